@@ -1,0 +1,67 @@
+# Everything that is done to this repository, by name. `make help` lists it; CI calls the same targets.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# What the services are built from, on Debian 12 with a Swift 6.3 toolchain.
+PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config
+# What the tests start or call besides.
+TEST_PACKAGES := postgresql python3 python3-venv curl jq
+
+BUILD_FLAGS := --explicit-target-dependency-import-check error
+RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
+# How many tests run at a time: many wait for a server or a clock, few for the processor.
+TEST_WIDTH ?= 16
+SWIFT_SOURCES := Package.swift Sources Tests
+
+.PHONY: help
+help: ## Lists the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Installs the system libraries that are missing (Debian)
+	@scripts/install-packages $(PACKAGES)
+
+.PHONY: test-deps
+test-deps: deps ## Installs what the tests need besides: PostgreSQL, and PyJWT and joserfc in .venv
+	@scripts/install-packages $(TEST_PACKAGES)
+	@scripts/python-venv
+
+.PHONY: build
+build: deps ## Builds everything for development
+	swift build $(BUILD_FLAGS)
+
+.PHONY: release
+release: deps ## Builds the tessera binary, optimised, with Swift's libraries inside
+	swift build $(RELEASE_FLAGS)
+
+.PHONY: run
+run: release ## Builds, then runs both services on SQLite, with nothing to configure
+	@exec "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" dev
+
+.PHONY: test
+test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts and stops
+	swift build --build-tests $(BUILD_FLAGS)
+	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TEST_WIDTH) \
+		scripts/with-postgres swift test --skip-build --disable-xctest $(TEST_FLAGS)
+
+.PHONY: graph-check
+graph-check: deps ## Compares the imports and the target graph with docs/architecture.md
+	swift build --build-tests $(BUILD_FLAGS)
+	swift test --skip-build --disable-xctest --filter GraphTests
+
+.PHONY: format
+format: ## Formats the Swift code
+	swift format --in-place --parallel --recursive $(SWIFT_SOURCES)
+
+.PHONY: format-check
+format-check: ## Refuses Swift code that is not formatted
+	@scripts/format-check $(SWIFT_SOURCES)
+
+.PHONY: measure
+measure: release test-deps ## Measures the time to the first readyz 200 and the memory after 100 logins
+	scripts/measure-start "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera"
+
+.PHONY: clean
+clean: ## Removes what was built, and .venv; keeps tessera-data
+	rm -rf .build .venv

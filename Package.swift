@@ -1,0 +1,181 @@
+// swift-tools-version: 6.2
+//
+// Tessera: two services, one binary. The target graph below is the architecture: docs/architecture.md
+// holds the same table with the reason for each target, and a test compares the two.
+
+import PackageDescription
+
+/// Every Swift target of the project, tests included.
+let swift6: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// Targets that touch C: each use of an unsafe construct carries the word `unsafe`.
+let touchesC: [SwiftSetting] = swift6 + [.strictMemorySafety()]
+
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let metrics: Target.Dependency = .product(name: "Metrics", package: "swift-metrics")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let httpTypes: Target.Dependency = .product(name: "HTTPTypes", package: "swift-http-types")
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes: Target.Dependency = .product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "tessera",
+    products: [
+        .executable(name: "tessera", targets: ["tessera"]),
+        .library(name: "TesseraVerifier", targets: ["TesseraVerifier"]),
+        .library(name: "TesseraVerifierHummingbird", targets: ["TesseraVerifierHummingbird"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+    ],
+    targets: [
+        // The only places where C headers appear.
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(name: "CEmbedded"),
+
+        // What Tessera exists for: crypto, hashing, storage units, trust.
+        .target(name: "OpenSSLCrypto", dependencies: ["COpenSSL"], swiftSettings: touchesC),
+        .target(
+            name: "PasswordHashing",
+            dependencies: ["CArgon2", "OpenSSLCrypto", lifecycle, deque],
+            swiftSettings: touchesC
+        ),
+        .target(name: "Storage", dependencies: [logging], swiftSettings: swift6),
+        .target(name: "StorageSQLite", dependencies: ["Storage", grdb, logging, deque], swiftSettings: swift6),
+        .target(
+            name: "StoragePostgres",
+            dependencies: ["Storage", "CLibPQ", logging, deque],
+            swiftSettings: touchesC
+        ),
+        .target(name: "StorageConformance", dependencies: ["Storage"], path: "Sources/StorageConformance", swiftSettings: swift6),
+        .target(
+            name: "TesseraVerifier",
+            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, lifecycle, nioCore, nioHTTP1],
+            swiftSettings: swift6
+        ),
+        .target(
+            name: "TesseraVerifierHummingbird",
+            dependencies: ["TesseraVerifier", hummingbird, httpTypes, logging],
+            swiftSettings: swift6
+        ),
+
+        // The two services and what they share on the wire.
+        .target(name: "Embedded", dependencies: ["CEmbedded"], swiftSettings: touchesC),
+        .target(
+            name: "WebSupport",
+            dependencies: ["Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes],
+            swiftSettings: swift6
+        ),
+        .target(
+            name: "AuthService",
+            dependencies: [
+                "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport",
+                hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
+            ],
+            swiftSettings: swift6
+        ),
+        .target(
+            name: "ChatService",
+            dependencies: [
+                "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "WebSupport",
+                hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
+            ],
+            swiftSettings: swift6
+        ),
+        .executableTarget(
+            name: "tessera",
+            dependencies: [
+                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
+                "TesseraVerifierHummingbird", "WebSupport", "AuthService", "ChatService", "Embedded",
+                hummingbird, httpTypes, logging, metrics, lifecycle, unixSignals, nioCore, nioPosix, configuration, argumentParser,
+            ],
+            swiftSettings: swift6
+        ),
+
+        // Tests. TestSupport starts engines, services and processes for all of them.
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "Embedded", hummingbird, hummingbirdTesting, logging, httpTypes, nioCore,
+            ],
+            path: "Tests/TestSupport",
+            swiftSettings: swift6
+        ),
+        .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"], swiftSettings: swift6),
+        .testTarget(name: "PasswordHashingTests", dependencies: ["PasswordHashing"], swiftSettings: swift6),
+        .testTarget(
+            name: "StorageTests",
+            dependencies: [
+                "Storage", "StorageSQLite", "StoragePostgres", "StorageConformance", "Embedded", "AuthService", "ChatService", "TestSupport",
+            ],
+            swiftSettings: swift6
+        ),
+        .testTarget(
+            name: "TesseraVerifierTests",
+            dependencies: ["TesseraVerifier", "TesseraVerifierHummingbird", "OpenSSLCrypto", hummingbird, hummingbirdTesting, "TestSupport"],
+            swiftSettings: swift6
+        ),
+        .testTarget(name: "WebSupportTests", dependencies: ["WebSupport", "Storage", "TestSupport", hummingbird, hummingbirdTesting], swiftSettings: swift6),
+        .testTarget(
+            name: "AuthServiceTests",
+            dependencies: [
+                "AuthService", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport", "TestSupport",
+                hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
+            ],
+            swiftSettings: swift6
+        ),
+        .testTarget(
+            name: "ChatServiceTests",
+            dependencies: [
+                "ChatService", "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "WebSupport", "TestSupport",
+                hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
+            ],
+            swiftSettings: swift6
+        ),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["TestSupport", "OpenSSLCrypto", "Storage", asyncHTTPClient, nioCore, nioHTTP1, httpTypes],
+            swiftSettings: swift6
+        ),
+        .testTarget(
+            name: "ProjectTests",
+            dependencies: [
+                "TestSupport", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport", "AuthService",
+                "ChatService", "Embedded", "tessera", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging, configuration, yams,
+            ],
+            swiftSettings: swift6
+        ),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)

@@ -1,0 +1,86 @@
+// Counting attempts, so that guessing is slow and a login for its owner is not.
+//
+// Counters live in the database, shared by all nodes, and are written in units of their own: a refused login is still
+// counted. An attempt is counted *before* its password is looked at, so that a hundred guesses sent at once are a
+// hundred guesses. Per account: ten free attempts in a quarter of an hour, then a delay that grows from 1 to 300
+// seconds; no lock is permanent and a success forgets all. Per network (IPv4 /32, IPv6 /64): a number of requests of
+// each endpoint class in a window.
+//
+// SECURITY: an account's key is the SHA-256 of its address: known and unknown addresses are counted alike, and the
+// table is no list of customers.
+import HTTPTypes
+import OpenSSLCrypto
+package import Storage
+package import WebSupport
+
+/// What is counted per network.
+package enum EndpointClass: String, Sendable {
+    case signup, login, refreshFailure = "refresh_failure"
+
+    /// Requests in a window.
+    var limit: Int64 {
+        switch self {
+        case .signup: 300
+        case .login: 600
+        case .refreshFailure: 300
+        }
+    }
+
+    var window: Duration { .seconds(60) }
+}
+
+package struct Throttle: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+    let isOn: Bool
+
+    private static let freeAttempts = 10
+    private static let delays: [Duration] = [1, 4, 15, 60, 120, 300].map { .seconds($0) }
+    /// How long without an attempt until an account's count begins anew.
+    private static let quiet: Duration = .seconds(15 * 60)
+
+    /// Counts a request from a network; throws `rate_limited` past the class's limit.
+    package func admit(_ endpoint: EndpointClass, from origin: Origin) async throws {
+        guard isOn else { return }
+        let now = clock.now()
+        let key = "\(endpoint.rawValue):net:\(origin.address.network)"
+        let row = try await database.run(ThrottleStatements.countRequest(key, now, now + endpoint.window)).first
+        guard let row, try row.integer("count") > endpoint.limit else { return }
+        throw limited(until: try row.instant("window_ends_at"), at: now)
+    }
+
+    /// Counts an attempt on an account; throws `rate_limited` while a delay runs.
+    package func attempt(on account: String) async throws {
+        guard isOn else { return }
+        let now = clock.now()
+        let key = Self.key(account)
+        let ends = Self.delays.map { now + $0 }
+        let results = try await database.run([
+            ThrottleStatements.take(key, now + Self.quiet, now + Self.quiet),
+            ThrottleStatements.read(key),
+            ThrottleStatements.countAttempt(
+                key, now, now + Self.quiet, Self.freeAttempts, ends[0], ends[1], ends[2], ends[3], ends[4], ends[5]
+            ),
+        ])
+        if let blocked = try results[1].first?.optionalInstant("blocked_until"), blocked > now {
+            throw limited(until: blocked, at: now)
+        }
+    }
+
+    /// Forgets an account's attempts after a success.
+    package func succeeded(on account: String) async throws {
+        guard isOn else { return }
+        _ = try await database.run(ThrottleStatements.clear(Self.key(account)))
+    }
+
+    private static func key(_ account: String) -> String {
+        "login:account:\(Hex.encode(SHA256.digest(Array(account.utf8))))"
+    }
+
+    private func limited(until end: Instant, at now: Instant) -> APIError {
+        let seconds = Int((end.since(now).wholeMicroseconds + 999_999) / 1_000_000)
+        var error = APIError.retry(.rateLimited, afterSeconds: seconds)
+        error.headers[.rateLimit] = "\"default\";r=0;t=\(max(1, seconds))"
+        return error
+    }
+}

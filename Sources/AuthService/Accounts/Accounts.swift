@@ -1,0 +1,42 @@
+// Accounts: how a user can prove who they are. Today the password; providers come beside it.
+import OpenSSLCrypto
+package import Storage
+import WebSupport
+
+/// A stored password hash and whose it is.
+struct PasswordCredentials: Sendable {
+    let userID: String
+    let isActive: Bool
+    let hash: String
+
+    /// `nil` for an account without a password.
+    init?(_ row: Row) throws(StorageError) {
+        guard let hash = try row.optionalText("password_hash") else { return nil }
+        self.userID = try row.text("user_id")
+        self.isActive = try row.boolean("is_active")
+        self.hash = hash
+    }
+}
+
+package struct Accounts: Sendable {
+    let database: any SQLDatabase
+    let random: RandomSource
+
+    func credentials(email: Email) async throws -> PasswordCredentials? {
+        try await database.run(AccountStatements.credentialsByEmail(email.key)).first.flatMap { try PasswordCredentials($0) }
+    }
+
+    func credentials(user: String) async throws -> PasswordCredentials? {
+        try await database.run(AccountStatements.credentialsByUser(user)).first.flatMap { try PasswordCredentials($0) }
+    }
+
+    /// The password account of a new user, for the unit that makes the user.
+    func passwordInsertion(user: String, hash: String, at now: Instant) -> BoundStatement {
+        let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        return AccountStatements.insertPassword(id, user, hash, now)
+    }
+
+    func passwordReplacement(user: String, verified: String, new: String, at now: Instant) -> BoundStatement {
+        AccountStatements.replacePassword(user, verified, new, now)
+    }
+}

@@ -1,0 +1,37 @@
+// HTTP of signing keys, for admins.
+import Hummingbird
+import WebSupport
+
+struct AdminKeyRoutes: Sendable {
+    let keys: SigningKeys
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.get("keys") { _, _ in try await listing() }
+        router.post("keys/rotate") { _, _ in
+            try await keys.rotate()
+            return try await listing()
+        }
+    }
+
+    private func listing() async throws -> Response {
+        let keys = try await keys.list()
+        return .json(JSONWriter.object { writer in
+            writer.array("data") { writer in
+                for key in keys { key.write(to: &writer) }
+            }
+        })
+    }
+}
+
+extension SigningKeyInfo {
+    func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.field("kid", kid)
+            writer.field("alg", algorithm)
+            writer.field("state", state)
+            writer.field("created_at", createdAt)
+            writer.field("activated_at", activatedAt)
+            writer.field("retired_at", retiredAt)
+        }
+    }
+}

@@ -1,0 +1,63 @@
+// HTTP of sessions, for admins: all of them, and the ways to end them.
+import Hummingbird
+import WebSupport
+
+struct AdminSessionRoutes: Sendable {
+    let sessions: Sessions
+
+    /// Ids in one bulk revocation.
+    private static let most = 500
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.get("sessions", use: list)
+        router.delete("sessions/:id", use: revoke)
+        router.post("sessions/revoke", use: revokeMany)
+    }
+
+    @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let query = QueryParameters(request)
+        let user = query["user_id"]
+        if let user, !RowID.isValid(user) { throw APIError.field("user_id", "invalid", "must be an id") }
+        let page = try await sessions.list(
+            ofUser: user, includeEnded: try query.boolean("ended") ?? false, try PageRequest(query, list: Sessions.listName)
+        )
+        return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })
+    }
+
+    @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await sessions.revoke(
+            try context.id(), owner: nil, reason: .revokedByAdmin, actor: caller.userID, origin: context.origin(of: request)
+        )
+        return .noContent()
+    }
+
+    /// Exactly one of `session_ids`, `user_ids` and `all: true`.
+    @Sendable private func revokeMany(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let origin = context.origin(of: request)
+        var body = try await request.jsonBody(limit: bodyLimit)
+        let sessionIDs = body.strings("session_ids", count: 1...Self.most, max: 64)
+        let userIDs = body.strings("user_ids", count: 1...Self.most, max: 64)
+        let all = body.boolean("all") ?? false
+        for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)] where ids?.allSatisfy(RowID.isValid) == false {
+            body.refuse(name, "invalid", "must hold ids")
+        }
+        if [sessionIDs != nil, userIDs != nil, all].filter(\.self).count != 1, body.errors.isEmpty {
+            body.refuse("session_ids", "required", "exactly one of session_ids, user_ids and all: true is needed")
+        }
+        try body.finish()
+        if let sessionIDs {
+            return revoked(try await sessions.revoke(sessionIDs, actor: caller.userID, origin: origin))
+        }
+        if let userIDs {
+            return revoked(try await sessions.revokeAll(ofUsers: userIDs, actor: caller.userID, origin: origin))
+        }
+        try await sessions.revokeEverything(actor: caller.userID, origin: origin)
+        return .json(JSONWriter.object { $0.field("revoked", "all") })
+    }
+
+    private func revoked(_ count: Int) -> Response {
+        .json(JSONWriter.object { $0.field("revoked", count) })
+    }
+}

@@ -1,0 +1,44 @@
+// Everything that can be set about the auth service, with the defaults of docs/configuration.md.
+package import OpenSSLCrypto
+package import PasswordHashing
+package import WebSupport
+
+/// The settings of one auth node. Nodes of one deployment share all of it but the order of the master ring.
+package struct AuthConfiguration: Sendable {
+    /// The origin that browsers and links see, without a trailing slash.
+    package var publicURL: String
+    /// `iss` of every token.
+    package var issuer: String
+    /// `aud` of user tokens. The first is auth's own.
+    package var audiences = ["tessera", "chat"]
+    package var accessTokenLifetime: Duration = .seconds(600)
+    /// How long the token just rotated still yields the same successor; 0–60 s.
+    package var refreshGrace: Duration = .seconds(10)
+    package var sessionIdle: Duration = .seconds(14 * 86_400)
+    package var sessionAbsolute: Duration = .seconds(90 * 86_400)
+    /// Characters.
+    package var passwordMinimum = 8
+    package var argon2 = Argon2Parameters()
+    package var hashThreads = 2
+    package var hashQueue = 64
+    package var signingAlgorithm = SigningAlgorithm.es256
+    package var keyRotation: Duration = .seconds(30 * 86_400)
+    package var trustedProxies: [IPNetwork] = []
+    package var corsOrigins: [String] = []
+    package var eventRetention: Duration = .seconds(7 * 86_400)
+    package var auditRetention: Duration = .seconds(365 * 86_400)
+    package var cleanupInterval: Duration = .seconds(600)
+    package var rateLimits = true
+    package var masterKeys: MasterKeyRing
+
+    package init(publicURL: String, issuer: String? = nil, masterKeys: MasterKeyRing) {
+        self.publicURL = publicURL
+        self.issuer = issuer ?? publicURL
+        self.masterKeys = masterKeys
+    }
+
+    /// The audience that auth demands of tokens sent to itself.
+    package static let ownAudience = "tessera"
+    /// `client_id` of logins that no registered client made.
+    package static let firstPartyClient = "tessera"
+}

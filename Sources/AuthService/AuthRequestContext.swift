@@ -1,0 +1,49 @@
+// A request to auth, and who sent it.
+package import Hummingbird
+import Logging
+package import TesseraVerifierHummingbird
+package import WebSupport
+
+package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContext {
+    package var coreContext: CoreRequestContextStorage
+    package var requestID = ""
+    package var clientAddress = ClientAddress.unknown
+    package let peerAddress: String?
+    /// The claims of a verified bearer token.
+    package var accessToken: AccessTokenClaims?
+    /// The user and session behind the token or cookie, where a route asks for one.
+    package var caller: Caller?
+
+    package init(source: ApplicationRequestContextSource) {
+        self.coreContext = .init(source: source)
+        self.peerAddress = source.channel.remoteAddress?.ipAddress
+    }
+}
+
+/// Who is asking, however they proved it.
+package struct Caller: Sendable {
+    package let userID: String
+    package let sessionID: String
+    package let role: Role
+}
+
+extension AuthRequestContext {
+    /// The caller; the routes that ask are mounted behind `CallerMiddleware`, which refuses requests without one.
+    func requireCaller() throws(APIError) -> Caller {
+        guard let caller else { throw APIError(.tokenMissing) }
+        return caller
+    }
+
+    func origin(of request: Request) -> Origin {
+        Origin(address: clientAddress, userAgent: request.headers[.userAgent])
+    }
+
+    /// An id from the path; anything that cannot be an id is simply not there.
+    func id(_ name: String = "id") throws(APIError) -> String {
+        guard let id = parameters.get(name), RowID.isValid(id) else { throw APIError(.notFound) }
+        return id
+    }
+}
+
+/// Bodies of auth are small; nothing it takes comes near this.
+let bodyLimit = 64 * 1024

@@ -1,0 +1,160 @@
+// The auth service, put together. Reads like a table of contents: what there is, and where it is mounted.
+package import Hummingbird
+package import Logging
+package import OpenSSLCrypto
+import PasswordHashing
+package import ServiceLifecycle
+package import Storage
+import TesseraVerifierHummingbird
+package import WebSupport
+
+/// One auth node.
+package struct AuthService: Sendable {
+    package let users: Users
+    package let passwords: Passwords
+    package let sessions: Sessions
+    package let keys: SigningKeys
+    package let cleanup: Cleanup
+    private let tokens: Tokens
+    private let throttle: Throttle
+    private let verifier: TokenVerifier
+    private let hasher: PasswordHasher
+    private let health: HealthRoutes
+    private let configuration: AuthConfiguration
+    private let random: RandomSource
+    private let logger: Logger
+
+    /// Every statement of the service; the conformance suite executes each on both engines.
+    package static let allStatements: [Statement] =
+        UserStatements.all + AccountStatements.all + SessionStatements.all + RefreshTokenStatements.all
+        + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
+        + CleanupStatements.all
+
+    /// - Parameters:
+    ///   - isReady: throws while the database cannot be reached or its schema is not current.
+    ///   - contract: the text of `openapi.yaml`.
+    ///   - afterVerification: called between the check of a password and the unit that relies on it.
+    package init(
+        database: any SQLDatabase,
+        configuration: AuthConfiguration,
+        isReady: @escaping @Sendable () async throws -> Void,
+        contract: String,
+        clock: Clock = .system,
+        random: RandomSource = .system,
+        logger: Logger,
+        afterVerification: @escaping @Sendable () async -> Void = {}
+    ) async throws {
+        let events = Events()
+        let audit = Audit()
+        let ends = SessionEnds()
+        let keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
+        let users = Users(
+            database: database, clock: clock, random: random, events: events, audit: audit, sessions: ends
+        )
+        let accounts = Accounts(database: database, random: random)
+        let sessions = Sessions(
+            database: database, clock: clock, random: random,
+            lifetime: SessionLifetime(idle: configuration.sessionIdle, absolute: configuration.sessionAbsolute),
+            users: users, events: events, audit: audit, ends: ends
+        )
+        let accessTokens = AccessTokens(
+            keys: keys, issuer: configuration.issuer, audiences: configuration.audiences,
+            lifetime: configuration.accessTokenLifetime, random: random
+        )
+        let tokens = Tokens(
+            database: database, clock: clock, random: random, codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            accessTokens: accessTokens, sessions: sessions, grace: configuration.refreshGrace
+        )
+        let hasher = PasswordHasher(
+            parameters: configuration.argon2, threads: configuration.hashThreads, queueLimit: configuration.hashQueue,
+            random: random
+        )
+        self.users = users
+        self.sessions = sessions
+        self.tokens = tokens
+        self.keys = keys
+        self.hasher = hasher
+        self.passwords = Passwords(
+            database: database, clock: clock, random: random, policy: PasswordPolicy(minimum: configuration.passwordMinimum),
+            hasher: hasher, users: users, accounts: accounts, sessions: sessions, tokens: tokens, ends: ends,
+            events: events, audit: audit, afterVerification: afterVerification
+        )
+        self.cleanup = Cleanup(
+            database: database, clock: clock, eventRetention: configuration.eventRetention,
+            auditRetention: configuration.auditRetention, accessTokenLifetime: configuration.accessTokenLifetime,
+            holder: Hex.encode(random.bytes(8))
+        )
+        self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
+        self.verifier = TokenVerifier(
+            requirements: TokenRequirements(
+                issuer: configuration.issuer, audience: AuthConfiguration.ownAudience, clock: { clock.now().seconds }
+            ),
+            keys: LocalKeySource(keys: keys, clock: clock),
+            revocations: LocalRevocationSource(sessions: sessions, clock: clock)
+        )
+        self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
+        self.configuration = configuration
+        self.random = random
+        self.logger = logger
+        try await keys.reload()
+    }
+
+    /// What runs beside the server.
+    package var services: [any Service] {
+        [
+            hasher,
+            KeyMaintenance(keys: keys, logger: logger),
+            CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
+        ]
+    }
+
+    package func buildRouter() -> Router<AuthRequestContext> {
+        let router = Router(context: AuthRequestContext.self, options: .autoGenerateHeadEndpoints)
+        let routes = RouteTable()
+        let cookies = SessionCookiePolicy(publicURL: configuration.publicURL)
+        router.add(middleware: RequestIDMiddleware(random: random))
+        router.add(middleware: RequestLogMiddleware(service: "auth"))
+        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+        router.add(
+            middleware: CSRFMiddleware(
+                cookies: cookies, publicURL: configuration.publicURL, corsOrigins: configuration.corsOrigins
+            )
+        )
+
+        let passwordRoutes = PasswordRoutes(
+            passwords: passwords, users: users, throttle: throttle, cookies: cookies, random: random,
+            sessionMaxAge: configuration.sessionAbsolute
+        )
+        let sessionRoutes = SessionRoutes(sessions: sessions, tokens: tokens, verifier: verifier, cookies: cookies)
+
+        let root = router.group()
+        health.mount(on: root)
+        KeyRoutes(
+            keys: keys, issuer: configuration.issuer, publicURL: configuration.publicURL,
+            algorithm: configuration.signingAlgorithm
+        ).mount(on: root)
+
+        let open = router.group("v1")
+        passwordRoutes.mount(on: open)
+        TokenRoutes(tokens: tokens, throttle: throttle).mount(on: open)
+        sessionRoutes.mount(on: open)
+
+        let authenticated = router.group("v1")
+            .add(middleware: TokenVerifierMiddleware(verifier: verifier, mode: .optional, failure: { TokenFailures.apiError($0) }))
+            .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies))
+        passwordRoutes.mountAuthenticated(on: authenticated)
+        sessionRoutes.mountAuthenticated(on: authenticated)
+        MeRoutes(users: users, cookies: cookies).mountAuthenticated(on: authenticated)
+
+        let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
+        AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)
+        AdminSessionRoutes(sessions: sessions).mount(on: admin)
+        AdminKeyRoutes(keys: keys).mount(on: admin)
+        CleanupRoutes(cleanup: cleanup).mount(on: admin)
+
+        routes.fill(from: router)
+        return router
+    }
+}

@@ -1,0 +1,37 @@
+// The schedule of the cleanup, and the way for an admin to run it at once.
+import Hummingbird
+import Logging
+import ServiceLifecycle
+import WebSupport
+
+/// Runs a pass every so often until shutdown; a failure is logged and tried again at the next tick.
+struct CleanupService: Service {
+    let cleanup: Cleanup
+    let interval: Duration
+    let logger: Logger
+
+    func run() async throws {
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
+            do {
+                if let report = try await cleanup.runIfFree(), report.total > 0 {
+                    logger.info("cleaned up", metadata: ["rows": "\(report.total)"])
+                }
+            } catch {
+                logger.error("cleanup failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}
+
+struct CleanupRoutes: Sendable {
+    let cleanup: Cleanup
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.post("cleanup") { _, _ in
+            let report = try await cleanup.run()
+            return Response.json(JSONWriter.object { writer in
+                writer.key(of: "removed") { report.write(to: &$0) }
+            })
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// SQL of the event log.
+import Storage
+
+enum EventStatements {
+    static let sessionRevoked = Statement(
+        "events.session_revoked", .appends(Events.log), [.instant, .text],
+        """
+        INSERT INTO events (at, kind, user_id, session_id, data)
+        SELECT $1, 'session.revoked', user_id, id, '{"sid":"' || id || '"}'
+        FROM sessions WHERE id = $2 AND revoked_at IS NULL
+        """
+    )
+
+    static let aboutUser = Statement(
+        "events.about_user", .appends(Events.log), [.instant, .text, .text],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT $1, $2, id, '{"user_id":"' || id || '"}'
+        FROM users WHERE id = $3
+        """
+    )
+
+    // Ids have no character that JSON would escape (RowID), so they may be concatenated.
+    static let userTokensRevoked = Statement(
+        "events.user_tokens_revoked", .appends(Events.log), [.instant, .text, .instant, .text],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT $1, 'user.tokens_revoked', id,
+            '{"user_id":"' || id || '","min_ver":' || CAST(token_version AS TEXT)
+            || CASE WHEN $4 IS NULL THEN '' ELSE ',"except_sid":"' || $4 || '"' END || '}'
+        FROM users WHERE id = $2 AND updated_at = $3
+        """
+    )
+
+    static let userChanged = Statement(
+        "events.user_changed", .appends(Events.log), [.instant, .text, .text, .instant],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT $1, $2, id, '{"user_id":"' || id || '"}'
+        FROM users WHERE id = $3 AND updated_at = $4
+        """
+    )
+
+    static let allTokensRevoked = Statement(
+        "events.all_tokens_revoked", .appends(Events.log), [.instant],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, 'all.tokens_revoked', '{"min_gver":' || CAST(integer_value AS TEXT) || '}'
+        FROM settings WHERE key = 'global_token_version'
+        """
+    )
+
+    static let aboutKey = Statement(
+        "events.about_key", .appends(Events.log), [.instant, .text, .text, .text, .text],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, $2, $3 FROM signing_keys WHERE kid = $4 AND state = $5
+        """
+    )
+
+    static let deleteBefore = Statement(
+        "events.delete_before", .writes, [.instant, .integer],
+        """
+        DELETE FROM events WHERE seq IN (
+            SELECT seq FROM events WHERE at < $1 AND kind <> 'user.deleted' ORDER BY at LIMIT $2
+        )
+        """
+    )
+
+    static let all = [
+        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, deleteBefore,
+    ]
+}

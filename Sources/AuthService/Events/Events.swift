@@ -1,0 +1,62 @@
+// The revocation feed's writing end.
+//
+// An event is written in the unit that makes it true, as a statement that inserts nothing when the unit's earlier
+// statements changed nothing. All of them are declared to append to one ordered log: on PostgreSQL the engine takes
+// the log's advisory lock before the unit's first row lock, so events become visible in the order of `seq` and a
+// reader with `seq > $after` misses none. No foreign keys: the event of a deletion outlives the row.
+package import Storage
+import WebSupport
+
+/// Kinds of events, as consumers read them.
+package enum EventKind: String, Sendable, CaseIterable {
+    case sessionRevoked = "session.revoked"
+    case userTokensRevoked = "user.tokens_revoked"
+    case allTokensRevoked = "all.tokens_revoked"
+    case userCreated = "user.created"
+    case userUpdated = "user.updated"
+    case userDeactivated = "user.deactivated"
+    case userReactivated = "user.reactivated"
+    case userDeleted = "user.deleted"
+    case keysRotated = "keys.rotated"
+    case keysRevoked = "keys.revoked"
+}
+
+/// Statements that append events, for other features to put into their units.
+package struct Events: Sendable {
+    package static let log = OrderedLog(lockKey: 0x7E55_E7A0_0001, channel: "tessera_events")
+
+    /// `session.revoked`, if the session is one that this unit is about to revoke. Goes *before* the update.
+    func sessionWillBeRevoked(_ session: String, at now: Instant) -> BoundStatement {
+        EventStatements.sessionRevoked(now, session)
+    }
+
+    /// An event about a user who exists when the statement runs.
+    func about(user: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
+        EventStatements.aboutUser(now, kind.rawValue, user)
+    }
+
+    /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.
+    ///
+    /// - Parameters:
+    ///   - marker: what `users.updated_at` was set to by the unit's own bump.
+    ///   - exceptSession: a session whose tokens stay good.
+    func userTokensRevoked(user: String, marker: Instant, exceptSession: String?, at now: Instant) -> BoundStatement {
+        EventStatements.userTokensRevoked(now, user, marker, exceptSession)
+    }
+
+    /// An event about a user whom this unit changed: `marker` is what it set `updated_at` to.
+    func changed(_ user: String, _ kind: EventKind, marker: Instant, at now: Instant) -> BoundStatement {
+        EventStatements.userChanged(now, kind.rawValue, user, marker)
+    }
+
+    /// `all.tokens_revoked` with the global version as it is now.
+    func allTokensRevoked(at now: Instant) -> BoundStatement {
+        EventStatements.allTokensRevoked(now)
+    }
+
+    /// An event about a signing key that is in the given state when the statement runs.
+    func about(key kid: String, state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
+        let data = JSONWriter.object { $0.field("kid", kid) }.string
+        return EventStatements.aboutKey(now, kind.rawValue, data, kid, state)
+    }
+}

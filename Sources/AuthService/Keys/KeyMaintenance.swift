@@ -1,0 +1,22 @@
+// Keeps this node's view of the keys fresh and rotates them when they are due.
+import Logging
+import ServiceLifecycle
+import WebSupport
+
+/// Runs until shutdown; a failure is logged and tried again.
+struct KeyMaintenance: Service {
+    let keys: SigningKeys
+    let logger: Logger
+    /// Another node's rotation must be noticed well before the previous key leaves the JWKS.
+    var interval: Duration = .seconds(30)
+
+    func run() async throws {
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
+            do {
+                try await keys.maintain()
+            } catch {
+                logger.error("key maintenance failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+// What the world may know of the keys: the JWKS and the discovery metadata. The only public, cacheable answers here.
+import HTTPTypes
+import Hummingbird
+import OpenSSLCrypto
+import WebSupport
+
+struct KeyRoutes: Sendable {
+    let keys: SigningKeys
+    let issuer: String
+    let publicURL: String
+    let algorithm: SigningAlgorithm
+
+    /// Seconds; half of what a verifier may take to learn of a new key, which is published 15 minutes ahead.
+    private static let maxAge = 300
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.get(".well-known/jwks.json") { request, _ in
+            cacheable(keys.published.jwks, request)
+        }
+        router.get(".well-known/openid-configuration") { request, _ in
+            cacheable(metadata(), request)
+        }
+        router.get(".well-known/oauth-authorization-server") { request, _ in
+            cacheable(metadata(), request)
+        }
+    }
+
+    /// RFC 8414 §2: what exists today, and nothing that does not.
+    private func metadata() -> JSONWriter {
+        JSONWriter.object { writer in
+            writer.field("issuer", issuer)
+            writer.field("jwks_uri", "\(publicURL)/.well-known/jwks.json")
+            writer.field("response_types_supported", [])
+            writer.field("grant_types_supported", [])
+            writer.field("subject_types_supported", ["public"])
+            writer.field("id_token_signing_alg_values_supported", [algorithm.rawValue])
+        }
+    }
+
+    private func cacheable(_ body: JSONWriter, _ request: Request) -> Response {
+        let tag = "\"\(Hex.encode(Array(SHA256.digest(body.bytes).prefix(12))))\""
+        let headers: HTTPFields = [.cacheControl: "public, max-age=\(Self.maxAge)", .eTag: tag]
+        if request.headers[.ifNoneMatch] == tag {
+            return Response(status: .notModified, headers: headers)
+        }
+        return .json(body, headers: headers)
+    }
+}

@@ -1,0 +1,224 @@
+// Signing keys: next → current → previous → retired.
+//
+// All but the retired are in the JWKS. `next` is published at least 15 minutes before it signs, so that every verifier
+// that honours the JWKS's max-age (5 minutes) knows it by then; `previous` stays for the longest token plus a minute.
+// Private keys are stored sealed with the master ring, bound to table, row and column, so that a row copied over
+// another opens nothing.
+package import OpenSSLCrypto
+package import Storage
+import Synchronization
+package import WebSupport
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// A key as it is listed.
+package struct SigningKeyInfo: Sendable {
+    package let kid: String
+    package let algorithm: String
+    package let state: String
+    package let createdAt: Instant
+    package let activatedAt: Instant?
+    package let retiredAt: Instant?
+}
+
+/// The keys of this deployment, as this node last read them.
+package final class SigningKeys: Sendable {
+    struct Signer: Sendable {
+        let kid: String
+        let key: SigningKey
+    }
+
+    /// One reading of the table.
+    struct Snapshot: Sendable {
+        var signer: Signer?
+        /// The configured algorithm's current and next key.
+        var current: SigningKeyInfo?
+        var next: SigningKeyInfo?
+        /// Every published key, ready to verify.
+        var verification: [String: VerificationKey] = [:]
+        /// The JWKS document (RFC 7517 §5).
+        var jwks = JSONWriter()
+    }
+
+    private let database: any SQLDatabase
+    private let clock: Clock
+    private let ring: MasterKeyRing
+    private let algorithm: SigningAlgorithm
+    private let lifetime: Duration
+    private let rotation: Duration
+    private let events: Events
+    private let snapshot = Mutex(Snapshot())
+
+    /// How long a key is published before it signs.
+    static let publicationLead: Duration = .seconds(15 * 60)
+
+    init(database: any SQLDatabase, clock: Clock, configuration: AuthConfiguration, events: Events) {
+        self.database = database
+        self.clock = clock
+        self.ring = configuration.masterKeys
+        self.algorithm = configuration.signingAlgorithm
+        self.lifetime = configuration.accessTokenLifetime
+        self.rotation = configuration.keyRotation
+        self.events = events
+    }
+
+    var published: Snapshot { snapshot.withLock { $0 } }
+
+    func signer() throws -> Signer {
+        guard let signer = snapshot.withLock(\.signer) else { throw APIError.retry(.keysUnavailable, afterSeconds: 1) }
+        return signer
+    }
+
+    // MARK: Keeping up
+
+    /// Reads the table, and makes what is missing: a current and a next key.
+    package func reload() async throws {
+        try await read()
+        let missing = snapshot.withLock { [$0.current == nil ? "current" : nil, $0.next == nil ? "next" : nil].compactMap(\.self) }
+        guard !missing.isEmpty else { return }
+        let now = clock.now()
+        let unit = try missing.map { state in
+            let made = try make()
+            return SigningKeyStatements.insert(
+                made.kid, algorithm.rawValue, made.jwk, made.sealed, state, now, state == "current" ? now : nil
+            )
+        }
+        _ = try await database.run(unit)
+        // Another node may have been first; what the table says now is what both use.
+        try await read()
+    }
+
+    /// What the background service does every so often: retires spent keys, rotates when due, reads the table.
+    package func maintain() async throws {
+        let now = clock.now()
+        _ = try await database.run(SigningKeyStatements.retireSpent(now - lifetime - .seconds(60)))
+        try await reload()
+        let (current, next) = snapshot.withLock { ($0.current, $0.next) }
+        if let current, let next, (current.activatedAt ?? current.createdAt) + rotation <= now,
+            Self.isKnown(next, besides: current, at: now)
+        {
+            try await promote(next.kid, at: now)
+        }
+    }
+
+    /// Rotates now.
+    ///
+    /// - Throws: `conflict` when the next key has not been published long enough for every verifier to know it.
+    package func rotate() async throws {
+        try await reload()
+        let now = clock.now()
+        let (current, next) = snapshot.withLock { ($0.current, $0.next) }
+        guard let current, let next else { throw APIError(.conflict) }
+        guard Self.isKnown(next, besides: current, at: now) else {
+            throw APIError(.conflict, detail: "the next key must be published for 15 minutes before it signs")
+        }
+        try await promote(next.kid, at: now)
+    }
+
+    /// Whether every verifier knows the next key: it was published long enough ago, or no key set was ever published
+    /// without it, as on a new deployment, where both were made at once.
+    private static func isKnown(_ next: SigningKeyInfo, besides current: SigningKeyInfo, at now: Instant) -> Bool {
+        next.createdAt <= current.createdAt || next.createdAt + publicationLead <= now
+    }
+
+    /// Takes a key out of the JWKS at once. A compromised current key is replaced by the next one, ready or not.
+    package func retire(_ kid: String, compromised: Bool) async throws {
+        try await reload()
+        let now = clock.now()
+        guard let key = try await list().first(where: { $0.kid == kid && $0.state != "retired" }) else {
+            throw APIError(.notFound)
+        }
+        if key.state == "current", key.algorithm == algorithm.rawValue {
+            guard compromised, let next = snapshot.withLock(\.next) else {
+                throw APIError(.conflict, detail: "the current key is retired by rotating")
+            }
+            try await promote(next.kid, at: now)
+        }
+        _ = try await database.run([
+            SigningKeyStatements.retire(kid, now),
+            events.about(key: kid, state: "retired", .keysRevoked, at: now),
+        ])
+        try await reload()
+    }
+
+    package func list() async throws -> [SigningKeyInfo] {
+        try await database.run(SigningKeyStatements.everything()).rows.map { try Self.info($0) }
+    }
+
+    private func promote(_ kid: String, at now: Instant) async throws {
+        let made = try make()
+        _ = try await database.run([
+            SigningKeyStatements.demoteCurrent(algorithm.rawValue, kid, now),
+            SigningKeyStatements.promoteNext(algorithm.rawValue, kid, now),
+            SigningKeyStatements.insertNextAfterPromotion(
+                made.kid, algorithm.rawValue, made.jwk, made.sealed, now, kid
+            ),
+            events.about(key: kid, state: "current", .keysRotated, at: now),
+        ])
+        try await read()
+    }
+
+    // MARK: Rows
+
+    private func read() async throws {
+        let rows = try await database.run(SigningKeyStatements.published()).rows
+        var fresh = Snapshot()
+        let jwks = try JSONWriter.object { writer in
+            try writer.array("keys") { writer in
+                for row in rows {
+                    let info = try Self.info(row)
+                    let jwk = try row.text("public_jwk")
+                    writer.raw(jwk)
+                    fresh.verification[info.kid] = try Self.verificationKey(jwk)
+                    guard info.algorithm == algorithm.rawValue else { continue }
+                    if info.state == "current" {
+                        fresh.current = info
+                        let sealed = try row.bytes("private_key")
+                        let pkcs8 = try ring.open(sealed, associatedData: Self.binding(info.kid))
+                        fresh.signer = Signer(kid: info.kid, key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm))
+                    }
+                    if info.state == "next" { fresh.next = info }
+                }
+            }
+        }
+        fresh.jwks = jwks
+        let read = fresh
+        snapshot.withLock { $0 = read }
+    }
+
+    private func make() throws -> (kid: String, jwk: String, sealed: [UInt8]) {
+        let key = try SigningKey.generate(algorithm)
+        var jwk = key.publicKey.jwk
+        let kid = try jwk.thumbprint()
+        jwk.kid = kid
+        jwk.alg = algorithm.rawValue
+        jwk.use = "sig"
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let text = String(decoding: try encoder.encode(jwk), as: UTF8.self)
+        return (kid, text, try ring.seal(try key.pkcs8(), associatedData: Self.binding(kid)))
+    }
+
+    private static func binding(_ kid: String) -> [UInt8] {
+        Array("signing_keys/\(kid)/private_key".utf8)
+    }
+
+    private static func verificationKey(_ jwk: String) throws -> VerificationKey {
+        try VerificationKey(jwk: try JSONDecoder().decode(JWK.self, from: Data(jwk.utf8)))
+    }
+
+    private static func info(_ row: Row) throws(StorageError) -> SigningKeyInfo {
+        SigningKeyInfo(
+            kid: try row.text("kid"),
+            algorithm: try row.text("alg"),
+            state: try row.text("state"),
+            createdAt: try row.instant("created_at"),
+            activatedAt: try row.optionalInstant("activated_at"),
+            retiredAt: try row.optionalInstant("retired_at")
+        )
+    }
+}

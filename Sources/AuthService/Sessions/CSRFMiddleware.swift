@@ -1,0 +1,39 @@
+// Requests that a browser might have been tricked into.
+//
+// SECURITY: every unsafe request that carries *or sets* the session cookie must come from the public origin or a
+// configured one. `Origin` is checked; where it is missing, `Sec-Fetch-Site: same-origin` stands in. Setting counts as
+// well: a login forged across sites would put the victim into the attacker's account.
+import HTTPTypes
+import Hummingbird
+import WebSupport
+
+struct CSRFMiddleware: RouterMiddleware {
+    let cookies: SessionCookiePolicy
+    let allowedOrigins: Set<String>
+
+    init(cookies: SessionCookiePolicy, publicURL: String, corsOrigins: [String]) {
+        self.cookies = cookies
+        self.allowedOrigins = Set([publicURL] + corsOrigins)
+    }
+
+    func handle(
+        _ request: Request,
+        context: AuthRequestContext,
+        next: @concurrent (Request, AuthRequestContext) async throws -> Response
+    ) async throws -> Response {
+        let isSafe = [.get, .head, .options].contains(request.method)
+        if !isSafe, cookies.isCarried(by: request.headers) || setsCookie(request) {
+            guard isAllowed(request.headers) else { throw APIError(.csrfRefused) }
+        }
+        return try await next(request, context)
+    }
+
+    private func setsCookie(_ request: Request) -> Bool {
+        request.uri.queryParameters["cookie"] != nil
+    }
+
+    private func isAllowed(_ headers: HTTPFields) -> Bool {
+        if let origin = headers[.origin] { return allowedOrigins.contains(origin) }
+        return headers[.fetchSite] == "same-origin"
+    }
+}

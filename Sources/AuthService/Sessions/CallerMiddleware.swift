@@ -1,0 +1,46 @@
+// Finds the caller: the bearer token that the verifier accepted, else the session cookie.
+import Hummingbird
+import TesseraVerifierHummingbird
+import WebSupport
+
+/// Refuses requests without a caller; stands behind `TokenVerifierMiddleware` in its optional mode.
+struct CallerMiddleware: RouterMiddleware {
+    let sessions: Sessions
+    let cookies: SessionCookiePolicy
+
+    func handle(
+        _ request: Request,
+        context: AuthRequestContext,
+        next: @concurrent (Request, AuthRequestContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        if let claims = context.accessToken {
+            // A role change bumps the version, and the verifier has just compared it: the claim is current.
+            guard let session = claims.sessionID, let role = claims.role.flatMap(Role.init(rawValue:)) else {
+                throw APIError(.tokenInvalid)
+            }
+            context.caller = Caller(userID: claims.subject, sessionID: session, role: role)
+        } else if let value = cookies.value(in: request.headers) {
+            guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
+            let state = try await sessions.current(cookie: cookie)
+            context.caller = Caller(userID: state.user.id, sessionID: state.session.id, role: state.user.role)
+        } else {
+            throw APIError(.tokenMissing)
+        }
+        return try await next(request, context)
+    }
+}
+
+/// Refuses callers without the role.
+struct RoleMiddleware: RouterMiddleware {
+    let role: Role
+
+    func handle(
+        _ request: Request,
+        context: AuthRequestContext,
+        next: @concurrent (Request, AuthRequestContext) async throws -> Response
+    ) async throws -> Response {
+        guard try context.requireCaller().role == role else { throw APIError(.roleRequired) }
+        return try await next(request, context)
+    }
+}

@@ -1,0 +1,104 @@
+// HTTP of sessions: the caller's own, the cookie's, and the way out.
+import HTTPTypes
+import Hummingbird
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct SessionRoutes: Sendable {
+    let sessions: Sessions
+    let tokens: Tokens
+    let verifier: TokenVerifier
+    let cookies: SessionCookiePolicy
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.post("logout", use: logOut)
+        router.get("session", use: current)
+    }
+
+    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+        router.get("me/sessions", use: list)
+        router.delete("me/sessions/:id", use: revoke)
+        router.post("me/sessions/revoke-others", use: revokeOthers)
+    }
+
+    /// The cookie's session with a fresh access token, for a page that has just been opened.
+    @Sendable private func current(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
+        guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
+        let state = try await sessions.current(cookie: cookie)
+        let grant = try tokens.grant(state, refreshToken: nil, showsUser: true, at: sessions.clock.now())
+        return .json(grant.json())
+    }
+
+    /// Ends the session of the bearer token, the refresh token or the cookie. Being logged out already is a success.
+    @Sendable private func logOut(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        var body = try await request.optionalJSONBody(limit: bodyLimit)
+        let refreshToken = body.string("refresh_token")
+        try body.finish()
+        let origin = context.origin(of: request)
+        if let session = try await sessionToEnd(request, refreshToken) {
+            _ = try await sessions.database.run(
+                sessions.revocation(of: session.id, reason: .logout, actor: session.user, origin: origin, at: sessions.clock.now())
+            )
+        }
+        var headers: HTTPFields = [:]
+        if cookies.isCarried(by: request.headers) { headers[.setCookie] = cookies.clearing }
+        return .noContent(headers: headers)
+    }
+
+    private func sessionToEnd(_ request: Request, _ refreshToken: String?) async throws -> (id: String, user: String)? {
+        if let refreshToken {
+            let state = try await tokens.session(of: refreshToken)
+            return (state.session.id, state.user.id)
+        }
+        switch BearerToken.read(request.headers) {
+        case .none: break
+        case .unreadable: throw APIError(.tokenInvalid)
+        case .token(let token):
+            do {
+                let claims = try await verifier.verifyCurrent(token)
+                return claims.sessionID.map { ($0, claims.subject) }
+            } catch let error as APIError where [.sessionRevoked, .sessionExpired].contains(error.code) {
+                return nil
+            } catch let error as VerificationError {
+                throw TokenFailures.apiError(error)
+            }
+        }
+        if let value = cookies.value(in: request.headers) {
+            guard let cookie = SessionCookie(value: value) else { return nil }
+            do {
+                let state = try await sessions.current(cookie: cookie)
+                return (state.session.id, state.user.id)
+            } catch let error as APIError where error.status == .unauthorized {
+                return nil
+            }
+        }
+        throw APIError(.tokenMissing)
+    }
+
+    @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let page = try PageRequest(QueryParameters(request), list: Sessions.listName)
+        let sessions = try await sessions.list(ofUser: caller.userID, includeEnded: false, page)
+        return .json(sessions.json(list: Sessions.listName) { $1.write(to: &$0, current: $1.id == caller.sessionID) })
+    }
+
+    @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await sessions.revoke(
+            try context.id(), owner: caller.userID, reason: .revokedByUser, actor: caller.userID,
+            origin: context.origin(of: request)
+        )
+        return .noContent()
+    }
+
+    @Sendable private func revokeOthers(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let count = try await sessions.revokeAll(
+            ofUser: caller.userID, except: caller.sessionID, reason: .revokedByUser, actor: caller.userID,
+            origin: context.origin(of: request)
+        )
+        return .json(JSONWriter.object { $0.field("revoked", count) })
+    }
+}

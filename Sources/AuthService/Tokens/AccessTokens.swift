@@ -1,0 +1,56 @@
+// Access tokens: short-lived JWTs (RFC 9068) that any service verifies with the JWKS.
+import OpenSSLCrypto
+package import Storage
+import WebSupport
+
+/// A signed token and how long it lives.
+package struct AccessToken: Sendable {
+    package let token: String
+    /// Seconds, for `expires_in` (RFC 6749 §5.1).
+    package let expiresIn: Int64
+}
+
+/// Signs access tokens with the current key.
+package struct AccessTokens: Sendable {
+    let keys: SigningKeys
+    let issuer: String
+    let audiences: [String]
+    let lifetime: Duration
+    let random: RandomSource
+
+    /// A token of the session, which never outlives it.
+    func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws -> AccessToken {
+        let signer = try keys.signer()
+        let issued = now.seconds
+        let end = min(issued + jittered(lifetime.components.seconds), state.session.absoluteExpiresAt.seconds)
+        let claims = JSONWriter.object { writer in
+            writer.field("iss", issuer)
+            writer.field("sub", state.user.id)
+            writer.field("aud", audiences)
+            writer.field("exp", end)
+            writer.field("iat", issued)
+            writer.field("jti", Base64URL.encode(random.bytes(12)))
+            writer.field("sid", state.session.id)
+            writer.field("client_id", clientID)
+            writer.field("scope", "")
+            writer.field("role", state.user.role.rawValue)
+            writer.field("kind", state.user.kind)
+            writer.field("ver", state.user.tokenVersion)
+            writer.field("gver", state.currentGlobalVersion)
+            writer.field("amr", state.session.amr)
+            writer.field("auth_time", state.session.authTime.seconds)
+            writer.field("email_verified", state.user.emailVerifiedAt != nil)
+        }
+        // RFC 9068 §2.1: the type keeps an access token from passing as anything else that this key signs.
+        let token = try JWS.sign(payload: claims.bytes, type: "at+jwt", keyID: signer.kid, key: signer.key)
+        return AccessToken(token: token, expiresIn: end - issued)
+    }
+
+    /// Up to 5 % less, so that clients that logged in together do not refresh together.
+    private func jittered(_ seconds: Int64) -> Int64 {
+        let most = seconds / 20
+        guard most > 0 else { return seconds }
+        let bytes = random.bytes(2)
+        return seconds - (Int64(bytes[0]) << 8 | Int64(bytes[1])) % (most + 1)
+    }
+}

@@ -1,0 +1,51 @@
+// How auth trusts its own tokens: through the same verifier as everybody, with sources in the process. It never calls
+// itself over HTTP, and what others learn from the feed it reads from the rows.
+import OpenSSLCrypto
+import Storage
+import Synchronization
+import TesseraVerifierHummingbird
+import WebSupport
+
+/// The keys of this node.
+final class LocalKeySource: KeySource {
+    private let keys: SigningKeys
+    private let clock: Clock
+    private let lastReload = Mutex<Instant?>(nil)
+
+    init(keys: SigningKeys, clock: Clock) {
+        self.keys = keys
+        self.clock = clock
+    }
+
+    func snapshot() -> KeySet { KeySet(keys.published.verification) }
+
+    /// SECURITY: a key id is text that anyone can send; made-up ones cost one read in five seconds, not one each.
+    func refresh(afterUnknownKeyID: String) async throws {
+        let now = clock.now()
+        let isDue = lastReload.withLock { last in
+            if let last, now < last + .seconds(5) { return false }
+            last = now
+            return true
+        }
+        if isDue { try await keys.reload() }
+    }
+}
+
+/// The session, the user's version and the global version, as the database has them now.
+struct LocalRevocationSource: RevocationSource {
+    let sessions: Sessions
+    let clock: Clock
+
+    func check(_ claims: AccessTokenClaims) async throws {
+        guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject else {
+            throw APIError(.sessionRevoked)
+        }
+        let now = clock.now()
+        // The idle end of a session that is refreshed trails by up to `slideAfter`; see Tokens.refresh.
+        let idleEnd = state.session.expiresAt + sessions.lifetime.slideAfter
+        if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw APIError(refusal) }
+        guard let version = claims.userVersion, version >= state.session.requiredVersion else {
+            throw APIError(.tokenStale)
+        }
+    }
+}

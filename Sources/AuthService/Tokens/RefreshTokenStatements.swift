@@ -1,0 +1,58 @@
+// SQL of `refresh_tokens`. One row per session and client; no indexed column changes at a refresh.
+import Storage
+
+enum RefreshTokenStatements {
+    /// The row of a session that this unit has just made; zero rows when it made none.
+    static let insert = Statement(
+        "refresh_tokens.insert", .writes, [.text, .text, .text, .instant],
+        """
+        INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
+        SELECT $1, id, user_id, $3, 0, $4, absolute_expires_at, $4 FROM sessions WHERE id = $2
+        """
+    )
+
+    /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle.
+    static let rotate = Statement(
+        "refresh_tokens.rotate", .writes, [.text, .integer, .instant, .instant],
+        """
+        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
+        WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
+            AND EXISTS (
+                SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
+                JOIN settings g ON g.key = 'global_token_version'
+                WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.is_active
+                    AND s.global_version >= g.integer_value)
+        RETURNING generation
+        """
+    )
+
+    /// Slides the session's idle end if the rotation before it took place and a slide is due.
+    static let slide = Statement(
+        "refresh_tokens.slide", .writes, [.text, .instant, .instant, .instant],
+        """
+        UPDATE sessions SET
+            expires_at = CASE WHEN absolute_expires_at < $3 THEN absolute_expires_at ELSE $3 END,
+            last_seen_at = $2, updated_at = $2
+        WHERE id = (SELECT session_id FROM refresh_tokens WHERE id = $1 AND rotated_at = $2)
+            AND revoked_at IS NULL AND expires_at < $4 AND expires_at < absolute_expires_at
+        """
+    )
+
+    /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
+    /// waited is seen here.
+    static let state = Statement(
+        "refresh_tokens.state", .reads, [.text],
+        """
+        SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at, \(SessionState.columns)
+        FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
+        WHERE r.id = $1
+        """
+    )
+
+    static let deleteExpired = Statement(
+        "refresh_tokens.delete_expired", .writes, [.instant, .integer],
+        "DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)"
+    )
+
+    static let all = [insert, rotate, slide, state, deleteExpired]
+}

@@ -1,0 +1,110 @@
+// Rotation: the one place where a refresh token becomes the next.
+//
+// A token that is not authentic is refused before the database hears of it. An authentic one is judged by what its
+// row says *after* a conditional rotation, in one unit:
+//   - the rotation took place → the successor;
+//   - the row is one ahead, rotated within the grace → the same successor, computed again: parallel tabs, retries and
+//     lost answers log nobody out, and 64 parallel refreshes yield one value;
+//   - the row is further ahead, or the grace is over → theft: the session ends, in one further unit that begins with
+//     the user's row.
+// RFC 9700 §4.14.2 asks for rotation with reuse detection; the grace is the answer to its cost in practice.
+import OpenSSLCrypto
+package import Storage
+package import WebSupport
+
+/// What a login or refresh answers.
+package struct Grant: Sendable {
+    package let state: SessionState
+    package let accessToken: AccessToken
+    /// `nil` when the session is carried by a cookie.
+    package let refreshToken: String?
+    /// Whether the answer shows the user (a refresh does not).
+    let showsUser: Bool
+
+    package func json() -> JSONWriter {
+        JSONWriter.object { writer in
+            if showsUser {
+                writer.key(of: "user") { state.user.write(to: &$0) }
+            }
+            writer.key(of: "session") { state.session.write(to: &$0, current: true) }
+            writer.field("access_token", accessToken.token)
+            writer.field("token_type", "Bearer")
+            writer.field("expires_in", accessToken.expiresIn)
+            if let refreshToken { writer.field("refresh_token", refreshToken) }
+        }
+    }
+}
+
+package struct Tokens: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+    let random: RandomSource
+    let codec: RefreshTokenCodec
+    let accessTokens: AccessTokens
+    let sessions: Sessions
+    let grace: Duration
+
+    /// The insert of a session's refresh token, and the token.
+    func opening(session: String, at now: Instant) -> (statement: BoundStatement, token: RefreshToken) {
+        let token = codec.first(random: random)
+        return (RefreshTokenStatements.insert(token.rowKey, session, AuthConfiguration.firstPartyClient, now), token)
+    }
+
+    func grant(_ state: SessionState, refreshToken: RefreshToken?, showsUser: Bool, at now: Instant) throws -> Grant {
+        Grant(
+            state: state,
+            accessToken: try accessTokens.issue(for: state, at: now),
+            refreshToken: refreshToken.map(codec.encode),
+            showsUser: showsUser
+        )
+    }
+
+    /// Rotates a refresh token.
+    ///
+    /// - Throws: `invalid_token`, `refresh_token_reused`, `session_revoked`, `session_expired` or `user_inactive`;
+    ///   a storage fault is 503, never a logout.
+    package func refresh(_ text: String, origin: Origin) async throws -> Grant {
+        guard let presented = codec.decode(text) else { throw APIError(.refreshTokenInvalid) }
+        let now = clock.now()
+        let idle = sessions.lifetime.idle
+        let results = try await database.run([
+            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle),
+            RefreshTokenStatements.slide(presented.rowKey, now, now + idle, now + idle - sessions.lifetime.slideAfter),
+            RefreshTokenStatements.state(presented.rowKey),
+        ])
+        guard let row = results[2].first else { throw APIError(.refreshTokenInvalid) }
+        let state = try SessionState(row)
+        let generation = try row.integer("refresh_generation")
+        let rotatedAt = try row.instant("refresh_rotated_at")
+        if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw APIError(refusal) }
+
+        switch generation - Int64(presented.generation) {
+        case 1 where results[0].affected == 1 || now < rotatedAt + grace:
+            return try grant(state, refreshToken: presented.successor, showsUser: false, at: now)
+        case 1...:
+            try await endStolen(state.session.id, origin: origin, at: now)
+            throw APIError(.refreshTokenReused)
+        case 0:
+            // The row stood still though nothing speaks against it now: what did was undone in between. Once more.
+            throw APIError.retry(.databaseUnavailable, afterSeconds: 1)
+        default:
+            // Authentic, but ahead of its row: the database was restored to an earlier state.
+            throw APIError(.refreshTokenInvalid)
+        }
+    }
+
+    /// The session that a refresh token belongs to, for a logout: any authentic token of it will do.
+    func session(of text: String) async throws -> SessionState {
+        guard let token = codec.decode(text),
+            let row = try await database.run(RefreshTokenStatements.state(token.rowKey)).first
+        else { throw APIError(.refreshTokenInvalid) }
+        return try SessionState(row)
+    }
+
+    /// SECURITY: somebody holds a token that was used before. Who is the thief cannot be told, so the session ends.
+    private func endStolen(_ session: String, origin: Origin, at now: Instant) async throws {
+        _ = try await database.run(
+            sessions.revocation(of: session, reason: .refreshTokenReused, actor: nil, origin: origin, at: now)
+        )
+    }
+}

@@ -1,0 +1,42 @@
+// HTTP of the caller's own user.
+import Hummingbird
+import WebSupport
+
+struct MeRoutes: Sendable {
+    let users: Users
+    let cookies: SessionCookiePolicy
+
+    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+        router.get("me", use: get)
+        router.patch("me", use: update)
+        router.delete("me", use: delete)
+    }
+
+    @Sendable private func get(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        guard let user = try await users.find(id: context.requireCaller().userID) else { throw APIError(.notFound) }
+        return .user(user)
+    }
+
+    @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        var body = try await request.jsonBody(limit: bodyLimit)
+        let profile = UserProfile(&body)
+        try body.finish()
+        let origin = context.origin(of: request)
+        return .user(try await users.update(caller.userID, profile: profile, actor: caller.userID, origin: origin))
+    }
+
+    @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await users.delete(caller.userID, actor: caller.userID, origin: context.origin(of: request))
+        return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
+    }
+}
+
+extension Response {
+    static func user(_ user: User, created: Bool = false) -> Response {
+        var writer = JSONWriter()
+        user.write(to: &writer)
+        return .json(writer, status: created ? .created : .ok)
+    }
+}

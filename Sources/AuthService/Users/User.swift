@@ -1,0 +1,115 @@
+// A user as the row says, and as the API shows.
+package import Storage
+package import WebSupport
+
+/// What a user may do beyond their own rows.
+package enum Role: String, Sendable, CaseIterable {
+    case user, premium, admin
+}
+
+/// A person or a guest.
+package struct User: Sendable {
+    package let id: String
+    package let email: String?
+    package let name: String?
+    package let firstName: String?
+    package let lastName: String?
+    package let avatarURL: String?
+    package let kind: String
+    package let role: Role
+    package let isActive: Bool
+    package let tokenVersion: Int64
+    package let emailVerifiedAt: Instant?
+    package let lastLoginAt: Instant?
+    package let createdAt: Instant
+    package let updatedAt: Instant
+    package let deactivatedAt: Instant?
+    package let metadata: String
+
+    private static let columnNames = [
+        "id", "email", "name", "first_name", "last_name", "avatar_url", "kind", "role", "is_active", "token_version",
+        "email_verified_at", "last_login_at", "created_at", "updated_at", "deactivated_at", "metadata",
+    ]
+
+    /// The columns that `init(_:)` reads, for a SELECT or RETURNING of `users`.
+    static let columns = columnNames.joined(separator: ", ")
+
+    /// The same of a table that is joined as `u`.
+    static let joinedColumns = columnNames.map { "u.\($0)" }.joined(separator: ", ")
+
+    init(_ row: Row) throws(StorageError) {
+        self.id = try row.text("id")
+        self.email = try row.optionalText("email")
+        self.name = try row.optionalText("name")
+        self.firstName = try row.optionalText("first_name")
+        self.lastName = try row.optionalText("last_name")
+        self.avatarURL = try row.optionalText("avatar_url")
+        self.kind = try row.text("kind")
+        guard let role = Role(rawValue: try row.text("role")) else { throw .invalidRow(column: "role") }
+        self.role = role
+        self.isActive = try row.boolean("is_active")
+        self.tokenVersion = try row.integer("token_version")
+        self.emailVerifiedAt = try row.optionalInstant("email_verified_at")
+        self.lastLoginAt = try row.optionalInstant("last_login_at")
+        self.createdAt = try row.instant("created_at")
+        self.updatedAt = try row.instant("updated_at")
+        self.deactivatedAt = try row.optionalInstant("deactivated_at")
+        self.metadata = try row.text("metadata")
+    }
+
+    package func write(to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.field("id", id)
+            writer.field("email", email)
+            writer.field("email_verified", emailVerifiedAt != nil)
+            writer.field("name", name)
+            writer.field("first_name", firstName)
+            writer.field("last_name", lastName)
+            writer.field("avatar_url", avatarURL)
+            writer.field("kind", kind)
+            writer.field("role", role.rawValue)
+            writer.field("is_active", isActive)
+            writer.field("last_login_at", lastLoginAt)
+            writer.field("created_at", createdAt)
+            writer.field("updated_at", updatedAt)
+            writer.field("deactivated_at", deactivatedAt)
+            writer.field("metadata", raw: metadata)
+        }
+    }
+}
+
+/// The fields a user may set about themselves; nothing here grants anything.
+package struct UserProfile: Sendable {
+    package var name: Patch<String> = .absent
+    package var firstName: Patch<String> = .absent
+    package var lastName: Patch<String> = .absent
+    package var avatarURL: Patch<String> = .absent
+    package var metadata: Patch<String> = .absent
+
+    package init() {}
+
+    /// Reads the fields from a body; complaints stay in it.
+    init(_ body: inout JSONBody) {
+        name = Self.name("name", &body)
+        firstName = Self.name("first_name", &body)
+        lastName = Self.name("last_name", &body)
+        avatarURL = body.patchString("avatar_url", max: 2048)
+        if let url = avatarURL.value, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
+            body.refuse("avatar_url", "invalid", "must be an http or https URL")
+        }
+        if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
+    }
+
+    /// A name of 1–200 characters without control characters; surrounding white space is dropped.
+    static func name(_ field: String, _ body: inout JSONBody) -> Patch<String> {
+        let patch = body.patchString(field, max: 800)
+        guard case .value(let text) = patch else { return patch }
+        let name = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        guard (1...200).contains(name.count), !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        else {
+            body.refuse(field, "invalid", "must have from 1 to 200 characters")
+            return .absent
+        }
+        return .value(name)
+    }
+}

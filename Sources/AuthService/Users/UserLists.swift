@@ -1,0 +1,44 @@
+// Lists of users, for admins: newest first, by keyset, filtered by role and state, searched by prefix.
+package import Storage
+package import WebSupport
+
+/// What an admin looks for.
+package struct UserFilter: Sendable {
+    package var role: Role?
+    package var isActive: Bool?
+    /// The beginning of an email address or a name, in any case.
+    package var prefix: String?
+
+    package init(role: Role? = nil, isActive: Bool? = nil, prefix: String? = nil) {
+        self.role = role
+        self.isActive = isActive
+        self.prefix = prefix.flatMap { $0.isEmpty ? nil : Email.key(of: $0) }
+    }
+
+    /// No text that begins with the prefix sorts at or above it.
+    var prefixEnd: String? { prefix.map { $0 + "\u{10FFFF}" } }
+}
+
+extension Users {
+    package static let listName = "users"
+
+    package func list(_ filter: UserFilter, _ request: PageRequest) async throws(StorageError) -> Page<User> {
+        let statement = request.direction == .forward ? UserStatements.listAfter : UserStatements.listBefore
+        let cursor = request.cursor ?? .beyondNewest
+        var unit = [
+            statement(
+                cursor.instant, cursor.id, request.fetchCount,
+                filter.role?.rawValue, filter.isActive, filter.prefix, filter.prefixEnd
+            )
+        ]
+        if request.wantsCount {
+            unit.append(UserStatements.count(filter.role?.rawValue, filter.isActive, filter.prefix, filter.prefixEnd))
+        }
+        let results = try await database.run(unit)
+        var users: [User] = []
+        for row in results[0].rows { users.append(try User(row)) }
+        var page = Page(fetched: users, request: request) { Cursor($0.createdAt, $0.id) }
+        if request.wantsCount { page.total = try results[1].first?.integer("total") }
+        return page
+    }
+}

@@ -1,0 +1,26 @@
+// A new file needs one EMBED line here and one line in the registry; a test compares the registry with the folder.
+// `#embed` is C23, which clang accepts in earlier modes with a warning that is of no use here.
+#include "CEmbedded.h"
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const unsigned char auth_0001_init[] = {
+#embed "../../migrations/auth_0001_init.sql"
+};
+static const unsigned char chat_0001_init[] = {
+#embed "../../migrations/chat_0001_init.sql"
+};
+static const unsigned char openapi[] = {
+#embed "../../openapi.yaml"
+};
+
+#define FILE_ENTRY(name, bytes) {name, bytes, sizeof(bytes)}
+
+static const tessera_embedded_file files[] = {
+    FILE_ENTRY("migrations/auth_0001_init.sql", auth_0001_init),
+    FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
+    FILE_ENTRY("openapi.yaml", openapi),
+};
+
+size_t tessera_embedded_file_count(void) { return sizeof(files) / sizeof(files[0]); }
+
+tessera_embedded_file tessera_embedded_file_at(size_t index) { return files[index]; }

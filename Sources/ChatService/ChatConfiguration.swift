@@ -1,0 +1,33 @@
+// Everything that can be set about the chat service, with the defaults of docs/configuration.md.
+package import WebSupport
+
+/// The settings of one chat node.
+package struct ChatConfiguration: Sendable {
+    /// The origin that browsers see, without a trailing slash.
+    package var publicURL: String
+    /// `iss` that tokens must carry: the auth service's.
+    package var issuer: String
+    /// `aud` that tokens must carry.
+    package var audience: String
+    package var trustedProxies: [IPNetwork]
+    package var corsOrigins: [String]
+
+    package init(
+        publicURL: String, issuer: String, audience: String = "chat", trustedProxies: [IPNetwork] = [],
+        corsOrigins: [String] = []
+    ) {
+        self.publicURL = publicURL
+        self.issuer = issuer
+        self.audience = audience
+        self.trustedProxies = trustedProxies
+        self.corsOrigins = corsOrigins
+    }
+}
+
+/// What a request body may weigh, in bytes.
+enum BodyLimits {
+    /// Bodies that carry messages.
+    static let messages = 8 * 1024 * 1024
+    /// Bodies that carry a row's own fields.
+    static let fields = 64 * 1024
+}

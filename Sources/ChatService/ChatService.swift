@@ -1,0 +1,72 @@
+// The chat service, put together. Reads like a table of contents: what there is, and where it is mounted.
+package import Hummingbird
+package import Logging
+package import OpenSSLCrypto
+package import Storage
+package import TesseraVerifierHummingbird
+package import WebSupport
+
+/// One chat node. It holds no password and no private key: tokens are checked with auth's public ones.
+package struct ChatService: Sendable {
+    private let conversations: Conversations
+    private let messages: Messages
+    private let verifier: TokenVerifier
+    private let health: HealthRoutes
+    private let configuration: ChatConfiguration
+    private let random: RandomSource
+
+    /// Every statement of the service; the conformance suite executes each on both engines.
+    package static let allStatements: [Statement] =
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
+
+    /// - Parameters:
+    ///   - keys: the issuer's public keys.
+    ///   - isReady: throws while the database cannot be reached or its schema is not current.
+    ///   - contract: the text of `openapi.yaml`.
+    package init(
+        database: any SQLDatabase,
+        configuration: ChatConfiguration,
+        keys: any KeySource,
+        isReady: @escaping @Sendable () async throws -> Void,
+        contract: String,
+        clock: Clock = .system,
+        random: RandomSource = .system,
+        logger: Logger
+    ) {
+        self.conversations = Conversations(database: database, clock: clock, random: random)
+        self.messages = Messages(database: database, clock: clock, random: random)
+        self.verifier = TokenVerifier(
+            requirements: TokenRequirements(
+                issuer: configuration.issuer, audience: configuration.audience, clock: { clock.now().seconds }
+            ),
+            keys: keys
+        )
+        self.health = HealthRoutes(service: "chat", contract: contract, isReady: isReady)
+        self.configuration = configuration
+        self.random = random
+    }
+
+    package func buildRouter() -> Router<ChatRequestContext> {
+        let router = Router(context: ChatRequestContext.self, options: .autoGenerateHeadEndpoints)
+        let routes = RouteTable()
+        router.add(middleware: RequestIDMiddleware(random: random))
+        router.add(middleware: RequestLogMiddleware(service: "chat"))
+        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+
+        health.mount(on: router.group())
+
+        let authenticated = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier, mode: .required, requireUser: true, failure: TokenRefusal.apiError
+                )
+            )
+        ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
+        MessageRoutes(messages: messages).mount(on: authenticated)
+
+        routes.fill(from: router)
+        return router
+    }
+}

@@ -1,0 +1,105 @@
+// What callers may say of a conversation when they create or change one.
+import Storage
+import WebSupport
+
+/// Sizes of a conversation's own fields, in bytes.
+enum ConversationLimits {
+    static let title = 1024
+    static let model = 256
+    static let slug = 200
+    static let reason = 1024
+    /// `settings` and `metadata`, each.
+    static let json = 16 * 1024
+    static let messages = 100
+}
+
+/// `POST /v1/conversations`.
+struct ConversationDraft: Sendable {
+    let id: String?
+    let title: String?
+    let model: String?
+    let slug: String?
+    let visibility: Visibility
+    let settings: String
+    let metadata: String
+    let messages: [MessageDraft]
+
+    init(_ source: JSONBody, identify: () -> String) throws(APIError) {
+        var body = source
+        id = body.rowID("id")
+        title = body.filled("title", max: ConversationLimits.title).value
+        model = body.filled("model", max: ConversationLimits.model).value
+        slug = body.slug("slug").value
+        visibility = body.choice("visibility", of: Visibility.self) ?? .private
+        settings = body.rawObject("settings", max: ConversationLimits.json) ?? "{}"
+        metadata = body.rawObject("metadata", max: ConversationLimits.json) ?? "{}"
+        let elements = body.array("messages", count: 0...ConversationLimits.messages) ?? []
+        messages = MessageDraft.all(elements, in: &body, identify: identify)
+        try body.finish()
+    }
+}
+
+/// `PATCH /v1/conversations/{id}`: every member may be left out, `null` clears what can be empty.
+struct ConversationPatch: Sendable {
+    let title: Patch<String>
+    let model: Patch<String>
+    let slug: Patch<String>
+    let visibility: Visibility?
+    let archived: Bool?
+    let archiveReason: Patch<String>
+    let pinned: Bool?
+    /// The whole object anew.
+    let settings: String?
+    /// Members to set, or to remove where `null`.
+    let metadata: [JSONElement.Member]?
+
+    var isEmpty: Bool {
+        !title.isPresent && !model.isPresent && !slug.isPresent && visibility == nil && archived == nil
+            && !archiveReason.isPresent && pinned == nil && settings == nil && metadata == nil
+    }
+
+    init(_ source: JSONBody) throws(APIError) {
+        var body = source
+        title = body.filled("title", max: ConversationLimits.title)
+        model = body.filled("model", max: ConversationLimits.model)
+        slug = body.slug("slug")
+        visibility = body.choice("visibility", of: Visibility.self)
+        archived = body.boolean("archived")
+        archiveReason = body.patchString("archive_reason", max: ConversationLimits.reason)
+        pinned = body.boolean("pinned")
+        settings = body.rawObject("settings", max: ConversationLimits.json)
+        metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
+            body.element("metadata")?.object
+        }
+        try body.finish()
+    }
+}
+
+extension JSONBody {
+    /// An id of the caller's own making, or `nil` for one of ours.
+    mutating func rowID(_ name: String) -> String? {
+        guard let id = string(name) else { return nil }
+        if RowID.isValid(id) { return id }
+        refuse(name, "invalid", "must match ^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
+        return nil
+    }
+
+    /// A string that says something.
+    fileprivate mutating func filled(_ name: String, max: Int) -> Patch<String> {
+        let patch = patchString(name, max: max)
+        if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
+            refuse(name, "too_short", "must not be blank")
+        }
+        return patch
+    }
+
+    /// A part of a URL, slashes allowed: frontends keep their own paths here.
+    fileprivate mutating func slug(_ name: String) -> Patch<String> {
+        let patch = patchString(name, max: ConversationLimits.slug)
+        if case .value(let text) = patch {
+            let isPlain = text.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F }
+            if text.isEmpty || !isPlain { refuse(name, "invalid", "must be 1 to 200 bytes without white space") }
+        }
+        return patch
+    }
+}

@@ -1,0 +1,121 @@
+// SQL of conversations. Statements that append messages are in ConversationCounters.swift.
+import Storage
+
+enum ConversationStatements {
+    /// What a list reads: everything but the JSON that sits last in the row.
+    static let summaryColumns = """
+        id, owner_id, title, title_source, model, slug, visibility, pinned_at, archived_at, archive_reason, \
+        forked_from_conversation_id, forked_from_message_id, head_message_id, last_seq, message_count, \
+        tokens_in, tokens_out, last_message_at, created_at, updated_at, version
+        """
+    static let columns = summaryColumns + ", settings, metadata"
+
+    // Without a conflict target: an id or a slug that is taken is no row, either way.
+    static let insert = Statement(
+        "conversations.insert", .writes,
+        [.text, .text, .text, .text, .text, .text, .text, .instant, .integer, .text, .text],
+        """
+        INSERT INTO conversations
+            (id, owner_id, title, title_source, model, slug, visibility, created_at, updated_at, version,
+             settings, metadata)
+        SELECT $1, principals.id, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11
+        FROM principals WHERE principals.id = $2 AND is_active AND erased_at IS NULL
+        ON CONFLICT DO NOTHING
+        RETURNING \(columns)
+        """
+    )
+
+    static let get = Statement(
+        "conversations.get", .reads, [.text, .text],
+        "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
+    )
+
+    static let isVisible = Statement(
+        "conversations.is_visible", .reads, [.text, .text],
+        "SELECT id, message_count FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
+    )
+
+    /// Whether an id is taken by anybody, trash included.
+    static let isTaken = Statement(
+        "conversations.is_taken", .reads, [.text],
+        "SELECT id FROM conversations WHERE id = $1"
+    )
+
+    static let slugHolder = Statement(
+        "conversations.slug_holder", .reads, [.text, .text],
+        "SELECT id FROM conversations WHERE owner_id = $1 AND slug = $2 AND deleted_at IS NULL"
+    )
+
+    private static let filter = """
+        owner_id = $1 AND deleted_at IS NULL
+            AND ($2 IS NULL OR (archived_at IS NOT NULL) = $2)
+            AND ($3 IS NULL OR (pinned_at IS NOT NULL) = $3)
+        """
+
+    static let older = Statement(
+        "conversations.older", .reads, [.text, .boolean, .boolean, .instant, .text, .integer],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(filter) AND (updated_at, id) < ($4, $5)
+        ORDER BY updated_at DESC, id DESC LIMIT $6
+        """
+    )
+
+    static let newer = Statement(
+        "conversations.newer", .reads, [.text, .boolean, .boolean, .instant, .text, .integer],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(filter) AND (updated_at, id) > ($4, $5)
+        ORDER BY updated_at, id LIMIT $6
+        """
+    )
+
+    static let count = Statement(
+        "conversations.count", .reads, [.text, .boolean, .boolean],
+        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter)"
+    )
+
+    // Pairs of (is it set, to what); where NULL cannot be stored, NULL means "leave it".
+    static let change = Statement(
+        "conversations.change", .writes,
+        [
+            .text, .text, .integer, .instant, .boolean, .text, .boolean, .text, .boolean, .text, .text, .boolean,
+            .boolean, .text, .boolean, .text, .text,
+        ],
+        """
+        UPDATE conversations SET
+            title = CASE WHEN $5 THEN $6 ELSE title END,
+            title_source = CASE WHEN $5 THEN 'user' ELSE title_source END,
+            model = CASE WHEN $7 THEN $8 ELSE model END,
+            slug = CASE WHEN $9 THEN $10 ELSE slug END,
+            visibility = COALESCE($11, visibility),
+            archived_at = CASE WHEN $12 IS NULL THEN archived_at WHEN $12 THEN COALESCE(archived_at, $4) END,
+            archive_reason = CASE WHEN $12 = FALSE THEN NULL WHEN $13 THEN $14 ELSE archive_reason END,
+            pinned_at = CASE WHEN $15 IS NULL THEN pinned_at WHEN $15 THEN COALESCE(pinned_at, $4) END,
+            settings = COALESCE($16, settings),
+            metadata = COALESCE($17, metadata),
+            updated_at = $4,
+            version = version + 1
+        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
+            AND \(PrincipalStatements.mayWrite("$2"))
+            AND ($10 IS NULL OR NOT EXISTS (
+                SELECT 1 FROM conversations o
+                WHERE o.owner_id = $2 AND o.slug = $10 AND o.id <> $1 AND o.deleted_at IS NULL
+            ))
+        RETURNING \(columns)
+        """
+    )
+
+    static let trash = Statement(
+        "conversations.trash", .writes, [.text, .text, .integer, .instant],
+        """
+        UPDATE conversations SET deleted_at = $4, updated_at = $4, version = version + 1
+        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
+            AND \(PrincipalStatements.mayWrite("$2"))
+        RETURNING id
+        """
+    )
+
+    static let all =
+        [insert, get, isVisible, isTaken, slugHolder, older, newer, count, change, trash] + ConversationCounters.all
+}

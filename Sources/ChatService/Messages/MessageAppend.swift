@@ -1,0 +1,119 @@
+// How messages come into a conversation: all of them, numbered without a gap, or none, in one unit without branches.
+//
+// The unit, after its principal's row is locked:
+//   1. lock      the conversation's row (or insert it, at version 0). From here on `last_seq` = L is ours to read.
+//   2. insert    message k at seq L + k, each `ON CONFLICT (id) DO NOTHING`. Everything it depends on (visible,
+//                writable, its parent in this conversation) is in its WHERE, so a refusal is no row.
+//   3. take back what lies past L if it is fewer than n. Needed when an id of the caller's own exists, here or in
+//                anybody's conversation: asking beforehand would not do, since the other row may commit in between,
+//                while the index itself makes `ON CONFLICT` wait for it and then decide.
+//   4. spend     tokens onto the principal, if the row at L + n is there.
+//   5. advance   L to L + n, if the row at L + n is there. Parents, title, head and counters move with it.
+//   6. abandon   a conversation that this unit made and could not fill.
+// Nobody sees the conversation between 2 and 5, and no appending unit can be between its own 2 and 5 at the same
+// time, so after every unit the rows are 1…last_seq. After step 3 either all n are there or none, which is why one
+// look at L + n is enough. `UNIQUE (conversation_id, seq)` stands behind it: were the reasoning wrong, the unit
+// would fail as a whole.
+import Storage
+import WebSupport
+
+/// A list of messages to append to one conversation.
+struct MessageAppend: Sendable {
+    let conversation: String
+    let caller: Caller
+    let drafts: [MessageDraft]
+    /// Whether the same unit makes the conversation.
+    let isNew: Bool
+    let now: Instant
+
+    /// `nil` for an empty list.
+    init?(to conversation: String, by caller: Caller, _ drafts: [MessageDraft], isNew: Bool, at now: Instant) {
+        guard !drafts.isEmpty else { return nil }
+        self.conversation = conversation
+        self.caller = caller
+        self.drafts = drafts
+        self.isNew = isNew
+        self.now = now
+    }
+
+    /// Steps 2 to 6. Precede them with `Principals.willWrite` and step 1.
+    var statements: [BoundStatement] {
+        var unit: [BoundStatement] = []
+        var previous: String?
+        for (index, draft) in drafts.enumerated() {
+            let parent = draft.parent ?? previous.map { .message($0) } ?? .head
+            unit.append(insert(draft, number: index + 1, after: parent))
+            previous = draft.id
+        }
+        if drafts.count > 1 { unit.append(MessageStatements.takeBack(conversation, drafts.count)) }
+        let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
+        if tokens > 0 {
+            unit.append(Principals.willSpend(tokens, caller, conversation: conversation, messages: drafts.count))
+        }
+        unit.append(
+            ConversationCounters.advance(
+                conversation, owner: caller.id, isNew: isNew, count: drafts.count,
+                tokensIn: drafts.reduce(0) { $0 + ($1.tokensIn ?? 0) },
+                tokensOut: drafts.reduce(0) { $0 + ($1.tokensOut ?? 0) },
+                head: previous ?? "", title: isNew ? nil : automaticTitle, at: now
+            )
+        )
+        if isNew { unit.append(ConversationCounters.abandon(conversation, owner: caller.id)) }
+        return unit
+    }
+
+    /// The title these messages would give.
+    var automaticTitle: String? { Self.automaticTitle(drafts) }
+
+    static func automaticTitle(_ drafts: [MessageDraft]) -> String? {
+        drafts.lazy.filter { $0.role == .user }.compactMap(\.contentText).compactMap(AutomaticTitle.make).first
+    }
+
+    /// What the statements did.
+    enum Outcome: Sendable {
+        /// The conversation as it is now, and its new messages.
+        case appended(Conversation, [Message])
+        /// The first message that was not inserted.
+        case refused(MessageDraft)
+    }
+
+    /// Reads the results of `statements`, which are the last of a unit's.
+    func outcome(_ results: some Collection<SQLResult>) throws -> Outcome {
+        let own = Array(results.suffix(statements.count))
+        let advanced = own[own.count - (isNew ? 2 : 1)]
+        let inserted = own.prefix(drafts.count)
+        guard let row = advanced.first else {
+            let index = inserted.firstIndex(where: \.isEmpty) ?? 0
+            return .refused(drafts[index])
+        }
+        var messages: [Message] = []
+        for (draft, result) in zip(drafts, inserted) {
+            guard let insertedRow = result.first else { throw APIError(.internalError) }
+            messages.append(
+                try Message(draft, conversation: conversation, author: caller, inserted: insertedRow, at: now)
+            )
+        }
+        return .appended(try Conversation(row, whole: true), messages)
+    }
+
+    /// The complaint about a refused message: its id exists, or else its parent does not.
+    static func refusal(of draft: MessageDraft, in database: any SQLDatabase) async throws -> APIError {
+        if draft.hasOwnID, try await !database.run(MessageStatements.isTaken(draft.id)).isEmpty {
+            return APIError(.idTaken, detail: "message \(draft.id)")
+        }
+        if case .message(_?) = draft.parent {
+            let field = draft.path.isEmpty ? "parent_id" : "\(draft.path).parent_id"
+            return .field(field, "invalid", "must be a message of this conversation")
+        }
+        return APIError(.conflict)
+    }
+
+    private func insert(_ draft: MessageDraft, number: Int, after parent: MessageDraft.Parent) -> BoundStatement {
+        let parentID: String? = if case .message(let id) = parent { id } else { nil }
+        return MessageStatements.insert(
+            draft.id, conversation, caller.id, isNew, number, parent == .head, parentID, draft.author(caller),
+            draft.role.rawValue, draft.type.rawValue, draft.status.rawValue, draft.model, draft.tokensIn,
+            draft.tokensOut, draft.tokensTotal, now, draft.metadata, draft.contentText, draft.parts
+        )
+    }
+}

@@ -1,0 +1,132 @@
+// What callers may say of a message when they append it.
+//
+// A message is said either as plain `content` or as `parts`, an array of objects each with a `type`. Parts are kept
+// byte for byte, those of unknown types included: a frontend gets back what it stored, whatever it invents next.
+import WebSupport
+
+/// One message on its way in.
+struct MessageDraft: Sendable {
+    /// What the new message follows.
+    enum Parent: Sendable, Hashable {
+        /// The conversation's newest message (nothing, in an empty one).
+        case head
+        /// A message of the same conversation, or `nil` for a new root.
+        case message(String?)
+    }
+
+    let id: String
+    /// Said by the caller, so that it may exist already.
+    let hasOwnID: Bool
+    /// As said, or `nil` when left out.
+    let parent: Parent?
+    let role: MessageRole
+    let type: MessageType
+    let status: MessageStatus
+    let model: String?
+    let tokensIn: Int64?
+    let tokensOut: Int64?
+    let tokensTotal: Int64?
+    let metadata: String
+    let contentText: String?
+    let parts: String
+    /// The member's path in the request, for complaints found later.
+    let path: String
+
+    /// `author_id`: whoever wrote it, when a person did.
+    func author(_ caller: Caller) -> String? { role == .user ? caller.id : nil }
+
+    /// Reads the fields, leaving complaints in `body`; the draft is worth something only if `body.finish()` passes.
+    init(_ body: inout JSONBody, path: String, identify: () -> String) {
+        let ownID = body.rowID("id")
+        id = ownID ?? identify()
+        hasOwnID = ownID != nil
+        self.path = path
+        parent = Self.parent(&body)
+        if body.element("role").map(\.isNull) ?? true { body.refuse("role", "required", "is required") }
+        role = body.choice("role", of: MessageRole.self) ?? .user
+        type = body.choice("type", of: MessageType.self) ?? .normal
+        status = body.choice("status", of: MessageStatus.self) ?? .completed
+        model = body.string("model", max: ConversationLimits.model)
+        let counts: ClosedRange<Int64> = 0...1_000_000_000
+        let tokensIn = body.integer("tokens_in", in: counts)
+        let tokensOut = body.integer("tokens_out", in: counts)
+        let total = body.integer("tokens_total", in: counts)
+        self.tokensIn = tokensIn
+        self.tokensOut = tokensOut
+        tokensTotal = total ?? (tokensIn == nil && tokensOut == nil ? nil : (tokensIn ?? 0) + (tokensOut ?? 0))
+        metadata = body.rawObject("metadata", max: ConversationLimits.json) ?? "{}"
+        (parts, contentText) = Self.content(&body)
+    }
+
+    /// Reads an array of messages, each complaint under its own path.
+    static func all(_ elements: [JSONElement], in body: inout JSONBody, identify: () -> String) -> [MessageDraft] {
+        var drafts: [MessageDraft] = []
+        var ids: Set<String> = []
+        for (index, element) in elements.enumerated() {
+            let path = "messages[\(index)]"
+            do throws(APIError) {
+                var item = try JSONBody(element, path: path)
+                let draft = MessageDraft(&item, path: path, identify: identify)
+                if !ids.insert(draft.id).inserted { item.refuse("id", "invalid", "is used twice in this request") }
+                try item.finish()
+                drafts.append(draft)
+            } catch {
+                body.add(error.fields)
+            }
+        }
+        return drafts
+    }
+
+    private static func parent(_ body: inout JSONBody) -> Parent? {
+        guard let element = body.element("parent_id") else { return nil }
+        return .message(element.isNull ? nil : body.rowID("parent_id"))
+    }
+
+    /// The parts as stored, and their text.
+    private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
+        let content = body.element("content").flatMap { $0.isNull ? nil : $0 }
+        let parts = body.element("parts").flatMap { $0.isNull ? nil : $0 }
+        switch (content, parts) {
+        case (nil, nil):
+            body.refuse("content", "required", "is required, or parts")
+            return ("[]", nil)
+        case (_?, _?):
+            body.refuse("parts", "invalid", "cannot be combined with content")
+            return ("[]", nil)
+        case (let content?, nil):
+            guard let text = content.string else {
+                body.refuse("content", "wrong_type", "must be a string, not \(content.typeName)")
+                return ("[]", nil)
+            }
+            var writer = JSONWriter(reserving: text.utf8.count + 64)
+            writer.array { writer in
+                writer.object { writer in
+                    writer.field("type", "text")
+                    writer.field("text", text)
+                }
+            }
+            return (writer.string, text)
+        case (nil, let parts?):
+            return (parts.raw, check(parts, in: &body))
+        }
+    }
+
+    /// The text of the parts that are text; `nil` when none is.
+    private static func check(_ parts: JSONElement, in body: inout JSONBody) -> String? {
+        guard let elements = parts.array else {
+            body.refuse("parts", "wrong_type", "must be an array, not \(parts.typeName)")
+            return nil
+        }
+        var texts: [String] = []
+        for (index, part) in elements.enumerated() {
+            guard let type = part["type"]?.string, !type.isEmpty else {
+                body.refuse("parts[\(index)]", "invalid", "must be an object with a type")
+                continue
+            }
+            if ["text", "input_text", "output_text"].contains(type), let text = part["text"]?.string {
+                texts.append(text)
+            }
+        }
+        return texts.isEmpty ? nil : texts.joined(separator: "\n")
+    }
+}

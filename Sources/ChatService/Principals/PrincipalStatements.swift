@@ -1,0 +1,39 @@
+// SQL of the principals' mirror.
+import Storage
+
+enum PrincipalStatements {
+    /// The condition of every write, on the principal in `$n`.
+    static func mayWrite(_ parameter: String) -> String {
+        "EXISTS (SELECT 1 FROM principals WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL)"
+    }
+
+    // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
+    static let touch = Statement(
+        "principals.touch", .writes, [.text, .text, .instant, .instant],
+        """
+        INSERT INTO principals (id, kind, first_seen_at, last_seen_at)
+        VALUES ($1, $2, $3, $3)
+        ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, last_seen_at = excluded.last_seen_at
+        WHERE principals.erased_at IS NULL
+            AND (principals.kind <> excluded.kind OR principals.last_seen_at < $4)
+        """
+    )
+
+    static let state = Statement(
+        "principals.state", .reads, [.text],
+        "SELECT is_active, erased_at FROM principals WHERE id = $1"
+    )
+
+    static let addTokens = Statement(
+        "principals.add_tokens", .writes, [.text, .integer, .text, .integer],
+        """
+        UPDATE principals SET tokens_total = tokens_total + $2
+        WHERE id = $1 AND EXISTS (
+            SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq + $4
+            WHERE c.id = $3 AND c.owner_id = $1
+        )
+        """
+    )
+
+    static let all = [touch, state, addTokens]
+}

@@ -1,0 +1,73 @@
+// Digests and what is built of them: HMAC for codes that only this service can make, HKDF for keys.
+
+import COpenSSL
+
+/// SHA-256 (FIPS 180-4).
+package enum SHA256 {
+    /// The digest of `bytes`, 32 bytes.
+    package static func digest(_ bytes: [UInt8]) -> [UInt8] {
+        var out = [UInt8](repeating: 0, count: 32)
+        let result = unsafe EVP_Digest(bytes, bytes.count, &out, nil, FetchedAlgorithms.shared.sha256, nil)
+        OpenSSL.require(result, "SHA-256")
+        return out
+    }
+}
+
+/// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
+package enum HMACSHA256 {
+    /// The code of `message`, 32 bytes.
+    package static func authenticationCode(for message: [UInt8], key: [UInt8]) -> [UInt8] {
+        guard let context = unsafe EVP_MAC_CTX_new(FetchedAlgorithms.shared.hmac) else {
+            preconditionFailure("OpenSSL: no memory for HMAC")
+        }
+        defer { unsafe EVP_MAC_CTX_free(context) }
+        var out = [UInt8](repeating: 0, count: 32)
+        var written = 0
+        // An empty array has no address, and OpenSSL reads a null key as "the key set before".
+        let keyBytes = key.isEmpty ? [0] : key
+        OpenSSL.require(unsafe tessera_hmac_sha256_init(context, keyBytes, key.count), "HMAC key")
+        OpenSSL.require(unsafe EVP_MAC_update(context, message, message.count), "HMAC")
+        OpenSSL.require(unsafe EVP_MAC_final(context, &out, &written, out.count), "HMAC")
+        precondition(written == out.count, "OpenSSL: an HMAC with SHA-256 has 32 bytes")
+        return out
+    }
+
+    /// Whether `code` is the code of `message`, in time that does not depend on where they differ.
+    package static func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
+        constantTimeEqual(code, authenticationCode(for: message, key: key))
+    }
+}
+
+/// HKDF with SHA-256 (RFC 5869).
+package enum HKDFSHA256 {
+    /// Derives `count` bytes, 0 to 8160, from key material.
+    ///
+    /// - Parameters:
+    ///   - material: a key with enough entropy; never a password.
+    ///   - salt: empty for the salt of 32 zero bytes of §2.2.
+    ///   - info: what the derived key is for. Keys for different purposes are independent.
+    package static func deriveKey(
+        from material: [UInt8], salt: [UInt8] = [], info: [UInt8], count: Int
+    ) -> [UInt8] {
+        precondition((0...255 * 32).contains(count), "RFC 5869 §2.3: at most 255 blocks")
+        // §2.2 Extract. HMAC fills a short key with zeros, so the empty salt and the zero salt are one.
+        let pseudorandomKey = HMACSHA256.authenticationCode(for: material, key: salt)
+        // §2.3 Expand: T(n) = HMAC(PRK, T(n-1) ‖ info ‖ n).
+        var out: [UInt8] = []
+        var block: [UInt8] = []
+        var counter: UInt8 = 1
+        while out.count < count {
+            block = HMACSHA256.authenticationCode(for: block + info + [counter], key: pseudorandomKey)
+            out += block
+            counter &+= 1
+        }
+        return Array(out.prefix(count))
+    }
+}
+
+/// Whether two byte strings are equal, in time that depends on their lengths only.
+package func constantTimeEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
+    // SECURITY: comparing a secret byte by byte would tell an attacker how many leading bytes were right.
+    guard a.count == b.count else { return false }
+    return unsafe CRYPTO_memcmp(a, b, a.count) == 0
+}

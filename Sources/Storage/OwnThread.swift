@@ -1,0 +1,20 @@
+// Blocking work gets a thread of its own: never one of the cooperative pool, never an event loop.
+
+internal import Foundation
+
+/// Threads of the storage engines.
+package enum OwnThread {
+    /// Starts a named thread that runs `body` once and ends.
+    package static func start(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let thread = Thread { body() }
+        thread.name = name
+        thread.start()
+    }
+
+    /// Runs a blocking function on a new thread and waits for it without blocking the caller's.
+    package static func run<T: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> T) async throws -> T {
+        try await withCheckedThrowingContinuation { continuation in
+            start(name) { continuation.resume(with: Result(catching: body)) }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+// The thin waist: everything a service may ask of a database.
+//
+// A *unit* is an ordered list of bound statements that commit together; its parameters are known before it
+// starts, so an engine may send many callers' units in one flush and one commit. There is no branch inside a
+// unit: a statement that depends on an earlier one tests what that one left behind and affects nothing when
+// it did nothing. Outcomes a caller can provoke are zero rows, never SQL errors.
+//
+// The rare work that must look before it acts (migrations, restores) uses `transaction`, whose body is
+// synchronous and runs on the engine's own thread: no await, no hashing, no HTTP inside.
+
+/// Which engine is behind a database; only the migrator, the composition root and tests may ask.
+package enum SQLEngine: String, Sendable, CaseIterable {
+    case sqlite, postgres
+}
+
+/// How a unit wants to be scheduled. The engine decides reads from writes by the statements' effects.
+package enum UnitPriority: Sendable {
+    /// The hot path: shares a lane and a commit with its neighbours.
+    case normal
+    /// Known to be long (erase, bulk revoke): runs beside the lanes and may not hold them up.
+    case long
+}
+
+/// A database as the features see it.
+package protocol SQLDatabase: Sendable {
+    var engine: SQLEngine { get }
+
+    /// Runs the statements in order and commits them together, or none of them.
+    ///
+    /// - Returns: one result for each statement, in order, after the commit is durable.
+    /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the unit may have committed.
+    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult]
+
+    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown.
+    func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T
+
+    /// Runs a script that may not be inside a transaction of ours, holding the migration lock of this database
+    /// while `body` runs. See `Migrator`.
+    func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T) async throws -> T
+
+    /// Finishes what was sent and closes every connection. Units that arrive afterwards are `.unavailable`.
+    func close() async
+}
+
+/// One open transaction.
+package protocol SQLTransaction {
+    @discardableResult
+    func run(_ statement: BoundStatement) throws(StorageError) -> SQLResult
+}
+
+/// The migrator's connection: owns the migration lock and decides itself where transactions begin and end.
+package protocol SQLMigrationConnection: SQLTransaction {
+    /// Executes a script of several statements without parameters.
+    func execute(script: String) throws(StorageError)
+}
+
+extension SQLDatabase {
+    package func run(_ unit: [BoundStatement]) async throws(StorageError) -> [SQLResult] {
+        try await run(unit, priority: .normal)
+    }
+
+    /// Runs a unit of one statement.
+    package func run(_ statement: BoundStatement) async throws(StorageError) -> SQLResult {
+        let results = try await run([statement], priority: .normal)
+        guard let result = results.first else { throw .invalidRow(column: "(no result)") }
+        return result
+    }
+}

@@ -1,0 +1,48 @@
+// The closed set of ways in which storage says no.
+//
+// Descriptions name the statement and the engine's code, never a value: an error may be logged.
+
+/// Why a unit or transaction failed.
+package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// A uniqueness rule refused the row. Units that callers can provoke use `ON CONFLICT DO NOTHING` instead.
+    case uniqueViolation(statement: String)
+    case foreignKeyViolation(statement: String)
+    case notNullViolation(statement: String)
+    case checkViolation(statement: String)
+    /// Values do not fit the statement's declaration: a mistake of ours, or U+0000 that an edge let through.
+    case invalidBinding(statement: String, reason: String)
+    /// A row did not have the column or type that the code asked for: a mistake of ours.
+    case invalidRow(column: String)
+    /// The engine refused the statement for another reason. `code` is the SQLSTATE or the SQLite result code.
+    case statementFailed(statement: String, code: String)
+    /// Known not committed, and worth another try: serialization failure, deadlock, lock timeout, busy.
+    case conflict(statement: String, code: String)
+    /// The database cannot be reached, or the unit waited longer than its deadline. Nothing was committed.
+    case unavailable(reason: String)
+    /// The queue in front of the engine is full. Nothing was sent.
+    case overloaded
+    /// The caller was cancelled while the unit waited. Nothing was sent.
+    case cancelled
+    /// The connection was lost after the commit was sent: it may or may not have taken effect.
+    case outcomeUnknown(reason: String)
+    /// The database's schema is not what this program needs, or a migration was edited after it ran.
+    case schema(reason: String)
+
+    package var description: String {
+        switch self {
+        case .uniqueViolation(let statement): "unique violation in \(statement)"
+        case .foreignKeyViolation(let statement): "foreign key violation in \(statement)"
+        case .notNullViolation(let statement): "not-null violation in \(statement)"
+        case .checkViolation(let statement): "check violation in \(statement)"
+        case .invalidBinding(let statement, let reason): "invalid binding in \(statement): \(reason)"
+        case .invalidRow(let column): "column \(column) is missing or of another type"
+        case .statementFailed(let statement, let code): "\(statement) failed with \(code)"
+        case .conflict(let statement, let code): "\(statement) conflicted (\(code))"
+        case .unavailable(let reason): "database unavailable: \(reason)"
+        case .overloaded: "database queue is full"
+        case .cancelled: "cancelled while waiting for the database"
+        case .outcomeUnknown(let reason): "outcome unknown: \(reason)"
+        case .schema(let reason): "schema: \(reason)"
+        }
+    }
+}

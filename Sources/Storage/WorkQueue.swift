@@ -1,0 +1,186 @@
+// The line in front of an engine's threads.
+//
+// Callers are tasks and may not block; engines are C libraries and do nothing else. Between them stands this
+// queue: a task leaves its work and suspends, a thread of the engine takes what waits, often several pieces at
+// once, and resumes the tasks when it is done.
+//
+// Three promises are kept here so that no engine has to: the line is bounded (`.overloaded` beyond it), nobody
+// waits longer than the limit (`.unavailable`), and a cancelled caller leaves the line (`.cancelled`). All three
+// concern work that still waits. Once a thread has taken it, only the engine knows what became of it.
+
+@preconcurrency internal import Dispatch
+internal import Synchronization
+
+/// How much may wait, and how long.
+package struct WorkLimits: Sendable {
+    /// Pieces of work in line; one more is refused as `.overloaded`.
+    package var capacity: Int
+    /// The longest wait for a thread; after it the work is refused as `.unavailable`.
+    package var patience: Duration
+
+    package init(capacity: Int = 1024, patience: Duration = .seconds(10)) {
+        self.capacity = capacity
+        self.patience = patience
+    }
+}
+
+/// What an engine puts in line.
+package protocol QueuedWork: Sendable {
+    /// Roughly the bytes it will send; bounds how much travels together.
+    var weight: Int { get }
+    /// True for work that may not share a batch, such as an interactive transaction.
+    var travelsAlone: Bool { get }
+    /// Answers the caller without doing the work.
+    func refuse(_ error: StorageError)
+}
+
+/// Where the caller of one piece of work waits. Resumed exactly once.
+package typealias Reply<Value: Sendable, Failure: Error> = CheckedContinuation<Result<Value, Failure>, Never>
+
+/// A bounded first-in, first-out line between tasks and an engine's threads.
+package final class WorkQueue<Work: QueuedWork>: Sendable {
+    private let limits: WorkLimits
+    private let state = Mutex(State())
+    private let arrivals = DispatchSemaphore(value: 0)
+
+    package init(limits: WorkLimits) {
+        self.limits = limits
+    }
+
+    // MARK: - The callers' side
+
+    /// Puts the work that `make` builds around the caller's reply in line and waits for the answer.
+    ///
+    /// - Parameter refusal: how a refusal by the queue looks to this caller.
+    package func submit<Value: Sendable, Failure: Error>(
+        refusal: @Sendable (StorageError) -> Failure,
+        _ make: @Sendable (Reply<Value, Failure>) -> Work
+    ) async -> Result<Value, Failure> {
+        let ticket = Ticket()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { (reply: Reply<Value, Failure>) in
+                if let refused = enqueue(ticket, make(reply)) { reply.resume(returning: .failure(refusal(refused))) }
+            }
+        } onCancel: {
+            cancel(ticket)
+        }
+    }
+
+    /// Takes over work that another line has already admitted; it can no longer be cancelled.
+    package func adopt(_ work: Work) {
+        if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
+    }
+
+    private func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
+        let expires = ContinuousClock.now + limits.patience
+        let (refused, setTimer): (StorageError?, Bool) = state.withLock { state in
+            guard !ticket.isCancelled.load(ordering: .relaxed) else { return (.cancelled, false) }
+            guard !state.isClosed else { return (.unavailable(reason: "the database is closed"), false) }
+            guard state.waiting.count < limits.capacity else { return (.overloaded, false) }
+            state.waiting.append(Entry(ticket: ticket, work: work, expires: expires))
+            defer { state.timerIsSet = true }
+            return (nil, !state.timerIsSet)
+        }
+        if refused == nil { arrivals.signal() }
+        if setTimer { self.setTimer(after: limits.patience) }
+        return refused
+    }
+
+    private func cancel(_ ticket: Ticket) {
+        let entry: Entry? = state.withLock { state in
+            // Under the lock, so that `enqueue` either sees the mark or has put the entry where it is found here.
+            ticket.isCancelled.store(true, ordering: .relaxed)
+            return state.waiting.firstIndex { $0.ticket === ticket }.map { state.waiting.remove(at: $0) }
+        }
+        entry?.work.refuse(.cancelled)
+    }
+
+    // MARK: - The threads' side
+
+    /// Waits for work and takes what may travel together, oldest first; `nil` once closed and empty.
+    ///
+    /// - Parameters:
+    ///   - count: the most pieces to take.
+    ///   - weight: the most weight to take; a single heavier piece travels alone.
+    ///   - threads: how many threads draw from this line; each leaves the others their share.
+    package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
+        while true {
+            arrivals.wait()
+            let taken: [Work]? = state.withLock { state in
+                if state.waiting.isEmpty { return state.isClosed ? nil : [] }
+                let share = (state.waiting.count + threads - 1) / threads
+                return state.take(count: min(count, share), weight: weight)
+            }
+            switch taken {
+            case .none:
+                // Pass the news on: `close` signals once and every thread must hear of it.
+                arrivals.signal()
+                return nil
+            case .some(let work) where work.isEmpty:
+                // A neighbour took this arrival with its batch, or its caller was cancelled.
+                continue
+            case .some(let work):
+                return work
+            }
+        }
+    }
+
+    /// Admits nothing more; what waits is still served.
+    package func close() {
+        state.withLock { $0.isClosed = true }
+        arrivals.signal()
+    }
+
+    // MARK: - The limit on waiting
+
+    /// Everyone waits equally long, so the oldest always expires first and one timer serves all.
+    private func setTimer(after delay: Duration) {
+        let nanoseconds = Int(delay.wholeMicroseconds) * 1_000
+        DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
+            self?.expire()
+        }
+    }
+
+    private func expire() {
+        let now = ContinuousClock.now
+        let (expired, next): ([Entry], ContinuousClock.Instant?) = state.withLock { state in
+            let count = state.waiting.firstIndex { $0.expires > now } ?? state.waiting.count
+            let expired = Array(state.waiting.prefix(count))
+            state.waiting.removeFirst(count)
+            state.timerIsSet = !state.waiting.isEmpty
+            return (expired, state.waiting.first?.expires)
+        }
+        for entry in expired { entry.work.refuse(.unavailable(reason: "waited too long for a connection")) }
+        if let next { setTimer(after: now.duration(to: next)) }
+    }
+
+    /// Identifies one submission.
+    private final class Ticket: Sendable {
+        let isCancelled = Atomic(false)
+    }
+
+    private struct Entry: Sendable {
+        let ticket: Ticket
+        let work: Work
+        let expires: ContinuousClock.Instant
+    }
+
+    private struct State: Sendable {
+        var waiting: [Entry] = []
+        var isClosed = false
+        var timerIsSet = false
+
+        mutating func take(count: Int, weight: Int) -> [Work] {
+            var taken: [Work] = []
+            var sum = 0
+            for entry in waiting.prefix(count) {
+                sum += entry.work.weight
+                if !taken.isEmpty, entry.work.travelsAlone || sum > weight { break }
+                taken.append(entry.work)
+                if entry.work.travelsAlone { break }
+            }
+            waiting.removeFirst(taken.count)
+            return taken
+        }
+    }
+}

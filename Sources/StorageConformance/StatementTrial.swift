@@ -1,0 +1,71 @@
+// Executes named statements as they are, to prove that an engine understands every one of them.
+//
+// Values are made up from the declared types, so rows are refused by constraints and mostly nothing is found; that
+// is fine. A text that an engine cannot parse, a column that is missing, a type that does not fit is not.
+
+package import Storage
+
+package enum StatementTrial {
+    /// Executes each statement with NULLs and with made-up values, each time in a transaction that is rolled back.
+    ///
+    /// - Returns: a sentence for each statement that the engine did not understand; empty when all is well.
+    package static func complaints(
+        about statements: [Statement],
+        on database: any SQLDatabase
+    ) async throws -> [String] {
+        var complaints: [String] = []
+        for statement in statements {
+            let trials = [
+                ("NULLs", BoundStatement(statement, statement.parameters.map { _ in .null })),
+                ("values", BoundStatement(statement, statement.parameters.map(madeUp))),
+            ]
+            for (kind, bound) in trials {
+                if let error = try await execute(bound, on: database), !isAcceptable(error) {
+                    complaints.append("\(statement.name) with \(kind) on \(database.engine): \(error)")
+                }
+            }
+        }
+        return complaints + duplicates(statements)
+    }
+
+    private struct RollBack: Error {}
+
+    private static func execute(_ bound: BoundStatement, on database: any SQLDatabase) async throws -> StorageError? {
+        do {
+            try await database.transaction { transaction in
+                try transaction.run(bound)
+                throw RollBack()
+            }
+            return nil
+        } catch is RollBack {
+            return nil
+        } catch let error as StorageError {
+            return error
+        }
+    }
+
+    private static func madeUp(_ type: SQLType) -> SQLValue {
+        switch type {
+        case .boolean: .boolean(true)
+        case .integer: .integer(1)
+        case .text: .text("x")
+        case .bytes: .bytes([1, 2, 3])
+        case .instant: .instant(Instant(seconds: 1_800_000_000))
+        }
+    }
+
+    /// The engine understood the statement and refused the row, or the value for what it means.
+    private static func isAcceptable(_ error: StorageError) -> Bool {
+        switch error {
+        case .uniqueViolation, .foreignKeyViolation, .notNullViolation, .checkViolation: true
+        // Class 22, data exceptions, and SQLite's "datatype mismatch" for LIMIT NULL.
+        case .statementFailed(_, let code): code.hasPrefix("22") || code == "SQLite 20"
+        default: false
+        }
+    }
+
+    private static func duplicates(_ statements: [Statement]) -> [String] {
+        Dictionary(grouping: statements, by: \.name).filter { $1.count > 1 }.keys.sorted()
+            .map { "\($0) is the name of two statements" }
+    }
+}

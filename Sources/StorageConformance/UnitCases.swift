@@ -1,0 +1,122 @@
+// Units commit whole or not at all, and a neighbour's failure is not theirs.
+
+import Storage
+import Testing
+
+extension StorageConformance {
+    static let unitCases: [ConformanceCase] = [
+        ConformanceCase("an empty unit has no results") { subject async throws in
+            let results = try await subject.database.run([])
+            #expect(results.isEmpty)
+        },
+        ConformanceCase("results come in the order of the statements, each seeing what came before") { subject async throws in
+            let results = try await subject.database.run([
+                Fixtures.insertParent("p", "p", 1), Fixtures.add("p", 1), Fixtures.parents(), Fixtures.add("p", 1),
+            ])
+            #expect(results.count == 4)
+            #expect(try results[1].first?.int("count") == 2)
+            #expect(try results[2].first?.int("count") == 2)
+            #expect(try results[3].first?.int("count") == 3)
+        },
+        ConformanceCase("a unit that fails at its last statement leaves nothing") { subject async throws in
+            let error = await storageError {
+                _ = try await subject.database.run([
+                    Fixtures.insertParent("a", "a", 0), Fixtures.insertChild("c", "a"), Fixtures.insertParent("b", "b", -1),
+                ])
+            }
+            #expect(error == .checkViolation(statement: "fixtures.insert_parent"))
+            try await expectRows(0, in: "parents", of: subject.database)
+            try await expectRows(0, in: "children", of: subject.database)
+        },
+        ConformanceCase("a deferred constraint fails its unit at the commit, and only its unit") { subject async throws in
+            let database = subject.database
+            let kept = [Fixtures.insertPromise("kept", "late"), Fixtures.insertParent("late", "late", 0)]
+            let broken = [Fixtures.insertParent("half", "half", 0), Fixtures.insertPromise("broken", "nobody")]
+            let errors = await withTaskGroup(of: StorageError?.self) { group in
+                for unit in [kept, broken] {
+                    group.addTask {
+                        do throws(StorageError) {
+                            _ = try await database.run(unit)
+                            return nil
+                        } catch {
+                            return error
+                        }
+                    }
+                }
+                return await group.reduce(into: [StorageError]()) { if let error = $1 { $0.append(error) } }
+            }
+            guard errors.count == 1, case .foreignKeyViolation = errors[0] else {
+                Issue.record("\(errors)")
+                return
+            }
+            #expect(try await database.run(Fixtures.parents()).rows.map { try $0.text("id") } == ["late"])
+        },
+        ConformanceCase("of 32 units that arrive together one fails alone and 31 apply once") { subject async throws in
+            let database = subject.database
+            _ = try await database.run((0..<32).map { Fixtures.insertParent("p\($0)", "p\($0)", 0) })
+            let failed = await withTaskGroup(of: Int?.self) { group in
+                for index in 0..<32 {
+                    group.addTask {
+                        do throws(StorageError) {
+                            _ = try await database.run([Fixtures.add("p\(index)", 1), Fixtures.add("p\(index)", index == 17 ? -5 : 1)])
+                            return nil
+                        } catch {
+                            #expect(error == .checkViolation(statement: "fixtures.add"))
+                            return index
+                        }
+                    }
+                }
+                return await group.reduce(into: [Int]()) { if let index = $1 { $0.append(index) } }
+            }
+            #expect(failed == [17])
+            let counts = try await database.run(Fixtures.parents()).rows.map { (try $0.text("id"), try $0.int("count")) }
+            #expect(counts.count == 32)
+            for (id, count) in counts { #expect(count == (id == "p17" ? 0 : 2), "\(id)") }
+        },
+        ConformanceCase("a transaction commits what its body did and returns its value") { subject async throws in
+            let value = try await subject.database.transaction { transaction in
+                try transaction.run(Fixtures.insertParent("p", "p", 1))
+                return try transaction.run(Fixtures.add("p", 1)).first?.int("count")
+            }
+            #expect(value == 2)
+            #expect(try await subject.database.run(Fixtures.parents()).first?.int("count") == 2)
+        },
+        ConformanceCase("a transaction whose body throws leaves nothing and rethrows") { subject async throws in
+            struct Refusal: Error, Equatable {}
+            await #expect(throws: Refusal()) {
+                try await subject.database.transaction { transaction in
+                    try transaction.run(Fixtures.insertParent("p", "p", 1))
+                    throw Refusal()
+                }
+            }
+            try await expectRows(0, in: "parents", of: subject.database)
+        },
+        ConformanceCase("a transaction in which a statement failed cannot commit") { subject async throws in
+            let error = await storageError {
+                try await subject.database.transaction { transaction in
+                    try transaction.run(Fixtures.insertParent("p", "p", 1))
+                    _ = try? transaction.run(Fixtures.insertParent("q", "q", -1))
+                    _ = try? transaction.run(Fixtures.insertParent("r", "r", 1))
+                }
+            }
+            #expect(error == .checkViolation(statement: "fixtures.insert_parent"))
+            try await expectRows(0, in: "parents", of: subject.database)
+        },
+        ConformanceCase("a long unit commits like any other") { subject async throws in
+            _ = try await subject.database.run([Fixtures.insertParent("p", "p", 1)], priority: .long)
+            #expect(try await subject.database.run(Fixtures.parents()).affected == 1)
+        },
+        ConformanceCase("a closed database is unavailable") { subject async throws in
+            try await subject.withAnother { other in
+                _ = try await other.run(Fixtures.parents())
+                await other.close()
+                for bound in [Fixtures.parents(), Fixtures.insertParent("p", "p", 0)] {
+                    guard case .unavailable = await storageError({ _ = try await other.run(bound) }) else {
+                        Issue.record("\(bound.statement.name) was not refused")
+                        return
+                    }
+                }
+            }
+        },
+    ]
+}

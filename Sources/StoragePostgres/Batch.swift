@@ -1,0 +1,80 @@
+// Units that travel together, and the verdict on them.
+
+import Storage
+
+/// What is known about a batch afterwards. The distinction is the whole point: see "What committed means" in
+/// docs/architecture.md.
+enum BatchOutcome {
+    /// The sync arrived and no error before it.
+    case committed([Result<[SQLResult], StorageError>])
+    /// Known not committed: the server refused a statement, or the commit itself.
+    case refused(ServerError, statement: String)
+    /// Known not committed: the sync never left, or the server died before it could reach it.
+    case notCommitted(reason: String)
+    /// Everything was sent and no answer tells.
+    case unknown(reason: String)
+}
+
+extension Connection {
+    /// Commits units as one transaction in one round trip. Their statements must be prepared.
+    func commit(_ units: [PendingUnit]) -> BatchOutcome {
+        let logs = units.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }.sorted { $0.lockKey < $1.lockKey }
+        var steps: [Exchange.Step] = []
+        // The locks first, before any row lock and always in one order: writers of a log queue here and nowhere else.
+        for log in logs { append(OrderedLogStatements.lock(log.lockKey), to: &steps) }
+        var ranges: [Range<Int>] = []
+        for unit in units {
+            let start = steps.count
+            for bound in unit.statements { append(bound, to: &steps) }
+            ranges.append(start..<steps.count)
+        }
+        for log in logs { append(OrderedLogStatements.notify(log.channel), to: &steps) }
+        steps.append(.sync)
+        return verdict(run(steps), steps, ranges)
+    }
+
+    private func append(_ bound: BoundStatement, to steps: inout [Exchange.Step]) {
+        guard let prepared = preparation(of: bound.statement) else { return }
+        steps.append(.execute(prepared, bound))
+    }
+
+    private func verdict(_ exchange: Exchange, _ steps: [Exchange.Step], _ ranges: [Range<Int>]) -> BatchOutcome {
+        for (step, result) in zip(steps, exchange.results) {
+            // The server answers in order, so an error *it* sent for a step proves that it did not get as far as
+            // the commit, even when the connection ended right after.
+            guard case .execute(_, let bound) = step, case .refused(let error) = result else { continue }
+            if exchange.lost != nil { return .notCommitted(reason: "the server ended the connection with \(error.sqlState)") }
+            return .refused(error, statement: bound.statement.name)
+        }
+        let syncArrived = if case .done = exchange.results.last ?? nil { true } else { false }
+        if let error = exchange.commitError {
+            // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
+            return syncArrived ? .refused(error, statement: "commit") : .unknown(reason: "the server ended with \(error.sqlState)")
+        }
+        guard syncArrived else {
+            let reason = exchange.lost ?? "the connection was lost"
+            return exchange.wasSent ? .unknown(reason: reason) : .notCommitted(reason: reason)
+        }
+        return .committed(
+            ranges.map { range in
+                Result { () throws(StorageError) in
+                    try exchange.results[range].map { result throws(StorageError) in
+                        switch result {
+                        case .done(let result, _): result
+                        case .unreadable(let error): throw error
+                        case .refused, .none: throw .outcomeUnknown(reason: "an answer is missing")
+                        }
+                    }
+                }
+            }
+        )
+    }
+}
+
+/// The statements around a batch that appends to an ordered log.
+enum OrderedLogStatements {
+    /// Held to the end of the transaction, so that sequence numbers become visible in the order they were given.
+    static let lock = Statement("storage.lock_log", .writes, [.integer], "SELECT pg_advisory_xact_lock($1)")
+    /// Wakes listeners; delivered by the server at the commit, and never without it.
+    static let notify = Statement("storage.notify_log", .writes, [.text], "SELECT pg_notify($1, '')")
+}

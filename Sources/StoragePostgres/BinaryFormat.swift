@@ -1,0 +1,105 @@
+// PostgreSQL's binary format, both ways.
+//
+// Binary values depend on no setting of the server (TimeZone, DateStyle, bytea_output) and are parsed by nobody.
+// Integers are big-endian; a `timestamptz` is a count of microseconds since 2000-01-01.
+
+import Storage
+
+/// The types by their OIDs in `pg_type`, which never change.
+enum TypeOID {
+    static func of(_ type: SQLType) -> UInt32 {
+        switch type {
+        case .boolean: 16
+        case .bytes: 17
+        case .integer: 20
+        case .text: 25
+        case .instant: 1184
+        }
+    }
+}
+
+enum BinaryFormat {
+    /// Microseconds from 1970 to 2000.
+    private static let epoch: Int64 = 946_684_800_000_000
+
+    // MARK: - Parameters
+
+    /// The bytes of a value, or `nil` for NULL.
+    static func encode(_ value: SQLValue, statement: String) throws(StorageError) -> [UInt8]? {
+        switch value {
+        case .null: return nil
+        case .boolean(let boolean): return [boolean ? 1 : 0]
+        case .integer(let integer): return bigEndian(integer)
+        case .text(let text): return Array(text.utf8)
+        case .bytes(let bytes): return bytes
+        case .instant(let instant):
+            let (microseconds, overflow) = instant.microseconds.subtractingReportingOverflow(epoch)
+            guard !overflow else { throw .invalidBinding(statement: statement, reason: "an instant is out of range") }
+            return bigEndian(microseconds)
+        }
+    }
+
+    private static func bigEndian(_ integer: Int64) -> [UInt8] {
+        let bits = UInt64(bitPattern: integer)
+        return (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * $0)) }
+    }
+
+    // MARK: - Results
+
+    /// The value in `bytes`, or `nil` when the type is not one that a statement may return.
+    static func decode(_ bytes: [UInt8], oid: UInt32) -> SQLValue? {
+        switch oid {
+        case 16: bytes.count == 1 ? .boolean(bytes[0] != 0) : nil
+        case 17: .bytes(bytes)
+        case 20: signed(bytes, width: 8).map(SQLValue.integer)
+        case 21: signed(bytes, width: 2).map(SQLValue.integer)
+        case 23: signed(bytes, width: 4).map(SQLValue.integer)
+        // oid
+        case 26: signed(bytes, width: 4).map { .integer($0 & 0xFFFF_FFFF) }
+        // "char", name, text, unknown, bpchar, varchar
+        case 18, 19, 25, 705, 1042, 1043: .text(String(decoding: bytes, as: UTF8.self))
+        // timestamp, timestamptz
+        case 1114, 1184: instant(bytes)
+        case 1700: numeric(bytes)
+        // void, what pg_notify and the advisory locks return
+        case 2278: .null
+        default: nil
+        }
+    }
+
+    private static func signed(_ bytes: [UInt8], width: Int) -> Int64? {
+        guard bytes.count == width else { return nil }
+        let value = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        // The sign bit moves to the top and back down.
+        let shift = 64 - 8 * width
+        return Int64(bitPattern: value << shift) >> shift
+    }
+
+    private static func instant(_ bytes: [UInt8]) -> SQLValue? {
+        guard let microseconds = signed(bytes, width: 8) else { return nil }
+        // The extremes are the infinities, which no column of ours holds.
+        let (sum, overflow) = microseconds.addingReportingOverflow(epoch)
+        return overflow || microseconds == .min ? nil : .instant(Instant(microseconds: sum))
+    }
+
+    /// `SUM` of a bigint is a `numeric`: groups of four decimal digits. A whole number that fits becomes an
+    /// integer, anything else is refused.
+    private static func numeric(_ bytes: [UInt8]) -> SQLValue? {
+        guard bytes.count >= 8 else { return nil }
+        let fields = stride(from: 0, to: bytes.count - 1, by: 2).map { Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]) }
+        let (count, sign) = (fields[0], fields[2])
+        let weight = Int(Int16(truncatingIfNeeded: fields[1]))
+        guard fields.count == 4 + count, sign == 0 || sign == 0x4000 else { return nil }
+        if count == 0 { return .integer(0) }
+        guard weight >= count - 1, weight <= 4 else { return nil }
+        var value: Int64 = 0
+        for index in 0...weight {
+            let digit = Int64(index < count ? fields[4 + index] : 0)
+            let (shifted, overflowed) = value.multipliedReportingOverflow(by: 10_000)
+            let (sum, carried) = shifted.addingReportingOverflow(sign == 0 ? digit : -digit)
+            if overflowed || carried { return nil }
+            value = sum
+        }
+        return .integer(value)
+    }
+}

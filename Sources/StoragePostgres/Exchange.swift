@@ -1,0 +1,210 @@
+// One flush to the server and the answers to it, in libpq's pipeline mode.
+//
+// The connection is non-blocking and both directions are served together: when a batch fills the socket's send
+// buffer while the server fills ours, a program that only writes would wait for ever. Nothing here decides what
+// an outcome means; it reports exactly what was seen, because whether a commit happened depends on it.
+
+internal import CLibPQ
+internal import Glibc
+import Storage
+
+/// What happened to the steps that were sent together.
+struct Exchange {
+    enum Step {
+        case prepare(String, Statement)
+        case execute(Connection.Prepared, BoundStatement)
+        /// A statement without parameters or result, such as `BEGIN`.
+        case command(String)
+        /// Ends a transaction that no `BEGIN` opened: the server commits what came since the last one.
+        case sync
+    }
+
+    enum StepResult {
+        /// The server completed the step; `tag` is its command tag, for example `COMMIT`.
+        case done(SQLResult, tag: String)
+        case refused(ServerError)
+        /// Completed, but a column is of a type that no statement may return.
+        case unreadable(StorageError)
+    }
+
+    /// One for each step, `nil` where no answer came: aborted after an error, or the connection was lost. A sync
+    /// is `.done` when it arrived.
+    var results: [StepResult?]
+    /// An error of the commit itself, after every step had succeeded: a deferred constraint.
+    var commitError: ServerError?
+    /// Whether everything left this process.
+    var wasSent = false
+    /// Why the connection is unusable, if it is.
+    var lost: String?
+}
+
+extension Connection {
+    /// Sends the steps in one flush and reads every answer. Ends with the connection lost rather than wait
+    /// longer than the purpose of the connection allows.
+    func run(_ steps: [Exchange.Step]) -> Exchange {
+        var exchange = Exchange(results: Array(repeating: nil, count: steps.count))
+        guard unsafe PQenterPipelineMode(handle) == 1 else { return lose("no pipeline mode", &exchange) }
+        for step in steps where !send(step) {
+            return lose(unsafe Self.firstLine(PQerrorMessage(handle)), &exchange)
+        }
+        let deadline = purpose.patience.map { ContinuousClock.now + $0 }
+        for (index, step) in steps.enumerated() {
+            let isSync = if case .sync = step { true } else { false }
+            if let reason = receive(index, step, isSync: isSync, deadline, &exchange) { return lose(reason, &exchange) }
+        }
+        return exchange
+    }
+
+    private func lose(_ reason: String, _ exchange: inout Exchange) -> Exchange {
+        isLost = true
+        exchange.lost = reason
+        return exchange
+    }
+
+    // MARK: - Sending
+
+    private func send(_ step: Exchange.Step) -> Bool {
+        switch step {
+        case .prepare(let name, let statement):
+            let types = statement.parameters.map(TypeOID.of)
+            return unsafe PQsendPrepare(handle, name, statement.sql, Int32(types.count), types) == 1
+        case .command(let sql):
+            return unsafe PQsendQueryParams(handle, sql, 0, nil, nil, nil, nil, 1) == 1
+        case .sync:
+            return unsafe PQpipelineSync(handle) == 1
+        case .execute(let prepared, let bound):
+            // Encoded before by `encode`, which refuses what has no encoding; NULL is a missing value.
+            let values = bound.values.map { try? BinaryFormat.encode($0, statement: bound.statement.name) }
+            return send(prepared, values)
+        }
+    }
+
+    private func send(_ prepared: Prepared, _ values: [[UInt8]?]) -> Bool {
+        // All values in one buffer, each with a pointer into it.
+        var buffer: [UInt8] = []
+        var offsets: [Int?] = []
+        for value in values {
+            offsets.append(value == nil ? nil : buffer.count)
+            buffer += value ?? []
+        }
+        // An empty value still needs a pointer that is not null.
+        buffer.append(0)
+        let lengths = values.map { Int32($0?.count ?? 0) }
+        let formats = [Int32](repeating: 1, count: values.count)
+        return unsafe buffer.withUnsafeBytes { bytes in
+            let base = unsafe bytes.bindMemory(to: CChar.self).baseAddress
+            let pointers: [UnsafePointer<CChar>?] = unsafe offsets.map { offset in
+                guard let offset, let base = unsafe base else { return nil }
+                return unsafe base + offset
+            }
+            return unsafe PQsendQueryPrepared(
+                handle, prepared.name, Int32(values.count), pointers, lengths, formats, 1
+            ) == 1
+        }
+    }
+
+    // MARK: - Receiving
+
+    /// Reads the answer to one step; returns why the connection is lost, if it is.
+    private func receive(
+        _ index: Int,
+        _ step: Exchange.Step,
+        isSync: Bool,
+        _ deadline: ContinuousClock.Instant?,
+        _ exchange: inout Exchange
+    ) -> String? {
+        // A sync may be preceded by the commit's error and an end mark; more than that is not the protocol.
+        var endMarks = 0
+        while true {
+            if let reason = wait(deadline, &exchange) { return reason }
+            guard let result = unsafe PQgetResult(handle) else {
+                if !isSync { return nil }
+                endMarks += 1
+                if endMarks > 2 { return "the answers do not fit what was sent" }
+                continue
+            }
+            defer { unsafe PQclear(result) }
+            switch unsafe PQresultStatus(result) {
+            case PGRES_PIPELINE_SYNC:
+                guard isSync else { return "the answers do not fit what was sent" }
+                exchange.results[index] = .done(SQLResult(rows: [], affected: 0), tag: "")
+                return nil
+            case PGRES_PIPELINE_ABORTED:
+                continue
+            case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
+                exchange.results[index] = unsafe read(result, step)
+            default:
+                guard let error = unsafe Self.serverError(result) else {
+                    return unsafe Self.firstLine(PQerrorMessage(handle))
+                }
+                if isSync { exchange.commitError = error } else { exchange.results[index] = .refused(error) }
+                // A fatal error is the last word of the server; do not wait for more.
+                if unsafe PQstatus(handle) != CONNECTION_OK { return "the server ended the connection" }
+            }
+        }
+    }
+
+    /// Waits until libpq has a whole answer, sending what is left meanwhile.
+    private func wait(_ deadline: ContinuousClock.Instant?, _ exchange: inout Exchange) -> String? {
+        while true {
+            if !exchange.wasSent {
+                switch unsafe PQflush(handle) {
+                case 0: exchange.wasSent = true
+                case 1: break
+                default: return unsafe Self.firstLine(PQerrorMessage(handle))
+                }
+            }
+            if unsafe PQisBusy(handle) == 0 { return nil }
+            var descriptor = pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            if !exchange.wasSent { descriptor.events |= Int16(POLLOUT) }
+            let left = deadline.map { ContinuousClock.now.duration(to: $0).wholeMicroseconds / 1_000 }
+            if let left, left <= 0 { return "the server did not answer in time" }
+            let ready = unsafe poll(&descriptor, 1, left.map { Int32(clamping: $0 + 1) } ?? -1)
+            if ready < 0, errno != EINTR { return "poll failed with \(errno)" }
+            guard ready > 0 else { continue }
+            // Readable also when the peer is gone: the read then tells why.
+            if descriptor.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0, unsafe PQconsumeInput(handle) == 0 {
+                // What arrived before the end may still hold an answer.
+                if unsafe PQisBusy(handle) == 0 { return nil }
+                return unsafe Self.firstLine(PQerrorMessage(handle))
+            }
+        }
+    }
+
+    private func read(_ result: OpaquePointer, _ step: Exchange.Step) -> Exchange.StepResult {
+        let tag = unsafe String(cString: PQcmdStatus(result))
+        let affected = unsafe Int(String(cString: PQcmdTuples(result))) ?? 0
+        let width = unsafe PQnfields(result)
+        guard width > 0 else { return .done(SQLResult(rows: [], affected: affected), tag: tag) }
+        guard case .execute(let prepared, _) = step else { return .done(SQLResult(rows: [], affected: 0), tag: tag) }
+        let shape = unsafe prepared.shape ?? Self.shape(of: result, width: width)
+        prepared.shape = shape
+        var rows: [Row] = []
+        let count = unsafe PQntuples(result)
+        rows.reserveCapacity(Int(count))
+        for row in 0..<count {
+            var values: [SQLValue] = []
+            values.reserveCapacity(Int(width))
+            for column in 0..<width {
+                guard unsafe PQgetisnull(result, row, column) == 0 else {
+                    values.append(.null)
+                    continue
+                }
+                let bytes = unsafe UnsafeRawBufferPointer(
+                    start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))
+                )
+                guard let value = unsafe BinaryFormat.decode([UInt8](bytes), oid: shape.types[Int(column)]) else {
+                    return .unreadable(.invalidRow(column: shape.columns.names[Int(column)]))
+                }
+                values.append(value)
+            }
+            rows.append(Row(columns: shape.columns, values: values))
+        }
+        return .done(SQLResult(rows: rows, affected: Int(count)), tag: tag)
+    }
+
+    private static func shape(of result: OpaquePointer, width: Int32) -> (columns: Columns, types: [UInt32]) {
+        let names = (0..<width).map { unsafe PQfname(result, $0).map { unsafe String(cString: $0) } ?? "" }
+        return (Columns(names), (0..<width).map { unsafe PQftype(result, $0) })
+    }
+}

@@ -1,0 +1,156 @@
+// A thread with a connection that serves one line of waiting work.
+//
+// It takes whatever waits, sends it in one flush and resumes the callers after the commit. There is no timer: a
+// lone unit never waits for company. A batch that the server refused is run again by halves, so that in the end a
+// caller sees only its own error.
+
+internal import Foundation
+internal import Logging
+import Storage
+
+/// One of the threads behind a `PostgresDatabase`.
+final class Lane {
+    private let url: String
+    private let purpose: ConnectionPurpose
+    private let queue: WorkQueue<PostgresWork>
+    private let patient: WorkQueue<PostgresWork>
+    /// How many lanes draw from the same line.
+    private let siblings: Int
+    private let configuration: PostgresConfiguration
+    private let logger: Logger
+    private var connection: Connection?
+    private var failures = 0
+    private var nextAttempt = ContinuousClock.now
+
+    init(
+        url: String,
+        purpose: ConnectionPurpose,
+        queue: WorkQueue<PostgresWork>,
+        patient: WorkQueue<PostgresWork>,
+        siblings: Int,
+        configuration: PostgresConfiguration,
+        logger: Logger
+    ) {
+        self.url = url
+        self.purpose = purpose
+        self.queue = queue
+        self.patient = patient
+        self.siblings = siblings
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Serves the line until it is closed and empty.
+    func serve() {
+        // A patient lane takes one unit at a time: what came there is long or waits for a lock.
+        let count = purpose == .patient ? 1 : configuration.batch
+        while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: siblings) {
+            var units: [PendingUnit] = []
+            for item in work {
+                switch item {
+                case .unit(let unit): units.append(unit)
+                case .transaction(let run, let refuse):
+                    do throws(StorageError) {
+                        run(try usableConnection())
+                    } catch {
+                        refuse(error)
+                    }
+                }
+            }
+            if !units.isEmpty { commit(units) }
+        }
+        connection = nil
+    }
+
+    // MARK: - Batches
+
+    /// Runs units until each has its answer.
+    ///
+    /// - Parameter retries: how often a batch that is *known* not to be committed may still be sent again.
+    private func commit(_ units: [PendingUnit], retries: Int = 2) {
+        guard !units.isEmpty else { return }
+        let ready: [PendingUnit]
+        let outcome: BatchOutcome
+        do throws(StorageError) {
+            let connection = try usableConnection()
+            ready = try prepare(units, connection)
+            guard !ready.isEmpty else { return }
+            outcome = connection.commit(ready)
+        } catch {
+            for unit in units { unit.finish(.failure(error)) }
+            return
+        }
+        switch outcome {
+        case .committed(let results):
+            for (unit, result) in zip(ready, results) { unit.finish(result) }
+        case .refused(let error, _) where error.isStalePlan && retries > 0:
+            connection?.forgetPreparations()
+            commit(ready, retries: retries - 1)
+        case .refused where ready.count > 1:
+            let half = ready.count / 2
+            commit(Array(ready[..<half]))
+            commit(Array(ready[half...]))
+        case .refused(let error, _) where error.isConflict && purpose == .write:
+            // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
+            patient.adopt(.unit(ready[0]))
+        case .refused(let error, _) where error.isConflict && retries > 0:
+            commit(ready, retries: retries - 1)
+        case .refused(let error, let statement):
+            ready[0].finish(.failure(error.storageError(statement)))
+        case .notCommitted(let reason):
+            resend(ready, reason, retries)
+        case .unknown(let reason) where purpose == .read:
+            // A read has no effect to be unsure about.
+            resend(ready, reason, retries)
+        case .unknown(let reason):
+            logger.warning("outcome unknown", metadata: ["units": "\(ready.count)", "reason": "\(reason)"])
+            for unit in ready { unit.finish(.failure(.outcomeUnknown(reason: reason))) }
+        }
+    }
+
+    private func resend(_ units: [PendingUnit], _ reason: String, _ retries: Int) {
+        if retries > 0 { return commit(units, retries: retries - 1) }
+        for unit in units { unit.finish(.failure(.unavailable(reason: reason))) }
+    }
+
+    /// Prepares the units' statements and answers the units that can never run.
+    private func prepare(_ units: [PendingUnit], _ connection: Connection) throws(StorageError) -> [PendingUnit] {
+        var statements = Set(units.flatMap { $0.statements.map(\.statement) })
+        if units.contains(where: { !$0.logs.isEmpty }) {
+            statements.formUnion([OrderedLogStatements.lock, OrderedLogStatements.notify])
+        }
+        let refused = try connection.prepare(statements)
+        if refused.isEmpty { return units }
+        return units.filter { unit in
+            guard let error = unit.statements.lazy.compactMap({ refused[$0.statement] }).first else { return true }
+            unit.finish(.failure(error))
+            return false
+        }
+    }
+
+    // MARK: - The connection
+
+    /// The lane's connection, opened again after a loss.
+    ///
+    /// - Throws: `StorageError.unavailable` at once while the last failure is too recent: callers fail fast
+    ///   instead of queueing up behind a database that is down.
+    private func usableConnection() throws(StorageError) -> Connection {
+        if let connection, connection.isUsable() { return connection }
+        connection = nil
+        guard ContinuousClock.now >= nextAttempt else { throw .unavailable(reason: "the database cannot be reached") }
+        do throws(StorageError) {
+            let opened = try Connection(url: url, purpose: purpose)
+            if failures > 0 { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
+            failures = 0
+            connection = opened
+            return opened
+        } catch {
+            failures += 1
+            // 50 ms, doubled up to 2 s, with jitter so that many processes do not return at the same moment.
+            let ceiling = min(2_000, 50 << min(failures - 1, 6))
+            nextAttempt = .now + .milliseconds(Int.random(in: ceiling / 2...ceiling))
+            logger.warning("cannot connect", metadata: ["lane": "\(purpose)", "error": "\(error)"])
+            throw error
+        }
+    }
+}

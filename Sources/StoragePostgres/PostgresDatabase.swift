@@ -1,0 +1,184 @@
+// PostgreSQL behind the waist: three kinds of connection, chosen by purpose.
+//
+// One *write lane* whose micro-batches share a round trip and a commit, several *read lanes*, and a few *patient*
+// connections for what is long, met a lock, or is an interactive transaction. Every lane is a thread with a
+// connection of its own; callers' tasks only wait.
+
+package import Logging
+package import Storage
+
+/// How many connections, and what may wait for them.
+package struct PostgresConfiguration: Sendable {
+    package var readLanes: Int
+    package var patientConnections: Int
+    /// The most units in one batch.
+    package var batch: Int
+    /// The most bytes in one batch; a larger unit travels alone.
+    package var batchWeight: Int
+    /// The line in front of each kind of connection.
+    package var limits: WorkLimits
+
+    package init(
+        readLanes: Int = 4,
+        patientConnections: Int = 3,
+        batch: Int = 64,
+        batchWeight: Int = 256 << 10,
+        limits: WorkLimits = .init()
+    ) {
+        self.readLanes = readLanes
+        self.patientConnections = patientConnections
+        self.batch = batch
+        self.batchWeight = batchWeight
+        self.limits = limits
+    }
+}
+
+/// A database on a PostgreSQL server, version 14 or later. Connections open when first needed.
+package final class PostgresDatabase: SQLDatabase {
+    private let url: String
+    private let writes: WorkQueue<PostgresWork>
+    private let reads: WorkQueue<PostgresWork>
+    private let patient: WorkQueue<PostgresWork>
+    private let threads: ThreadGroup
+    /// The threads of the patient lanes end after the others, which may still hand work to them.
+    private let handingOver: ThreadGroup
+
+    package var engine: SQLEngine { .postgres }
+
+    /// Connects once to see that the server answers, and starts the threads.
+    ///
+    /// - Parameter url: a libpq URI or keyword string.
+    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses.
+    package static func connect(
+        url: String,
+        configuration: PostgresConfiguration = .init(),
+        logger: Logger
+    ) async throws -> PostgresDatabase {
+        let database = PostgresDatabase(url: url, configuration: configuration, logger: logger)
+        do {
+            _ = try await database.run(Statement("storage.ping", .writes, [], "SELECT 1")())
+        } catch {
+            await database.close()
+            throw error
+        }
+        return database
+    }
+
+    private init(url: String, configuration: PostgresConfiguration, logger: Logger) {
+        self.url = url
+        let readLanes = max(1, configuration.readLanes)
+        let patientLanes = max(1, configuration.patientConnections)
+        let writes = WorkQueue<PostgresWork>(limits: configuration.limits)
+        let reads = WorkQueue<PostgresWork>(limits: configuration.limits)
+        let patient = WorkQueue<PostgresWork>(limits: configuration.limits)
+        let handingOver = ThreadGroup(count: 1)
+        let threads = ThreadGroup(count: readLanes + patientLanes)
+        self.writes = writes
+        self.reads = reads
+        self.patient = patient
+        self.threads = threads
+        self.handingOver = handingOver
+
+        func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue<PostgresWork>, lanes: Int, _ group: ThreadGroup) {
+            for _ in 0..<lanes {
+                OwnThread.start("postgres-\(purpose)") {
+                    Lane(
+                        url: url, purpose: purpose, queue: queue, patient: patient, siblings: lanes,
+                        configuration: configuration, logger: logger
+                    ).serve()
+                    group.leave()
+                }
+            }
+        }
+        start(.write, writes, lanes: 1, handingOver)
+        start(.read, reads, lanes: readLanes, threads)
+        start(.patient, patient, lanes: patientLanes, threads)
+    }
+
+    deinit {
+        writes.close()
+        reads.close()
+        patient.close()
+    }
+
+    package func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+        for bound in unit { try bound.validateForPostgres() }
+        if unit.isEmpty { return [] }
+        let line = priority == .long ? patient : unit.onlyReads ? reads : writes
+        return try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(unit, reply)) }.get()
+    }
+
+    package func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        try await patient.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
+            .transaction(
+                run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
+                refuse: { reply.resume(returning: .failure($0)) }
+            )
+        }.get()
+    }
+
+    package func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        try await OwnThread.run("postgres-migrator") { [url] in
+            let connection = try Connection(url: url, purpose: .migration)
+            // Held by the session, so it also covers sections that may not run in a transaction, and the server
+            // lets go of it when this process dies. A second process waits here.
+            try connection.execute(script: "SELECT pg_advisory_lock(\(Self.migrationLock))")
+            return try body(PostgresMigrationConnection(connection: connection))
+        }
+    }
+
+    /// The key of the migration lock: "tessera" in ASCII.
+    private static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
+
+    package func close() async {
+        writes.close()
+        reads.close()
+        await handingOver.wait()
+        patient.close()
+        await threads.wait()
+    }
+}
+
+extension BoundStatement {
+    /// As `validate`, and every value has an encoding.
+    func validateForPostgres() throws(StorageError) {
+        try validate()
+        for case .instant(let instant) in values {
+            _ = try BinaryFormat.encode(.instant(instant), statement: statement.name)
+        }
+    }
+}
+
+/// What waits for a connection.
+enum PostgresWork: QueuedWork {
+    case unit(PendingUnit)
+    case transaction(
+        run: @Sendable (Connection) -> Void,
+        refuse: @Sendable (StorageError) -> Void
+    )
+
+    var weight: Int {
+        switch self {
+        case .unit(let unit): unit.weight
+        case .transaction: 0
+        }
+    }
+
+    var travelsAlone: Bool {
+        switch self {
+        case .unit: false
+        case .transaction: true
+        }
+    }
+
+    func refuse(_ error: StorageError) {
+        switch self {
+        case .unit(let unit): unit.finish(.failure(error))
+        case .transaction(_, let refuse): refuse(error)
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// What a server's error means for the caller.
+//
+// The SQLSTATE decides; messages may quote values and are therefore never kept, but for mistakes in the SQL
+// itself, whose messages quote only our own text.
+
+import Storage
+
+/// An error that the server sent.
+struct ServerError: Sendable {
+    /// Five characters, for example `23505`.
+    let sqlState: String
+    /// Only for class 42 (syntax and names).
+    let message: String?
+
+    /// Another session is in the way, or the order of locks was unlucky: worth another try.
+    var isConflict: Bool {
+        switch sqlState {
+        case "40001", "40P01", "55P03": true
+        default: false
+        }
+    }
+
+    /// The prepared statement is not there or was planned for a table that has changed since.
+    var isStalePlan: Bool { sqlState == "0A000" || sqlState == "26000" }
+
+    func storageError(_ statement: String) -> StorageError {
+        switch sqlState {
+        case "23505": return .uniqueViolation(statement: statement)
+        case "23503": return .foreignKeyViolation(statement: statement)
+        case "23502": return .notNullViolation(statement: statement)
+        case "23514": return .checkViolation(statement: statement)
+        case _ where isConflict: return .conflict(statement: statement, code: sqlState)
+        default: break
+        }
+        switch sqlState.prefix(2) {
+        // Lost connection; out of disk, memory or connections; shutdown or a statement that ran too long;
+        // an I/O error of the server.
+        case "08", "53", "57", "58": return .unavailable(reason: "\(statement) ended with \(sqlState)")
+        default:
+            return .statementFailed(statement: statement, code: message.map { "\(sqlState): \($0)" } ?? sqlState)
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// One SQLite connection and everything that is done with it synchronously.
+
+internal import Foundation
+internal import GRDB
+import Storage
+
+/// A connection that one thread uses. GRDB's queue serialises even so, which makes the type Sendable.
+final class SQLiteConnection: Sendable {
+    enum Role {
+        case writer, reader, migrator
+    }
+
+    private let queue: DatabaseQueue
+
+    init(path: String, role: Role, configuration: SQLiteConfiguration) throws(StorageError) {
+        var settings = GRDB.Configuration()
+        settings.readonly = role == .reader
+        settings.foreignKeysEnabled = role != .migrator
+        let seconds = Double(configuration.busyTimeout.wholeMicroseconds) / 1_000_000
+        settings.busyMode = .timeout(role == .migrator ? max(60, seconds) : seconds)
+        settings.label = "tessera.sqlite"
+        // A failed rollback must not stop the process; `commit` checks the state of the transaction itself.
+        settings.allowsUnsafeTransactions = true
+        do {
+            queue = try DatabaseQueue(path: path, configuration: settings)
+            try queue.writeWithoutTransaction { db in
+                if role != .reader { try db.execute(sql: "PRAGMA journal_mode = WAL") }
+                // FULL: a commit that was acknowledged survives a loss of power.
+                try db.execute(sql: "PRAGMA synchronous = FULL")
+                try db.execute(sql: "PRAGMA temp_store = MEMORY")
+            }
+        } catch {
+            throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.code(of: error))")
+        }
+    }
+
+    func close() { try? queue.close() }
+
+    /// Lets SQLite refresh the statistics that it finds stale; cheap by its own documentation, and never needed.
+    func optimize() {
+        try? queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA optimize") }
+    }
+
+    // MARK: - Units
+
+    /// Runs a unit that only reads; several statements see one snapshot.
+    func read(_ statements: [BoundStatement]) -> Result<[SQLResult], StorageError> {
+        queue.writeWithoutTransaction { db in
+            Result { () throws(StorageError) in
+                if statements.count == 1 { return [try db.run(statements[0])] }
+                try db.control("BEGIN DEFERRED")
+                // Ending a transaction that only read cannot lose anything.
+                defer { db.rollBackQuietly() }
+                return try db.runAll(statements)
+            }
+        }
+    }
+
+    /// Runs units in one transaction, each in its savepoint.
+    func commit(_ units: [[BoundStatement]]) -> SQLiteCommit {
+        queue.writeWithoutTransaction { db in
+            do throws(StorageError) {
+                try db.control("BEGIN IMMEDIATE")
+            } catch {
+                return .notBegun(error)
+            }
+            do throws(StorageError) {
+                let results = try units.map { unit throws(StorageError) in
+                    try units.count == 1 ? .success(db.runAll(unit)) : db.runInSavepoint(unit)
+                }
+                return db.commit(results)
+            } catch {
+                db.rollBackQuietly()
+                return .rolledBack(error)
+            }
+        }
+    }
+
+    /// Runs `body` in one transaction; an error rolls back.
+    func transaction<T>(_ body: (any SQLTransaction) throws -> T) throws -> T {
+        try queue.writeWithoutTransaction { db in
+            try db.control("BEGIN IMMEDIATE")
+            let transaction = SQLiteTransaction(db: db)
+            do {
+                let value = try body(transaction)
+                // As on PostgreSQL: a transaction in which a statement failed cannot commit any more.
+                if let failure = transaction.failure { throw failure }
+                switch db.commit([]) {
+                case .committed: return value
+                case .rolledBack(let error), .notBegun(let error), .unknown(let error): throw error
+                }
+            } catch {
+                db.rollBackQuietly()
+                throw error
+            }
+        }
+    }
+
+    func migrate<T>(_ body: (any SQLMigrationConnection) throws -> T) throws -> T {
+        try queue.writeWithoutTransaction { db in
+            defer { db.rollBackQuietly() }
+            return try body(SQLiteMigrationConnection(db: db))
+        }
+    }
+}
+
+/// The connection inside an interactive transaction.
+private final class SQLiteTransaction: SQLTransaction {
+    private let db: GRDB.Database
+    private(set) var failure: StorageError?
+
+    init(db: GRDB.Database) { self.db = db }
+
+    func run(_ statement: BoundStatement) throws(StorageError) -> SQLResult {
+        if let failure { throw failure }
+        try statement.validate()
+        do throws(StorageError) {
+            return try db.run(statement)
+        } catch {
+            failure = error
+            throw error
+        }
+    }
+}
+
+/// The connection under the migrator, which begins and ends transactions itself.
+private final class SQLiteMigrationConnection: SQLMigrationConnection {
+    private let db: GRDB.Database
+
+    init(db: GRDB.Database) { self.db = db }
+
+    func run(_ statement: BoundStatement) throws(StorageError) -> SQLResult {
+        try statement.validate()
+        return try db.run(statement)
+    }
+
+    func execute(script: String) throws(StorageError) {
+        try SQLiteFailure.mapping("migration script") { try db.execute(sql: script) }
+    }
+}

@@ -1,0 +1,165 @@
+// SQLite behind the waist: one writer that groups commits, and readers beside it.
+//
+// A commit costs a sync of the disk whatever it holds, so the writer takes every unit that waits, gives each a
+// savepoint, and pays once. Readers see the last commit (WAL) and are never in the writer's way. Each connection
+// belongs to a thread of its own; the callers' tasks only wait.
+
+@preconcurrency internal import Dispatch
+package import Logging
+package import Storage
+
+/// How a SQLite database is opened.
+package struct SQLiteConfiguration: Sendable {
+    /// Connections for units that only read.
+    package var readers: Int
+    /// How long a connection waits for a lock that another *process* holds before the unit is a `.conflict`.
+    package var busyTimeout: Duration
+    /// The most units in one commit.
+    package var batch: Int
+    /// The line in front of the writer, and the one in front of the readers.
+    package var limits: WorkLimits
+
+    package init(readers: Int = 4, busyTimeout: Duration = .seconds(5), batch: Int = 64, limits: WorkLimits = .init()) {
+        self.readers = readers
+        self.busyTimeout = busyTimeout
+        self.batch = batch
+        self.limits = limits
+    }
+}
+
+/// A database in one file, which other processes on this machine may use at the same time.
+package final class SQLiteDatabase: SQLDatabase {
+    private let path: String
+    private let configuration: SQLiteConfiguration
+    private let writes: WorkQueue<SQLiteWork>
+    private let reads: WorkQueue<SQLiteWork>
+    private let threads: ThreadGroup
+
+    package var engine: SQLEngine { .sqlite }
+
+    /// Opens the file, which is made when missing, and starts the threads.
+    ///
+    /// - Parameter path: a path in the file system; databases in memory are not supported.
+    /// - Throws: `StorageError.unavailable` when the file cannot be opened.
+    package static func open(
+        path: String,
+        configuration: SQLiteConfiguration = .init(),
+        logger: Logger
+    ) async throws -> SQLiteDatabase {
+        let (writer, readers) = try await OwnThread.run("sqlite-open") {
+            // The writer first: it makes the file and its WAL, which a read-only connection cannot.
+            let writer = try SQLiteConnection(path: path, role: .writer, configuration: configuration)
+            let readers = try (0..<max(1, configuration.readers)).map { _ in
+                try SQLiteConnection(path: path, role: .reader, configuration: configuration)
+            }
+            return (writer, readers)
+        }
+        return SQLiteDatabase(path: path, configuration: configuration, writer: writer, readers: readers, logger: logger)
+    }
+
+    private init(
+        path: String,
+        configuration: SQLiteConfiguration,
+        writer: SQLiteConnection,
+        readers: [SQLiteConnection],
+        logger: Logger
+    ) {
+        self.path = path
+        self.configuration = configuration
+        let writes = WorkQueue<SQLiteWork>(limits: configuration.limits)
+        let reads = WorkQueue<SQLiteWork>(limits: configuration.limits)
+        let threads = ThreadGroup(count: 1 + readers.count)
+        self.writes = writes
+        self.reads = reads
+        self.threads = threads
+        let openReaders = DispatchGroup()
+        for reader in readers {
+            openReaders.enter()
+            OwnThread.start("sqlite-reader") {
+                while let work = reads.take() {
+                    for case .unit(let unit) in work { unit.finish(reader.read(unit.statements)) }
+                }
+                reader.close()
+                openReaders.leave()
+                threads.leave()
+            }
+        }
+        OwnThread.start("sqlite-writer") {
+            SQLiteWriter(connection: writer, queue: writes, batch: configuration.batch, logger: logger).run()
+            // Last of all: who closes last moves the WAL into the file, and a reader may not write.
+            openReaders.wait()
+            writer.close()
+            threads.leave()
+        }
+    }
+
+    deinit {
+        writes.close()
+        reads.close()
+    }
+
+    package func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+        for bound in unit { try bound.validate() }
+        if unit.isEmpty { return [] }
+        let line = unit.onlyReads ? reads : writes
+        return try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(unit, reply)) }.get()
+    }
+
+    package func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        try await writes.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
+            .transaction(
+                run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
+                refuse: { reply.resume(returning: .failure($0)) }
+            )
+        }.get()
+    }
+
+    package func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        // The lock is the `BEGIN IMMEDIATE` of each migration, which looks again whether it is still pending.
+        try await OwnThread.run("sqlite-migrator") { [path, configuration] in
+            let connection = try SQLiteConnection(path: path, role: .migrator, configuration: configuration)
+            defer { connection.close() }
+            return try connection.migrate(body)
+        }
+    }
+
+    package func close() async {
+        writes.close()
+        reads.close()
+        await threads.wait()
+    }
+}
+
+/// What waits for a connection.
+enum SQLiteWork: QueuedWork {
+    case unit(PendingUnit)
+    case transaction(
+        run: @Sendable (SQLiteConnection) -> Void,
+        refuse: @Sendable (StorageError) -> Void
+    )
+
+    var weight: Int {
+        switch self {
+        case .unit(let unit): unit.weight
+        case .transaction: 0
+        }
+    }
+
+    var travelsAlone: Bool {
+        switch self {
+        case .unit: false
+        case .transaction: true
+        }
+    }
+
+    func refuse(_ error: StorageError) {
+        switch self {
+        case .unit(let unit): unit.finish(.failure(error))
+        case .transaction(_, let refuse): refuse(error)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// From a bound statement to GRDB and back.
+
+internal import Foundation
+internal import GRDB
+import Storage
+
+extension GRDB.Database {
+    /// Runs one statement on this connection, prepared once and kept.
+    func run(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
+        try SQLiteFailure.mapping(bound.statement.name) {
+            let statement = try cachedStatement(sql: bound.statement.sql)
+            statement.setUncheckedArguments(Self.arguments(bound.values))
+            guard statement.columnCount > 0 else {
+                try statement.execute()
+                return SQLResult(rows: [], affected: changesCount)
+            }
+            let columns = Columns(statement.columnNames)
+            var rows: [Storage.Row] = []
+            let cursor = try GRDB.Row.fetchCursor(statement)
+            // To the end: a RETURNING statement has finished its changes only then.
+            while let row = try cursor.next() {
+                rows.append(Storage.Row(columns: columns, values: row.databaseValues.map(Self.value)))
+            }
+            return SQLResult(rows: rows, affected: rows.count)
+        }
+    }
+
+    func runAll(_ statements: [BoundStatement]) throws(StorageError) -> [SQLResult] {
+        try statements.map { bound throws(StorageError) in try run(bound) }
+    }
+
+    /// Runs a unit so that it alone is undone when it fails.
+    ///
+    /// - Throws: when the surrounding transaction is gone or the savepoint cannot be ended.
+    func runInSavepoint(_ unit: [BoundStatement]) throws(StorageError) -> Result<[SQLResult], StorageError> {
+        try control("SAVEPOINT unit")
+        do throws(StorageError) {
+            let results = try runAll(unit)
+            try control("RELEASE unit")
+            return .success(results)
+        } catch {
+            guard isInsideTransaction else { throw error }
+            try control("ROLLBACK TO unit")
+            try control("RELEASE unit")
+            return .failure(error)
+        }
+    }
+
+    func commit(_ results: [Result<[SQLResult], StorageError>]) -> SQLiteCommit {
+        do throws(StorageError) {
+            try control("COMMIT")
+            return .committed(results)
+        } catch {
+            // Still open after a deferred constraint failed or the disk was full: what is open is not committed.
+            let stillOpen = isInsideTransaction
+            rollBackQuietly()
+            if !stillOpen, case .unavailable(let reason) = error { return .unknown(.outcomeUnknown(reason: reason)) }
+            return .rolledBack(error)
+        }
+    }
+
+    /// Runs a statement that moves the transaction.
+    func control(_ sql: String) throws(StorageError) {
+        try SQLiteFailure.mapping(sql) { try cachedStatement(sql: sql).execute() }
+    }
+
+    /// Ends the transaction if one is open.
+    func rollBackQuietly() {
+        if isInsideTransaction { try? control("ROLLBACK") }
+    }
+
+    // MARK: - Values
+
+    /// Bound by *name*: given an array, SQLite would hand out the values in the order in which the parameters
+    /// first appear in the text, so that `$2, $1` silently swaps them.
+    private static func arguments(_ values: [SQLValue]) -> StatementArguments {
+        var named: [String: (any DatabaseValueConvertible)?] = [:]
+        named.reserveCapacity(values.count)
+        for (index, value) in values.enumerated() {
+            named[names[safe: index] ?? String(index + 1)] = databaseValue(value)
+        }
+        return StatementArguments(named)
+    }
+
+    private static let names = (1...64).map(String.init)
+
+    private static func databaseValue(_ value: SQLValue) -> DatabaseValue {
+        switch value {
+        case .null: .null
+        case .boolean(let boolean): (boolean ? 1 : 0).databaseValue
+        case .integer(let integer): integer.databaseValue
+        case .text(let text): text.databaseValue
+        case .bytes(let bytes): Data(bytes).databaseValue
+        case .instant(let instant): instant.microseconds.databaseValue
+        }
+    }
+
+    private static func value(_ value: DatabaseValue) -> SQLValue {
+        switch value.storage {
+        case .null: .null
+        case .int64(let integer): .integer(integer)
+        case .string(let text): .text(text)
+        case .blob(let data): .bytes([UInt8](data))
+        // No column holds one; a whole result of an aggregate is the integer it stands for.
+        case .double(let double): Int64(exactly: double).map(SQLValue.integer) ?? .text(String(double))
+        }
+    }
+}
+
+extension Array {
+    fileprivate subscript(safe index: Int) -> Element? {
+        indices.contains(index) ? self[index] : nil
+    }
+}

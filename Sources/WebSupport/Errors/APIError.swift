@@ -1,0 +1,101 @@
+// The only error that reaches the wire (RFC 9457).
+package import HTTPTypes
+package import Hummingbird
+package import Storage
+
+/// One field that was refused.
+package struct FieldError: Sendable, Hashable {
+    /// A path such as `email` or `messages[2].role`.
+    package let field: String
+    /// `required`, `wrong_type`, `unknown_field`, `too_short`, `too_long`, `out_of_range`, `invalid`.
+    package let code: String
+    package let message: String
+
+    package init(_ field: String, _ code: String, _ message: String) {
+        self.field = field
+        self.code = code
+        self.message = message
+    }
+}
+
+/// A refusal, as it is told to the caller. Causes that only operators may see go to the log instead.
+package struct APIError: Error, Sendable, HTTPResponseError {
+    package let code: ErrorCode
+    package var detail: String?
+    package var fields: [FieldError]
+    package var headers: HTTPFields
+
+    package init(_ code: ErrorCode, detail: String? = nil, fields: [FieldError] = [], headers: HTTPFields = [:]) {
+        self.code = code
+        self.detail = detail
+        self.fields = fields
+        self.headers = headers
+    }
+
+    /// One bad field.
+    package static func field(_ field: String, _ code: String, _ message: String) -> APIError {
+        APIError(.validationFailed, fields: [FieldError(field, code, message)])
+    }
+
+    /// `429` or `503` with the seconds after which a retry is worth it (RFC 9110 §10.2.3).
+    package static func retry(_ code: ErrorCode, afterSeconds seconds: Int) -> APIError {
+        APIError(code, headers: [.retryAfter: String(max(1, seconds))])
+    }
+
+    package var status: HTTPResponse.Status { code.status }
+
+    package func response(from request: Request, context: some RequestContext) throws -> Response {
+        response(requestID: context.id)
+    }
+
+    /// `application/problem+json`, never cached.
+    package func response(requestID: String) -> Response {
+        let body = JSONWriter.object { writer in
+            writer.field("type", "urn:tessera:error:\(code.rawValue)")
+            writer.field("title", code.title)
+            writer.field("status", Int(status.code))
+            if let detail { writer.field("detail", detail) }
+            writer.field("code", code.rawValue)
+            writer.field("request_id", requestID)
+            if !fields.isEmpty {
+                writer.array("errors") { writer in
+                    for field in fields {
+                        writer.object { writer in
+                            writer.field("field", field.field)
+                            writer.field("code", field.code)
+                            writer.field("message", field.message)
+                        }
+                    }
+                }
+            }
+        }
+        var headers = headers
+        if status == .unauthorized, headers[.wwwAuthenticate] == nil { headers[.wwwAuthenticate] = challenge }
+        headers[.contentType] = "application/problem+json"
+        headers[.cacheControl] = "no-store"
+        return Response(status: status, headers: headers, body: .init(byteBuffer: body.buffer))
+    }
+}
+
+extension APIError {
+    /// RFC 6750 §3: a challenge names the error when a token was sent, and nothing but the scheme when none was.
+    private var challenge: String {
+        switch code {
+        case .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired:
+            "Bearer realm=\"tessera\", error=\"invalid_token\", error_description=\"\(code.rawValue)\""
+        default: "Bearer realm=\"tessera\""
+        }
+    }
+
+    /// What a storage fault tells the caller: 503, never success, and never what the database said.
+    package init(_ error: StorageError) {
+        switch error {
+        case .outcomeUnknown: self = .retry(.outcomeUnknown, afterSeconds: 1)
+        case .unavailable, .overloaded, .cancelled, .schema: self = .retry(.databaseUnavailable, afterSeconds: 1)
+        case .conflict: self = .retry(.databaseUnavailable, afterSeconds: 1)
+        case .uniqueViolation, .foreignKeyViolation, .notNullViolation, .checkViolation, .invalidBinding, .invalidRow,
+            .statementFailed:
+            self = APIError(.internalError)
+        }
+    }
+}

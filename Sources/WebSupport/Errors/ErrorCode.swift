@@ -1,0 +1,107 @@
+// The registry of error codes: every `code` that a problem+json of either service can carry.
+//
+// A code is a promise. Its name, status and meaning do not change; docs/errors.md is checked against this list.
+
+package import HTTPTypes
+
+/// A stable, machine-readable reason.
+package enum ErrorCode: String, Sendable, CaseIterable {
+    // The request itself
+    case invalidJSON = "invalid_json"
+    case validationFailed = "validation_failed"
+    case bodyMissing = "body_missing"
+    case bodyTooLarge = "body_too_large"
+    case unsupportedMediaType = "unsupported_media_type"
+    case invalidCursor = "invalid_cursor"
+    case methodNotAllowed = "method_not_allowed"
+    case notFound = "not_found"
+    case preconditionFailed = "precondition_failed"
+    case badRequest = "bad_request"
+
+    // Who is asking
+    case tokenMissing = "token_missing"
+    case tokenInvalid = "token_invalid"
+    case tokenExpired = "token_expired"
+    case tokenStale = "token_stale"
+    case sessionRevoked = "session_revoked"
+    case sessionExpired = "session_expired"
+    case refreshTokenInvalid = "invalid_token"
+    case refreshTokenReused = "refresh_token_reused"
+    case invalidCredentials = "invalid_credentials"
+    case userInactive = "user_inactive"
+    case csrfRefused = "csrf_refused"
+    case roleRequired = "role_required"
+
+    // What they asked for
+    case emailTaken = "email_taken"
+    case idTaken = "id_taken"
+    case slugTaken = "slug_taken"
+    case lastAdmin = "last_admin"
+    case conflict = "conflict"
+
+    // What we can take
+    case rateLimited = "rate_limited"
+    case hashingOverloaded = "hashing_overloaded"
+    case databaseUnavailable = "database_unavailable"
+    case outcomeUnknown = "outcome_unknown"
+    case keysUnavailable = "keys_unavailable"
+    case internalError = "internal_error"
+
+    package var status: HTTPResponse.Status {
+        switch self {
+        case .invalidJSON, .validationFailed, .bodyMissing, .invalidCursor, .badRequest: .badRequest
+        case .bodyTooLarge: .contentTooLarge
+        case .unsupportedMediaType: .unsupportedMediaType
+        case .methodNotAllowed: .methodNotAllowed
+        case .notFound: .notFound
+        case .preconditionFailed: .preconditionFailed
+        case .tokenMissing, .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired,
+            .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
+            .unauthorized
+        case .userInactive, .csrfRefused, .roleRequired: .forbidden
+        case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
+        case .rateLimited: .tooManyRequests
+        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable: .serviceUnavailable
+        case .internalError: .internalServerError
+        }
+    }
+
+    /// A sentence for people; `detail` of the answer says more where there is more to say.
+    package var title: String {
+        switch self {
+        case .invalidJSON: "The body is not valid JSON."
+        case .validationFailed: "The request has invalid fields."
+        case .bodyMissing: "The request needs a JSON body."
+        case .bodyTooLarge: "The body is too large."
+        case .unsupportedMediaType: "The body must be application/json."
+        case .invalidCursor: "The cursor is not one this list gave."
+        case .methodNotAllowed: "This path does not take that method."
+        case .notFound: "Nothing is here for you."
+        case .preconditionFailed: "The row has changed since the version named in If-Match."
+        case .badRequest: "The request cannot be understood."
+        case .tokenMissing: "A bearer token or session cookie is needed."
+        case .tokenInvalid: "The token is not valid here."
+        case .tokenExpired: "The token has expired."
+        case .tokenStale: "The token is older than a change it must know of; refresh it."
+        case .sessionRevoked: "The session has been revoked."
+        case .sessionExpired: "The session has expired."
+        case .refreshTokenInvalid: "The refresh token is not valid."
+        case .refreshTokenReused: "The refresh token was used before; its session has been revoked."
+        case .invalidCredentials: "Email or password is wrong."
+        case .userInactive: "The user has been deactivated."
+        case .csrfRefused: "The request does not come from an allowed origin."
+        case .roleRequired: "The caller's role does not allow this."
+        case .emailTaken: "A user with this email exists."
+        case .idTaken: "A row with this id exists."
+        case .slugTaken: "Another conversation of yours has this slug."
+        case .lastAdmin: "The last active admin cannot be removed."
+        case .conflict: "The row changed at the same time; try again."
+        case .rateLimited: "Too many requests; try again later."
+        case .hashingOverloaded: "Too many logins at once; try again shortly."
+        case .databaseUnavailable: "The database cannot be reached; try again shortly."
+        case .outcomeUnknown: "The connection was lost while committing; the change may or may not have been made."
+        case .keysUnavailable: "The token cannot be checked now; try again shortly."
+        case .internalError: "Something went wrong on our side."
+        }
+    }
+}

@@ -1,0 +1,84 @@
+// The outermost middleware: whatever was thrown becomes one problem+json, and what we did wrong becomes a log line.
+import HTTPTypes
+package import Hummingbird
+import Logging
+import NIOCore
+import Storage
+import Synchronization
+
+/// Turns errors into answers. Unknown errors are 500 with the request's id, their cause in the log alone.
+package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
+    private let routes: RouteTable
+
+    package init(routes: RouteTable) {
+        self.routes = routes
+    }
+
+    package func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let error as APIError {
+            return error.response(requestID: context.requestID)
+        } catch let error as StorageError {
+            context.logger.error("storage fault", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
+            return APIError(error).response(requestID: context.requestID)
+        } catch let error as any HTTPResponseError {
+            return translate(error, request).response(requestID: context.requestID)
+        } catch is CancellationError {
+            return APIError.retry(.databaseUnavailable, afterSeconds: 1).response(requestID: context.requestID)
+        } catch {
+            context.logger.error(
+                "unexpected error",
+                metadata: ["error": "\(String(reflecting: type(of: error)))", "request_id": "\(context.requestID)"]
+            )
+            return APIError(.internalError).response(requestID: context.requestID)
+        }
+    }
+
+    /// Hummingbird's own refusals: no such route, or a body past the limit.
+    private func translate(_ error: any HTTPResponseError, _ request: Request) -> APIError {
+        switch error.status {
+        case .notFound:
+            let allowed = routes.methods(for: request.uri.path)
+            guard !allowed.isEmpty else { return APIError(.notFound) }
+            // RFC 9110 §15.5.6: a 405 names what is allowed.
+            return APIError(.methodNotAllowed, headers: [.allow: allowed.joined(separator: ", ")])
+        case .contentTooLarge: return APIError(.bodyTooLarge)
+        case .badRequest: return APIError(.badRequest)
+        default: return APIError(.internalError)
+        }
+    }
+}
+
+/// Which methods each path takes. Filled once, after every route is mounted.
+package final class RouteTable: Sendable {
+    private let routes = Mutex<[(pattern: [String], method: String)]>([])
+
+    package init() {}
+
+    package func fill(from router: Router<some RequestContext>) {
+        let mounted = router.routes.map { (pattern: Self.segments($0.path.description), method: $0.method.rawValue) }
+        routes.withLock { $0 = mounted }
+    }
+
+    func methods(for path: String) -> [String] {
+        let segments = Self.segments(path)
+        let matching = routes.withLock { routes in
+            routes.filter { Self.matches($0.pattern, segments) }.map(\.method)
+        }
+        return Set(matching).sorted()
+    }
+
+    private static func segments(_ path: String) -> [String] {
+        path.split(separator: "/").map(String.init)
+    }
+
+    private static func matches(_ pattern: [String], _ segments: [String]) -> Bool {
+        pattern.count == segments.count
+            && zip(pattern, segments).allSatisfy { $0 == $1 || $0.hasPrefix(":") || $0.hasPrefix("{") }
+    }
+}

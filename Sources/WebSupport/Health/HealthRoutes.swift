@@ -1,0 +1,42 @@
+// Alive, ready, and what the contract is: the three questions that need no login.
+package import Hummingbird
+import Logging
+package import Storage
+
+/// `/healthz`, `/readyz` and `/openapi.yaml`.
+package struct HealthRoutes: Sendable {
+    private let service: String
+    private let contract: String
+    private let isReady: @Sendable () async throws -> Void
+
+    /// - Parameters:
+    ///   - contract: the text of `openapi.yaml`.
+    ///   - isReady: throws when the database cannot be reached or its schema is not current.
+    package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
+        self.service = service
+        self.contract = contract
+        self.isReady = isReady
+    }
+
+    package func mount<Context: WebRequestContext>(on router: RouterGroup<Context>) {
+        router.get("healthz") { _, _ in
+            Response.json(JSONWriter.object { $0.field("status", "ok") })
+        }
+        router.get("readyz") { _, context in
+            do {
+                try await isReady()
+            } catch {
+                context.logger.warning("not ready", metadata: ["service": "\(service)", "error": "\(error)"])
+                return APIError.retry(.databaseUnavailable, afterSeconds: 1).response(requestID: context.requestID)
+            }
+            return Response.json(JSONWriter.object { $0.field("status", "ready") })
+        }
+        router.get("openapi.yaml") { _, _ in
+            Response(
+                status: .ok,
+                headers: [.contentType: "application/yaml", .cacheControl: "public, max-age=300"],
+                body: .init(byteBuffer: .init(string: contract))
+            )
+        }
+    }
+}

@@ -1,0 +1,116 @@
+// Keyset pages: a cursor is the key of the row at an edge, so that page 1,000 costs what page 1 costs.
+//
+// Lists answer `{data, next_cursor, prev_cursor, has_more}`. A cursor carries the name of its list, so that one
+// list's cursor is refused by another; it is opaque, not secret: it only ever selects among the caller's own rows.
+package import Hummingbird
+import OpenSSLCrypto
+package import Storage
+
+/// The key of a row in a list that is ordered by a time (or number) and then by id.
+package struct Cursor: Sendable, Hashable {
+    package let position: Int64
+    package let id: String
+
+    package init(position: Int64, id: String) {
+        self.position = position
+        self.id = id
+    }
+
+    package init(_ instant: Instant, _ id: String) {
+        self.init(position: instant.microseconds, id: id)
+    }
+
+    package var instant: Instant { Instant(microseconds: position) }
+
+    /// Sorts after every row: where a list that is newest first begins.
+    package static let beyondNewest = Cursor(position: Instant.farFuture.microseconds, id: "~")
+
+    package func encoded(for list: String) -> String {
+        Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
+    }
+
+    package init(_ text: String, for list: String) throws(APIError) {
+        guard text.utf8.count <= 512,
+            let bytes = Base64URL.decode(text),
+            let plain = String(validating: bytes, as: UTF8.self)
+        else { throw APIError(.invalidCursor) }
+        let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]), parts[2].isEmpty || RowID.isValid(parts[2])
+        else { throw APIError(.invalidCursor) }
+        self.init(position: position, id: String(parts[2]))
+    }
+}
+
+/// What a caller asks of a list: how many rows, and from which edge.
+package struct PageRequest: Sendable {
+    package enum Direction: Sendable { case forward, backward }
+
+    package let limit: Int
+    /// The row beyond which the page starts, in `direction`; `nil` for the list's beginning (or, with
+    /// `before` absent, its start).
+    package let cursor: Cursor?
+    package let direction: Direction
+    package let wantsCount: Bool
+
+    /// One more row than asked for tells whether there are more.
+    package var fetchCount: Int64 { Int64(limit) + 1 }
+
+    package init(limit: Int, cursor: Cursor?, direction: Direction, wantsCount: Bool = false) {
+        self.limit = limit
+        self.cursor = cursor
+        self.direction = direction
+        self.wantsCount = wantsCount
+    }
+
+    /// Reads `limit` (1–100, default 20), `after` or `before`, and `count`.
+    package init(_ query: QueryParameters, list: String, defaultLimit: Int = 20, maxLimit: Int = 100) throws(APIError) {
+        let limit = try query.integer("limit", in: 1...maxLimit) ?? defaultLimit
+        let wantsCount = try query.boolean("count") ?? false
+        switch (query["after"], query["before"]) {
+        case (nil, nil): self.init(limit: limit, cursor: nil, direction: .forward, wantsCount: wantsCount)
+        case (let after?, nil):
+            self.init(limit: limit, cursor: try Cursor(after, for: list), direction: .forward, wantsCount: wantsCount)
+        case (nil, let before?):
+            self.init(limit: limit, cursor: try Cursor(before, for: list), direction: .backward, wantsCount: wantsCount)
+        case (_?, _?): throw .field("before", "invalid", "cannot be combined with after")
+        }
+    }
+}
+
+/// One page of a list, in the list's own order.
+package struct Page<Item: Sendable>: Sendable {
+    package let items: [Item]
+    package let next: Cursor?
+    package let previous: Cursor?
+    package let hasMore: Bool
+    package var total: Int64?
+
+    /// Makes a page of up to `limit + 1` fetched items, which come in the direction of the request.
+    package init(fetched: [Item], request: PageRequest, cursor: (Item) -> Cursor) {
+        let hasMore = fetched.count > request.limit
+        var items = Array(fetched.prefix(request.limit))
+        if request.direction == .backward { items.reverse() }
+        self.items = items
+        self.hasMore = hasMore
+        switch request.direction {
+        case .forward:
+            self.next = hasMore ? items.last.map(cursor) : nil
+            self.previous = request.cursor == nil ? nil : items.first.map(cursor)
+        case .backward:
+            self.next = items.last.map(cursor)
+            self.previous = hasMore ? items.first.map(cursor) : nil
+        }
+    }
+
+    package func json(list: String, _ write: (inout JSONWriter, Item) -> Void) -> JSONWriter {
+        JSONWriter.object { writer in
+            writer.array("data") { writer in
+                for item in items { write(&writer, item) }
+            }
+            writer.field("next_cursor", next?.encoded(for: list))
+            writer.field("prev_cursor", previous?.encoded(for: list))
+            writer.field("has_more", hasMore)
+            if let total { writer.field("total", total) }
+        }
+    }
+}

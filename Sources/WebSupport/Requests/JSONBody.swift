@@ -1,0 +1,228 @@
+// A request's body, read field by field, with every complaint told at once.
+//
+// Usage: read the fields, then `finish()`, which throws one `validation_failed` that names every bad field, unknown
+// ones included. Values read before that are placeholders where the field was bad, and must not be used earlier.
+import HTTPTypes
+package import Hummingbird
+import NIOCore
+package import Storage
+
+/// What a PATCH says of a field: nothing, `null`, or a value.
+package enum Patch<Value: Sendable>: Sendable {
+    case absent
+    case null
+    case value(Value)
+
+    package var isPresent: Bool {
+        if case .absent = self { false } else { true }
+    }
+
+    /// The value, or `nil` for absent and null alike.
+    package var value: Value? {
+        if case .value(let value) = self { value } else { nil }
+    }
+}
+
+/// Reads the members of one JSON object.
+package struct JSONBody: Sendable {
+    private let members: [String: JSONElement]
+    private let path: String
+    private var read: Set<String> = []
+    package private(set) var errors: [FieldError] = []
+
+    /// Wraps an object; anything else throws `validation_failed` for `path`.
+    package init(_ element: JSONElement, path: String = "") throws(APIError) {
+        guard let object = element.object else {
+            throw .field(path.isEmpty ? "(body)" : path, "wrong_type", "must be an object, not \(element.typeName)")
+        }
+        self.members = Dictionary(object.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+        self.path = path
+    }
+
+    /// An object without members, for bodies that may be left out.
+    package static let empty = JSONBody()
+
+    private init() {
+        self.members = [:]
+        self.path = ""
+    }
+
+    package mutating func refuse(_ name: String, _ code: String, _ message: String) {
+        errors.append(FieldError(path.isEmpty ? name : "\(path).\(name)", code, message))
+    }
+
+    package mutating func add(_ others: [FieldError]) {
+        errors.append(contentsOf: others)
+    }
+
+    /// The member as it is, `null` included.
+    package mutating func element(_ name: String) -> JSONElement? {
+        read.insert(name)
+        return members[name]
+    }
+
+    package func pathOf(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
+
+    // MARK: Typed members
+
+    package mutating func patchString(_ name: String, max: Int = 1024) -> Patch<String> {
+        guard let element = element(name) else { return .absent }
+        if element.isNull { return .null }
+        guard let text = element.string else {
+            refuse(name, "wrong_type", "must be a string, not \(element.typeName)")
+            return .absent
+        }
+        guard text.utf8.count <= max else {
+            refuse(name, "too_long", "must be at most \(max) bytes")
+            return .absent
+        }
+        return .value(text)
+    }
+
+    /// A string, or `nil` when absent or null.
+    package mutating func string(_ name: String, max: Int = 1024) -> String? {
+        patchString(name, max: max).value
+    }
+
+    package mutating func requiredString(_ name: String, max: Int = 1024) -> String {
+        let before = errors.count
+        guard let text = string(name, max: max) else {
+            if errors.count == before { refuse(name, "required", "is required") }
+            return ""
+        }
+        return text
+    }
+
+    /// One of an enum's raw values, in any case.
+    package mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String,
+        of type: Choice.Type
+    ) -> Choice? where Choice.RawValue == String {
+        guard let text = string(name) else { return nil }
+        if let choice = Choice(rawValue: text.lowercased()) { return choice }
+        let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
+        refuse(name, "invalid", "must be one of \(known)")
+        return nil
+    }
+
+    package mutating func boolean(_ name: String) -> Bool? {
+        guard let element = element(name), !element.isNull else { return nil }
+        if let value = element.boolean { return value }
+        refuse(name, "wrong_type", "must be a boolean, not \(element.typeName)")
+        return nil
+    }
+
+    package mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
+        guard let element = element(name), !element.isNull else { return nil }
+        guard let value = element.integer else {
+            refuse(name, "wrong_type", "must be a whole number, not \(element.typeName)")
+            return nil
+        }
+        guard range.contains(value) else {
+            refuse(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return value
+    }
+
+    package mutating func instant(_ name: String) -> Instant? {
+        guard let text = string(name) else { return nil }
+        if let instant = Instant(rfc3339: text) { return instant }
+        refuse(name, "invalid", "must be an RFC 3339 time")
+        return nil
+    }
+
+    package mutating func array(_ name: String, count: ClosedRange<Int>) -> [JSONElement]? {
+        guard let element = element(name), !element.isNull else { return nil }
+        guard let elements = element.array else {
+            refuse(name, "wrong_type", "must be an array, not \(element.typeName)")
+            return nil
+        }
+        guard count.contains(elements.count) else {
+            refuse(name, "out_of_range", "must have from \(count.lowerBound) to \(count.upperBound) elements")
+            return nil
+        }
+        return elements
+    }
+
+    package mutating func strings(_ name: String, count: ClosedRange<Int>, max: Int = 1024) -> [String]? {
+        guard let elements = array(name, count: count) else { return nil }
+        let texts = elements.compactMap(\.string)
+        guard texts.count == elements.count, texts.allSatisfy({ $0.utf8.count <= max }) else {
+            refuse(name, "wrong_type", "must hold strings of at most \(max) bytes")
+            return nil
+        }
+        return texts
+    }
+
+    /// An object, exactly as it was written.
+    package mutating func rawObject(_ name: String, max: Int) -> String? {
+        guard let element = element(name), !element.isNull else { return nil }
+        guard element.object != nil else {
+            refuse(name, "wrong_type", "must be an object, not \(element.typeName)")
+            return nil
+        }
+        guard element.byteCount <= max else {
+            refuse(name, "too_long", "must be at most \(max) bytes")
+            return nil
+        }
+        return element.raw
+    }
+
+    /// Throws everything that was wrong, members that nobody asked for included.
+    package mutating func finish() throws(APIError) {
+        for name in members.keys.sorted() where !read.contains(name) {
+            refuse(String(name.prefix(64)), "unknown_field", "is not known here")
+        }
+        if !errors.isEmpty { throw APIError(.validationFailed, fields: errors) }
+    }
+}
+
+extension Request {
+    /// Reads a JSON object of at most `limit` bytes.
+    ///
+    /// Throws `unsupported_media_type`, `body_missing`, `body_too_large` or `invalid_json`.
+    package func jsonBody(limit: Int) async throws -> JSONBody {
+        try await JSONBody(jsonElement(limit: limit))
+    }
+
+    /// As `jsonBody`, but a request without a body reads as an empty object.
+    package func optionalJSONBody(limit: Int) async throws -> JSONBody {
+        let bytes = try await bodyBytes(limit: limit)
+        if bytes.isEmpty { return .empty }
+        try requireJSON()
+        return try JSONBody(Self.parse(bytes))
+    }
+
+    package func jsonElement(limit: Int) async throws -> JSONElement {
+        let bytes = try await bodyBytes(limit: limit)
+        guard !bytes.isEmpty else { throw APIError(.bodyMissing) }
+        try requireJSON()
+        return try Self.parse(bytes)
+    }
+
+    private func bodyBytes(limit: Int) async throws -> [UInt8] {
+        if let declared = headers[.contentLength].flatMap(Int.init), declared > limit {
+            throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
+        }
+        do {
+            return Array(buffer: try await body.collect(upTo: limit))
+        } catch is NIOTooManyBytesError {
+            throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
+        }
+    }
+
+    /// SECURITY: a form or `text/plain` can be posted across sites without a preflight; JSON cannot.
+    private func requireJSON() throws(APIError) {
+        let type = headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
+        guard type == "application/json" else { throw APIError(.unsupportedMediaType) }
+    }
+
+    private static func parse(_ bytes: [UInt8]) throws(APIError) -> JSONElement {
+        do {
+            return try JSONElement.parse(bytes)
+        } catch {
+            throw APIError(.invalidJSON, detail: error.description)
+        }
+    }
+}

@@ -1,0 +1,44 @@
+// The query of a request, read like a body: by name, with unknown values refused where they matter.
+package import Hummingbird
+
+/// Query parameters, the first of each name.
+package struct QueryParameters: Sendable {
+    private let values: [String: String]
+
+    package init(_ request: Request) {
+        var values: [String: String] = [:]
+        for (name, value) in request.uri.queryParameters where values[String(name)] == nil {
+            values[String(name)] = String(value)
+        }
+        self.values = values
+    }
+
+    package subscript(name: String) -> String? { values[name] }
+
+    package func boolean(_ name: String) throws(APIError) -> Bool? {
+        switch values[name]?.lowercased() {
+        case nil: nil
+        case "true", "1": true
+        case "false", "0": false
+        default: throw .field(name, "invalid", "must be true or false")
+        }
+    }
+
+    package func integer(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
+        guard let text = values[name] else { return nil }
+        guard let value = Int(text) else { throw .field(name, "wrong_type", "must be a whole number") }
+        guard range.contains(value) else {
+            throw .field(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return value
+    }
+
+    package func choice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String,
+        of type: Choice.Type
+    ) throws(APIError) -> Choice? where Choice.RawValue == String {
+        guard let text = values[name] else { return nil }
+        if let choice = Choice(rawValue: text.lowercased()) { return choice }
+        throw .field(name, "invalid", "must be one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+}

@@ -1,0 +1,52 @@
+// Every answer names the request it answers, and every log line of it carries the same name.
+import HTTPTypes
+package import Hummingbird
+import Logging
+package import OpenSSLCrypto
+
+/// Takes `X-Request-ID` and `traceparent` from the caller or makes them, and returns both.
+package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware {
+    private let random: RandomSource
+
+    package init(random: RandomSource) {
+        self.random = random
+    }
+
+    package func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        context.requestID = Self.accepted(request.headers[.requestID]) ?? Hex.encode(random.bytes(16))
+        context.logger[metadataKey: "request_id"] = .string(context.requestID)
+        var response = try await next(request, context)
+        response.headers[.requestID] = context.requestID
+        response.headers[.traceparent] = Self.acceptedTrace(request.headers[.traceparent]) ?? newTrace()
+        return response
+    }
+
+    /// SECURITY: only characters that cannot forge a log line or a header, and no more than 128 of them.
+    static func accepted(_ id: String?) -> String? {
+        guard let id, (1...128).contains(id.utf8.count) else { return nil }
+        let isPlain = id.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || [0x2D, 0x2E, 0x3A, 0x5F].contains(byte)
+        }
+        return isPlain ? id : nil
+    }
+
+    /// W3C Trace Context §3.2: version 00, lower-case hex, neither id all zeros.
+    static func acceptedTrace(_ trace: String?) -> String? {
+        guard let trace else { return nil }
+        let parts = trace.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 4, parts[0] == "00", parts.map(\.count) == [2, 32, 16, 2] else { return nil }
+        let isHex = parts.allSatisfy { part in part.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) } }
+        let isZero = parts[1].allSatisfy { $0 == "0" } || parts[2].allSatisfy { $0 == "0" }
+        return isHex && !isZero ? trace : nil
+    }
+
+    private func newTrace() -> String {
+        "00-\(Hex.encode(random.bytes(16)))-\(Hex.encode(random.bytes(8)))-00"
+    }
+}

@@ -1,0 +1,48 @@
+// Cross-origin answers for the frontends that are configured, and for nobody else.
+//
+// SECURITY: credentials are allowed, so the answer names the one origin that asked and varies by it; `*` or a blind
+// echo would hand every site the user's session.
+import HTTPTypes
+package import Hummingbird
+
+package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
+    private let origins: Set<String>
+
+    package init(origins: [String]) {
+        self.origins = Set(origins)
+    }
+
+    package func handle(
+        _ request: Request,
+        context: Context,
+        next: @concurrent (Request, Context) async throws -> Response
+    ) async throws -> Response {
+        guard let origin = request.headers[.origin], origins.contains(origin) else {
+            return varying(try await next(request, context))
+        }
+        if request.method == .options, request.headers[.accessControlRequestMethod] != nil {
+            return allowing(origin, varying(Response(status: .noContent, headers: [
+                .accessControlAllowMethods: "GET, POST, PUT, PATCH, DELETE",
+                .accessControlAllowHeaders: "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-ID",
+                .accessControlMaxAge: "600",
+            ])))
+        }
+        var response = allowing(origin, varying(try await next(request, context)))
+        response.headers[.accessControlExposeHeaders] = "ETag, Retry-After, X-Request-ID, WWW-Authenticate"
+        return response
+    }
+
+    private func allowing(_ origin: String, _ response: Response) -> Response {
+        var response = response
+        response.headers[.accessControlAllowOrigin] = origin
+        response.headers[.accessControlAllowCredentials] = "true"
+        return response
+    }
+
+    private func varying(_ response: Response) -> Response {
+        guard !origins.isEmpty else { return response }
+        var response = response
+        response.headers[.vary] = "Origin"
+        return response
+    }
+}

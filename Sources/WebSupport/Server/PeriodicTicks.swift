@@ -1,0 +1,29 @@
+// A tick every so often, for background jobs. Nothing is caught up: a late tick is one tick.
+
+/// Yields after each interval, until its task is cancelled.
+package struct PeriodicTicks: AsyncSequence, Sendable {
+    package typealias Element = Void
+
+    private let interval: Duration
+
+    package init(every interval: Duration) {
+        self.interval = interval
+    }
+
+    package struct AsyncIterator: AsyncIteratorProtocol {
+        let interval: Duration
+
+        package mutating func next() async -> Void? {
+            do {
+                try await Task.sleep(for: interval)
+                return ()
+            } catch {
+                return nil
+            }
+        }
+    }
+
+    package func makeAsyncIterator() -> AsyncIterator {
+        AsyncIterator(interval: interval)
+    }
+}

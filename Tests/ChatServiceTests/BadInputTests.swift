@@ -1,0 +1,147 @@
+import HTTPTypes
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Bad input")
+struct BadInputTests {
+    private struct Case: Sendable {
+        let method: HTTPRequest.Method
+        let path: String
+        let body: String?
+        let status: Int
+        let code: String
+        var complaints: [String] = []
+
+        init(
+            _ method: HTTPRequest.Method, _ path: String, _ body: String?, _ status: Int, _ code: String,
+            _ complaints: [String] = []
+        ) {
+            self.method = method
+            self.path = path
+            self.body = body
+            self.status = status
+            self.code = code
+            self.complaints = complaints
+        }
+    }
+
+    private static func invalid(
+        _ method: HTTPRequest.Method, _ path: String, _ body: String?, _ complaints: String...
+    ) -> Case {
+        Case(method, path, body, 400, "validation_failed", complaints)
+    }
+
+    private static let conversations = "/v1/conversations"
+    private static let messages = "/v1/conversations/c/messages"
+    private static let long = String(repeating: "x", count: 17_000)
+
+    private static let cases: [Case] = [
+        Case(.post, conversations, "{", 400, "invalid_json"),
+        Case(.post, conversations, #"{"title":"a","title":"b"}"#, 400, "invalid_json"),
+        Case(.post, conversations, #"{"title":"\u0000"}"#, 400, "invalid_json"),
+        Case(.post, conversations, nil, 400, "body_missing"),
+        Case(.patch, "/v1/conversations/c", nil, 400, "body_missing"),
+        Case(.post, messages, nil, 400, "body_missing"),
+        invalid(.post, conversations, "[]", "(body) wrong_type"),
+        invalid(.post, conversations, #"{"title":1,"owner_id":"x"}"#, "title wrong_type", "owner_id unknown_field"),
+        invalid(.post, conversations, #"{"title":"  "}"#, "title too_short"),
+        invalid(.post, conversations, #"{"id":"../x"}"#, "id invalid"),
+        invalid(.post, conversations, #"{"slug":"a b"}"#, "slug invalid"),
+        invalid(.post, conversations, #"{"visibility":"secret"}"#, "visibility invalid"),
+        invalid(.post, conversations, #"{"metadata":[]}"#, "metadata wrong_type"),
+        invalid(.post, conversations, #"{"metadata":{"a":"\#(long)"}}"#, "metadata too_long"),
+        invalid(.post, conversations, #"{"messages":[{"role":"user"},7,{"role":"user","content":"x","x":1}]}"#,
+                "messages[0].content required", "messages[1] wrong_type", "messages[2].x unknown_field"),
+        invalid(.patch, "/v1/conversations/c", #"{"pinned":"yes"}"#, "pinned wrong_type"),
+        invalid(.patch, "/v1/conversations/c", #"{"message_count":5}"#, "message_count unknown_field"),
+        invalid(.post, messages, "{}", "role required", "content required"),
+        invalid(.post, messages, #"{"role":"robot","content":"x"}"#, "role invalid"),
+        invalid(.post, messages, #"{"role":"user","content":"x","parts":[]}"#, "parts invalid"),
+        invalid(.post, messages, #"{"role":"user","content":5}"#, "content wrong_type"),
+        invalid(.post, messages, #"{"role":"user","parts":{}}"#, "parts wrong_type"),
+        invalid(.post, messages, #"{"role":"user","parts":[{"type":"text"},{"text":"x"},"y"]}"#,
+                "parts[1] invalid", "parts[2] invalid"),
+        invalid(.post, messages, #"{"role":"user","content":"x","tokens_in":-1}"#, "tokens_in out_of_range"),
+        invalid(.post, messages, #"{"role":"user","content":"x","tokens_in":1.5}"#, "tokens_in wrong_type"),
+        invalid(.post, messages, #"{"role":"user","content":"x","seq":1}"#, "seq unknown_field"),
+        invalid(.post, messages, #"{"messages":[]}"#, "messages out_of_range"),
+        invalid(.post, messages, #"{"messages":null}"#, "messages required"),
+        invalid(.post, messages, #"{"messages":[{"role":"user","content":"x","id":"a"},{"role":"user","content":"y","id":"a"}]}"#,
+                "messages[1].id invalid"),
+        invalid(.get, "\(conversations)?limit=0", nil, "limit out_of_range"),
+        invalid(.get, "\(conversations)?limit=1000", nil, "limit out_of_range"),
+        invalid(.get, "\(conversations)?limit=many", nil, "limit wrong_type"),
+        invalid(.get, "\(conversations)?archived=perhaps", nil, "archived invalid"),
+        invalid(.get, "\(conversations)/c?include=votes", nil, "include invalid"),
+        invalid(.get, "\(messages)?order=random", nil, "order invalid"),
+        Case(.get, "\(conversations)?after=nonsense", nil, 400, "invalid_cursor"),
+        Case(.get, "\(messages)?after=nonsense", nil, 400, "invalid_cursor"),
+        Case(.get, "\(conversations)/nowhere", nil, 404, "not_found"),
+        Case(.get, "\(conversations)/%2e%2e", nil, 404, "not_found"),
+        Case(.get, "\(conversations)/c/messages/nowhere", nil, 404, "not_found"),
+        Case(.get, "/v1/nothing", nil, 404, "not_found"),
+        Case(.put, conversations, "{}", 405, "method_not_allowed"),
+        Case(.delete, messages, nil, 405, "method_not_allowed"),
+    ]
+
+    @Test("every refusal is a problem with its code and fields, and nothing is half-written", arguments: TestEngine.allCases)
+    func table(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            try await chat.create(#"{"id":"c","title":"t"}"#)
+            let before = try await chat.send(.get, "/v1/conversations/c").text
+            for example in Self.cases {
+                let answer = try await chat.send(example.method, example.path, example.body)
+                let what = "\(example.method) \(example.path) \((example.body ?? "").prefix(80)): \(answer.text)"
+                #expect(answer.status == example.status, "\(what)")
+                #expect(answer.code == example.code, "\(what)")
+                #expect(answer.complaints == example.complaints, "\(what)")
+                #expect(answer.headers[.contentType] == "application/problem+json")
+                #expect(answer.headers[.cacheControl] == "no-store")
+                #expect(try answer.json["request_id"]?.string == answer.headers[.requestID])
+            }
+            #expect(try await chat.send(.get, "/v1/conversations/c").text == before)
+            #expect(try await chat.pages("/v1/conversations?limit=100").flatMap { $0 }.count == 1)
+        }
+    }
+
+    @Test("a wrong method is told which ones there are", arguments: TestEngine.allCases)
+    func allow(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let answer = try await chat.send(.put, "/v1/conversations/c", "{}")
+            #expect(answer.status == 405)
+            let allowed = Set(answer.headers[.allow]?.split(separator: ",").map { $0.filter { $0 != " " } } ?? [])
+            #expect(allowed.isSuperset(of: ["GET", "PATCH", "DELETE"]))
+            #expect(!allowed.contains("PUT"))
+        }
+    }
+
+    @Test("a body that is not JSON by its type, or too large, is refused", arguments: TestEngine.allCases)
+    func bodies(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let form = try await chat.send(.post, "/v1/conversations", "{}", headers: [.contentType: "text/plain"])
+            #expect(form.status == 415)
+            #expect(form.code == "unsupported_media_type")
+            try await chat.create(#"{"id":"c"}"#)
+            let text = String(repeating: "x", count: 8 * 1024 * 1024)
+            let large = try await chat.send(
+                .post, "/v1/conversations/c/messages", #"{"role":"user","content":"\#(text)"}"#
+            )
+            #expect(large.status == 413)
+            #expect(large.code == "body_too_large")
+            try await chat.expectSound("c", count: 0)
+        }
+    }
+
+    @Test("a cursor of another list is refused", arguments: TestEngine.allCases)
+    func foreignCursor(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            for index in 0..<2 { try await chat.create(#"{"id":"c-\#(index)"}"#) }
+            let cursor = try #require(try await chat.send(.get, "/v1/conversations?limit=1").json["next_cursor"]?.string)
+            let answer = try await chat.send(.get, "/v1/conversations/c-0/messages?after=\(cursor)")
+            #expect(answer.code == "invalid_cursor")
+            let both = try await chat.send(.get, "/v1/conversations?after=\(cursor)&before=\(cursor)")
+            #expect(both.complaints == ["before invalid"])
+        }
+    }
+}

@@ -1,0 +1,168 @@
+// The chat service behind its router, on a fresh database, with tokens that the test signs itself.
+import ChatService
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOCore
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+/// Runs `body` against a chat service of its own.
+func withChat(
+    _ engine: TestEngine, clock: Clock = .system, _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    try await withDatabase(engine, service: "chat") { database in
+        let tokens = try TestTokens(clock: clock)
+        var logger = Logger(label: "test.chat")
+        logger.logLevel = .critical
+        let service = ChatService(
+            database: database,
+            configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+            keys: tokens.keySource,
+            isReady: {},
+            contract: "openapi: 3.1.0\n",
+            clock: clock,
+            logger: logger
+        )
+        let application = Application(router: service.buildRouter(), logger: logger)
+        try await application.test(.router) { client in
+            try await body(Chat(client: client, tokens: tokens, database: database))
+        }
+    }
+}
+
+/// A client of the service.
+struct Chat: Sendable {
+    let client: any TestClientProtocol
+    let tokens: TestTokens
+    let database: any SQLDatabase
+
+    /// Sends a request as a user (nobody, where `nil`), with a JSON body where there is one.
+    func send(
+        _ method: HTTPRequest.Method, _ path: String, as user: String? = "owner", _ json: String? = nil,
+        headers: HTTPFields = [:]
+    ) async throws -> Answer {
+        var headers = headers
+        if let user, headers[.authorization] == nil { headers[.authorization] = "Bearer \(try tokens.token(for: user))" }
+        if json != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
+        return try await client.execute(
+            uri: path, method: method, headers: headers, body: json.map { ByteBuffer(string: $0) }
+        ) { response in
+            Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: response.body))
+        }
+    }
+
+    /// Creates a conversation and returns it.
+    @discardableResult
+    func create(_ json: String = "{}", as user: String = "owner") async throws -> JSONElement {
+        let answer = try await send(.post, "/v1/conversations", as: user, json)
+        try #require(answer.status == 201, "\(answer.text)")
+        return try answer.json
+    }
+
+    /// Creates a conversation and returns its id.
+    func conversation(_ json: String = "{}", as user: String = "owner") async throws -> String {
+        try #require(try await create(json, as: user)["id"]?.string)
+    }
+
+    /// Appends to a conversation; expects 201.
+    @discardableResult
+    func append(_ json: String, to conversation: String, as user: String = "owner") async throws -> JSONElement {
+        let answer = try await send(.post, "/v1/conversations/\(conversation)/messages", as: user, json)
+        try #require(answer.status == 201, "\(answer.text)")
+        return try answer.json
+    }
+
+    /// Every message of a conversation, oldest first, read page by page.
+    func messages(_ conversation: String, as user: String = "owner") async throws -> [JSONElement] {
+        try await pages("/v1/conversations/\(conversation)/messages?limit=100", as: user).flatMap { $0 }
+    }
+
+    /// Every page of a list, followed by `next_cursor`.
+    func pages(_ path: String, as user: String = "owner") async throws -> [[JSONElement]] {
+        var pages: [[JSONElement]] = []
+        var cursor = ""
+        repeat {
+            let answer = try await send(.get, path + cursor, as: user)
+            try #require(answer.status == 200, "\(answer.text)")
+            pages.append(try #require(answer.json["data"]?.array))
+            cursor = try answer.json["next_cursor"]?.string.map { "&after=\($0)" } ?? ""
+        } while !cursor.isEmpty && pages.count < 1000
+        return pages
+    }
+
+    /// Checks what must be true of a conversation after any history: numbers without a gap, counters that agree.
+    func expectSound(_ conversation: String, count: Int, as user: String = "owner") async throws {
+        let row = try await send(.get, "/v1/conversations/\(conversation)", as: user).json
+        let messages = try await messages(conversation, as: user)
+        #expect(messages.compactMap { $0["seq"]?.integer } == (0..<count).map { Int64($0) + 1 })
+        #expect(row["last_seq"]?.integer == Int64(count))
+        #expect(row["message_count"]?.integer == Int64(count))
+        #expect(row["head_message_id"]?.string == messages.last?["id"]?.string)
+        #expect(row["version"]?.integer ?? 0 > 0)
+    }
+
+    /// Rows past every conversation's line, and rows that are still under construction: there are never any.
+    func leftovers() async throws -> Int64 {
+        let statement = Statement(
+            "test.leftovers", .reads, [],
+            """
+            SELECT (SELECT COUNT(*) FROM conversations WHERE version = 0)
+                + (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
+                   WHERE m.seq > c.last_seq) AS n
+            """
+        )
+        return try #require(try await database.run(statement()).first).integer("n")
+    }
+
+    /// Marks a principal as auth's event feed will.
+    func mark(_ user: String, active: Bool, erasedAt: Instant?) async throws {
+        let statement = Statement(
+            "test.mark", .writes, [.text, .boolean, .instant],
+            "UPDATE principals SET is_active = $2, erased_at = $3 WHERE id = $1"
+        )
+        _ = try await database.run(statement(user, active, erasedAt))
+    }
+}
+
+/// What came back.
+struct Answer: Sendable {
+    let status: Int
+    let headers: HTTPFields
+    let text: String
+
+    var json: JSONElement { get throws { try JSONElement.parse(text) } }
+
+    /// The `code` of a problem.
+    var code: String? { (try? json)?["code"]?.string }
+
+    /// The fields a problem complains about, as `field code`.
+    var complaints: [String] {
+        ((try? json)?["errors"]?.array ?? []).map { "\($0["field"]?.string ?? "?") \($0["code"]?.string ?? "?")" }
+    }
+}
+
+/// A clock that stands still until it is moved.
+final class TestClock: Sendable {
+    private let instant = Mutex(Instant(seconds: 1_800_000_000))
+
+    var clock: Clock { Clock { self.instant.withLock { $0 } } }
+
+    func advance(_ duration: Duration) {
+        instant.withLock { $0 = $0 + duration }
+    }
+}
+
+/// Runs `count` operations at once.
+func inParallel<T: Sendable>(
+    _ count: Int, _ operation: @Sendable @escaping (Int) async throws -> T
+) async throws -> [T] {
+    try await withThrowingTaskGroup(of: T.self) { group in
+        for index in 0..<count { group.addTask { try await operation(index) } }
+        return try await group.reduce(into: []) { $0.append($1) }
+    }
+}

@@ -1,0 +1,60 @@
+// A client as any other service would be one: over a socket, with nothing of Tessera linked into it.
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+
+/// Sends JSON requests to one service.
+struct Client: Sendable {
+    /// For example `http://127.0.0.1:12345`.
+    let base: String
+
+    /// The answer to a request, whatever its status.
+    struct Answer: Sendable {
+        let status: Int
+        let headers: HTTPHeaders
+        let text: String
+
+        /// The body; `null` when it is no JSON.
+        var json: JSONValue { (try? JSONValue(parsing: text)) ?? .null }
+        subscript(member: String) -> JSONValue { json[member] }
+    }
+
+    func get(_ path: String, token: String? = nil) async throws -> Answer {
+        try await send("GET", path, token: token)
+    }
+
+    func post(_ path: String, _ body: JSONValue? = nil, token: String? = nil) async throws -> Answer {
+        try await send("POST", path, body, token: token)
+    }
+
+    func send(
+        _ method: String,
+        _ path: String,
+        _ body: JSONValue? = nil,
+        token: String? = nil,
+        timeout: TimeAmount = .seconds(30)
+    ) async throws -> Answer {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = HTTPMethod(rawValue: method)
+        if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        if let body {
+            request.headers.add(name: "Content-Type", value: "application/json")
+            request.body = .bytes(ByteBuffer(bytes: try JSONEncoder().encode(body)))
+        }
+        let response = try await HTTPClient.shared.execute(request, timeout: timeout)
+        let bytes = try await response.body.collect(upTo: 4 << 20)
+        return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
+    }
+
+    /// Signs up with the password of all tests.
+    func signUp(_ email: String) async throws -> Answer {
+        try await post("/v1/signup", ["email": .string(email), "password": .string(Self.password)])
+    }
+
+    func logIn(_ email: String, password: String = Client.password) async throws -> Answer {
+        try await post("/v1/login", ["email": .string(email), "password": .string(password)])
+    }
+
+    static let password = "correct horse battery staple"
+}

@@ -1,0 +1,134 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Commands")
+struct CommandTests {
+    @Test("version and help say what they are, and a wrong command is refused")
+    func versionAndHelp() async throws {
+        let installation = try await Installation()
+        #expect(try await installation.run("version").contains(/\d+\.\d+\.\d+/))
+        let help = try await installation.run("--help")
+        for command in ["dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "seed", "version"] {
+            #expect(help.contains(command), "\(command)")
+        }
+        let wrong = try installation.start("authenticate")
+        #expect(try await wrong.waitForExit() != .status(0))
+    }
+
+    @Test("migrate goes up, says where it stands, and goes down again", arguments: Engine.allCases)
+    func migrate(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        for service in ["auth", "chat"] {
+            let before = try await installation.run("migrate", "status", "--service", service)
+            #expect(before.contains("\(service)_0001_init") && before.contains("pending"), "\(before)")
+            try await installation.run("migrate", "up", "--service", service)
+            // A second time changes nothing and is no error.
+            try await installation.run("migrate", "up", "--service", service)
+            let after = try await installation.run("migrate", "status", "--service", service)
+            #expect(after.contains("applied") && !after.contains("pending"), "\(after)")
+            try await installation.run("migrate", "down", "--service", service)
+            let down = try await installation.run("migrate", "status", "--service", service)
+            #expect(down.contains("pending"), "\(down)")
+        }
+    }
+
+    @Test("users are created, listed, promoted, deactivated, and lose their sessions", arguments: Engine.allCases)
+    func users(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        try await installation.run("migrate", "up", "--service", "auth")
+        let email = "grace@example.com"
+        try await installation.run("users", "create", "--email", email, "--password-stdin", input: Client.password)
+        let server = try await installation.startAuth()
+        let login = try await installation.auth.logIn(email)
+        #expect(login.status == 200)
+        #expect(login["user"]["role"].string == "user")
+
+        try await installation.run("users", "set-role", email, "admin")
+        let list = try await installation.run("users", "list")
+        #expect(list.contains(email) && list.contains("admin"), "\(list)")
+        #expect(!list.contains("argon2"), "a hash was printed")
+        // Older tokens carry the old role and are refused; the session lives and brings the new one.
+        #expect(try await installation.auth.get("/v1/me", token: login["access_token"].string).status == 401)
+        let again = try await installation.auth.logIn(email)
+        #expect(again["user"]["role"].string == "admin")
+
+        try await installation.run("users", "revoke-sessions", email)
+        #expect(try await installation.auth.get("/v1/me", token: again["access_token"].string).status == 401)
+        let refresh = try await installation.auth.post(
+            "/v1/token/refresh",
+            ["refresh_token": again["refresh_token"]]
+        )
+        #expect(refresh.status == 401)
+
+        try await installation.run("users", "deactivate", email)
+        #expect(try await installation.auth.logIn(email).status != 200)
+        #expect(try await server.terminate() == .status(0))
+
+        let unknown = try installation.start("users", "set-role", "nobody@example.com", "admin")
+        #expect(try await unknown.waitForExit() != .status(0))
+        #expect(unknown.output.contains("nobody@example.com"))
+    }
+
+    @Test("keys are listed and rotated, and tokens of the old key stay good", arguments: Engine.allCases)
+    func keys(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        var server = try await installation.startAuth()
+        let signup = try await installation.auth.signUp("ada@example.com")
+        #expect(try await server.terminate() == .status(0))
+
+        let before = try await installation.run("keys", "list")
+        #expect(before.contains("ES256") && before.contains("current") && before.contains("next"), "\(before)")
+        #expect(!before.contains("PRIVATE"), "a private key was printed")
+        try await installation.run("keys", "rotate")
+        let after = try await installation.run("keys", "list")
+        #expect(after.contains("previous"), "\(after)")
+
+        server = try await installation.startAuth()
+        #expect(try await installation.auth.get("/v1/me", token: signup["access_token"].string).status == 200)
+        #expect(try await installation.auth.logIn("ada@example.com").status == 200)
+        #expect(try await server.terminate() == .status(0))
+    }
+
+    @Test("cleanup runs at once and reports counts", arguments: Engine.allCases)
+    func cleanup(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        try await installation.run("migrate", "up", "--service", "auth")
+        let report = try await installation.run("cleanup")
+        #expect(report.contains("sessions") && report.contains("0"), "\(report)")
+    }
+
+    @Test("seed makes an admin, a premium and a standard user once", arguments: Engine.allCases)
+    func seed(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        try await installation.run("migrate", "up", "--service", "auth")
+        try await installation.run("migrate", "up", "--service", "chat")
+        try await installation.run("seed")
+        let list = try await installation.run("users", "list")
+        for role in ["admin", "premium", "user"] { #expect(list.contains(role), "\(list)") }
+        try await installation.run("seed")
+        #expect(try await installation.run("users", "list") == list)
+    }
+
+    @Test("dev writes the sample credentials to a file only its owner reads, prints them once, and keeps its data")
+    func devTwice() async throws {
+        let installation = try await Installation(.sqlite, ["TESSERA_MASTER_KEY": ""])
+        var dev = try await installation.startDev()
+        let file = installation.folder.appending(path: "data/dev-credentials.json")
+        let credentials = try JSONValue(parsing: String(contentsOf: file, encoding: .utf8))
+        let email = try #require(credentials["admin"]["email"].string)
+        let password = try #require(credentials["admin"]["password"].string)
+        #expect(dev.output.contains(password))
+        let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+        #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+        let login = try await installation.auth.logIn(email, password: password)
+        #expect(login.status == 200)
+        #expect(login["user"]["role"].string == "admin")
+        #expect(try await dev.terminate() == .status(0))
+
+        dev = try await installation.startDev()
+        #expect(!dev.output.contains(password))
+        #expect(try await installation.auth.get("/v1/me", token: login["access_token"].string).status == 200)
+        #expect(try await dev.terminate() == .status(0))
+    }
+}

@@ -1,0 +1,42 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("SIGTERM")
+struct ShutdownTests {
+    @Test("a request in flight is finished, new connections are refused, and the exit status is 0")
+    func finishesWhatIsInFlight() async throws {
+        let installation = try await Installation()
+        let process = try await installation.startAuth()
+        let connection = try RawConnection(port: installation.authPort)
+        try connection.send(Self.head + #"{"email":"nobody@example.com","#)
+        // The server has read the head once it answers somebody who came later.
+        #expect(try await installation.auth.get("/healthz").status == 200)
+
+        process.requestStop()
+        try await eventually(within: .seconds(5), "the port is closed") {
+            (try? RawConnection(port: installation.authPort)) == nil
+        }
+        try connection.send(#""password":"correct horse"}"#)
+        let answer = try await connection.receiveUntilClosed(within: .seconds(10))
+        #expect(answer.hasPrefix("HTTP/1.1 401 "), "\(answer)")
+        #expect(try await process.waitForExit(within: .seconds(12)) == .status(0))
+    }
+
+    @Test("a request that never ends does not keep the process longer than 12 s")
+    func doesNotWaitForEver() async throws {
+        let installation = try await Installation()
+        let process = try await installation.startAuth()
+        let connection = try RawConnection(port: installation.authPort)
+        try connection.send(Self.head + "{")
+        #expect(try await installation.auth.get("/healthz").status == 200)
+        #expect(try await process.terminate(within: .seconds(12)) == .status(0))
+        // Open until here.
+        _ = try? connection.send(" ")
+    }
+
+    /// The head of a login whose body is the two halves above: 57 bytes.
+    private static let head = """
+        POST /v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n
+        """
+}

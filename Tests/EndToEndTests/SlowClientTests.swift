@@ -1,0 +1,36 @@
+// A client that sends a byte now and then keeps a connection, and what stands behind it, for as long as it likes,
+// unless somebody looks at the clock. This takes the real 30 s; it runs beside the other tests.
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("A request that trickles")
+struct SlowClientTests {
+    @Test(
+        "is dropped after 30 s, and others are served meanwhile",
+        arguments: [
+            "GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ",
+            "POST /v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n",
+        ]
+    )
+    func dropped(start: String) async throws {
+        let installation = try await Installation()
+        let process = try await installation.startAuth()
+        let connection = try RawConnection(port: installation.authPort)
+        let clock = ContinuousClock()
+        let begin = clock.now
+        try connection.send(start)
+
+        let trickle = Task {
+            // One byte now and then, so that the connection is never idle; ends when the server has closed it.
+            while (try? connection.send("a")) != nil { try await clock.sleep(for: .seconds(1)) }
+        }
+        defer { trickle.cancel() }
+        let answer = try await connection.receiveUntilClosed(within: .seconds(40))
+        // It was the clock that closed it, not a refusal of the first bytes.
+        #expect(clock.now - begin > .seconds(20))
+        #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
+        #expect(try await installation.auth.get("/healthz").status == 200)
+        #expect(try await process.terminate() == .status(0))
+    }
+}

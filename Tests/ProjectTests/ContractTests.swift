@@ -1,0 +1,147 @@
+// openapi.yaml is the contract: what the routers have, what it names, and what its examples say are one.
+import AuthService
+import ChatService
+import Embedded
+import Foundation
+import Hummingbird
+import Logging
+import OpenSSLCrypto
+import Storage
+import TesseraVerifierHummingbird
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("The contract")
+struct ContractTests {
+    let contract: Contract
+
+    init() throws {
+        contract = try Contract()
+    }
+
+    @Test("every route is in openapi.yaml, and every operation of it has a route")
+    func routersAndContractAgree() async throws {
+        let mounted = try await Services.routes()
+        #expect(mounted.count > 40)
+        let named = contract.operations()
+        #expect(mounted.subtracting(named).sorted { "\($0)" < "\($1)" } == [], "routes that the contract does not name")
+        #expect(named.subtracting(mounted).sorted { "\($0)" < "\($1)" } == [], "operations that no router has")
+    }
+
+    @Test("operation ids are unique, and every operation says what it answers")
+    func operationsAreComplete() {
+        var ids: [String] = []
+        for (path, item) in contract.paths {
+            for method in ["get", "put", "post", "patch", "delete"] {
+                guard let operation = item[method] as? [String: Any] else { continue }
+                ids.append(operation["operationId"] as? String ?? "\(method) \(path) has none")
+                #expect(operation["summary"] != nil && operation["tags"] != nil, "\(method) \(path)")
+                #expect((operation["responses"] as? [String: Any])?.isEmpty == false, "\(method) \(path)")
+            }
+        }
+        #expect(Set(ids).count == ids.count)
+    }
+
+    @Test("every JSON body and answer has an example that its schema takes")
+    func examplesFitTheirSchemas() {
+        var checked = 0
+        for (place, content) in contents() {
+            for (type, media) in content where type.hasSuffix("json") {
+                guard let schema = media["schema"] as? [String: Any] else {
+                    Issue.record("\(place) has no schema")
+                    continue
+                }
+                let examples = (media["examples"] as? [String: [String: Any]])?.values.compactMap { $0["value"] } ?? []
+                let all = examples + [media["example"]].compactMap(\.self)
+                #expect(!all.isEmpty, "\(place) has no example")
+                for example in all {
+                    #expect(contract.complaints(example, schema, at: place) == [])
+                    checked += 1
+                }
+            }
+        }
+        #expect(checked > 30)
+    }
+
+    @Test("the schema check refuses what does not fit, so that a green run means something")
+    func schemaCheckCanFail() {
+        let schema: [String: Any] = [
+            "type": "object", "required": ["id"], "additionalProperties": false,
+            "properties": ["id": ["type": "string", "pattern": "^[a-z]+$"], "n": ["type": "integer"]],
+        ]
+        #expect(contract.complaints(["id": "abc", "n": 1], schema, at: "x") == [])
+        for bad: [String: Any] in [["n": 1], ["id": "A"], ["id": "a", "n": "1"], ["id": "a", "more": 1]] {
+            #expect(contract.complaints(bad, schema, at: "x") != [])
+        }
+    }
+
+    @Test("docs/errors.md lists every code with its status, and no other")
+    func errorsAreDocumented() throws {
+        let text = try Repository.text("docs/errors.md")
+        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { line in
+            line.split(separator: "|").prefix(2).map { $0.filter { !" `".contains($0) } }.joined(separator: " ")
+        }
+        #expect(Set(rows) == Set(ErrorCode.allCases.map { "\($0.rawValue) \($0.status.code)" }))
+        #expect(rows.count == ErrorCode.allCases.count)
+    }
+
+    /// Every request and answer of the contract that has content.
+    private func contents() -> [(String, [String: [String: Any]])] {
+        var found: [(String, [String: [String: Any]])] = []
+        for (path, item) in contract.paths {
+            for method in ["get", "put", "post", "patch", "delete"] {
+                guard let operation = item[method] as? [String: Any] else { continue }
+                if let body = operation["requestBody"] as? [String: Any] {
+                    found.append(
+                        ("\(method) \(path)", contract.resolve(body)["content"] as? [String: [String: Any]] ?? [:])
+                    )
+                }
+                for (status, answer) in operation["responses"] as? [String: [String: Any]] ?? [:] {
+                    let content = contract.resolve(answer)["content"] as? [String: [String: Any]] ?? [:]
+                    found.append(("\(method) \(path) \(status)", content))
+                }
+            }
+        }
+        return found
+    }
+}
+
+/// The services as the binary mounts them.
+enum Services {
+    static func routes() async throws -> Set<Contract.Operation> {
+        let ring = try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))
+        let url = "http://127.0.0.1:8080"
+        let auth = try await withDatabase(.sqlite, service: "auth") { database in
+            let service = try await AuthService(
+                database: database,
+                configuration: AuthConfiguration(publicURL: url, masterKeys: ring),
+                isReady: {},
+                contract: "",
+                logger: Logger(label: "test")
+            )
+            return operations(service.buildRouter().routes.map { ($0.method.rawValue, $0.path.description) }, "auth")
+        }
+        let chat = try await withDatabase(.sqlite, service: "chat") { database in
+            let service = ChatService(
+                database: database,
+                configuration: ChatConfiguration(publicURL: "http://127.0.0.1:8081", issuer: url),
+                keys: NoKeys(),
+                isReady: {},
+                contract: "",
+                logger: Logger(label: "test")
+            )
+            return operations(service.buildRouter().routes.map { ($0.method.rawValue, $0.path.description) }, "chat")
+        }
+        return auth.union(chat)
+    }
+
+    private static func operations(_ routes: [(String, String)], _ service: String) -> Set<Contract.Operation> {
+        Set(routes.filter { $0.0 != "HEAD" }.map { .init(method: $0.0, path: Contract.normal($0.1), service: service) })
+    }
+}
+
+private struct NoKeys: KeySource {
+    func snapshot() -> KeySet { KeySet([:]) }
+    func refresh(afterUnknownKeyID: String) async throws {}
+}

@@ -1,0 +1,67 @@
+// Rules that neither the compiler nor the formatter knows.
+import Foundation
+import Testing
+
+@Suite("Rules of the sources")
+struct SourceRulesTests {
+    @Test("each @unchecked Sendable has a SAFETY line above it")
+    func uncheckedSendable() async throws {
+        for file in try await Repository.files() where file.hasSuffix(".swift") && file.hasPrefix("Sources/") {
+            #expect(Self.uncheckedWithoutReason(try Repository.text(file)) == [], "\(file)")
+        }
+    }
+
+    @Test("a missing SAFETY line would be noticed")
+    func uncheckedSendableIsNoticed() {
+        let marker = "@unchecked " + "Sendable"
+        #expect(Self.uncheckedWithoutReason("final class A: \(marker) {}") == [1])
+        #expect(Self.uncheckedWithoutReason("// SAFETY: immutable\nfinal class A: \(marker) {}") == [])
+        #expect(Self.uncheckedWithoutReason("// SAFETY: far away\n\n\n\n\n\nfinal class A: \(marker) {}") == [7])
+    }
+
+    @Test("nothing in Sources can stop the process on purpose, and nothing is left for later")
+    func noTraps() async throws {
+        let forbidden = /\btry!|\bas! |\bfatalError\(|\bTODO\b|\bFIXME\b|\bXXX\b/
+        for file in try await Repository.files() where file.hasSuffix(".swift") && file.hasPrefix("Sources/") {
+            for (number, line) in try Repository.text(file).split(separator: "\n", omittingEmptySubsequences: false)
+                .enumerated()
+            {
+                #expect(line.firstMatch(of: forbidden) == nil, "\(file):\(number + 1)")
+            }
+        }
+    }
+
+    @Test("no file names a path of the machine it was written on")
+    func noMachinePaths() async throws {
+        // In pieces, so that this file does not match itself.
+        let folders = ["work", "farm", "root", "home/[a-z]+", "Users/[A-Za-z]+"].joined(separator: "|")
+        let path = try Regex("(^|[^A-Za-z0-9_.~*-])/(\(folders))/")
+        let files = try await Repository.files()
+        #expect(files.contains("Package.swift"))
+        for file in files where !file.hasSuffix(".json") {
+            // Files that are not text have no lines to look at.
+            guard let text = try? Repository.text(file) else { continue }
+            for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+                #expect(line.firstMatch(of: path) == nil, "\(file):\(number + 1): \(line)")
+            }
+        }
+    }
+
+    @Test("the run has a PostgreSQL, so that no suite can have been run on one engine only")
+    func postgresIsThere() {
+        let url = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"]
+        #expect(url?.hasPrefix("postgres://") == true, "run the tests with `make test`")
+    }
+
+    /// The numbers of lines that say `@unchecked Sendable` with no SAFETY: on them or on the five lines above.
+    private static func uncheckedWithoutReason(_ source: String) -> [Int] {
+        let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
+        return lines.indices.filter { index in
+            let line = lines[index]
+            guard line.contains("@unchecked " + "Sendable"), !line.trimmingCharacters(in: .whitespaces).hasPrefix("//")
+            else { return false }
+            return !lines[max(0, index - 5)...index].contains { $0.contains("SAFETY:") }
+        }
+        .map { $0 + 1 }
+    }
+}

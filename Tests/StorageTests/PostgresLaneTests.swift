@@ -1,0 +1,158 @@
+import Logging
+import Storage
+import StoragePostgres
+import TestSupport
+import Testing
+
+@Suite("PostgreSQL lanes")
+struct PostgresLaneTests {
+    private static let sleep = Statement("tests.sleep", .reads, [], "SELECT pg_sleep(1)")
+    private static let pids = Statement(
+        "tests.pids",
+        .reads,
+        [],
+        "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    private static let set = Statement(
+        "tests.set",
+        .writes,
+        [.text, .integer],
+        "INSERT INTO settings (key, integer_value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET integer_value = $2"
+    )
+    private static let get = Statement("tests.get", .reads, [.text], "SELECT integer_value FROM settings WHERE key = $1")
+
+    @Test("64 units that sleep 1 s in the database leave the cooperative pool free")
+    func poolStaysFree() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            let database = try await PostgresDatabase.connect(
+                url: test.url,
+                configuration: PostgresConfiguration(readLanes: 32, limits: WorkLimits(patience: .seconds(60))),
+                logger: Logger(label: "test.storage")
+            )
+            let sleepers = Task {
+                await withTaskGroup(of: Bool.self) { group in
+                    for _ in 0..<64 {
+                        group.addTask { (try? await database.run(Self.sleep())) != nil }
+                    }
+                    return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+                }
+            }
+            try await eventually("the database sleeps") { try await Self.sleeping(test.database) > 8 }
+            // As a handler would: a new task that does a little work and answers.
+            var slowest = Duration.zero
+            while try await Self.sleeping(test.database) > 0 {
+                let start = ContinuousClock.now
+                let answer = await Task { (0..<1_000).reduce(0, +) }.value
+                slowest = max(slowest, start.duration(to: .now))
+                #expect(answer == 499_500)
+            }
+            #expect(slowest < .milliseconds(50))
+            #expect(await sleepers.value == 64)
+            await database.close()
+        }
+    }
+
+    @Test("after its connections are cut a database serves again, and says unavailable or unknown meanwhile")
+    func cutConnections() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            for round in 1...5 {
+                _ = try await test.database.run(Self.set("round", round))
+                let other = try await test.openAnother()
+                _ = try await other.run(Self.pids())
+                await other.close()
+                try await eventually("served again") {
+                    do throws(StorageError) {
+                        return try await test.database.run(Self.get("round")).first?.int("integer_value") == round
+                    } catch {
+                        switch error {
+                        case .unavailable, .outcomeUnknown: return false
+                        default: throw error
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("a server that is not there is unavailable at once, with the reason")
+    func noServer() async throws {
+        let start = ContinuousClock.now
+        let error = await #expect(throws: StorageError.self) {
+            _ = try await PostgresDatabase.connect(
+                url: "postgres://tessera@127.0.0.1:1/nothing",
+                logger: Logger(label: "test.storage", factory: { _ in SwiftLogNoOpLogHandler() })
+            )
+        }
+        guard case .unavailable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(start.duration(to: .now) < .seconds(5))
+    }
+
+    @Test("a row that another session holds delays only the units that need it")
+    func heldRow() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            for key in ["held", "free"] { _ = try await test.database.run(Self.set(key, 0)) }
+            let other = try await test.openAnother()
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(Self.set("held", 1))
+                gate.enterAndWait()
+            }
+            try await eventually("the row is held") { gate.isEntered }
+            async let waiting = test.database.run(Self.set("held", 2))
+            for number in 1...20 { _ = try await test.database.run(Self.set("free", number)) }
+            gate.open()
+            try await holder
+            _ = try await waiting
+            #expect(try await test.database.run(Self.get("held")).first?.int("integer_value") == 2)
+            #expect(try await test.database.run(Self.get("free")).first?.int("integer_value") == 20)
+            await other.close()
+        }
+    }
+
+    @Test("a statement prepared before its table changed is prepared again")
+    func stalePlan() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
+            _ = try await test.database.run(wide())
+            // Every lane now knows the statement with its old columns.
+            for _ in 0..<32 { _ = try await test.database.run(wide()) }
+            try await test.database.withMigrationLock { try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint") }
+            for _ in 0..<32 {
+                let row = try #require(try await test.database.run(wide()).first)
+                #expect(row.columns.names.contains("more"))
+            }
+        }
+    }
+
+    @Test("units of many callers share commits")
+    func sharing() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            let commits = Statement(
+                "tests.commits", .reads, [], "SELECT COUNT(DISTINCT CAST(xmin AS TEXT)) AS n FROM settings WHERE key LIKE 'share%'"
+            )
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for caller in 0..<64 {
+                    group.addTask {
+                        for unit in 0..<20 { _ = try await test.database.run(Self.set("share-\(caller)-\(unit)", unit)) }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            let transactions = try #require(try await test.database.run(commits()).first).int("n")
+            #expect(transactions < 640, "1280 units in \(transactions) transactions")
+        }
+    }
+
+    private static func sleeping(_ database: any SQLDatabase) async throws -> Int {
+        let count = Statement(
+            "tests.sleeping",
+            .reads,
+            [],
+            "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        return try await database.run(count()).first?.int("n") ?? 0
+    }
+}
