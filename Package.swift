@@ -54,6 +54,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
     ],
     targets: [
@@ -117,7 +118,9 @@ let package = Package(
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
                 "TesseraVerifierHummingbird", "WebSupport", "AuthService", "ChatService", "Embedded",
-                hummingbird, httpTypes, logging, metrics, lifecycle, unixSignals, nioCore, nioPosix, configuration, argumentParser,
+                hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), asyncHTTPClient, httpTypes, logging, metrics,
+                .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration, argumentParser,
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: swift6
         ),
@@ -132,7 +135,11 @@ let package = Package(
             swiftSettings: swift6
         ),
         .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"], swiftSettings: swift6),
-        .testTarget(name: "PasswordHashingTests", dependencies: ["PasswordHashing"], swiftSettings: swift6),
+        .testTarget(
+            name: "PasswordHashingTests",
+            dependencies: ["PasswordHashing", "OpenSSLCrypto", lifecycle, logging],
+            swiftSettings: swift6
+        ),
         .testTarget(
             name: "StorageTests",
             dependencies: [

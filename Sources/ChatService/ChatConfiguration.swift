@@ -13,7 +13,10 @@ package struct ChatConfiguration: Sendable {
     package var corsOrigins: [String]
 
     package init(
-        publicURL: String, issuer: String, audience: String = "chat", trustedProxies: [IPNetwork] = [],
+        publicURL: String,
+        issuer: String,
+        audience: String = "chat",
+        trustedProxies: [IPNetwork] = [],
         corsOrigins: [String] = []
     ) {
         self.publicURL = publicURL

@@ -25,7 +25,10 @@ extension ChatRequestContext {
             guard let accessToken else { throw APIError(.tokenMissing) }
             // An id that no table could hold is nobody's.
             guard RowID.isValid(accessToken.subject) else {
-                throw APIError(.tokenInvalid, headers: [.wwwAuthenticate: "Bearer realm=\"tessera\", error=\"invalid_token\""])
+                throw APIError(
+                    .tokenInvalid,
+                    headers: [.wwwAuthenticate: "Bearer realm=\"tessera\", error=\"invalid_token\""]
+                )
             }
             return Caller(id: accessToken.subject, kind: accessToken.kind ?? "user")
         }

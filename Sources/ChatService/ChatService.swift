@@ -8,8 +8,8 @@ package import WebSupport
 
 /// One chat node. It holds no password and no private key: tokens are checked with auth's public ones.
 package struct ChatService: Sendable {
-    private let conversations: Conversations
-    private let messages: Messages
+    let conversations: Conversations
+    let messages: Messages
     private let verifier: TokenVerifier
     private let health: HealthRoutes
     private let configuration: ChatConfiguration
@@ -19,10 +19,8 @@ package struct ChatService: Sendable {
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
 
-    /// - Parameters:
-    ///   - keys: the issuer's public keys.
-    ///   - isReady: throws while the database cannot be reached or its schema is not current.
-    ///   - contract: the text of `openapi.yaml`.
+    /// Puts a node together. `keys` are the issuer's public keys, `isReady` throws while the database cannot be
+    /// reached or its schema is not current, and `contract` is the text of `openapi.yaml`.
     package init(
         database: any SQLDatabase,
         configuration: ChatConfiguration,
@@ -37,7 +35,9 @@ package struct ChatService: Sendable {
         self.messages = Messages(database: database, clock: clock, random: random)
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
-                issuer: configuration.issuer, audience: configuration.audience, clock: { clock.now().seconds }
+                issuer: configuration.issuer,
+                audience: configuration.audience,
+                clock: { clock.now().seconds }
             ),
             keys: keys
         )
@@ -60,7 +60,10 @@ package struct ChatService: Sendable {
         let authenticated = router.group("v1")
             .add(
                 middleware: TokenVerifierMiddleware(
-                    verifier: verifier, mode: .required, requireUser: true, failure: TokenRefusal.apiError
+                    verifier: verifier,
+                    mode: .required,
+                    requireUser: true,
+                    failure: TokenRefusal.apiError
                 )
             )
         ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)

@@ -53,74 +53,64 @@ struct Base64Codec: Sendable {
     }
 
     func encode(_ bytes: [UInt8], padded: Bool) -> String {
-        var out: [UInt8] = []
-        out.reserveCapacity((bytes.count + 2) / 3 * 4)
-        var index = 0
-        while index + 3 <= bytes.count {
-            let word = UInt32(bytes[index]) << 16 | UInt32(bytes[index + 1]) << 8 | UInt32(bytes[index + 2])
-            out.append(characters[Int(word >> 18)])
-            out.append(characters[Int(word >> 12 & 63)])
-            out.append(characters[Int(word >> 6 & 63)])
-            out.append(characters[Int(word & 63)])
+        let rest = bytes.count % 3
+        let tail = rest == 0 ? 0 : padded ? 4 : rest + 1
+        var text = [UInt8](repeating: UInt8(ascii: "="), count: bytes.count / 3 * 4 + tail)
+        // Spans: plain indexing of an array that is written checks its ownership for every byte.
+        let (input, alphabet) = (bytes.span, characters.span)
+        var out = text.mutableSpan
+        var (index, position) = (0, 0)
+        while index + 3 <= input.count {
+            let word = Int(input[index]) << 16 | Int(input[index + 1]) << 8 | Int(input[index + 2])
+            out[position] = alphabet[word >> 18]
+            out[position + 1] = alphabet[word >> 12 & 63]
+            out[position + 2] = alphabet[word >> 6 & 63]
+            out[position + 3] = alphabet[word & 63]
             index += 3
+            position += 4
         }
-        switch bytes.count - index {
-        case 1:
-            let word = UInt32(bytes[index])
-            out.append(characters[Int(word >> 2)])
-            out.append(characters[Int(word << 4 & 63)])
-            if padded { out += [UInt8(ascii: "="), UInt8(ascii: "=")] }
-        case 2:
-            let word = UInt32(bytes[index]) << 8 | UInt32(bytes[index + 1])
-            out.append(characters[Int(word >> 10)])
-            out.append(characters[Int(word >> 4 & 63)])
-            out.append(characters[Int(word << 2 & 63)])
-            if padded { out.append(UInt8(ascii: "=")) }
-        default: break
+        if rest > 0 {
+            let word = Int(input[index]) << 16 | (rest == 2 ? Int(input[index + 1]) << 8 : 0)
+            out[position] = alphabet[word >> 18]
+            out[position + 1] = alphabet[word >> 12 & 63]
+            if rest == 2 { out[position + 2] = alphabet[word >> 6 & 63] }
         }
-        return String(decoding: out, as: UTF8.self)
+        return String(decoding: text, as: UTF8.self)
     }
 
     func decode(_ text: ArraySlice<UInt8>, padded: Bool) -> [UInt8]? {
-        var end = text.endIndex
+        var count = text.count
         if padded {
-            guard text.count % 4 == 0 else { return nil }
-            var padding = 0
-            while padding < 2, end > text.startIndex, text[end - 1] == UInt8(ascii: "=") {
-                end -= 1
-                padding += 1
-            }
+            guard count % 4 == 0 else { return nil }
+            for _ in 0..<2 where count > 0 && text[text.startIndex + count - 1] == UInt8(ascii: "=") { count -= 1 }
         }
-        let count = end - text.startIndex
-        guard count % 4 != 1 else { return nil }
-        var out: [UInt8] = []
-        out.reserveCapacity(count * 3 / 4)
+        let rest = count % 4
+        guard rest != 1 else { return nil }
+        var bytes = [UInt8](repeating: 0, count: count / 4 * 3 + max(0, rest - 1))
+        let (input, table) = (text.span, values.span)
+        var out = bytes.mutableSpan
         // The high bits of every value, or-ed: one look at the end tells whether a byte was outside the alphabet.
         var seen: UInt8 = 0
-        var index = text.startIndex
-        while index + 4 <= end {
-            let (a, b) = (values[Int(text[index])], values[Int(text[index + 1])])
-            let (c, d) = (values[Int(text[index + 2])], values[Int(text[index + 3])])
+        var (index, position) = (0, 0)
+        while index + 4 <= count {
+            let (a, b) = (table[Int(input[index])], table[Int(input[index + 1])])
+            let (c, d) = (table[Int(input[index + 2])], table[Int(input[index + 3])])
             seen |= a | b | c | d
-            out.append(a << 2 | b >> 4)
-            out.append(b << 4 | c >> 2)
-            out.append(c << 6 | d)
+            out[position] = a << 2 | b >> 4
+            out[position + 1] = b << 4 | c >> 2
+            out[position + 2] = c << 6 | d
             index += 4
+            position += 3
         }
-        switch end - index {
-        case 2:
-            let (a, b) = (values[Int(text[index])], values[Int(text[index + 1])])
-            guard b & 0x0F == 0 else { return nil }
-            seen |= a | b
-            out.append(a << 2 | b >> 4)
-        case 3:
-            let (a, b, c) = (values[Int(text[index])], values[Int(text[index + 1])], values[Int(text[index + 2])])
-            guard c & 0x03 == 0 else { return nil }
+        if rest > 0 {
+            let (a, b) = (table[Int(input[index])], table[Int(input[index + 1])])
+            let c = rest == 3 ? table[Int(input[index + 2])] : 0
+            // RFC 4648 §3.5: bits that belong to no byte must be zero.
+            guard (rest == 2 ? b & 0x0F : c & 0x03) == 0 else { return nil }
             seen |= a | b | c
-            out.append(a << 2 | b >> 4)
-            out.append(b << 4 | c >> 2)
-        default: break
+            out[position] = a << 2 | b >> 4
+            if rest == 3 { out[position + 1] = b << 4 | c >> 2 }
         }
-        return seen & 0xC0 == 0 ? out : nil
+        return seen & 0xC0 == 0 ? bytes : nil
     }
 }

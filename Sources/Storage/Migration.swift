@@ -18,9 +18,13 @@ package struct Migration: Sendable, Hashable {
     /// Reads `auth_0001_init.sql` or `auth_0001_init.postgres.sql`; throws on any other shape of name.
     package init(fileName: String, source: String) throws(StorageError) {
         var parts = fileName.split(separator: ".").map(String.init)
-        guard parts.count >= 2, parts.removeLast() == "sql" else { throw .schema(reason: "\(fileName) is not a migration") }
+        guard parts.count >= 2, parts.removeLast() == "sql" else {
+            throw .schema(reason: "\(fileName) is not a migration")
+        }
         if parts.count == 2 {
-            guard let engine = SQLEngine(rawValue: parts[1]) else { throw .schema(reason: "\(fileName) names no engine") }
+            guard let engine = SQLEngine(rawValue: parts[1]) else {
+                throw .schema(reason: "\(fileName) names no engine")
+            }
             self.engine = engine
         } else {
             self.engine = nil

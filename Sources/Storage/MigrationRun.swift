@@ -15,11 +15,14 @@ struct AppliedMigration: Sendable {
     }
 
     /// What ran in a database, by number; empty when nothing ever migrated it.
-    static func all(of service: String, in database: any SQLDatabase) async throws(StorageError) -> [Int: AppliedMigration] {
-        let exists = switch database.engine {
-        case .sqlite: MigrationStatements.tableExistsInSQLite
-        case .postgres: MigrationStatements.tableExistsInPostgres
-        }
+    static func all(of service: String, in database: any SQLDatabase) async throws(StorageError) -> [Int:
+        AppliedMigration]
+    {
+        let exists =
+            switch database.engine {
+            case .sqlite: MigrationStatements.tableExistsInSQLite
+            case .postgres: MigrationStatements.tableExistsInPostgres
+            }
         guard try await database.run(exists()).first != nil else { return [:] }
         return try byNumber(await database.run(MigrationStatements.applied(service)))
     }
@@ -42,7 +45,9 @@ struct MigrationRun {
 
     /// Makes the table if it is not there and reads it.
     func prepare() throws(StorageError) -> [Int: AppliedMigration] {
-        try connection.execute(script: MigrationSection(sql: MigrationStatements.table, usesTransaction: true).script(for: engine))
+        try connection.execute(
+            script: MigrationSection(sql: MigrationStatements.table, usesTransaction: true).script(for: engine)
+        )
         return try applied()
     }
 
@@ -121,7 +126,10 @@ struct MigrationRun {
         let violations = try connection.run(MigrationStatements.foreignKeyCheck()).rows
         guard let first = violations.first else { return }
         let (child, parent) = (try first.text("table"), try first.text("parent"))
-        throw .schema(reason: "\(migration.name) leaves \(violations.count) rows without parent, first in \(child) towards \(parent)")
+        throw .schema(
+            reason:
+                "\(migration.name) leaves \(violations.count) rows without parent, first in \(child) towards \(parent)"
+        )
     }
 }
 

@@ -73,7 +73,9 @@ package struct Migrator: Sendable {
             var names: [String] = []
             for row in applied.values.sorted(by: { $0.number > $1.number }).prefix(steps) {
                 guard let migration = plan.first(where: { $0.number == row.number }) else {
-                    throw StorageError.schema(reason: "\(row.name) was applied by a newer program, which must take it back")
+                    throw StorageError.schema(
+                        reason: "\(row.name) was applied by a newer program, which must take it back"
+                    )
                 }
                 if try run.revert(migration) { names.append(migration.name) }
             }
@@ -115,7 +117,13 @@ package struct Migrator: Sendable {
         }
         let numbers = Set(plan.map(\.number))
         let newer = applied.values.filter { !numbers.contains($0.number) }.map { row in
-            MigrationStatus(number: row.number, name: row.name, appliedAt: row.appliedAt, wasEdited: false, isKnown: false)
+            MigrationStatus(
+                number: row.number,
+                name: row.name,
+                appliedAt: row.appliedAt,
+                wasEdited: false,
+                isKnown: false
+            )
         }
         return (known + newer).sorted { $0.number < $1.number }
     }

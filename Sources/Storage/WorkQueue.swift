@@ -51,7 +51,10 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     /// Puts the work that `make` builds around the caller's reply in line and waits for the answer.
     ///
-    /// - Parameter refusal: how a refusal by the queue looks to this caller.
+    /// - Parameters:
+    ///   - refusal: how a refusal by the queue looks to this caller.
+    ///   - make: builds the work around the caller's reply.
+    /// - Returns: what the engine answered, or the refusal.
     package func submit<Value: Sendable, Failure: Error>(
         refusal: @Sendable (StorageError) -> Failure,
         _ make: @Sendable (Reply<Value, Failure>) -> Work
@@ -70,6 +73,9 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     package func adopt(_ work: Work) {
         if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
     }
+
+    /// How many pieces of work are in line.
+    package var depth: Int { state.withLock(\.waiting.count) }
 
     private func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
         let expires = ContinuousClock.now + limits.patience
@@ -97,12 +103,13 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     // MARK: - The threads' side
 
-    /// Waits for work and takes what may travel together, oldest first; `nil` once closed and empty.
+    /// Blocks until there is work and takes what may travel together, oldest first.
     ///
     /// - Parameters:
     ///   - count: the most pieces to take.
     ///   - weight: the most weight to take; a single heavier piece travels alone.
     ///   - threads: how many threads draw from this line; each leaves the others their share.
+    /// - Returns: at least one piece, or `nil` once the line is closed and empty.
     package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
         while true {
             arrivals.wait()

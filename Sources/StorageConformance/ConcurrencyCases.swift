@@ -14,7 +14,9 @@ extension StorageConformance {
                 for _ in 0..<64 {
                     group.addTask {
                         var seen: [Int] = []
-                        for _ in 0..<10 { seen.append(try await database.run(Fixtures.add("p", 1)).first?.int("count") ?? -1) }
+                        for _ in 0..<10 {
+                            seen.append(try await database.run(Fixtures.add("p", 1)).first?.int("count") ?? -1)
+                        }
                         return seen
                     }
                 }
@@ -23,15 +25,22 @@ extension StorageConformance {
             // Each saw a value of its own, so none overwrote another.
             #expect(seen.sorted() == Array(1...640))
         },
-        ConformanceCase("two processes writing the same rows in opposite orders lose no update") { subject async throws in
+        ConformanceCase("two processes writing the same rows in opposite orders lose no update") {
+            subject async throws in
             try await subject.withAnother { other in
-                _ = try await subject.database.run([Fixtures.insertParent("a", "a", 0), Fixtures.insertParent("b", "b", 0)])
+                _ = try await subject.database.run([
+                    Fixtures.insertParent("a", "a", 0), Fixtures.insertParent("b", "b", 0),
+                ])
                 let nodes = [(subject.database, ["a", "b"]), (other, ["b", "a"])]
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for (database, ids) in nodes {
                         for _ in 0..<8 {
                             group.addTask {
-                                for _ in 0..<10 { try await retryingConflicts { () throws(StorageError) in try await database.run(ids.map { Fixtures.add($0, 1) }) } }
+                                for _ in 0..<10 {
+                                    try await retryingConflicts { () throws(StorageError) in
+                                        try await database.run(ids.map { Fixtures.add($0, 1) })
+                                    }
+                                }
                             }
                         }
                     }
@@ -41,7 +50,8 @@ extension StorageConformance {
                 #expect(counts == [160, 160])
             }
         },
-        ConformanceCase("what is not committed is invisible, and what is committed is visible to all") { subject async throws in
+        ConformanceCase("what is not committed is invisible, and what is committed is visible to all") {
+            subject async throws in
             try await subject.withAnother { other in
                 let hold = Hold()
                 async let finished: Void = subject.database.transaction { transaction in
@@ -82,13 +92,18 @@ extension StorageConformance {
                 #expect(writers == ["first", "second"])
             }
         },
-        ConformanceCase("a follower of an ordered log misses nothing while two processes append") { subject async throws in
+        ConformanceCase("a follower of an ordered log misses nothing while two processes append") {
+            subject async throws in
             try await subject.withAnother { other in
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for writer in 0..<8 {
                         let database = writer % 2 == 0 ? subject.database : other
                         group.addTask {
-                            for _ in 0..<10 { try await retryingConflicts { () throws(StorageError) in try await database.run([Fixtures.append("w\(writer)")]) } }
+                            for _ in 0..<10 {
+                                try await retryingConflicts { () throws(StorageError) in
+                                    try await database.run([Fixtures.append("w\(writer)")])
+                                }
+                            }
                         }
                     }
                     group.addTask {
@@ -132,7 +147,9 @@ extension StorageConformance {
     ]
 
     /// Tries again what is known not to be committed, as a caller may.
-    private static func retryingConflicts(_ body: () async throws(StorageError) -> [SQLResult]) async throws(StorageError) {
+    private static func retryingConflicts(_ body: () async throws(StorageError) -> [SQLResult])
+        async throws(StorageError)
+    {
         for attempt in 1... {
             do throws(StorageError) {
                 _ = try await body()

@@ -28,7 +28,10 @@ extension StorageConformance {
             #expect(try [row.integer("a"), row.integer("b"), row.integer("c")] == [11, 10, 11])
         },
         ConformanceCase("a wrong number or type of values is refused before anything is sent") { subject async throws in
-            for bound in [Fixtures.insertParent("p", "p"), Fixtures.insertParent("p", "p", "zero"), Fixtures.insertParent("p", 1, 0)] {
+            for bound in [
+                Fixtures.insertParent("p", "p"), Fixtures.insertParent("p", "p", "zero"),
+                Fixtures.insertParent("p", 1, 0),
+            ] {
                 let error = await storageError { _ = try await subject.database.run(bound) }
                 guard case .invalidBinding = error else {
                     Issue.record("\(String(describing: error))")
@@ -45,7 +48,8 @@ extension StorageConformance {
             #expect(missed.isEmpty)
             #expect(missed.affected == 0)
         },
-        ConformanceCase("affected counts the rows of an insert, an update and a delete without RETURNING") { subject async throws in
+        ConformanceCase("affected counts the rows of an insert, an update and a delete without RETURNING") {
+            subject async throws in
             let database = subject.database
             #expect(try await database.run(Fixtures.insertParent("a", "a", 0)).affected == 1)
             _ = try await database.run(Fixtures.insertParent("b", "b", 0))
@@ -67,7 +71,8 @@ extension StorageConformance {
             #expect(second.isEmpty)
             #expect(second.affected == 0)
         },
-        ConformanceCase("each kind of constraint has its own error, which names the statement") { subject async throws in
+        ConformanceCase("each kind of constraint has its own error, which names the statement") {
+            subject async throws in
             let database = subject.database
             _ = try await database.run(Fixtures.insertParent("p", "taken", 0))
             let attempts: [(BoundStatement, StorageError)] = [
@@ -82,7 +87,8 @@ extension StorageConformance {
             }
             try await expectRows(1, in: "parents", of: database)
         },
-        ConformanceCase("a mistake in the SQL is an error of its statement, and the next one works") { subject async throws in
+        ConformanceCase("a mistake in the SQL is an error of its statement, and the next one works") {
+            subject async throws in
             let broken = Statement("statements.broken", .reads, [], "SELECT nothing_here FROM parents")
             let error = await storageError { _ = try await subject.database.run(broken()) }
             guard case .statementFailed(statement: "statements.broken", _) = error else {
@@ -104,7 +110,9 @@ extension StorageConformance {
         ConformanceCase("deleting a parent deletes its children") { subject async throws in
             let delete = Statement("statements.delete_parent", .writes, [.text], "DELETE FROM parents WHERE id = $1")
             let database = subject.database
-            _ = try await database.run([Fixtures.insertParent("p", "p", 0), Fixtures.insertChild("c", "p"), delete("p")])
+            _ = try await database.run([
+                Fixtures.insertParent("p", "p", 0), Fixtures.insertChild("c", "p"), delete("p"),
+            ])
             try await expectRows(0, in: "children", of: database)
         },
     ]

@@ -9,7 +9,8 @@ extension StorageConformance {
             let results = try await subject.database.run([])
             #expect(results.isEmpty)
         },
-        ConformanceCase("results come in the order of the statements, each seeing what came before") { subject async throws in
+        ConformanceCase("results come in the order of the statements, each seeing what came before") {
+            subject async throws in
             let results = try await subject.database.run([
                 Fixtures.insertParent("p", "p", 1), Fixtures.add("p", 1), Fixtures.parents(), Fixtures.add("p", 1),
             ])
@@ -21,14 +22,16 @@ extension StorageConformance {
         ConformanceCase("a unit that fails at its last statement leaves nothing") { subject async throws in
             let error = await storageError {
                 _ = try await subject.database.run([
-                    Fixtures.insertParent("a", "a", 0), Fixtures.insertChild("c", "a"), Fixtures.insertParent("b", "b", -1),
+                    Fixtures.insertParent("a", "a", 0), Fixtures.insertChild("c", "a"),
+                    Fixtures.insertParent("b", "b", -1),
                 ])
             }
             #expect(error == .checkViolation(statement: "fixtures.insert_parent"))
             try await expectRows(0, in: "parents", of: subject.database)
             try await expectRows(0, in: "children", of: subject.database)
         },
-        ConformanceCase("a deferred constraint fails its unit at the commit, and only its unit") { subject async throws in
+        ConformanceCase("a deferred constraint fails its unit at the commit, and only its unit") {
+            subject async throws in
             let database = subject.database
             let kept = [Fixtures.insertPromise("kept", "late"), Fixtures.insertParent("late", "late", 0)]
             let broken = [Fixtures.insertParent("half", "half", 0), Fixtures.insertPromise("broken", "nobody")]
@@ -58,7 +61,9 @@ extension StorageConformance {
                 for index in 0..<32 {
                     group.addTask {
                         do throws(StorageError) {
-                            _ = try await database.run([Fixtures.add("p\(index)", 1), Fixtures.add("p\(index)", index == 17 ? -5 : 1)])
+                            _ = try await database.run([
+                                Fixtures.add("p\(index)", 1), Fixtures.add("p\(index)", index == 17 ? -5 : 1),
+                            ])
                             return nil
                         } catch {
                             #expect(error == .checkViolation(statement: "fixtures.add"))
@@ -69,7 +74,9 @@ extension StorageConformance {
                 return await group.reduce(into: [Int]()) { if let index = $1 { $0.append(index) } }
             }
             #expect(failed == [17])
-            let counts = try await database.run(Fixtures.parents()).rows.map { (try $0.text("id"), try $0.int("count")) }
+            let counts = try await database.run(Fixtures.parents()).rows.map {
+                (try $0.text("id"), try $0.int("count"))
+            }
             #expect(counts.count == 32)
             for (id, count) in counts { #expect(count == (id == "p17" ? 0 : 2), "\(id)") }
         },

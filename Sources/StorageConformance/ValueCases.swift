@@ -65,11 +65,21 @@ extension StorageConformance {
         },
         ConformanceCase("instants compare by time") { subject async throws in
             let before = Statement(
-                "values.before", .reads, [.instant], "SELECT COUNT(*) AS n FROM samples WHERE instant < $1"
+                "values.before",
+                .reads,
+                [.instant],
+                "SELECT COUNT(*) AS n FROM samples WHERE instant < $1"
             )
             for (id, microseconds) in [("a", Int64(-1)), ("b", 0), ("c", 1)] {
                 _ = try await subject.database.run(
-                    Fixtures.insertSample(id, nil as Bool?, nil as Int?, nil as String?, nil as [UInt8]?, Instant(microseconds: microseconds))
+                    Fixtures.insertSample(
+                        id,
+                        nil as Bool?,
+                        nil as Int?,
+                        nil as String?,
+                        nil as [UInt8]?,
+                        Instant(microseconds: microseconds)
+                    )
                 )
             }
             #expect(try await subject.database.run(before(Instant(microseconds: 1))).first?.int("n") == 2)
@@ -82,8 +92,15 @@ extension StorageConformance {
         },
         ConformanceCase("a sum of integers is an integer") { subject async throws in
             let values: [Int64] = [1 << 40, 10_000, -20_000, 7]
-            for (index, value) in values.enumerated() { _ = try await roundTrip(subject, id: "s\(index)", integer: value) }
-            let sum = Statement("values.sum", .reads, [], "SELECT CAST(SUM(integer) AS BIGINT) AS a, SUM(integer) AS b FROM samples")
+            for (index, value) in values.enumerated() {
+                _ = try await roundTrip(subject, id: "s\(index)", integer: value)
+            }
+            let sum = Statement(
+                "values.sum",
+                .reads,
+                [],
+                "SELECT CAST(SUM(integer) AS BIGINT) AS a, SUM(integer) AS b FROM samples"
+            )
             let row = try #require(try await subject.database.run(sum()).first)
             #expect(try row.integer("a") == values.reduce(0, +))
             #expect(try row.integer("b") == values.reduce(0, +))

@@ -43,13 +43,16 @@ extension Connection {
             // The server answers in order, so an error *it* sent for a step proves that it did not get as far as
             // the commit, even when the connection ended right after.
             guard case .execute(_, let bound) = step, case .refused(let error) = result else { continue }
-            if exchange.lost != nil { return .notCommitted(reason: "the server ended the connection with \(error.sqlState)") }
+            if exchange.lost != nil {
+                return .notCommitted(reason: "the server ended the connection with \(error.sqlState)")
+            }
             return .refused(error, statement: bound.statement.name)
         }
         let syncArrived = if case .done = exchange.results.last ?? nil { true } else { false }
         if let error = exchange.commitError {
             // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
-            return syncArrived ? .refused(error, statement: "commit") : .unknown(reason: "the server ended with \(error.sqlState)")
+            return syncArrived
+                ? .refused(error, statement: "commit") : .unknown(reason: "the server ended with \(error.sqlState)")
         }
         guard syncArrived else {
             let reason = exchange.lost ?? "the connection was lost"

@@ -53,10 +53,10 @@ enum ConnectionPurpose: String {
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0
 
-    /// Connects, blocking the thread.
-    ///
-    /// - Parameter url: a libpq URI or keyword string.
+    /// Connects to the server that a libpq URI or keyword string names, blocking the thread.
     init(url: String, purpose: ConnectionPurpose) throws(StorageError) {
+        // SECURITY: libpq quotes a URL that it cannot parse, password included, so its words are not repeated.
+        guard Self.canParse(url) else { throw .unavailable(reason: "the database URL cannot be parsed") }
         // What the URL says wins over what stands before it; what stands after it wins over the URL.
         let parameters: [(String, String)] = [
             ("connect_timeout", "5"),
@@ -81,7 +81,9 @@ enum ConnectionPurpose: String {
         self.purpose = purpose
         // Notices would go to standard error.
         unsafe _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
-        try execute(script: "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(purpose.settings)")
+        try execute(
+            script: "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(purpose.settings)"
+        )
         unsafe _ = PQsetnonblocking(handle, 1)
     }
 
@@ -157,6 +159,12 @@ enum ConnectionPurpose: String {
             message = unsafe String(cString: text)
         }
         return ServerError(sqlState: sqlState, message: message)
+    }
+
+    private static func canParse(_ url: String) -> Bool {
+        let options = unsafe PQconninfoParse(url, nil)
+        defer { unsafe PQconninfoFree(options) }
+        return unsafe options != nil
     }
 
     static func firstLine(_ text: UnsafePointer<CChar>?) -> String {

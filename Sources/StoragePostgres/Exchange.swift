@@ -98,7 +98,13 @@ extension Connection {
                 return unsafe base + offset
             }
             return unsafe PQsendQueryPrepared(
-                handle, prepared.name, Int32(values.count), pointers, lengths, formats, 1
+                handle,
+                prepared.name,
+                Int32(values.count),
+                pointers,
+                lengths,
+                formats,
+                1
             ) == 1
         }
     }
@@ -191,7 +197,8 @@ extension Connection {
                     continue
                 }
                 let bytes = unsafe UnsafeRawBufferPointer(
-                    start: PQgetvalue(result, row, column), count: Int(PQgetlength(result, row, column))
+                    start: PQgetvalue(result, row, column),
+                    count: Int(PQgetlength(result, row, column))
                 )
                 guard let value = unsafe BinaryFormat.decode([UInt8](bytes), oid: shape.types[Int(column)]) else {
                     return .unreadable(.invalidRow(column: shape.columns.names[Int(column)]))

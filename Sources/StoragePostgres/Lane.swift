@@ -66,7 +66,9 @@ final class Lane {
 
     /// Runs units until each has its answer.
     ///
-    /// - Parameter retries: how often a batch that is *known* not to be committed may still be sent again.
+    /// - Parameters:
+    ///   - units: what to commit together.
+    ///   - retries: how often a batch that is *known* not to be committed may still be sent again.
     private func commit(_ units: [PendingUnit], retries: Int = 2) {
         guard !units.isEmpty else { return }
         let ready: [PendingUnit]

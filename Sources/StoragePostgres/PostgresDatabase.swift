@@ -47,7 +47,11 @@ package final class PostgresDatabase: SQLDatabase {
 
     /// Connects once to see that the server answers, and starts the threads.
     ///
-    /// - Parameter url: a libpq URI or keyword string.
+    /// - Parameters:
+    ///   - url: a libpq URI or keyword string.
+    ///   - configuration: how many connections, and what may wait for them.
+    ///   - logger: told of lost and regained connections and of unknown outcomes.
+    /// - Returns: the open database; its owner calls `close`.
     /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses.
     package static func connect(
         url: String,
@@ -83,8 +87,13 @@ package final class PostgresDatabase: SQLDatabase {
             for _ in 0..<lanes {
                 OwnThread.start("postgres-\(purpose)") {
                     Lane(
-                        url: url, purpose: purpose, queue: queue, patient: patient, siblings: lanes,
-                        configuration: configuration, logger: logger
+                        url: url,
+                        purpose: purpose,
+                        queue: queue,
+                        patient: patient,
+                        siblings: lanes,
+                        configuration: configuration,
+                        logger: logger
                     ).serve()
                     group.leave()
                 }

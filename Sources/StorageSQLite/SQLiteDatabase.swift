@@ -39,7 +39,11 @@ package final class SQLiteDatabase: SQLDatabase {
 
     /// Opens the file, which is made when missing, and starts the threads.
     ///
-    /// - Parameter path: a path in the file system; databases in memory are not supported.
+    /// - Parameters:
+    ///   - path: a path in the file system; databases in memory are not supported.
+    ///   - configuration: how many readers, and how long they and the writer wait.
+    ///   - logger: told of batches that had to be run again.
+    /// - Returns: the open database; its owner calls `close`.
     /// - Throws: `StorageError.unavailable` when the file cannot be opened.
     package static func open(
         path: String,
@@ -54,7 +58,13 @@ package final class SQLiteDatabase: SQLDatabase {
             }
             return (writer, readers)
         }
-        return SQLiteDatabase(path: path, configuration: configuration, writer: writer, readers: readers, logger: logger)
+        return SQLiteDatabase(
+            path: path,
+            configuration: configuration,
+            writer: writer,
+            readers: readers,
+            logger: logger
+        )
     }
 
     private init(

@@ -37,7 +37,10 @@ struct SQLiteWriter {
         case .rolledBack(let error) where units.count == 1:
             units[0].finish(.failure(error))
         case .rolledBack(let error):
-            logger.debug("batch rolled back, its units run singly", metadata: ["units": "\(units.count)", "error": "\(error)"])
+            logger.debug(
+                "batch rolled back, its units run singly",
+                metadata: ["units": "\(units.count)", "error": "\(error)"]
+            )
             for unit in units { commit([unit]) }
         case .notBegun(let error), .unknown(let error):
             for unit in units { unit.finish(.failure(error)) }

@@ -1,4 +1,4 @@
-// The public keys of an issuer, as an immutable value that can be read without a lock.
+// An issuer's public keys, as an immutable value: whoever holds it reads it without a lock.
 package import OpenSSLCrypto
 
 #if canImport(FoundationEssentials)
@@ -7,43 +7,60 @@ import FoundationEssentials
 import Foundation
 #endif
 
-/// A JWK set (RFC 7517 §5), reduced to the keys that can verify access tokens.
+/// The keys of a JWK set (RFC 7517 §5) that can verify access tokens.
 public struct KeySet: Sendable {
     private let keys: [String: VerificationKey]
 
-    /// Reads a JWK set document. Keys of unknown types, without `kid`, or not for signatures are passed over, as
-    /// RFC 7517 §5 asks; a document that is no key set throws `.invalidKeySet`.
+    /// Reads a JWK set.
+    ///
+    /// Keys of a type, curve, algorithm or use that is not known here are passed over, as RFC 7517 §5 asks, so that an
+    /// issuer may add new kinds; so are keys without `kid`, which no token could name, and keys that carry private
+    /// members. The result may hold no key.
+    ///
+    /// - Parameter jwks: the document, as UTF-8.
+    /// - Throws: `.malformed` when the document is not a JWK set.
     public init(jwks: [UInt8]) throws(VerificationError) {
-        struct Document: Decodable {
-            let keys: [Element]
-
-            struct Element: Decodable {
-                let key: JWK?
-                init(from decoder: any Decoder) throws { key = try? JWK(from: decoder) }
-            }
-        }
+        let document: Document
         do {
-            let document = try JSONDecoder().decode(Document.self, from: Data(jwks))
-            var keys: [String: VerificationKey] = [:]
-            for jwk in document.keys.compactMap(\.key) {
-                guard let kid = jwk.kid, jwk.use == nil || jwk.use == "sig" else { continue }
-                if let key = try? VerificationKey(jwk: jwk) { keys[kid] = key }
-            }
-            self.keys = keys
+            document = try JSONDecoder().decode(Document.self, from: Data(jwks))
         } catch {
-            throw VerificationError(.invalidKeySet)
+            throw VerificationError(.malformed)
         }
+        var keys: [String: VerificationKey] = [:]
+        for jwk in document.keys.compactMap(\.jwk) {
+            // Of two keys with one `kid` the first counts: the second can take nothing from it.
+            guard let kid = jwk.kid, keys[kid] == nil, let key = try? VerificationKey(jwk: jwk) else { continue }
+            keys[kid] = key
+        }
+        self.keys = keys
     }
 
+    /// A set of keys by their ids, for a process that has them at hand.
     package init(_ keys: [String: VerificationKey]) {
         self.keys = keys
     }
 
-    /// The ids of the keys.
+    /// The ids of the keys, sorted.
     public var keyIDs: [String] { keys.keys.sorted() }
 
     /// Whether there is no key at all.
     public var isEmpty: Bool { keys.isEmpty }
 
-    subscript(kid: String) -> VerificationKey? { keys[kid] }
+    /// Whether a key has this id.
+    public func contains(_ keyID: String) -> Bool { keys[keyID] != nil }
+
+    subscript(keyID: String) -> VerificationKey? { keys[keyID] }
+}
+
+/// The JSON document. A key that cannot even be decoded must not take the others with it.
+private struct Document: Decodable {
+    let keys: [Element]
+
+    struct Element: Decodable {
+        let jwk: JWK?
+
+        init(from decoder: any Decoder) throws {
+            jwk = try? JWK(from: decoder)
+        }
+    }
 }

@@ -1,123 +1,195 @@
-// The issuer's keys over HTTP, kept fresh in the background.
+// The issuer's keys over HTTP, fetched ahead of need.
 //
-// A verifier must survive auth being down (the last good set stays), a key rotation (the next key is published long
-// before it signs, and is fetched by then), and made-up key ids (one fetch at a time, at most one in five seconds).
+// An issuer publishes a key well before it signs with it, so a verifier that fetches the set as often as the answer's
+// max-age asks knows every key in time, and no request waits for a fetch. Looking for an unknown key is the exception:
+// after an emergency rotation, or before the first fetch. While the issuer is down the last good set stays: the tokens
+// that it vouches for end by themselves. A set that arrives replaces the old one whole, so a key that was taken out is
+// gone with it.
 public import AsyncHTTPClient
 public import Logging
-import NIOCore
-import NIOHTTP1
 public import ServiceLifecycle
 import Synchronization
 
-/// Fetches and caches a JWK set. Run it as a `Service` so that it refreshes itself.
+/// Fetches and caches an issuer's JWK set. Run it as a `Service`, so that it stays fresh.
+///
+/// Nothing is fetched before `run()` or the first token. An issuer that cannot be reached stops nothing: tokens are
+/// then refused with `.keysUnavailable`, a 503, until it can.
 public final class RemoteKeySource: KeySource, Service {
     private struct State {
         var keys = KeySet([:])
-        var etag: String?
-        /// When the set should be fetched again.
+        var entityTag: String?
+        /// The one fetch under way.
+        var underWay: Task<Void, any Error>?
+        /// When the set is to be fetched again.
         var dueAt: ContinuousClock.Instant?
-        var lastFetch: ContinuousClock.Instant?
-        var inFlight: Task<Void, any Error>?
+        /// When a fetch was last begun on behalf of an unknown key.
+        var lookedAt: ContinuousClock.Instant?
+        /// Fetches that failed since the last that did not.
+        var failures = 0
     }
 
-    private let url: String
-    private let client: HTTPClient
+    private let pace: KeyRefreshPace
     private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let fetch: @Sendable (_ entityTag: String?) async throws -> KeySetAnswer
     private let state = Mutex(State())
 
-    /// A document of public keys is small.
-    private static let largest = 1 << 20
-    private static let timeout = TimeAmount.seconds(5)
-    private static let throttle = Duration.seconds(5)
-    private static let retry = Duration.seconds(2)
-
-    /// Makes a source; nothing is fetched yet.
+    /// Makes a source.
     ///
     /// - Parameters:
-    ///   - url: of the JWK set.
-    ///   - client: the HTTP client.
-    ///   - logger: told of failed fetches.
-    public init(url: String, client: HTTPClient = .shared, logger: Logger) {
-        self.url = url
-        self.client = client
-        self.logger = logger
+    ///   - url: of the JWK set, for example `https://auth.example.com/.well-known/jwks.json`. Redirects are refused.
+    ///     Use `http` only where nobody can change what is on the wire: who can, decides which tokens are good.
+    ///   - client: the HTTP client; it is not shut down by the source.
+    ///   - pace: how often, and for how long, to ask.
+    ///   - logger: told when the keys change and when they cannot be fetched.
+    public convenience init(
+        url: String,
+        client: HTTPClient = .shared,
+        pace: KeyRefreshPace = KeyRefreshPace(),
+        logger: Logger
+    ) {
+        let download = KeySetDownload(url: url, client: client, timeout: pace.timeout, logger: logger)
+        self.init(pace: pace, logger: logger, fetch: { try await download.fetch(unless: $0) })
     }
 
-    /// The last good set; empty until the first fetch succeeded.
+    /// Makes a source that fetches by other means.
+    ///
+    /// - Parameters:
+    ///   - pace: how often to ask.
+    ///   - logger: told when the keys change and when they cannot be fetched.
+    ///   - now: the time, for the limit on looks for unknown keys.
+    ///   - fetch: fetches the set, given the entity tag of the one at hand.
+    package init(
+        pace: KeyRefreshPace,
+        logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        fetch: @escaping @Sendable (_ entityTag: String?) async throws -> KeySetAnswer
+    ) {
+        self.pace = pace
+        self.logger = logger
+        self.now = now
+        self.fetch = fetch
+    }
+
+    /// The last good set; empty before the first.
     public func snapshot() -> KeySet {
         state.withLock(\.keys)
     }
 
-    /// Fetches the set, unless that was done within the last five seconds; concurrent callers share one fetch.
-    public func refresh(afterUnknownKeyID kid: String) async throws {
-        let task: Task<Void, any Error>? = state.withLock { state in
-            if let running = state.inFlight { return running }
-            if let last = state.lastFetch, last + Self.throttle > .now { return nil }
-            return start(&state)
+    /// Fetches the set once more, unless that was done for another unknown key just now.
+    ///
+    /// - Throws: `.keysUnavailable` when the issuer could not be asked: the key may exist.
+    public func refresh(afterUnknownKeyID keyID: String) async throws {
+        // A fetch that is under way may have been answered before the key was published, so it is waited for, but if
+        // it brings no such key it does not stand for the look that this one is owed.
+        if let underWay = state.withLock(\.underWay) {
+            try? await underWay.value
+            if snapshot().contains(keyID) { return }
         }
-        do {
-            try await task?.value
-        } catch {
-            throw VerificationError(snapshot().isEmpty ? .keysUnavailable : .unknownKey)
+        let (look, isReachable) = state.withLock { state in
+            // SECURITY: anyone can make up key ids; they all together cause one fetch per interval.
+            let isTooSoon = state.lookedAt.map { now() < $0 + pace.unknownKeyInterval(state.keys) } ?? false
+            if state.underWay == nil, !isTooSoon {
+                state.lookedAt = now()
+                start(&state)
+            }
+            return (state.underWay, state.failures == 0)
+        }
+        if let look {
+            try await look.value
+        } else if !isReachable {
+            throw VerificationError(.keysUnavailable)
         }
     }
 
-    /// Keeps the set fresh until graceful shutdown.
+    /// Keeps the set fresh until graceful shutdown or cancellation.
     public func run() async throws {
-        try await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                let task = self.state.withLock { $0.inFlight ?? self.start(&$0) }
-                do {
-                    try await task.value
-                } catch {
-                    self.logger.warning("the key set could not be fetched", metadata: ["error": "\(type(of: error))"])
-                }
-                let due = self.state.withLock(\.dueAt) ?? .now + Self.retry
-                do {
-                    try await Task.sleep(until: max(due, .now + Self.retry), clock: .continuous)
-                } catch {
-                    return
+                let due = self.state.withLock(\.dueAt) ?? self.now()
+                if self.now() >= due {
+                    // Failures are logged where they happen, and the next attempt is due already.
+                    try? await self.fetchOnce()
+                } else {
+                    guard (try? await Task.sleep(until: due, clock: .continuous)) != nil else { return }
                 }
             }
         }
     }
 
-    /// Starts a fetch; the caller holds the lock, so that there is one at a time.
-    private func start(_ state: inout State) -> Task<Void, any Error> {
-        state.lastFetch = .now
-        let task = Task { try await self.fetch() }
-        state.inFlight = task
-        return task
-    }
+    // MARK: - Fetching
 
-    private func fetch() async throws {
-        defer { state.withLock { $0.inFlight = nil } }
-        var request = HTTPClientRequest(url: url)
-        request.headers.add(name: "Accept", value: "application/json")
-        if let etag = state.withLock(\.etag) { request.headers.add(name: "If-None-Match", value: etag) }
-        let response = try await client.execute(request, timeout: Self.timeout, logger: logger)
-        let due = ContinuousClock.now + Self.maxAge(response.headers.first(name: "Cache-Control"))
-        if response.status == .notModified {
-            state.withLock { $0.dueAt = due }
-            return
+    private func fetchOnce() async throws {
+        let task = state.withLock { state in
+            if state.underWay == nil { start(&state) }
+            return state.underWay
         }
-        guard response.status == .ok else {
-            state.withLock { $0.dueAt = nil }
-            throw VerificationError(.keysUnavailable)
-        }
-        let body = try await response.body.collect(upTo: Self.largest)
-        let keys = try KeySet(jwks: Array(body.readableBytesView))
-        state.withLock { state in
-            state.keys = keys
-            state.etag = response.headers.first(name: "ETag")
-            state.dueAt = due
+        // Shutting down does not wait for an issuer that does not answer.
+        try await withTaskCancellationHandler {
+            try await task?.value
+        } onCancel: {
+            task?.cancel()
         }
     }
 
-    /// RFC 9111 §5.2.2.1, between 10 seconds and an hour: nobody's header may make us hammer, or sleep a day.
-    static func maxAge(_ cacheControl: String?) -> Duration {
-        let directives = cacheControl?.split(separator: ",").map { $0.lowercased().filter { $0 != " " } } ?? []
-        let seconds = directives.compactMap { $0.hasPrefix("max-age=") ? Int($0.dropFirst(8)) : nil }.first ?? 300
-        return .seconds(min(max(seconds, 10), 3600))
+    /// Begins a fetch, as a task of its own because its waiters come and go. The caller holds the lock and has seen
+    /// that none is under way.
+    private func start(_ state: inout State) {
+        let entityTag = state.entityTag
+        state.underWay = Task {
+            do {
+                self.accept(try await self.read(unless: entityTag))
+            } catch {
+                self.fail(error)
+                throw VerificationError(.keysUnavailable)
+            }
+        }
+    }
+
+    /// A fetched set, or `nil` where the one at hand still holds.
+    private struct Outcome {
+        let fresh: (keys: KeySet, entityTag: String?)?
+        let lifetime: Duration?
+    }
+
+    private func read(unless entityTag: String?) async throws -> Outcome {
+        let answer = try await fetch(entityTag)
+        switch answer.content {
+        case .unchanged:
+            return Outcome(fresh: nil, lifetime: answer.lifetime)
+        case .document(let bytes, let tag):
+            let keys = try KeySet(jwks: bytes)
+            // An issuer of tokens has a key. Without one it is broken, and the set at hand is better than none.
+            guard !keys.isEmpty else { throw VerificationError(.keysUnavailable) }
+            return Outcome(fresh: (keys, tag), lifetime: answer.lifetime)
+        }
+    }
+
+    private func accept(_ outcome: Outcome) {
+        let changed = state.withLock { state in
+            state.underWay = nil
+            state.failures = 0
+            state.dueAt = now() + pace.interval(forLifetime: outcome.lifetime)
+            guard let fresh = outcome.fresh else { return nil as [String]? }
+            let isNew = fresh.keys.keyIDs != state.keys.keyIDs
+            state.keys = fresh.keys
+            state.entityTag = fresh.entityTag
+            return isNew ? fresh.keys.keyIDs : nil
+        }
+        if let changed { logger.info("the issuer's keys have changed", metadata: ["kids": "\(changed)"]) }
+    }
+
+    private func fail(_ error: any Error) {
+        let (failures, isEmpty) = state.withLock { state in
+            state.underWay = nil
+            state.failures += 1
+            state.dueAt = now() + pace.interval(afterFailures: state.failures)
+            return (state.failures, state.keys.isEmpty)
+        }
+        guard !Task.isCancelled else { return }
+        logger.warning(
+            "the issuer's keys cannot be fetched",
+            metadata: ["error": "\(error)", "failures": "\(failures)", "serving": isEmpty ? "none" : "the last good keys"]
+        )
     }
 }

@@ -1,109 +1,93 @@
 // Decides whether to believe an access token, without asking anybody.
 //
-// Order: form, key, signature, then claims; nothing of a payload is looked at before its signature is right. The key
-// decides the algorithm (RFC 8725 §3.1), the type keeps other JWTs of the same key out (RFC 8725 §3.11), and the
-// audience keeps a token for one service from passing at another.
+// From cheap to dear, and nothing of the payload is read before the signature is right: length, form, type, algorithm,
+// key, signature, claims. The type keeps other JWTs of the same issuer out (RFC 8725 §3.11), the key decides the
+// algorithm (§3.1), and issuer and audience say whose token it is and for whom.
 import OpenSSLCrypto
 
-/// What a service demands of every token.
-public struct TokenRequirements: Sendable {
-    /// The one issuer that is trusted.
-    public var issuer: String
-    /// This service's name in `aud`.
-    public var audience: String
-    /// How far ahead an issuer's clock may be, in seconds, for `iat`. `exp` gets no leeway: a token's end is its end.
-    public var clockLeeway: Int64
-    /// Seconds since 1970.
-    public var clock: @Sendable () -> Int64
-
-    /// Makes requirements.
-    ///
-    /// - Parameters:
-    ///   - issuer: the one issuer that is trusted.
-    ///   - audience: this service's name in `aud`.
-    ///   - clockLeeway: seconds that an issuer's clock may be ahead.
-    ///   - clock: seconds since 1970.
-    public init(
-        issuer: String,
-        audience: String,
-        clockLeeway: Int64 = 30,
-        clock: @escaping @Sendable () -> Int64 = SystemClock.seconds
-    ) {
-        self.issuer = issuer
-        self.audience = audience
-        self.clockLeeway = clockLeeway
-        self.clock = clock
-    }
-}
-
-/// Verifies access tokens.
+/// Verifies the access tokens of one issuer for one service. Make one and share it.
 public struct TokenVerifier: Sendable {
+    /// SECURITY: the longest token, in bytes, that is looked at. The issuer's are under 1 KiB.
+    private static let maximumLength = 8192
+
     private let requirements: TokenRequirements
     private let keys: any KeySource
     private let revocations: (any RevocationSource)?
-
-    /// Bytes; ours are under 1 KiB.
-    private static let longestToken = 8192
 
     /// Makes a verifier.
     ///
     /// - Parameters:
     ///   - requirements: what every token must say.
-    ///   - keys: where the issuer's keys come from.
-    ///   - revocations: asked by `verifyCurrent(_:)` about tokens that are genuine and unexpired.
+    ///   - keys: where the issuer's public keys come from.
+    ///   - revocations: asked by `verifyCurrent(_:)` about tokens that are otherwise good; without one a token stands
+    ///     until it expires.
     public init(requirements: TokenRequirements, keys: any KeySource, revocations: (any RevocationSource)? = nil) {
         self.requirements = requirements
         self.keys = keys
         self.revocations = revocations
     }
 
-    /// Verifies with the keys at hand, without I/O and without asking about revocations.
+    /// Verifies with the keys at hand: no I/O, no waiting, and no question to the revocation source.
     ///
-    /// - Throws: `VerificationError`; `.unknownKey` when the key may be one that was not fetched yet.
+    /// - Parameter token: the text of the token, without `Bearer`.
+    /// - Returns: what the token says.
+    /// - Throws: `.unknownKey` when no key at hand has the token's `kid`, `.keysUnavailable` when there is no key at
+    ///   all, and other codes for a token that will never be good.
     public func verify(_ token: String) throws(VerificationError) -> AccessTokenClaims {
-        guard token.utf8.count <= Self.longestToken else { throw VerificationError(.malformed) }
-        let parsed: ParsedJWS
-        do {
-            parsed = try JWS.parse(token)
-        } catch {
-            throw VerificationError(.malformed)
-        }
-        // RFC 9068 §4: the media type may carry its `application/` prefix; media types ignore case.
-        guard ["at+jwt", "application/at+jwt"].contains(parsed.header.typ?.lowercased()) else {
-            throw VerificationError(.wrongType)
-        }
-        let known = keys.snapshot()
-        guard let kid = parsed.header.kid, let key = known[kid] else {
-            throw VerificationError(known.isEmpty ? .keysUnavailable : .unknownKey)
-        }
-        guard parsed.header.alg == key.algorithm.rawValue else { throw VerificationError(.algorithmMismatch) }
-        guard parsed.isSigned(by: key) else { throw VerificationError(.invalidSignature) }
-        let claims = try AccessTokenClaims(payload: parsed.payload)
-        try judge(claims)
-        return claims
+        try claims(of: parse(token))
     }
 
-    /// Verifies, waiting for a newer key set if the token names a key that is not known, and asks about revocations.
+    /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the revocation source.
     ///
-    /// - Throws: `VerificationError`, or what the revocation source throws when it cannot tell.
+    /// - Parameter token: the text of the token, without `Bearer`.
+    /// - Returns: what the token says.
+    /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
     public func verifyCurrent(_ token: String) async throws -> AccessTokenClaims {
+        let parsed = try parse(token)
         let claims: AccessTokenClaims
         do throws(VerificationError) {
-            claims = try verify(token)
+            claims = try self.claims(of: parsed)
         } catch {
-            guard [.unknownKey, .keysUnavailable].contains(error.code) else { throw error }
-            try await keys.refresh(afterUnknownKeyID: (try? JWS.parse(token))?.header.kid ?? "")
-            claims = try verify(token)
+            guard error.code == .unknownKey || error.code == .keysUnavailable else { throw error }
+            try await keys.refresh(afterUnknownKeyID: parsed.keyID)
+            claims = try self.claims(of: parsed)
         }
         try await revocations?.check(claims)
         return claims
     }
 
-    private func judge(_ claims: AccessTokenClaims) throws(VerificationError) {
-        let now = requirements.clock()
-        guard claims.issuer == requirements.issuer else { throw VerificationError(.wrongIssuer) }
-        guard claims.audience.contains(requirements.audience) else { throw VerificationError(.wrongAudience) }
-        guard now < claims.expiresAt else { throw VerificationError(.expired) }
-        guard claims.issuedAt <= now + requirements.clockLeeway else { throw VerificationError(.issuedInFuture) }
+    /// A token of the right form, not yet believed.
+    private struct Candidate {
+        let jws: ParsedJWS
+        let algorithm: SigningAlgorithm
+        let keyID: String
+    }
+
+    private func parse(_ token: String) throws(VerificationError) -> Candidate {
+        guard token.utf8.count <= Self.maximumLength, let jws = try? JWS.parse(token), let keyID = jws.header.kid else {
+            throw VerificationError(.malformed)
+        }
+        // RFC 9068 §4; RFC 7515 §4.1.9: a media type, so case does not count and `application/` may be left out.
+        switch jws.header.typ?.lowercased() {
+        case "at+jwt", "application/at+jwt": break
+        default: throw VerificationError(.wrongType)
+        }
+        // SECURITY: `none`, `None`, HS256: there is no key that they could be right for, so none is looked for.
+        guard let algorithm = SigningAlgorithm(rawValue: jws.header.alg) else {
+            throw VerificationError(.unsupportedAlgorithm)
+        }
+        return Candidate(jws: jws, algorithm: algorithm, keyID: keyID)
+    }
+
+    private func claims(of candidate: Candidate) throws(VerificationError) -> AccessTokenClaims {
+        let known = keys.snapshot()
+        guard let key = known[candidate.keyID] else {
+            throw VerificationError(known.isEmpty ? .keysUnavailable : .unknownKey)
+        }
+        guard key.algorithm == candidate.algorithm else { throw VerificationError(.algorithmMismatch) }
+        guard candidate.jws.isSigned(by: key) else { throw VerificationError(.invalidSignature) }
+        let (claims, notBefore) = try AccessTokenClaims.read(candidate.jws.payload)
+        try requirements.check(claims, notBefore: notBefore)
+        return claims
     }
 }

@@ -1,12 +1,14 @@
-// Why a token is not accepted. The set is closed; equality is by code, and no message repeats what the token said.
+// Why a token is not accepted. Nothing in an error repeats what the token said: it may end up in a log, and until the
+// signature is right the token's words are a stranger's.
 
-/// A refusal of a token.
-public struct VerificationError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// The reason, for code to switch on.
+/// The refusal of a token. Two are equal when their codes are.
+public struct VerificationError: Error, Sendable, CustomStringConvertible {
+    /// A reason to refuse a token.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Name: String {
-            case malformed, algorithmMismatch, wrongType, unknownKey, invalidSignature, wrongIssuer, wrongAudience
-            case expired, issuedInFuture, missingClaim, revoked, stale, keysUnavailable, invalidKeySet
+            case malformed, wrongType, unsupportedAlgorithm, algorithmMismatch, unknownKey, invalidSignature
+            case missingClaim, wrongIssuer, wrongAudience, expired, issuedInFuture, notYetValid
+            case revoked, stale, keysUnavailable
         }
 
         private let name: Name
@@ -15,45 +17,66 @@ public struct VerificationError: Error, Sendable, Hashable, CustomStringConverti
             self.name = name
         }
 
+        /// The reason's name.
         public var description: String { name.rawValue }
 
-        /// Not a compact JWS with a JSON payload of the expected shape.
+        /// Not a compact JWS with a key id and a payload of claims, or a document that is not a JWK set.
         public static let malformed = Code(.malformed)
-        /// The header's `alg` is not the algorithm of the key it names.
-        public static let algorithmMismatch = Code(.algorithmMismatch)
-        /// The header's `typ` is not `at+jwt` (RFC 9068 §2.1).
+        /// The header's `typ` is not that of an access token (RFC 9068 §4).
         public static let wrongType = Code(.wrongType)
-        /// No published key has the header's `kid`.
+        /// The header's `alg` is none that is accepted here; `none` and the symmetric ones never are.
+        public static let unsupportedAlgorithm = Code(.unsupportedAlgorithm)
+        /// The header's `alg` is not the one that its key is for (RFC 8725 §3.1).
+        public static let algorithmMismatch = Code(.algorithmMismatch)
+        /// The issuer has no key with the header's `kid`, as far as is known here.
         public static let unknownKey = Code(.unknownKey)
-        /// The signature does not verify.
+        /// The signature is not the key's for this token.
         public static let invalidSignature = Code(.invalidSignature)
+        /// A required claim is not there (RFC 9068 §2.2).
+        public static let missingClaim = Code(.missingClaim)
         /// `iss` is not the issuer that is trusted here.
         public static let wrongIssuer = Code(.wrongIssuer)
         /// `aud` does not name this service.
         public static let wrongAudience = Code(.wrongAudience)
-        /// `exp` has passed.
+        /// `exp` has come.
         public static let expired = Code(.expired)
-        /// `iat` lies further in the future than clocks differ.
+        /// `iat` lies further ahead than clocks differ.
         public static let issuedInFuture = Code(.issuedInFuture)
-        /// A claim that RFC 9068 §2.2 requires is missing.
-        public static let missingClaim = Code(.missingClaim)
-        /// The session or user behind the token was revoked.
+        /// `nbf` lies further ahead than clocks differ.
+        public static let notYetValid = Code(.notYetValid)
+        /// The session, the user or the key behind the token was revoked.
         public static let revoked = Code(.revoked)
-        /// The token is older than a change it must know of.
+        /// The token is older than a change of the user that it should tell of; a fresh one will do.
         public static let stale = Code(.stale)
-        /// No key set could be had yet; the token may be good.
+        /// The issuer's keys cannot be had now, so nothing is known of the token: ask again later.
         public static let keysUnavailable = Code(.keysUnavailable)
-        /// A document is not a JWK set (RFC 7517 §5).
-        public static let invalidKeySet = Code(.invalidKeySet)
     }
 
     /// The reason.
     public let code: Code
+    /// The name of the claim at fault, where one is.
+    public let claim: String?
 
-    /// Makes a refusal for a reason.
-    public init(_ code: Code) {
+    /// Makes a refusal.
+    ///
+    /// - Parameters:
+    ///   - code: the reason.
+    ///   - claim: the name of the claim at fault, as the standard spells it.
+    public init(_ code: Code, claim: String? = nil) {
         self.code = code
+        self.claim = claim
     }
 
-    public var description: String { "token refused: \(code)" }
+    /// The reason, and the name of the claim at fault.
+    public var description: String {
+        "the token is not accepted: \(code)" + (claim.map { " (\($0))" } ?? "")
+    }
+}
+
+extension VerificationError: Hashable {
+    /// Whether both have the same code.
+    public static func == (a: Self, b: Self) -> Bool { a.code == b.code }
+
+    /// Hashes the code.
+    public func hash(into hasher: inout Hasher) { hasher.combine(code) }
 }

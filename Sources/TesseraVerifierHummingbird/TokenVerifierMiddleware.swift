@@ -1,9 +1,9 @@
-// Bearer tokens for Hummingbird services (RFC 6750).
-public import HTTPTypes
+// Bearer tokens for Hummingbird services: handlers behind this middleware find the claims of a good token in their
+// context, and never see the token.
 public import Hummingbird
 public import TesseraVerifier
 
-/// A request context that can hold the claims of a verified token.
+/// A request context with room for the claims of a verified token.
 public protocol AuthenticatedRequestContext: RequestContext {
     /// The claims of the request's token, once the middleware has accepted it.
     var accessToken: AccessTokenClaims? { get set }
@@ -11,11 +11,12 @@ public protocol AuthenticatedRequestContext: RequestContext {
 
 /// Verifies the bearer token of each request and puts its claims into the context.
 public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: RouterMiddleware {
-    /// What a request without a token means.
+    /// What becomes of a request without a bearer token.
     public enum Mode: Sendable {
         /// It is refused.
         case required
-        /// It goes on without claims. A token that is present and bad is refused all the same.
+        /// It goes on without claims, for example because another credential may follow. A token that is there and is
+        /// bad is refused all the same: who sends one means to be someone.
         case optional
     }
 
@@ -28,11 +29,12 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
     /// Makes the middleware.
     ///
     /// - Parameters:
-    ///   - verifier: decides.
-    ///   - mode: what a request without a token means.
+    ///   - verifier: decides whether a token is good.
+    ///   - mode: what becomes of a request without a token.
     ///   - requireUser: whether a service's own token is refused.
     ///   - realm: of the challenge (RFC 9110 §11.5).
-    ///   - failure: makes the error that is thrown; by default a plain `HTTPError` with the challenge.
+    ///   - failure: makes the error that is thrown for a refusal, so that the service can answer in its own format. Its
+    ///     answer needs the failure's status and headers. By default an `HTTPError`.
     public init(
         verifier: TokenVerifier,
         mode: Mode = .required,
@@ -47,17 +49,21 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
         self.failure = failure
     }
 
+    /// Passes the request on with its claims, or throws what `failure` makes of the refusal. Errors of a key or
+    /// revocation source that could not tell are thrown as they are.
     public func handle(
         _ request: Request,
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
+        // SECURITY: claims that something else put there do not survive a request without a token.
+        context.accessToken = nil
         switch BearerToken.read(request.headers) {
         case .none:
             if mode == .required { throw failure(TokenFailure(.missing, realm: realm)) }
         case .unreadable:
-            throw failure(TokenFailure(.invalid, realm: realm))
+            throw failure(TokenFailure(VerificationError(.malformed), realm: realm))
         case .token(let token):
             context.accessToken = try await claims(of: token)
         }
@@ -65,32 +71,15 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
     }
 
     private func claims(of token: String) async throws -> AccessTokenClaims {
+        let claims: AccessTokenClaims
         do {
-            let claims = try await verifier.verifyCurrent(token)
-            guard claims.isUser || !requireUser else { throw VerificationError(.missingClaim) }
-            return claims
+            claims = try await verifier.verifyCurrent(token)
         } catch let error as VerificationError {
             throw failure(TokenFailure(error, realm: realm))
         }
-    }
-}
-
-/// The `Authorization` header, read once for every route.
-public enum BearerToken: Sendable, Hashable {
-    /// No `Authorization` header, or one of another scheme.
-    case none
-    /// More than one header, or a Bearer header without exactly one token.
-    case unreadable
-    /// The token.
-    case token(String)
-
-    /// Reads the header (RFC 6750 §2.1). The scheme ignores case (RFC 9110 §11.1).
-    public static func read(_ headers: HTTPFields) -> BearerToken {
-        let values = headers[values: .authorization]
-        guard let value = values.first else { return .none }
-        guard values.count == 1 else { return .unreadable }
-        let parts = value.split(separator: " ", omittingEmptySubsequences: true)
-        guard parts.first?.lowercased() == "bearer" else { return .none }
-        return parts.count == 2 ? .token(String(parts[1])) : .unreadable
+        guard claims.isUser || !requireUser else {
+            throw failure(TokenFailure(VerificationError(.missingClaim, claim: "sid"), realm: realm))
+        }
+        return claims
     }
 }

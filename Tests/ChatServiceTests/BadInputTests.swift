@@ -14,7 +14,11 @@ struct BadInputTests {
         var complaints: [String] = []
 
         init(
-            _ method: HTTPRequest.Method, _ path: String, _ body: String?, _ status: Int, _ code: String,
+            _ method: HTTPRequest.Method,
+            _ path: String,
+            _ body: String?,
+            _ status: Int,
+            _ code: String,
             _ complaints: [String] = []
         ) {
             self.method = method
@@ -27,7 +31,10 @@ struct BadInputTests {
     }
 
     private static func invalid(
-        _ method: HTTPRequest.Method, _ path: String, _ body: String?, _ complaints: String...
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        _ body: String?,
+        _ complaints: String...
     ) -> Case {
         Case(method, path, body, 400, "validation_failed", complaints)
     }
@@ -51,8 +58,14 @@ struct BadInputTests {
         invalid(.post, conversations, #"{"visibility":"secret"}"#, "visibility invalid"),
         invalid(.post, conversations, #"{"metadata":[]}"#, "metadata wrong_type"),
         invalid(.post, conversations, #"{"metadata":{"a":"\#(long)"}}"#, "metadata too_long"),
-        invalid(.post, conversations, #"{"messages":[{"role":"user"},7,{"role":"user","content":"x","x":1}]}"#,
-                "messages[0].content required", "messages[1] wrong_type", "messages[2].x unknown_field"),
+        invalid(
+            .post,
+            conversations,
+            #"{"messages":[{"role":"user"},7,{"role":"user","content":"x","x":1}]}"#,
+            "messages[0].content required",
+            "messages[1] wrong_type",
+            "messages[2].x unknown_field"
+        ),
         invalid(.patch, "/v1/conversations/c", #"{"pinned":"yes"}"#, "pinned wrong_type"),
         invalid(.patch, "/v1/conversations/c", #"{"message_count":5}"#, "message_count unknown_field"),
         invalid(.post, messages, "{}", "role required", "content required"),
@@ -60,15 +73,24 @@ struct BadInputTests {
         invalid(.post, messages, #"{"role":"user","content":"x","parts":[]}"#, "parts invalid"),
         invalid(.post, messages, #"{"role":"user","content":5}"#, "content wrong_type"),
         invalid(.post, messages, #"{"role":"user","parts":{}}"#, "parts wrong_type"),
-        invalid(.post, messages, #"{"role":"user","parts":[{"type":"text"},{"text":"x"},"y"]}"#,
-                "parts[1] invalid", "parts[2] invalid"),
+        invalid(
+            .post,
+            messages,
+            #"{"role":"user","parts":[{"type":"text"},{"text":"x"},"y"]}"#,
+            "parts[1] invalid",
+            "parts[2] invalid"
+        ),
         invalid(.post, messages, #"{"role":"user","content":"x","tokens_in":-1}"#, "tokens_in out_of_range"),
         invalid(.post, messages, #"{"role":"user","content":"x","tokens_in":1.5}"#, "tokens_in wrong_type"),
         invalid(.post, messages, #"{"role":"user","content":"x","seq":1}"#, "seq unknown_field"),
         invalid(.post, messages, #"{"messages":[]}"#, "messages out_of_range"),
         invalid(.post, messages, #"{"messages":null}"#, "messages required"),
-        invalid(.post, messages, #"{"messages":[{"role":"user","content":"x","id":"a"},{"role":"user","content":"y","id":"a"}]}"#,
-                "messages[1].id invalid"),
+        invalid(
+            .post,
+            messages,
+            #"{"messages":[{"role":"user","content":"x","id":"a"},{"role":"user","content":"y","id":"a"}]}"#,
+            "messages[1].id invalid"
+        ),
         invalid(.get, "\(conversations)?limit=0", nil, "limit out_of_range"),
         invalid(.get, "\(conversations)?limit=1000", nil, "limit out_of_range"),
         invalid(.get, "\(conversations)?limit=many", nil, "limit wrong_type"),
@@ -85,7 +107,10 @@ struct BadInputTests {
         Case(.delete, messages, nil, 405, "method_not_allowed"),
     ]
 
-    @Test("every refusal is a problem with its code and fields, and nothing is half-written", arguments: TestEngine.allCases)
+    @Test(
+        "every refusal is a problem with its code and fields, and nothing is half-written",
+        arguments: TestEngine.allCases
+    )
     func table(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create(#"{"id":"c","title":"t"}"#)
@@ -125,7 +150,9 @@ struct BadInputTests {
             try await chat.create(#"{"id":"c"}"#)
             let text = String(repeating: "x", count: 8 * 1024 * 1024)
             let large = try await chat.send(
-                .post, "/v1/conversations/c/messages", #"{"role":"user","content":"\#(text)"}"#
+                .post,
+                "/v1/conversations/c/messages",
+                #"{"role":"user","content":"\#(text)"}"#
             )
             #expect(large.status == 413)
             #expect(large.code == "body_too_large")
@@ -137,7 +164,9 @@ struct BadInputTests {
     func foreignCursor(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             for index in 0..<2 { try await chat.create(#"{"id":"c-\#(index)"}"#) }
-            let cursor = try #require(try await chat.send(.get, "/v1/conversations?limit=1").json["next_cursor"]?.string)
+            let cursor = try #require(
+                try await chat.send(.get, "/v1/conversations?limit=1").json["next_cursor"]?.string
+            )
             let answer = try await chat.send(.get, "/v1/conversations/c-0/messages?after=\(cursor)")
             #expect(answer.code == "invalid_cursor")
             let both = try await chat.send(.get, "/v1/conversations?after=\(cursor)&before=\(cursor)")

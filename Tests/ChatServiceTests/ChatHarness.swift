@@ -13,44 +13,84 @@ import WebSupport
 
 /// Runs `body` against a chat service of its own.
 func withChat(
-    _ engine: TestEngine, clock: Clock = .system, _ body: @Sendable @escaping (Chat) async throws -> Void
+    _ engine: TestEngine,
+    clock: Clock = .system,
+    _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
     try await withDatabase(engine, service: "chat") { database in
         let tokens = try TestTokens(clock: clock)
-        var logger = Logger(label: "test.chat")
-        logger.logLevel = .critical
-        let service = ChatService(
-            database: database,
-            configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
-            keys: tokens.keySource,
-            isReady: {},
-            contract: "openapi: 3.1.0\n",
-            clock: clock,
-            logger: logger
-        )
-        let application = Application(router: service.buildRouter(), logger: logger)
-        try await application.test(.router) { client in
-            try await body(Chat(client: client, tokens: tokens, database: database))
+        try await withNode(database, tokens, clock) { client in
+            try await body(Chat(nodes: [client], tokens: tokens, database: database))
         }
     }
 }
 
+/// Runs `body` against two chat nodes on one PostgreSQL: what one process would put in order, two do not. SQLite has
+/// one process, hence one node.
+func withNodes(_ engine: TestEngine, _ body: @Sendable @escaping (Chat) async throws -> Void) async throws {
+    guard engine == .postgres else { return try await withChat(engine, body) }
+    try await withTestDatabase(engine, service: "chat") { test in
+        let second = try await test.openAnother()
+        let tokens = try TestTokens(clock: .system)
+        do {
+            try await withNode(test.database, tokens, .system) { one in
+                try await withNode(second, tokens, .system) { other in
+                    try await body(Chat(nodes: [one, other], tokens: tokens, database: test.database))
+                }
+            }
+        } catch {
+            await second.close()
+            throw error
+        }
+        await second.close()
+    }
+}
+
+private func withNode(
+    _ database: any SQLDatabase,
+    _ tokens: TestTokens,
+    _ clock: Clock,
+    _ body: @Sendable @escaping (any TestClientProtocol) async throws -> Void
+) async throws {
+    var logger = Logger(label: "test.chat")
+    logger.logLevel = .critical
+    let service = ChatService(
+        database: database,
+        configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+        keys: tokens.keySource,
+        isReady: {},
+        contract: "openapi: 3.1.0\n",
+        clock: clock,
+        logger: logger
+    )
+    try await Application(router: service.buildRouter(), logger: logger).test(.router, body)
+}
+
 /// A client of the service.
 struct Chat: Sendable {
-    let client: any TestClientProtocol
+    let nodes: [any TestClientProtocol]
     let tokens: TestTokens
     let database: any SQLDatabase
 
-    /// Sends a request as a user (nobody, where `nil`), with a JSON body where there is one.
+    /// Sends a request as a user (nobody, where `nil`), with a JSON body where there is one, to one of the nodes.
     func send(
-        _ method: HTTPRequest.Method, _ path: String, as user: String? = "owner", _ json: String? = nil,
-        headers: HTTPFields = [:]
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        as user: String? = "owner",
+        _ json: String? = nil,
+        headers: HTTPFields = [:],
+        node: Int = 0
     ) async throws -> Answer {
         var headers = headers
-        if let user, headers[.authorization] == nil { headers[.authorization] = "Bearer \(try tokens.token(for: user))" }
+        if let user, headers[.authorization] == nil {
+            headers[.authorization] = "Bearer \(try tokens.token(for: user))"
+        }
         if json != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
-        return try await client.execute(
-            uri: path, method: method, headers: headers, body: json.map { ByteBuffer(string: $0) }
+        return try await nodes[node % nodes.count].execute(
+            uri: path,
+            method: method,
+            headers: headers,
+            body: json.map { ByteBuffer(string: $0) }
         ) { response in
             Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: response.body))
         }
@@ -109,7 +149,9 @@ struct Chat: Sendable {
     /// Rows past every conversation's line, and rows that are still under construction: there are never any.
     func leftovers() async throws -> Int64 {
         let statement = Statement(
-            "test.leftovers", .reads, [],
+            "test.leftovers",
+            .reads,
+            [],
             """
             SELECT (SELECT COUNT(*) FROM conversations WHERE version = 0)
                 + (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
@@ -122,7 +164,9 @@ struct Chat: Sendable {
     /// Marks a principal as auth's event feed will.
     func mark(_ user: String, active: Bool, erasedAt: Instant?) async throws {
         let statement = Statement(
-            "test.mark", .writes, [.text, .boolean, .instant],
+            "test.mark",
+            .writes,
+            [.text, .boolean, .instant],
             "UPDATE principals SET is_active = $2, erased_at = $3 WHERE id = $1"
         )
         _ = try await database.run(statement(user, active, erasedAt))
@@ -159,7 +203,8 @@ final class TestClock: Sendable {
 
 /// Runs `count` operations at once.
 func inParallel<T: Sendable>(
-    _ count: Int, _ operation: @Sendable @escaping (Int) async throws -> T
+    _ count: Int,
+    _ operation: @Sendable @escaping (Int) async throws -> T
 ) async throws -> [T] {
     try await withThrowingTaskGroup(of: T.self) { group in
         for index in 0..<count { group.addTask { try await operation(index) } }

@@ -28,7 +28,8 @@ struct ConversationListTests {
             // And back from the end.
             let all = try await chat.send(.get, "/v1/conversations?limit=24").json
             let last = try await chat.send(
-                .get, "/v1/conversations?limit=24&after=\(try #require(all["next_cursor"]?.string))"
+                .get,
+                "/v1/conversations?limit=24&after=\(try #require(all["next_cursor"]?.string))"
             ).json
             var cursor = last["prev_cursor"]?.string
             var seen = last["data"]?.array?.compactMap { $0["id"]?.string } ?? []

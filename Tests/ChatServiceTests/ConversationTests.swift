@@ -65,7 +65,8 @@ struct ConversationTests {
         try await withChat(engine) { chat in
             try await chat.create(#"{"messages":[{"role":"user","content":"x","id":"taken"}]}"#)
             let answer = try await chat.send(
-                .post, "/v1/conversations",
+                .post,
+                "/v1/conversations",
                 #"{"id":"c-2","messages":[{"role":"user","content":"a"},{"role":"user","content":"b","id":"taken"},{"role":"user","content":"c"}]}"#
             )
             #expect(answer.status == 409)
@@ -100,7 +101,11 @@ struct ConversationTests {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"a","model":"m","settings":{"x":1}}"#)
             let path = "/v1/conversations/\(id)"
-            let archived = try await chat.send(.patch, path, #"{"archived":true,"archive_reason":"done","pinned":true}"#)
+            let archived = try await chat.send(
+                .patch,
+                path,
+                #"{"archived":true,"archive_reason":"done","pinned":true}"#
+            )
             #expect(archived.status == 200)
             #expect(archived.headers[.eTag] == "\"v2\"")
             let row = try archived.json
@@ -114,7 +119,9 @@ struct ConversationTests {
             let again = try await chat.send(.patch, path, #"{"archived":true}"#).json
             #expect(again["archived_at"]?.string == row["archived_at"]?.string)
             let back = try await chat.send(
-                .patch, path, #"{"archived":false,"pinned":false,"title":"b","model":null,"visibility":"public","settings":{"y": 2}}"#
+                .patch,
+                path,
+                #"{"archived":false,"pinned":false,"title":"b","model":null,"visibility":"public","settings":{"y": 2}}"#
             ).json
             #expect(back["archived_at"]?.isNull == true)
             #expect(back["archive_reason"]?.isNull == true)
@@ -130,7 +137,10 @@ struct ConversationTests {
         }
     }
 
-    @Test("metadata is merged by member, and what the patch does not name keeps its bytes", arguments: TestEngine.allCases)
+    @Test(
+        "metadata is merged by member, and what the patch does not name keeps its bytes",
+        arguments: TestEngine.allCases
+    )
     func metadata(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"metadata":{"a": 1.50,"b":{"deep":[1, 2]},"c":"é"}}"#)
@@ -217,7 +227,10 @@ struct ConversationTests {
         }
     }
 
-    @Test("who was erased or deactivated writes nothing, and a live token brings nothing back", arguments: TestEngine.allCases)
+    @Test(
+        "who was erased or deactivated writes nothing, and a live token brings nothing back",
+        arguments: TestEngine.allCases
+    )
     func erased(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
@@ -231,7 +244,10 @@ struct ConversationTests {
                     (.patch, path, #"{"metadata":{"x":1}}"#),
                     (.delete, path, nil),
                     (.post, path + "/messages", #"{"role":"user","content":"x"}"#),
-                    (.post, path + "/messages", #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#),
+                    (
+                        .post, path + "/messages",
+                        #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#
+                    ),
                 ]
                 for (method, path, body) in writes {
                     let answer = try await chat.send(method, path, body)

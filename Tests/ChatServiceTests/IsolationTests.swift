@@ -21,7 +21,10 @@ struct IsolationTests {
                 (.get, "/v1/conversations/\(id)/messages", nil),
                 (.get, "/v1/conversations/\(id)/messages/m-1", nil),
                 (.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#),
-                (.post, "/v1/conversations/\(id)/messages", #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#),
+                (
+                    .post, "/v1/conversations/\(id)/messages",
+                    #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#
+                ),
                 // A child under a parent that is not its own.
                 (.get, "/v1/conversations/\(mine)/messages/m-1", nil),
             ]

@@ -8,7 +8,7 @@ import WebSupport
 struct MessageRaceTests {
     @Test("32 concurrent appends get the numbers 1 to n without a gap", arguments: TestEngine.allCases)
     func appends(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             let id = try await chat.conversation()
             // Some alone, some in batches of three, with and without ids of their own.
             let statuses = try await inParallel(32) { index in
@@ -17,7 +17,7 @@ struct MessageRaceTests {
                     return #"{"role":"user","content":"\#(index)"\#(own)}"#
                 }
                 let body = index.isMultiple(of: 2) ? item(0) : #"{"messages":[\#(item(0)),\#(item(1)),\#(item(2))]}"#
-                return try await chat.send(.post, "/v1/conversations/\(id)/messages", body).status
+                return try await chat.send(.post, "/v1/conversations/\(id)/messages", body, node: index).status
             }
             #expect(statuses.allSatisfy { $0 == 201 })
             try await chat.expectSound(id, count: 16 + 16 * 3)
@@ -37,7 +37,7 @@ struct MessageRaceTests {
 
     @Test("of 16 concurrent batches that share an id in the middle one is kept", arguments: TestEngine.allCases)
     func sharedID(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             // Four conversations of two owners, so that no lock of ours decides: the index does.
             let homes = [("c-0", "owner"), ("c-1", "owner"), ("c-2", "stranger"), ("c-3", "stranger")]
             for (id, user) in homes { try await chat.create(#"{"id":"\#(id)"}"#, as: user) }
@@ -47,7 +47,8 @@ struct MessageRaceTests {
                     {"messages":[{"role":"user","content":"a"},{"role":"user","content":"b","id":"shared"},
                                  {"role":"user","content":"c"}]}
                     """
-                return try await chat.send(.post, "/v1/conversations/\(id)/messages", as: user, body).status
+                return try await chat.send(.post, "/v1/conversations/\(id)/messages", as: user, body, node: index)
+                    .status
             }
             #expect(statuses.filter { $0 == 201 }.count == 1)
             #expect(statuses.filter { $0 == 409 }.count == 15)
@@ -62,14 +63,21 @@ struct MessageRaceTests {
         }
     }
 
-    @Test("of 16 concurrent creations with one id one is 201, with its own messages alone", arguments: TestEngine.allCases)
+    @Test(
+        "of 16 concurrent creations with one id one is 201, with its own messages alone",
+        arguments: TestEngine.allCases
+    )
     func sharedConversationID(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             let answers = try await inParallel(16) { index in
                 let items = (0..<3).map { _ in #"{"role":"user","content":"\#(index)"}"# }.joined(separator: ",")
                 let user = index.isMultiple(of: 2) ? "owner" : "stranger"
                 let answer = try await chat.send(
-                    .post, "/v1/conversations", as: user, #"{"id":"one","slug":"s","messages":[\#(items)]}"#
+                    .post,
+                    "/v1/conversations",
+                    as: user,
+                    #"{"id":"one","slug":"s","messages":[\#(items)]}"#,
+                    node: index / 2
                 )
                 return (user, answer.status)
             }
@@ -83,12 +91,13 @@ struct MessageRaceTests {
 
     @Test("16 concurrent claims of one slug give it to one", arguments: TestEngine.allCases)
     func slugs(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             for index in 0..<16 { try await chat.create(#"{"id":"c-\#(index)"}"#) }
             let statuses = try await inParallel(16) { index in
                 index.isMultiple(of: 2)
-                    ? try await chat.send(.patch, "/v1/conversations/c-\(index)", #"{"slug":"s"}"#).status
-                    : try await chat.send(.post, "/v1/conversations", #"{"slug":"s"}"#).status
+                    ? try await chat.send(.patch, "/v1/conversations/c-\(index)", #"{"slug":"s"}"#, node: index / 2)
+                        .status
+                    : try await chat.send(.post, "/v1/conversations", #"{"slug":"s"}"#, node: index / 2).status
             }
             #expect(statuses.filter { $0 < 300 }.count == 1)
             #expect(statuses.filter { $0 == 409 }.count == 15)
@@ -97,10 +106,10 @@ struct MessageRaceTests {
 
     @Test("16 concurrent merges of metadata lose no member", arguments: TestEngine.allCases)
     func merges(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             let path = "/v1/conversations/\(try await chat.conversation())"
             let statuses = try await inParallel(16) { index in
-                try await chat.send(.patch, path, #"{"metadata":{"k\#(index)":\#(index)}}"#).status
+                try await chat.send(.patch, path, #"{"metadata":{"k\#(index)":\#(index)}}"#, node: index).status
             }
             #expect(statuses.allSatisfy { $0 == 200 })
             let row = try await chat.send(.get, path).json
@@ -111,10 +120,11 @@ struct MessageRaceTests {
 
     @Test("of 16 concurrent changes with one If-Match one is made", arguments: TestEngine.allCases)
     func preconditions(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             let path = "/v1/conversations/\(try await chat.conversation())"
             let statuses = try await inParallel(16) { index in
-                try await chat.send(.patch, path, #"{"title":"\#(index)"}"#, headers: [.ifMatch: "\"v1\""]).status
+                try await chat.send(.patch, path, #"{"title":"\#(index)"}"#, headers: [.ifMatch: "\"v1\""], node: index)
+                    .status
             }
             #expect(statuses.filter { $0 == 200 }.count == 1)
             #expect(statuses.filter { $0 == 412 }.count == 15)
@@ -123,13 +133,19 @@ struct MessageRaceTests {
 
     @Test("an append that races an erase is there before it or not at all", arguments: TestEngine.allCases)
     func erase(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withNodes(engine) { chat in
             let id = try await chat.conversation()
             let counted = Statement(
-                "test.count", .reads, [.text], "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = $1"
+                "test.count",
+                .reads,
+                [.text],
+                "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = $1"
             )
             let marked = Statement(
-                "test.erase", .writes, [.text, .instant], "UPDATE principals SET erased_at = $2 WHERE id = $1"
+                "test.erase",
+                .writes,
+                [.text, .instant],
+                "UPDATE principals SET erased_at = $2 WHERE id = $1"
             )
             let outcomes = try await inParallel(33) { index -> (status: Int, atErase: Int64) in
                 if index == 16 {
@@ -137,7 +153,7 @@ struct MessageRaceTests {
                     return (0, try results[1].rows[0].integer("n"))
                 }
                 let body = #"{"role":"user","content":"\#(index)"}"#
-                return (try await chat.send(.post, "/v1/conversations/\(id)/messages", body).status, 0)
+                return (try await chat.send(.post, "/v1/conversations/\(id)/messages", body, node: index).status, 0)
             }
             let erased = try #require(outcomes.first { $0.status == 0 })
             let appended = Int64(outcomes.filter { $0.status == 201 }.count)

@@ -87,13 +87,17 @@ struct MessageTests {
                         #"{"role":"user","content":"y","tokens_in":7,"id":"\#($0 == place ? taken : "new-\($0)")"}"#
                     }
                     let answer = try await chat.send(
-                        .post, "/v1/conversations/\(id)/messages", #"{"messages":[\#(items.joined(separator: ","))]}"#
+                        .post,
+                        "/v1/conversations/\(id)/messages",
+                        #"{"messages":[\#(items.joined(separator: ","))]}"#
                     )
                     #expect(answer.status == 409)
                     #expect(answer.code == "id_taken")
                 }
                 let single = try await chat.send(
-                    .post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"y","id":"\#(taken)"}"#
+                    .post,
+                    "/v1/conversations/\(id)/messages",
+                    #"{"role":"user","content":"y","id":"\#(taken)"}"#
                 )
                 #expect(single.code == "id_taken")
             }
@@ -121,12 +125,17 @@ struct MessageTests {
             let root = try await chat.append(#"{"role":"user","content":"d","parent_id":null}"#, to: id)
             #expect(root["parent_id"]?.isNull == true)
             for parent in ["elsewhere", "nowhere"] {
-                let answer = try await chat.send(.post, path, #"{"role":"user","content":"x","parent_id":"\#(parent)"}"#)
+                let answer = try await chat.send(
+                    .post,
+                    path,
+                    #"{"role":"user","content":"x","parent_id":"\#(parent)"}"#
+                )
                 #expect(answer.status == 400)
                 #expect(answer.complaints == ["parent_id invalid"])
             }
             let batch = try await chat.send(
-                .post, path,
+                .post,
+                path,
                 #"{"messages":[{"role":"user","content":"1","id":"n1"},{"role":"user","content":"2","parent_id":"elsewhere"}]}"#
             )
             #expect(batch.complaints == ["messages[1].parent_id invalid"])
@@ -181,7 +190,10 @@ struct MessageTests {
         }
     }
 
-    @Test("the first user message gives the title, and a person's title is never replaced", arguments: TestEngine.allCases)
+    @Test(
+        "the first user message gives the title, and a person's title is never replaced",
+        arguments: TestEngine.allCases
+    )
     func automaticTitle(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let nested = try await chat.create(
@@ -218,20 +230,28 @@ struct MessageTests {
                 #"{"messages":[{"role":"user","content":"1"},{"role":"user","content":"2","id":"gone"},{"role":"user","content":"3"}]}"#
             )
             let delete = Statement(
-                "test.delete", .writes, [.text, .instant], "UPDATE messages SET deleted_at = $2 WHERE id = $1"
+                "test.delete",
+                .writes,
+                [.text, .instant],
+                "UPDATE messages SET deleted_at = $2 WHERE id = $1"
             )
             _ = try await chat.database.run(delete("gone", Instant(seconds: 1)))
             #expect(try await chat.messages(id).compactMap { $0["seq"]?.integer } == [1, 3])
             #expect(try await chat.send(.get, "/v1/conversations/\(id)/messages/gone").status == 404)
             let body = #"{"role":"user","content":"x","parent_id":"gone"}"#
-            #expect(try await chat.send(.post, "/v1/conversations/\(id)/messages", body).complaints == ["parent_id invalid"])
+            #expect(
+                try await chat.send(.post, "/v1/conversations/\(id)/messages", body).complaints == ["parent_id invalid"]
+            )
             #expect(try await chat.append(#"{"role":"user","content":"4"}"#, to: id)["seq"]?.integer == 4)
         }
     }
 
     private static func tokensTotal(_ chat: Chat, _ user: String) async throws -> Int64 {
         let statement = Statement(
-            "test.tokens", .reads, [.text], "SELECT tokens_total FROM principals WHERE id = $1"
+            "test.tokens",
+            .reads,
+            [.text],
+            "SELECT tokens_total FROM principals WHERE id = $1"
         )
         return try #require(try await chat.database.run(statement(user)).first).integer("tokens_total")
     }

@@ -30,7 +30,10 @@ struct TestTokens: Sendable {
     /// A token with good claims that another key signed under this one's name.
     func forged(for user: String) throws -> String {
         try JWS.sign(
-            payload: claims(user, [:]), type: "at+jwt", keyID: Self.keyID, key: SigningKey.generate(.es256)
+            payload: claims(user, [:]),
+            type: "at+jwt",
+            keyID: Self.keyID,
+            key: SigningKey.generate(.es256)
         )
     }
 

@@ -5,7 +5,10 @@ import WebSupport
 
 @Suite("Tokens")
 struct TokenTests {
-    @Test("a token that is absent, expired, forged, unsigned or for somebody else opens nothing", arguments: TestEngine.allCases)
+    @Test(
+        "a token that is absent, expired, forged, unsigned or for somebody else opens nothing",
+        arguments: TestEngine.allCases
+    )
     func refused(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let tokens = chat.tokens
@@ -18,7 +21,10 @@ struct TokenTests {
                 ("forged", "Bearer \(try tokens.forged(for: "owner"))", "token_invalid"),
                 ("unsigned", "Bearer \(tokens.unsigned(for: "owner"))", "token_invalid"),
                 ("audience", "Bearer \(try tokens.token(for: "owner", ["aud": #""tessera""#]))", "token_invalid"),
-                ("issuer", "Bearer \(try tokens.token(for: "owner", ["iss": #""http://evil.test""#]))", "token_invalid"),
+                (
+                    "issuer", "Bearer \(try tokens.token(for: "owner", ["iss": #""http://evil.test""#]))",
+                    "token_invalid"
+                ),
                 ("subject", "Bearer \(try tokens.token(for: "../owner"))", "token_invalid"),
             ]
             let paths: [(HTTPRequest.Method, String, String?)] = [
@@ -50,10 +56,14 @@ struct TokenTests {
     func service(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let token = try chat.tokens.token(
-                for: "client_worker", ["sid": nil, "kind": nil, "role": nil, "client_id": #""client_worker""#]
+                for: "client_worker",
+                ["sid": nil, "kind": nil, "role": nil, "client_id": #""client_worker""#]
             )
             let answer = try await chat.send(
-                .get, "/v1/conversations", as: nil, headers: [.authorization: "Bearer \(token)"]
+                .get,
+                "/v1/conversations",
+                as: nil,
+                headers: [.authorization: "Bearer \(token)"]
             )
             #expect([401, 403].contains(answer.status))
             #expect(answer.headers[.contentType] == "application/problem+json")
@@ -65,7 +75,11 @@ struct TokenTests {
         try await withChat(engine) { chat in
             let guest = try chat.tokens.token(for: "owner", ["kind": #""guest""#])
             let made = try await chat.send(
-                .post, "/v1/conversations", as: nil, #"{"id":"c"}"#, headers: [.authorization: "Bearer \(guest)"]
+                .post,
+                "/v1/conversations",
+                as: nil,
+                #"{"id":"c"}"#,
+                headers: [.authorization: "Bearer \(guest)"]
             )
             #expect(made.status == 201)
             try await chat.append(#"{"role":"user","content":"x"}"#, to: "c")
@@ -77,7 +91,8 @@ struct TokenTests {
     func open(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             for path in ["/healthz", "/readyz", "/openapi.yaml"] {
-                #expect(try await chat.send(.get, path, as: nil).status == 200)
+                let answer = try await chat.send(.get, path, as: nil)
+                #expect(answer.status == 200, "\(path)")
             }
         }
     }

@@ -8,7 +8,8 @@ import Testing
 struct MigrationFileTests {
     @Test("the binary embeds exactly the files of the folder, with their contents")
     func registry() throws {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../migrations").standardized
+        let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../migrations")
+            .standardized
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".sql") }
         let embedded = EmbeddedFile.all(under: "migrations/")
         #expect(Set(embedded.map(\.path)) == Set(files.map { "migrations/\($0)" }))
@@ -31,9 +32,13 @@ struct MigrationFileTests {
         }
     }
 
-    @Test("a file name of another shape is refused", arguments: [
-        "auth_0001.sql", "auth_1_init.sql", "auth_0000_init.sql", "auth_0001_init.txt", "auth_0001_init.mysql.sql", "init.sql",
-    ])
+    @Test(
+        "a file name of another shape is refused",
+        arguments: [
+            "auth_0001.sql", "auth_1_init.sql", "auth_0000_init.sql", "auth_0001_init.txt", "auth_0001_init.mysql.sql",
+            "init.sql",
+        ]
+    )
     func names(name: String) {
         #expect(throws: StorageError.self) { try Migration(fileName: name, source: "") }
     }
@@ -65,9 +70,13 @@ struct MigrationFileTests {
         #expect(down.usesTransaction)
     }
 
-    @Test("a section that is missing, doubled, unknown or with an unknown option is refused", arguments: [
-        "-- migrate:down\nx", "-- migrate:up\nx\n-- migrate:up\ny", "-- migrate:sideways\n", "-- migrate:up fast:true\nx",
-    ])
+    @Test(
+        "a section that is missing, doubled, unknown or with an unknown option is refused",
+        arguments: [
+            "-- migrate:down\nx", "-- migrate:up\nx\n-- migrate:up\ny", "-- migrate:sideways\n",
+            "-- migrate:up fast:true\nx",
+        ]
+    )
     func brokenSections(source: String) throws {
         let migration = try Migration(fileName: "auth_0002_x.sql", source: source)
         #expect(throws: StorageError.self) { try migration.section(.up) }

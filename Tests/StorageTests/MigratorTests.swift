@@ -68,7 +68,10 @@ struct MigratorTests {
     func status(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in
             let one = try Self.migration("demo_0001_first.sql", Self.first)
-            let two = try Self.migration("demo_0002_second.sql", "-- migrate:up\nCREATE TABLE x (id {{text}}){{table}};\n-- migrate:down\nDROP TABLE x;")
+            let two = try Self.migration(
+                "demo_0002_second.sql",
+                "-- migrate:up\nCREATE TABLE x (id {{text}}){{table}};\n-- migrate:down\nDROP TABLE x;"
+            )
             let migrator = Migrator.testing(service: "demo", migrations: [two, one])
             #expect(try await migrator.status(test.database).map(\.appliedAt) == [nil, nil])
             #expect(try await migrator.up(test.database, to: 1) == ["demo_0001_first"])
@@ -87,7 +90,8 @@ struct MigratorTests {
     @Test("a migration edited after it ran is refused", arguments: TestEngine.allCases)
     func edited(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in
-            try await Migrator.testing(service: "demo", migrations: [Self.migration("demo_0001_first.sql", Self.first)]).up(test.database)
+            try await Migrator.testing(service: "demo", migrations: [Self.migration("demo_0001_first.sql", Self.first)])
+                .up(test.database)
             let changed = Migrator.testing(
                 service: "demo",
                 migrations: [try Self.migration("demo_0001_first.sql", Self.first + "\n-- one more word")]
@@ -107,18 +111,28 @@ struct MigratorTests {
         }
     }
 
-    @Test("a migration that fails half-way leaves nothing, and the next run resumes there", arguments: TestEngine.allCases)
+    @Test(
+        "a migration that fails half-way leaves nothing, and the next run resumes there",
+        arguments: TestEngine.allCases
+    )
     func failure(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in
             let one = try Self.migration("demo_0001_first.sql", Self.first)
-            let broken = "-- migrate:up\nCREATE TABLE half (id {{text}}){{table}};\nINSERT INTO nowhere VALUES (1);\n-- migrate:down\n"
-            let failing = Migrator.testing(service: "demo", migrations: [one, try Self.migration("demo_0002_half.sql", broken)])
+            let broken =
+                "-- migrate:up\nCREATE TABLE half (id {{text}}){{table}};\nINSERT INTO nowhere VALUES (1);\n-- migrate:down\n"
+            let failing = Migrator.testing(
+                service: "demo",
+                migrations: [one, try Self.migration("demo_0002_half.sql", broken)]
+            )
             await #expect(throws: StorageError.self) { try await failing.up(test.database) }
             #expect(try await SchemaCatalog.read(test.database).tables["half"] == nil)
             #expect(try await failing.status(test.database).map { $0.appliedAt != nil } == [true, false])
 
             let fixed = broken.replacing("INSERT INTO nowhere VALUES (1);", with: "")
-            let repaired = Migrator.testing(service: "demo", migrations: [one, try Self.migration("demo_0002_half.sql", fixed)])
+            let repaired = Migrator.testing(
+                service: "demo",
+                migrations: [one, try Self.migration("demo_0002_half.sql", fixed)]
+            )
             #expect(try await repaired.up(test.database) == ["demo_0002_half"])
         }
     }
@@ -126,7 +140,10 @@ struct MigratorTests {
     @Test("stamp records without running", arguments: TestEngine.allCases)
     func stamp(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in
-            let migrator = Migrator.testing(service: "demo", migrations: [try Self.migration("demo_0001_first.sql", Self.first)])
+            let migrator = Migrator.testing(
+                service: "demo",
+                migrations: [try Self.migration("demo_0001_first.sql", Self.first)]
+            )
             #expect(try await migrator.stamp(test.database, to: 1) == ["demo_0001_first"])
             #expect(try await migrator.up(test.database) == [])
             try await migrator.requireCurrent(test.database)
@@ -137,10 +154,18 @@ struct MigratorTests {
     @Test("of many processes that migrate at once each migration runs once", arguments: TestEngine.allCases)
     func race(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in
-            var migrations = [try Self.migration("demo_0001_races.sql", "-- migrate:up\nCREATE TABLE races (n {{integer}}){{table}};\n-- migrate:down\nDROP TABLE races;")]
+            var migrations = [
+                try Self.migration(
+                    "demo_0001_races.sql",
+                    "-- migrate:up\nCREATE TABLE races (n {{integer}}){{table}};\n-- migrate:down\nDROP TABLE races;"
+                )
+            ]
             for number in 2...6 {
                 migrations.append(
-                    try Self.migration("demo_000\(number)_race.sql", "-- migrate:up\nINSERT INTO races (n) VALUES (\(number));\n-- migrate:down\nDELETE FROM races WHERE n = \(number);")
+                    try Self.migration(
+                        "demo_000\(number)_race.sql",
+                        "-- migrate:up\nINSERT INTO races (n) VALUES (\(number));\n-- migrate:down\nDELETE FROM races WHERE n = \(number);"
+                    )
                 )
             }
             let migrator = Migrator.testing(service: "demo", migrations: migrations)
@@ -168,36 +193,57 @@ struct MigratorTests {
     @Test("on SQLite a parent table is made again and keeps its children")
     func rebuiltParent() async throws {
         try await withEmptyDatabase(.sqlite) { test async throws in
-            let migrator = Migrator.testing(service: "demo", migrations: [
-                try Self.migration("demo_0001_first.sql", Self.first), try Self.migration("demo_0002_rebuild.sqlite.sql", Self.rebuild),
-            ])
+            let migrator = Migrator.testing(
+                service: "demo",
+                migrations: [
+                    try Self.migration("demo_0001_first.sql", Self.first),
+                    try Self.migration("demo_0002_rebuild.sqlite.sql", Self.rebuild),
+                ]
+            )
             try await migrator.up(test.database)
             #expect(try await test.database.run(Self.count("parents")).first?.int("n") == 1)
             #expect(try await test.database.run(Self.count("children")).first?.int("n") == 1)
             // The rule of the rebuilt table holds, and so does the child's reference to it.
             let empty = Statement("tests.empty_name", .writes, [], "INSERT INTO parents (id, name) VALUES ('q', '')")
-            await #expect(throws: StorageError.checkViolation(statement: "tests.empty_name")) { try await test.database.run(empty()) }
-            let orphan = Statement("tests.orphan", .writes, [], "INSERT INTO children (id, parent_id) VALUES ('d', 'nobody')")
-            await #expect(throws: StorageError.foreignKeyViolation(statement: "tests.orphan")) { try await test.database.run(orphan()) }
+            await #expect(throws: StorageError.checkViolation(statement: "tests.empty_name")) {
+                try await test.database.run(empty())
+            }
+            let orphan = Statement(
+                "tests.orphan",
+                .writes,
+                [],
+                "INSERT INTO children (id, parent_id) VALUES ('d', 'nobody')"
+            )
+            await #expect(throws: StorageError.foreignKeyViolation(statement: "tests.orphan")) {
+                try await test.database.run(orphan())
+            }
         }
     }
 
     @Test("on SQLite a migration that leaves a child without its parent is refused and undone")
     func orphanedChild() async throws {
         try await withEmptyDatabase(.sqlite) { test async throws in
-            let migrator = Migrator.testing(service: "demo", migrations: [
-                try Self.migration("demo_0001_first.sql", Self.first),
-                try Self.migration("demo_0002_loss.sql", "-- migrate:up\nDELETE FROM parents;\n-- migrate:down\n"),
-            ])
+            let migrator = Migrator.testing(
+                service: "demo",
+                migrations: [
+                    try Self.migration("demo_0001_first.sql", Self.first),
+                    try Self.migration("demo_0002_loss.sql", "-- migrate:up\nDELETE FROM parents;\n-- migrate:down\n"),
+                ]
+            )
             let error = await #expect(throws: StorageError.self) { try await migrator.up(test.database) }
             #expect("\(String(describing: error))".contains("rows without parent"))
             #expect(try await test.database.run(Self.count("parents")).first?.int("n") == 1)
         }
     }
 
-    @Test("an engine's own file replaces the common one, and a number used twice is refused", arguments: TestEngine.allCases)
+    @Test(
+        "an engine's own file replaces the common one, and a number used twice is refused",
+        arguments: TestEngine.allCases
+    )
     func variants(engine: TestEngine) async throws {
-        func source(_ table: String) -> String { "-- migrate:up\nCREATE TABLE \(table) (id {{text}}){{table}};\n-- migrate:down\nDROP TABLE \(table);" }
+        func source(_ table: String) -> String {
+            "-- migrate:up\nCREATE TABLE \(table) (id {{text}}){{table}};\n-- migrate:down\nDROP TABLE \(table);"
+        }
         let common = try Self.migration("demo_0001_x.sql", source("common"))
         let postgres = try Self.migration("demo_0001_x.postgres.sql", source("special"))
         try await withEmptyDatabase(engine) { test async throws in
@@ -205,7 +251,10 @@ struct MigratorTests {
             let tables = try await SchemaCatalog.read(test.database).tables.keys
             #expect(tables.contains(engine == .postgres ? "special" : "common"))
             #expect(tables.count == 2)
-            let twice = Migrator.testing(service: "demo", migrations: [common, try Self.migration("demo_0001_y.sql", source("y"))])
+            let twice = Migrator.testing(
+                service: "demo",
+                migrations: [common, try Self.migration("demo_0001_y.sql", source("y"))]
+            )
             await #expect(throws: StorageError.self) { try await twice.up(test.database) }
         }
     }
@@ -213,14 +262,17 @@ struct MigratorTests {
     @Test("on PostgreSQL an index is built outside a transaction where the section asks for it")
     func concurrently() async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
-            let migrator = Migrator.testing(service: "demo", migrations: [
-                try Self.migration("demo_0001_first.sql", Self.first),
-                try Self.migration(
-                    "demo_0002_index.sql",
-                    "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY parents_name ON parents (name);\n"
-                        + "-- migrate:down transaction:false\nDROP INDEX CONCURRENTLY parents_name;\n"
-                ),
-            ])
+            let migrator = Migrator.testing(
+                service: "demo",
+                migrations: [
+                    try Self.migration("demo_0001_first.sql", Self.first),
+                    try Self.migration(
+                        "demo_0002_index.sql",
+                        "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY parents_name ON parents (name);\n"
+                            + "-- migrate:down transaction:false\nDROP INDEX CONCURRENTLY parents_name;\n"
+                    ),
+                ]
+            )
             try await migrator.up(test.database)
             #expect(try await SchemaCatalog.read(test.database).tables["parents"]?.indexes.count == 2)
             try await migrator.down(test.database)

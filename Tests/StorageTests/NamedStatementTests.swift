@@ -8,8 +8,18 @@ struct NamedStatementTests {
     @Test("a statement that an engine does not understand is told by name", arguments: TestEngine.allCases)
     func complaints(engine: TestEngine) async throws {
         let statements = [
-            Statement("good.read", .reads, [.text, .integer], "SELECT key FROM settings WHERE key = $1 AND integer_value > $2"),
-            Statement("good.write", .writes, [.text, .instant], "INSERT INTO settings (key, updated_at) VALUES ($1, $2) RETURNING key"),
+            Statement(
+                "good.read",
+                .reads,
+                [.text, .integer],
+                "SELECT key FROM settings WHERE key = $1 AND integer_value > $2"
+            ),
+            Statement(
+                "good.write",
+                .writes,
+                [.text, .instant],
+                "INSERT INTO settings (key, updated_at) VALUES ($1, $2) RETURNING key"
+            ),
             Statement("bad.column", .reads, [], "SELECT nothing FROM settings"),
             Statement("bad.syntax", .reads, [], "SELEC key FROM settings"),
             Statement("bad.type", .writes, [.text], "UPDATE settings SET integer_value = $1"),
@@ -20,7 +30,9 @@ struct NamedStatementTests {
                 #expect(complaints.contains { $0.hasPrefix(name) }, "\(name) passed")
             }
             #expect(!complaints.contains { $0.hasPrefix("good") }, "\(complaints)")
-            #expect(try await StatementTrial.complaints(about: [statements[0], statements[0]], on: database).count == 1)
+            #expect(
+                try await StatementTrial.complaints(about: [statements[0], statements[0]], on: database).count == 1
+            )
         }
     }
 }

@@ -19,7 +19,12 @@ struct PostgresLaneTests {
         [.text, .integer],
         "INSERT INTO settings (key, integer_value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET integer_value = $2"
     )
-    private static let get = Statement("tests.get", .reads, [.text], "SELECT integer_value FROM settings WHERE key = $1")
+    private static let get = Statement(
+        "tests.get",
+        .reads,
+        [.text],
+        "SELECT integer_value FROM settings WHERE key = $1"
+    )
 
     @Test("64 units that sleep 1 s in the database leave the cooperative pool free")
     func poolStaysFree() async throws {
@@ -38,15 +43,17 @@ struct PostgresLaneTests {
                 }
             }
             try await eventually("the database sleeps") { try await Self.sleeping(test.database) > 8 }
-            // As a handler would: a new task that does a little work and answers.
-            var slowest = Duration.zero
+            // As a handler would: a new task that does a little work and answers. The middle of all answers counts,
+            // because the other tests use the processors meanwhile; were the pool blocked, each took a second.
+            var times: [Duration] = []
             while try await Self.sleeping(test.database) > 0 {
                 let start = ContinuousClock.now
                 let answer = await Task { (0..<1_000).reduce(0, +) }.value
-                slowest = max(slowest, start.duration(to: .now))
+                times.append(start.duration(to: .now))
                 #expect(answer == 499_500)
             }
-            #expect(slowest < .milliseconds(50))
+            try #require(times.count >= 10)
+            #expect(times.sorted()[times.count / 2] < .milliseconds(50))
             #expect(await sleepers.value == 64)
             await database.close()
         }
@@ -90,6 +97,23 @@ struct PostgresLaneTests {
         #expect(start.duration(to: .now) < .seconds(5))
     }
 
+    @Test(
+        "an error about the database's URL does not repeat its password",
+        arguments: [
+            "postgres://tessera:pass-word-1@[::1/x", "postgre://tessera:pass-word-1@127.0.0.1/x",
+            "postgres://tessera:pass-word-1@127.0.0.1:1/x", "postgres://tessera:pass-word-1@127.0.0.1:port/x",
+        ]
+    )
+    func secretURL(url: String) async {
+        let error = await #expect(throws: StorageError.self) {
+            _ = try await PostgresDatabase.connect(
+                url: url,
+                logger: Logger(label: "test.storage", factory: { _ in SwiftLogNoOpLogHandler() })
+            )
+        }
+        #expect(!"\(String(describing: error))".contains("pass-word-1"))
+    }
+
     @Test("a row that another session holds delays only the units that need it")
     func heldRow() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
@@ -119,7 +143,9 @@ struct PostgresLaneTests {
             _ = try await test.database.run(wide())
             // Every lane now knows the statement with its old columns.
             for _ in 0..<32 { _ = try await test.database.run(wide()) }
-            try await test.database.withMigrationLock { try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint") }
+            try await test.database.withMigrationLock {
+                try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint")
+            }
             for _ in 0..<32 {
                 let row = try #require(try await test.database.run(wide()).first)
                 #expect(row.columns.names.contains("more"))
@@ -127,16 +153,38 @@ struct PostgresLaneTests {
         }
     }
 
+    @Test(
+        "an instant means the same to the server",
+        arguments: ["1883-11-18T12:03:58.123456Z", "1970-01-01T00:00:00.000001Z", "2026-11-21T04:30:00.000000Z"]
+    )
+    func serverTime(text: String) async throws {
+        let spell = Statement(
+            "tests.spell",
+            .reads,
+            [.instant],
+            #"SELECT to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelled"#
+        )
+        let instant = try #require(Instant(rfc3339: text))
+        try await withDatabase(.postgres, service: "auth") { database async throws in
+            #expect(try await database.run(spell(instant)).first?.text("spelled") == text)
+        }
+    }
+
     @Test("units of many callers share commits")
     func sharing() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let commits = Statement(
-                "tests.commits", .reads, [], "SELECT COUNT(DISTINCT CAST(xmin AS TEXT)) AS n FROM settings WHERE key LIKE 'share%'"
+                "tests.commits",
+                .reads,
+                [],
+                "SELECT COUNT(DISTINCT CAST(xmin AS TEXT)) AS n FROM settings WHERE key LIKE 'share%'"
             )
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<64 {
                     group.addTask {
-                        for unit in 0..<20 { _ = try await test.database.run(Self.set("share-\(caller)-\(unit)", unit)) }
+                        for unit in 0..<20 {
+                            _ = try await test.database.run(Self.set("share-\(caller)-\(unit)", unit))
+                        }
                     }
                 }
                 try await group.waitForAll()

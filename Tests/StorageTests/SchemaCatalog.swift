@@ -43,20 +43,28 @@ struct SchemaCatalog: Equatable {
 
     private static func readSQLite(_ database: any SQLDatabase) async throws -> SchemaCatalog {
         let tables = Statement(
-            "catalog.tables", .reads, [],
+            "catalog.tables",
+            .reads,
+            [],
             "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
         let columns = Statement(
-            "catalog.columns", .reads, [.text],
+            "catalog.columns",
+            .reads,
+            [.text],
             #"SELECT name, type, "notnull" AS is_required, pk, dflt_value FROM pragma_table_info($1) ORDER BY cid"#
         )
         let indexes = Statement(
-            "catalog.indexes", .reads, [.text],
+            "catalog.indexes",
+            .reads,
+            [.text],
             #"SELECT l.name AS index_name, l."unique" AS is_unique, l.partial AS is_partial, i.name AS column_name "#
                 + "FROM pragma_index_list($1) AS l, pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
         )
         let keys = Statement(
-            "catalog.keys", .reads, [.text],
+            "catalog.keys",
+            .reads,
+            [.text],
             #"SELECT "from" AS child, "table" AS parent, on_delete FROM pragma_foreign_key_list($1)"#
         )
         var catalog = SchemaCatalog()
@@ -99,14 +107,18 @@ struct SchemaCatalog: Equatable {
     private static func readPostgres(_ database: any SQLDatabase) async throws -> SchemaCatalog {
         let own = "c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
         let columns = Statement(
-            "catalog.columns", .reads, [],
+            "catalog.columns",
+            .reads,
+            [],
             "SELECT c.relname AS table_name, a.attname AS name, format_type(a.atttypid, NULL) AS type, "
                 + "a.attnotnull AS is_required, a.atthasdef AS has_default "
                 + "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
                 + "WHERE \(own) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum"
         )
         let indexes = Statement(
-            "catalog.indexes", .reads, [],
+            "catalog.indexes",
+            .reads,
+            [],
             "SELECT c.relname AS table_name, i.relname AS index_name, x.indisunique AS is_unique, "
                 + "x.indpred IS NOT NULL AS is_partial, a.attname AS column_name "
                 + "FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
@@ -114,7 +126,9 @@ struct SchemaCatalog: Equatable {
                 + "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) ORDER BY i.relname, k"
         )
         let constraints = Statement(
-            "catalog.constraints", .reads, [],
+            "catalog.constraints",
+            .reads,
+            [],
             "SELECT c.relname AS table_name, x.contype AS kind, p.relname AS parent, a.attname AS child, "
                 + "x.confdeltype = 'c' AS cascades FROM pg_constraint x JOIN pg_class c ON c.oid = x.conrelid "
                 + "LEFT JOIN pg_class p ON p.oid = x.confrelid "
@@ -141,7 +155,9 @@ struct SchemaCatalog: Equatable {
             case "c": catalog.tables[name]?.checks += 1
             case "f":
                 let key = ForeignKey(
-                    column: try row.text("child"), parent: try row.text("parent"), cascades: try row.boolean("cascades")
+                    column: try row.text("child"),
+                    parent: try row.text("parent"),
+                    cascades: try row.boolean("cascades")
                 )
                 catalog.tables[name]?.foreignKeys.insert(key)
             default: break

@@ -23,7 +23,9 @@ struct SchemaParityTests {
     func difference() async throws {
         try await withDatabase(.postgres, service: "chat") { database async throws in
             let before = try await SchemaCatalog.read(database)
-            try await database.withMigrationLock { try $0.execute(script: "ALTER TABLE messages ALTER COLUMN role DROP NOT NULL") }
+            try await database.withMigrationLock {
+                try $0.execute(script: "ALTER TABLE messages ALTER COLUMN role DROP NOT NULL")
+            }
             #expect(try await SchemaCatalog.read(database) != before)
         }
     }

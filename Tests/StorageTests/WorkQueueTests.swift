@@ -1,5 +1,5 @@
 import Storage
-import Synchronization
+import TestSupport
 import Testing
 
 /// Work that remembers how it was refused.
@@ -19,7 +19,9 @@ struct WorkQueueTests {
     func overload() async throws {
         let queue = WorkQueue<Work>(limits: WorkLimits(capacity: 2))
         for id in 1...2 { queue.adopt(Work(id: id, reply: nil)) }
-        let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in Work(id: 3, reply: reply) }
+        let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in
+            Work(id: 3, reply: reply)
+        }
         #expect(result == .failure(.overloaded))
         #expect(queue.take(count: 10)?.map(\.id) == [1, 2])
     }
@@ -48,7 +50,9 @@ struct WorkQueueTests {
     func patienceAgain() async throws {
         let queue = WorkQueue<Work>(limits: WorkLimits(patience: .milliseconds(20)))
         for _ in 0..<3 {
-            let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in Work(id: 1, reply: reply) }
+            let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in
+                Work(id: 1, reply: reply)
+            }
             guard case .failure(.unavailable) = result else {
                 Issue.record("\(result)")
                 return
@@ -63,6 +67,7 @@ struct WorkQueueTests {
             await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in Work(id: 1, reply: reply) }
         }
         queue.adopt(Work(id: 2, reply: nil))
+        try await eventually("both are in line") { queue.depth == 2 }
         caller.cancel()
         #expect(await caller.value == .failure(.cancelled))
         #expect(queue.take(count: 10)?.map(\.id) == [2])
@@ -101,7 +106,9 @@ struct WorkQueueTests {
         let queue = WorkQueue<Work>(limits: WorkLimits())
         queue.adopt(Work(id: 1, reply: nil))
         queue.close()
-        let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in Work(id: 2, reply: reply) }
+        let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in
+            Work(id: 2, reply: reply)
+        }
         guard case .failure(.unavailable) = result else {
             Issue.record("\(result)")
             return

@@ -36,9 +36,8 @@ package func withDatabase<T>(
     try await withTestDatabase(engine, service: service) { try await body($0.database) }
 }
 
-/// As `withDatabase`, for tests that open the data twice or hand its address to a process.
-///
-/// - Parameter migrations: other migrations than the embedded ones; `service` must then name them uniquely.
+/// As `withDatabase`, for tests that open the data twice or hand its address to a process. With other `migrations`
+/// than the embedded ones `service` must name them uniquely in the process.
 package func withTestDatabase<T>(
     _ engine: TestEngine,
     service: String,

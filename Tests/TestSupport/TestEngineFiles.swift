@@ -70,7 +70,9 @@ extension TestEngine {
 private enum TestFolder {
     static let root: URL = {
         let process = ProcessInfo.processInfo.processIdentifier
-        let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-tests-\(process)-\(UUID().uuidString)")
+        let folder = FileManager.default.temporaryDirectory.appending(
+            path: "tessera-tests-\(process)-\(UUID().uuidString)"
+        )
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         atexit { try? FileManager.default.removeItem(at: TestFolder.root) }
         return folder
@@ -112,7 +114,8 @@ private actor TestServer {
         // Never skipped: a run on one engine only proves half of what it claims.
         guard let server = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"], !server.isEmpty else {
             throw TestDatabaseError(
-                description: "TESSERA_TEST_POSTGRES_URL is not set: run the tests with `make test` or `scripts/with-postgres swift test`"
+                description:
+                    "TESSERA_TEST_POSTGRES_URL is not set: run the tests with `make test` or `scripts/with-postgres swift test`"
             )
         }
         guard let database else { return server }

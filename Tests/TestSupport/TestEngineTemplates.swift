@@ -19,7 +19,10 @@ actor TestTemplates {
             let url = try await engine.makeEmpty(named: "template_\(service)")
             let database = try await engine.open(url)
             do {
-                let migrator = Migrator.testing(service: service, migrations: try migrations ?? EmbeddedFile.migrations())
+                let migrator = Migrator.testing(
+                    service: service,
+                    migrations: try migrations ?? EmbeddedFile.migrations()
+                )
                 try await migrator.up(database)
                 await database.close()
                 return url

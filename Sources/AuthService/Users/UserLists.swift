@@ -42,3 +42,13 @@ extension Users {
         return page
     }
 }
+
+extension Users {
+    /// Whether there is no user at all: a first start.
+    package func isEmpty() async throws(StorageError) -> Bool {
+        let cursor = Cursor.beyondNewest
+        return try await database.run(
+            UserStatements.listAfter(cursor.instant, cursor.id, 1, nil as String?, nil as Bool?, nil as String?, nil as String?)
+        ).isEmpty
+    }
+}

@@ -16,15 +16,19 @@ enum ConversationCounters {
         lockStatement(conversation, owner)
     }
 
-    /// Moves the line past `count` inserted messages; no row when they are not all there.
-    ///
-    /// - Parameters:
-    ///   - isNew: whether this unit makes the conversation.
-    ///   - head: the id of the last message inserted.
-    ///   - title: becomes the title if the conversation never had one.
+    /// Moves the line past `count` inserted messages; no row when they are not all there. `isNew` says whether this
+    /// unit makes the conversation, `head` is the last message inserted, and `title` becomes the title if the
+    /// conversation never had one.
     static func advance(
-        _ conversation: String, owner: String, isNew: Bool, count: Int, tokensIn: Int64, tokensOut: Int64,
-        head: String, title: String?, at now: Instant
+        _ conversation: String,
+        owner: String,
+        isNew: Bool,
+        count: Int,
+        tokensIn: Int64,
+        tokensOut: Int64,
+        head: String,
+        title: String?,
+        at now: Instant
     ) -> BoundStatement {
         advanceStatement(conversation, owner, isNew, count, tokensIn, tokensOut, head, now, title)
     }
@@ -35,7 +39,9 @@ enum ConversationCounters {
     }
 
     private static let lockStatement = Statement(
-        "conversations.lock", .writes, [.text, .text],
+        "conversations.lock",
+        .writes,
+        [.text, .text],
         """
         UPDATE conversations SET last_seq = last_seq
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND \(PrincipalStatements.mayWrite("$2"))
@@ -45,7 +51,8 @@ enum ConversationCounters {
 
     // An automatic title is a change of the row's own fields; counters are not.
     private static let advanceStatement = Statement(
-        "conversations.advance", .writes,
+        "conversations.advance",
+        .writes,
         [.text, .text, .boolean, .integer, .integer, .integer, .text, .instant, .text],
         """
         UPDATE conversations SET
@@ -73,7 +80,9 @@ enum ConversationCounters {
     )
 
     private static let abandonStatement = Statement(
-        "conversations.abandon", .writes, [.text, .text],
+        "conversations.abandon",
+        .writes,
+        [.text, .text],
         "DELETE FROM conversations WHERE id = $1 AND owner_id = $2 AND version = 0"
     )
 

@@ -97,7 +97,9 @@ extension JSONBody {
     fileprivate mutating func slug(_ name: String) -> Patch<String> {
         let patch = patchString(name, max: ConversationLimits.slug)
         if case .value(let text) = patch {
-            let isPlain = text.unicodeScalars.allSatisfy { !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F }
+            let isPlain = text.unicodeScalars.allSatisfy {
+                !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F
+            }
             if text.isEmpty || !isPlain { refuse(name, "invalid", "must be 1 to 200 bytes without white space") }
         }
         return patch

@@ -27,7 +27,8 @@ struct ConversationRoutes: Sendable {
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let query = QueryParameters(request)
         let filter = Conversations.Filter(
-            archived: try query.boolean("archived"), pinned: try query.boolean("pinned")
+            archived: try query.boolean("archived"),
+            pinned: try query.boolean("pinned")
         )
         let request = try PageRequest(query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)
@@ -58,7 +59,10 @@ struct ConversationRoutes: Sendable {
         let id = try context.id("id")
         let patch = try ConversationPatch(try await request.jsonBody(limit: BodyLimits.fields))
         let changed = try await conversations.change(
-            id, patch, if: VersionPrecondition(request), by: try context.caller
+            id,
+            patch,
+            if: VersionPrecondition(request),
+            by: try context.caller
         )
         return Self.answer(changed)
     }
@@ -70,7 +74,9 @@ struct ConversationRoutes: Sendable {
     }
 
     private static func answer(
-        _ conversation: Conversation, messages: Page<Message>? = nil, status: HTTPResponse.Status = .ok,
+        _ conversation: Conversation,
+        messages: Page<Message>? = nil,
+        status: HTTPResponse.Status = .ok,
         headers: HTTPFields = [:]
     ) -> Response {
         var headers = headers

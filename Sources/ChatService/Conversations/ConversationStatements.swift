@@ -12,7 +12,8 @@ enum ConversationStatements {
 
     // Without a conflict target: an id or a slug that is taken is no row, either way.
     static let insert = Statement(
-        "conversations.insert", .writes,
+        "conversations.insert",
+        .writes,
         [.text, .text, .text, .text, .text, .text, .text, .instant, .integer, .text, .text],
         """
         INSERT INTO conversations
@@ -26,23 +27,31 @@ enum ConversationStatements {
     )
 
     static let get = Statement(
-        "conversations.get", .reads, [.text, .text],
+        "conversations.get",
+        .reads,
+        [.text, .text],
         "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
     )
 
     static let isVisible = Statement(
-        "conversations.is_visible", .reads, [.text, .text],
+        "conversations.is_visible",
+        .reads,
+        [.text, .text],
         "SELECT id, message_count FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
     )
 
     /// Whether an id is taken by anybody, trash included.
     static let isTaken = Statement(
-        "conversations.is_taken", .reads, [.text],
+        "conversations.is_taken",
+        .reads,
+        [.text],
         "SELECT id FROM conversations WHERE id = $1"
     )
 
     static let slugHolder = Statement(
-        "conversations.slug_holder", .reads, [.text, .text],
+        "conversations.slug_holder",
+        .reads,
+        [.text, .text],
         "SELECT id FROM conversations WHERE owner_id = $1 AND slug = $2 AND deleted_at IS NULL"
     )
 
@@ -53,7 +62,9 @@ enum ConversationStatements {
         """
 
     static let older = Statement(
-        "conversations.older", .reads, [.text, .boolean, .boolean, .instant, .text, .integer],
+        "conversations.older",
+        .reads,
+        [.text, .boolean, .boolean, .instant, .text, .integer],
         """
         SELECT \(summaryColumns) FROM conversations
         WHERE \(filter) AND (updated_at, id) < ($4, $5)
@@ -62,7 +73,9 @@ enum ConversationStatements {
     )
 
     static let newer = Statement(
-        "conversations.newer", .reads, [.text, .boolean, .boolean, .instant, .text, .integer],
+        "conversations.newer",
+        .reads,
+        [.text, .boolean, .boolean, .instant, .text, .integer],
         """
         SELECT \(summaryColumns) FROM conversations
         WHERE \(filter) AND (updated_at, id) > ($4, $5)
@@ -71,13 +84,16 @@ enum ConversationStatements {
     )
 
     static let count = Statement(
-        "conversations.count", .reads, [.text, .boolean, .boolean],
+        "conversations.count",
+        .reads,
+        [.text, .boolean, .boolean],
         "SELECT COUNT(*) AS total FROM conversations WHERE \(filter)"
     )
 
     // Pairs of (is it set, to what); where NULL cannot be stored, NULL means "leave it".
     static let change = Statement(
-        "conversations.change", .writes,
+        "conversations.change",
+        .writes,
         [
             .text, .text, .integer, .instant, .boolean, .text, .boolean, .text, .boolean, .text, .text, .boolean,
             .boolean, .text, .boolean, .text, .text,
@@ -107,7 +123,9 @@ enum ConversationStatements {
     )
 
     static let trash = Statement(
-        "conversations.trash", .writes, [.text, .text, .integer, .instant],
+        "conversations.trash",
+        .writes,
+        [.text, .text, .integer, .instant],
         """
         UPDATE conversations SET deleted_at = $4, updated_at = $4, version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)

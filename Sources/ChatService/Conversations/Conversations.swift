@@ -38,8 +38,17 @@ struct Conversations: Sendable {
         let beginning = Principals.willWrite(caller, at: now)
         // Version 0 marks the row as this unit's own until its messages are in.
         let insert = ConversationStatements.insert(
-            id, caller.id, title, source, draft.model, draft.slug, draft.visibility.rawValue, now,
-            append == nil ? 1 : 0, draft.settings, draft.metadata
+            id,
+            caller.id,
+            title,
+            source,
+            draft.model,
+            draft.slug,
+            draft.visibility.rawValue,
+            now,
+            append == nil ? 1 : 0,
+            draft.settings,
+            draft.metadata
         )
         let results = try await database.run(beginning + [insert] + (append?.statements ?? []))
         guard let row = results[beginning.count].first else {
@@ -99,7 +108,9 @@ struct Conversations: Sendable {
         if page.wantsCount { unit.append(ConversationStatements.count(caller.id, filter.archived, filter.pinned)) }
         let results = try await database.run(unit)
         var answer = Page(
-            fetched: try results[0].rows.map { try Conversation($0, whole: false) }, request: page, cursor: \.cursor
+            fetched: try results[0].rows.map { try Conversation($0, whole: false) },
+            request: page,
+            cursor: \.cursor
         )
         if page.wantsCount { answer.total = try results[1].first?.integer("total") }
         return answer
@@ -110,7 +121,10 @@ struct Conversations: Sendable {
     /// Applies a patch. Throws `not_found`, `precondition_failed`, `slug_taken`, `user_inactive`, or `conflict` when
     /// the row changed under every attempt.
     func change(
-        _ id: String, _ patch: ConversationPatch, if precondition: VersionPrecondition, by caller: Caller
+        _ id: String,
+        _ patch: ConversationPatch,
+        if precondition: VersionPrecondition,
+        by caller: Caller
     ) async throws -> Conversation {
         for _ in 0..<Self.attempts {
             // What the change depends on is read first, and named by version in the change itself.
@@ -141,12 +155,30 @@ struct Conversations: Sendable {
     }
 
     private func change(
-        _ id: String, _ patch: ConversationPatch, metadata: String?, expected: Int64?, _ caller: Caller
+        _ id: String,
+        _ patch: ConversationPatch,
+        metadata: String?,
+        expected: Int64?,
+        _ caller: Caller
     ) -> BoundStatement {
         ConversationStatements.change(
-            id, caller.id, expected, clock.now(), patch.title.isPresent, patch.title.value, patch.model.isPresent,
-            patch.model.value, patch.slug.isPresent, patch.slug.value, patch.visibility?.rawValue, patch.archived,
-            patch.archiveReason.isPresent, patch.archiveReason.value, patch.pinned, patch.settings, metadata
+            id,
+            caller.id,
+            expected,
+            clock.now(),
+            patch.title.isPresent,
+            patch.title.value,
+            patch.model.isPresent,
+            patch.model.value,
+            patch.slug.isPresent,
+            patch.slug.value,
+            patch.visibility?.rawValue,
+            patch.archived,
+            patch.archiveReason.isPresent,
+            patch.archiveReason.value,
+            patch.pinned,
+            patch.settings,
+            metadata
         )
     }
 

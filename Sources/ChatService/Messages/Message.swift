@@ -65,7 +65,9 @@ struct Message: Sendable {
     }
 
     /// A message just inserted: what the caller sent and what the database decided.
-    init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant) throws(StorageError) {
+    init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant)
+        throws(StorageError)
+    {
         id = draft.id
         conversationID = conversation
         sequence = try inserted.integer("seq")

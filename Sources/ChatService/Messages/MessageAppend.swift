@@ -52,10 +52,15 @@ struct MessageAppend: Sendable {
         }
         unit.append(
             ConversationCounters.advance(
-                conversation, owner: caller.id, isNew: isNew, count: drafts.count,
+                conversation,
+                owner: caller.id,
+                isNew: isNew,
+                count: drafts.count,
                 tokensIn: drafts.reduce(0) { $0 + ($1.tokensIn ?? 0) },
                 tokensOut: drafts.reduce(0) { $0 + ($1.tokensOut ?? 0) },
-                head: previous ?? "", title: isNew ? nil : automaticTitle, at: now
+                head: previous ?? "",
+                title: isNew ? nil : automaticTitle,
+                at: now
             )
         )
         if isNew { unit.append(ConversationCounters.abandon(conversation, owner: caller.id)) }
@@ -111,9 +116,25 @@ struct MessageAppend: Sendable {
     private func insert(_ draft: MessageDraft, number: Int, after parent: MessageDraft.Parent) -> BoundStatement {
         let parentID: String? = if case .message(let id) = parent { id } else { nil }
         return MessageStatements.insert(
-            draft.id, conversation, caller.id, isNew, number, parent == .head, parentID, draft.author(caller),
-            draft.role.rawValue, draft.type.rawValue, draft.status.rawValue, draft.model, draft.tokensIn,
-            draft.tokensOut, draft.tokensTotal, now, draft.metadata, draft.contentText, draft.parts
+            draft.id,
+            conversation,
+            caller.id,
+            isNew,
+            number,
+            parent == .head,
+            parentID,
+            draft.author(caller),
+            draft.role.rawValue,
+            draft.type.rawValue,
+            draft.status.rawValue,
+            draft.model,
+            draft.tokensIn,
+            draft.tokensOut,
+            draft.tokensTotal,
+            now,
+            draft.metadata,
+            draft.contentText,
+            draft.parts
         )
     }
 }

@@ -59,7 +59,9 @@ struct MessageRoutes: Sendable {
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let message = try await messages.get(
-            try context.id("message_id"), in: try context.id("id"), for: try context.caller
+            try context.id("message_id"),
+            in: try context.id("id"),
+            for: try context.caller
         )
         return Self.answer(message)
     }
@@ -69,7 +71,9 @@ struct MessageRoutes: Sendable {
     }
 
     private static func answer(
-        _ message: Message, status: HTTPResponse.Status = .ok, headers: HTTPFields = [:]
+        _ message: Message,
+        status: HTTPResponse.Status = .ok,
+        headers: HTTPFields = [:]
     ) -> Response {
         var headers = headers
         headers[.eTag] = EntityTag.version(message.version)

@@ -15,7 +15,8 @@ enum MessageStatements {
 
     /// One message of a unit, the `$5`th past the line (see ConversationCounters).
     static let insert = Statement(
-        "messages.insert", .writes,
+        "messages.insert",
+        .writes,
         [
             .text, .text, .text, .boolean, .integer, .boolean, .text, .text, .text, .text, .text, .text, .integer,
             .integer, .integer, .instant, .text, .text, .text,
@@ -39,7 +40,9 @@ enum MessageStatements {
 
     /// Takes back what this unit inserted past the line, if it is fewer than `$2`.
     static let takeBack = Statement(
-        "messages.take_back", .writes, [.text, .integer],
+        "messages.take_back",
+        .writes,
+        [.text, .integer],
         """
         DELETE FROM messages
         WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
@@ -52,12 +55,16 @@ enum MessageStatements {
     )
 
     static let isTaken = Statement(
-        "messages.is_taken", .reads, [.text],
+        "messages.is_taken",
+        .reads,
+        [.text],
         "SELECT id FROM messages WHERE id = $1"
     )
 
     static let get = Statement(
-        "messages.get", .reads, [.text, .text, .text],
+        "messages.get",
+        .reads,
+        [.text, .text, .text],
         """
         SELECT \(columns) FROM messages
         WHERE id = $3 AND conversation_id = $1 AND deleted_at IS NULL AND \(isVisible)
@@ -65,7 +72,9 @@ enum MessageStatements {
     )
 
     static let later = Statement(
-        "messages.later", .reads, [.text, .text, .integer, .integer],
+        "messages.later",
+        .reads,
+        [.text, .text, .integer, .integer],
         """
         SELECT \(columns) FROM messages
         WHERE conversation_id = $1 AND seq > $3 AND deleted_at IS NULL AND \(isVisible)
@@ -74,7 +83,9 @@ enum MessageStatements {
     )
 
     static let earlier = Statement(
-        "messages.earlier", .reads, [.text, .text, .integer, .integer],
+        "messages.earlier",
+        .reads,
+        [.text, .text, .integer, .integer],
         """
         SELECT \(columns) FROM messages
         WHERE conversation_id = $1 AND seq < $3 AND deleted_at IS NULL AND \(isVisible)

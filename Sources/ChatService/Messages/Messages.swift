@@ -44,11 +44,12 @@ struct Messages: Sendable {
         return try Message(row)
     }
 
-    /// A page of messages that are not deleted. Throws `not_found`.
-    ///
-    /// - Parameter order: of the page and of its cursors.
+    /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
     func list(
-        _ conversation: String, for caller: Caller, page: PageRequest, order: MessageOrder
+        _ conversation: String,
+        for caller: Caller,
+        page: PageRequest,
+        order: MessageOrder
     ) async throws -> Page<Message> {
         let results = try await database.run([
             ConversationStatements.isVisible(conversation, caller.id),
@@ -62,7 +63,10 @@ struct Messages: Sendable {
 
     /// The statement that fetches a page, in the direction of the request.
     static func read(
-        _ conversation: String, _ caller: Caller, _ page: PageRequest, _ order: MessageOrder
+        _ conversation: String,
+        _ caller: Caller,
+        _ page: PageRequest,
+        _ order: MessageOrder
     ) -> BoundStatement {
         if (order == .asc) == (page.direction == .forward) {
             return MessageStatements.later(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)

@@ -9,7 +9,9 @@ enum PrincipalStatements {
 
     // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
     static let touch = Statement(
-        "principals.touch", .writes, [.text, .text, .instant, .instant],
+        "principals.touch",
+        .writes,
+        [.text, .text, .instant, .instant],
         """
         INSERT INTO principals (id, kind, first_seen_at, last_seen_at)
         VALUES ($1, $2, $3, $3)
@@ -20,12 +22,16 @@ enum PrincipalStatements {
     )
 
     static let state = Statement(
-        "principals.state", .reads, [.text],
+        "principals.state",
+        .reads,
+        [.text],
         "SELECT is_active, erased_at FROM principals WHERE id = $1"
     )
 
     static let addTokens = Statement(
-        "principals.add_tokens", .writes, [.text, .integer, .text, .integer],
+        "principals.add_tokens",
+        .writes,
+        [.text, .integer, .text, .integer],
         """
         UPDATE principals SET tokens_total = tokens_total + $2
         WHERE id = $1 AND EXISTS (

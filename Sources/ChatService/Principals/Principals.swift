@@ -40,9 +40,8 @@ struct Principals: Sendable {
         ]
     }
 
-    /// Throws `user_inactive` when the unit's writes were refused because of who is writing.
-    ///
-    /// - Parameter results: of a unit that began with `willWrite`.
+    /// Throws `user_inactive` when a unit's writes were refused because of who is writing. The results are those of
+    /// the whole unit, which began with `willWrite`.
     static func requireActive(_ results: [SQLResult]) throws {
         guard let state = results.dropFirst().first?.first else { throw APIError(.internalError) }
         guard try state.boolean("is_active"), try state.optionalInstant("erased_at") == nil else {

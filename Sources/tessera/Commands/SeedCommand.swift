@@ -1,0 +1,32 @@
+// `tessera seed`: sample data in the databases of the settings.
+import ArgumentParser
+import AuthService
+import Logging
+import Storage
+
+struct SeedCommand: TesseraCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "seed",
+        abstract: "Make sample data: an admin, a premium and a standard user, with conversations. Safe to repeat."
+    )
+
+    @OptionGroup var options: CommonOptions
+
+    func run(_ settings: Settings, logger: Logger) async throws {
+        let opened = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
+        do {
+            try await opened.prepare(migrate: false, logger: logger)
+            let (chat, _) = try Start.chat(settings, opened, logger: logger)
+            let made = try await withAuth(settings, logger: logger) { try await SampleData.makeUsers($0) }
+            for (user, sample) in made {
+                try await SampleData.makeConversations(chat, owner: user.id)
+                print("\(sample.email)  \(sample.password)")
+            }
+            if made.isEmpty { print("the sample users exist") }
+        } catch {
+            await opened.database.close()
+            throw error
+        }
+        await opened.database.close()
+    }
+}

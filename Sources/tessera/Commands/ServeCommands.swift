@@ -1,0 +1,46 @@
+// `tessera auth` and `tessera chat`: one service, for production.
+import ArgumentParser
+import Logging
+
+struct AuthCommand: TesseraCommand {
+    static let configuration = CommandConfiguration(commandName: "auth", abstract: "Run the auth service.")
+
+    @OptionGroup var options: CommonOptions
+
+    @Flag(help: "Bring the schema up to date first.")
+    var migrate = false
+
+    func run(_ settings: Settings, logger: Logger) async throws {
+        guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
+        // Everything is checked before anything opens.
+        _ = try settings.authConfiguration(masterKeys: ring)
+        let opened = try await ServiceDatabase.open(settings.authDatabase, service: "auth", logger: logger)
+        try await opened.prepare(migrate: migrate, logger: logger)
+        var runner = ServiceRunner(logger: logger)
+        let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
+        runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9090))
+        runner.add(auth, on: settings.auth, database: opened.database)
+        logger.info("auth starts", metadata: ["address": "\(settings.auth.host):\(settings.auth.port)"])
+        try await runner.run()
+    }
+}
+
+struct ChatCommand: TesseraCommand {
+    static let configuration = CommandConfiguration(commandName: "chat", abstract: "Run the chat service.")
+
+    @OptionGroup var options: CommonOptions
+
+    @Flag(help: "Bring the schema up to date first.")
+    var migrate = false
+
+    func run(_ settings: Settings, logger: Logger) async throws {
+        let opened = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
+        try await opened.prepare(migrate: migrate, logger: logger)
+        var runner = ServiceRunner(logger: logger)
+        let (chat, keys) = try Start.chat(settings, opened, logger: logger)
+        runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9091))
+        runner.add(chat, keys: keys, on: settings.chat, database: opened.database)
+        logger.info("chat starts", metadata: ["address": "\(settings.chat.host):\(settings.chat.port)"])
+        try await runner.run()
+    }
+}

@@ -1,0 +1,59 @@
+// Opens a service's database and brings its schema up to date, or refuses.
+import Embedded
+import Foundation
+import Logging
+import OpenSSLCrypto
+import Storage
+import StoragePostgres
+import StorageSQLite
+import WebSupport
+
+/// An open database with the migrations of its service.
+struct ServiceDatabase: Sendable {
+    let database: any SQLDatabase
+    let migrator: Migrator
+
+    /// Throws while the database cannot be reached or its schema is not current.
+    var isReady: @Sendable () async throws -> Void {
+        { try await migrator.requireCurrent(database) }
+    }
+
+    static func open(_ url: DatabaseURL, service: String, logger: Logger) async throws -> ServiceDatabase {
+        let files = EmbeddedFile.all(under: "migrations/")
+        let migrations = try files.map { file in
+            try Migration(fileName: String(file.path.dropFirst("migrations/".count)), source: file.text)
+        }
+        let migrator = Migrator(
+            service: service, migrations: migrations, checksum: { Hex.encode(SHA256.digest($0)) }, clock: Clock.system.now
+        )
+        switch url {
+        case .sqlite(let path):
+            let folder = URL(filePath: path).deletingLastPathComponent().path
+            try PrivateFiles.makeFolder(folder)
+            return ServiceDatabase(database: try await SQLiteDatabase.open(path: path, logger: logger), migrator: migrator)
+        case .postgres(let url):
+            return ServiceDatabase(database: try await PostgresDatabase.connect(url: url, logger: logger), migrator: migrator)
+        }
+    }
+
+    /// Migrates when that is allowed, and refuses an old schema when it is not.
+    func prepare(migrate: Bool, logger: Logger) async throws {
+        if migrate {
+            for name in try await migrator.up(database) { logger.info("migrated", metadata: ["migration": "\(name)"]) }
+        }
+        do {
+            try await migrator.requireCurrent(database)
+        } catch StorageError.schema(let reason) {
+            throw StartFailure("\(reason); run `tessera migrate up`, or start with --migrate")
+        }
+    }
+}
+
+/// A reason not to start, told in one line.
+struct StartFailure: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}

@@ -1,0 +1,60 @@
+// Log lines on standard error: text for people, JSON for machines, one line an event either way.
+import Foundation
+import Logging
+import Storage
+import WebSupport
+
+struct LineLogHandler: LogHandler {
+    var logLevel: Logger.Level
+    var metadata: Logger.Metadata = [:]
+    let isJSON: Bool
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        var fields = metadata
+        for (key, value) in event.metadata ?? [:] { fields[key] = value }
+        let now = Clock.system.now().rfc3339
+        let line = isJSON ? json(now, event, fields) : text(now, event, fields)
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+
+    private func json(_ now: String, _ event: LogEvent, _ fields: Logger.Metadata) -> String {
+        JSONWriter.object { writer in
+            writer.field("at", now)
+            writer.field("level", event.level.rawValue)
+            writer.field("message", event.message.description)
+            for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
+                writer.key(named: key) { $0.string("\(value)") }
+            }
+        }.string
+    }
+
+    /// SECURITY: a value with a line break would forge a second line; it is written as JSON writes it.
+    private func text(_ now: String, _ event: LogEvent, _ fields: Logger.Metadata) -> String {
+        let pairs = fields.sorted { $0.key < $1.key }.map { key, value -> String in
+            let text = "\(value)"
+            let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
+            return "\(key)=\(isPlain ? text : quoted(text))"
+        }
+        return (["\(now) \(event.level.rawValue.uppercased()) \(event.message)"] + pairs).joined(separator: " ")
+    }
+
+    private func quoted(_ text: String) -> String {
+        var writer = JSONWriter()
+        writer.string(text)
+        return writer.string
+    }
+}
+
+enum Logs {
+    /// Sets up logging for the process; once.
+    static func start(_ settings: Settings) {
+        let isJSON = settings.logFormat.map { $0 == "json" } ?? (isatty(STDERR_FILENO) == 0)
+        let level = settings.logLevel
+        LoggingSystem.bootstrap { _ in LineLogHandler(logLevel: level, isJSON: isJSON) }
+    }
+}

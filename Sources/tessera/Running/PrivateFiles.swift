@@ -1,0 +1,37 @@
+// Files that only their owner reads.
+import Foundation
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+enum PrivateFiles {
+    /// Makes a folder (0700) if it is missing.
+    static func makeFolder(_ path: String) throws {
+        guard !FileManager.default.fileExists(atPath: path) else { return }
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw StartFailure("the folder \(path) cannot be made")
+        }
+    }
+
+    /// Writes a file that is 0600 from its first byte, and there only when it is whole.
+    static func write(_ text: String, to path: String) throws {
+        let temporary = "\(path).new"
+        unlink(temporary)
+        let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL, 0o600)
+        guard descriptor >= 0 else { throw StartFailure("\(path) cannot be written") }
+        let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+        try handle.write(contentsOf: Data(text.utf8))
+        try handle.synchronize()
+        try handle.close()
+        guard rename(temporary, path) == 0 else { throw StartFailure("\(path) cannot be written") }
+    }
+
+    static func read(_ path: String) -> String? {
+        try? String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+}

@@ -1,0 +1,82 @@
+// Sample users and conversations, for a first look. Passwords are random; whoever can read the data folder can read
+// them, and nobody else.
+import AuthService
+import ChatService
+import Foundation
+import OpenSSLCrypto
+import WebSupport
+
+/// The credentials of a sample user.
+struct SampleUser: Sendable {
+    let key: String
+    let email: String
+    let name: String
+    let role: Role
+    let password: String
+
+    static func make() -> [SampleUser] {
+        [("admin", "Sample Admin", Role.admin), ("premium", "Sample Premium", .premium), ("user", "Sample User", .user)].map {
+            SampleUser(
+                key: $0, email: "\($0)@example.com", name: $1, role: $2,
+                password: Base64URL.encode(RandomSource.system.bytes(15))
+            )
+        }
+    }
+}
+
+enum SampleData {
+    /// Makes the sample users that are missing and returns those it made.
+    static func makeUsers(_ auth: AuthService) async throws -> [(user: User, sample: SampleUser)] {
+        var made: [(User, SampleUser)] = []
+        for sample in SampleUser.make() {
+            guard let email = Email(sample.email) else { continue }
+            do {
+                let signup = Signup(email: email, password: sample.password, name: sample.name)
+                let user = try await auth.passwords.create(signup, role: sample.role, actor: nil, origin: .commandLine)
+                made.append((user, sample))
+            } catch let error as APIError where error.code == .emailTaken {
+                continue
+            }
+        }
+        return made
+    }
+
+    /// Gives a user two conversations.
+    static func makeConversations(_ chat: ChatService, owner: String) async throws {
+        for (title, question, answer) in [
+            ("Welcome", "What is Tessera?", "The token that proves who you are."),
+            ("Argon2id", "Why does a login take so long?", "So that a million guesses take a million times as long."),
+        ] {
+            let body = JSONWriter.object { writer in
+                writer.field("title", title)
+                writer.array("messages") { writer in
+                    for (role, content) in [("user", question), ("assistant", answer)] {
+                        writer.object {
+                            $0.field("role", role)
+                            $0.field("content", content)
+                        }
+                    }
+                }
+            }
+            _ = try await chat.createConversation(ownedBy: owner, JSONElement.parse(body.bytes))
+        }
+    }
+
+    /// Writes the credentials where only the owner of the data folder reads them.
+    static func writeCredentials(_ made: [SampleUser], in folder: String) throws -> String {
+        let path = "\(folder)/dev-credentials.json"
+        let text = JSONWriter.object { writer in
+            for sample in made {
+                writer.key(named: sample.key) { writer in
+                    writer.object {
+                        $0.field("email", sample.email)
+                        $0.field("password", sample.password)
+                    }
+                }
+            }
+        }.string
+        try PrivateFiles.makeFolder(folder)
+        try PrivateFiles.write(text + "\n", to: path)
+        return path
+    }
+}

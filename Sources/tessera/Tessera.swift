@@ -1,0 +1,21 @@
+// The one binary. Each subcommand is a small file in Commands/; this is the only target that chooses an engine.
+import ArgumentParser
+
+@main
+struct Tessera: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "tessera",
+        abstract: "Authentication, sessions and chat data, self-hosted.",
+        discussion: """
+            Settings come from flags, then the environment (TESSERA_…), then a YAML file (--config).
+            docs/configuration.md lists them all; `tessera dev` needs none.
+            """,
+        version: version,
+        subcommands: [
+            DevCommand.self, AuthCommand.self, ChatCommand.self, MigrateCommand.self, KeysCommand.self,
+            CleanupCommand.self, UsersCommand.self, SeedCommand.self, VersionCommand.self,
+        ]
+    )
+}

@@ -1,0 +1,31 @@
+// Reads the published vectors of Tests/Vectors.
+
+import Foundation
+import OpenSSLCrypto
+
+enum Vectors {
+    private static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Vectors")
+
+    /// Decodes one file; a missing or malformed one fails the test that asks for it.
+    static func load<T: Decodable>(_ name: String, as type: T.Type = T.self) throws -> T {
+        try JSONDecoder().decode(type, from: Data(contentsOf: folder.appending(path: "\(name).json")))
+    }
+
+    static func text(_ name: String) throws -> String {
+        try String(contentsOf: folder.appending(path: name), encoding: .utf8)
+    }
+}
+
+/// Bytes written in hexadecimal.
+struct HexBytes: Decodable {
+    let bytes: [UInt8]
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        guard let bytes = Hex.decode(try container.decode(String.self)) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "not hexadecimal")
+        }
+        self.bytes = bytes
+    }
+}
