@@ -118,7 +118,7 @@ let package = Package(
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
                 "TesseraVerifierHummingbird", "WebSupport", "AuthService", "ChatService", "Embedded",
-                hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), asyncHTTPClient, httpTypes, logging, metrics,
+                hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), httpTypes, logging, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration, argumentParser,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
@@ -149,7 +149,10 @@ let package = Package(
         ),
         .testTarget(
             name: "TesseraVerifierTests",
-            dependencies: ["TesseraVerifier", "TesseraVerifierHummingbird", "OpenSSLCrypto", hummingbird, hummingbirdTesting, "TestSupport"],
+            dependencies: [
+                "TesseraVerifier", "TesseraVerifierHummingbird", "OpenSSLCrypto", "TestSupport",
+                asyncHTTPClient, hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
+            ],
             swiftSettings: swift6
         ),
         .testTarget(name: "WebSupportTests", dependencies: ["WebSupport", "Storage", "TestSupport", hummingbird, hummingbirdTesting], swiftSettings: swift6),

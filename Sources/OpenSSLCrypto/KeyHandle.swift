@@ -1,7 +1,7 @@
 // The one owner of an OpenSSL key.
 //
-// Preparing a signature (finding the implementation for key and digest) costs as much as an Ed25519 signature, so
-// it is done once: every key holds a prepared context, and each call works on a copy of it.
+// Preparing a signature means finding the implementation for key and digest by name, under locks: 3 µs, where
+// copying a prepared context costs 0.2. So every key holds one, and each call works on a copy of it.
 
 import COpenSSL
 

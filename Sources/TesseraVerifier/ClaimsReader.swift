@@ -39,7 +39,8 @@ private struct ClaimsReader {
     let members: [String: JSONReader.Value]
 
     func required<T>(
-        _ name: String, _ read: (String) throws(VerificationError) -> T?
+        _ name: String,
+        _ read: (String) throws(VerificationError) -> T?
     ) throws(VerificationError) -> T {
         guard let value = try read(name) else { throw VerificationError(.missingClaim, claim: name) }
         return value

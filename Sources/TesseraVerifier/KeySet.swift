@@ -2,9 +2,9 @@
 package import OpenSSLCrypto
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The keys of a JWK set (RFC 7517 §5) that can verify access tokens.

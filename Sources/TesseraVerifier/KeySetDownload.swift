@@ -28,6 +28,14 @@ struct KeySetDownload: Sendable {
     /// SECURITY: no set of public keys comes near 1 MiB; an endless answer ends there.
     private static let maximumSize = 1 << 20
 
+    /// A client that fails at once where nobody listens. Those that retry by themselves would use up the time in which
+    /// a request waits for an unknown key; the source retries anyway.
+    static let sharedClient: HTTPClient = {
+        var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
+        configuration.connectionPool.retryConnectionEstablishment = false
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
+
     let url: String
     let client: HTTPClient
     let timeout: Duration

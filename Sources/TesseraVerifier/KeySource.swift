@@ -22,7 +22,7 @@ public protocol RevocationSource: Sendable {
     /// Passes when the token still stands.
     ///
     /// - Parameter claims: of a token that is genuine, unexpired and for this service.
-    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token; any other error says that it could
-    ///   not be told, and reaches the caller as it is.
+    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token; any other error says that it
+    ///   could not be told, and reaches the caller as it is.
     func check(_ claims: AccessTokenClaims) async throws
 }

@@ -39,15 +39,17 @@ public final class RemoteKeySource: KeySource, Service {
     /// - Parameters:
     ///   - url: of the JWK set, for example `https://auth.example.com/.well-known/jwks.json`. Redirects are refused.
     ///     Use `http` only where nobody can change what is on the wire: who can, decides which tokens are good.
-    ///   - client: the HTTP client; it is not shut down by the source.
+    ///   - client: an HTTP client with settings of your own, such as a private certificate authority; it stays yours to
+    ///     shut down. By default one that all sources of the process share.
     ///   - pace: how often, and for how long, to ask.
     ///   - logger: told when the keys change and when they cannot be fetched.
     public convenience init(
         url: String,
-        client: HTTPClient = .shared,
+        client: HTTPClient? = nil,
         pace: KeyRefreshPace = KeyRefreshPace(),
         logger: Logger
     ) {
+        let client = client ?? KeySetDownload.sharedClient
         let download = KeySetDownload(url: url, client: client, timeout: pace.timeout, logger: logger)
         self.init(pace: pace, logger: logger, fetch: { try await download.fetch(unless: $0) })
     }
@@ -189,7 +191,9 @@ public final class RemoteKeySource: KeySource, Service {
         guard !Task.isCancelled else { return }
         logger.warning(
             "the issuer's keys cannot be fetched",
-            metadata: ["error": "\(error)", "failures": "\(failures)", "serving": isEmpty ? "none" : "the last good keys"]
+            metadata: [
+                "error": "\(error)", "failures": "\(failures)", "serving": isEmpty ? "none" : "the last good keys",
+            ]
         )
     }
 }

@@ -1,10 +1,10 @@
 // What a service demands of every token, besides a good signature.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// What every token must say to be accepted by one service.

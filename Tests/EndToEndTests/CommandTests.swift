@@ -61,6 +61,13 @@ struct CommandTests {
         )
         #expect(refresh.status == 401)
 
+        // The last admin stays.
+        let last = try installation.start("users", "deactivate", email)
+        #expect(try await last.waitForExit() != .status(0))
+        #expect(last.output.contains("last active admin"), "\(last.output)")
+        try await installation.run(
+            "users", "create", "--email", "ada@example.com", "--role", "admin", "--password-stdin", input: Client.password
+        )
         try await installation.run("users", "deactivate", email)
         #expect(try await installation.auth.logIn(email).status != 200)
         #expect(try await server.terminate() == .status(0))

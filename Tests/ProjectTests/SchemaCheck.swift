@@ -8,9 +8,10 @@ extension Contract {
         let known: Set<String> = [
             "type", "properties", "required", "additionalProperties", "items", "enum", "const", "format", "pattern",
             "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "default", "description", "title",
-            "oneOf", "anyOf",
+            "oneOf", "anyOf", "allOf",
         ]
         var complaints = schema.keys.filter { !known.contains($0) }.map { "\(path): unknown keyword \($0)" }
+        for part in schema["allOf"] as? [[String: Any]] ?? [] { complaints += self.complaints(value, part, at: path) }
         for keyword in ["oneOf", "anyOf"] {
             if let choices = schema[keyword] as? [[String: Any]],
                 !choices.contains(where: { self.complaints(value, $0, at: path).isEmpty })

@@ -14,11 +14,9 @@ package final class RawConnection: Sendable {
         let connected = withLoopbackAddress(port: UInt16(port)) { address, length in
             connect(descriptor, address, length)
         }
-        guard connected == 0 else {
-            let code = errno
-            close(descriptor)
-            throw Failure(operation: "connect", code: code)
-        }
+        // Every stored property has its value by now, so a throw runs `deinit`, which closes. Closing here as well would
+        // close whatever descriptor another thread was given in between.
+        guard connected == 0 else { throw Failure(operation: "connect", code: errno) }
     }
 
     deinit {

@@ -83,7 +83,12 @@ struct ConversationRoutes: Sendable {
         headers[.eTag] = EntityTag.version(conversation.version)
         let body = JSONWriter.object { writer in
             conversation.write(to: &writer)
-            if let messages { writer.field("messages", raw: MessageRoutes.json(messages).string) }
+            guard let messages else { return }
+            writer.array("messages") { writer in
+                for message in messages.items { writer.object { message.write(to: &$0) } }
+            }
+            // Older ones are on the messages' own pages: `?before=` this cursor.
+            writer.field("messages_prev_cursor", messages.hasMore ? messages.previous?.encoded(for: MessageRoutes.list) : nil)
         }
         return .json(body, status: status, headers: headers)
     }

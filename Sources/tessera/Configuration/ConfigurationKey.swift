@@ -1,86 +1,108 @@
-// Every key there is, said once: the reader, the help, the check for misspelled variables and docs/configuration.md
-// (which a test compares) all come from here.
+// What is known about a setting. All settings are in ConfigurationRegistry.swift; the reader, `--help`, the check for
+// misspelled names and the tables of docs/configuration.md (which a test compares) come from there.
 
 /// A setting.
 struct ConfigurationKey: Hashable, Sendable {
-    let name: String
-    let isSecret: Bool
+    /// What a value must look like.
+    enum Kind: Hashable, Sendable {
+        case text, path, host, port, listenAddress, origin, origins, networks, list, databaseURL, keyRing
+        /// A whole number within the range.
+        case number(ClosedRange<Int>)
+        /// A duration, in seconds.
+        case duration(ClosedRange<Int>)
+        case choice([String])
+    }
 
-    private init(_ name: String, secret: Bool = false) {
+    /// What counts when nobody sets the key.
+    enum Fallback: Hashable, Sendable {
+        /// This text, read as if it had been set.
+        case value(String)
+        /// What these words (Markdown) say.
+        case described(String)
+    }
+
+    /// The name in the environment.
+    let name: String
+    let kind: Kind
+    let fallback: Fallback
+    let isSecret: Bool
+    /// One line, for people.
+    let meaning: String
+
+    init(_ name: String, _ kind: Kind, _ fallback: Fallback, secret: Bool = false, _ meaning: String) {
         self.name = name
+        self.kind = kind
+        self.fallback = fallback
         self.isSecret = secret
+        self.meaning = meaning
     }
 
     /// The key in a YAML file: `TESSERA_AUTH_PORT` is `auth_port`.
     var fileKey: String {
-        (name.hasPrefix("TESSERA_") ? String(name.dropFirst(8)) : name).lowercased()
+        (name.hasPrefix("TESSERA_") ? String(name.dropFirst("TESSERA_".count)) : name).lowercased()
     }
 
-    static let host = ConfigurationKey("TESSERA_HOST")
-    static let authPort = ConfigurationKey("TESSERA_AUTH_PORT")
-    static let chatPort = ConfigurationKey("TESSERA_CHAT_PORT")
-    static let publicURL = ConfigurationKey("TESSERA_PUBLIC_URL")
-    static let chatPublicURL = ConfigurationKey("TESSERA_CHAT_PUBLIC_URL")
-    static let authURL = ConfigurationKey("TESSERA_AUTH_URL")
-    static let metricsAddress = ConfigurationKey("TESSERA_METRICS_ADDRESS")
-    static let dataDirectory = ConfigurationKey("TESSERA_DATA_DIR")
-    static let trustedProxies = ConfigurationKey("TESSERA_TRUSTED_PROXIES")
-    static let corsOrigins = ConfigurationKey("TESSERA_CORS_ORIGINS")
-    static let authDatabaseURL = ConfigurationKey("TESSERA_AUTH_DATABASE_URL", secret: true)
-    static let chatDatabaseURL = ConfigurationKey("TESSERA_CHAT_DATABASE_URL", secret: true)
-    static let postgresHost = ConfigurationKey("POSTGRES_HOST")
-    static let postgresPort = ConfigurationKey("POSTGRES_PORT")
-    static let postgresUser = ConfigurationKey("POSTGRES_USER")
-    static let postgresPassword = ConfigurationKey("POSTGRES_PASSWORD", secret: true)
-    static let postgresDatabase = ConfigurationKey("POSTGRES_DB")
-    static let masterKey = ConfigurationKey("TESSERA_MASTER_KEY", secret: true)
-    static let issuer = ConfigurationKey("TESSERA_ISSUER")
-    static let tokenAudiences = ConfigurationKey("TESSERA_TOKEN_AUDIENCES")
-    static let chatAudience = ConfigurationKey("TESSERA_CHAT_AUDIENCE")
-    static let signingAlgorithm = ConfigurationKey("TESSERA_SIGNING_ALG")
-    static let keyRotation = ConfigurationKey("TESSERA_KEY_ROTATION")
-    static let accessTokenTTL = ConfigurationKey("TESSERA_ACCESS_TOKEN_TTL")
-    static let refreshGrace = ConfigurationKey("TESSERA_REFRESH_GRACE")
-    static let sessionIdle = ConfigurationKey("TESSERA_SESSION_IDLE")
-    static let sessionAbsolute = ConfigurationKey("TESSERA_SESSION_ABSOLUTE")
-    static let passwordMinimum = ConfigurationKey("TESSERA_PASSWORD_MIN")
-    static let argon2Memory = ConfigurationKey("TESSERA_ARGON2_MEMORY_KIB")
-    static let argon2Iterations = ConfigurationKey("TESSERA_ARGON2_ITERATIONS")
-    static let argon2Parallelism = ConfigurationKey("TESSERA_ARGON2_PARALLELISM")
-    static let hashThreads = ConfigurationKey("TESSERA_HASH_THREADS")
-    static let hashQueue = ConfigurationKey("TESSERA_HASH_QUEUE")
-    static let rateLimits = ConfigurationKey("TESSERA_RATE_LIMITS")
-    static let cleanupInterval = ConfigurationKey("TESSERA_CLEANUP_INTERVAL")
-    static let eventRetention = ConfigurationKey("TESSERA_EVENT_RETENTION")
-    static let auditRetention = ConfigurationKey("TESSERA_AUDIT_RETENTION")
-    static let logLevel = ConfigurationKey("TESSERA_LOG_LEVEL")
-    static let logFormat = ConfigurationKey("TESSERA_LOG_FORMAT")
+    /// The variable that names a file with the value; only secrets have one.
+    var fileVariable: String? { isSecret ? "\(name)_FILE" : nil }
 
-    static let all: [ConfigurationKey] = [
-        host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
-        corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
-        postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, signingAlgorithm, keyRotation,
-        accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute, passwordMinimum, argon2Memory, argon2Iterations,
-        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
-        logLevel, logFormat,
-    ]
+    /// The key's row in the tables of docs/configuration.md.
+    var documentRow: String {
+        let initial =
+            switch fallback {
+            case .value(let text): "`\(text)`"
+            case .described(let words): words
+            }
+        return "| `\(name)` | \(kind.label) | \(initial) | \(isSecret ? "secret" : "–") | \(meaning) |"
+    }
 }
 
-/// A setting that no server may start with.
-///
-/// SECURITY: names the key and what is expected of it, never the value: it may be a secret in the wrong place.
-struct ConfigurationError: Error, CustomStringConvertible {
-    let key: String
-    let expectation: String
-
-    init(_ key: ConfigurationKey, _ expectation: String) {
-        self.init(key: key.name, expectation)
+extension ConfigurationKey.Kind {
+    /// The type, as documents and the help name it.
+    var label: String {
+        switch self {
+        case .text: "text"
+        case .path: "path"
+        case .host: "address"
+        case .port: "port"
+        case .listenAddress: "address:port"
+        case .origin: "URL"
+        case .origins: "list of URLs"
+        case .networks: "list of networks"
+        case .list: "list"
+        case .databaseURL: "database"
+        case .keyRing: "list of keys"
+        case .number(let range): "number, \(range.lowerBound)–\(range.upperBound)"
+        case .duration(let range): "duration, \(Self.short(range.lowerBound))–\(Self.short(range.upperBound))"
+        case .choice(let choices): choices.map { "`\($0)`" }.joined(separator: ", ")
+        }
     }
 
-    init(key: String, _ expectation: String) {
-        self.key = key
-        self.expectation = expectation
+    /// What a refused value should have been; follows the key's name in a message.
+    var expectation: String {
+        switch self {
+        case .text, .host: "must be a text without line breaks"
+        case .path: "must be a path"
+        case .port: "must be a port from 1 to 65535"
+        case .listenAddress: "must be an address with a port, such as 127.0.0.1:9090"
+        case .origin: "must be an http or https URL without a path, such as https://auth.example.com"
+        case .origins: "must be a list of origins, such as https://app.example.com"
+        case .networks: "must be a list of networks, such as 10.0.0.0/8"
+        case .list: "must be a list separated by commas, with at least one entry"
+        case .databaseURL: "must be sqlite:PATH or postgres://…"
+        case .keyRing: "must be a comma-separated list of 32-byte keys in base64, no two with the same id"
+        case .number(let range): "must be a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .duration(let range):
+            "must be a duration such as 30s, 10m, 12h or 14d, from \(Self.short(range.lowerBound)) "
+                + "to \(Self.short(range.upperBound))"
+        case .choice(let choices): "must be one of \(choices.joined(separator: ", "))"
+        }
     }
 
-    var description: String { "\(key) \(expectation)" }
+    /// Seconds in their largest whole unit.
+    private static func short(_ seconds: Int) -> String {
+        for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60)] where seconds > 0 && seconds % length == 0 {
+            return "\(seconds / length)\(unit)"
+        }
+        return "\(seconds)s"
+    }
 }

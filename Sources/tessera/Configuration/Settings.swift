@@ -117,11 +117,17 @@ struct Settings: Sendable {
     private func argon2() throws -> Argon2Parameters {
         let parallelism = try reader.integer(.argon2Parallelism, default: 1, in: 1...16)
         // RFC 9106 §3.1: at least 8 KiB for each lane; PHCString's own bounds cap the rest.
-        return Argon2Parameters(
+        let parameters = Argon2Parameters(
             memoryKiB: try reader.integer(.argon2Memory, default: 19_456, in: 8 * parallelism...1_048_576),
             iterations: try reader.integer(.argon2Iterations, default: 2, in: 1...20),
             parallelism: parallelism
         )
+        do {
+            try parameters.validate()
+        } catch {
+            throw ConfigurationError(.argon2Memory, "with the iterations asks for more than one login may cost")
+        }
+        return parameters
     }
 
     func chatConfiguration() throws -> ChatConfiguration {

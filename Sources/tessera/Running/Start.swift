@@ -1,5 +1,4 @@
 // Builds the services from settings.
-import AsyncHTTPClient
 import AuthService
 import ChatService
 import Logging

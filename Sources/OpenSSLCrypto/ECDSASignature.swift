@@ -1,0 +1,43 @@
+// An ECDSA signature has two forms: r‖s in JOSE (RFC 7518 §3.4), always 64 bytes with P-256, and a DER `SEQUENCE` in
+// OpenSSL (RFC 3279 §2.2.3), whose integers drop leading zeros and gain one when they look negative.
+
+import COpenSSL
+
+/// An ECDSA signature with P-256 in either form.
+enum ECDSASignature {
+    static let rawCount = 64
+
+    /// DER of r‖s; `nil` unless there are exactly 64 bytes. Whether r and s are in range is the verifier's check.
+    static func der(fromRaw raw: [UInt8]) -> [UInt8]? {
+        guard raw.count == rawCount else { return nil }
+        let content = integer(raw[..<32]) + integer(raw[32...])
+        return [0x30, UInt8(content.count)] + content
+    }
+
+    /// r‖s of a signature that OpenSSL has just made.
+    static func raw(fromDER der: [UInt8]) throws(CryptoError) -> [UInt8] {
+        let decoded: OpaquePointer? = unsafe der.withUnsafeBufferPointer { buffer in
+            var position = buffer.baseAddress
+            return unsafe d2i_ECDSA_SIG(nil, &position, buffer.count)
+        }
+        guard let signature = unsafe decoded else { throw OpenSSL.failure("reading a signature") }
+        defer { unsafe ECDSA_SIG_free(signature) }
+        var raw = [UInt8](repeating: 0, count: rawCount)
+        let written = unsafe raw.withUnsafeMutableBufferPointer { raw in
+            guard let start = raw.baseAddress else { return Int32(0) }
+            // BN_bn2binpad refuses what does not fit into 32 bytes.
+            return unsafe BN_bn2binpad(ECDSA_SIG_get0_r(signature), start, 32)
+                + BN_bn2binpad(ECDSA_SIG_get0_s(signature), start + 32, 32)
+        }
+        guard written == Int32(rawCount) else { throw OpenSSL.failure("reading a signature") }
+        return raw
+    }
+
+    /// A DER INTEGER: minimal, with a zero byte in front of a set high bit. At most 35 bytes, so that every length
+    /// fits into one byte.
+    private static func integer(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+        var digits = Array(bytes.drop { $0 == 0 })
+        if digits.isEmpty || digits[0] & 0x80 != 0 { digits.insert(0, at: 0) }
+        return [0x02, UInt8(digits.count)] + digits
+    }
+}

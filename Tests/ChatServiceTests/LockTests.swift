@@ -1,0 +1,163 @@
+// The interleavings that the races only hit by luck, made on purpose: somebody else's transaction is open when the
+// request arrives, and ends only once the request is seen to wait for it.
+import HTTPTypes
+import Storage
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Locks")
+struct LockTests {
+    @Test("an append that meets an erase waits for it and then writes nothing", arguments: TestEngine.allCases)
+    func erase(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            let erase = Statement(
+                "test.erase",
+                .writes,
+                [.text, .instant],
+                "UPDATE principals SET erased_at = $2 WHERE id = $1"
+            )
+            for (path, body) in [
+                ("/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#),
+                ("/v1/conversations", #"{"id":"late","messages":[{"role":"user","content":"x"}]}"#),
+            ] {
+                try await chat.mark("owner", active: true, erasedAt: nil)
+                let answer = try await meeting(chat, engine, [erase("owner", Instant(seconds: 1))]) {
+                    try await chat.send(.post, path, body)
+                }
+                #expect(answer.status == 403)
+                #expect(answer.code == "user_inactive")
+            }
+            try await chat.expectSound(id, count: 0)
+            #expect(try await chat.send(.get, "/v1/conversations/late").status == 404)
+        }
+    }
+
+    @Test("an append that meets another waits for it and takes the next number", arguments: TestEngine.allCases)
+    func append(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            let count = Statement(
+                "test.advance",
+                .writes,
+                [.text],
+                """
+                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'other' WHERE id = $1
+                """
+            )
+            let insert = Statement(
+                "test.insert",
+                .writes,
+                [.text, .instant],
+                """
+                INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
+                VALUES ('other', $1, 1, 'user', $2, $2, '[]')
+                """
+            )
+            let answer = try await meeting(chat, engine, [count(id), insert(id, Instant(seconds: 1))]) {
+                try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#)
+            }
+            #expect(answer.status == 201)
+            #expect(try answer.json["seq"]?.integer == 2)
+            #expect(try answer.json["parent_id"]?.string == "other")
+            try await chat.expectSound(id, count: 2)
+        }
+    }
+
+    @Test("a slug that another request is taking is waited for and found taken", arguments: TestEngine.allCases)
+    func slug(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            try await chat.create(#"{"id":"other"}"#)
+            let seen = Statement(
+                "test.seen",
+                .writes,
+                [.text],
+                "UPDATE principals SET tokens_total = tokens_total WHERE id = $1"
+            )
+            let take = Statement(
+                "test.take",
+                .writes,
+                [.text],
+                "UPDATE conversations SET slug = $1 WHERE id = 'other'"
+            )
+            let change = try await meeting(chat, engine, [seen("owner"), take("s")]) {
+                try await chat.send(.patch, "/v1/conversations/\(id)", #"{"slug":"s"}"#)
+            }
+            #expect(change.code == "slug_taken")
+            let creation = try await meeting(chat, engine, [seen("owner"), take("t")]) {
+                try await chat.send(.post, "/v1/conversations", #"{"slug":"t"}"#)
+            }
+            #expect(creation.code == "slug_taken")
+        }
+    }
+
+    @Test("an id that another user's request is taking is waited for and found taken", arguments: TestEngine.allCases)
+    func id(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            let other = try await chat.conversation(as: "stranger")
+            let insert = Statement(
+                "test.insert",
+                .writes,
+                [.text, .instant],
+                """
+                INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
+                VALUES ('shared', $1, 1, 'user', $2, $2, '[]')
+                """
+            )
+            let count = Statement(
+                "test.advance",
+                .writes,
+                [.text],
+                """
+                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'shared' WHERE id = $1
+                """
+            )
+            let body =
+                #"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b","id":"shared"},{"role":"user","content":"c"}]}"#
+            let answer = try await meeting(chat, engine, [count(other), insert(other, Instant(seconds: 1))]) {
+                try await chat.send(.post, "/v1/conversations/\(id)/messages", body)
+            }
+            #expect(answer.code == "id_taken")
+            try await chat.expectSound(id, count: 0)
+            try await chat.expectSound(other, count: 1, as: "stranger")
+            #expect(try await chat.leftovers() == 0)
+        }
+    }
+}
+
+/// Runs a request while a transaction that executed `held` is open. On PostgreSQL the transaction commits when
+/// somebody waits for a lock (or after ten seconds); on SQLite, where the one writer is itself the lock, at once.
+private func meeting(
+    _ chat: Chat,
+    _ engine: TestEngine,
+    _ held: [BoundStatement],
+    _ request: () async throws -> Answer
+) async throws -> Answer {
+    let (opened, signal) = AsyncStream<Void>.makeStream()
+    async let holder: Void = chat.database.transaction { transaction in
+        defer { signal.finish() }
+        for statement in held { try transaction.run(statement) }
+        signal.yield()
+        guard engine == .postgres else { return }
+        let waiting = Statement(
+            "test.waiting",
+            .reads,
+            [],
+            """
+            SELECT COUNT(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE NOT granted AND datname = current_database()
+            """
+        )
+        let deadline = ContinuousClock.now + .seconds(10)
+        while ContinuousClock.now < deadline {
+            if let row = try transaction.run(waiting()).first, try row.integer("n") > 0 { return }
+        }
+    }
+    for await _ in opened { break }
+    let answer = try await request()
+    try await holder
+    return answer
+}

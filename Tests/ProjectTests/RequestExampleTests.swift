@@ -1,0 +1,143 @@
+// The examples that people copy from openapi.yaml are sent to the real routers: none may be refused as malformed.
+import AuthService
+import ChatService
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOCore
+import OpenSSLCrypto
+import PasswordHashing
+import Storage
+import TesseraVerifierHummingbird
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Request examples")
+struct RequestExampleTests {
+    @Test("every request example is understood by the router that it is for")
+    func examplesAreUnderstood() async throws {
+        let contract = try Contract()
+        try await withDatabase(.sqlite, service: "auth") { authDatabase async throws in
+            try await withDatabase(.sqlite, service: "chat") { chatDatabase async throws in
+                let services = try await BothServices(authDatabase, chatDatabase)
+                var sent = 0
+                for example in contract.requestExamples() {
+                    let answer = try await services.send(example)
+                    #expect(![400, 405, 413, 415, 500].contains(answer.status.code), "\(example): \(String(buffer: answer.body))")
+                    sent += 1
+                }
+                #expect(sent >= 12)
+                // The same path refuses what is not in the contract, so a green run means something.
+                let wrong = RequestExample(service: "auth", method: "POST", path: "/v1/login", body: #"{"email":1,"more":2}"#)
+                #expect(try await services.send(wrong).status == .badRequest)
+            }
+        }
+    }
+}
+
+/// One body of the contract, ready to send.
+struct RequestExample: CustomStringConvertible {
+    let service: String
+    let method: String
+    let path: String
+    let body: String
+
+    var description: String { "\(service) \(method) \(path)" }
+}
+
+extension Contract {
+    func requestExamples() -> [RequestExample] {
+        var found: [RequestExample] = []
+        for (path, item) in paths {
+            let service = (item["servers"] as? [[String: Any]])?.first?["description"] as? String ?? "auth"
+            for method in ["post", "put", "patch", "delete"] {
+                guard let operation = item[method] as? [String: Any], let body = operation["requestBody"] as? [String: Any],
+                    let content = resolve(body)["content"] as? [String: [String: Any]], let media = content["application/json"]
+                else { continue }
+                let several = (media["examples"] as? [String: [String: Any]])?.values.compactMap { $0["value"] } ?? []
+                for example in several + [media["example"]].compactMap(\.self) {
+                    guard let data = try? JSONSerialization.data(withJSONObject: example) else { continue }
+                    found.append(
+                        RequestExample(
+                            service: service, method: method.uppercased(), path: path, body: String(decoding: data, as: UTF8.self)
+                        )
+                    )
+                }
+            }
+        }
+        return found
+    }
+}
+
+/// auth and chat on databases of their own, and an admin who has a conversation.
+private struct BothServices {
+    let auth: Router<AuthRequestContext>
+    let chat: Router<ChatRequestContext>
+    let token: String
+    let userID: String
+    let conversationID: String
+
+    init(_ authDatabase: any SQLDatabase, _ chatDatabase: any SQLDatabase) async throws {
+        let url = "http://127.0.0.1:8080"
+        var configuration = AuthConfiguration(
+            publicURL: url, masterKeys: try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))
+        )
+        configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
+        let logger = Logger(label: "test")
+        let service = try await AuthService(
+            database: authDatabase, configuration: configuration, isReady: {}, contract: "", logger: logger
+        )
+        auth = service.buildRouter()
+        let email = try #require(Email("root@example.com"))
+        let signup = Signup(email: email, password: "correct horse battery staple", name: nil)
+        userID = try await service.passwords.create(signup, role: .admin, actor: nil, origin: .commandLine).id
+        let login = try await Self.send(
+            auth, "POST", "/v1/login", #"{"email":"root@example.com","password":"correct horse battery staple"}"#, nil
+        )
+        token = try #require(try JSONElement.parse(String(buffer: login.body))["access_token"]?.string)
+        let jwks = try await Self.send(auth, "GET", "/.well-known/jwks.json", nil, nil)
+        let keys = FixedKeys(set: try KeySet(jwks: Array(buffer: jwks.body)))
+        let chatService = ChatService(
+            database: chatDatabase, configuration: ChatConfiguration(publicURL: "http://127.0.0.1:8081", issuer: url),
+            keys: keys, isReady: {}, contract: "", logger: logger
+        )
+        chat = chatService.buildRouter()
+        conversationID = try await chatService.createConversation(
+            ownedBy: userID, JSONElement.parse(#"{"messages":[{"role":"user","content":"Hello"}]}"#)
+        )
+    }
+
+    func send(_ example: RequestExample) async throws -> TestResponse {
+        let id = example.service == "chat" ? conversationID : userID
+        let path = example.path.replacing("{id}", with: id)
+        return example.service == "chat"
+            ? try await Self.send(chat, example.method, path, example.body, token)
+            : try await Self.send(auth, example.method, path, example.body, token)
+    }
+
+    private static func send<Context: RequestContext>(
+        _ router: Router<Context>,
+        _ method: String,
+        _ path: String,
+        _ body: String?,
+        _ token: String?
+    ) async throws -> TestResponse where Context.Source == ApplicationRequestContextSource {
+        let method = try #require(HTTPRequest.Method(method))
+        return try await Application(router: router).test(.router) { client in
+            var headers: HTTPFields = [:]
+            if body != nil { headers[.contentType] = "application/json" }
+            if let token { headers[.authorization] = "Bearer \(token)" }
+            return try await client.execute(uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) })
+        }
+    }
+}
+
+private struct FixedKeys: KeySource {
+    let set: KeySet
+
+    func snapshot() -> KeySet { set }
+    func refresh(afterUnknownKeyID: String) async throws {}
+}
