@@ -86,8 +86,8 @@ public final class RemoteKeySource: KeySource, Service {
         // it brings no such key it does not stand for the look that this one is owed.
         if let underWay = state.withLock(\.underWay) {
             try? await underWay.value
-            if snapshot().contains(keyID) { return }
         }
+        if snapshot().contains(keyID) { return }
         let (look, isReachable) = state.withLock { state in
             // SECURITY: anyone can make up key ids; they all together cause one fetch per interval.
             let isTooSoon = state.lookedAt.map { now() < $0 + pace.unknownKeyInterval(state.keys) } ?? false

@@ -147,8 +147,8 @@ private func meeting(
             .reads,
             [],
             """
-            SELECT COUNT(*) AS n FROM pg_locks JOIN pg_stat_activity USING (pid)
-            WHERE NOT granted AND datname = current_database()
+            SELECT COUNT(*) AS n FROM pg_locks waiting JOIN pg_locks own USING (transactionid)
+            WHERE own.pid = pg_backend_pid() AND own.granted AND NOT waiting.granted
             """
         )
         let deadline = ContinuousClock.now + .seconds(10)

