@@ -6,6 +6,8 @@ import TestSupport
 import Testing
 import WebSupport
 
+@testable import ChatService
+
 @Suite("Locks")
 struct LockTests {
     @Test("an append that meets an erase waits for it and then writes nothing", arguments: TestEngine.allCases)
@@ -31,6 +33,18 @@ struct LockTests {
             }
             try await chat.expectSound(id, count: 0)
             #expect(try await chat.send(.get, "/v1/conversations/late").status == 404)
+        }
+    }
+
+    @Test("an erase that meets a write waits for it", arguments: TestEngine.allCases)
+    func write(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            try await chat.create()
+            let beginning = Principals.willWrite(Caller(id: "owner", kind: "user"), at: Clock.system.now())
+            try await meeting(chat, engine, beginning) {
+                try await chat.mark("owner", active: true, erasedAt: Instant(seconds: 1))
+            }
+            #expect(try await chat.send(.post, "/v1/conversations", "{}").code == "user_inactive")
         }
     }
 
@@ -129,19 +143,19 @@ struct LockTests {
 }
 
 /// Runs a request while a transaction that executed `held` is open. On PostgreSQL the transaction commits when
-/// somebody waits for a lock (or after ten seconds); on SQLite, where the one writer is itself the lock, at once.
-private func meeting(
+/// somebody waits for it (nobody doing so is a failure); on SQLite, where the one writer is itself the lock, at once.
+private func meeting<T>(
     _ chat: Chat,
     _ engine: TestEngine,
     _ held: [BoundStatement],
-    _ request: () async throws -> Answer
-) async throws -> Answer {
+    _ request: () async throws -> T
+) async throws -> T {
     let (opened, signal) = AsyncStream<Void>.makeStream()
-    async let holder: Void = chat.database.transaction { transaction in
+    async let wasWaitedFor = chat.database.transaction { transaction in
         defer { signal.finish() }
         for statement in held { try transaction.run(statement) }
         signal.yield()
-        guard engine == .postgres else { return }
+        guard engine == .postgres else { return true }
         let waiting = Statement(
             "test.waiting",
             .reads,
@@ -153,11 +167,12 @@ private func meeting(
         )
         let deadline = ContinuousClock.now + .seconds(10)
         while ContinuousClock.now < deadline {
-            if let row = try transaction.run(waiting()).first, try row.integer("n") > 0 { return }
+            if let row = try transaction.run(waiting()).first, try row.integer("n") > 0 { return true }
         }
+        return false
     }
     for await _ in opened { break }
     let answer = try await request()
-    try await holder
+    #expect(try await wasWaitedFor)
     return answer
 }

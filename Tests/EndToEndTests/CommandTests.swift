@@ -138,4 +138,22 @@ struct CommandTests {
         #expect(try await installation.auth.get("/v1/me", token: login["access_token"].string).status == 200)
         #expect(try await dev.terminate() == .status(0))
     }
+
+    @Test("the three curl lines that dev prints work when they are pasted")
+    func pastedLines() async throws {
+        let installation = try await Installation(.sqlite, ["TESSERA_MASTER_KEY": ""])
+        let dev = try await installation.startDev()
+        let printed = dev.output.components(separatedBy: "Try (paste line by line):").last ?? ""
+        let lines = printed.split(separator: "\n").prefix { $0.hasPrefix("  ") }.map { $0.dropFirst(2) }
+        #expect(lines.filter { $0.contains("curl") }.count == 3, "\(dev.output)")
+        let shell = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ["bash", "-eu", "-c", lines.joined(separator: "\necho\n")],
+            environment: [:],
+            folder: installation.folder
+        )
+        let output = try await shell.waitForSuccess()
+        #expect(output.contains("admin@example.com") && output.contains("\"message_count\":1"), "\(output)")
+        #expect(try await dev.terminate() == .status(0))
+    }
 }

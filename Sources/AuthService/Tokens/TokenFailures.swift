@@ -4,16 +4,10 @@ import WebSupport
 
 enum TokenFailures {
     static func apiError(_ failure: TokenFailure) -> APIError {
-        APIError(ErrorCode(rawValue: failure.reason.rawValue) ?? .tokenInvalid, headers: failure.headers)
+        APIError(ErrorCode(rawValue: failure.code) ?? .tokenInvalid, headers: failure.headers)
     }
 
     static func apiError(_ error: VerificationError) -> APIError {
-        switch error.code {
-        case .expired: APIError(.tokenExpired)
-        case .revoked: APIError(.sessionRevoked)
-        case .stale: APIError(.tokenStale)
-        case .keysUnavailable: .retry(.keysUnavailable, afterSeconds: 1)
-        default: APIError(.tokenInvalid)
-        }
+        apiError(TokenFailure(error))
     }
 }

@@ -88,7 +88,8 @@ struct ConversationRoutes: Sendable {
                 for message in messages.items { writer.object { message.write(to: &$0) } }
             }
             // Older ones are on the messages' own pages: `?before=` this cursor.
-            writer.field("messages_prev_cursor", messages.hasMore ? messages.previous?.encoded(for: MessageRoutes.list) : nil)
+            let older = messages.hasMore ? messages.previous : nil
+            writer.field("messages_prev_cursor", older?.encoded(for: MessageRoutes.list))
         }
         return .json(body, status: status, headers: headers)
     }

@@ -1,0 +1,239 @@
+// An auth node behind its router, on a fresh database, with a clock that the test sets.
+import AuthService
+import Foundation
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import NIOCore
+import OpenSSLCrypto
+import PasswordHashing
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+/// A clock that stands still until it is moved.
+final class TestClock: Sendable {
+    private let instant = Mutex(Instant(seconds: 1_800_000_000))
+
+    var now: Instant { instant.withLock { $0 } }
+
+    func advance(_ duration: Duration) {
+        instant.withLock { $0 = $0 + duration }
+    }
+
+    /// Moves by a microsecond at each look, so that rows made one after the other have an order.
+    var clock: Clock {
+        Clock {
+            self.instant.withLock { instant in
+                instant = instant + .microseconds(1)
+                return instant
+            }
+        }
+    }
+}
+
+/// Lets a test hold one request between the check of its password and the unit that relies on it.
+final class Barrier: Sendable {
+    private enum State { case passing, holdingNext, holding }
+
+    private let state = Mutex(State.passing)
+
+    /// Whether a request stands at the barrier.
+    var holds: Bool { state.withLock { $0 == .holding } }
+
+    /// The next request to arrive waits; those after it pass.
+    func holdNext() { state.withLock { $0 = .holdingNext } }
+    func release() { state.withLock { $0 = .passing } }
+
+    func pass() async {
+        let waits = state.withLock { state in
+            guard state == .holdingNext else { return false }
+            state = .holding
+            return true
+        }
+        while waits, holds { try? await Task.sleep(for: .milliseconds(2)) }
+    }
+}
+
+/// What differs between nodes and tests.
+struct NodeOptions: Sendable {
+    var ring = AuthNode.ring(1)
+    var publicURL = "https://auth.test"
+    var corsOrigins: [String] = []
+    var rateLimits = false
+    var algorithm = SigningAlgorithm.es256
+}
+
+struct AuthNode: Sendable {
+    static let password = "correct horse battery staple"
+
+    let service: AuthService
+    let client: any TestClientProtocol
+    let database: any SQLDatabase
+    let clock: TestClock
+    let barrier: Barrier
+
+    /// A ring of `count` keys that are the same in every test, `first` of them in front.
+    static func ring(_ count: Int, first: Int = 0) -> String {
+        let keys = (0..<count).map { Base64.encode([UInt8](repeating: UInt8(0x41 + $0), count: 32)) }
+        return ([keys[first]] + keys.enumerated().filter { $0.offset != first }.map(\.element)).joined(separator: ",")
+    }
+
+    // MARK: Requests
+
+    struct Answer: Sendable {
+        let status: Int
+        let headers: HTTPFields
+        let text: String
+
+        var json: JSONValue { JSONValue(element: try? JSONElement.parse(text)) }
+        var code: String? { json["code"]?.string }
+    }
+
+    func send(
+        _ method: HTTPRequest.Method,
+        _ path: String,
+        _ body: String? = nil,
+        token: String? = nil,
+        headers: HTTPFields = [:]
+    ) async throws -> Answer {
+        var headers = headers
+        if body != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
+        if let token { headers[.authorization] = "Bearer \(token)" }
+        let answer = try await client.execute(
+            uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) }
+        )
+        return Answer(status: answer.status.code, headers: answer.headers, text: String(buffer: answer.body))
+    }
+
+    struct LoggedIn: Sendable {
+        let userID: String
+        let sessionID: String
+        let access: String
+        let refresh: String
+    }
+
+    func signUp(_ email: String = "ada@example.com") async throws -> LoggedIn {
+        let answer = try await send(.post, "/v1/signup", #"{"email":"\#(email)","password":"\#(Self.password)"}"#)
+        try #require(answer.status == 201, "\(answer.text)")
+        return try Self.loggedIn(answer)
+    }
+
+    func logInAnswer(_ email: String = "ada@example.com", password: String = Self.password) async throws -> Answer {
+        try await send(.post, "/v1/login", #"{"email":"\#(email)","password":"\#(password)"}"#)
+    }
+
+    func logIn(_ email: String = "ada@example.com", password: String = Self.password) async throws -> LoggedIn {
+        let answer = try await logInAnswer(email, password: password)
+        try #require(answer.status == 200, "\(answer.text)")
+        return try Self.loggedIn(answer)
+    }
+
+    func makeAdmin(_ email: String = "root@example.com") async throws -> LoggedIn {
+        let signup = Signup(email: try #require(Email(email)), password: Self.password, name: "Root")
+        _ = try await service.passwords.create(signup, role: .admin, actor: nil, origin: .commandLine)
+        return try await logIn(email)
+    }
+
+    func refresh(_ token: String) async throws -> Answer {
+        try await send(.post, "/v1/token/refresh", #"{"refresh_token":"\#(token)"}"#)
+    }
+
+    func me(_ token: String) async throws -> Answer { try await send(.get, "/v1/me", token: token) }
+
+    private static func loggedIn(_ answer: Answer) throws -> LoggedIn {
+        LoggedIn(
+            userID: try #require(answer.json["user"]?["id"]?.string),
+            sessionID: try #require(answer.json["session"]?["id"]?.string),
+            access: try #require(answer.json["access_token"]?.string),
+            refresh: try #require(answer.json["refresh_token"]?.string)
+        )
+    }
+
+    // MARK: Rows
+
+    /// Counts or reads what is in the tables, past the API.
+    func query(_ sql: String, _ values: [SQLValue] = []) async throws -> [Row] {
+        let statement = Statement("test.query", .reads, values.compactMap(\.type), sql)
+        return try await database.run(BoundStatement(statement, values)).rows
+    }
+
+    func count(_ sql: String) async throws -> Int {
+        try #require(try await query("SELECT COUNT(*) AS n FROM \(sql)").first).int("n")
+    }
+}
+
+/// Runs `body` against a node of its own.
+func withNode(
+    _ engine: TestEngine,
+    _ options: NodeOptions = NodeOptions(),
+    _ body: @Sendable @escaping (AuthNode) async throws -> Void
+) async throws {
+    try await withNodes(engine, [options]) { try await body($0[0]) }
+}
+
+/// Runs `body` against nodes that share one database and one clock.
+func withNodes(
+    _ engine: TestEngine,
+    _ options: [NodeOptions],
+    _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
+) async throws {
+    try await withDatabase(engine, service: "auth") { database async throws in
+        try await open(options[...], database, TestClock(), Barrier(), [], body)
+    }
+}
+
+private func open(
+    _ options: ArraySlice<NodeOptions>,
+    _ database: any SQLDatabase,
+    _ clock: TestClock,
+    _ barrier: Barrier,
+    _ nodes: [AuthNode],
+    _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
+) async throws {
+    guard let first = options.first else { return try await body(nodes) }
+    var configuration = AuthConfiguration(
+        publicURL: first.publicURL, masterKeys: try MasterKeyRing(base64Ring: first.ring)
+    )
+    configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
+    configuration.hashQueue = 1000
+    configuration.corsOrigins = first.corsOrigins
+    configuration.rateLimits = first.rateLimits
+    configuration.signingAlgorithm = first.algorithm
+    var logger = Logger(label: "test.auth")
+    logger.logLevel = .critical
+    let service = try await AuthService(
+        database: database, configuration: configuration, isReady: {}, contract: "", clock: clock.clock, logger: logger,
+        afterVerification: { await barrier.pass() }
+    )
+    let rest = options.dropFirst()
+    try await Application(router: service.buildRouter(), logger: logger).test(.router) { client in
+        let node = AuthNode(service: service, client: client, database: database, clock: clock, barrier: barrier)
+        try await open(rest, database, clock, barrier, nodes + [node], body)
+    }
+}
+
+/// Runs `count` calls at once and returns what they returned.
+func parallel<T: Sendable>(_ count: Int, _ body: @Sendable @escaping (Int) async throws -> T) async throws -> [T] {
+    try await withThrowingTaskGroup(of: T.self) { group in
+        for index in 0..<count { group.addTask { try await body(index) } }
+        return try await group.reduce(into: []) { $0.append($1) }
+    }
+}
+
+/// A JSON answer, or nothing where the body was none: a test then finds `nil` and says so.
+struct JSONValue: Sendable {
+    let element: JSONElement?
+
+    subscript(name: String) -> JSONValue? { element?[name].map { JSONValue(element: $0) } }
+    var string: String? { element?.string }
+    var integer: Int64? { element?.integer }
+    var boolean: Bool? { element?.boolean }
+    var isNull: Bool { element?.isNull ?? false }
+    var raw: String? { element?.raw }
+    var array: [JSONValue]? { element?.array?.map { JSONValue(element: $0) } }
+    var names: [String] { element?.object?.map(\.name) ?? [] }
+}
