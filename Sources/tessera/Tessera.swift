@@ -10,7 +10,9 @@ struct Tessera: AsyncParsableCommand {
         abstract: "Authentication, sessions and chat data, self-hosted.",
         discussion: """
             Settings come from flags, then the environment (TESSERA_…), then a YAML file (--config).
-            docs/configuration.md lists them all; `tessera dev` needs none.
+            A wrong one refuses to start. `tessera dev` needs none.
+
+            \(ConfigurationKey.help)
             """,
         version: version,
         subcommands: [

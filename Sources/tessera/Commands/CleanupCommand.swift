@@ -5,7 +5,8 @@ import Logging
 
 struct CleanupCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cleanup", abstract: "Remove rows that nothing needs any more, now, and report counts."
+        commandName: "cleanup",
+        abstract: "Remove rows that nothing needs any more, now, and report counts."
     )
 
     @OptionGroup var options: CommonOptions

@@ -7,48 +7,69 @@ import OpenSSLCrypto
 import Storage
 
 struct CommonOptions: ParsableArguments {
-    @Option(help: "A YAML file with settings.")
+    @Option(help: "A YAML file with settings: TESSERA_AUTH_PORT is auth_port there.")
     var config: String?
 
-    @Option(help: "The folder of SQLite files and dev secrets (TESSERA_DATA_DIR).")
+    @Option(help: .setting(.dataDirectory))
     var dataDir: String?
 
-    @Option(help: "The address both services bind (TESSERA_HOST).")
+    @Option(help: .setting(.host))
     var host: String?
 
-    @Option(help: "The port of auth (TESSERA_AUTH_PORT).")
+    @Option(help: .setting(.authPort))
     var authPort: String?
 
-    @Option(help: "The port of chat (TESSERA_CHAT_PORT).")
+    @Option(help: .setting(.chatPort))
     var chatPort: String?
 
-    @Option(help: "sqlite:PATH or postgres://… (TESSERA_AUTH_DATABASE_URL).")
+    @Option(help: .setting(.authDatabaseURL))
     var authDatabaseURL: String?
 
-    @Option(help: "sqlite:PATH or postgres://… (TESSERA_CHAT_DATABASE_URL).")
+    @Option(help: .setting(.chatDatabaseURL))
     var chatDatabaseURL: String?
 
-    @Option(help: "trace, debug, info, notice, warning, error or critical (TESSERA_LOG_LEVEL).")
+    @Option(help: .setting(.logLevel))
     var logLevel: String?
 
-    @Option(name: .customLong("set"), help: "Any setting as NAME=VALUE; may be repeated. Not for secrets.")
+    @Option(
+        name: .customLong("set"),
+        help: "Any setting that is no secret, as NAME=VALUE; may be repeated. `tessera --help` lists them."
+    )
     var assignments: [String] = []
 
-    /// Reads and checks all settings.
-    func settings() async throws -> Settings {
+    /// What `--set` sets, by name.
+    static func assigned(_ assignments: [String]) throws -> [String: String] {
         var flags: [String: String] = [:]
         for assignment in assignments {
             let parts = assignment.split(separator: "=", maxSplits: 1).map(String.init)
             guard parts.count == 2 else { throw ConfigurationError(key: "--set", "takes NAME=VALUE") }
+            // SECURITY: every process of the machine can read the arguments of every other.
+            if ConfigurationKey.all.contains(where: { $0.isSecret && $0.name == parts[0] }) {
+                throw ConfigurationError(
+                    key: parts[0],
+                    "is a secret: it is taken from the environment, or from a file by \(parts[0])_FILE"
+                )
+            }
             flags[parts[0]] = parts[1]
         }
+        return flags
+    }
+
+    /// What the flags set, by the names of the keys.
+    private func flags() throws -> [String: String] {
+        var flags = try Self.assigned(assignments)
         let named: [(ConfigurationKey, String?)] = [
             (.dataDirectory, dataDir), (.host, host), (.authPort, authPort), (.chatPort, chatPort),
             (.authDatabaseURL, authDatabaseURL), (.chatDatabaseURL, chatDatabaseURL), (.logLevel, logLevel),
         ]
         for case (let key, let value?) in named { flags[key.name] = value }
+        return flags
+    }
+
+    /// Reads and checks all settings.
+    func settings() async throws -> Settings {
         let environment = ProcessInfo.processInfo.environment
-        return try Settings(try await SettingsReader(flags: flags, environment: environment, file: config))
+        return try Settings(try await SettingsReader(flags: flags(), environment: environment, file: config))
     }
 }
 
@@ -77,7 +98,7 @@ extension TesseraCommand {
     }
 
     private func complain(_ text: String) {
-        FileHandle.standardError.write(Data("tessera: \(text)\n".utf8))
+        try? FileHandle.standardError.write(contentsOf: Data("tessera: \(text)\n".utf8))
     }
 
     /// Runs `body` with auth on its database, which must be current, and closes it.

@@ -6,7 +6,8 @@ import Storage
 
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "keys", abstract: "List, rotate and retire signing keys.",
+        commandName: "keys",
+        abstract: "List, rotate and retire signing keys.",
         subcommands: [List.self, Rotate.self, Retire.self]
     )
 

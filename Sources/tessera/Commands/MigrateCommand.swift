@@ -63,7 +63,9 @@ struct MigrateCommand: AsyncParsableCommand {
 
         func run(_ settings: Settings, logger: Logger) async throws {
             try await with(service, settings, logger) { opened in
-                for name in try await opened.migrator.down(opened.database, steps: steps) { print("\(name) taken back") }
+                for name in try await opened.migrator.down(opened.database, steps: steps) {
+                    print("\(name) taken back")
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ struct AuthCommand: TesseraCommand {
         let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
         runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9090))
         runner.add(auth, on: settings.auth, database: opened.database)
-        logger.info("auth starts", metadata: ["address": "\(settings.auth.host):\(settings.auth.port)"])
+        logger.info("auth starts", metadata: ["address": "\(settings.auth)"])
         try await runner.run()
     }
 }
@@ -34,13 +34,14 @@ struct ChatCommand: TesseraCommand {
     var migrate = false
 
     func run(_ settings: Settings, logger: Logger) async throws {
+        _ = try settings.chatConfiguration()
         let opened = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(logger: logger)
         let (chat, keys) = try Start.chat(settings, opened, logger: logger)
         runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9091))
         runner.add(chat, keys: keys, on: settings.chat, database: opened.database)
-        logger.info("chat starts", metadata: ["address": "\(settings.chat.host):\(settings.chat.port)"])
+        logger.info("chat starts", metadata: ["address": "\(settings.chat)"])
         try await runner.run()
     }
 }

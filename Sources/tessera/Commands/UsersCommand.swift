@@ -6,7 +6,8 @@ import WebSupport
 
 struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "users", abstract: "Create and list users, set roles, deactivate, revoke sessions.",
+        commandName: "users",
+        abstract: "Create and list users, set roles, deactivate, revoke sessions.",
         subcommands: [Create.self, List.self, SetRole.self, Deactivate.self, RevokeSessions.self]
     )
 
@@ -23,7 +24,9 @@ struct UsersCommand: AsyncParsableCommand {
     }
 
     struct Create: TesseraCommand {
-        static let configuration = CommandConfiguration(abstract: "Create a user. The password is read from standard input.")
+        static let configuration = CommandConfiguration(
+            abstract: "Create a user. The password is read from standard input."
+        )
         @OptionGroup var options: CommonOptions
         @Option(help: "The address.") var email: String
         @Option(help: "The name.") var name: String?
@@ -57,7 +60,8 @@ struct UsersCommand: AsyncParsableCommand {
                 var cursor: Cursor?
                 repeat {
                     let page = try await auth.users.list(
-                        UserFilter(prefix: search), PageRequest(limit: 100, cursor: cursor, direction: .forward)
+                        UserFilter(prefix: search),
+                        PageRequest(limit: 100, cursor: cursor, direction: .forward)
                     )
                     for user in page.items { print(line(user)) }
                     cursor = page.next
@@ -110,7 +114,10 @@ struct UsersCommand: AsyncParsableCommand {
                 let found = try await find(user, auth.users)
                 let count = try await Refusal.told(about: user) {
                     try await auth.sessions.revokeAll(
-                        ofUser: found.id, reason: .revokedByAdmin, actor: nil, origin: .commandLine
+                        ofUser: found.id,
+                        reason: .revokedByAdmin,
+                        actor: nil,
+                        origin: .commandLine
                     )
                 }
                 print("\(count) sessions revoked")

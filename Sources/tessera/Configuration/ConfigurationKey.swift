@@ -66,7 +66,7 @@ extension ConfigurationKey.Kind {
         case .port: "port"
         case .listenAddress: "address:port"
         case .origin: "URL"
-        case .origins: "list of URLs"
+        case .origins: "list of origins"
         case .networks: "list of networks"
         case .list: "list"
         case .databaseURL: "database"

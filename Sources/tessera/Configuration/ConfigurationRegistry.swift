@@ -11,79 +11,128 @@ extension ConfigurationKey {
     static let authPort = Self("TESSERA_AUTH_PORT", .port, .value("8080"), "port of auth")
     static let chatPort = Self("TESSERA_CHAT_PORT", .port, .value("8081"), "port of chat")
     static let publicURL = Self(
-        "TESSERA_PUBLIC_URL", .origin, .described("`http://127.0.0.1:` and auth's port"),
+        "TESSERA_PUBLIC_URL",
+        .origin,
+        .described("`http://127.0.0.1:` and auth's port"),
         "how the outside reaches auth: base of links, origin of cookies; https unless the host is a loopback one"
     )
     static let chatPublicURL = Self(
-        "TESSERA_CHAT_PUBLIC_URL", .origin, .described("`http://127.0.0.1:` and chat's port"),
+        "TESSERA_CHAT_PUBLIC_URL",
+        .origin,
+        .described("`http://127.0.0.1:` and chat's port"),
         "how the outside reaches chat; https unless the host is a loopback one"
     )
     static let authURL = Self(
-        "TESSERA_AUTH_URL", .origin, .described("`TESSERA_PUBLIC_URL`"), "where chat finds auth's keys"
+        "TESSERA_AUTH_URL",
+        .origin,
+        .described("`TESSERA_PUBLIC_URL`"),
+        "where chat finds auth's keys"
     )
     static let metricsAddress = Self(
-        "TESSERA_METRICS_ADDRESS", .listenAddress, .described("`127.0.0.1:9090`, for `tessera chat` `127.0.0.1:9091`"),
+        "TESSERA_METRICS_ADDRESS",
+        .listenAddress,
+        .described("`127.0.0.1:9090`, for `tessera chat` `127.0.0.1:9091`"),
         "where `/metrics` listens; `tessera dev` has one for both"
     )
     static let dataDirectory = Self(
-        "TESSERA_DATA_DIR", .path, .value("./tessera-data"),
+        "TESSERA_DATA_DIR",
+        .path,
+        .value("./tessera-data"),
         "SQLite files, and the secrets that `tessera dev` makes (mode 0600)"
     )
     static let trustedProxies = Self(
-        "TESSERA_TRUSTED_PROXIES", .networks, .described("empty"),
+        "TESSERA_TRUSTED_PROXIES",
+        .networks,
+        .described("empty"),
         "whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`"
     )
     static let corsOrigins = Self(
-        "TESSERA_CORS_ORIGINS", .origins, .described("empty"), "which browser origins may call with credentials"
+        "TESSERA_CORS_ORIGINS",
+        .origins,
+        .described("empty"),
+        "which browser origins may call with credentials"
     )
 }
 
 // Databases.
 extension ConfigurationKey {
     static let authDatabaseURL = Self(
-        "TESSERA_AUTH_DATABASE_URL", .databaseURL, sqlite, secret: true,
+        "TESSERA_AUTH_DATABASE_URL",
+        .databaseURL,
+        sqlite,
+        secret: true,
         "auth's database: `sqlite:PATH` or `postgres://…`, a libpq URI, which may name several hosts"
     )
-    static let chatDatabaseURL = Self("TESSERA_CHAT_DATABASE_URL", .databaseURL, sqlite, secret: true, "chat's database")
+    static let chatDatabaseURL = Self(
+        "TESSERA_CHAT_DATABASE_URL",
+        .databaseURL,
+        sqlite,
+        secret: true,
+        "chat's database"
+    )
     static let postgresHost = Self("POSTGRES_HOST", .host, none, "builds the URL of each service that has none")
     static let postgresPort = Self("POSTGRES_PORT", .port, .value("5432"), "the port of that URL")
     static let postgresUser = Self("POSTGRES_USER", .text, .value("postgres"), "the user of that URL")
     static let postgresPassword = Self("POSTGRES_PASSWORD", .text, none, secret: true, "the password of that URL")
     static let postgresDatabase = Self(
-        "POSTGRES_DB", .text, .described("`POSTGRES_USER`"), "auth's database in that URL; chat's is `<POSTGRES_DB>_chat`"
+        "POSTGRES_DB",
+        .text,
+        .described("`POSTGRES_USER`"),
+        "auth's database in that URL; chat's is `<POSTGRES_DB>_chat`"
     )
 }
 
 // Tokens and sessions.
 extension ConfigurationKey {
     static let masterKey = Self(
-        "TESSERA_MASTER_KEY", .keyRing, .described("made by `tessera dev`, required elsewhere"), secret: true,
+        "TESSERA_MASTER_KEY",
+        .keyRing,
+        .described("made by `tessera dev`, required elsewhere"),
+        secret: true,
         "the key ring, each 32 bytes in base64: the first encrypts and derives, all decrypt and verify"
     )
     static let issuer = Self("TESSERA_ISSUER", .origin, .described("`TESSERA_PUBLIC_URL`"), "`iss` of tokens")
     static let tokenAudiences = Self(
-        "TESSERA_TOKEN_AUDIENCES", .list, .value("tessera,chat"), "`aud` of user tokens; auth itself demands `tessera`"
+        "TESSERA_TOKEN_AUDIENCES",
+        .list,
+        .value("tessera,chat"),
+        "`aud` of user tokens; auth itself demands `tessera`"
     )
     static let chatAudience = Self("TESSERA_CHAT_AUDIENCE", .text, .value("chat"), "the audience that chat demands")
     static let signingAlgorithm = Self(
-        "TESSERA_SIGNING_ALG", .choice(SigningAlgorithm.allCases.map(\.rawValue)), .value("ES256"),
+        "TESSERA_SIGNING_ALG",
+        .choice(SigningAlgorithm.allCases.map(\.rawValue)),
+        .value("ES256"),
         "algorithm of new signing keys"
     )
     static let keyRotation = Self(
-        "TESSERA_KEY_ROTATION", .duration(3600...3650 * day), .value("30d"), "age at which the signing key is replaced"
+        "TESSERA_KEY_ROTATION",
+        .duration(3600...3650 * day),
+        .value("30d"),
+        "age at which the signing key is replaced"
     )
     static let accessTokenTTL = Self(
-        "TESSERA_ACCESS_TOKEN_TTL", .duration(10...day), .value("10m"), "lifetime of access tokens, less up to 5 %"
+        "TESSERA_ACCESS_TOKEN_TTL",
+        .duration(10...day),
+        .value("10m"),
+        "lifetime of access tokens, less up to 5 %"
     )
     static let refreshGrace = Self(
-        "TESSERA_REFRESH_GRACE", .duration(0...60), .value("10s"),
+        "TESSERA_REFRESH_GRACE",
+        .duration(0...60),
+        .value("10s"),
         "how long a rotated refresh token still yields the same successor"
     )
     static let sessionIdle = Self(
-        "TESSERA_SESSION_IDLE", .duration(60...3650 * day), .value("14d"), "a session not used for so long ends"
+        "TESSERA_SESSION_IDLE",
+        .duration(60...3650 * day),
+        .value("14d"),
+        "a session not used for so long ends"
     )
     static let sessionAbsolute = Self(
-        "TESSERA_SESSION_ABSOLUTE", .duration(60...3650 * day), .value("90d"),
+        "TESSERA_SESSION_ABSOLUTE",
+        .duration(60...3650 * day),
+        .value("90d"),
         "a session ends, however much it is used"
     )
 }
@@ -91,24 +140,39 @@ extension ConfigurationKey {
 // Passwords. The bounds of Argon2 are those of `Argon2Parameters`, which are checked together once more.
 extension ConfigurationKey {
     static let passwordMinimum = Self(
-        "TESSERA_PASSWORD_MIN", .number(8...128), .value("8"), "characters of the shortest password accepted"
+        "TESSERA_PASSWORD_MIN",
+        .number(8...128),
+        .value("8"),
+        "characters of the shortest password accepted"
     )
     static let argon2Memory = Self(
-        "TESSERA_ARGON2_MEMORY_KIB", .number(8...1_048_576), .value("19456"),
+        "TESSERA_ARGON2_MEMORY_KIB",
+        .number(8...1_048_576),
+        .value("19456"),
         "memory of one hash; raised ones reach users at their next login"
     )
     static let argon2Iterations = Self(
-        "TESSERA_ARGON2_ITERATIONS", .number(1...20), .value("2"), "passes over that memory"
+        "TESSERA_ARGON2_ITERATIONS",
+        .number(1...20),
+        .value("2"),
+        "passes over that memory"
     )
     static let argon2Parallelism = Self(
-        "TESSERA_ARGON2_PARALLELISM", .number(1...16), .value("1"), "lanes of one hash, each of at least 8 KiB"
+        "TESSERA_ARGON2_PARALLELISM",
+        .number(1...16),
+        .value("1"),
+        "lanes of one hash, each of at least 8 KiB"
     )
     static let hashThreads = Self(
-        "TESSERA_HASH_THREADS", .number(1...256), .described("processor cores"),
+        "TESSERA_HASH_THREADS",
+        .number(1...256),
+        .described("processor cores"),
         "hashes at a time; they need threads × memory"
     )
     static let hashQueue = Self(
-        "TESSERA_HASH_QUEUE", .number(1...100_000), .value("64"),
+        "TESSERA_HASH_QUEUE",
+        .number(1...100_000),
+        .value("64"),
         "logins that may wait for a thread; more get 503 with `Retry-After`"
     )
 }
@@ -116,23 +180,39 @@ extension ConfigurationKey {
 // Abuse, cleanup, logs.
 extension ConfigurationKey {
     static let rateLimits = Self(
-        "TESSERA_RATE_LIMITS", .choice(["on", "off"]), .value("on"), "`off` is for benchmarks only"
+        "TESSERA_RATE_LIMITS",
+        .choice(["on", "off"]),
+        .value("on"),
+        "`off` is for benchmarks only"
     )
     static let cleanupInterval = Self(
-        "TESSERA_CLEANUP_INTERVAL", .duration(1...day), .value("10m"), "how often expired rows are removed"
+        "TESSERA_CLEANUP_INTERVAL",
+        .duration(1...day),
+        .value("10m"),
+        "how often expired rows are removed"
     )
     static let eventRetention = Self(
-        "TESSERA_EVENT_RETENTION", .duration(day...3650 * day), .value("7d"), "how long events are kept"
+        "TESSERA_EVENT_RETENTION",
+        .duration(day...3650 * day),
+        .value("7d"),
+        "how long events are kept"
     )
     static let auditRetention = Self(
-        "TESSERA_AUDIT_RETENTION", .duration(day...36_500 * day), .value("365d"), "how long the audit log is kept"
+        "TESSERA_AUDIT_RETENTION",
+        .duration(day...36_500 * day),
+        .value("365d"),
+        "how long the audit log is kept"
     )
     static let logLevel = Self(
-        "TESSERA_LOG_LEVEL", .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
-        .value("info"), "what is logged"
+        "TESSERA_LOG_LEVEL",
+        .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
+        .value("info"),
+        "what is logged"
     )
     static let logFormat = Self(
-        "TESSERA_LOG_FORMAT", .choice(["text", "json"]), .described("`text` on a terminal, else `json`"),
+        "TESSERA_LOG_FORMAT",
+        .choice(["text", "json"]),
+        .described("`text` on a terminal, else `json`"),
         "one line an event, either way"
     )
 }

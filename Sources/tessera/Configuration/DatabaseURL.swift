@@ -9,7 +9,8 @@ enum DatabaseURL: Sendable, Hashable {
     /// The setting, else the `POSTGRES_…` variables, else a file in the data folder.
     init(_ reader: SettingsReader, _ key: ConfigurationKey, service: String, dataDirectory: String) throws {
         if let text = try reader.text(key) {
-            try self.init(text, key)
+            guard let url = DatabaseURL(text) else { throw ConfigurationError(key) }
+            self = url
         } else if let url = try Self.fromParts(reader, service: service) {
             self = .postgres(url: url)
         } else {
@@ -17,36 +18,45 @@ enum DatabaseURL: Sendable, Hashable {
         }
     }
 
-    init(_ text: String, _ key: ConfigurationKey) throws {
-        if text.hasPrefix("sqlite:"), text.count > "sqlite:".count {
-            self = .sqlite(path: String(text.dropFirst("sqlite:".count)))
+    /// `nil` for anything else, databases in memory included: every connection would have its own.
+    init?(_ text: String) {
+        let path = text.dropFirst("sqlite:".count)
+        if text.hasPrefix("sqlite:"), !path.isEmpty, path != ":memory:" {
+            self = .sqlite(path: String(path))
         } else if text.hasPrefix("postgres://") || text.hasPrefix("postgresql://") {
             self = .postgres(url: text)
         } else {
-            throw ConfigurationError(key, "must be sqlite:PATH or postgres://…")
+            return nil
         }
     }
 
-    /// The variables of the PostgreSQL image; chat has a database of its own.
+    /// From the variables of the PostgreSQL image; chat has a database of its own.
     private static func fromParts(_ reader: SettingsReader, service: String) throws -> String? {
-        guard let host = try reader.text(.postgresHost) else { return nil }
-        let port = try reader.integer(.postgresPort, default: 5432, in: 1...65_535)
-        let user = try reader.text(.postgresUser) ?? "postgres"
-        let database = try reader.text(.postgresDatabase) ?? user
+        guard try reader.text(.postgresHost) != nil else { return nil }
+        let host = try reader.line(.postgresHost)
+        let port = try reader.number(.postgresPort)
+        let user = try reader.line(.postgresUser)
+        let database = try reader.line(.postgresDatabase, else: user)
         let name = service == "auth" ? database : "\(database)_\(service)"
         let password = try reader.text(.postgresPassword).map { ":\(escaped($0))" } ?? ""
         return "postgres://\(escaped(user))\(password)@\(escaped(host)):\(port)/\(escaped(name))"
     }
 
+    /// SECURITY: RFC 3986 §2.1; a password with `@` or `/` must not become part of the host.
     private static func escaped(_ text: String) -> String {
-        text.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(CharacterSet(charactersIn: "-._~"))) ?? ""
+        let unreserved = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
+        return text.utf8.map { byte in
+            unreserved.contains(byte) ? String(UnicodeScalar(byte)) : "%" + String(format: "%02X", Int(byte))
+        }
+        .joined()
     }
 
     /// For people: without user, password and parameters.
     var description: String {
         switch self {
         case .sqlite(let path): "SQLite \(path)"
-        case .postgres(let url): "PostgreSQL \(url.split(separator: "@").last?.split(separator: "?").first ?? "")"
+        // The parameters first: a password among them may contain an @.
+        case .postgres(let url): "PostgreSQL \(url.prefix { $0 != "?" }.split(separator: "@").last ?? "")"
         }
     }
 }

@@ -8,9 +8,27 @@ import PasswordHashing
 import WebSupport
 
 /// A place to listen.
-struct ListenAddress: Sendable {
+struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     let host: String
     let port: Int
+
+    init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `127.0.0.1:9090` or `[::1]:9090`.
+    init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+            (1...65_535).contains(port)
+        else { return nil }
+        let host = text[..<colon]
+        let isBracketed = host.hasPrefix("[") && host.hasSuffix("]")
+        guard !host.isEmpty, isBracketed || !host.contains(":") else { return nil }
+        self.init(host: isBracketed ? String(host.dropFirst().dropLast()) : String(host), port: port)
+    }
+
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 /// What both services and every command need.
@@ -34,36 +52,31 @@ struct Settings: Sendable {
 
     init(_ reader: SettingsReader) throws {
         self.reader = reader
-        let host = try reader.text(.host) ?? "127.0.0.1"
-        auth = ListenAddress(host: host, port: try reader.integer(.authPort, default: 8080, in: 1...65_535))
-        chat = ListenAddress(host: host, port: try reader.integer(.chatPort, default: 8081, in: 1...65_535))
-        metrics = try Self.metrics(reader)
-        publicURL = try reader.origin(.publicURL, default: "http://127.0.0.1:\(auth.port)")
-        chatPublicURL = try reader.origin(.chatPublicURL, default: "http://127.0.0.1:\(chat.port)")
-        authURL = try reader.text(.authURL).map { try SettingsReader.origin($0, .authURL, allowPlain: true) } ?? publicURL
-        issuer = try reader.origin(.issuer, default: publicURL)
-        dataDirectory = try reader.text(.dataDirectory) ?? "./tessera-data"
+        let host = try reader.line(.host)
+        auth = ListenAddress(host: host, port: try reader.number(.authPort))
+        chat = ListenAddress(host: host, port: try reader.number(.chatPort))
+        metrics = try reader.text(.metricsAddress).map { text in
+            guard let address = ListenAddress(text) else { throw ConfigurationError(.metricsAddress) }
+            return address
+        }
+        func origin(_ key: ConfigurationKey, else value: String, plain: Bool = false) throws -> String {
+            try reader.text(key).map { try Origin.parse($0, key, plain: plain) } ?? value
+        }
+        publicURL = try origin(.publicURL, else: "http://127.0.0.1:\(auth.port)")
+        chatPublicURL = try origin(.chatPublicURL, else: "http://127.0.0.1:\(chat.port)")
+        // Between two servers of one installation, on a network of their own.
+        authURL = try origin(.authURL, else: publicURL, plain: true)
+        issuer = try origin(.issuer, else: publicURL)
+        dataDirectory = try reader.line(.dataDirectory)
         authDatabase = try DatabaseURL(reader, .authDatabaseURL, service: "auth", dataDirectory: dataDirectory)
         chatDatabase = try DatabaseURL(reader, .chatDatabaseURL, service: "chat", dataDirectory: dataDirectory)
         trustedProxies = try reader.list(.trustedProxies).map { text in
-            guard let network = IPNetwork(text) else {
-                throw ConfigurationError(.trustedProxies, "must be a list of networks such as 10.0.0.0/8")
-            }
+            guard let network = IPNetwork(text) else { throw ConfigurationError(.trustedProxies) }
             return network
         }
-        corsOrigins = try reader.list(.corsOrigins).map { try SettingsReader.origin($0, .corsOrigins, allowPlain: false) }
-        let level = try reader.choice(.logLevel, default: "info", of: Logger.Level.allCases.map(\.rawValue))
-        logLevel = Logger.Level(rawValue: level) ?? .info
-        logFormat = try reader.text(.logFormat) == nil ? nil : reader.choice(.logFormat, default: "text", of: ["text", "json"])
-    }
-
-    private static func metrics(_ reader: SettingsReader) throws -> ListenAddress? {
-        guard let text = try reader.text(.metricsAddress) else { return nil }
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
-            (1...65_535).contains(port), colon != text.startIndex
-        else { throw ConfigurationError(.metricsAddress, "must be an address with a port, such as 127.0.0.1:9090") }
-        let host = text[..<colon].trimmingCharacters(in: CharacterSet(charactersIn: "[]"))
-        return ListenAddress(host: host, port: port)
+        corsOrigins = try reader.list(.corsOrigins).map { try Origin.parse($0, .corsOrigins, plain: false) }
+        logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
+        logFormat = try reader.choice(.logFormat)
     }
 
     /// The ring of the environment; nil when none is set, which only `dev` accepts.
@@ -76,52 +89,46 @@ struct Settings: Sendable {
         do {
             return try MasterKeyRing(base64Ring: text)
         } catch {
-            throw ConfigurationError(
-                .masterKey, "must be a comma-separated list of 32-byte keys in base64, no two with the same id"
-            )
+            throw ConfigurationError(.masterKey)
         }
     }
 
     func authConfiguration(masterKeys: MasterKeyRing) throws -> AuthConfiguration {
         var configuration = AuthConfiguration(publicURL: publicURL, issuer: issuer, masterKeys: masterKeys)
-        let day: Int64 = 86_400
-        configuration.audiences = try reader.list(.tokenAudiences, default: configuration.audiences)
+        configuration.audiences = try reader.list(.tokenAudiences)
         guard configuration.audiences.contains(AuthConfiguration.ownAudience) else {
             throw ConfigurationError(.tokenAudiences, "must contain \(AuthConfiguration.ownAudience)")
         }
-        configuration.accessTokenLifetime = try reader.duration(.accessTokenTTL, default: .seconds(600), in: 10...day)
-        configuration.refreshGrace = try reader.duration(.refreshGrace, default: .seconds(10), in: 0...60)
-        configuration.sessionIdle = try reader.duration(.sessionIdle, default: .seconds(14 * day), in: 60...3650 * day)
-        configuration.sessionAbsolute = try reader.duration(
-            .sessionAbsolute, default: .seconds(90 * day), in: 60...3650 * day
-        )
-        configuration.passwordMinimum = try reader.integer(.passwordMinimum, default: 8, in: 4...128)
+        configuration.accessTokenLifetime = try reader.duration(.accessTokenTTL)
+        configuration.refreshGrace = try reader.duration(.refreshGrace)
+        configuration.sessionIdle = try reader.duration(.sessionIdle)
+        configuration.sessionAbsolute = try reader.duration(.sessionAbsolute)
+        configuration.passwordMinimum = try reader.number(.passwordMinimum)
         configuration.argon2 = try argon2()
-        let cores = ProcessInfo.processInfo.activeProcessorCount
-        configuration.hashThreads = try reader.integer(.hashThreads, default: cores, in: 1...256)
-        configuration.hashQueue = try reader.integer(.hashQueue, default: 64, in: 1...100_000)
-        let algorithm = try reader.choice(
-            .signingAlgorithm, default: "ES256", of: SigningAlgorithm.allCases.map(\.rawValue)
-        )
-        configuration.signingAlgorithm = SigningAlgorithm(rawValue: algorithm) ?? .es256
-        configuration.keyRotation = try reader.duration(.keyRotation, default: .seconds(30 * day), in: 3600...3650 * day)
+        configuration.hashThreads = try reader.number(.hashThreads, else: ProcessInfo.processInfo.activeProcessorCount)
+        configuration.hashQueue = try reader.number(.hashQueue)
+        configuration.signingAlgorithm =
+            try reader.choice(.signingAlgorithm).flatMap(SigningAlgorithm.init(rawValue:)) ?? .es256
+        configuration.keyRotation = try reader.duration(.keyRotation)
         configuration.trustedProxies = trustedProxies
         configuration.corsOrigins = corsOrigins
-        configuration.eventRetention = try reader.duration(.eventRetention, default: .seconds(7 * day), in: day...3650 * day)
-        configuration.auditRetention = try reader.duration(.auditRetention, default: .seconds(365 * day), in: day...36_500 * day)
-        configuration.cleanupInterval = try reader.duration(.cleanupInterval, default: .seconds(600), in: 1...day)
-        configuration.rateLimits = try reader.choice(.rateLimits, default: "on", of: ["on", "off"]) == "on"
+        configuration.eventRetention = try reader.duration(.eventRetention)
+        configuration.auditRetention = try reader.duration(.auditRetention)
+        configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        configuration.rateLimits = try reader.choice(.rateLimits) != "off"
         return configuration
     }
 
     private func argon2() throws -> Argon2Parameters {
-        let parallelism = try reader.integer(.argon2Parallelism, default: 1, in: 1...16)
-        // RFC 9106 §3.1: at least 8 KiB for each lane; PHCString's own bounds cap the rest.
         let parameters = Argon2Parameters(
-            memoryKiB: try reader.integer(.argon2Memory, default: 19_456, in: 8 * parallelism...1_048_576),
-            iterations: try reader.integer(.argon2Iterations, default: 2, in: 1...20),
-            parallelism: parallelism
+            memoryKiB: try reader.number(.argon2Memory),
+            iterations: try reader.number(.argon2Iterations),
+            parallelism: try reader.number(.argon2Parallelism)
         )
+        // RFC 9106 §3.1: at least 8 KiB for each lane.
+        guard parameters.memoryKiB >= 8 * parameters.parallelism else {
+            throw ConfigurationError(.argon2Memory, "must be at least 8 for each lane")
+        }
         do {
             try parameters.validate()
         } catch {
@@ -132,8 +139,11 @@ struct Settings: Sendable {
 
     func chatConfiguration() throws -> ChatConfiguration {
         ChatConfiguration(
-            publicURL: chatPublicURL, issuer: issuer, audience: try reader.text(.chatAudience) ?? "chat",
-            trustedProxies: trustedProxies, corsOrigins: corsOrigins
+            publicURL: chatPublicURL,
+            issuer: issuer,
+            audience: try reader.line(.chatAudience),
+            trustedProxies: trustedProxies,
+            corsOrigins: corsOrigins
         )
     }
 }

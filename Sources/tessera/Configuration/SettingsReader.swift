@@ -1,130 +1,136 @@
 // Reads single settings: flags, then the environment, then the file; the first that has the key counts.
 import Configuration
 import Foundation
+import Synchronization
 import SystemPackage
 import WebSupport
 
-/// Typed access to settings, complaining by key.
+/// Typed access to settings, complaining by key. What is acceptable stands in ConfigurationRegistry.swift.
 struct SettingsReader: Sendable {
     private let flags: [String: String]
     private let environment: [String: String]
     private let file: ConfigReader?
 
     /// - Parameters:
-    ///   - flags: by the name of the key.
-    ///   - file: a YAML file, or nil.
-    /// - Throws: when the file cannot be read, or a `TESSERA_…` name is not a key.
+    ///   - flags: by the name of the key, or of the variable that names a secret's file.
+    ///   - environment: of the process.
+    ///   - path: a YAML file, or nil.
+    /// - Throws: when the file cannot be read, or a name that is not a setting is set.
     init(flags: [String: String], environment: [String: String], file path: String?) async throws {
         self.flags = flags
         self.environment = environment
-        if let path {
-            do {
-                self.file = ConfigReader(provider: try await FileProvider<YAMLSnapshot>(filePath: .init(path)))
-            } catch {
-                throw ConfigurationError(key: "--config", "must name a readable YAML file")
-            }
-        } else {
-            self.file = nil
-        }
-        try refuseUnknown()
+        try SettingNames.refuseUnknown(flags: flags.keys, environment: environment.keys)
+        self.file = try await path.asyncMap(Self.read)
     }
 
-    /// A misspelled variable is ignored by most servers, and a security setting is then silently off.
-    private func refuseUnknown() throws {
-        let known = Set(ConfigurationKey.all.flatMap { $0.isSecret ? [$0.name, "\($0.name)_FILE"] : [$0.name] })
-        let names = (Array(flags.keys) + environment.keys.filter { $0.hasPrefix("TESSERA_") }).sorted()
-        // Names that the test tooling sets beside the server's own.
-        let foreign = ["TESSERA_TEST_", "TESSERA_BINARY", "TESSERA_VENV"]
-        for name in names where !known.contains(name) && !foreign.contains(where: name.hasPrefix) {
-            let nearest = known.min { distance($0, name) < distance($1, name) }
-            throw ConfigurationError(key: name, "is not a setting\(nearest.map { "; did you mean \($0)?" } ?? "")")
+    private static func read(_ path: String) async throws -> ConfigReader {
+        let seen = Mutex<[String]>([])
+        let provider: FileProvider<YAMLSnapshot>
+        do {
+            // Asked once for every key of the file: the only place where a file tells all of them.
+            let isSecret = SecretsSpecifier<String, Void>.dynamic { name, _ in
+                seen.withLock { $0.append(name) }
+                return ConfigurationKey.all.first { $0.fileKey == name }?.isSecret ?? true
+            }
+            provider = try await FileProvider(
+                parsingOptions: .init(secretsSpecifier: isSecret),
+                filePath: FilePath(path)
+            )
+        } catch {
+            throw ConfigurationError(key: "--config", "must name a readable YAML file of keys and values")
         }
+        try SettingNames.refuseUnknown(inFile: seen.withLock(\.self))
+        return ConfigReader(provider: provider)
     }
 
     /// The raw text, or `nil` when nobody set the key. An empty variable counts as not set.
     func text(_ key: ConfigurationKey) throws -> String? {
-        if let flag = flags[key.name], !flag.isEmpty { return flag }
-        if let value = environment[key.name], !value.isEmpty { return value }
-        if key.isSecret, let path = environment["\(key.name)_FILE"], !path.isEmpty {
-            guard let content = try? String(contentsOfFile: path, encoding: .utf8) else {
-                throw ConfigurationError(key: "\(key.name)_FILE", "must name a readable file")
+        for source in [flags, environment] {
+            let direct = source[key.name].flatMap { $0.isEmpty ? nil : $0 }
+            let path = key.fileVariable.flatMap { source[$0] }.flatMap { $0.isEmpty ? nil : $0 }
+            switch (direct, path) {
+            case (let value?, nil): return value
+            case (nil, let path?): return try contents(of: path, key)
+            case (nil, nil): continue
+            // Which of the two counts would be a guess, and an old secret would live on unnoticed.
+            case (_?, _?): throw ConfigurationError(key, "and \(key.name)_FILE are both set; one of them must go")
             }
-            return content.trimmingCharacters(in: .whitespacesAndNewlines)
         }
         guard let file else { return nil }
         let name = ConfigKey([key.fileKey])
-        return file.string(forKey: name, isSecret: key.isSecret) ?? file.int(forKey: name).map(String.init)
+        return file.string(forKey: name, isSecret: key.isSecret)
+            ?? file.stringArray(forKey: name, isSecret: key.isSecret)?.joined(separator: ",")
     }
 
-    func integer(_ key: ConfigurationKey, default value: Int, in range: ClosedRange<Int>) throws -> Int {
-        guard let text = try text(key) else { return value }
-        guard let number = Int(text), range.contains(number) else {
-            throw ConfigurationError(key, "must be a whole number from \(range.lowerBound) to \(range.upperBound)")
+    private func contents(of path: String, _ key: ConfigurationKey) throws -> String {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw ConfigurationError(key: "\(key.name)_FILE", "must name a readable file")
         }
+        let secret = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !secret.isEmpty else { throw ConfigurationError(key: "\(key.name)_FILE", "names an empty file") }
+        return secret
+    }
+
+    /// The text, or the key's own default when that is a fixed one.
+    private func textOrFallback(_ key: ConfigurationKey) throws -> String? {
+        if let text = try text(key) { return text }
+        guard case .value(let text) = key.fallback else { return nil }
+        return text
+    }
+
+    /// A text of one line; `value` counts when nobody set a key that has no fixed default.
+    func line(_ key: ConfigurationKey, else value: String = "") throws -> String {
+        guard let text = try textOrFallback(key) else { return value }
+        // SECURITY: such a value ends up in a URL, a token or a log line.
+        guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
+            throw ConfigurationError(key)
+        }
+        return text
+    }
+
+    func number(_ key: ConfigurationKey, else value: Int = 0) throws -> Int {
+        guard let text = try textOrFallback(key) else { return value }
+        let range =
+            switch key.kind {
+            case .number(let range): range
+            default: 1...65_535
+            }
+        guard let number = Int(text), range.contains(number) else { throw ConfigurationError(key) }
         return number
     }
 
     /// A whole number with `s`, `m`, `h` or `d`.
-    func duration(_ key: ConfigurationKey, default value: Duration, in range: ClosedRange<Int64>) throws -> Duration {
-        guard let text = try text(key) else { return value }
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let number = Int64(text.dropLast()), number >= 0,
+    func duration(_ key: ConfigurationKey) throws -> Duration {
+        let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let text = try textOrFallback(key), case .duration(let range) = key.kind,
+            let unit = text.last.flatMap({ units[$0] }), let number = Int(text.dropLast()), number >= 0,
             case let (seconds, overflow) = number.multipliedReportingOverflow(by: unit), !overflow,
             range.contains(seconds)
-        else {
-            throw ConfigurationError(
-                key, "must be a duration such as 30s, 10m, 12h or 14d, from \(range.lowerBound)s to \(range.upperBound)s"
-            )
-        }
+        else { throw ConfigurationError(key) }
         return .seconds(seconds)
     }
 
-    func list(_ key: ConfigurationKey, default value: [String] = []) throws -> [String] {
-        guard let text = try text(key) else { return value }
-        return text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    /// Entries between commas, without white space around them.
+    func list(_ key: ConfigurationKey) throws -> [String] {
+        guard let text = try textOrFallback(key) else { return [] }
+        let entries = text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+        if entries.isEmpty { throw ConfigurationError(key) }
+        return entries
     }
 
-    func choice(_ key: ConfigurationKey, default value: String, of choices: [String]) throws -> String {
-        guard let text = try text(key) else { return value }
-        guard let choice = choices.first(where: { $0.lowercased() == text.lowercased() }) else {
-            throw ConfigurationError(key, "must be one of \(choices.joined(separator: ", "))")
-        }
+    /// One of the key's choices, in its own spelling; `nil` when nobody set a key that has no fixed default.
+    func choice(_ key: ConfigurationKey) throws -> String? {
+        guard let text = try textOrFallback(key) else { return nil }
+        guard case .choice(let choices) = key.kind,
+            let choice = choices.first(where: { $0.lowercased() == text.lowercased() })
+        else { throw ConfigurationError(key) }
         return choice
     }
+}
 
-    /// An `http` or `https` origin without path, query or trailing slash. Plain http is for loopback alone: cookies
-    /// and tokens would travel in the clear.
-    func origin(_ key: ConfigurationKey, default value: String) throws -> String {
-        guard let text = try text(key) else { return value }
-        return try Self.origin(text, key, allowPlain: false)
-    }
-
-    static func origin(_ text: String, _ key: ConfigurationKey, allowPlain: Bool) throws -> String {
-        let trimmed = text.hasSuffix("/") ? String(text.dropLast()) : text
-        guard let url = URL(string: trimmed), let scheme = url.scheme, ["http", "https"].contains(scheme),
-            let host = url.host(), !host.isEmpty, url.path.isEmpty, url.query == nil, url.fragment == nil, url.user == nil
-        else { throw ConfigurationError(key, "must be an origin such as https://auth.example.com, without a path") }
-        if scheme == "http", !allowPlain, !isLoopback(host) {
-            throw ConfigurationError(key, "must be https, unless the host is a loopback one")
-        }
-        return trimmed
-    }
-
-    static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host == "[::1]" || IPNetwork("127.0.0.0/8")?.contains(host) == true
-    }
-
-    private func distance(_ a: String, _ b: String) -> Int {
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var previous = row[0]
-            row[0] = i + 1
-            for (j, y) in b.enumerated() {
-                let cost = x == y ? previous : 1 + min(previous, row[j], row[j + 1])
-                previous = row[j + 1]
-                row[j + 1] = cost
-            }
-        }
-        return row[b.count]
+extension Optional {
+    fileprivate func asyncMap<T>(_ body: (Wrapped) async throws -> T) async throws -> T? {
+        guard let self else { return nil }
+        return try await body(self)
     }
 }

@@ -24,15 +24,26 @@ struct ServiceDatabase: Sendable {
             try Migration(fileName: String(file.path.dropFirst("migrations/".count)), source: file.text)
         }
         let migrator = Migrator(
-            service: service, migrations: migrations, checksum: { Hex.encode(SHA256.digest($0)) }, clock: Clock.system.now
+            service: service,
+            migrations: migrations,
+            checksum: { Hex.encode(SHA256.digest($0)) },
+            clock: Clock.system.now
         )
         switch url {
         case .sqlite(let path):
             let folder = URL(filePath: path).deletingLastPathComponent().path
             try PrivateFiles.makeFolder(folder)
-            return ServiceDatabase(database: try await SQLiteDatabase.open(path: path, logger: logger), migrator: migrator)
+            // SECURITY: SQLite would let everybody read it; its WAL takes the mode of the file.
+            try PrivateFiles.makeFile(path)
+            return ServiceDatabase(
+                database: try await SQLiteDatabase.open(path: path, logger: logger),
+                migrator: migrator
+            )
         case .postgres(let url):
-            return ServiceDatabase(database: try await PostgresDatabase.connect(url: url, logger: logger), migrator: migrator)
+            return ServiceDatabase(
+                database: try await PostgresDatabase.connect(url: url, logger: logger),
+                migrator: migrator
+            )
         }
     }
 

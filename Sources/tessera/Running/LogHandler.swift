@@ -17,9 +17,15 @@ struct LineLogHandler: LogHandler {
     func log(event: LogEvent) {
         var fields = metadata
         for (key, value) in event.metadata ?? [:] { fields[key] = value }
-        let now = Clock.system.now().rfc3339
-        let line = isJSON ? json(now, event, fields) : text(now, event, fields)
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        if let error = event.error { fields["error"] = "\(error)" }
+        let line = line(Clock.system.now().rfc3339, event, fields)
+        // A full disk or a reader that went away must not stop the server.
+        try? FileHandle.standardError.write(contentsOf: Data((line + "\n").utf8))
+    }
+
+    /// One line, without its end.
+    func line(_ now: String, _ event: LogEvent, _ fields: Logger.Metadata) -> String {
+        isJSON ? json(now, event, fields) : text(now, event, fields)
     }
 
     private func json(_ now: String, _ event: LogEvent, _ fields: Logger.Metadata) -> String {
@@ -40,7 +46,10 @@ struct LineLogHandler: LogHandler {
             let isPlain = text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
             return "\(key)=\(isPlain ? text : quoted(text))"
         }
-        return (["\(now) \(event.level.rawValue.uppercased()) \(event.message)"] + pairs).joined(separator: " ")
+        let message = "\(event.message)"
+        let isOneLine = message.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+        let head = "\(now) \(event.level.rawValue.uppercased()) \(isOneLine ? message : quoted(message))"
+        return ([head] + pairs).joined(separator: " ")
     }
 
     private func quoted(_ text: String) -> String {

@@ -15,9 +15,15 @@ struct SampleUser: Sendable {
     let password: String
 
     static func make() -> [SampleUser] {
-        [("admin", "Sample Admin", Role.admin), ("premium", "Sample Premium", .premium), ("user", "Sample User", .user)].map {
+        [
+            ("admin", "Sample Admin", Role.admin), ("premium", "Sample Premium", .premium),
+            ("user", "Sample User", .user),
+        ].map {
             SampleUser(
-                key: $0, email: "\($0)@example.com", name: $1, role: $2,
+                key: $0,
+                email: "\($0)@example.com",
+                name: $1,
+                role: $2,
                 password: Base64URL.encode(RandomSource.system.bytes(15))
             )
         }
@@ -25,10 +31,15 @@ struct SampleUser: Sendable {
 }
 
 enum SampleData {
+    static func credentialsPath(in folder: String) -> String { "\(folder)/dev-credentials.json" }
+
     /// Makes the sample users that are missing and returns those it made.
-    static func makeUsers(_ auth: AuthService) async throws -> [(user: User, sample: SampleUser)] {
+    static func makeUsers(
+        _ auth: AuthService,
+        _ samples: [SampleUser] = SampleUser.make()
+    ) async throws -> [(user: User, sample: SampleUser)] {
         var made: [(User, SampleUser)] = []
-        for sample in SampleUser.make() {
+        for sample in samples {
             guard let email = Email(sample.email) else { continue }
             do {
                 let signup = Signup(email: email, password: sample.password, name: sample.name)
@@ -63,10 +74,9 @@ enum SampleData {
     }
 
     /// Writes the credentials where only the owner of the data folder reads them.
-    static func writeCredentials(_ made: [SampleUser], in folder: String) throws -> String {
-        let path = "\(folder)/dev-credentials.json"
+    static func writeCredentials(_ samples: [SampleUser], in folder: String) throws {
         let text = JSONWriter.object { writer in
-            for sample in made {
+            for sample in samples {
                 writer.key(named: sample.key) { writer in
                     writer.object {
                         $0.field("email", sample.email)
@@ -76,7 +86,6 @@ enum SampleData {
             }
         }.string
         try PrivateFiles.makeFolder(folder)
-        try PrivateFiles.write(text + "\n", to: path)
-        return path
+        try PrivateFiles.write(text + "\n", to: credentialsPath(in: folder))
     }
 }

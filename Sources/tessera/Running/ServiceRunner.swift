@@ -9,15 +9,21 @@ import Logging
 import NIOCore
 import ServiceLifecycle
 import Storage
+import Synchronization
 import TesseraVerifier
 import UnixSignals
 import WebSupport
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 /// Collects what one process runs.
 struct ServiceRunner {
     private var services: [any Service] = []
     private let logger: Logger
     private let registry = PrometheusRegistry()
+    private let starting = Starting()
 
     static var contract: String { EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? "" }
 
@@ -29,13 +35,16 @@ struct ServiceRunner {
     mutating func add(_ auth: AuthService, on address: ListenAddress, database: any SQLDatabase) {
         services.append(DatabaseService(database: database))
         services += auth.services
-        services.append(server(auth.buildRouter(), on: address))
+        starting.add()
+        services.append(server(auth.buildRouter(), on: address, isListening: starting.isListening))
     }
 
-    mutating func add(_ chat: ChatService, keys: RemoteKeySource, on address: ListenAddress, database: any SQLDatabase) {
+    mutating func add(_ chat: ChatService, keys: RemoteKeySource, on address: ListenAddress, database: any SQLDatabase)
+    {
         services.append(DatabaseService(database: database))
         services.append(keys)
-        services.append(server(chat.buildRouter(), on: address))
+        starting.add()
+        services.append(server(chat.buildRouter(), on: address, isListening: starting.isListening))
     }
 
     /// `/metrics`, on an address of its own that is not for the public.
@@ -43,7 +52,8 @@ struct ServiceRunner {
         let router = Router()
         router.get("metrics") { [registry] _, _ in
             Response(
-                status: .ok, headers: [.contentType: "text/plain; version=0.0.4"],
+                status: .ok,
+                headers: [.contentType: "text/plain; version=0.0.4"],
                 body: .init(byteBuffer: ByteBuffer(string: registry.exposition()))
             )
         }
@@ -52,28 +62,82 @@ struct ServiceRunner {
 
     private func server<Context: RequestContext>(
         _ router: Router<Context>,
-        on address: ListenAddress
+        on address: ListenAddress,
+        isListening: @escaping @Sendable () -> Void = {}
     ) -> some Service where Context.Source == ApplicationRequestContextSource {
-        Application(
+        let application = Application(
             router: router,
             server: .http1(configuration: .init(additionalChannelHandlers: [RequestDeadlineHandler()])),
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),
+            onServerRunning: { _ in isListening() },
             logger: logger
         )
+        return ListeningService(application: application, address: address)
     }
 
-    func run() async throws {
-        // The first service is shut down last.
+    /// Runs everything until it is told to stop.
+    ///
+    /// - Parameter whenListening: called once, when every service listens.
+    /// - Throws: `StartFailure` when an address is taken or is no address.
+    func run(whenListening: @escaping @Sendable () -> Void = {}) async throws {
+        starting.whenDone(whenListening)
+        // The first service is shut down last. One that fails takes the others along in the same order: a server that is
+        // cancelled while a connection waits to be served traps (swift-nio issue 3481).
         var configuration = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger
+            services: services.map { service in
+                // SECURITY: the name is logged, and would be a dump of the service, keys included.
+                .init(
+                    service: service,
+                    failureTerminationBehavior: .gracefullyShutdownGroup,
+                    serviceName: "\(type(of: service))"
+                )
+            },
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
         )
         configuration.maximumGracefulShutdownDuration = .seconds(10)
         do {
             try await ServiceGroup(configuration: configuration).run()
-        } catch let error as IOError {
-            throw StartFailure("cannot listen: \(error)")
         } catch is CancellationError {
             // What was in flight took longer than it was given.
+        }
+    }
+}
+
+/// Counts the services that do not listen yet.
+private final class Starting: Sendable {
+    private struct State {
+        var left = 0
+        var action: @Sendable () -> Void = {}
+    }
+
+    private let state = Mutex(State())
+
+    func add() { state.withLock { $0.left += 1 } }
+
+    func whenDone(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.action = action } }
+
+    func isListening() {
+        let action = state.withLock { state in
+            state.left -= 1
+            return state.left == 0 ? state.action : nil
+        }
+        action?()
+    }
+}
+
+/// A server whose failure to listen says where.
+private struct ListeningService<Server: Service>: Service {
+    let application: Server
+    let address: ListenAddress
+
+    func run() async throws {
+        do {
+            try await application.run()
+        } catch let error as IOError {
+            throw StartFailure("cannot listen on \(address): \(String(cString: strerror(error.errnoCode)))")
+        } catch is SocketAddressError.UnknownHost {
+            throw StartFailure("cannot listen on \(address): there is no such address")
         }
     }
 }

@@ -15,8 +15,11 @@ enum Start {
     ) async throws -> AuthService {
         do {
             return try await AuthService(
-                database: opened.database, configuration: try settings.authConfiguration(masterKeys: ring),
-                isReady: opened.isReady, contract: ServiceRunner.contract, logger: logger
+                database: opened.database,
+                configuration: try settings.authConfiguration(masterKeys: ring),
+                isReady: opened.isReady,
+                contract: ServiceRunner.contract,
+                logger: logger
             )
         } catch let error as CryptoError {
             switch error {
@@ -27,11 +30,17 @@ enum Start {
         }
     }
 
-    static func chat(_ settings: Settings, _ opened: ServiceDatabase, logger: Logger) throws -> (ChatService, RemoteKeySource) {
+    static func chat(_ settings: Settings, _ opened: ServiceDatabase, logger: Logger) throws -> (
+        ChatService, RemoteKeySource
+    ) {
         let keys = RemoteKeySource(url: "\(settings.authURL)/.well-known/jwks.json", logger: logger)
         let service = ChatService(
-            database: opened.database, configuration: try settings.chatConfiguration(), keys: keys,
-            isReady: opened.isReady, contract: ServiceRunner.contract, logger: logger
+            database: opened.database,
+            configuration: try settings.chatConfiguration(),
+            keys: keys,
+            isReady: opened.isReady,
+            contract: ServiceRunner.contract,
+            logger: logger
         )
         return (service, keys)
     }

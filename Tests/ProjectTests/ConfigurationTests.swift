@@ -1,0 +1,330 @@
+import AuthService
+import ChatService
+import Foundation
+import Logging
+import OpenSSLCrypto
+import PasswordHashing
+import Testing
+import WebSupport
+
+@testable import tessera
+
+@Suite("Configuration")
+struct ConfigurationTests {
+    /// Reads everything that any command would read.
+    @discardableResult
+    private static func read(
+        _ environment: [String: String] = [:],
+        flags: [String: String] = [:],
+        file: String? = nil
+    ) async throws -> (settings: Settings, auth: AuthConfiguration) {
+        let settings = try Settings(try await SettingsReader(flags: flags, environment: environment, file: file))
+        let ring = try settings.masterKeys() ?? MasterKeyRing(base64Ring: key())
+        _ = try settings.chatConfiguration()
+        return (settings, try settings.authConfiguration(masterKeys: ring))
+    }
+
+    private static func key() -> String { Base64.encode(RandomSource.system.bytes(32)) }
+
+    /// Runs `body` with a file of `text`.
+    private static func withFile<T>(_ text: String, _ body: (String) async throws -> T) async throws -> T {
+        let file = FileManager.default.temporaryDirectory.appending(path: "tessera-\(UUID().uuidString).yaml")
+        try text.write(to: file, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(at: file) }
+        return try await body(file.path)
+    }
+
+    @Test("with nothing set, the defaults are those of the services")
+    func defaults() async throws {
+        let (settings, auth) = try await Self.read()
+        #expect(settings.auth.description == "127.0.0.1:8080")
+        #expect(settings.chat.description == "127.0.0.1:8081")
+        #expect(settings.publicURL == "http://127.0.0.1:8080")
+        #expect(settings.chatPublicURL == "http://127.0.0.1:8081")
+        #expect(settings.authURL == settings.publicURL)
+        #expect(settings.metrics == nil)
+        #expect(settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
+        #expect(settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
+        #expect(settings.logLevel == .info)
+        #expect(try settings.masterKeys() == nil)
+        #expect(try settings.chatConfiguration().audience == "chat")
+
+        let own = AuthConfiguration(publicURL: settings.publicURL, masterKeys: auth.masterKeys)
+        #expect(auth.issuer == own.issuer)
+        #expect(auth.audiences == own.audiences)
+        #expect(auth.accessTokenLifetime == own.accessTokenLifetime)
+        #expect(auth.refreshGrace == own.refreshGrace)
+        #expect(auth.sessionIdle == own.sessionIdle)
+        #expect(auth.sessionAbsolute == own.sessionAbsolute)
+        #expect(auth.passwordMinimum == own.passwordMinimum)
+        #expect(auth.argon2 == own.argon2)
+        #expect(auth.hashThreads == ProcessInfo.processInfo.activeProcessorCount)
+        #expect(auth.hashQueue == own.hashQueue)
+        #expect(auth.signingAlgorithm == own.signingAlgorithm)
+        #expect(auth.keyRotation == own.keyRotation)
+        #expect(auth.eventRetention == own.eventRetention)
+        #expect(auth.auditRetention == own.auditRetention)
+        #expect(auth.cleanupInterval == own.cleanupInterval)
+        #expect(auth.rateLimits)
+    }
+
+    @Test("a flag goes before the environment, and that before the file")
+    func precedence() async throws {
+        try await Self.withFile("auth_port: 1001\nchat_port: 1002\nhash_queue: 7\n") { file in
+            let environment = ["TESSERA_AUTH_PORT": "2001", "TESSERA_CHAT_PORT": "2002", "TESSERA_HASH_QUEUE": ""]
+            let (settings, auth) = try await Self.read(environment, flags: ["TESSERA_AUTH_PORT": "3001"], file: file)
+            #expect(settings.auth.port == 3001)
+            #expect(settings.chat.port == 2002)
+            // An empty variable is one that nobody set.
+            #expect(auth.hashQueue == 7)
+            // The public address follows the port that counts.
+            #expect(settings.publicURL == "http://127.0.0.1:3001")
+        }
+    }
+
+    @Test("a file takes numbers, words that YAML may read as a truth value, durations and lists")
+    func yaml() async throws {
+        let text = """
+            hash_threads: 3
+            rate_limits: off
+            access_token_ttl: 5m
+            cors_origins: [https://a.example, https://b.example]
+            trusted_proxies:
+              - 10.0.0.0/8
+              - ::1
+            token_audiences: tessera, other
+            """
+        let auth = try await Self.withFile(text) { try await Self.read(file: $0).auth }
+        #expect(auth.hashThreads == 3)
+        #expect(!auth.rateLimits)
+        #expect(auth.accessTokenLifetime == .seconds(300))
+        #expect(auth.corsOrigins == ["https://a.example", "https://b.example"])
+        #expect(auth.trustedProxies.count == 2)
+        #expect(auth.audiences == ["tessera", "other"])
+    }
+
+    @Test(
+        "a file that is none refuses to start",
+        arguments: ["just a text", "- a\n- list\n", "auth_port: [\n", "cors_origins: [[a]]\n"]
+    )
+    func badFile(text: String) async throws {
+        let error = await #expect(throws: ConfigurationError.self) {
+            try await Self.withFile(text) { try await Self.read(file: $0) }
+        }
+        #expect(error?.key == "--config")
+        let missing = await #expect(throws: ConfigurationError.self) { try await Self.read(file: "/nowhere/at/all") }
+        #expect(missing?.key == "--config")
+    }
+
+    @Test("a secret may come from a file, once")
+    func secretFromFile() async throws {
+        let key = Self.key()
+        try await Self.withFile("\(key)\n") { path in
+            let (settings, _) = try await Self.read(["TESSERA_MASTER_KEY_FILE": path])
+            #expect(try settings.reader.text(.masterKey) == key)
+            // Nor may an older one beside it win unnoticed.
+            let both = ["TESSERA_MASTER_KEY_FILE": path, "TESSERA_MASTER_KEY": Self.key()]
+            let error = await #expect(throws: ConfigurationError.self) { try await Self.read(both) }
+            #expect(error?.key == "TESSERA_MASTER_KEY")
+            // A flag that names the file goes before the environment.
+            let flagged = try await Self.read(
+                ["TESSERA_MASTER_KEY": Self.key()],
+                flags: ["TESSERA_MASTER_KEY_FILE": path]
+            )
+            #expect(try flagged.settings.reader.text(.masterKey) == key)
+        }
+        for path in ["/nowhere/at/all", "/dev/null"] {
+            let error = await #expect(throws: ConfigurationError.self) {
+                try await Self.read(["TESSERA_MASTER_KEY_FILE": path])
+            }
+            #expect(error?.key == "TESSERA_MASTER_KEY_FILE")
+        }
+        // Only secrets have one.
+        await #expect(throws: ConfigurationError.self) { try await Self.read(["TESSERA_HOST_FILE": "/dev/null"]) }
+    }
+
+    @Test("a name that is not a setting refuses to start and tells the nearest that is")
+    func unknownNames() async throws {
+        let variable = await #expect(throws: ConfigurationError.self) {
+            try await Self.read(["TESSERA_RATE_LIMIT": "off"])
+        }
+        #expect(variable?.description == "TESSERA_RATE_LIMIT is not a setting; did you mean TESSERA_RATE_LIMITS?")
+        let flag = await #expect(throws: ConfigurationError.self) {
+            try await Self.read(flags: ["TESSERA_PORT_AUTH": "1"])
+        }
+        #expect(flag?.key == "TESSERA_PORT_AUTH")
+        for (text, key) in [("auth_prot: 1", "auth_prot"), ("auth:\n  port: 1", "auth.port"), ("HOST: a", "HOST")] {
+            let error = await #expect(throws: ConfigurationError.self) {
+                try await Self.withFile(text) { try await Self.read(file: $0) }
+            }
+            #expect(error?.key == key)
+        }
+        // Others' variables are none of its business.
+        try await Self.read(["PATH": "/bin", "POSTGRES_INITDB_ARGS": "--data-checksums"])
+    }
+
+    /// A value that no server may start with, and what must be set for it to matter.
+    struct Bad: Sendable, CustomTestStringConvertible {
+        let key: ConfigurationKey
+        let value: String
+        var others: [String: String] = [:]
+        var testDescription: String { "\(key.name)=\(value)" }
+    }
+
+    static let bad: [Bad] = {
+        var bad: [Bad] = []
+        func add(_ key: ConfigurationKey, _ values: String..., with others: [String: String] = [:]) {
+            bad += values.map { Bad(key: key, value: $0, others: others) }
+        }
+        let postgres = ["POSTGRES_HOST": "db"]
+        add(.host, "a\nb")
+        add(.authPort, "0", "65536", "-1", "eighty", "80 ", "8080.0")
+        add(.chatPort, "99999", "http")
+        for key in [ConfigurationKey.publicURL, .chatPublicURL, .issuer] {
+            add(key, "somewhere", "ftp://host.example", "https://", "https://host.example/a", "https://host.example?q")
+            add(key, "https://name:password@host.example", "http://host.example", "http://127.0.0.1.host.example")
+            add(key, "https://host.example:70000")
+        }
+        add(.authURL, "auth:8080", "unix:/run/auth", "http://auth:8080/v1")
+        add(.metricsAddress, "nowhere", "127.0.0.1:", "127.0.0.1:0", ":9090", "::1:9090")
+        add(.dataDirectory, "a\u{0}b")
+        add(.trustedProxies, "10.0.0.0/33", "proxy.example", ",", "10.0.0.0/8,nonsense")
+        add(.corsOrigins, "*", "null", "https://app.example/path", "http://app.example")
+        add(.authDatabaseURL, "mysql://root:hunter2@db/tessera", "sqlite:", "sqlite::memory:", "auth.sqlite")
+        add(.chatDatabaseURL, "http://name:hunter2@db")
+        add(.postgresHost, "a\nb")
+        add(.postgresPort, "many", "0", with: postgres)
+        add(.postgresUser, "a\nb", with: postgres)
+        add(.postgresDatabase, "a\nb", with: postgres)
+        add(.masterKey, "c2hvcnQ=", "this is not base64", "\(Self.key()),c2hvcnQ=", ",")
+        let twice = Self.key()
+        add(.masterKey, "\(twice),\(twice)")
+        add(.tokenAudiences, ",", "chat,other")
+        add(.chatAudience, "a\nb")
+        add(.signingAlgorithm, "HS256", "none")
+        add(.keyRotation, "59m", "often")
+        add(.accessTokenTTL, "0s", "9s", "25h", "soon", "10", "10ms", "m", "-10m", "1.5h", "9223372036854775807d")
+        add(.refreshGrace, "61s", "-1s", "2m")
+        add(.sessionIdle, "0d", "59s")
+        add(.sessionAbsolute, "59s", "forever")
+        add(.passwordMinimum, "7", "129", "eight")
+        add(.argon2Memory, "7", "1048577", "19456KiB")
+        add(.argon2Memory, "31", with: ["TESSERA_ARGON2_PARALLELISM": "4"])
+        add(.argon2Memory, "1048576", with: ["TESSERA_ARGON2_ITERATIONS": "20"])
+        add(.argon2Iterations, "0", "21")
+        add(.argon2Parallelism, "0", "17")
+        add(.hashThreads, "0", "257")
+        add(.hashQueue, "0", "unbounded")
+        add(.rateLimits, "perhaps", "true")
+        add(.cleanupInterval, "0s", "2d")
+        add(.eventRetention, "1h")
+        add(.auditRetention, "23h")
+        add(.logLevel, "loud")
+        add(.logFormat, "xml")
+        return bad
+    }()
+
+    @Test("a bad value is refused, its key named, and the value itself not repeated", arguments: bad)
+    func badValue(bad: Bad) async throws {
+        let environment = bad.others.merging([bad.key.name: bad.value]) { $1 }
+        let error = await #expect(throws: ConfigurationError.self) { try await Self.read(environment) }
+        let text = try #require(error).description
+        #expect(text.hasPrefix("\(bad.key.name) "))
+        #expect(!text.contains("\n"))
+        #expect(!text.contains("hunter2"))
+        // What a shorter one says may stand in any sentence.
+        if bad.key.isSecret, bad.value.count > 7 { #expect(!text.contains(bad.value)) }
+    }
+
+    @Test("every key that can be wrong has a bad value above")
+    func everyKeyIsTried() {
+        let tried = Set(Self.bad.map(\.key))
+        // Any text is a password.
+        #expect(ConfigurationKey.all.filter { !tried.contains($0) } == [.postgresPassword])
+    }
+
+    @Test("every good form is taken")
+    func goodValues() async throws {
+        let (settings, auth) = try await Self.read([
+            "TESSERA_PUBLIC_URL": "https://auth.example.com/",
+            "TESSERA_CHAT_PUBLIC_URL": "http://localhost:9",
+            "TESSERA_AUTH_URL": "http://auth:8080",
+            "TESSERA_METRICS_ADDRESS": "[::1]:9999",
+            "TESSERA_REFRESH_GRACE": "0s",
+            "TESSERA_SESSION_IDLE": "12h",
+            "TESSERA_SIGNING_ALG": "eddsa",
+            "TESSERA_LOG_FORMAT": "JSON",
+            "TESSERA_AUTH_DATABASE_URL": "postgresql://db1,db2/tessera?target_session_attrs=read-write",
+            "TESSERA_CHAT_DATABASE_URL": "sqlite:chat.db",
+        ])
+        #expect(settings.publicURL == "https://auth.example.com")
+        #expect(auth.issuer == "https://auth.example.com")
+        #expect(settings.chatPublicURL == "http://localhost:9")
+        #expect(settings.authURL == "http://auth:8080")
+        #expect(settings.metrics == ListenAddress(host: "::1", port: 9999))
+        #expect(settings.metrics?.description == "[::1]:9999")
+        #expect(auth.refreshGrace == .zero)
+        #expect(auth.sessionIdle == .seconds(43_200))
+        #expect(auth.signingAlgorithm == .eddsa)
+        #expect(settings.logFormat == "json")
+        #expect(settings.chatDatabase == .sqlite(path: "chat.db"))
+    }
+
+    @Test("the variables of a PostgreSQL image build each URL that is not given")
+    func postgresVariables() async throws {
+        var environment = [
+            "POSTGRES_HOST": "db", "POSTGRES_USER": "te@s", "POSTGRES_PASSWORD": "p@ss/wörd:?#%", "POSTGRES_DB": "main",
+        ]
+        let settings = try await Self.read(environment).settings
+        let user = "postgres://te%40s:p%40ss%2Fw%C3%B6rd%3A%3F%23%25@db:5432"
+        #expect(settings.authDatabase == .postgres(url: "\(user)/main"))
+        #expect(settings.chatDatabase == .postgres(url: "\(user)/main_chat"))
+        environment["TESSERA_CHAT_DATABASE_URL"] = "sqlite:chat.db"
+        #expect(try await Self.read(environment).settings.chatDatabase == .sqlite(path: "chat.db"))
+    }
+
+    @Test(
+        "a database is described without its credentials",
+        arguments: [
+            "postgres://name:hunter2@db:5432/tessera?sslmode=require", "postgres://db/t?user=name&password=hunter2",
+            "postgres://db/t?password=a@hunter2",
+        ]
+    )
+    func description(url: String) throws {
+        let text = try #require(DatabaseURL(url)).description
+        #expect(text.contains("db") && !text.contains("hunter2") && !text.contains("name"), "\(text)")
+    }
+
+    @Test("no secret is taken as an argument of --set")
+    func secretFlags() throws {
+        for key in ConfigurationKey.all where key.isSecret {
+            let error = #expect(throws: ConfigurationError.self) {
+                try CommonOptions.assigned(["\(key.name)=hunter2"])
+            }
+            #expect(error?.key == key.name)
+            #expect(error?.description.contains("hunter2") == false)
+        }
+        let flags = try CommonOptions.assigned(["TESSERA_AUTH_PORT=1", "TESSERA_HOST=a=b"])
+        #expect(flags == ["TESSERA_AUTH_PORT": "1", "TESSERA_HOST": "a=b"])
+        #expect(throws: ConfigurationError.self) { try CommonOptions.assigned(["hunter2"]) }
+    }
+
+    @Test("docs/configuration.md has the row of each key, and no other")
+    func documented() throws {
+        let rows = try Repository.text("docs/configuration.md").split(separator: "\n").map(String.init)
+            .filter { $0.hasPrefix("| `") }
+        #expect(rows == ConfigurationKey.all.map(\.documentRow))
+    }
+
+    @Test("each key has a name of its own, and --help lists it with its default")
+    func help() {
+        let keys = ConfigurationKey.all
+        #expect(Set(keys.map(\.name)).count == keys.count)
+        #expect(Set(keys.map(\.fileKey)).count == keys.count)
+        let help = ConfigurationKey.help
+        for key in keys {
+            #expect(help.contains("  \(key.name)") && !key.meaning.isEmpty)
+            if case .value(let text) = key.fallback { #expect(help.contains("default: \(text)")) }
+        }
+    }
+}
