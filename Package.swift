@@ -155,7 +155,11 @@ let package = Package(
             ],
             swiftSettings: swift6
         ),
-        .testTarget(name: "WebSupportTests", dependencies: ["WebSupport", "Storage", "TestSupport", hummingbird, hummingbirdTesting], swiftSettings: swift6),
+        .testTarget(
+            name: "WebSupportTests",
+            dependencies: ["WebSupport", "Storage", hummingbird, metrics, .product(name: "CoreMetrics", package: "swift-metrics")],
+            swiftSettings: swift6
+        ),
         .testTarget(
             name: "AuthServiceTests",
             dependencies: [

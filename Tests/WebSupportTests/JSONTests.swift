@@ -1,0 +1,74 @@
+// The JSON parser and writer: what is taken, what is refused, and that bytes stay bytes.
+import Storage
+import Testing
+import WebSupport
+
+@Suite("JSON")
+struct JSONTests {
+    @Test("valid texts are taken", arguments: [
+        "null", " true ", "-0", "1.5e+10", "\"\"", "[]", "{}", "[1,[2,{}]]", #"{"a":{"b":[null]}}"#, "\"\u{1F600}é\"",
+        #""\uD83D\uDE00\n\t\"\\\/""#,
+    ])
+    func valid(text: String) throws {
+        #expect(try JSONElement.parse(text).raw == text.trimmed)
+    }
+
+    @Test("invalid texts are refused", arguments: [
+        "", " ", "nul", "+1", "01", "1.", ".5", "1e", "'a'", "[1,]", "[1 2]", "{\"a\":1,}", "{a:1}", "{\"a\"}", "\"a", "\"\t\"",
+        #""\x""#, #""\u12""#, #""\uD800""#, #""\uDC00\uD800""#, #""\u0000""#, "1 2", "[", "]", #"{"a":1,"a":2}"#, "NaN", "\u{FEFF}1",
+    ])
+    func invalid(text: String) {
+        #expect(throws: JSONSyntaxError.self) { try JSONElement.parse(text) }
+    }
+
+    @Test("invalid UTF-8 and bottomless nesting are refused")
+    func hostile() {
+        #expect(throws: JSONSyntaxError.self) { try JSONElement.parse([0x22, 0xFF, 0x22]) }
+        #expect(throws: JSONSyntaxError.self) { try JSONElement.parse(String(repeating: "[", count: 100_000)) }
+        #expect(throws: Never.self) { try JSONElement.parse(String(repeating: "[", count: 60) + String(repeating: "]", count: 60)) }
+    }
+
+    @Test("an element is exactly as it was written")
+    func raw() throws {
+        let text = #"{ "parts" : [ {"type":"x",  "n":1.50} ] ,"s":"\u0041" }"#
+        let element = try JSONElement.parse(text)
+        #expect(element["parts"]?.raw == #"[ {"type":"x",  "n":1.50} ]"#)
+        #expect(element["s"]?.raw == #""\u0041""#)
+        #expect(element["s"]?.string == "A")
+    }
+
+    @Test("what is written reads back, whatever is in the strings")
+    func roundTrip() throws {
+        let hostile = "quote \" backslash \\ line \n tab \t bell \u{7} é \u{1F600} </script>"
+        let written = JSONWriter.object { writer in
+            writer.field("text", hostile)
+            writer.field("none", nil as String?)
+            writer.field("number", Int64.min)
+            writer.field("flag", false)
+            writer.field("list", ["a", hostile])
+            writer.object("inner") { $0.field("raw", raw: "[1, 2]") }
+            writer.array("empty") { _ in }
+        }
+        let read = try JSONElement.parse(written.bytes)
+        #expect(read["text"]?.string == hostile)
+        #expect(read["none"]?.isNull == true)
+        #expect(read["number"]?.integer == .min)
+        #expect(read["list"]?.array?.last?.string == hostile)
+        #expect(read["inner"]?["raw"]?.raw == "[1, 2]")
+    }
+
+    @Test("a body complains of every field at once and takes values only when all is well")
+    func body() throws {
+        var body = try JSONBody(JSONElement.parse(#"{"a":"x","b":1,"c":null,"d":true}"#))
+        _ = body.requiredString("a", max: 0)
+        _ = body.string("b")
+        #expect(body.patchString("c").isPresent)
+        #expect(!body.patchString("absent").isPresent)
+        let error = #expect(throws: APIError.self) { try body.finish() }
+        #expect(Set(error?.fields.map { "\($0.field) \($0.code)" } ?? []) == ["a too_long", "b wrong_type", "d unknown_field"])
+    }
+}
+
+extension String {
+    fileprivate var trimmed: String { String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed()) }
+}

@@ -1,0 +1,14 @@
+// A context for middlewares whose pure parts are tested without a server.
+import Hummingbird
+import WebSupport
+
+struct NoContext: WebRequestContext {
+    var coreContext: CoreRequestContextStorage
+    var requestID = ""
+    var clientAddress = ClientAddress.unknown
+    let peerAddress: String? = nil
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+    }
+}
