@@ -33,16 +33,19 @@ struct DurabilityTests {
         #expect(emails.count >= 20)
 
         let restarted = try await installation.startAuth()
+        // By another name of the same address: the HTTP client remembers the refusals of the time between, and would
+        // answer with them for a while.
+        let later = Client(base: "http://localhost:\(installation.authPort)")
         for email in emails {
             do {
-                #expect(try await client.logIn(email).status == 200, "\(email)")
+                #expect(try await later.logIn(email).status == 200, "\(email)")
             } catch {
                 Issue.record("\(email): \(error); the server: \(String(describing: restarted.exit)) \(restarted.output.suffix(2000))")
                 return
             }
         }
         // The other way round: the check can fail.
-        #expect(try await client.logIn("nobody@example.com").status == 401)
+        #expect(try await later.logIn("nobody@example.com").status == 401)
         #expect(try await restarted.terminate() == .status(0))
     }
 

@@ -9,7 +9,7 @@
 ///   - condition: Looked at every few milliseconds.
 /// - Throws: `NeverHappened` after the limit, and at once what `condition` throws.
 package func eventually(
-    within limit: Duration = .seconds(10),
+    within limit: Duration = .seconds(30),
     _ what: String,
     _ condition: () async throws -> Bool
 ) async throws {
