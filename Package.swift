@@ -78,7 +78,12 @@ let package = Package(
             dependencies: ["Storage", "CLibPQ", logging, deque],
             swiftSettings: touchesC
         ),
-        .target(name: "StorageConformance", dependencies: ["Storage"], path: "Sources/StorageConformance", swiftSettings: swift6),
+        .target(
+            name: "StorageConformance",
+            dependencies: ["Storage"],
+            path: "Sources/StorageConformance",
+            swiftSettings: swift6
+        ),
         .target(
             name: "TesseraVerifier",
             dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, lifecycle, nioCore, nioHTTP1],
@@ -94,7 +99,9 @@ let package = Package(
         .target(name: "Embedded", dependencies: ["CEmbedded"], swiftSettings: touchesC),
         .target(
             name: "WebSupport",
-            dependencies: ["Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes],
+            dependencies: [
+                "Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes,
+            ],
             swiftSettings: swift6
         ),
         .target(
@@ -119,7 +126,8 @@ let package = Package(
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
                 "TesseraVerifierHummingbird", "WebSupport", "AuthService", "ChatService", "Embedded",
                 hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), httpTypes, logging, metrics,
-                .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration, argumentParser,
+                .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration,
+                argumentParser,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: swift6
@@ -129,7 +137,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "Embedded", hummingbird, hummingbirdTesting, logging, httpTypes, nioCore,
+                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "Embedded", hummingbird,
+                hummingbirdTesting, logging, httpTypes, nioCore,
             ],
             path: "Tests/TestSupport",
             swiftSettings: swift6
@@ -143,7 +152,8 @@ let package = Package(
         .testTarget(
             name: "StorageTests",
             dependencies: [
-                "Storage", "StorageSQLite", "StoragePostgres", "StorageConformance", "Embedded", "AuthService", "ChatService", "TestSupport",
+                "Storage", "StorageSQLite", "StoragePostgres", "StorageConformance", "Embedded", "AuthService",
+                "ChatService", "TestSupport",
             ],
             swiftSettings: swift6
         ),
@@ -157,13 +167,16 @@ let package = Package(
         ),
         .testTarget(
             name: "WebSupportTests",
-            dependencies: ["WebSupport", "Storage", hummingbird, metrics, .product(name: "CoreMetrics", package: "swift-metrics")],
+            dependencies: [
+                "WebSupport", "Storage", hummingbird, metrics, .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
             swiftSettings: swift6
         ),
         .testTarget(
             name: "AuthServiceTests",
             dependencies: [
-                "AuthService", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport", "TestSupport",
+                "AuthService", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird",
+                "WebSupport", "TestSupport",
                 hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
             ],
             swiftSettings: swift6
@@ -184,8 +197,10 @@ let package = Package(
         .testTarget(
             name: "ProjectTests",
             dependencies: [
-                "TestSupport", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport", "AuthService",
-                "ChatService", "Embedded", "tessera", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging, configuration, yams,
+                "TestSupport", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird",
+                "WebSupport", "AuthService",
+                "ChatService", "Embedded", "tessera", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging,
+                configuration, yams,
             ],
             swiftSettings: swift6
         ),

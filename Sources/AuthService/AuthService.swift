@@ -30,10 +30,9 @@ package struct AuthService: Sendable {
         + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
         + CleanupStatements.all
 
-    /// - Parameters:
-    ///   - isReady: throws while the database cannot be reached or its schema is not current.
-    ///   - contract: the text of `openapi.yaml`.
-    ///   - afterVerification: called between the check of a password and the unit that relies on it.
+    /// `isReady`: throws while the database cannot be reached or its schema is not current.
+    /// `contract`: the text of `openapi.yaml`.
+    /// `afterVerification`: called between the check of a password and the unit that relies on it.
     package init(
         database: any SQLDatabase,
         configuration: AuthConfiguration,
@@ -49,24 +48,44 @@ package struct AuthService: Sendable {
         let ends = SessionEnds()
         let keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
         let users = Users(
-            database: database, clock: clock, random: random, events: events, audit: audit, sessions: ends
+            database: database,
+            clock: clock,
+            random: random,
+            events: events,
+            audit: audit,
+            sessions: ends
         )
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
-            database: database, clock: clock, random: random,
+            database: database,
+            clock: clock,
+            random: random,
             lifetime: SessionLifetime(idle: configuration.sessionIdle, absolute: configuration.sessionAbsolute),
-            users: users, events: events, audit: audit, ends: ends
+            users: users,
+            events: events,
+            audit: audit,
+            ends: ends
         )
         let accessTokens = AccessTokens(
-            keys: keys, issuer: configuration.issuer, audiences: configuration.audiences,
-            lifetime: configuration.accessTokenLifetime, random: random
+            keys: keys,
+            issuer: configuration.issuer,
+            audiences: configuration.audiences,
+            lifetime: configuration.accessTokenLifetime,
+            random: random
         )
         let tokens = Tokens(
-            database: database, clock: clock, random: random, codec: RefreshTokenCodec(ring: configuration.masterKeys),
-            accessTokens: accessTokens, sessions: sessions, grace: configuration.refreshGrace
+            database: database,
+            clock: clock,
+            random: random,
+            codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            accessTokens: accessTokens,
+            sessions: sessions,
+            grace: configuration.refreshGrace
         )
         let hasher = PasswordHasher(
-            parameters: configuration.argon2, threads: configuration.hashThreads, queueLimit: configuration.hashQueue,
+            parameters: configuration.argon2,
+            threads: configuration.hashThreads,
+            queueLimit: configuration.hashQueue,
             random: random
         )
         self.users = users
@@ -75,19 +94,34 @@ package struct AuthService: Sendable {
         self.keys = keys
         self.hasher = hasher
         self.passwords = Passwords(
-            database: database, clock: clock, random: random, policy: PasswordPolicy(minimum: configuration.passwordMinimum),
-            hasher: hasher, users: users, accounts: accounts, sessions: sessions, tokens: tokens, ends: ends,
-            events: events, audit: audit, afterVerification: afterVerification
+            database: database,
+            clock: clock,
+            random: random,
+            policy: PasswordPolicy(minimum: configuration.passwordMinimum),
+            hasher: hasher,
+            users: users,
+            accounts: accounts,
+            sessions: sessions,
+            tokens: tokens,
+            ends: ends,
+            events: events,
+            audit: audit,
+            afterVerification: afterVerification
         )
         self.cleanup = Cleanup(
-            database: database, clock: clock, eventRetention: configuration.eventRetention,
-            auditRetention: configuration.auditRetention, accessTokenLifetime: configuration.accessTokenLifetime,
+            database: database,
+            clock: clock,
+            eventRetention: configuration.eventRetention,
+            auditRetention: configuration.auditRetention,
+            accessTokenLifetime: configuration.accessTokenLifetime,
             holder: Hex.encode(random.bytes(8))
         )
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
-                issuer: configuration.issuer, audience: AuthConfiguration.ownAudience, clock: { clock.now().seconds }
+                issuer: configuration.issuer,
+                audience: AuthConfiguration.ownAudience,
+                clock: { clock.now().seconds }
             ),
             keys: LocalKeySource(keys: keys, clock: clock),
             revocations: LocalRevocationSource(sessions: sessions, clock: clock)
@@ -119,12 +153,18 @@ package struct AuthService: Sendable {
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(
             middleware: CSRFMiddleware(
-                cookies: cookies, publicURL: configuration.publicURL, corsOrigins: configuration.corsOrigins
+                cookies: cookies,
+                publicURL: configuration.publicURL,
+                corsOrigins: configuration.corsOrigins
             )
         )
 
         let passwordRoutes = PasswordRoutes(
-            passwords: passwords, users: users, throttle: throttle, cookies: cookies, random: random,
+            passwords: passwords,
+            users: users,
+            throttle: throttle,
+            cookies: cookies,
+            random: random,
             sessionMaxAge: configuration.sessionAbsolute
         )
         let sessionRoutes = SessionRoutes(sessions: sessions, tokens: tokens, verifier: verifier, cookies: cookies)
@@ -132,7 +172,9 @@ package struct AuthService: Sendable {
         let root = router.group()
         health.mount(on: root)
         KeyRoutes(
-            keys: keys, issuer: configuration.issuer, publicURL: configuration.publicURL,
+            keys: keys,
+            issuer: configuration.issuer,
+            publicURL: configuration.publicURL,
             algorithm: configuration.signingAlgorithm
         ).mount(on: root)
 
@@ -142,7 +184,13 @@ package struct AuthService: Sendable {
         sessionRoutes.mount(on: open)
 
         let authenticated = router.group("v1")
-            .add(middleware: TokenVerifierMiddleware(verifier: verifier, mode: .optional, failure: { TokenFailures.apiError($0) }))
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier,
+                    mode: .optional,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
             .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies))
         passwordRoutes.mountAuthenticated(on: authenticated)
         sessionRoutes.mountAuthenticated(on: authenticated)

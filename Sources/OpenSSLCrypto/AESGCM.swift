@@ -8,7 +8,10 @@ enum AESGCM {
 
     /// The ciphertext with the tag behind it.
     static func seal(
-        _ plaintext: [UInt8], key: SecretBytes, nonce: [UInt8], associatedData: [UInt8]
+        _ plaintext: [UInt8],
+        key: SecretBytes,
+        nonce: [UInt8],
+        associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
         let context = try Context()
         try context.start(key: key, nonce: nonce, encrypts: true)
@@ -20,7 +23,10 @@ enum AESGCM {
 
     /// The plaintext; `.authenticationFailed` unless key, nonce, associated data and every byte are the sealer's.
     static func open(
-        _ sealed: ArraySlice<UInt8>, key: SecretBytes, nonce: [UInt8], associatedData: [UInt8]
+        _ sealed: ArraySlice<UInt8>,
+        key: SecretBytes,
+        nonce: [UInt8],
+        associatedData: [UInt8]
     ) throws(CryptoError) -> [UInt8] {
         guard sealed.count >= tagCount else { throw .invalidEncoding }
         let context = try Context()
@@ -48,8 +54,12 @@ enum AESGCM {
             precondition(key.count == 32 && nonce.count == nonceCount, "AES-256-GCM: 32-byte key, 12-byte nonce")
             let result = unsafe key.withUnsafeBytes { key in
                 unsafe EVP_CipherInit_ex2(
-                    pointer, FetchedAlgorithms.shared.aes256GCM, key.bindMemory(to: UInt8.self).baseAddress, nonce,
-                    encrypts ? 1 : 0, nil
+                    pointer,
+                    FetchedAlgorithms.shared.aes256GCM,
+                    key.bindMemory(to: UInt8.self).baseAddress,
+                    nonce,
+                    encrypts ? 1 : 0,
+                    nil
                 )
             }
             try OpenSSL.check(result, "AES-GCM key")
@@ -60,7 +70,9 @@ enum AESGCM {
             guard let length = Int32(exactly: associatedData.count) else { throw .invalidEncoding }
             var written: Int32 = 0
             try OpenSSL.check(
-                unsafe EVP_CipherUpdate(pointer, nil, &written, associatedData, length), "AES-GCM associated data")
+                unsafe EVP_CipherUpdate(pointer, nil, &written, associatedData, length),
+                "AES-GCM associated data"
+            )
         }
 
         func update(_ input: [UInt8]) throws(CryptoError) -> [UInt8] {
@@ -83,14 +95,18 @@ enum AESGCM {
         func tag() throws(CryptoError) -> [UInt8] {
             var tag = [UInt8](repeating: 0, count: tagCount)
             try OpenSSL.check(
-                unsafe EVP_CIPHER_CTX_ctrl(pointer, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), &tag), "AES-GCM tag")
+                unsafe EVP_CIPHER_CTX_ctrl(pointer, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), &tag),
+                "AES-GCM tag"
+            )
             return tag
         }
 
         func expect(tag: [UInt8]) throws(CryptoError) {
             var tag = tag
             try OpenSSL.check(
-                unsafe EVP_CIPHER_CTX_ctrl(pointer, EVP_CTRL_AEAD_SET_TAG, Int32(tagCount), &tag), "AES-GCM tag")
+                unsafe EVP_CIPHER_CTX_ctrl(pointer, EVP_CTRL_AEAD_SET_TAG, Int32(tagCount), &tag),
+                "AES-GCM tag"
+            )
         }
     }
 }

@@ -42,12 +42,14 @@ package enum HMACSHA256 {
 package enum HKDFSHA256 {
     /// Derives `count` bytes, 0 to 8160, from key material.
     ///
-    /// - Parameters:
-    ///   - material: a key with enough entropy; never a password.
-    ///   - salt: empty for the salt of 32 zero bytes of §2.2.
-    ///   - info: what the derived key is for. Keys for different purposes are independent.
+    /// `material`: a key with enough entropy; never a password.
+    /// `salt`: empty for the salt of 32 zero bytes of §2.2.
+    /// `info`: what the derived key is for. Keys for different purposes are independent.
     package static func deriveKey(
-        from material: [UInt8], salt: [UInt8] = [], info: [UInt8], count: Int
+        from material: [UInt8],
+        salt: [UInt8] = [],
+        info: [UInt8],
+        count: Int
     ) -> [UInt8] {
         precondition((0...255 * 32).contains(count), "RFC 5869 §2.3: at most 255 blocks")
         // §2.2 Extract. HMAC fills a short key with zeros, so the empty salt and the zero salt are one.

@@ -1,6 +1,5 @@
 // JSON Web Keys (RFC 7517) as this service publishes and reads them: public keys for signatures, nothing else.
 
-
 /// A public key in JSON. Integers and points are base64url text, as on the wire.
 package struct JWK: Sendable, Equatable {
     /// `EC`, `OKP` or `RSA`.
@@ -25,8 +24,16 @@ package struct JWK: Sendable, Equatable {
     package private(set) var hasPrivateMembers = false
 
     package init(
-        kty: String, crv: String? = nil, x: String? = nil, y: String? = nil, n: String? = nil, e: String? = nil,
-        alg: String? = nil, use: String? = nil, keyOperations: [String]? = nil, kid: String? = nil
+        kty: String,
+        crv: String? = nil,
+        x: String? = nil,
+        y: String? = nil,
+        n: String? = nil,
+        e: String? = nil,
+        alg: String? = nil,
+        use: String? = nil,
+        keyOperations: [String]? = nil,
+        kid: String? = nil
     ) {
         self.kty = kty
         self.crv = crv
@@ -124,8 +131,16 @@ package struct PrivateJWK: Sendable, Decodable {
     package init(from decoder: any Decoder) throws {
         let all = try JWK(from: decoder)
         publicMembers = JWK(
-            kty: all.kty, crv: all.crv, x: all.x, y: all.y, n: all.n, e: all.e, alg: all.alg, use: all.use,
-            kid: all.kid)
+            kty: all.kty,
+            crv: all.crv,
+            x: all.x,
+            y: all.y,
+            n: all.n,
+            e: all.e,
+            alg: all.alg,
+            use: all.use,
+            kid: all.kid
+        )
         let members = try decoder.container(keyedBy: CodingKeys.self)
         d = try members.decodeIfPresent(String.self, forKey: .d)
         p = try members.decodeIfPresent(String.self, forKey: .p)

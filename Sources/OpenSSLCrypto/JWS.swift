@@ -25,12 +25,14 @@ package enum JWS {
 
     /// Signs a payload.
     ///
-    /// - Parameters:
-    ///   - payload: any bytes; the claims of a JWT as JSON.
-    ///   - type: the header's `typ`, for example `at+jwt`.
-    ///   - keyID: the header's `kid`.
+    /// `payload`: any bytes; the claims of a JWT as JSON.
+    /// `type`: the header's `typ`, for example `at+jwt`.
+    /// `keyID`: the header's `kid`.
     package static func sign(
-        payload: [UInt8], type: String, keyID: String, key: SigningKey
+        payload: [UInt8],
+        type: String,
+        keyID: String,
+        key: SigningKey
     ) throws(CryptoError) -> String {
         let header = JWSHeader(alg: key.algorithm.rawValue, typ: type, kid: keyID)
         let input = Base64URL.encode(header.json) + "." + Base64URL.encode(payload)
@@ -53,8 +55,11 @@ package enum JWS {
             let signature = Base64URL.decode(utf8: parts[2])
         else { throw .malformed }
         return ParsedJWS(
-            header: try JWSHeader(json: header), payload: payload,
-            signingInput: Array(token[..<(parts[2].startIndex - 1)]), signature: signature)
+            header: try JWSHeader(json: header),
+            payload: payload,
+            signingInput: Array(token[..<(parts[2].startIndex - 1)]),
+            signature: signature
+        )
     }
 }
 

@@ -63,7 +63,15 @@ enum KeyImport {
             let dq = try BigNumber(try bytes(jwk.dq, "dq"))
             let qi = try BigNumber(try bytes(jwk.qi, "qi"))
             unsafe key = tessera_rsa_key(
-                n.pointer, e.pointer, d.pointer, p.pointer, q.pointer, dp.pointer, dq.pointer, qi.pointer)
+                n.pointer,
+                e.pointer,
+                d.pointer,
+                p.pointer,
+                q.pointer,
+                dp.pointer,
+                dq.pointer,
+                qi.pointer
+            )
         }
         guard let key = unsafe key else { throw invalid("the members are not a private key") }
         guard try unsafe isPair(key) else {

@@ -43,9 +43,9 @@ package struct MasterKeyRing: Sendable {
 
     /// Reads a ring from its configured form.
     ///
-    /// - Parameter base64Ring: 32-byte keys in standard base64 with padding, separated by commas; spaces around a
+    /// `base64Ring`: 32-byte keys in standard base64 with padding, separated by commas; spaces around a
     ///   key are ignored.
-    /// - Throws: `.invalidKeyRing` with a reason that can be shown to the operator and contains no key.
+    /// Throws: `.invalidKeyRing` with a reason that can be shown to the operator and contains no key.
     package init(base64Ring: String, random: RandomSource = .system) throws(CryptoError) {
         var keys: [MasterKey] = []
         for (index, text) in base64Ring.split(separator: ",", omittingEmptySubsequences: false).enumerated() {
@@ -57,7 +57,8 @@ package struct MasterKeyRing: Sendable {
                 throw .invalidKeyRing(
                     reason: other.isSame(as: key)
                         ? "key \(index + 1) appears twice"
-                        : "key \(index + 1) has the same id as an earlier one by chance; generate another")
+                        : "key \(index + 1) has the same id as an earlier one by chance; generate another"
+                )
             }
             keys.append(key)
         }
@@ -90,13 +91,17 @@ extension MasterKeyRing {
     /// The result is version (1 byte) ‖ key id (1) ‖ nonce (12) ‖ ciphertext ‖ tag (16). Nonces are random, which
     /// is safe for 2^32 sealings under one key (NIST SP 800-38D §8.3), far beyond the number of signing keys.
     ///
-    /// - Parameter associatedData: where the result is stored, say table, row and column. It is not in the result,
+    /// `associatedData`: where the result is stored, say table, row and column. It is not in the result,
     ///   but opening needs the same, so that a sealed value copied to another row is refused there.
     package func seal(_ plaintext: [UInt8], associatedData: [UInt8]) throws(CryptoError) -> [UInt8] {
         let header = [Self.version, primary.id]
         let nonce = random.bytes(AESGCM.nonceCount)
         let body = try AESGCM.seal(
-            plaintext, key: primary.encryptionKey, nonce: nonce, associatedData: header + associatedData)
+            plaintext,
+            key: primary.encryptionKey,
+            nonce: nonce,
+            associatedData: header + associatedData
+        )
         return header + nonce + body
     }
 
@@ -109,7 +114,10 @@ extension MasterKeyRing {
         guard sealed.count >= prefix + AESGCM.tagCount, sealed[0] == Self.version else { throw .invalidEncoding }
         guard let key = key(id: sealed[1]) else { throw .unknownKey(id: sealed[1]) }
         return try AESGCM.open(
-            sealed[prefix...], key: key.encryptionKey, nonce: Array(sealed[2..<prefix]),
-            associatedData: sealed[..<2] + associatedData)
+            sealed[prefix...],
+            key: key.encryptionKey,
+            nonce: Array(sealed[2..<prefix]),
+            associatedData: sealed[..<2] + associatedData
+        )
     }
 }

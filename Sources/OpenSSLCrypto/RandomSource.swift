@@ -28,9 +28,8 @@ package struct RandomSource: Sendable {
 package enum UUIDv7 {
     /// A new identifier as lower-case text, for example `01934e8a-0f3c-7cc1-9e0a-5d2f6b8c1a47`.
     ///
-    /// - Parameters:
-    ///   - milliseconds: since 1970; earlier times count as 1970.
-    ///   - random: fills the 74 bits that are neither time, version nor variant.
+    /// `milliseconds`: since 1970; earlier times count as 1970.
+    /// `random`: fills the 74 bits that are neither time, version nor variant.
     package static func make(milliseconds: Int64, random: RandomSource) -> String {
         let time = UInt64(max(0, milliseconds))
         var bytes = (0..<6).map { UInt8(truncatingIfNeeded: time >> (40 - 8 * UInt64($0))) }

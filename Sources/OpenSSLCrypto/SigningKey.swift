@@ -84,17 +84,29 @@ package struct SigningKey: Sendable {
         switch handle.algorithm {
         case .es256:
             return JWK(
-                kty: "EC", crv: "P-256",
+                kty: "EC",
+                crv: "P-256",
                 x: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_EC_PUB_X, count: 32)),
                 y: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_EC_PUB_Y, count: 32)),
-                alg: alg, use: "sig")
+                alg: alg,
+                use: "sig"
+            )
         case .eddsa:
             return JWK(
-                kty: "OKP", crv: "Ed25519", x: Base64URL.encode(try handle.rawPublicKey()), alg: alg, use: "sig")
+                kty: "OKP",
+                crv: "Ed25519",
+                x: Base64URL.encode(try handle.rawPublicKey()),
+                alg: alg,
+                use: "sig"
+            )
         case .rs256:
             return JWK(
-                kty: "RSA", n: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_RSA_N)),
-                e: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_RSA_E)), alg: alg, use: "sig")
+                kty: "RSA",
+                n: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_RSA_N)),
+                e: Base64URL.encode(try handle.integer(OSSL_PKEY_PARAM_RSA_E)),
+                alg: alg,
+                use: "sig"
+            )
         }
     }
 }

@@ -22,7 +22,10 @@ package struct VerificationKey: Sendable {
         }
         algorithm = try KeyImport.algorithm(of: jwk)
         handle = try unsafe KeyHandle(
-            owning: KeyImport.publicKey(jwk, algorithm), algorithm: algorithm, use: .verifying)
+            owning: KeyImport.publicKey(jwk, algorithm),
+            algorithm: algorithm,
+            use: .verifying
+        )
         self.jwk = jwk
     }
 

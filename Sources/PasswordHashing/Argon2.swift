@@ -15,7 +15,9 @@ struct Argon2Request: Sendable, Equatable {
 enum Argon2 {
     /// Computes a tag. Blocks for as long as the parameters say: own threads only.
     static func tag(
-        of password: SecretBytes, _ request: Argon2Request, in arena: HashingArena
+        of password: SecretBytes,
+        _ request: Argon2Request,
+        in arena: HashingArena
     ) -> Result<[UInt8], HashingError> {
         var tag = [UInt8](repeating: 0, count: request.tagCount)
         // The C structure has mutable pointers; libargon2 writes to `out` only, as no flag asks it to clear inputs.
@@ -27,7 +29,8 @@ enum Argon2 {
                     unsafe context.out = tag.baseAddress
                     unsafe context.outlen = UInt32(tag.count)
                     unsafe context.pwd = UnsafeMutablePointer(
-                        mutating: password.bindMemory(to: UInt8.self).baseAddress)
+                        mutating: password.bindMemory(to: UInt8.self).baseAddress
+                    )
                     unsafe context.pwdlen = UInt32(password.count)
                     unsafe context.salt = salt.baseAddress
                     unsafe context.saltlen = UInt32(salt.count)

@@ -94,7 +94,7 @@ final class HashingQueue: @unchecked Sendable {
 
     /// Waits for the next job; `nil` once closed.
     ///
-    /// - Parameter whenIdle: called once if nothing came for `idleTime`.
+    /// `whenIdle`: called once if nothing came for `idleTime`.
     func next(idleTime: TimeInterval, whenIdle: () -> Void) -> HashingJob? {
         condition.lock()
         defer { condition.unlock() }

@@ -50,20 +50,30 @@ package final class PasswordHasher: Sendable, Service {
     private let compute: Compute
     private let isStarted = Atomic(false)
 
-    /// - Parameters:
-    ///   - parameters: the cost of new hashes; call `validate()` on it when it comes from configuration.
-    ///   - threads: hashes computed at once, at least 1; each may use `memoryKiB`.
-    ///   - queueLimit: how many may wait besides; one more is refused as `.overloaded`.
+    /// `parameters`: the cost of new hashes; call `validate()` on it when it comes from configuration.
+    /// `threads`: hashes computed at once, at least 1; each may use `memoryKiB`.
+    /// `queueLimit`: how many may wait besides; one more is refused as `.overloaded`.
     package convenience init(
-        parameters: Argon2Parameters = Argon2Parameters(), threads: Int, queueLimit: Int,
+        parameters: Argon2Parameters = Argon2Parameters(),
+        threads: Int,
+        queueLimit: Int,
         random: RandomSource = .system
     ) {
         self.init(
-            parameters: parameters, threads: threads, queueLimit: queueLimit, random: random, compute: Argon2.tag)
+            parameters: parameters,
+            threads: threads,
+            queueLimit: queueLimit,
+            random: random,
+            compute: Argon2.tag
+        )
     }
 
     init(
-        parameters: Argon2Parameters, threads: Int, queueLimit: Int, random: RandomSource, compute: @escaping Compute
+        parameters: Argon2Parameters,
+        threads: Int,
+        queueLimit: Int,
+        random: RandomSource,
+        compute: @escaping Compute
     ) {
         self.parameters = parameters
         self.threads = max(1, threads)
@@ -83,7 +93,11 @@ package final class PasswordHasher: Sendable, Service {
         let request = request(salt: random.bytes(Self.saltCount))
         let tag = try await tag(of: password, request)
         return PHCString(
-            variant: request.variant, version: request.version, parameters: parameters, salt: request.salt, tag: tag
+            variant: request.variant,
+            version: request.version,
+            parameters: parameters,
+            salt: request.salt,
+            tag: tag
         ).text
     }
 
@@ -96,8 +110,13 @@ package final class PasswordHasher: Sendable, Service {
         let tag = try await tag(
             of: password,
             Argon2Request(
-                variant: stored.variant, version: stored.version, parameters: stored.parameters, salt: stored.salt,
-                tagCount: stored.tag.count))
+                variant: stored.variant,
+                version: stored.version,
+                parameters: stored.parameters,
+                salt: stored.salt,
+                tagCount: stored.tag.count
+            )
+        )
         guard constantTimeEqual(tag, stored.tag) else { return .differs }
         return .matches(needsRehash: stored.isWeaker(than: parameters))
     }

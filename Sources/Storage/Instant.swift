@@ -91,7 +91,9 @@ extension Instant {
             (1...12).contains(month), (1...Self.daysIn(month: month, year: year)).contains(day),
             hour < 24, minute < 60, second < 60
         else { return nil }
-        guard let fraction = scanner.fraction(), let offset = scanner.offsetMinutes(), scanner.isAtEnd else { return nil }
+        guard let fraction = scanner.fraction(), let offset = scanner.offsetMinutes(), scanner.isAtEnd else {
+            return nil
+        }
         let days = Self.days(year: year, month: month, day: day)
         let minutes = Int64(hour * 60 + minute - offset)
         self.init(microseconds: ((days * 1440 + minutes) * 60 + Int64(second)) * 1_000_000 + fraction)

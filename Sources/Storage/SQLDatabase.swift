@@ -36,7 +36,8 @@ package protocol SQLDatabase: Sendable {
 
     /// Runs a script that may not be inside a transaction of ours, holding the migration lock of this database
     /// while `body` runs. See `Migrator`.
-    func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T) async throws -> T
+    func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
+        async throws -> T
 
     /// Finishes what was sent and closes every connection. Units that arrive afterwards are `.unavailable`.
     func close() async

@@ -72,11 +72,17 @@ package struct BoundStatement: Sendable {
     /// which PostgreSQL cannot store and SQLite would silently truncate in C APIs.
     package func validate() throws(StorageError) {
         guard values.count == statement.parameters.count else {
-            throw .invalidBinding(statement: statement.name, reason: "\(values.count) values for \(statement.parameters.count) parameters")
+            throw .invalidBinding(
+                statement: statement.name,
+                reason: "\(values.count) values for \(statement.parameters.count) parameters"
+            )
         }
         for (index, (value, declared)) in zip(values, statement.parameters).enumerated() {
             if let type = value.type, type != declared {
-                throw .invalidBinding(statement: statement.name, reason: "$\(index + 1) is declared \(declared), not \(type)")
+                throw .invalidBinding(
+                    statement: statement.name,
+                    reason: "$\(index + 1) is declared \(declared), not \(type)"
+                )
             }
             if case .text(let text) = value, text.utf8.contains(0) {
                 throw .invalidBinding(statement: statement.name, reason: "$\(index + 1) contains U+0000")

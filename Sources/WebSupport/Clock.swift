@@ -2,7 +2,7 @@
 package import Storage
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// Where a service gets its instants.

@@ -9,17 +9,29 @@ import WebSupport
 
 @Suite("Admin")
 struct AdminTests {
-    @Test("users are listed newest first, in keyset pages both ways, filtered and searched", arguments: TestEngine.allCases)
+    @Test(
+        "users are listed newest first, in keyset pages both ways, filtered and searched",
+        arguments: TestEngine.allCases
+    )
     func list(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             for index in 0..<25 {
-                let body = #"{"email":"User\#(index)@example.com","password":"\#(AuthNode.password)","name":"Élan \#(index)","role":"\#(index % 5 == 0 ? "premium" : "user")"}"#
+                let body =
+                    #"{"email":"User\#(index)@example.com","password":"\#(AuthNode.password)","name":"Élan \#(index)","role":"\#(index % 5 == 0 ? "premium" : "user")"}"#
                 #expect(try await node.send(.post, "/v1/admin/users", body, token: admin.access).status == 201)
             }
             // Ties in the order are broken by id.
             _ = try await node.database.run([
-                BoundStatement(Statement("test.tie", .writes, [.instant], "UPDATE users SET created_at = $1 WHERE role = 'premium'"), [.instant(Instant(seconds: 1_700_000_000))])
+                BoundStatement(
+                    Statement(
+                        "test.tie",
+                        .writes,
+                        [.instant],
+                        "UPDATE users SET created_at = $1 WHERE role = 'premium'"
+                    ),
+                    [.instant(Instant(seconds: 1_700_000_000))]
+                )
             ])
             func page(_ query: String) async throws -> JSONValue {
                 try await node.send(.get, "/v1/admin/users?\(query)", token: admin.access).json
@@ -59,7 +71,9 @@ struct AdminTests {
             #expect(try await node.logInAnswer(password: "wrong password").code == "invalid_credentials")
             #expect(try await node.send(.post, "\(path)/deactivate", token: admin.access).status == 200)
             #expect(try await node.count("events WHERE kind = 'user.deactivated'") == 1)
-            #expect(try await node.send(.post, "\(path)/reactivate", token: admin.access).json["is_active"]?.boolean == true)
+            #expect(
+                try await node.send(.post, "\(path)/reactivate", token: admin.access).json["is_active"]?.boolean == true
+            )
             #expect(try await node.logInAnswer().status == 200)
             #expect(try await node.refresh(ada.refresh).status == 401, "an ended session never comes back")
             #expect(try await node.count("events WHERE kind = 'user.reactivated'") == 1)
@@ -94,21 +108,37 @@ struct AdminTests {
             }
             let all = try await node.send(.get, "/v1/admin/sessions?limit=100", token: admin.access)
             #expect(all.json["data"]?.array?.count == 6)
-            #expect(try await node.send(.delete, "/v1/admin/sessions/\(users[0].sessionID)", token: admin.access).status == 204)
+            #expect(
+                try await node.send(.delete, "/v1/admin/sessions/\(users[0].sessionID)", token: admin.access).status
+                    == 204
+            )
             #expect(try await node.send(.delete, "/v1/admin/sessions/unknown", token: admin.access).status == 404)
-            let ofUser = try await node.send(.delete, "/v1/admin/users/\(users[1].userID)/sessions", token: admin.access)
+            let ofUser = try await node.send(
+                .delete,
+                "/v1/admin/users/\(users[1].userID)/sessions",
+                token: admin.access
+            )
             #expect(ofUser.json["revoked"]?.integer == 1)
-            #expect(try await post(#"{"session_ids":["\#(users[2].sessionID)","unknown"]}"#).json["revoked"]?.integer == 1)
+            #expect(
+                try await post(#"{"session_ids":["\#(users[2].sessionID)","unknown"]}"#).json["revoked"]?.integer == 1
+            )
             #expect(try await post(#"{"user_ids":["\#(users[3].userID)"]}"#).json["revoked"]?.integer == 1)
             for user in users.prefix(4) {
                 #expect(try await node.me(user.access).status == 401)
                 #expect(try await node.refresh(user.refresh).status == 401)
             }
             #expect(try await node.me(users[4].access).status == 200)
-            for bad in ["{}", #"{"all":false}"#, #"{"all":true,"user_ids":["a"]}"#, #"{"session_ids":[]}"#, #"{"session_ids":["no id!"]}"#] {
+            for bad in [
+                "{}", #"{"all":false}"#, #"{"all":true,"user_ids":["a"]}"#, #"{"session_ids":[]}"#,
+                #"{"session_ids":["no id!"]}"#,
+            ] {
                 #expect(try await post(bad).code == "validation_failed", "\(bad)")
             }
-            let ended = try await node.send(.get, "/v1/admin/users/\(users[0].userID)/sessions?ended=true", token: admin.access)
+            let ended = try await node.send(
+                .get,
+                "/v1/admin/users/\(users[0].userID)/sessions?ended=true",
+                token: admin.access
+            )
             #expect(ended.json["data"]?.array?.first?["revoke_reason"]?.string == "revoked_by_admin")
 
             #expect(try await post(#"{"all":true}"#).status == 200)
@@ -121,14 +151,21 @@ struct AdminTests {
         }
     }
 
-    @Test("keys rotate when the next one is known; old tokens stay good; spent keys leave the JWKS", arguments: TestEngine.allCases)
+    @Test(
+        "keys rotate when the next one is known; old tokens stay good; spent keys leave the JWKS",
+        arguments: TestEngine.allCases
+    )
     func keys(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             func kids() async throws -> Set<String> {
                 let jwks = try await node.send(.get, "/.well-known/jwks.json")
                 #expect(jwks.headers[.cacheControl] == "public, max-age=300")
-                let cached = try await node.send(.get, "/.well-known/jwks.json", headers: [.ifNoneMatch: try #require(jwks.headers[.eTag])])
+                let cached = try await node.send(
+                    .get,
+                    "/.well-known/jwks.json",
+                    headers: [.ifNoneMatch: try #require(jwks.headers[.eTag])]
+                )
                 #expect(cached.status == 304)
                 return Set(jwks.json["keys"]?.array?.compactMap { $0["kid"]?.string } ?? [])
             }
@@ -156,7 +193,10 @@ struct AdminTests {
         }
     }
 
-    @Test("cleanup removes what has ended, keeps what has not, and runs on one node at a time", arguments: TestEngine.allCases)
+    @Test(
+        "cleanup removes what has ended, keeps what has not, and runs on one node at a time",
+        arguments: TestEngine.allCases
+    )
     func cleanup(engine: TestEngine) async throws {
         try await withNodes(engine, [NodeOptions(), NodeOptions()]) { nodes in
             let node = nodes[0]

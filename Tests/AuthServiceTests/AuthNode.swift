@@ -104,7 +104,10 @@ struct AuthNode: Sendable {
         if body != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
         if let token { headers[.authorization] = "Bearer \(token)" }
         let answer = try await client.execute(
-            uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) }
+            uri: path,
+            method: method,
+            headers: headers,
+            body: body.map { ByteBuffer(string: $0) }
         )
         return Answer(status: answer.status.code, headers: answer.headers, text: String(buffer: answer.body))
     }
@@ -196,7 +199,8 @@ private func open(
 ) async throws {
     guard let first = options.first else { return try await body(nodes) }
     var configuration = AuthConfiguration(
-        publicURL: first.publicURL, masterKeys: try MasterKeyRing(base64Ring: first.ring)
+        publicURL: first.publicURL,
+        masterKeys: try MasterKeyRing(base64Ring: first.ring)
     )
     configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
     configuration.hashQueue = 1000
@@ -206,7 +210,12 @@ private func open(
     var logger = Logger(label: "test.auth")
     logger.logLevel = .critical
     let service = try await AuthService(
-        database: database, configuration: configuration, isReady: {}, contract: "", clock: clock.clock, logger: logger,
+        database: database,
+        configuration: configuration,
+        isReady: {},
+        contract: "",
+        clock: clock.clock,
+        logger: logger,
         afterVerification: { await barrier.pass() }
     )
     let rest = options.dropFirst()

@@ -21,22 +21,91 @@ struct BadInputTests {
     static let signups: [Case] = [
         Case(name: "malformed JSON", body: #"{"email":"#, status: 400, code: "invalid_json"),
         Case(name: "text after the value", body: "{} {}", status: 400, code: "invalid_json"),
-        Case(name: "the same member twice", body: #"{"email":"a@b.co","email":"c@d.co","password":"long enough"}"#, status: 400, code: "invalid_json"),
-        Case(name: "U+0000", body: #"{"email":"a@b.co","password":"long\u0000enough"}"#, status: 400, code: "invalid_json"),
+        Case(
+            name: "the same member twice",
+            body: #"{"email":"a@b.co","email":"c@d.co","password":"long enough"}"#,
+            status: 400,
+            code: "invalid_json"
+        ),
+        Case(
+            name: "U+0000",
+            body: #"{"email":"a@b.co","password":"long\u0000enough"}"#,
+            status: 400,
+            code: "invalid_json"
+        ),
         Case(name: "nested too deep", body: String(repeating: "[", count: 100), status: 400, code: "invalid_json"),
         Case(name: "no object", body: "[]", status: 400, code: "validation_failed", field: "(body)"),
-        Case(name: "wrong type", body: #"{"email":1,"password":"long enough"}"#, status: 400, code: "validation_failed", field: "email"),
-        Case(name: "unknown field", body: #"{"email":"a@b.co","password":"long enough","role":"admin"}"#, status: 400, code: "validation_failed", field: "role"),
-        Case(name: "missing field", body: #"{"email":"a@b.co"}"#, status: 400, code: "validation_failed", field: "password"),
+        Case(
+            name: "wrong type",
+            body: #"{"email":1,"password":"long enough"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "email"
+        ),
+        Case(
+            name: "unknown field",
+            body: #"{"email":"a@b.co","password":"long enough","role":"admin"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "role"
+        ),
+        Case(
+            name: "missing field",
+            body: #"{"email":"a@b.co"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "password"
+        ),
         Case(name: "missing body", body: nil, status: 400, code: "body_missing"),
-        Case(name: "1 MiB body", body: #"{"email":"\#(String(repeating: "a", count: 1 << 20))"}"#, status: 413, code: "body_too_large"),
+        Case(
+            name: "1 MiB body",
+            body: #"{"email":"\#(String(repeating: "a", count: 1 << 20))"}"#,
+            status: 413,
+            code: "body_too_large"
+        ),
         Case(name: "wrong content type", body: "{}", type: "text/plain", status: 415, code: "unsupported_media_type"),
-        Case(name: "form", body: "email=a", type: "application/x-www-form-urlencoded", status: 415, code: "unsupported_media_type"),
-        Case(name: "bad email", body: #"{"email":"nobody","password":"long enough"}"#, status: 400, code: "validation_failed", field: "email"),
-        Case(name: "email with two ats", body: #"{"email":"a@b@c.de","password":"long enough"}"#, status: 400, code: "validation_failed", field: "email"),
-        Case(name: "short password", body: #"{"email":"a@b.co","password":"short"}"#, status: 400, code: "validation_failed", field: "password"),
-        Case(name: "long password", body: #"{"email":"a@b.co","password":"\#(String(repeating: "x", count: 1025))"}"#, status: 400, code: "validation_failed", field: "password"),
-        Case(name: "password is the email", body: #"{"email":"someone@b.co","password":"Someone@b.co"}"#, status: 400, code: "validation_failed", field: "password"),
+        Case(
+            name: "form",
+            body: "email=a",
+            type: "application/x-www-form-urlencoded",
+            status: 415,
+            code: "unsupported_media_type"
+        ),
+        Case(
+            name: "bad email",
+            body: #"{"email":"nobody","password":"long enough"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "email"
+        ),
+        Case(
+            name: "email with two ats",
+            body: #"{"email":"a@b@c.de","password":"long enough"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "email"
+        ),
+        Case(
+            name: "short password",
+            body: #"{"email":"a@b.co","password":"short"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "password"
+        ),
+        Case(
+            name: "long password",
+            body: #"{"email":"a@b.co","password":"\#(String(repeating: "x", count: 1025))"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "password"
+        ),
+        Case(
+            name: "password is the email",
+            body: #"{"email":"someone@b.co","password":"Someone@b.co"}"#,
+            status: 400,
+            code: "validation_failed",
+            field: "password"
+        ),
     ]
 
     @Test("a bad signup is refused and leaves nothing", arguments: TestEngine.allCases, signups)
@@ -45,9 +114,15 @@ struct BadInputTests {
             let answer = try await node.send(.post, "/v1/signup", bad.body, headers: [.contentType: bad.type])
             #expect(answer.status == bad.status && answer.code == bad.code, "\(answer.text)")
             #expect(answer.headers[.contentType] == "application/problem+json")
-            #expect(answer.json["status"]?.integer == Int64(bad.status) && answer.json["request_id"]?.string?.isEmpty == false)
+            #expect(
+                answer.json["status"]?.integer == Int64(bad.status)
+                    && answer.json["request_id"]?.string?.isEmpty == false
+            )
             if let field = bad.field {
-                #expect(answer.json["errors"]?.array?.contains { $0["field"]?.string == field } == true, "\(answer.text)")
+                #expect(
+                    answer.json["errors"]?.array?.contains { $0["field"]?.string == field } == true,
+                    "\(answer.text)"
+                )
             }
             for table in ["users", "accounts", "sessions", "refresh_tokens", "events"] {
                 #expect(try await node.count(table) == 0, "\(table)")
@@ -59,7 +134,11 @@ struct BadInputTests {
     func allFields(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let answer = try await node.send(.post, "/v1/signup", #"{"email":"x","password":7,"extra":null}"#)
-            #expect(Set(answer.json["errors"]?.array?.compactMap { $0["field"]?.string } ?? []) == ["email", "password", "extra"])
+            #expect(
+                Set(answer.json["errors"]?.array?.compactMap { $0["field"]?.string } ?? []) == [
+                    "email", "password", "extra",
+                ]
+            )
         }
     }
 
@@ -70,7 +149,8 @@ struct BadInputTests {
             let cursor = Cursor(Instant(seconds: 1), "a").encoded(for: "sessions")
             for (query, code) in [
                 ("limit=0", "validation_failed"), ("limit=1000", "validation_failed"), ("limit=x", "validation_failed"),
-                ("after=x", "invalid_cursor"), ("after=\(cursor)", "invalid_cursor"), ("before=\(cursor)&after=\(cursor)", "validation_failed"),
+                ("after=x", "invalid_cursor"), ("after=\(cursor)", "invalid_cursor"),
+                ("before=\(cursor)&after=\(cursor)", "validation_failed"),
                 ("role=king", "validation_failed"), ("active=perhaps", "validation_failed"),
             ] {
                 let answer = try await node.send(.get, "/v1/admin/users?\(query)", token: admin.access)
@@ -84,7 +164,10 @@ struct BadInputTests {
         }
     }
 
-    @Test("too many guesses on one account wait, whether it exists or not, and the wait passes", arguments: TestEngine.allCases)
+    @Test(
+        "too many guesses on one account wait, whether it exists or not, and the wait passes",
+        arguments: TestEngine.allCases
+    )
     func throttling(engine: TestEngine) async throws {
         try await withNode(engine, NodeOptions(rateLimits: true)) { node in
             _ = try await node.signUp()

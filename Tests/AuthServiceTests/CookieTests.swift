@@ -12,14 +12,19 @@ struct CookieTests {
     private static let body = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
     private static let own: HTTPFields = [.origin: "https://auth.test"]
 
-    @Test("a login with ?cookie=true sets the cookie and keeps the refresh token to itself", arguments: TestEngine.allCases)
+    @Test(
+        "a login with ?cookie=true sets the cookie and keeps the refresh token to itself",
+        arguments: TestEngine.allCases
+    )
     func setsCookie(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             _ = try await node.signUp()
             let answer = try await node.send(.post, "/v1/login?cookie=true", Self.body, headers: Self.own)
             let header = try #require(answer.headers[.setCookie])
             #expect(header.hasPrefix("__Host-tessera="))
-            for attribute in ["Path=/", "HttpOnly", "SameSite=Lax", "Secure"] { #expect(header.contains("; \(attribute)")) }
+            for attribute in ["Path=/", "HttpOnly", "SameSite=Lax", "Secure"] {
+                #expect(header.contains("; \(attribute)"))
+            }
             #expect(!header.contains("Domain"))
             #expect(answer.json["refresh_token"] == nil)
             let pair = String(header.prefix { $0 != ";" })
@@ -31,8 +36,13 @@ struct CookieTests {
             #expect(session.status == 200)
             #expect(try await node.me(try #require(session.json["access_token"]?.string)).status == 200)
             #expect(try await node.send(.get, "/v1/me", headers: [.cookie: "theme=dark; \(pair)"]).status == 200)
-            #expect(try await node.send(.get, "/v1/me", headers: [.cookie: "\(pair); \(pair)x"]).status == 401, "two of the name")
-            #expect(try await node.send(.get, "/v1/me", headers: [.cookie: "__Host-tessera=AAAA"]).code == "token_invalid")
+            #expect(
+                try await node.send(.get, "/v1/me", headers: [.cookie: "\(pair); \(pair)x"]).status == 401,
+                "two of the name"
+            )
+            #expect(
+                try await node.send(.get, "/v1/me", headers: [.cookie: "__Host-tessera=AAAA"]).code == "token_invalid"
+            )
 
             var headers = Self.own
             headers[.cookie] = pair
@@ -46,14 +56,20 @@ struct CookieTests {
     func devCookie() async throws {
         try await withNode(.sqlite, NodeOptions(publicURL: "http://127.0.0.1:8080")) { node in
             let answer = try await node.send(
-                .post, "/v1/signup?cookie=true", Self.body, headers: [.origin: "http://127.0.0.1:8080"]
+                .post,
+                "/v1/signup?cookie=true",
+                Self.body,
+                headers: [.origin: "http://127.0.0.1:8080"]
             )
             let header = try #require(answer.headers[.setCookie])
             #expect(answer.status == 201 && header.hasPrefix("tessera_dev=") && !header.contains("Secure"))
         }
     }
 
-    @Test("an unsafe request that carries or sets the cookie must come from an allowed origin", arguments: TestEngine.allCases)
+    @Test(
+        "an unsafe request that carries or sets the cookie must come from an allowed origin",
+        arguments: TestEngine.allCases
+    )
     func csrf(engine: TestEngine) async throws {
         try await withNode(engine, NodeOptions(corsOrigins: ["https://app.test"])) { node in
             _ = try await node.signUp()
@@ -78,7 +94,10 @@ struct CookieTests {
                 }
             }
             // Without a cookie there is nothing to forge.
-            #expect(try await node.send(.post, "/v1/login", Self.body, headers: [.origin: "https://evil.test"]).status == 200)
+            #expect(
+                try await node.send(.post, "/v1/login", Self.body, headers: [.origin: "https://evil.test"]).status
+                    == 200
+            )
         }
     }
 
@@ -86,7 +105,9 @@ struct CookieTests {
     func cors() async throws {
         try await withNode(.sqlite, NodeOptions(corsOrigins: ["https://app.test"])) { node in
             let preflight = try await node.send(
-                .options, "/v1/login", headers: [.origin: "https://app.test", .accessControlRequestMethod: "POST"]
+                .options,
+                "/v1/login",
+                headers: [.origin: "https://app.test", .accessControlRequestMethod: "POST"]
             )
             #expect(preflight.status == 204)
             #expect(preflight.headers[.accessControlAllowOrigin] == "https://app.test")

@@ -19,12 +19,19 @@ struct RaceTests {
         }
     }
 
-    @Test("of 64 parallel signups with one address exactly one is 201 and the rest are 409", arguments: TestEngine.allCases)
+    @Test(
+        "of 64 parallel signups with one address exactly one is 201 and the rest are 409",
+        arguments: TestEngine.allCases
+    )
     func parallelSignups(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let answers = try await parallel(64) { index in
                 let email = index % 2 == 0 ? "ada@example.com" : " ADA@Example.com "
-                return try await node.send(.post, "/v1/signup", #"{"email":"\#(email)","password":"\#(AuthNode.password)"}"#)
+                return try await node.send(
+                    .post,
+                    "/v1/signup",
+                    #"{"email":"\#(email)","password":"\#(AuthNode.password)"}"#
+                )
             }
             #expect(answers.filter { $0.status == 201 }.count == 1)
             #expect(answers.filter { $0.status == 409 && $0.code == "email_taken" }.count == 63)
@@ -88,7 +95,8 @@ struct RaceTests {
         }
     }
 
-    private static let passwordChange = #"{"current_password":"\#(AuthNode.password)","password":"another long password"}"#
+    private static let passwordChange =
+        #"{"current_password":"\#(AuthNode.password)","password":"another long password"}"#
 
     @Test("a login that races a password change opens no session with the old password", arguments: TestEngine.allCases)
     func loginAgainstPasswordChange(engine: TestEngine) async throws {
@@ -98,12 +106,17 @@ struct RaceTests {
         }
     }
 
-    @Test("of two password changes that race, the one that verified an old password loses", arguments: TestEngine.allCases)
+    @Test(
+        "of two password changes that race, the one that verified an old password loses",
+        arguments: TestEngine.allCases
+    )
     func passwordChangeAgainstPasswordChange(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let ada = try await node.signUp()
             node.barrier.holdNext()
-            let held = Task { try await node.send(.post, "/v1/password/change", Self.passwordChange, token: ada.access) }
+            let held = Task {
+                try await node.send(.post, "/v1/password/change", Self.passwordChange, token: ada.access)
+            }
             try await eventually(within: .seconds(20), "the first change waits") { node.barrier.holds }
             let other = #"{"current_password":"\#(AuthNode.password)","password":"the password that stays"}"#
             #expect(try await node.send(.post, "/v1/password/change", other, token: ada.access).status == 204)
@@ -136,7 +149,10 @@ struct RaceTests {
             _ = try await parallel(8) { index in
                 let (actor, target) = index % 2 == 0 ? (one, two) : (two, one)
                 return try await node.send(
-                    .patch, "/v1/admin/users/\(target.userID)", #"{"role":"user"}"#, token: actor.access
+                    .patch,
+                    "/v1/admin/users/\(target.userID)",
+                    #"{"role":"user"}"#,
+                    token: actor.access
                 )
             }
             #expect(try await node.count("users WHERE role = 'admin' AND is_active") == 1)

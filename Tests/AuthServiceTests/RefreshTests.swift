@@ -35,7 +35,10 @@ struct RefreshTests {
         }
     }
 
-    @Test("after the grace, or two behind, it is theft: the session ends once, with event and audit row", arguments: TestEngine.allCases)
+    @Test(
+        "after the grace, or two behind, it is theft: the session ends once, with event and audit row",
+        arguments: TestEngine.allCases
+    )
     func theft(engine: TestEngine) async throws {
         for waits in [true, false] {
             try await withNode(engine) { node in
@@ -48,8 +51,14 @@ struct RefreshTests {
                 #expect(try await node.refresh(second).code == "session_revoked")
                 #expect(try await node.me(ada.access).code == "session_revoked")
                 #expect(try await node.refresh(ada.refresh).status == 401)
-                #expect(try await node.count("events WHERE kind = 'session.revoked' AND session_id = '\(ada.sessionID)'") == 1)
-                #expect(try await node.count("audit_log WHERE action = 'session.revoke' AND target = '\(ada.sessionID)'") == 1)
+                #expect(
+                    try await node.count("events WHERE kind = 'session.revoked' AND session_id = '\(ada.sessionID)'")
+                        == 1
+                )
+                #expect(
+                    try await node.count("audit_log WHERE action = 'session.revoke' AND target = '\(ada.sessionID)'")
+                        == 1
+                )
                 #expect(try await node.count("sessions WHERE revoke_reason = 'refresh_token_reused'") == 1)
             }
         }
@@ -84,7 +93,9 @@ struct RefreshTests {
                 let answer = try await node.refresh(forged)
                 #expect(answer.status == 401 && answer.code == "invalid_token", "\(forged)")
             }
-            #expect(try await node.query("SELECT id, generation, rotated_at FROM refresh_tokens").map(\.values) == before)
+            #expect(
+                try await node.query("SELECT id, generation, rotated_at FROM refresh_tokens").map(\.values) == before
+            )
             #expect(try await node.refresh(ada.refresh).status == 200)
         }
     }

@@ -31,14 +31,21 @@ struct SessionTests {
         }
     }
 
-    @Test("every signing algorithm signs tokens that auth accepts", arguments: TestEngine.allCases, SigningAlgorithm.allCases)
+    @Test(
+        "every signing algorithm signs tokens that auth accepts",
+        arguments: TestEngine.allCases,
+        SigningAlgorithm.allCases
+    )
     func algorithms(engine: TestEngine, algorithm: SigningAlgorithm) async throws {
         try await withNode(engine, NodeOptions(algorithm: algorithm)) { node in
             let ada = try await node.signUp()
             #expect(try JWS.parse(ada.access).header.alg == algorithm.rawValue)
             #expect(try await node.me(ada.access).status == 200)
             let jwks = try await node.send(.get, "/.well-known/jwks.json")
-            #expect(jwks.json["keys"]?.array?.allSatisfy { $0["alg"]?.string == algorithm.rawValue && $0["d"] == nil } == true)
+            #expect(
+                jwks.json["keys"]?.array?.allSatisfy { $0["alg"]?.string == algorithm.rawValue && $0["d"] == nil }
+                    == true
+            )
         }
     }
 
@@ -49,7 +56,9 @@ struct SessionTests {
             let parts = ada.access.split(separator: ".").map(String.init)
             let none = Base64URL.encode(Array(#"{"alg":"none","typ":"at+jwt"}"#.utf8)) + ".\(parts[1])."
             let foreign = try JWS.sign(
-                payload: JWS.parse(ada.access).payload, type: "at+jwt", keyID: try #require(JWS.parse(ada.access).header.kid),
+                payload: JWS.parse(ada.access).payload,
+                type: "at+jwt",
+                keyID: try #require(JWS.parse(ada.access).header.kid),
                 key: try SigningKey.generate(.es256)
             )
             for bad in [none, foreign, ada.access + "x", "\(parts[0]).\(parts[1]).", "x", "a.b.c"] {
@@ -64,7 +73,10 @@ struct SessionTests {
         }
     }
 
-    @Test("a role change makes older tokens stale; the session lives, and a refresh carries the new role", arguments: TestEngine.allCases)
+    @Test(
+        "a role change makes older tokens stale; the session lives, and a refresh carries the new role",
+        arguments: TestEngine.allCases
+    )
     func roleChange(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
@@ -75,7 +87,9 @@ struct SessionTests {
             #expect(stale.status == 401 && stale.code == "token_stale")
             let access = try #require(try await node.refresh(ada.refresh).json["access_token"]?.string)
             #expect(try await node.me(access).json["role"]?.string == "premium")
-            #expect(try await node.count("events WHERE kind = 'user.tokens_revoked' AND data LIKE '%\"min_ver\":2%'") == 1)
+            #expect(
+                try await node.count("events WHERE kind = 'user.tokens_revoked' AND data LIKE '%\"min_ver\":2%'") == 1
+            )
             // The same role again changes nothing and says nothing.
             #expect(try await node.send(.patch, path, #"{"role":"premium"}"#, token: admin.access).status == 200)
             #expect(try await node.me(access).status == 200)
@@ -93,7 +107,9 @@ struct SessionTests {
             #expect(list.json["data"]?.array?.map { $0["id"]?.string } == [third, second, first].map(\.sessionID))
             #expect(list.json["data"]?.array?.map { $0["current"]?.boolean } == [false, false, true])
 
-            #expect(try await node.send(.delete, "/v1/me/sessions/\(second.sessionID)", token: first.access).status == 204)
+            #expect(
+                try await node.send(.delete, "/v1/me/sessions/\(second.sessionID)", token: first.access).status == 204
+            )
             #expect(try await node.me(second.access).code == "session_revoked")
             #expect(try await node.refresh(second.refresh).code == "session_revoked")
 
@@ -105,7 +121,10 @@ struct SessionTests {
             #expect(try await node.send(.post, "/v1/logout", token: first.access).status == 204)
             #expect(try await node.me(first.access).status == 401)
             #expect(try await node.refresh(first.refresh).code == "session_revoked")
-            #expect(try await node.send(.post, "/v1/logout", token: first.access).status == 204, "once more is no error")
+            #expect(
+                try await node.send(.post, "/v1/logout", token: first.access).status == 204,
+                "once more is no error"
+            )
             let fourth = try await node.logIn()
             #expect(try await node.send(.post, "/v1/logout", #"{"refresh_token":"\#(fourth.refresh)"}"#).status == 204)
             #expect(try await node.me(fourth.access).status == 401)
@@ -140,11 +159,16 @@ struct SessionTests {
             #expect(try await node.logInAnswer().status == 401)
             #expect(try await node.logInAnswer(password: "another long password").status == 200)
             #expect(try await node.count("events WHERE data LIKE '%\"except_sid\":\"\(ada.sessionID)\"%'") == 1)
-            #expect(try await node.send(.post, "/v1/password/change", body, token: ada.access).code == "invalid_credentials")
+            #expect(
+                try await node.send(.post, "/v1/password/change", body, token: ada.access).code == "invalid_credentials"
+            )
         }
     }
 
-    @Test("a profile keeps what is not sent, clears what is null, and metadata byte for byte", arguments: TestEngine.allCases)
+    @Test(
+        "a profile keeps what is not sent, clears what is null, and metadata byte for byte",
+        arguments: TestEngine.allCases
+    )
     func profile(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let ada = try await node.signUp()
@@ -160,12 +184,17 @@ struct SessionTests {
             #expect(try await node.send(.delete, "/v1/me", token: ada.access).status == 204)
             #expect(try await node.me(ada.access).status == 401)
             #expect(try await node.logInAnswer().status == 401)
-            for table in ["users", "accounts", "sessions", "refresh_tokens"] { #expect(try await node.count(table) == 0) }
+            for table in ["users", "accounts", "sessions", "refresh_tokens"] {
+                #expect(try await node.count(table) == 0)
+            }
             #expect(try await node.count("events WHERE kind = 'user.deleted' AND user_id = '\(ada.userID)'") == 1)
         }
     }
 
-    @Test("an address is one user in every spelling, and no answer tells whether it exists", arguments: TestEngine.allCases)
+    @Test(
+        "an address is one user in every spelling, and no answer tells whether it exists",
+        arguments: TestEngine.allCases
+    )
     func addresses(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             _ = try await node.signUp("Zo\u{E9}@Example.com")
@@ -176,7 +205,9 @@ struct SessionTests {
             let unknown = try await node.logInAnswer("nobody@example.com", password: "wrong password")
             let impossible = try await node.logInAnswer("not an address", password: "wrong password")
             for answer in [unknown, impossible] {
-                #expect(answer.status == wrong.status && answer.code == wrong.code && answer.json.names == wrong.json.names)
+                #expect(
+                    answer.status == wrong.status && answer.code == wrong.code && answer.json.names == wrong.json.names
+                )
             }
         }
     }
@@ -191,7 +222,9 @@ struct SessionTests {
             _ = try await node.refresh(ada.refresh)
             var text = ""
             for table in ["audit_log", "events"] {
-                let columns = table == "events" ? "kind, user_id, session_id, data" : "actor, action, target, user_agent, outcome, details"
+                let columns =
+                    table == "events"
+                    ? "kind, user_id, session_id, data" : "actor, action, target, user_agent, outcome, details"
                 for row in try await node.query("SELECT \(columns) FROM \(table)") { text += "\(row.values)" }
             }
             #expect(text.contains("session.login"))

@@ -66,7 +66,14 @@ struct CommandTests {
         #expect(try await last.waitForExit() != .status(0))
         #expect(last.output.contains("last active admin"), "\(last.output)")
         try await installation.run(
-            "users", "create", "--email", "ada@example.com", "--role", "admin", "--password-stdin", input: Client.password
+            "users",
+            "create",
+            "--email",
+            "ada@example.com",
+            "--role",
+            "admin",
+            "--password-stdin",
+            input: Client.password
         )
         try await installation.run("users", "deactivate", email)
         #expect(try await installation.auth.logIn(email).status != 200)

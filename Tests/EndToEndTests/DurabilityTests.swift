@@ -40,7 +40,9 @@ struct DurabilityTests {
             do {
                 #expect(try await later.logIn(email).status == 200, "\(email)")
             } catch {
-                Issue.record("\(email): \(error); the server: \(String(describing: restarted.exit)) \(restarted.output.suffix(2000))")
+                Issue.record(
+                    "\(email): \(error); the server: \(String(describing: restarted.exit)) \(restarted.output.suffix(2000))"
+                )
                 return
             }
         }

@@ -12,7 +12,8 @@ struct DigestTests {
                 "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
                 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"
             ),
-        ])
+        ]
+    )
     func sha256(text: String, digest: String) {
         #expect(Hex.encode(SHA256.digest(Array(text.utf8))) == digest)
     }
@@ -51,7 +52,8 @@ struct DigestTests {
     func hmacOfNothing() {
         #expect(
             Hex.encode(HMACSHA256.authenticationCode(for: [], key: []))
-                == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad")
+                == "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad"
+        )
     }
 
     struct HKDFFile: Decodable {
@@ -68,7 +70,11 @@ struct DigestTests {
         #expect(cases.count == 3)
         for vector in cases {
             let key = HKDFSHA256.deriveKey(
-                from: vector.ikm.bytes, salt: vector.salt.bytes, info: vector.info.bytes, count: vector.length)
+                from: vector.ikm.bytes,
+                salt: vector.salt.bytes,
+                info: vector.info.bytes,
+                count: vector.length
+            )
             #expect(key == vector.okm.bytes)
         }
     }

@@ -8,7 +8,8 @@ struct EncodingTests {
         arguments: [
             ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
-        ])
+        ]
+    )
     func base64(text: String, encoded: String) {
         let bytes = Array(text.utf8)
         let unpadded = String(encoded.filter { $0 != "=" })
@@ -37,14 +38,16 @@ struct EncodingTests {
         arguments: [
             "Zg==", "Zm8=", "Z", "Zm9vY", "Zh", "Zm9", "+/8", "-_9", "Zg\n", " Zg", "Zm9v\u{0}", "Zm 9v", "Zm9vé",
             "Z=g", "====", "Zm9v.", "Ｚm9v",
-        ])
+        ]
+    )
     func strictURL(text: String) {
         #expect(Base64URL.decode(text) == nil)
     }
 
     @Test(
         "padded base64 is refused unless it is the one text of its bytes",
-        arguments: ["Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm9v====", "=Zg=", "Z===", "-_8=", "Zg==Zg==", "Zm9v\n"])
+        arguments: ["Zg", "Zg=", "Zg===", "Zh==", "Zm9=", "Zm9v====", "=Zg=", "Z===", "-_8=", "Zg==Zg==", "Zm9v\n"]
+    )
     func strictStandard(text: String) {
         #expect(Base64.decode(text) == nil)
     }

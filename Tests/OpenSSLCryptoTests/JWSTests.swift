@@ -27,7 +27,8 @@ struct JWSTests {
         let token = try JWS.sign(payload: [], type: "JWT", keyID: "a\"b\\c\n\u{1F600}", key: key)
         let header = try #require(Base64URL.decode(token.prefix { $0 != "." }))
         #expect(
-            String(decoding: header, as: UTF8.self) == #"{"alg":"EdDSA","typ":"JWT","kid":"a\"b\\c\u000a😀"}"#)
+            String(decoding: header, as: UTF8.self) == #"{"alg":"EdDSA","typ":"JWT","kid":"a\"b\\c\u000a😀"}"#
+        )
         #expect(try JWS.parse(token).header.kid == "a\"b\\c\n\u{1F600}")
     }
 
@@ -75,7 +76,8 @@ struct JWSTests {
         arguments: [
             "", ".", "..", "e30.e30", "e30.e30.e30.e30", "e30.e30.AA=", "e30.e30.AB", "e30.e 0.AA", "e30\n.e30.AA",
             "e30.e30.AA\n", " e30.e30.AA", "e30.e30.A", "e31.e30.AA", "é30.e30.AA",
-        ])
+        ]
+    )
     func malformed(token: String) {
         #expect(throws: JWSError.self) { try JWS.parse(token) }
     }
@@ -98,7 +100,8 @@ struct JWSTests {
             #"{"alg":"ES256","x":1.}"#, #"{"alg":"ES256","x":-}"#, #"{"alg":"ES256","x":nul}"#, "{\"alg\":\"E\nS\"}",
             #"{"alg":"ES256","x":[1,]}"#, #"{"alg":"ES256","x":{"y"}}"#, #"{"alg":"ES256" "x":1}"#,
             #"{"ALG":"ES256"}"#, #"{"alg":"ES256","x":[[[[[[[[[[1]]]]]]]]]]}"#,
-        ])
+        ]
+    )
     func badHeaders(header: String) {
         #expect(throws: JWSError.invalidHeader) { try JWS.parse(Self.token(header: header)) }
     }
@@ -126,7 +129,8 @@ struct JWSTests {
         arguments: [
             #"{"alg":"ES256","alg":"ES256"}"#, #"{"alg":"ES256","\u0061lg":"none"}"#,
             #"{"alg":"ES256","x":1,"x":1}"#, #"{"kid":"a","alg":"ES256","kid":"b"}"#,
-        ])
+        ]
+    )
     func duplicates(header: String) {
         let error = #expect(throws: JWSError.self) { try JWS.parse(Self.token(header: header)) }
         guard case .duplicateMember = error else {
@@ -140,7 +144,8 @@ struct JWSTests {
         arguments: [
             ("crit", #"["exp"]"#), ("crit", "[]"), ("crit", #"["b64"]"#), ("b64", "false"), ("b64", "true"),
             ("enc", #""A256GCM""#), ("zip", #""DEF""#),
-        ])
+        ]
+    )
     func unsupported(member: String, value: String) {
         #expect(throws: JWSError.unsupportedMember(member)) {
             try JWS.parse(Self.token(header: #"{"alg":"ES256","\#(member)":\#(value)}"#))

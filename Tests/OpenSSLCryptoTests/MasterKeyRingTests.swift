@@ -115,7 +115,8 @@ struct MasterKeyRingTests {
             "", ",", "not base64!", Base64.encode([UInt8](repeating: 1, count: 31)),
             Base64.encode([UInt8](repeating: 1, count: 33)), Base64.encode(first) + ",",
             Base64.encode(first) + "," + Base64.encode(first), Base64.encode(first, padded: false),
-        ])
+        ]
+    )
     func badRings(text: String) {
         let error = #expect(throws: CryptoError.self) { try MasterKeyRing(base64Ring: text) }
         guard case .invalidKeyRing(let reason) = error else {

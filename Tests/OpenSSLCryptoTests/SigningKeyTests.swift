@@ -8,7 +8,8 @@ struct SigningKeyTests {
 
     @Test(
         "a new key signs, and its published half verifies that and nothing else",
-        arguments: SigningAlgorithm.allCases)
+        arguments: SigningAlgorithm.allCases
+    )
     func signAndVerify(algorithm: SigningAlgorithm) throws {
         let key = try SigningKey.generate(algorithm)
         #expect(key.algorithm == algorithm)
@@ -164,7 +165,8 @@ struct SigningKeyTests {
 
     @Test(
         "a JWK with private or symmetric members is no verification key",
-        arguments: ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+        arguments: ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
+    )
     func privateMembers(member: String) throws {
         let json = """
             {"kty":"EC","crv":"P-256","x":"\(Self.point.x)","y":"\(Self.point.y)","\(member)":"AQ"}

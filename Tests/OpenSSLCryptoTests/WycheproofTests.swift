@@ -24,7 +24,8 @@ struct WycheproofTests {
 
     @Test(
         "raw signatures are judged as published",
-        arguments: ["ed25519_test", "ecdsa_secp256r1_sha256_p1363_test", "rsa_signature_2048_sha256_test"])
+        arguments: ["ed25519_test", "ecdsa_secp256r1_sha256_p1363_test", "rsa_signature_2048_sha256_test"]
+    )
     func signatures(name: String) throws {
         let file: SignatureFile = try Vectors.load("wycheproof/\(name)")
         var judged = 0

@@ -57,8 +57,12 @@ private func result(_ hasher: PasswordHasher, _ password: String) async -> Resul
 struct HashingQueueTests {
     private func hasher(_ gate: Gate, threads: Int, queueLimit: Int) -> PasswordHasher {
         PasswordHasher(
-            parameters: Argon2Parameters(), threads: threads, queueLimit: queueLimit, random: .system,
-            compute: gate.compute)
+            parameters: Argon2Parameters(),
+            threads: threads,
+            queueLimit: queueLimit,
+            random: .system,
+            compute: gate.compute
+        )
     }
 
     @Test("no more hashes run at once than there are threads", .timeLimit(.minutes(1)))
@@ -81,7 +85,8 @@ struct HashingQueueTests {
 
     @Test(
         "a full line refuses at once, says when to come back, and admits again when it moves",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(1))
+    )
     func overload() async throws {
         let gate = Gate()
         let hasher = hasher(gate, threads: 1, queueLimit: 2)
@@ -160,7 +165,8 @@ struct HashingQueueTests {
 
     @Test(
         "shutdown finishes what is being computed, refuses what waits, and admits nothing more",
-        .timeLimit(.minutes(1)))
+        .timeLimit(.minutes(1))
+    )
     func shutdown() async throws {
         let gate = Gate()
         let hasher = hasher(gate, threads: 1, queueLimit: 10)
@@ -185,7 +191,8 @@ struct HashingQueueTests {
         let gate = Gate()
         let hasher = hasher(gate, threads: 2, queueLimit: 10)
         let group = ServiceGroup(
-            configuration: .init(services: [.init(service: hasher)], logger: Logger(label: "test")))
+            configuration: .init(services: [.init(service: hasher)], logger: Logger(label: "test"))
+        )
         let run = Task { try await group.run() }
         gate.open()
         _ = try await hasher.hash("password")
@@ -199,11 +206,15 @@ struct HashingQueueTests {
         let requests = Mutex<[Argon2Request]>([])
         let parameters = Argon2Parameters(memoryKiB: 12_345, iterations: 3, parallelism: 1)
         let hasher = PasswordHasher(
-            parameters: parameters, threads: 1, queueLimit: 1, random: .system,
+            parameters: parameters,
+            threads: 1,
+            queueLimit: 1,
+            random: .system,
             compute: { _, request, _ in
                 requests.withLock { $0.append(request) }
                 return .success([UInt8](repeating: 0, count: request.tagCount))
-            })
+            }
+        )
         try await hasher.verifyAgainstNothing("password")
         _ = try await hasher.hash("password")
         let seen = requests.withLock { $0 }

@@ -30,7 +30,8 @@ struct PHCStringTests {
             (",p=1", ""), (",p=1", ",p=1,keyid=AA"), (",p=1", ",p=1,p=1"), ("t=2", "t=２"), ("$c29tZXNhbHQ", ""),
             ("c29tZXNhbHQ$", "c29tZXNhbHQ"), ("c29tZXNhbHQ", "c29tZXNhbHQ="), ("c29tZXNhbHQ", "c29tZXNhbHR"),
             ("GRPPc", "GRPPc$"), ("GRPPc", "GRPPc "), ("GRPPc", "GRPPc\n"), ("GRPPc", "GRPPd"), ("GRPPc", "GRP-c"),
-        ])
+        ]
+    )
     func malformed(part: String, replacement: String) {
         let text = Self.good.replacing(part, with: replacement)
         #expect(text != Self.good)
@@ -52,7 +53,8 @@ struct PHCStringTests {
         arguments: [
             ("m=1048577,t=1,p=1", "m"), ("m=4294967295,t=1,p=1", "m"), ("m=7,t=1,p=1", "m"), ("m=31,t=1,p=4", "m"),
             ("m=64,t=21,p=1", "t"), ("m=1048576,t=5,p=1", "t"), ("m=65536,t=2,p=17", "p"),
-        ])
+        ]
+    )
     func cost(cost: String, parameter: String) {
         #expect(throws: PHCError.costOutOfBounds(parameter)) {
             try PHCString(Self.good.replacing("m=65536,t=2,p=1", with: cost))

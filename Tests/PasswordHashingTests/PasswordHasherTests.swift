@@ -10,7 +10,9 @@ struct PasswordHasherTests {
 
     @discardableResult
     static func withHasher<T: Sendable>(
-        _ parameters: Argon2Parameters = cheap, threads: Int = 2, random: RandomSource = .system,
+        _ parameters: Argon2Parameters = cheap,
+        threads: Int = 2,
+        random: RandomSource = .system,
         _ body: (PasswordHasher) async throws -> T
     ) async throws -> T {
         let hasher = PasswordHasher(parameters: parameters, threads: threads, queueLimit: 64, random: random)
@@ -91,7 +93,8 @@ struct PasswordHasherTests {
 
     @Test(
         "a hash cheaper than today's asks to be made anew, a dearer one does not",
-        arguments: [(32, 1, true), (64, 1, false), (128, 1, false), (64, 2, false)])
+        arguments: [(32, 1, true), (64, 1, false), (128, 1, false), (64, 2, false)]
+    )
     func rehash(memory: Int, iterations: Int, expected: Bool) async throws {
         let parameters = Argon2Parameters(memoryKiB: memory, iterations: iterations, parallelism: 1)
         let stored = try await Self.withHasher(parameters) { try await $0.hash("password") }

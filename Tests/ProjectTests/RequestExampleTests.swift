@@ -26,12 +26,20 @@ struct RequestExampleTests {
                 var sent = 0
                 for example in contract.requestExamples() {
                     let answer = try await services.send(example)
-                    #expect(![400, 405, 413, 415, 500].contains(answer.status.code), "\(example): \(String(buffer: answer.body))")
+                    #expect(
+                        ![400, 405, 413, 415, 500].contains(answer.status.code),
+                        "\(example): \(String(buffer: answer.body))"
+                    )
                     sent += 1
                 }
                 #expect(sent >= 12)
                 // The same path refuses what is not in the contract, so a green run means something.
-                let wrong = RequestExample(service: "auth", method: "POST", path: "/v1/login", body: #"{"email":1,"more":2}"#)
+                let wrong = RequestExample(
+                    service: "auth",
+                    method: "POST",
+                    path: "/v1/login",
+                    body: #"{"email":1,"more":2}"#
+                )
                 #expect(try await services.send(wrong).status == .badRequest)
             }
         }
@@ -54,15 +62,20 @@ extension Contract {
         for (path, item) in paths {
             let service = (item["servers"] as? [[String: Any]])?.first?["description"] as? String ?? "auth"
             for method in ["post", "put", "patch", "delete"] {
-                guard let operation = item[method] as? [String: Any], let body = operation["requestBody"] as? [String: Any],
-                    let content = resolve(body)["content"] as? [String: [String: Any]], let media = content["application/json"]
+                guard let operation = item[method] as? [String: Any],
+                    let body = operation["requestBody"] as? [String: Any],
+                    let content = resolve(body)["content"] as? [String: [String: Any]],
+                    let media = content["application/json"]
                 else { continue }
                 let several = (media["examples"] as? [String: [String: Any]])?.values.compactMap { $0["value"] } ?? []
                 for example in several + [media["example"]].compactMap(\.self) {
                     guard let data = try? JSONSerialization.data(withJSONObject: example) else { continue }
                     found.append(
                         RequestExample(
-                            service: service, method: method.uppercased(), path: path, body: String(decoding: data, as: UTF8.self)
+                            service: service,
+                            method: method.uppercased(),
+                            path: path,
+                            body: String(decoding: data, as: UTF8.self)
                         )
                     )
                 }
@@ -83,30 +96,44 @@ private struct BothServices {
     init(_ authDatabase: any SQLDatabase, _ chatDatabase: any SQLDatabase) async throws {
         let url = "http://127.0.0.1:8080"
         var configuration = AuthConfiguration(
-            publicURL: url, masterKeys: try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))
+            publicURL: url,
+            masterKeys: try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))
         )
         configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
         let logger = Logger(label: "test")
         let service = try await AuthService(
-            database: authDatabase, configuration: configuration, isReady: {}, contract: "", logger: logger
+            database: authDatabase,
+            configuration: configuration,
+            isReady: {},
+            contract: "",
+            logger: logger
         )
         auth = service.buildRouter()
         let email = try #require(Email("root@example.com"))
         let signup = Signup(email: email, password: "correct horse battery staple", name: nil)
         userID = try await service.passwords.create(signup, role: .admin, actor: nil, origin: .commandLine).id
         let login = try await Self.send(
-            auth, "POST", "/v1/login", #"{"email":"root@example.com","password":"correct horse battery staple"}"#, nil
+            auth,
+            "POST",
+            "/v1/login",
+            #"{"email":"root@example.com","password":"correct horse battery staple"}"#,
+            nil
         )
         token = try #require(try JSONElement.parse(String(buffer: login.body))["access_token"]?.string)
         let jwks = try await Self.send(auth, "GET", "/.well-known/jwks.json", nil, nil)
         let keys = FixedKeys(set: try KeySet(jwks: Array(buffer: jwks.body)))
         let chatService = ChatService(
-            database: chatDatabase, configuration: ChatConfiguration(publicURL: "http://127.0.0.1:8081", issuer: url),
-            keys: keys, isReady: {}, contract: "", logger: logger
+            database: chatDatabase,
+            configuration: ChatConfiguration(publicURL: "http://127.0.0.1:8081", issuer: url),
+            keys: keys,
+            isReady: {},
+            contract: "",
+            logger: logger
         )
         chat = chatService.buildRouter()
         conversationID = try await chatService.createConversation(
-            ownedBy: userID, JSONElement.parse(#"{"messages":[{"role":"user","content":"Hello"}]}"#)
+            ownedBy: userID,
+            JSONElement.parse(#"{"messages":[{"role":"user","content":"Hello"}]}"#)
         )
     }
 
@@ -130,7 +157,12 @@ private struct BothServices {
             var headers: HTTPFields = [:]
             if body != nil { headers[.contentType] = "application/json" }
             if let token { headers[.authorization] = "Bearer \(token)" }
-            return try await client.execute(uri: path, method: method, headers: headers, body: body.map { ByteBuffer(string: $0) })
+            return try await client.execute(
+                uri: path,
+                method: method,
+                headers: headers,
+                body: body.map { ByteBuffer(string: $0) }
+            )
         }
     }
 }

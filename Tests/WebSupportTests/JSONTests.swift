@@ -5,18 +5,27 @@ import WebSupport
 
 @Suite("JSON")
 struct JSONTests {
-    @Test("valid texts are taken", arguments: [
-        "null", " true ", "-0", "1.5e+10", "\"\"", "[]", "{}", "[1,[2,{}]]", #"{"a":{"b":[null]}}"#, "\"\u{1F600}é\"",
-        #""\uD83D\uDE00\n\t\"\\\/""#,
-    ])
+    @Test(
+        "valid texts are taken",
+        arguments: [
+            "null", " true ", "-0", "1.5e+10", "\"\"", "[]", "{}", "[1,[2,{}]]", #"{"a":{"b":[null]}}"#,
+            "\"\u{1F600}é\"",
+            #""\uD83D\uDE00\n\t\"\\\/""#,
+        ]
+    )
     func valid(text: String) throws {
         #expect(try JSONElement.parse(text).raw == text.trimmed)
     }
 
-    @Test("invalid texts are refused", arguments: [
-        "", " ", "nul", "+1", "01", "1.", ".5", "1e", "'a'", "[1,]", "[1 2]", "{\"a\":1,}", "{a:1}", "{\"a\"}", "\"a", "\"\t\"",
-        #""\x""#, #""\u12""#, #""\uD800""#, #""\uDC00\uD800""#, #""\u0000""#, "1 2", "[", "]", #"{"a":1,"a":2}"#, "NaN", "\u{FEFF}1",
-    ])
+    @Test(
+        "invalid texts are refused",
+        arguments: [
+            "", " ", "nul", "+1", "01", "1.", ".5", "1e", "'a'", "[1,]", "[1 2]", "{\"a\":1,}", "{a:1}", "{\"a\"}",
+            "\"a", "\"\t\"",
+            #""\x""#, #""\u12""#, #""\uD800""#, #""\uDC00\uD800""#, #""\u0000""#, "1 2", "[", "]", #"{"a":1,"a":2}"#,
+            "NaN", "\u{FEFF}1",
+        ]
+    )
     func invalid(text: String) {
         #expect(throws: JSONSyntaxError.self) { try JSONElement.parse(text) }
     }
@@ -25,7 +34,9 @@ struct JSONTests {
     func hostile() {
         #expect(throws: JSONSyntaxError.self) { try JSONElement.parse([0x22, 0xFF, 0x22]) }
         #expect(throws: JSONSyntaxError.self) { try JSONElement.parse(String(repeating: "[", count: 100_000)) }
-        #expect(throws: Never.self) { try JSONElement.parse(String(repeating: "[", count: 60) + String(repeating: "]", count: 60)) }
+        #expect(throws: Never.self) {
+            try JSONElement.parse(String(repeating: "[", count: 60) + String(repeating: "]", count: 60))
+        }
     }
 
     @Test("an element is exactly as it was written")
@@ -65,7 +76,11 @@ struct JSONTests {
         #expect(body.patchString("c").isPresent)
         #expect(!body.patchString("absent").isPresent)
         let error = #expect(throws: APIError.self) { try body.finish() }
-        #expect(Set(error?.fields.map { "\($0.field) \($0.code)" } ?? []) == ["a too_long", "b wrong_type", "d unknown_field"])
+        #expect(
+            Set(error?.fields.map { "\($0.field) \($0.code)" } ?? []) == [
+                "a too_long", "b wrong_type", "d unknown_field",
+            ]
+        )
     }
 }
 

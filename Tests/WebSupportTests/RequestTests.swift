@@ -1,6 +1,7 @@
 // What both services believe of a request.
 import Storage
 import Testing
+
 @testable import WebSupport
 
 @Suite("Requests")
@@ -36,25 +37,32 @@ struct RequestTests {
         #expect(try #require(IPNetwork("0.0.0.0/0")).contains("8.8.8.8"))
         #expect(try #require(IPNetwork("192.0.2.1")).contains("::ffff:192.0.2.1"))
         #expect(try !#require(IPNetwork("192.0.2.0/24")).contains("2001:db8::1"))
-        for bad in ["", "192.0.2.0/33", "::/129", "192.0.2/24", "a/8", "1.2.3.4/-1", "1.2.3.4/"] { #expect(IPNetwork(bad) == nil, "\(bad)") }
+        for bad in ["", "192.0.2.0/33", "::/129", "192.0.2/24", "a/8", "1.2.3.4/-1", "1.2.3.4/"] {
+            #expect(IPNetwork(bad) == nil, "\(bad)")
+        }
     }
 
     @Test("request ids and traces are taken only when they cannot forge a line")
     func requestIDs() {
         typealias Middleware = RequestIDMiddleware<NoContext>
         #expect(Middleware.accepted("abc-DEF_1.2:3") == "abc-DEF_1.2:3")
-        for bad in ["", "a b", "a\nb", "é", "\"x\"", String(repeating: "a", count: 129)] { #expect(Middleware.accepted(bad) == nil) }
+        for bad in ["", "a b", "a\nb", "é", "\"x\"", String(repeating: "a", count: 129)] {
+            #expect(Middleware.accepted(bad) == nil)
+        }
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         #expect(Middleware.acceptedTrace(trace) == trace)
         for bad in [
-            "01" + trace.dropFirst(2), trace.uppercased(), "00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01", trace + "-x",
+            "01" + trace.dropFirst(2), trace.uppercased(),
+            "00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01", trace + "-x",
         ] { #expect(Middleware.acceptedTrace(bad) == nil, "\(bad)") }
     }
 
     @Test("ids have one shape")
     func rowIDs() {
         for good in ["a", "A0._:-", String(repeating: "x", count: 64)] { #expect(RowID.isValid(good)) }
-        for bad in ["", "-a", ".a", "a b", "é", "a/b", String(repeating: "x", count: 65)] { #expect(!RowID.isValid(bad), "\(bad)") }
+        for bad in ["", "-a", ".a", "a b", "é", "a/b", String(repeating: "x", count: 65)] {
+            #expect(!RowID.isValid(bad), "\(bad)")
+        }
     }
 
     @Test("a cursor comes back as it went, to its own list only")

@@ -6,11 +6,16 @@ import WebSupport
 
 @Suite("Text forms")
 struct TextTests {
-    @Test("instants are written and read as RFC 3339, before 1970 and after 2038", arguments: [
-        (Int64(0), "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
-        (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"), (2_147_483_648_000_000, "2038-01-19T03:14:08.000000Z"),
-        (-2_208_988_800_000_000, "1900-01-01T00:00:00.000000Z"), (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"),
-    ])
+    @Test(
+        "instants are written and read as RFC 3339, before 1970 and after 2038",
+        arguments: [
+            (Int64(0), "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"),
+            (2_147_483_648_000_000, "2038-01-19T03:14:08.000000Z"),
+            (-2_208_988_800_000_000, "1900-01-01T00:00:00.000000Z"),
+            (253_402_300_799_999_999, "9999-12-31T23:59:59.999999Z"),
+        ]
+    )
     func instants(microseconds: Int64, text: String) {
         #expect(Instant(microseconds: microseconds).rfc3339 == text)
         #expect(Instant(rfc3339: text)?.microseconds == microseconds)
@@ -19,9 +24,13 @@ struct TextTests {
     @Test("offsets and fractions are understood, and nonsense is not")
     func reading() {
         #expect(Instant(rfc3339: "2026-11-21T10:00:00+05:30") == Instant(rfc3339: "2026-11-21T04:30:00Z"))
-        #expect(Instant(rfc3339: "2026-11-21t04:30:00.1234567z")?.microseconds == Instant(rfc3339: "2026-11-21T04:30:00.123456Z")?.microseconds)
+        #expect(
+            Instant(rfc3339: "2026-11-21t04:30:00.1234567z")?.microseconds
+                == Instant(rfc3339: "2026-11-21T04:30:00.123456Z")?.microseconds
+        )
         for bad in [
-            "", "2026-11-21", "2026-02-29T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T04:30:60Z", "2026-11-21T04:30:00",
+            "", "2026-11-21", "2026-02-29T00:00:00Z", "2026-11-21T24:00:00Z", "2026-11-21T04:30:60Z",
+            "2026-11-21T04:30:00",
             "2026-11-21T04:30:00.Z", "2026-11-21T04:30:00+5:30", "2026-13-01T00:00:00Z", "2026-11-21T04:30:00Zx",
         ] { #expect(Instant(rfc3339: bad) == nil, "\(bad)") }
     }

@@ -59,7 +59,16 @@ package struct Throttle: Sendable {
             ThrottleStatements.take(key, now + Self.quiet, now + Self.quiet),
             ThrottleStatements.read(key),
             ThrottleStatements.countAttempt(
-                key, now, now + Self.quiet, Self.freeAttempts, ends[0], ends[1], ends[2], ends[3], ends[4], ends[5]
+                key,
+                now,
+                now + Self.quiet,
+                Self.freeAttempts,
+                ends[0],
+                ends[1],
+                ends[2],
+                ends[3],
+                ends[4],
+                ends[5]
             ),
         ])
         if let blocked = try results[1].first?.optionalInstant("blocked_until"), blocked > now {

@@ -4,7 +4,9 @@ import Storage
 enum ThrottleStatements {
     /// Takes the counter's row, making it when it is new: of attempts that race, each sees what the one before left.
     static let take = Statement(
-        "throttle.take", .writes, [.text, .instant, .instant],
+        "throttle.take",
+        .writes,
+        [.text, .instant, .instant],
         """
         INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES ($1, 0, $2, $3)
         ON CONFLICT (key) DO UPDATE SET key = excluded.key
@@ -12,14 +14,17 @@ enum ThrottleStatements {
     )
 
     static let read = Statement(
-        "throttle.read", .reads, [.text],
+        "throttle.read",
+        .reads,
+        [.text],
         "SELECT count, window_ends_at, blocked_until FROM rate_counters WHERE key = $1"
     )
 
     /// Counts an attempt unless the key is blocked. `$2` now, `$3` the end of a window that begins now, `$4` the
     /// free attempts, `$5`… when the next attempt is allowed after one, two, … attempts too many.
     static let countAttempt = Statement(
-        "throttle.count_attempt", .writes,
+        "throttle.count_attempt",
+        .writes,
         [.text, .instant, .instant, .integer, .instant, .instant, .instant, .instant, .instant, .instant],
         """
         UPDATE rate_counters SET
@@ -40,7 +45,9 @@ enum ThrottleStatements {
 
     /// Counts a request in a window that does not slide.
     static let countRequest = Statement(
-        "throttle.count_request", .writes, [.text, .instant, .instant],
+        "throttle.count_request",
+        .writes,
+        [.text, .instant, .instant],
         """
         INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES ($1, 1, $3, $3)
         ON CONFLICT (key) DO UPDATE SET
@@ -54,7 +61,9 @@ enum ThrottleStatements {
     static let clear = Statement("throttle.clear", .writes, [.text], "DELETE FROM rate_counters WHERE key = $1")
 
     static let deleteExpired = Statement(
-        "throttle.delete_expired", .writes, [.instant, .integer],
+        "throttle.delete_expired",
+        .writes,
+        [.instant, .integer],
         "DELETE FROM rate_counters WHERE key IN (SELECT key FROM rate_counters WHERE expires_at < $1 LIMIT $2)"
     )
 

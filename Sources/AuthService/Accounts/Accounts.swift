@@ -23,7 +23,9 @@ package struct Accounts: Sendable {
     let random: RandomSource
 
     func credentials(email: Email) async throws -> PasswordCredentials? {
-        try await database.run(AccountStatements.credentialsByEmail(email.key)).first.flatMap { try PasswordCredentials($0) }
+        try await database.run(AccountStatements.credentialsByEmail(email.key)).first.flatMap {
+            try PasswordCredentials($0)
+        }
     }
 
     func credentials(user: String) async throws -> PasswordCredentials? {

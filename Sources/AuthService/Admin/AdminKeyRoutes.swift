@@ -15,11 +15,13 @@ struct AdminKeyRoutes: Sendable {
 
     private func listing() async throws -> Response {
         let keys = try await keys.list()
-        return .json(JSONWriter.object { writer in
-            writer.array("data") { writer in
-                for key in keys { key.write(to: &writer) }
+        return .json(
+            JSONWriter.object { writer in
+                writer.array("data") { writer in
+                    for key in keys { key.write(to: &writer) }
+                }
             }
-        })
+        )
     }
 }
 

@@ -19,7 +19,9 @@ struct AdminSessionRoutes: Sendable {
         let user = query["user_id"]
         if let user, !RowID.isValid(user) { throw APIError.field("user_id", "invalid", "must be an id") }
         let page = try await sessions.list(
-            ofUser: user, includeEnded: try query.boolean("ended") ?? false, try PageRequest(query, list: Sessions.listName)
+            ofUser: user,
+            includeEnded: try query.boolean("ended") ?? false,
+            try PageRequest(query, list: Sessions.listName)
         )
         return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })
     }
@@ -27,7 +29,11 @@ struct AdminSessionRoutes: Sendable {
     @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         try await sessions.revoke(
-            try context.id(), owner: nil, reason: .revokedByAdmin, actor: caller.userID, origin: context.origin(of: request)
+            try context.id(),
+            owner: nil,
+            reason: .revokedByAdmin,
+            actor: caller.userID,
+            origin: context.origin(of: request)
         )
         return .noContent()
     }
@@ -40,7 +46,8 @@ struct AdminSessionRoutes: Sendable {
         let sessionIDs = body.strings("session_ids", count: 1...Self.most, max: 64)
         let userIDs = body.strings("user_ids", count: 1...Self.most, max: 64)
         let all = body.boolean("all") ?? false
-        for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)] where ids?.allSatisfy(RowID.isValid) == false {
+        for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)]
+        where ids?.allSatisfy(RowID.isValid) == false {
             body.refuse(name, "invalid", "must hold ids")
         }
         if [sessionIDs != nil, userIDs != nil, all].filter(\.self).count != 1, body.errors.isEmpty {

@@ -22,7 +22,9 @@ struct AdminUserRoutes: Sendable {
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let query = QueryParameters(request)
         let filter = UserFilter(
-            role: try query.choice("role", of: Role.self), isActive: try query.boolean("active"), prefix: query["q"]
+            role: try query.choice("role", of: Role.self),
+            isActive: try query.boolean("active"),
+            prefix: query["q"]
         )
         let page = try await users.list(filter, try PageRequest(query, list: Users.listName))
         return .json(page.json(list: Users.listName) { $1.write(to: &$0) })
@@ -36,7 +38,10 @@ struct AdminUserRoutes: Sendable {
         try body.finish()
         guard let signup else { throw APIError(.validationFailed) }
         let origin = context.origin(of: request)
-        return .user(try await passwords.create(signup, role: role, actor: caller.userID, origin: origin), created: true)
+        return .user(
+            try await passwords.create(signup, role: role, actor: caller.userID, origin: origin),
+            created: true
+        )
     }
 
     @Sendable private func get(_ request: Request, context: AuthRequestContext) async throws -> Response {
@@ -66,7 +71,9 @@ struct AdminUserRoutes: Sendable {
     @Sendable private func deactivate(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let change = try await users.deactivate(
-            try context.id(), actor: caller.userID, origin: context.origin(of: request)
+            try context.id(),
+            actor: caller.userID,
+            origin: context.origin(of: request)
         )
         return .user(change.user)
     }
@@ -74,7 +81,9 @@ struct AdminUserRoutes: Sendable {
     @Sendable private func reactivate(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let change = try await users.reactivate(
-            try context.id(), actor: caller.userID, origin: context.origin(of: request)
+            try context.id(),
+            actor: caller.userID,
+            origin: context.origin(of: request)
         )
         return .user(change.user)
     }
@@ -84,7 +93,9 @@ struct AdminUserRoutes: Sendable {
         let query = QueryParameters(request)
         guard try await users.find(id: id) != nil else { throw APIError(.notFound) }
         let page = try await sessions.list(
-            ofUser: id, includeEnded: try query.boolean("ended") ?? false, try PageRequest(query, list: Sessions.listName)
+            ofUser: id,
+            includeEnded: try query.boolean("ended") ?? false,
+            try PageRequest(query, list: Sessions.listName)
         )
         return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })
     }
@@ -92,7 +103,10 @@ struct AdminUserRoutes: Sendable {
     @Sendable private func revokeSessions(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let count = try await sessions.revokeAll(
-            ofUser: try context.id(), reason: .revokedByAdmin, actor: caller.userID, origin: context.origin(of: request)
+            ofUser: try context.id(),
+            reason: .revokedByAdmin,
+            actor: caller.userID,
+            origin: context.origin(of: request)
         )
         return .json(JSONWriter.object { $0.field("revoked", count) })
     }

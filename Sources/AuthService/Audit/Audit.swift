@@ -70,7 +70,9 @@ package struct Audit: Sendable {
 
 enum AuditStatements {
     static let append = Statement(
-        "audit.append", .writes, [.instant, .text, .text, .text, .text, .text, .text, .text],
+        "audit.append",
+        .writes,
+        [.instant, .text, .text, .text, .text, .text, .text, .text],
         """
         INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -78,7 +80,9 @@ enum AuditStatements {
     )
 
     static let appendIfUser = Statement(
-        "audit.append_if_user", .writes, [.instant, .text, .text, .text, .text, .text],
+        "audit.append_if_user",
+        .writes,
+        [.instant, .text, .text, .text, .text, .text],
         """
         INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
         SELECT $1, $2, $3, id, $5, $6, 'success' FROM users WHERE id = $4
@@ -86,7 +90,9 @@ enum AuditStatements {
     )
 
     static let appendIfChanged = Statement(
-        "audit.append_if_changed", .writes, [.instant, .text, .text, .text, .text, .text, .instant],
+        "audit.append_if_changed",
+        .writes,
+        [.instant, .text, .text, .text, .text, .text, .instant],
         """
         INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
         SELECT $1, $2, $3, id, $5, $6, 'success' FROM users WHERE id = $4 AND updated_at = $7
@@ -94,7 +100,9 @@ enum AuditStatements {
     )
 
     static let appendIfLiving = Statement(
-        "audit.append_if_living", .writes, [.instant, .text, .text, .text, .text, .text],
+        "audit.append_if_living",
+        .writes,
+        [.instant, .text, .text, .text, .text, .text],
         """
         INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
         SELECT $1, $2, $3, id, $5, $6, 'success' FROM sessions WHERE id = $4 AND revoked_at IS NULL
@@ -102,7 +110,9 @@ enum AuditStatements {
     )
 
     static let deleteBefore = Statement(
-        "audit.delete_before", .writes, [.instant, .integer],
+        "audit.delete_before",
+        .writes,
+        [.instant, .integer],
         "DELETE FROM audit_log WHERE seq IN (SELECT seq FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)"
     )
 

@@ -55,10 +55,14 @@ package struct Cleanup: Sendable {
     /// One pass, if no other node is at it; `nil` when one is.
     package func runIfFree() async throws -> CleanupReport? {
         let now = clock.now()
-        let taken = try await database.run(CleanupStatements.take(CleanupStatements.job, holder, now + Self.leaseTime, now))
+        let taken = try await database.run(
+            CleanupStatements.take(CleanupStatements.job, holder, now + Self.leaseTime, now)
+        )
         guard taken.affected > 0 else { return nil }
         let report = try await run()
-        _ = try await database.run(CleanupStatements.release(CleanupStatements.job, holder, clock.now(), "\(report.total)"))
+        _ = try await database.run(
+            CleanupStatements.release(CleanupStatements.job, holder, clock.now(), "\(report.total)")
+        )
         return report
     }
 

@@ -29,9 +29,11 @@ struct CleanupRoutes: Sendable {
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("cleanup") { _, _ in
             let report = try await cleanup.run()
-            return Response.json(JSONWriter.object { writer in
-                writer.key(of: "removed") { report.write(to: &$0) }
-            })
+            return Response.json(
+                JSONWriter.object { writer in
+                    writer.key(of: "removed") { report.write(to: &$0) }
+                }
+            )
         }
     }
 }

@@ -3,7 +3,9 @@ import Storage
 
 enum EventStatements {
     static let sessionRevoked = Statement(
-        "events.session_revoked", .appends(Events.log), [.instant, .text],
+        "events.session_revoked",
+        .appends(Events.log),
+        [.instant, .text],
         """
         INSERT INTO events (at, kind, user_id, session_id, data)
         SELECT $1, 'session.revoked', user_id, id, '{"sid":"' || id || '"}'
@@ -12,7 +14,9 @@ enum EventStatements {
     )
 
     static let aboutUser = Statement(
-        "events.about_user", .appends(Events.log), [.instant, .text, .text],
+        "events.about_user",
+        .appends(Events.log),
+        [.instant, .text, .text],
         """
         INSERT INTO events (at, kind, user_id, data)
         SELECT $1, $2, id, '{"user_id":"' || id || '"}'
@@ -22,7 +26,9 @@ enum EventStatements {
 
     // Ids have no character that JSON would escape (RowID), so they may be concatenated.
     static let userTokensRevoked = Statement(
-        "events.user_tokens_revoked", .appends(Events.log), [.instant, .text, .instant, .text],
+        "events.user_tokens_revoked",
+        .appends(Events.log),
+        [.instant, .text, .instant, .text],
         """
         INSERT INTO events (at, kind, user_id, data)
         SELECT $1, 'user.tokens_revoked', id,
@@ -33,7 +39,9 @@ enum EventStatements {
     )
 
     static let userChanged = Statement(
-        "events.user_changed", .appends(Events.log), [.instant, .text, .text, .instant],
+        "events.user_changed",
+        .appends(Events.log),
+        [.instant, .text, .text, .instant],
         """
         INSERT INTO events (at, kind, user_id, data)
         SELECT $1, $2, id, '{"user_id":"' || id || '"}'
@@ -42,7 +50,9 @@ enum EventStatements {
     )
 
     static let allTokensRevoked = Statement(
-        "events.all_tokens_revoked", .appends(Events.log), [.instant],
+        "events.all_tokens_revoked",
+        .appends(Events.log),
+        [.instant],
         """
         INSERT INTO events (at, kind, data)
         SELECT $1, 'all.tokens_revoked', '{"min_gver":' || CAST(integer_value AS TEXT) || '}'
@@ -51,7 +61,9 @@ enum EventStatements {
     )
 
     static let aboutKey = Statement(
-        "events.about_key", .appends(Events.log), [.instant, .text, .text, .text, .text],
+        "events.about_key",
+        .appends(Events.log),
+        [.instant, .text, .text, .text, .text],
         """
         INSERT INTO events (at, kind, data)
         SELECT $1, $2, $3 FROM signing_keys WHERE kid = $4 AND state = $5
@@ -59,7 +71,9 @@ enum EventStatements {
     )
 
     static let deleteBefore = Statement(
-        "events.delete_before", .writes, [.instant, .integer],
+        "events.delete_before",
+        .writes,
+        [.instant, .integer],
         """
         DELETE FROM events WHERE seq IN (
             SELECT seq FROM events WHERE at < $1 AND kind <> 'user.deleted' ORDER BY at LIMIT $2

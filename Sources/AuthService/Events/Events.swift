@@ -37,9 +37,8 @@ package struct Events: Sendable {
 
     /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.
     ///
-    /// - Parameters:
-    ///   - marker: what `users.updated_at` was set to by the unit's own bump.
-    ///   - exceptSession: a session whose tokens stay good.
+    /// `marker`: what `users.updated_at` was set to by the unit's own bump.
+    /// `exceptSession`: a session whose tokens stay good.
     func userTokensRevoked(user: String, marker: Instant, exceptSession: String?, at now: Instant) -> BoundStatement {
         EventStatements.userTokensRevoked(now, user, marker, exceptSession)
     }

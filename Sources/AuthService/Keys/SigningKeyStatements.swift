@@ -6,17 +6,23 @@ enum SigningKeyStatements {
     private static let columns = "kid, alg, public_jwk, private_key, state, created_at, activated_at, retired_at"
 
     static let published = Statement(
-        "signing_keys.published", .reads, [],
+        "signing_keys.published",
+        .reads,
+        [],
         "SELECT \(columns) FROM signing_keys WHERE state <> 'retired' ORDER BY created_at, kid"
     )
 
     static let everything = Statement(
-        "signing_keys.everything", .reads, [],
+        "signing_keys.everything",
+        .reads,
+        [],
         "SELECT \(columns) FROM signing_keys ORDER BY created_at, kid"
     )
 
     static let insert = Statement(
-        "signing_keys.insert", .writes, [.text, .text, .text, .bytes, .text, .instant, .instant],
+        "signing_keys.insert",
+        .writes,
+        [.text, .text, .text, .bytes, .text, .instant, .instant],
         """
         INSERT INTO signing_keys (kid, alg, public_jwk, private_key, state, created_at, activated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
@@ -26,7 +32,9 @@ enum SigningKeyStatements {
 
     /// Steps the current key back if the next one is there to take its place.
     static let demoteCurrent = Statement(
-        "signing_keys.demote_current", .writes, [.text, .text, .instant],
+        "signing_keys.demote_current",
+        .writes,
+        [.text, .text, .instant],
         """
         UPDATE signing_keys SET state = 'previous', retired_at = $3
         WHERE alg = $1 AND state = 'current'
@@ -35,7 +43,9 @@ enum SigningKeyStatements {
     )
 
     static let promoteNext = Statement(
-        "signing_keys.promote_next", .writes, [.text, .text, .instant],
+        "signing_keys.promote_next",
+        .writes,
+        [.text, .text, .instant],
         """
         UPDATE signing_keys SET state = 'current', activated_at = $3
         WHERE kid = $2 AND state = 'next'
@@ -44,7 +54,9 @@ enum SigningKeyStatements {
     )
 
     static let insertNextAfterPromotion = Statement(
-        "signing_keys.insert_next_after_promotion", .writes, [.text, .text, .text, .bytes, .instant, .text],
+        "signing_keys.insert_next_after_promotion",
+        .writes,
+        [.text, .text, .text, .bytes, .instant, .text],
         """
         INSERT INTO signing_keys (kid, alg, public_jwk, private_key, state, created_at)
         SELECT $1, $2, $3, $4, 'next', $5 FROM signing_keys promoted
@@ -55,12 +67,16 @@ enum SigningKeyStatements {
 
     /// Previous keys whose last token has expired leave the JWKS.
     static let retireSpent = Statement(
-        "signing_keys.retire_spent", .writes, [.instant],
+        "signing_keys.retire_spent",
+        .writes,
+        [.instant],
         "UPDATE signing_keys SET state = 'retired' WHERE state = 'previous' AND retired_at < $1"
     )
 
     static let retire = Statement(
-        "signing_keys.retire", .writes, [.text, .instant],
+        "signing_keys.retire",
+        .writes,
+        [.text, .instant],
         "UPDATE signing_keys SET state = 'retired', retired_at = $2 WHERE kid = $1 AND state <> 'retired'"
     )
 

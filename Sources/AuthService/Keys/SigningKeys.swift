@@ -10,9 +10,9 @@ import Synchronization
 package import WebSupport
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// A key as it is listed.
@@ -78,13 +78,21 @@ package final class SigningKeys: Sendable {
     /// Reads the table, and makes what is missing: a current and a next key.
     package func reload() async throws {
         try await read()
-        let missing = snapshot.withLock { [$0.current == nil ? "current" : nil, $0.next == nil ? "next" : nil].compactMap(\.self) }
+        let missing = snapshot.withLock {
+            [$0.current == nil ? "current" : nil, $0.next == nil ? "next" : nil].compactMap(\.self)
+        }
         guard !missing.isEmpty else { return }
         let now = clock.now()
         let unit = try missing.map { state in
             let made = try make()
             return SigningKeyStatements.insert(
-                made.kid, algorithm.rawValue, made.jwk, made.sealed, state, now, state == "current" ? now : nil
+                made.kid,
+                algorithm.rawValue,
+                made.jwk,
+                made.sealed,
+                state,
+                now,
+                state == "current" ? now : nil
             )
         }
         _ = try await database.run(unit)
@@ -155,7 +163,12 @@ package final class SigningKeys: Sendable {
             SigningKeyStatements.demoteCurrent(algorithm.rawValue, kid, now),
             SigningKeyStatements.promoteNext(algorithm.rawValue, kid, now),
             SigningKeyStatements.insertNextAfterPromotion(
-                made.kid, algorithm.rawValue, made.jwk, made.sealed, now, kid
+                made.kid,
+                algorithm.rawValue,
+                made.jwk,
+                made.sealed,
+                now,
+                kid
             ),
             events.about(key: kid, state: "current", .keysRotated, at: now),
         ])

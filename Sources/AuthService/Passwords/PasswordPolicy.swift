@@ -2,9 +2,9 @@
 import WebSupport
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 struct PasswordPolicy: Sendable {
@@ -15,7 +15,7 @@ struct PasswordPolicy: Sendable {
 
     /// Why a new password is refused, or `nil`.
     ///
-    /// - Parameter own: the user's email and names, which their password may not be.
+    /// `own`: the user's email and names, which their password may not be.
     func complaint(_ password: String, own: [String?]) -> FieldError? {
         if password.utf8.count > Self.maximum {
             return FieldError("password", "too_long", "must be at most \(Self.maximum) bytes")

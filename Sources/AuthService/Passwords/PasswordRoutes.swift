@@ -60,7 +60,11 @@ struct PasswordRoutes: Sendable {
         let account = user.email.map(Email.key(of:)) ?? user.id
         try await throttle.attempt(on: account)
         try await passwords.change(
-            user: user, session: caller.sessionID, current: current, new: new, origin: context.origin(of: request)
+            user: user,
+            session: caller.sessionID,
+            current: current,
+            new: new,
+            origin: context.origin(of: request)
         )
         try await throttle.succeeded(on: account)
         return .noContent()

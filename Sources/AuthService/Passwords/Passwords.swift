@@ -50,8 +50,11 @@ package struct Passwords: Sendable {
         let user = newID(at: now)
         let opening = SessionOpening(user: user, passwordHash: hash, origin: origin, amr: "pwd", cookie: cookie)
         return try await open(
-            opening, prefix: creation(user, signup, .user, hash: hash, loggedInAt: now, actor: user, origin, at: now),
-            suffix: [], at: now, refused: .emailTaken
+            opening,
+            prefix: creation(user, signup, .user, hash: hash, loggedInAt: now, actor: user, origin, at: now),
+            suffix: [],
+            at: now,
+            refused: .emailTaken
         )
     }
 
@@ -78,7 +81,14 @@ package struct Passwords: Sendable {
         at now: Instant
     ) -> [BoundStatement] {
         [
-            users.insertion(id: user, email: signup.email, name: signup.name, role: role, loggedInAt: loggedInAt, at: now),
+            users.insertion(
+                id: user,
+                email: signup.email,
+                name: signup.name,
+                role: role,
+                loggedInAt: loggedInAt,
+                at: now
+            ),
             accounts.passwordInsertion(user: user, hash: hash, at: now),
             events.about(user: user, .userCreated, at: now),
             audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now),
@@ -105,12 +115,21 @@ package struct Passwords: Sendable {
 
         let now = clock.now()
         let user = credentials.userID
-        let opening = SessionOpening(user: user, passwordHash: credentials.hash, origin: origin, amr: "pwd", cookie: cookie)
+        let opening = SessionOpening(
+            user: user,
+            passwordHash: credentials.hash,
+            origin: origin,
+            amr: "pwd",
+            cookie: cookie
+        )
         let upgrade = rehashed.map {
             accounts.passwordReplacement(user: user, verified: credentials.hash, new: $0, at: now)
         }
         return try await open(
-            opening, prefix: [users.lockForLogin(user, at: now)], suffix: [upgrade].compactMap(\.self), at: now,
+            opening,
+            prefix: [users.lockForLogin(user, at: now)],
+            suffix: [upgrade].compactMap(\.self),
+            at: now,
             refused: .invalidCredentials
         )
     }
@@ -118,7 +137,12 @@ package struct Passwords: Sendable {
     private func refused(target: String?, origin: Origin) async throws -> APIError {
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "refused")]).increment()
         let entry = audit.entry(
-            "session.login", actor: nil, target: target, origin: origin, outcome: "refused", at: clock.now()
+            "session.login",
+            actor: nil,
+            target: target,
+            origin: origin,
+            outcome: "refused",
+            at: clock.now()
         )
         _ = try await database.run(entry)
         return APIError(.invalidCredentials)
@@ -138,13 +162,22 @@ package struct Passwords: Sendable {
             prefix + [
                 sessions.opening(opening, id: session, at: now),
                 refresh.statement,
-                audit.entry("session.login", actor: opening.user, ifSessionLives: session, origin: opening.origin, at: now),
+                audit.entry(
+                    "session.login",
+                    actor: opening.user,
+                    ifSessionLives: session,
+                    origin: opening.origin,
+                    at: now
+                ),
             ] + suffix + [sessions.state(session)]
         )
         guard let row = results.last?.first else { throw APIError(refused) }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
         return try tokens.grant(
-            try SessionState(row), refreshToken: opening.cookie == nil ? refresh.token : nil, showsUser: true, at: now
+            try SessionState(row),
+            refreshToken: opening.cookie == nil ? refresh.token : nil,
+            showsUser: true,
+            at: now
         )
     }
 
@@ -158,7 +191,9 @@ package struct Passwords: Sendable {
         new: String,
         origin: Origin
     ) async throws {
-        guard let credentials = try await accounts.credentials(user: user.id) else { throw APIError(.invalidCredentials) }
+        guard let credentials = try await accounts.credentials(user: user.id) else {
+            throw APIError(.invalidCredentials)
+        }
         let verdict = try await hashing {
             try await hasher.verify(String(current.prefix(PasswordPolicy.maximum)), against: credentials.hash)
         }
@@ -172,7 +207,14 @@ package struct Passwords: Sendable {
             users.bumpVersion(user.id, ifPasswordIs: hash, marker: now),
             ends.revokeAll(ofUser: user.id, except: session, ifPasswordIs: hash, at: now),
             events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now),
-            audit.entry("password.change", actor: user.id, ifUserChanged: user.id, marker: now, origin: origin, at: now),
+            audit.entry(
+                "password.change",
+                actor: user.id,
+                ifUserChanged: user.id,
+                marker: now,
+                origin: origin,
+                at: now
+            ),
         ])
         // Somebody else changed it between our check and our unit; what was proved is no longer true.
         guard results[1].affected == 1 else { throw APIError(.invalidCredentials) }
@@ -181,7 +223,9 @@ package struct Passwords: Sendable {
     // MARK: Hashing
 
     private func newHash(_ password: String, own: [String?]) async throws -> String {
-        if let complaint = policy.complaint(password, own: own) { throw APIError(.validationFailed, fields: [complaint]) }
+        if let complaint = policy.complaint(password, own: own) {
+            throw APIError(.validationFailed, fields: [complaint])
+        }
         return try await hashing { try await hasher.hash(password) }
     }
 

@@ -51,7 +51,7 @@ package struct Session: Sendable {
         self.globalVersion = try row.integer("session_global_version")
     }
 
-    /// - Parameter current: whether it is the caller's own; `nil` where that has no meaning.
+    /// `current`: whether it is the caller's own; `nil` where that has no meaning.
     package func write(to writer: inout JSONWriter, current: Bool? = nil) {
         writer.object { writer in
             writer.field("id", id)
@@ -90,7 +90,7 @@ package struct SessionState: Sendable {
 
     /// Why the session can no longer be used, or `nil`.
     ///
-    /// - Parameter idleEnd: the instant of the idle end, which who refreshes and who shows a cookie judge differently.
+    /// `idleEnd`: the instant of the idle end, which who refreshes and who shows a cookie judge differently.
     func refusal(at now: Instant, idleEnd: Instant) -> ErrorCode? {
         if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .sessionRevoked }
         if !user.isActive { return .userInactive }

@@ -11,7 +11,9 @@ package enum RevokeReason: String, Sendable {
 }
 
 package struct SessionEnds: Sendable {
-    func revokeAll(ofUser user: String, except session: String?, reason: RevokeReason, at now: Instant) -> BoundStatement {
+    func revokeAll(ofUser user: String, except session: String?, reason: RevokeReason, at now: Instant)
+        -> BoundStatement
+    {
         SessionStatements.revokeOfUser(user, session, now, reason.rawValue)
     }
 

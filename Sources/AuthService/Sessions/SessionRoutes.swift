@@ -39,7 +39,13 @@ struct SessionRoutes: Sendable {
         let origin = context.origin(of: request)
         if let session = try await sessionToEnd(request, refreshToken) {
             _ = try await sessions.database.run(
-                sessions.revocation(of: session.id, reason: .logout, actor: session.user, origin: origin, at: sessions.clock.now())
+                sessions.revocation(
+                    of: session.id,
+                    reason: .logout,
+                    actor: session.user,
+                    origin: origin,
+                    at: sessions.clock.now()
+                )
             )
         }
         var headers: HTTPFields = [:]
@@ -87,7 +93,10 @@ struct SessionRoutes: Sendable {
     @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         try await sessions.revoke(
-            try context.id(), owner: caller.userID, reason: .revokedByUser, actor: caller.userID,
+            try context.id(),
+            owner: caller.userID,
+            reason: .revokedByUser,
+            actor: caller.userID,
             origin: context.origin(of: request)
         )
         return .noContent()
@@ -96,7 +105,10 @@ struct SessionRoutes: Sendable {
     @Sendable private func revokeOthers(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let count = try await sessions.revokeAll(
-            ofUser: caller.userID, except: caller.sessionID, reason: .revokedByUser, actor: caller.userID,
+            ofUser: caller.userID,
+            except: caller.sessionID,
+            reason: .revokedByUser,
+            actor: caller.userID,
             origin: context.origin(of: request)
         )
         return .json(JSONWriter.object { $0.field("revoked", count) })

@@ -8,7 +8,8 @@ import Storage
 enum SessionStatements {
     /// Zero rows unless the user is active and the password is still the one that was verified.
     static let insertIfPassword = Statement(
-        "sessions.insert_if_password", .writes,
+        "sessions.insert_if_password",
+        .writes,
         [.text, .text, .bytes, .text, .text, .text, .instant, .instant, .instant, .text],
         """
         INSERT INTO sessions (
@@ -24,18 +25,24 @@ enum SessionStatements {
     )
 
     static let state = Statement(
-        "sessions.state", .reads, [.text],
+        "sessions.state",
+        .reads,
+        [.text],
         "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.id = $1"
     )
 
     static let stateByCookie = Statement(
-        "sessions.state_by_cookie", .reads, [.bytes],
+        "sessions.state_by_cookie",
+        .reads,
+        [.bytes],
         "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.token_hash = $1"
     )
 
     /// Moves the idle end when enough of the idle period is used up, never past the absolute end.
     static let slide = Statement(
-        "sessions.slide", .writes, [.text, .instant, .instant, .instant],
+        "sessions.slide",
+        .writes,
+        [.text, .instant, .instant, .instant],
         """
         UPDATE sessions SET
             expires_at = CASE WHEN absolute_expires_at < $3 THEN absolute_expires_at ELSE $3 END,
@@ -47,7 +54,9 @@ enum SessionStatements {
     // MARK: Ends
 
     static let revoke = Statement(
-        "sessions.revoke", .writes, [.text, .instant, .text],
+        "sessions.revoke",
+        .writes,
+        [.text, .instant, .text],
         """
         UPDATE sessions SET revoked_at = $2, revoke_reason = $3, updated_at = $2
         WHERE id = $1 AND revoked_at IS NULL
@@ -55,7 +64,9 @@ enum SessionStatements {
     )
 
     static let revokeOfUser = Statement(
-        "sessions.revoke_of_user", .writes, [.text, .text, .instant, .text],
+        "sessions.revoke_of_user",
+        .writes,
+        [.text, .text, .instant, .text],
         """
         UPDATE sessions SET revoked_at = $3, revoke_reason = $4, updated_at = $3
         WHERE user_id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR id <> $2)
@@ -63,7 +74,9 @@ enum SessionStatements {
     )
 
     static let revokeOfUserIfPassword = Statement(
-        "sessions.revoke_of_user_if_password", .writes, [.text, .text, .instant, .text, .text],
+        "sessions.revoke_of_user_if_password",
+        .writes,
+        [.text, .text, .instant, .text, .text],
         """
         UPDATE sessions SET revoked_at = $3, revoke_reason = $4, updated_at = $3
         WHERE user_id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR id <> $2)
@@ -74,7 +87,9 @@ enum SessionStatements {
     )
 
     static let revokeOfInactive = Statement(
-        "sessions.revoke_of_inactive", .writes, [.text, .instant],
+        "sessions.revoke_of_inactive",
+        .writes,
+        [.text, .instant],
         """
         UPDATE sessions SET revoked_at = $2, revoke_reason = 'user_deactivated', updated_at = $2
         WHERE user_id = $1 AND revoked_at IS NULL
@@ -84,7 +99,9 @@ enum SessionStatements {
 
     /// After a role change, tokens that carry an older version are stale in every session of the user.
     static let requireCurrentVersion = Statement(
-        "sessions.require_current_version", .writes, [.text, .instant],
+        "sessions.require_current_version",
+        .writes,
+        [.text, .instant],
         """
         UPDATE sessions SET required_version = (SELECT token_version FROM users WHERE users.id = $1)
         WHERE user_id = $1 AND revoked_at IS NULL
@@ -93,7 +110,9 @@ enum SessionStatements {
     )
 
     static let bumpGlobalVersion = Statement(
-        "sessions.bump_global_version", .writes, [.instant],
+        "sessions.bump_global_version",
+        .writes,
+        [.instant],
         """
         UPDATE settings SET integer_value = integer_value + 1, updated_at = $1 WHERE key = 'global_token_version'
         RETURNING integer_value
@@ -102,7 +121,9 @@ enum SessionStatements {
 
     /// Marks rows that a global revocation ended already, a batch at a time.
     static let markGloballyRevoked = Statement(
-        "sessions.mark_globally_revoked", .writes, [.instant, .integer],
+        "sessions.mark_globally_revoked",
+        .writes,
+        [.instant, .integer],
         """
         UPDATE sessions SET revoked_at = $1, revoke_reason = 'all_revoked', updated_at = $1
         WHERE id IN (
@@ -114,13 +135,17 @@ enum SessionStatements {
     )
 
     static let exists = Statement(
-        "sessions.exists", .reads, [.text, .text],
+        "sessions.exists",
+        .reads,
+        [.text, .text],
         "SELECT id FROM sessions WHERE id = $1 AND ($2 IS NULL OR user_id = $2)"
     )
 
     /// Ended long enough ago that no token of it can be alive.
     static let deleteEnded = Statement(
-        "sessions.delete_ended", .writes, [.instant, .instant, .integer],
+        "sessions.delete_ended",
+        .writes,
+        [.instant, .instant, .integer],
         """
         DELETE FROM sessions WHERE id IN (
             SELECT id FROM sessions WHERE expires_at < $1 OR absolute_expires_at < $1 OR revoked_at < $2 LIMIT $3)
@@ -137,7 +162,9 @@ enum SessionStatements {
 
     /// Newest first; `$4` the user or NULL for all, `$5` now, `$6` the oldest idle end, `$7` whether the ended show too.
     static let listAfter = Statement(
-        "sessions.list_after", .reads, listTypes,
+        "sessions.list_after",
+        .reads,
+        listTypes,
         """
         SELECT \(Session.joinedColumns) FROM sessions s
         WHERE (s.created_at, s.id) < ($1, $2) AND ($4 IS NULL OR s.user_id = $4) AND ($7 OR (\(living)))
@@ -146,7 +173,9 @@ enum SessionStatements {
     )
 
     static let listBefore = Statement(
-        "sessions.list_before", .reads, listTypes,
+        "sessions.list_before",
+        .reads,
+        listTypes,
         """
         SELECT \(Session.joinedColumns) FROM sessions s
         WHERE (s.created_at, s.id) > ($1, $2) AND ($4 IS NULL OR s.user_id = $4) AND ($7 OR (\(living)))

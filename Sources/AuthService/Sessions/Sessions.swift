@@ -38,8 +38,16 @@ package struct Sessions: Sendable {
     /// The insert of a new session, for a unit that has taken the user's row before.
     func opening(_ opening: SessionOpening, id: String, at now: Instant) -> BoundStatement {
         SessionStatements.insertIfPassword(
-            id, opening.user, opening.cookie?.hash, opening.origin.address.text, opening.origin.userAgent, opening.amr,
-            now, lifetime.idleEnd(from: now), lifetime.absoluteEnd(from: now), opening.passwordHash
+            id,
+            opening.user,
+            opening.cookie?.hash,
+            opening.origin.address.text,
+            opening.origin.userAgent,
+            opening.amr,
+            now,
+            lifetime.idleEnd(from: now),
+            lifetime.absoluteEnd(from: now),
+            opening.passwordHash
         )
     }
 
@@ -81,7 +89,9 @@ package struct Sessions: Sendable {
         origin: Origin
     ) async throws {
         let now = clock.now()
-        guard try await !database.run(SessionStatements.exists(session, owner)).isEmpty else { throw APIError(.notFound) }
+        guard try await !database.run(SessionStatements.exists(session, owner)).isEmpty else {
+            throw APIError(.notFound)
+        }
         _ = try await database.run(revocation(of: session, reason: reason, actor: actor, origin: origin, at: now))
     }
 

@@ -19,7 +19,9 @@ package struct AccessTokens: Sendable {
     let random: RandomSource
 
     /// A token of the session, which never outlives it.
-    func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws -> AccessToken {
+    func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws
+        -> AccessToken
+    {
         let signer = try keys.signer()
         let issued = now.seconds
         let end = min(issued + jittered(lifetime.components.seconds), state.session.absoluteExpiresAt.seconds)

@@ -37,7 +37,8 @@ struct LocalRevocationSource: RevocationSource {
     let clock: Clock
 
     func check(_ claims: AccessTokenClaims) async throws {
-        guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject else {
+        guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject
+        else {
             throw APIError(.sessionRevoked)
         }
         let now = clock.now()

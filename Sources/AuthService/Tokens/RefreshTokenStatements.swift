@@ -4,7 +4,9 @@ import Storage
 enum RefreshTokenStatements {
     /// The row of a session that this unit has just made; zero rows when it made none.
     static let insert = Statement(
-        "refresh_tokens.insert", .writes, [.text, .text, .text, .instant],
+        "refresh_tokens.insert",
+        .writes,
+        [.text, .text, .text, .instant],
         """
         INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
         SELECT $1, id, user_id, $3, 0, $4, absolute_expires_at, $4 FROM sessions WHERE id = $2
@@ -13,7 +15,9 @@ enum RefreshTokenStatements {
 
     /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle.
     static let rotate = Statement(
-        "refresh_tokens.rotate", .writes, [.text, .integer, .instant, .instant],
+        "refresh_tokens.rotate",
+        .writes,
+        [.text, .integer, .instant, .instant],
         """
         UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
         WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
@@ -28,7 +32,9 @@ enum RefreshTokenStatements {
 
     /// Slides the session's idle end if the rotation before it took place and a slide is due.
     static let slide = Statement(
-        "refresh_tokens.slide", .writes, [.text, .instant, .instant, .instant],
+        "refresh_tokens.slide",
+        .writes,
+        [.text, .instant, .instant, .instant],
         """
         UPDATE sessions SET
             expires_at = CASE WHEN absolute_expires_at < $3 THEN absolute_expires_at ELSE $3 END,
@@ -41,7 +47,9 @@ enum RefreshTokenStatements {
     /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
     /// waited is seen here.
     static let state = Statement(
-        "refresh_tokens.state", .reads, [.text],
+        "refresh_tokens.state",
+        .reads,
+        [.text],
         """
         SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at, \(SessionState.columns)
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
@@ -50,7 +58,9 @@ enum RefreshTokenStatements {
     )
 
     static let deleteExpired = Statement(
-        "refresh_tokens.delete_expired", .writes, [.instant, .integer],
+        "refresh_tokens.delete_expired",
+        .writes,
+        [.instant, .integer],
         "DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)"
     )
 

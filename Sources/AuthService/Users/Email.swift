@@ -29,12 +29,14 @@ package struct Email: Sendable, Hashable {
     }
 
     private static func isLocal(_ part: Substring) -> Bool {
-        guard (1...64).contains(part.utf8.count), !part.hasPrefix("."), !part.hasSuffix("."), !part.contains("..") else {
+        guard (1...64).contains(part.utf8.count), !part.hasPrefix("."), !part.hasSuffix("."), !part.contains("..")
+        else {
             return false
         }
         return part.unicodeScalars.allSatisfy { scalar in
             if scalar.isASCII {
-                return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "!#$%&'*+/=?^_`{|}~.-".unicodeScalars.contains(scalar)
+                return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
+                    || "!#$%&'*+/=?^_`{|}~.-".unicodeScalars.contains(scalar)
             }
             return isPrintable(scalar)
         }
@@ -55,7 +57,8 @@ package struct Email: Sendable, Hashable {
 
     private static func isPrintable(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
-        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator, .spaceSeparator:
+        case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator,
+            .spaceSeparator:
             false
         default: true
         }

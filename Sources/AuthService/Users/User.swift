@@ -105,7 +105,8 @@ package struct UserProfile: Sendable {
         let patch = body.patchString(field, max: 800)
         guard case .value(let text) = patch else { return patch }
         let name = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        guard (1...200).contains(name.count), !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        guard (1...200).contains(name.count),
+            !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
             body.refuse(field, "invalid", "must have from 1 to 200 characters")
             return .absent

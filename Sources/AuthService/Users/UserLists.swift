@@ -27,8 +27,13 @@ extension Users {
         let cursor = request.cursor ?? .beyondNewest
         var unit = [
             statement(
-                cursor.instant, cursor.id, request.fetchCount,
-                filter.role?.rawValue, filter.isActive, filter.prefix, filter.prefixEnd
+                cursor.instant,
+                cursor.id,
+                request.fetchCount,
+                filter.role?.rawValue,
+                filter.isActive,
+                filter.prefix,
+                filter.prefixEnd
             )
         ]
         if request.wantsCount {
@@ -48,7 +53,15 @@ extension Users {
     package func isEmpty() async throws(StorageError) -> Bool {
         let cursor = Cursor.beyondNewest
         return try await database.run(
-            UserStatements.listAfter(cursor.instant, cursor.id, 1, nil as String?, nil as Bool?, nil as String?, nil as String?)
+            UserStatements.listAfter(
+                cursor.instant,
+                cursor.id,
+                1,
+                nil as String?,
+                nil as Bool?,
+                nil as String?,
+                nil as String?
+            )
         ).isEmpty
     }
 }

@@ -4,7 +4,8 @@ import Storage
 enum UserStatements {
     /// Zero rows when the address is taken: the constraint decides, not a look beforehand.
     static let insert = Statement(
-        "users.insert", .writes,
+        "users.insert",
+        .writes,
         [.text, .text, .text, .text, .text, .text, .instant, .instant],
         """
         INSERT INTO users (id, email, email_key, name, name_key, role, created_at, updated_at, last_login_at)
@@ -16,31 +17,40 @@ enum UserStatements {
 
     /// Takes the user's row, which is the lock of everything that makes or ends sessions.
     static let lock = Statement(
-        "users.lock", .writes, [.text],
+        "users.lock",
+        .writes,
+        [.text],
         "UPDATE users SET token_version = token_version WHERE id = $1"
     )
 
     static let lockBySession = Statement(
-        "users.lock_by_session", .writes, [.text],
+        "users.lock_by_session",
+        .writes,
+        [.text],
         "UPDATE users SET token_version = token_version WHERE id = (SELECT user_id FROM sessions WHERE id = $1)"
     )
 
     /// The lock of a login.
     static let touchLogin = Statement(
-        "users.touch_login", .writes, [.text, .instant],
+        "users.touch_login",
+        .writes,
+        [.text, .instant],
         "UPDATE users SET last_login_at = $2 WHERE id = $1"
     )
 
     static let byID = Statement("users.by_id", .reads, [.text], "SELECT \(User.columns) FROM users WHERE id = $1")
 
     static let byEmailKey = Statement(
-        "users.by_email_key", .reads, [.text],
+        "users.by_email_key",
+        .reads,
+        [.text],
         "SELECT \(User.columns) FROM users WHERE email_key = $1"
     )
 
     /// `$n` and a flag for each field: a field that the caller did not send stays as it is.
     static let updateProfile = Statement(
-        "users.update_profile", .writes,
+        "users.update_profile",
+        .writes,
         [
             .text, .instant, .boolean, .text, .text, .boolean, .text, .boolean, .text, .boolean, .text, .boolean, .text,
         ],
@@ -60,7 +70,9 @@ enum UserStatements {
 
     /// Changes the role unless it is the same already, or would take the last active admin away.
     static let setRole = Statement(
-        "users.set_role", .writes, [.text, .text, .instant],
+        "users.set_role",
+        .writes,
+        [.text, .text, .instant],
         """
         UPDATE users SET role = $2, token_version = token_version + 1, updated_at = $3
         WHERE id = $1 AND role <> $2
@@ -70,7 +82,9 @@ enum UserStatements {
     )
 
     static let deactivate = Statement(
-        "users.deactivate", .writes, [.text, .instant],
+        "users.deactivate",
+        .writes,
+        [.text, .instant],
         """
         UPDATE users SET is_active = FALSE, deactivated_at = $2, token_version = token_version + 1, updated_at = $2
         WHERE id = $1 AND is_active
@@ -80,13 +94,17 @@ enum UserStatements {
     )
 
     static let reactivate = Statement(
-        "users.reactivate", .writes, [.text, .instant],
+        "users.reactivate",
+        .writes,
+        [.text, .instant],
         "UPDATE users SET is_active = TRUE, deactivated_at = NULL, updated_at = $2 WHERE id = $1 AND NOT is_active"
     )
 
     /// Makes older tokens of the user stale, if the user's password is the one just set.
     static let bumpVersionIfPassword = Statement(
-        "users.bump_version_if_password", .writes, [.text, .text, .instant],
+        "users.bump_version_if_password",
+        .writes,
+        [.text, .text, .instant],
         """
         UPDATE users SET token_version = token_version + 1, updated_at = $3
         WHERE id = $1 AND EXISTS (
@@ -96,12 +114,16 @@ enum UserStatements {
     )
 
     static let bumpVersion = Statement(
-        "users.bump_version", .writes, [.text, .instant],
+        "users.bump_version",
+        .writes,
+        [.text, .instant],
         "UPDATE users SET token_version = token_version + 1, updated_at = $2 WHERE id = $1"
     )
 
     static let delete = Statement(
-        "users.delete", .writes, [.text],
+        "users.delete",
+        .writes,
+        [.text],
         """
         DELETE FROM users WHERE id = $1
             AND (role <> 'admin' OR NOT is_active OR EXISTS (
@@ -112,7 +134,9 @@ enum UserStatements {
 
     /// The event of a deletion, written before the row goes and only if it will go.
     static let deletedEvent = Statement(
-        "users.deleted_event", .appends(Events.log), [.text, .instant],
+        "users.deleted_event",
+        .appends(Events.log),
+        [.text, .instant],
         """
         INSERT INTO events (at, kind, user_id, data)
         SELECT $2, 'user.deleted', id, '{"user_id":"' || id || '"}' FROM users
@@ -132,7 +156,9 @@ enum UserStatements {
     private static let listTypes: [SQLType] = [.instant, .text, .integer, .text, .boolean, .text, .text]
 
     static let listAfter = Statement(
-        "users.list_after", .reads, listTypes,
+        "users.list_after",
+        .reads,
+        listTypes,
         """
         SELECT \(User.columns) FROM users
         WHERE (created_at, id) < ($1, $2) AND \(filter)
@@ -141,7 +167,9 @@ enum UserStatements {
     )
 
     static let listBefore = Statement(
-        "users.list_before", .reads, listTypes,
+        "users.list_before",
+        .reads,
+        listTypes,
         """
         SELECT \(User.columns) FROM users
         WHERE (created_at, id) > ($1, $2) AND \(filter)
@@ -150,7 +178,9 @@ enum UserStatements {
     )
 
     static let count = Statement(
-        "users.count", .reads, [.text, .boolean, .text, .text],
+        "users.count",
+        .reads,
+        [.text, .boolean, .text, .text],
         """
         SELECT COUNT(*) AS total FROM users
         WHERE ($1 IS NULL OR role = $1) AND ($2 IS NULL OR is_active = $2)

@@ -36,14 +36,27 @@ package struct Users: Sendable {
     }
 
     package func find(email: Email) async throws(StorageError) -> User? {
-        try await database.run(UserStatements.byEmailKey(email.key)).first.map { row throws(StorageError) in try User(row) }
+        try await database.run(UserStatements.byEmailKey(email.key)).first.map { row throws(StorageError) in
+            try User(row)
+        }
     }
 
     // MARK: Statements that other features put into their units
 
     /// Inserts a user; zero rows when the address is taken. Everything after it in the unit depends on its id.
-    func insertion(id: String, email: Email, name: String?, role: Role, loggedInAt: Instant?, at now: Instant) -> BoundStatement {
-        UserStatements.insert(id, email.address, email.key, name, name.map(Email.key(of:)), role.rawValue, now, loggedInAt)
+    func insertion(id: String, email: Email, name: String?, role: Role, loggedInAt: Instant?, at now: Instant)
+        -> BoundStatement
+    {
+        UserStatements.insert(
+            id,
+            email.address,
+            email.key,
+            name,
+            name.map(Email.key(of:)),
+            role.rawValue,
+            now,
+            loggedInAt
+        )
     }
 
     func lock(_ user: String) -> BoundStatement { UserStatements.lock(user) }
@@ -63,12 +76,19 @@ package struct Users: Sendable {
         let now = clock.now()
         let results = try await database.run([
             UserStatements.updateProfile(
-                user, now,
-                profile.name.isPresent, profile.name.value, profile.name.value.map(Email.key(of:)),
-                profile.firstName.isPresent, profile.firstName.value,
-                profile.lastName.isPresent, profile.lastName.value,
-                profile.avatarURL.isPresent, profile.avatarURL.value,
-                profile.metadata.isPresent, profile.metadata.value
+                user,
+                now,
+                profile.name.isPresent,
+                profile.name.value,
+                profile.name.value.map(Email.key(of:)),
+                profile.firstName.isPresent,
+                profile.firstName.value,
+                profile.lastName.isPresent,
+                profile.lastName.value,
+                profile.avatarURL.isPresent,
+                profile.avatarURL.value,
+                profile.metadata.isPresent,
+                profile.metadata.value
             ),
             events.about(user: user, .userUpdated, at: now),
             audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now),
@@ -83,7 +103,8 @@ package struct Users: Sendable {
     package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
         return try await change(
-            user, refused: { $0.role != role },
+            user,
+            refused: { $0.role != role },
             [
                 UserStatements.setRole(user, role.rawValue, now),
                 sessions.requireCurrentVersion(ofUser: user, marker: now),
@@ -98,7 +119,8 @@ package struct Users: Sendable {
     package func deactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
         return try await change(
-            user, refused: { $0.isActive },
+            user,
+            refused: { $0.isActive },
             [
                 UserStatements.deactivate(user, now),
                 sessions.revokeAllOfInactive(user, at: now),
@@ -112,7 +134,8 @@ package struct Users: Sendable {
     package func reactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
         return try await change(
-            user, refused: { !$0.isActive },
+            user,
+            refused: { !$0.isActive },
             [
                 UserStatements.reactivate(user, now),
                 events.changed(user, .userReactivated, marker: now, at: now),

@@ -24,7 +24,10 @@ package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
         } catch let error as APIError {
             return error.response(requestID: context.requestID)
         } catch let error as StorageError {
-            context.logger.error("storage fault", metadata: ["error": "\(error)", "request_id": "\(context.requestID)"])
+            context.logger.error(
+                "storage fault",
+                metadata: ["error": "\(error)", "request_id": "\(context.requestID)"]
+            )
             return APIError(error).response(requestID: context.requestID)
         } catch let error as any HTTPResponseError {
             return translate(error, request).response(requestID: context.requestID)

@@ -9,9 +9,8 @@ package struct HealthRoutes: Sendable {
     private let contract: String
     private let isReady: @Sendable () async throws -> Void
 
-    /// - Parameters:
-    ///   - contract: the text of `openapi.yaml`.
-    ///   - isReady: throws when the database cannot be reached or its schema is not current.
+    /// `contract`: the text of `openapi.yaml`.
+    /// `isReady`: throws when the database cannot be reached or its schema is not current.
     package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
         self.service = service
         self.contract = contract

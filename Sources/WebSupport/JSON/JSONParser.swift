@@ -90,7 +90,9 @@ private struct JSONParser {
         if take("}") { return members }
         repeat {
             skipWhiteSpace()
-            guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else { throw failure("expected a member name") }
+            guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else {
+                throw failure("expected a member name")
+            }
             let name = try string()
             guard names.insert(name).inserted else { throw failure("the same member twice") }
             guard take(":") else { throw failure("expected a colon") }
@@ -126,7 +128,9 @@ private struct JSONParser {
         }
         if index < bytes.count, bytes[index] | 0x20 == UInt8(ascii: "e") {
             index += 1
-            if index < bytes.count, bytes[index] == UInt8(ascii: "+") || bytes[index] == UInt8(ascii: "-") { index += 1 }
+            if index < bytes.count, bytes[index] == UInt8(ascii: "+") || bytes[index] == UInt8(ascii: "-") {
+                index += 1
+            }
             guard isDigit(index) else { throw failure("digit expected in the exponent") }
             while isDigit(index) { index += 1 }
         }
@@ -178,7 +182,8 @@ private struct JSONParser {
         let first = try hex4()
         var code = first
         if (0xD800..<0xDC00).contains(first) {
-            guard index + 1 < bytes.count, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "u") else {
+            guard index + 1 < bytes.count, bytes[index] == UInt8(ascii: "\\"), bytes[index + 1] == UInt8(ascii: "u")
+            else {
                 throw failure("lone surrogate")
             }
             index += 2
@@ -195,7 +200,9 @@ private struct JSONParser {
         guard index + 4 <= bytes.count else { throw failure("unterminated string") }
         var value: UInt32 = 0
         for byte in bytes[index..<index + 4] {
-            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else { throw failure("bad \\u escape") }
+            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else {
+                throw failure("bad \\u escape")
+            }
             value = value << 4 | UInt32(digit)
         }
         index += 4

@@ -57,7 +57,8 @@ package final class PrometheusRegistry: MetricsFactory {
         for (label, group) in Dictionary(grouping: metrics, by: \.key.label).sorted(by: { $0.key < $1.key }) {
             guard let kind = group.first?.value.kind else { continue }
             out += "# TYPE \(Self.name(label)) \(kind.rawValue)\n"
-            for (series, metric) in group.sorted(by: { Self.labels($0.key.dimensions) < Self.labels($1.key.dimensions) }) {
+            for (series, metric) in group.sorted(by: { Self.labels($0.key.dimensions) < Self.labels($1.key.dimensions) }
+            ) {
                 metric.write(name: Self.name(label), dimensions: series.dimensions, to: &out)
             }
         }
@@ -128,7 +129,8 @@ final class Metric: CounterHandler, MeterHandler, RecorderHandler, TimerHandler,
             return
         }
         for (bound, count) in zip(Metric.bounds, state.buckets) {
-            out += "\(name)_bucket\(PrometheusRegistry.labels(dimensions.merging(["le": "\(bound)"]) { $1 })) \(count)\n"
+            out +=
+                "\(name)_bucket\(PrometheusRegistry.labels(dimensions.merging(["le": "\(bound)"]) { $1 })) \(count)\n"
         }
         out += "\(name)_bucket\(PrometheusRegistry.labels(dimensions.merging(["le": "+Inf"]) { $1 })) \(state.count)\n"
         out += "\(name)_sum\(labels) \(state.value)\n"

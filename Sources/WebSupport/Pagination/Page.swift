@@ -35,7 +35,8 @@ package struct Cursor: Sendable, Hashable {
             let plain = String(validating: bytes, as: UTF8.self)
         else { throw APIError(.invalidCursor) }
         let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]), parts[2].isEmpty || RowID.isValid(parts[2])
+        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]),
+            parts[2].isEmpty || RowID.isValid(parts[2])
         else { throw APIError(.invalidCursor) }
         self.init(position: position, id: String(parts[2]))
     }

@@ -7,7 +7,7 @@ import HTTPTypes
 package import Hummingbird
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// An IP address, and the network that rate limits count.

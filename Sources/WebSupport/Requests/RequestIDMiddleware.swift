@@ -41,7 +41,9 @@ package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware
         guard let trace else { return nil }
         let parts = trace.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 4, parts[0] == "00", parts.map(\.count) == [2, 32, 16, 2] else { return nil }
-        let isHex = parts.allSatisfy { part in part.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) } }
+        let isHex = parts.allSatisfy { part in
+            part.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        }
         let isZero = parts[1].allSatisfy { $0 == "0" } || parts[2].allSatisfy { $0 == "0" }
         return isHex && !isZero ? trace : nil
     }

@@ -21,11 +21,20 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
             return varying(try await next(request, context))
         }
         if request.method == .options, request.headers[.accessControlRequestMethod] != nil {
-            return allowing(origin, varying(Response(status: .noContent, headers: [
-                .accessControlAllowMethods: "GET, POST, PUT, PATCH, DELETE",
-                .accessControlAllowHeaders: "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-ID",
-                .accessControlMaxAge: "600",
-            ])))
+            return allowing(
+                origin,
+                varying(
+                    Response(
+                        status: .noContent,
+                        headers: [
+                            .accessControlAllowMethods: "GET, POST, PUT, PATCH, DELETE",
+                            .accessControlAllowHeaders:
+                                "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-ID",
+                            .accessControlMaxAge: "600",
+                        ]
+                    )
+                )
+            )
         }
         var response = allowing(origin, varying(try await next(request, context)))
         response.headers[.accessControlExposeHeaders] = "ETag, Retry-After, X-Request-ID, WWW-Authenticate"

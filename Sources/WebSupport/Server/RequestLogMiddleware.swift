@@ -25,7 +25,10 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let status = String(response.status.code)
         Counter(
             label: "tessera_http_requests_total",
-            dimensions: [("service", service), ("method", Self.known(request.method.rawValue)), ("route", route), ("status", status)]
+            dimensions: [
+                ("service", service), ("method", Self.known(request.method.rawValue)), ("route", route),
+                ("status", status),
+            ]
         ).increment()
         Timer(label: "tessera_http_request_duration_seconds", dimensions: [("service", service), ("route", route)])
             .record(duration: elapsed)
@@ -34,7 +37,8 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
             metadata: [
                 "service": "\(service)", "request_id": "\(context.requestID)", "method": "\(request.method.rawValue)",
                 "route": "\(route)", "status": "\(status)",
-                "ms": "\(Double(elapsed.components.attoseconds / 1_000_000_000_000) / 1000 + Double(elapsed.components.seconds) * 1000)",
+                "ms":
+                    "\(Double(elapsed.components.attoseconds / 1_000_000_000_000) / 1000 + Double(elapsed.components.seconds) * 1000)",
             ]
         )
         return response
