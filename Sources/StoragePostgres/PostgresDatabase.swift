@@ -162,32 +162,5 @@ extension BoundStatement {
     }
 }
 
-/// What waits for a connection.
-enum PostgresWork: QueuedWork {
-    case unit(PendingUnit)
-    case transaction(
-        run: @Sendable (Connection) -> Void,
-        refuse: @Sendable (StorageError) -> Void
-    )
-
-    var weight: Int {
-        switch self {
-        case .unit(let unit): unit.weight
-        case .transaction: 0
-        }
-    }
-
-    var travelsAlone: Bool {
-        switch self {
-        case .unit: false
-        case .transaction: true
-        }
-    }
-
-    func refuse(_ error: StorageError) {
-        switch self {
-        case .unit(let unit): unit.finish(.failure(error))
-        case .transaction(_, let refuse): refuse(error)
-        }
-    }
-}
+/// What waits for a connection to PostgreSQL.
+typealias PostgresWork = ConnectionWork<Connection>

@@ -144,32 +144,5 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 }
 
-/// What waits for a connection.
-enum SQLiteWork: QueuedWork {
-    case unit(PendingUnit)
-    case transaction(
-        run: @Sendable (SQLiteConnection) -> Void,
-        refuse: @Sendable (StorageError) -> Void
-    )
-
-    var weight: Int {
-        switch self {
-        case .unit(let unit): unit.weight
-        case .transaction: 0
-        }
-    }
-
-    var travelsAlone: Bool {
-        switch self {
-        case .unit: false
-        case .transaction: true
-        }
-    }
-
-    func refuse(_ error: StorageError) {
-        switch self {
-        case .unit(let unit): unit.finish(.failure(error))
-        case .transaction(_, let refuse): refuse(error)
-        }
-    }
-}
+/// What waits for a connection to the file.
+typealias SQLiteWork = ConnectionWork<SQLiteConnection>

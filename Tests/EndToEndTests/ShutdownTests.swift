@@ -39,4 +39,18 @@ struct ShutdownTests {
     private static let head = """
         POST /v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n
         """
+
+    @Test("a port that is taken ends the start with a sentence, whichever service it was for")
+    func portTaken() async throws {
+        let holder = try await Installation()
+        let running = try await holder.startDev()
+        for key in ["TESSERA_AUTH_PORT", "TESSERA_CHAT_PORT"] {
+            let taken = key == "TESSERA_AUTH_PORT" ? holder.authPort : holder.chatPort
+            let installation = try await Installation(.sqlite, [key: "\(taken)"])
+            let process = try installation.start("dev")
+            #expect(try await process.waitForExit() == .status(1), "\(process.output)")
+            #expect(process.output.contains("cannot listen on 127.0.0.1:\(taken)"), "\(process.output)")
+        }
+        #expect(try await running.terminate() == .status(0))
+    }
 }
