@@ -24,7 +24,7 @@ struct AdminUserRoutes: Sendable {
         let filter = UserFilter(
             role: try query.choice("role", of: Role.self),
             isActive: try query.boolean("active"),
-            prefix: query["q"]
+            prefix: try query.text("q")
         )
         let page = try await users.list(filter, try PageRequest(query, list: Users.listName))
         return .json(page.json(list: Users.listName) { $1.write(to: &$0) })

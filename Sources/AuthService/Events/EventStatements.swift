@@ -66,7 +66,8 @@ enum EventStatements {
         [.instant, .text, .text, .text, .text],
         """
         INSERT INTO events (at, kind, data)
-        SELECT $1, $2, $3 FROM signing_keys WHERE kid = $4 AND state = $5
+        SELECT $1, $2, $3 FROM signing_keys
+        WHERE kid = $4 AND state = $5 AND (activated_at = $1 OR retired_at = $1)
         """
     )
 

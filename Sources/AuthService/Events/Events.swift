@@ -53,7 +53,8 @@ package struct Events: Sendable {
         EventStatements.allTokensRevoked(now)
     }
 
-    /// An event about a signing key that is in the given state when the statement runs.
+    /// An event about a signing key that this unit brought into the given state: of two nodes that rotate at once, one
+    /// tells. `now` is what the unit set `activated_at` or `retired_at` to.
     func about(key kid: String, state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
         let data = JSONWriter.object { $0.field("kid", kid) }.string
         return EventStatements.aboutKey(now, kind.rawValue, data, kid, state)

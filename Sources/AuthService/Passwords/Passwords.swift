@@ -109,7 +109,9 @@ package struct Passwords: Sendable {
             throw try await refused(target: credentials.userID, origin: origin)
         }
         // Told only to whoever knows the password.
-        guard credentials.isActive else { throw APIError(.userInactive) }
+        guard credentials.isActive else {
+            throw try await refused(target: credentials.userID, origin: origin, as: .userInactive)
+        }
         let rehashed = needsRehash ? try await hashing { try await hasher.hash(password) } : nil
         await afterVerification()
 
@@ -134,7 +136,11 @@ package struct Passwords: Sendable {
         )
     }
 
-    private func refused(target: String?, origin: Origin) async throws -> APIError {
+    private func refused(
+        target: String?,
+        origin: Origin,
+        as code: ErrorCode = .invalidCredentials
+    ) async throws -> APIError {
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "refused")]).increment()
         let entry = audit.entry(
             "session.login",
@@ -145,7 +151,7 @@ package struct Passwords: Sendable {
             at: clock.now()
         )
         _ = try await database.run(entry)
-        return APIError(.invalidCredentials)
+        return APIError(code)
     }
 
     /// One unit: `prefix`, the session, its refresh token, `suffix`, and what they left behind.

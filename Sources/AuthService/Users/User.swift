@@ -97,7 +97,15 @@ package struct UserProfile: Sendable {
         if let url = avatarURL.value, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
             body.refuse("avatar_url", "invalid", "must be an http or https URL")
         }
+        if body.element("metadata")?.isNull == true {
+            body.refuse("metadata", "wrong_type", "must be an object, not null")
+        }
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
+    }
+
+    /// Whether no field is present.
+    var isEmpty: Bool {
+        ![name, firstName, lastName, avatarURL, metadata].contains { $0.isPresent }
     }
 
     /// A name of 1–200 characters without control characters; surrounding white space is dropped.

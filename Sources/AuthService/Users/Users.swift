@@ -72,7 +72,12 @@ package struct Users: Sendable {
 
     // MARK: Profile
 
+    /// Changes the fields that are present; with none of them, nothing is changed and nothing told.
     package func update(_ user: String, profile: UserProfile, actor: String, origin: Origin) async throws -> User {
+        guard !profile.isEmpty else {
+            guard let unchanged = try await find(id: user) else { throw APIError(.notFound) }
+            return unchanged
+        }
         let now = clock.now()
         let results = try await database.run([
             UserStatements.updateProfile(

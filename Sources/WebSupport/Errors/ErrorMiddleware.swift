@@ -70,10 +70,11 @@ package final class RouteTable: Sendable {
 
     func methods(for path: String) -> [String] {
         let segments = Self.segments(path)
-        let matching = routes.withLock { routes in
-            routes.filter { Self.matches($0.pattern, segments) }.map(\.method)
-        }
-        return Set(matching).sorted()
+        let matching = routes.withLock { routes in routes.filter { Self.matches($0.pattern, segments) } }
+        // The router takes a literal segment before a parameter, and does not come back for the parameter's methods.
+        let ranks = matching.map { $0.pattern.map { Self.isParameter($0) ? "1" : "0" }.joined() }
+        let nearest = zip(ranks, matching).filter { $0.0 == ranks.min() }
+        return Set(nearest.map(\.1.method)).sorted()
     }
 
     private static func segments(_ path: String) -> [String] {
@@ -82,6 +83,10 @@ package final class RouteTable: Sendable {
 
     private static func matches(_ pattern: [String], _ segments: [String]) -> Bool {
         pattern.count == segments.count
-            && zip(pattern, segments).allSatisfy { $0 == $1 || $0.hasPrefix(":") || $0.hasPrefix("{") }
+            && zip(pattern, segments).allSatisfy { $0 == $1 || isParameter($0) }
+    }
+
+    private static func isParameter(_ segment: String) -> Bool {
+        segment.hasPrefix(":") || segment.hasPrefix("{")
     }
 }

@@ -25,6 +25,9 @@ package struct Cursor: Sendable, Hashable {
     /// Sorts after every row: where a list that is newest first begins.
     package static let beyondNewest = Cursor(position: Instant.farFuture.microseconds, id: "~")
 
+    /// From the year 1 to `farFuture`: what a forged cursor may name without leaving either engine's range.
+    private static let positions = -62_135_596_800_000_000...Instant.farFuture.microseconds
+
     package func encoded(for list: String) -> String {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
     }
@@ -35,7 +38,7 @@ package struct Cursor: Sendable, Hashable {
             let plain = String(validating: bytes, as: UTF8.self)
         else { throw APIError(.invalidCursor) }
         let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]),
+        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]), Self.positions.contains(position),
             parts[2].isEmpty || RowID.isValid(parts[2])
         else { throw APIError(.invalidCursor) }
         self.init(position: position, id: String(parts[2]))

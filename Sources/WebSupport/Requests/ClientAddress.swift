@@ -30,7 +30,8 @@ package struct ClientAddress: Sendable, Hashable {
             return
         }
         if bytes.count == 4 {
-            self.init(text: text, network: text)
+            // From the bytes: a mapped address (`::ffff:192.0.2.1`) is counted with the plain one.
+            self.init(text: text, network: bytes.map(String.init).joined(separator: "."))
         } else {
             let prefix = bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
             self.init(text: text, network: "v6:\(prefix)")

@@ -15,6 +15,13 @@ package struct QueryParameters: Sendable {
 
     package subscript(name: String) -> String? { values[name] }
 
+    /// Text to look for; U+0000, which no stored text holds, is refused.
+    package func text(_ name: String) throws(APIError) -> String? {
+        guard let text = values[name] else { return nil }
+        guard !text.utf8.contains(0) else { throw .field(name, "invalid", "must not hold U+0000") }
+        return text
+    }
+
     package func boolean(_ name: String) throws(APIError) -> Bool? {
         switch values[name]?.lowercased() {
         case nil: nil

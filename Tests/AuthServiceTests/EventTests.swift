@@ -1,0 +1,183 @@
+// The revocation feed's writing end: what is told, when, in which order, and that nothing is told that did not happen.
+import AuthService
+import HTTPTypes
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Events and audit")
+struct EventTests {
+    @Test("each action tells its events, in order", arguments: TestEngine.allCases)
+    func story(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let admin = try await node.makeAdmin()
+            var seq = try await node.events(after: 0).last
+            func expect(_ kinds: [String], after action: String, _ place: SourceLocation = #_sourceLocation)
+                async throws
+            {
+                let told = try await node.events(after: seq)
+                #expect(told.kinds == kinds, "\(action)", sourceLocation: place)
+                seq = told.last
+            }
+            let ada = try await node.signUp()
+            try await expect(["user.created"], after: "signup")
+            let second = try await node.logIn()
+            let third = try await node.logIn()
+            try await expect([], after: "login")
+            _ = try await node.refresh(second.refresh)
+            try await expect([], after: "refresh")
+            _ = try await node.send(.patch, "/v1/me", #"{"name":"Ada"}"#, token: ada.access)
+            try await expect(["user.updated"], after: "profile")
+            _ = try await node.send(.delete, "/v1/me/sessions/\(second.sessionID)", token: ada.access)
+            try await expect(["session.revoked"], after: "revoking one")
+            _ = try await node.send(.post, "/v1/me/sessions/revoke-others", token: ada.access)
+            try await expect(["user.tokens_revoked"], after: "revoking the others")
+            #expect(try await node.me(third.access).status == 401)
+            let path = "/v1/admin/users/\(ada.userID)"
+            _ = try await node.send(.patch, path, #"{"name":"Countess"}"#, token: admin.access)
+            try await expect(["user.updated"], after: "an admin's change of the profile")
+            _ = try await node.send(.patch, path, #"{"role":"premium"}"#, token: admin.access)
+            try await expect(["user.updated", "user.tokens_revoked"], after: "a change of the role")
+            _ = try await node.send(.post, "\(path)/deactivate", token: admin.access)
+            try await expect(["user.deactivated", "user.tokens_revoked"], after: "deactivation")
+            _ = try await node.send(.post, "\(path)/reactivate", token: admin.access)
+            try await expect(["user.reactivated"], after: "reactivation")
+            let back = try await node.logIn()
+            _ = try await node.send(.post, "/v1/logout", token: back.access)
+            try await expect(["session.revoked"], after: "logout")
+            _ = try await node.send(.post, "/v1/admin/keys/rotate", token: admin.access)
+            try await expect(["keys.rotated"], after: "rotation")
+            _ = try await node.send(.delete, path, token: admin.access)
+            try await expect(["user.deleted"], after: "deletion")
+            _ = try await node.send(.post, "/v1/admin/sessions/revoke", #"{"all":true}"#, token: admin.access)
+            try await expect(["all.tokens_revoked"], after: "revoking everything")
+        }
+    }
+
+    @Test(
+        "an event says whose tokens of which version are void, and which session is spared",
+        arguments: TestEngine.allCases
+    )
+    func contents(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let ada = try await node.signUp()
+            let body = #"{"current_password":"\#(AuthNode.password)","password":"another long password"}"#
+            _ = try await node.send(.post, "/v1/password/change", body, token: ada.access)
+            _ = try await node.send(.post, "/v1/logout", token: ada.access)
+            let rows = try await node.query("SELECT kind, user_id, session_id, data FROM events ORDER BY seq")
+            #expect(try rows.map { try $0.text("kind") } == ["user.created", "user.tokens_revoked", "session.revoked"])
+            #expect(try rows.allSatisfy { try $0.text("user_id") == ada.userID })
+            let revoked = try JSONElement.parse(rows[1].text("data"))
+            #expect(revoked["user_id"]?.string == ada.userID)
+            #expect(revoked["min_ver"]?.integer == 2)
+            #expect(revoked["except_sid"]?.string == ada.sessionID)
+            #expect(try rows[2].text("session_id") == ada.sessionID)
+            #expect(try JSONElement.parse(rows[2].text("data"))["sid"]?.string == ada.sessionID)
+        }
+    }
+
+    @Test("what did not happen is not told", arguments: TestEngine.allCases)
+    func silence(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let admin = try await node.makeAdmin()
+            let ada = try await node.signUp()
+            let ended = try await node.logIn()
+            _ = try await node.send(.post, "/v1/logout", token: ended.access)
+            let before = try await node.events(after: 0).last
+            let path = "/v1/admin/users/\(ada.userID)"
+            let own = "/v1/admin/users/\(admin.userID)"
+            let signup = #"{"email":"ADA@example.com","password":"\#(AuthNode.password)"}"#
+            let wrong = #"{"current_password":"wrong password","password":"another long password"}"#
+            let requests: [(HTTPRequest.Method, String, String?, token: String?, status: Int)] = [
+                (.patch, "/v1/me", "{}", ada.access, 200), (.patch, path, "{}", admin.access, 200),
+                (.patch, path, #"{"role":"user"}"#, admin.access, 200),
+                (.post, "\(path)/reactivate", nil, admin.access, 200),
+                (.patch, own, #"{"role":"user"}"#, admin.access, 409), (.delete, own, nil, admin.access, 409),
+                (.delete, "/v1/admin/users/unknown", nil, admin.access, 404),
+                (.patch, "/v1/admin/users/unknown", #"{"name":"x"}"#, admin.access, 404),
+                (.delete, "/v1/admin/users/unknown/sessions", nil, admin.access, 404),
+                (.delete, "/v1/admin/sessions/\(ended.sessionID)", nil, admin.access, 204),
+                (.delete, "/v1/me/sessions/\(ended.sessionID)", nil, ada.access, 204),
+                (.post, "/v1/logout", #"{"refresh_token":"\#(ended.refresh)"}"#, nil, 204),
+                (.post, "/v1/admin/sessions/revoke", #"{"session_ids":["unknown"]}"#, admin.access, 200),
+                (.post, "/v1/admin/sessions/revoke", #"{"user_ids":["unknown"]}"#, admin.access, 200),
+                (.post, "/v1/signup", signup, nil, 409), (.post, "/v1/password/change", wrong, ada.access, 401),
+                (.post, "/v1/token/refresh", #"{"refresh_token":"tsr_guess"}"#, nil, 401),
+            ]
+            for (method, path, body, token, status) in requests {
+                let answer = try await node.send(method, path, body, token: token)
+                #expect(answer.status == status, "\(method) \(path) \(answer.text)")
+                #expect(try await node.events(after: before).kinds == [], "\(method) \(path) \(body ?? "")")
+            }
+            #expect(try await node.me(ada.access).status == 200)
+        }
+    }
+
+    @Test("a reader that follows by seq misses no event, however many are writing", arguments: TestEngine.allCases)
+    func noEventIsSkipped(engine: TestEngine) async throws {
+        try await withSeparateNodes(engine, rings: [String](repeating: AuthNode.ring(1), count: 3)) { nodes in
+            let node = nodes[0]
+            var users: [AuthNode.LoggedIn] = []
+            for index in 0..<8 { users.append(try await node.signUp("user\(index)@example.com")) }
+            let subjects = users
+            let isDone = Mutex(false)
+            async let writing: Void = {
+                defer { isDone.withLock { $0 = true } }
+                _ = try await parallel(subjects.count) { index in
+                    for _ in 0..<25 {
+                        _ = try await nodes[index % 3].service.sessions.revokeAll(
+                            ofUser: subjects[index].userID,
+                            reason: .revokedByAdmin,
+                            actor: nil,
+                            origin: .commandLine
+                        )
+                    }
+                }
+            }()
+            var seen: [Int64] = []
+            var wasDone = false
+            while !wasDone {
+                wasDone = isDone.withLock { $0 }
+                let rows = try await node.query(
+                    "SELECT seq FROM events WHERE seq > $1 ORDER BY seq",
+                    [.integer(seen.last ?? 0)]
+                )
+                seen += try rows.map { try $0.integer("seq") }
+            }
+            try await writing
+            let all = try await node.query("SELECT seq FROM events ORDER BY seq").map { try $0.integer("seq") }
+            #expect(seen == all)
+            #expect(all.count == 8 + 8 * 25)
+        }
+    }
+
+    @Test("the audit log says who did what to whom, from where, and what came of it", arguments: TestEngine.allCases)
+    func audit(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let admin = try await node.makeAdmin()
+            let ada = try await node.signUp()
+            _ = try await node.logInAnswer(password: "wrong password")
+            _ = try await node.logInAnswer("nobody@example.com")
+            let path = "/v1/admin/users/\(ada.userID)"
+            _ = try await node.send(.post, "\(path)/deactivate", token: admin.access, headers: [.userAgent: "curl/8"])
+            _ = try await node.logInAnswer()
+            func rows(_ condition: String, _ values: SQLValue...) async throws -> Int {
+                let sql = "SELECT COUNT(*) AS n FROM audit_log WHERE \(condition)"
+                return try #require(try await node.query(sql, values).first).int("n")
+            }
+            let (user, root) = (SQLValue.text(ada.userID), SQLValue.text(admin.userID))
+            #expect(try await rows("action = 'user.create' AND actor = $1 AND target = $1", user) == 1)
+            #expect(try await rows("action = 'session.login' AND outcome = 'success' AND actor = $1", user) == 1)
+            #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target = $1", user) == 2)
+            #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target IS NULL") == 1)
+            let deactivation = "action = 'user.deactivate' AND actor = $1 AND target = $2 AND user_agent = 'curl/8'"
+            #expect(try await rows(deactivation, root, user) == 1)
+            // A row of the log outlives whom it tells of.
+            _ = try await node.send(.delete, path, token: admin.access)
+            #expect(try await rows("action = 'user.delete' AND actor = $1 AND target = $2", root, user) == 1)
+            #expect(try await rows("target = $1", user) > 4)
+        }
+    }
+}

@@ -1,0 +1,71 @@
+// The user's row is the lock, and conditions stand in a later statement: proved with a change that is half done, in a
+// transaction that stays open until a login is waiting behind it. On PostgreSQL a login whose condition stood in the
+// waiting statement itself would go on with what it saw before.
+import AuthService
+import HTTPTypes
+import Storage
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Locks")
+struct LockTests {
+    struct Change: Sendable, CustomTestStringConvertible {
+        let name: String
+        let sql: String
+        let answers: Set<Int>
+        var testDescription: String { name }
+    }
+
+    static let changes = [
+        Change(
+            name: "a new password",
+            sql: "UPDATE accounts SET password_hash = 'another' WHERE user_id = $1",
+            answers: [401]
+        ),
+        Change(name: "a deactivation", sql: "UPDATE users SET is_active = FALSE WHERE id = $1", answers: [401]),
+        Change(name: "a deletion", sql: "DELETE FROM users WHERE id = $1", answers: [401]),
+        // The tool itself lets logins through when the change is none; only then do the refusals mean anything.
+        Change(name: "no change", sql: "UPDATE users SET name = 'Ada' WHERE id = $1", answers: [200]),
+    ]
+
+    @Test("a login that waited for a change sees it", arguments: TestEngine.allCases, changes)
+    func waitingLogin(engine: TestEngine, change: Change) async throws {
+        try await withSeparateNodes(engine) { nodes in
+            let (changing, loggingIn) = (nodes[0], nodes[1])
+            let ada = try await changing.signUp()
+            let held = HeldTransaction()
+            let user = SQLValue.text(ada.userID)
+            let lock = Statement(
+                "test.lock",
+                .writes,
+                [.text],
+                "UPDATE users SET token_version = token_version WHERE id = $1"
+            )
+            let step = Statement("test.change", .writes, [.text], change.sql)
+            async let changed: Void = changing.database.transaction { transaction in
+                try transaction.run(BoundStatement(lock, [user]))
+                held.hold()
+                try transaction.run(BoundStatement(step, [user]))
+            }
+            try await eventually("the change has the user's row") { held.holds }
+            loggingIn.barrier.holdNext()
+            let login = Task { try await loggingIn.logInAnswer() }
+            try await eventually("the password was found right") { loggingIn.barrier.holds }
+            loggingIn.barrier.release()
+            if engine == .postgres {
+                // SQLite shows no waiters; there one writer excludes the other from the start.
+                try await eventually("the login waits for the row") {
+                    let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                    return try await changing.count(waiting) > 0
+                }
+            }
+            held.release()
+            try await changed
+            let answer = try await login.value
+            #expect(change.answers.contains(answer.status), "\(answer.text)")
+            let sessions = try await changing.count("sessions WHERE id <> '\(ada.sessionID)'")
+            #expect(sessions == (change.answers.contains(200) ? 1 : 0))
+        }
+    }
+}

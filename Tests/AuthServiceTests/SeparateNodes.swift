@@ -1,0 +1,84 @@
+// Nodes as a deployment has them: they share the data, the clock and the keys, and nothing else. Two nodes on one
+// database object would share its write lane, which puts their units in order before any lock has to.
+import AuthService
+import Foundation
+import Hummingbird
+import HummingbirdTesting
+import Logging
+import OpenSSLCrypto
+import PasswordHashing
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+/// Runs `body` against one node for each ring, each with connections of its own.
+func withSeparateNodes(
+    _ engine: TestEngine,
+    rings: [String] = [AuthNode.ring(1), AuthNode.ring(1)],
+    _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
+) async throws {
+    try await withTestDatabase(engine, service: "auth") { shared async throws in
+        try await open(rings[...], shared, TestClock(), [], body)
+    }
+}
+
+private func open(
+    _ rings: ArraySlice<String>,
+    _ shared: TestDatabase,
+    _ clock: TestClock,
+    _ nodes: [AuthNode],
+    _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
+) async throws {
+    guard let ring = rings.first else { return try await body(nodes) }
+    var configuration = AuthConfiguration(
+        publicURL: "https://auth.test",
+        masterKeys: try MasterKeyRing(base64Ring: ring)
+    )
+    configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
+    configuration.hashQueue = 1000
+    configuration.rateLimits = false
+    var logger = Logger(label: "test.auth")
+    logger.logLevel = .critical
+    let barrier = Barrier()
+    let database = try await shared.openAnother()
+    do {
+        let service = try await AuthService(
+            database: database,
+            configuration: configuration,
+            isReady: {},
+            contract: "",
+            clock: clock.clock,
+            logger: logger,
+            afterVerification: { await barrier.pass() }
+        )
+        let rest = rings.dropFirst()
+        try await Application(router: service.buildRouter(), logger: logger).test(.router) { client in
+            let node = AuthNode(service: service, client: client, database: database, clock: clock, barrier: barrier)
+            try await open(rest, shared, clock, nodes + [node], body)
+        }
+    } catch {
+        await database.close()
+        throw error
+    }
+    await database.close()
+}
+
+/// Keeps a transaction open, on the engine's own thread, until a test has brought others to wait for it.
+final class HeldTransaction: Sendable {
+    private enum State { case starting, holding, released }
+
+    private let state = Mutex(State.starting)
+
+    var holds: Bool { state.withLock { $0 == .holding } }
+
+    func release() { state.withLock { $0 = .released } }
+
+    /// Called inside the transaction; returns once released, or after half a minute in which nobody did.
+    func hold() {
+        state.withLock { $0 = $0 == .starting ? .holding : $0 }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while holds, ContinuousClock.now < deadline { Thread.sleep(forTimeInterval: 0.002) }
+    }
+}

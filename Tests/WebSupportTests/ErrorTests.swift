@@ -1,0 +1,32 @@
+// What callers are told when something goes wrong, and what they are not told.
+import Storage
+import Testing
+import WebSupport
+
+@Suite("Errors")
+struct ErrorTests {
+    @Test("a code is written in one way and says something that no other says")
+    func codes() {
+        for code in ErrorCode.allCases {
+            #expect(code.rawValue.allSatisfy { $0.isASCII && ($0.isLowercase || $0 == "_") }, "\(code)")
+            #expect(code.title.hasSuffix(".") && code.title.count > 10, "\(code)")
+        }
+        #expect(Set(ErrorCode.allCases.map(\.title)).count == ErrorCode.allCases.count)
+    }
+
+    @Test("a storage fault is never success, never a logout, and never tells what the database said")
+    func storage() {
+        let secret = "relation \"users\" does not exist"
+        let cases: [(StorageError, ErrorCode)] = [
+            (.unavailable(reason: secret), .databaseUnavailable), (.outcomeUnknown(reason: secret), .outcomeUnknown),
+            (.schema(reason: secret), .databaseUnavailable), (.cancelled, .databaseUnavailable),
+            (.invalidRow(column: secret), .internalError),
+            (.invalidBinding(statement: secret, reason: secret), .internalError),
+        ]
+        for (fault, code) in cases {
+            let error = APIError(fault)
+            #expect(error.code == code, "\(fault)")
+            #expect(error.detail == nil && error.fields.isEmpty, "\(fault)")
+        }
+    }
+}
