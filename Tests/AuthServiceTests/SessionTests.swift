@@ -90,7 +90,23 @@ struct SessionTests {
             #expect(
                 try await node.count("events WHERE kind = 'user.tokens_revoked' AND data LIKE '%\"min_ver\":2%'") == 1
             )
-            // The same role again changes nothing and says nothing.
+            // A stale token is good enough to leave with.
+            let other = try await node.logIn()
+            #expect(try await node.send(.patch, path, #"{"role":"user"}"#, token: admin.access).status == 200)
+            #expect(try await node.me(other.access).code == "token_stale")
+            #expect(try await node.send(.post, "/v1/logout", token: other.access).status == 204)
+            #expect(try await node.refresh(other.refresh).code == "session_revoked")
+        }
+    }
+
+    @Test("the same role again changes nothing and tells nothing", arguments: TestEngine.allCases)
+    func sameRole(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let admin = try await node.makeAdmin()
+            let ada = try await node.signUp()
+            let path = "/v1/admin/users/\(ada.userID)"
+            #expect(try await node.send(.patch, path, #"{"role":"premium"}"#, token: admin.access).status == 200)
+            let access = try #require(try await node.refresh(ada.refresh).json["access_token"]?.string)
             #expect(try await node.send(.patch, path, #"{"role":"premium"}"#, token: admin.access).status == 200)
             #expect(try await node.me(access).status == 200)
             #expect(try await node.count("events WHERE kind = 'user.tokens_revoked'") == 1)

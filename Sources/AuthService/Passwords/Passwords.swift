@@ -200,9 +200,8 @@ package struct Passwords: Sendable {
         guard let credentials = try await accounts.credentials(user: user.id) else {
             throw APIError(.invalidCredentials)
         }
-        let verdict = try await hashing {
-            try await hasher.verify(String(current.prefix(PasswordPolicy.maximum)), against: credentials.hash)
-        }
+        guard current.utf8.count <= PasswordPolicy.maximum else { throw APIError(.invalidCredentials) }
+        let verdict = try await hashing { try await hasher.verify(current, against: credentials.hash) }
         guard case .matches = verdict else { throw APIError(.invalidCredentials) }
         let hash = try await newHash(new, own: [user.email, user.name])
         await afterVerification()

@@ -67,6 +67,10 @@ struct SessionRoutes: Sendable {
                 return claims.sessionID.map { ($0, claims.subject) }
             } catch let error as APIError where [.sessionRevoked, .sessionExpired].contains(error.code) {
                 return nil
+            } catch let error as APIError where error.code == .tokenStale {
+                // Too old to act with, and genuine enough to leave with: nobody should have to refresh to log out.
+                let claims = try verifier.verify(token)
+                return claims.sessionID.map { ($0, claims.subject) }
             } catch let error as VerificationError {
                 throw TokenFailures.apiError(error)
             }
