@@ -12,7 +12,7 @@ BUILD_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
 TEST_WIDTH ?= 16
-SWIFT_SOURCES := Package.swift Sources Tests
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
 
 .PHONY: help
 help: ## Lists the targets

@@ -38,6 +38,7 @@ let package = Package(
     name: "tessera",
     products: [
         .executable(name: "tessera", targets: ["tessera"]),
+        .executable(name: "storage-bench", targets: ["StorageBench"]),
         .library(name: "TesseraVerifier", targets: ["TesseraVerifier"]),
         .library(name: "TesseraVerifierHummingbird", targets: ["TesseraVerifierHummingbird"]),
     ],
@@ -71,7 +72,7 @@ let package = Package(
             dependencies: ["CArgon2", "OpenSSLCrypto", lifecycle, deque],
             swiftSettings: touchesC
         ),
-        .target(name: "Storage", dependencies: [logging], swiftSettings: swift6),
+        .target(name: "Storage", dependencies: [logging, deque], swiftSettings: swift6),
         .target(name: "StorageSQLite", dependencies: ["Storage", grdb, logging, deque], swiftSettings: swift6),
         .target(
             name: "StoragePostgres",
@@ -130,6 +131,14 @@ let package = Package(
                 argumentParser,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            swiftSettings: swift6
+        ),
+
+        // Measures the engines without HTTP; `make bench` starts it.
+        .executableTarget(
+            name: "StorageBench",
+            dependencies: ["Storage", "StorageSQLite", "StoragePostgres", grdb, logging, argumentParser],
+            path: "Benchmarks/StorageBench",
             swiftSettings: swift6
         ),
 

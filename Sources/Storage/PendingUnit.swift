@@ -3,33 +3,30 @@
 /// Bound statements and the caller who waits for their commit.
 package struct PendingUnit: Sendable {
     package let statements: [BoundStatement]
+    /// Roughly the bytes of the parameters, plus the messages around them.
+    package let weight: Int
+    /// The logs that the unit appends to.
+    package let logs: Set<OrderedLog>
     private let reply: Reply<[SQLResult], StorageError>
 
     package init(_ statements: [BoundStatement], _ reply: Reply<[SQLResult], StorageError>) {
         self.statements = statements
         self.reply = reply
-    }
-
-    /// Roughly the bytes of the parameters, plus the messages around them.
-    package var weight: Int {
-        statements.reduce(0) { sum, bound in
-            bound.values.reduce(sum + 64) { sum, value in
+        var weight = 0
+        var logs: Set<OrderedLog> = []
+        for bound in statements {
+            weight += 64
+            for value in bound.values {
                 switch value {
-                case .text(let text): sum + text.utf8.count
-                case .bytes(let bytes): sum + bytes.count
-                default: sum + 8
+                case .text(let text): weight += text.utf8.count
+                case .bytes(let bytes): weight += bytes.count
+                default: weight += 8
                 }
             }
+            if case .appends(let log) = bound.statement.effect { logs.insert(log) }
         }
-    }
-
-    /// The logs that the unit appends to.
-    package var logs: Set<OrderedLog> {
-        Set(
-            statements.compactMap { bound in
-                if case .appends(let log) = bound.statement.effect { log } else { nil }
-            }
-        )
+        self.weight = weight
+        self.logs = logs
     }
 
     /// Resumes the caller. Call once, and with `.success` only after the commit.

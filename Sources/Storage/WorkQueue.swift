@@ -8,8 +8,9 @@
 // waits longer than the limit (`.unavailable`), and a cancelled caller leaves the line (`.cancelled`). All three
 // concern work that still waits. Once a thread has taken it, only the engine knows what became of it.
 
-@preconcurrency internal import Dispatch
-internal import Synchronization
+package import DequeModule
+@preconcurrency package import Dispatch
+package import Synchronization
 
 /// How much may wait, and how long.
 package struct WorkLimits: Sendable {
@@ -39,9 +40,9 @@ package typealias Reply<Value: Sendable, Failure: Error> = CheckedContinuation<R
 
 /// A bounded first-in, first-out line between tasks and an engine's threads.
 package final class WorkQueue<Work: QueuedWork>: Sendable {
-    private let limits: WorkLimits
-    private let state = Mutex(State())
-    private let arrivals = DispatchSemaphore(value: 0)
+    @usableFromInline package let limits: WorkLimits
+    @usableFromInline package let state = Mutex(State())
+    @usableFromInline package let arrivals = DispatchSemaphore(value: 0)
 
     package init(limits: WorkLimits) {
         self.limits = limits
@@ -55,6 +56,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     ///   - refusal: how a refusal by the queue looks to this caller.
     ///   - make: builds the work around the caller's reply.
     /// - Returns: what the engine answered, or the refusal.
+    @inlinable
     package func submit<Value: Sendable, Failure: Error>(
         refusal: @Sendable (StorageError) -> Failure,
         _ make: @Sendable (Reply<Value, Failure>) -> Work
@@ -70,6 +72,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     }
 
     /// Takes over work that another line has already admitted; it can no longer be cancelled.
+    @inlinable
     package func adopt(_ work: Work) {
         if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
     }
@@ -77,22 +80,24 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     /// How many pieces of work are in line.
     package var depth: Int { state.withLock(\.waiting.count) }
 
-    private func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
-        let expires = ContinuousClock.now + limits.patience
-        let (refused, setTimer): (StorageError?, Bool) = state.withLock { state in
-            guard !ticket.isCancelled.load(ordering: .relaxed) else { return (.cancelled, false) }
-            guard !state.isClosed else { return (.unavailable(reason: "the database is closed"), false) }
-            guard state.waiting.count < limits.capacity else { return (.overloaded, false) }
-            state.waiting.append(Entry(ticket: ticket, work: work, expires: expires))
+    @inlinable
+    package func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
+        let entry = Entry(ticket: ticket, work: work, expires: ContinuousClock.now + limits.patience)
+        let (refused, wakes, setTimer): (StorageError?, Bool, Bool) = state.withLock { state in
+            guard !ticket.isCancelled.load(ordering: .relaxed) else { return (.cancelled, false, false) }
+            guard !state.isClosed else { return (.unavailable(reason: "the database is closed"), false, false) }
+            guard state.waiting.count < limits.capacity else { return (.overloaded, false, false) }
+            state.waiting.append(entry)
             defer { state.timerIsSet = true }
-            return (nil, !state.timerIsSet)
+            return (nil, state.wakesOne(), !state.timerIsSet)
         }
-        if refused == nil { arrivals.signal() }
+        if wakes { arrivals.signal() }
         if setTimer { self.setTimer(after: limits.patience) }
         return refused
     }
 
-    private func cancel(_ ticket: Ticket) {
+    @inlinable
+    package func cancel(_ ticket: Ticket) {
         let entry: Entry? = state.withLock { state in
             // Under the lock, so that `enqueue` either sees the mark or has put the entry where it is found here.
             ticket.isCancelled.store(true, ordering: .relaxed)
@@ -110,38 +115,45 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     ///   - weight: the most weight to take; a single heavier piece travels alone.
     ///   - threads: how many threads draw from this line; each leaves the others their share.
     /// - Returns: at least one piece, or `nil` once the line is closed and empty.
+    @inlinable
     package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
         while true {
-            arrivals.wait()
-            let taken: [Work]? = state.withLock { state in
-                if state.waiting.isEmpty { return state.isClosed ? nil : [] }
+            let (taken, wakes): ([Work]?, Bool) = state.withLock { state in
+                if state.waiting.isEmpty {
+                    if !state.isClosed { state.sleeping += 1 }
+                    return (state.isClosed ? nil : [], false)
+                }
                 let share = (state.waiting.count + threads - 1) / threads
-                return state.take(count: min(count, share), weight: weight)
+                let taken = state.take(count: min(count, share), weight: weight)
+                // Whoever takes wakes the next, so that one arrival wakes one thread and not all of them.
+                return (taken, state.waiting.isEmpty ? false : state.wakesOne())
             }
-            switch taken {
-            case .none:
-                // Pass the news on: `close` signals once and every thread must hear of it.
-                arrivals.signal()
-                return nil
-            case .some(let work) where work.isEmpty:
-                // A neighbour took this arrival with its batch, or its caller was cancelled.
-                continue
-            case .some(let work):
-                return work
-            }
+            if wakes { arrivals.signal() }
+            guard let taken else { return nil }
+            if !taken.isEmpty { return taken }
+            arrivals.wait()
+            state.withLock { $0.waking -= 1 }
         }
     }
 
     /// Admits nothing more; what waits is still served.
     package func close() {
-        state.withLock { $0.isClosed = true }
-        arrivals.signal()
+        let sleepers = state.withLock { state in
+            state.isClosed = true
+            defer {
+                state.waking += state.sleeping
+                state.sleeping = 0
+            }
+            return state.sleeping
+        }
+        for _ in 0..<sleepers { arrivals.signal() }
     }
 
     // MARK: - The limit on waiting
 
     /// Everyone waits equally long, so the oldest always expires first and one timer serves all.
-    private func setTimer(after delay: Duration) {
+    @usableFromInline
+    package func setTimer(after delay: Duration) {
         let nanoseconds = Int(delay.wholeMicroseconds) * 1_000
         DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
             self?.expire()
@@ -162,31 +174,63 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     }
 
     /// Identifies one submission.
-    private final class Ticket: Sendable {
-        let isCancelled = Atomic(false)
+    @usableFromInline
+    package final class Ticket: Sendable {
+        @usableFromInline package let isCancelled = Atomic(false)
+
+        @inlinable package init() {}
     }
 
-    private struct Entry: Sendable {
-        let ticket: Ticket
-        let work: Work
-        let expires: ContinuousClock.Instant
+    @usableFromInline
+    package struct Entry: Sendable {
+        @usableFromInline package let ticket: Ticket
+        @usableFromInline package let work: Work
+        @usableFromInline package let weight: Int
+        @usableFromInline package let expires: ContinuousClock.Instant
+
+        @inlinable
+        package init(ticket: Ticket, work: Work, expires: ContinuousClock.Instant) {
+            self.ticket = ticket
+            self.work = work
+            self.weight = work.weight
+            self.expires = expires
+        }
     }
 
-    private struct State: Sendable {
-        var waiting: [Entry] = []
-        var isClosed = false
-        var timerIsSet = false
+    @usableFromInline
+    package struct State: Sendable {
+        @usableFromInline package var waiting: Deque<Entry> = []
+        @usableFromInline package var isClosed = false
+        @usableFromInline package var timerIsSet = false
+        @inlinable package init() {}
 
-        mutating func take(count: Int, weight: Int) -> [Work] {
+        /// Threads that found nothing and were not called since.
+        @usableFromInline package var sleeping = 0
+        /// Threads that were called and have not looked yet.
+        @usableFromInline package var waking = 0
+
+        /// Whether to call a thread for what waits: not while one that was called is still on its way, because it
+        /// takes everything that arrived meanwhile in one batch.
+        @inlinable
+        package mutating func wakesOne() -> Bool {
+            guard sleeping > 0, waking == 0 else { return false }
+            sleeping -= 1
+            waking += 1
+            return true
+        }
+
+        @inlinable
+        package mutating func take(count: Int, weight: Int) -> [Work] {
             var taken: [Work] = []
+            taken.reserveCapacity(min(count, waiting.count))
             var sum = 0
-            for entry in waiting.prefix(count) {
-                sum += entry.work.weight
-                if !taken.isEmpty, entry.work.travelsAlone || sum > weight { break }
-                taken.append(entry.work)
-                if entry.work.travelsAlone { break }
+            while taken.count < count, let next = waiting.first {
+                sum += next.weight
+                if !taken.isEmpty, next.work.travelsAlone || sum > weight { break }
+                taken.append(next.work)
+                waiting.removeFirst()
+                if next.work.travelsAlone { break }
             }
-            waiting.removeFirst(taken.count)
             return taken
         }
     }

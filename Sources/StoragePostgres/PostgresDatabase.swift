@@ -19,7 +19,7 @@ package struct PostgresConfiguration: Sendable {
     package var limits: WorkLimits
 
     package init(
-        readLanes: Int = 4,
+        readLanes: Int = 2,
         patientConnections: Int = 3,
         batch: Int = 64,
         batchWeight: Int = 256 << 10,
