@@ -21,7 +21,7 @@ struct FailingCommitTests {
 
     @Test("no space for any one of its writes: known not committed, and a crash does not bring it back")
     func noSpace() async throws {
-        try await withFaultyFile { file, database in
+        try await withFaultyFile { file, database async throws in
             var writes: Int32 = 0
             while true {
                 let (error, refused) = await failing(FAULTY_DISK_WRITE, after: writes, Self.full, of: file.path + "-wal") {
@@ -48,7 +48,7 @@ struct FailingCommitTests {
 
     @Test("a write that fails for another reason than space: unknown, not there, and the next unit is committed")
     func failedWrite() async throws {
-        try await withFaultyFile { file, database in
+        try await withFaultyFile { file, database async throws in
             let (error, refused) = await failing(FAULTY_DISK_WRITE, after: 1, Self.failedWrite, of: file.path + "-wal") {
                 () async throws(StorageError) in try await DiskFile.add(1, bytes: 16, to: database)
             }
@@ -60,7 +60,7 @@ struct FailingCommitTests {
 
     @Test("a sync that fails: unknown, since a crash would bring the unit back although it is not there now")
     func failedSync() async throws {
-        try await withFaultyFile { file, database in
+        try await withFaultyFile { file, database async throws in
             let (error, refused) = await failing(FAULTY_DISK_SYNC, Self.failedSync, of: file.path + "-wal") {
                 () async throws(StorageError) in try await DiskFile.add(1, bytes: 16, to: database)
             }
@@ -74,7 +74,7 @@ struct FailingCommitTests {
 
     @Test("no room for the WAL's index after the commit record was written: unknown, since a crash would bring it back")
     func failedGrowth() async throws {
-        try await withFaultyFile { file, database in
+        try await withFaultyFile { file, database async throws in
             // The index grows at the 4063rd page of the WAL. All of them at the commit, and none while the unit runs.
             _ = try await database.run(Statement("tests.cache", .writes, [], "PRAGMA cache_size = -65536")())
             let (error, refused) = await failing(FAULTY_DISK_GROW_SHARED_MEMORY, Self.failedGrowth, of: file.path) {
@@ -90,7 +90,7 @@ struct FailingCommitTests {
 
     @Test("a failed sync makes every unit of the group unknown, and none of them is run again")
     func failedSyncOfAGroup() async throws {
-        try await withFaultyFile { file, database in
+        try await withFaultyFile { file, database async throws in
             let (_, refused) = await failing(FAULTY_DISK_SYNC, Self.failedSync, of: file.path + "-wal") {
                 () async throws(StorageError) in
                 let errors = await withTaskGroup(of: StorageError?.self) { group in
