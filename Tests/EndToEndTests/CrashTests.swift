@@ -18,6 +18,45 @@ struct CrashTests {
         try await killService(of: installation, engine: .sqlite, "kill -9 of the service on SQLite")
     }
 
+    @Test("kill -9 of the service on PostgreSQL with fsync=on loses no acknowledged unit and leaves none half")
+    func serviceOnPostgres() async throws {
+        try await withCrashCluster { cluster in
+            let installation = try await Installation.forCrashes(on: cluster)
+            try await killService(of: installation, engine: .postgres, "kill -9 of the service on PostgreSQL")
+        }
+    }
+
+    @Test("kill -9 of PostgreSQL and all its processes loses no acknowledged unit; the service goes on by itself")
+    func killPostgres() async throws {
+        try await crashPostgres("kill -9 of PostgreSQL") { .family($0, signal: SIGKILL) }
+    }
+
+    @Test("an immediate shutdown of PostgreSQL loses no acknowledged unit; the service goes on by itself")
+    func immediateShutdown() async throws {
+        try await crashPostgres("immediate shutdown of PostgreSQL") { .process($0, signal: SIGQUIT) }
+    }
+
+    /// The service lives through it all: it is started once, and nothing tells it that its server is back.
+    private func crashPostgres(_ what: String, _ victim: (Int32) -> CrashWriter.Victim) async throws {
+        try await withCrashCluster { cluster in
+            let installation = try await Installation.forCrashes(on: cluster)
+            let service = try await installation.startDev()
+            let writer = try await CrashWriter(installation)
+            var kills: [CrashWriter.Kill] = []
+            for _ in 0..<Self.rounds {
+                let postmaster = try cluster.postmaster
+                kills.append(try await writer.kill(victim(postmaster.identifier)))
+                _ = try await postmaster.waitForExit()
+                try await cluster.start()
+            }
+            try await writer.waitForAcknowledgements(64)
+            let log = try await writer.stop()
+            #expect(try await service.terminate() == .status(0))
+            #expect(kills.allSatisfy { $0.open >= 32 })
+            try await installation.expectDurable(log, on: .postgres, what, kills)
+        }
+    }
+
     /// Kills the service again and again under the same writers, and looks once at the end: nothing ever removes a
     /// unit, so one that was lost at any kill is still missing then.
     private func killService(of installation: Installation, engine: TestEngine, _ what: String) async throws {
@@ -45,6 +84,14 @@ extension Installation {
             "TESSERA_LOG_LEVEL": "warning",
         ]
         return try await Installation(.sqlite, cheap.merging(settings) { _, given in given })
+    }
+
+    /// As `forCrashes`, with both databases on a cluster that can be killed.
+    static func forCrashes(on cluster: CrashCluster) async throws -> Installation {
+        try await cluster.execute("CREATE DATABASE auth", "CREATE DATABASE chat")
+        return try await forCrashes([
+            "TESSERA_AUTH_DATABASE_URL": cluster.url("auth"), "TESSERA_CHAT_DATABASE_URL": cluster.url("chat"),
+        ])
     }
 
     /// Where a service keeps its rows.
