@@ -35,7 +35,7 @@ import urllib.parse
 import urllib.request
 
 PASSWORD = "correct horse battery staple"
-PAUSE = 0.02
+PAUSE = 0.1
 KINDS = ("acknowledged", "refused", "unknown", "odd")
 
 

@@ -1,6 +1,7 @@
 // Writers in a process of their own, which see the service and its database die and go on; see
 // Tests/CrashWriter/crash_writer.py, which also does the killing, since only it knows what is open at that moment.
 import Foundation
+import NIOCore
 import TestSupport
 
 /// The process with the writers.
@@ -51,8 +52,10 @@ struct CrashWriter: Sendable {
             case .process(let pid, let signal): (pid, signal, 0)
             case .family(let pid, let signal): (pid, signal, 1)
             }
-        let answer = try await control.get(
-            "/kill?pid=\(pid)&signal=\(signal)&tree=\(tree)&open=\(open)&acknowledged=\(acknowledged)"
+        let answer = try await control.send(
+            "GET",
+            "/kill?pid=\(pid)&signal=\(signal)&tree=\(tree)&open=\(open)&acknowledged=\(acknowledged)",
+            timeout: .seconds(120)
         )
         return try JSONDecoder().decode(Kill.self, from: Data(answer.text.utf8))
     }
@@ -63,7 +66,7 @@ struct CrashWriter: Sendable {
     }
 
     /// Waits until `more` units are acknowledged that were not when this was called.
-    func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(30)) async throws {
+    func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(60)) async throws {
         let before = try await counts()["acknowledged"] ?? 0
         try await eventually(within: limit, "\(more) more units are acknowledged") {
             try await counts()["acknowledged"] ?? 0 >= before + more

@@ -24,7 +24,12 @@ struct FailingCommitTests {
         try await withFaultyFile { file, database async throws in
             var writes: Int32 = 0
             while true {
-                let (error, refused) = await failing(FAULTY_DISK_WRITE, after: writes, Self.full, of: file.path + "-wal") {
+                let (error, refused) = await failing(
+                    FAULTY_DISK_WRITE,
+                    after: writes,
+                    Self.full,
+                    of: file.path + "-wal"
+                ) {
                     () async throws(StorageError) in try await DiskFile.add(Int(writes) + 1, bytes: 8192, to: database)
                 }
                 if refused == 0 {
@@ -49,7 +54,8 @@ struct FailingCommitTests {
     @Test("a write that fails for another reason than space: unknown, not there, and the next unit is committed")
     func failedWrite() async throws {
         try await withFaultyFile { file, database async throws in
-            let (error, refused) = await failing(FAULTY_DISK_WRITE, after: 1, Self.failedWrite, of: file.path + "-wal") {
+            let (error, refused) = await failing(FAULTY_DISK_WRITE, after: 1, Self.failedWrite, of: file.path + "-wal")
+            {
                 () async throws(StorageError) in try await DiskFile.add(1, bytes: 16, to: database)
             }
             #expect(refused > 0)

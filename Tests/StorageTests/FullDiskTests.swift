@@ -137,7 +137,10 @@ struct DiskFile: Sendable {
     }
 
     func open() async throws -> SQLiteDatabase {
-        try await SQLiteDatabase.open(path: path, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+        try await SQLiteDatabase.open(
+            path: path,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
     }
 
     /// The ids that are there; throws when only half of a unit is.

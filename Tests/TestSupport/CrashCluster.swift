@@ -40,7 +40,9 @@ package final class CrashCluster: Sendable {
     /// The server's process; a new one after each `start`.
     package var postmaster: ServerProcess {
         get throws {
-            guard let process = server.withLock({ $0 }) else { throw Failure(description: "the server was not started") }
+            guard let process = server.withLock({ $0 }) else {
+                throw Failure(description: "the server was not started")
+            }
             return process
         }
     }

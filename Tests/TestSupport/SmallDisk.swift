@@ -42,7 +42,10 @@ package func withSmallDisk<T>(megabytes: Int, _ body: (SmallDisk) async throws -
     try FileManager.default.createDirectory(at: disk, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: parent) }
     do {
-        try await asRoot(["mount", "-t", "tmpfs", "-o", "size=\(megabytes)m,mode=1777", "tmpfs", disk.path], in: parent)
+        try await asRoot(
+            ["mount", "-t", "tmpfs", "-o", "size=\(megabytes)m,mode=1777", "tmpfs", disk.path],
+            in: parent
+        )
     } catch {
         throw SmallDisk.Failure(
             description: "this test mounts a small tmpfs, and needs to be root or to have `sudo -n` for it: \(error)"
