@@ -40,7 +40,7 @@ KINDS = ("acknowledged", "refused", "unknown", "odd")
 
 
 class Writer:
-    """One connection. `request` yields (kind, id, bytes); the outcome of each comes back through `acknowledged`."""
+    """One connection. `requests` gives it the next (kind, id, bytes)."""
 
     def __init__(self, load, number, port, requests):
         self.load, self.number, self.port, self.requests = load, number, port, requests
@@ -214,7 +214,11 @@ class Load:
     def record(self, outcome, kind, unit, what):
         os.write(self.log, f"{outcome} {kind} {unit} {what}".rstrip().encode() + b"\n")
         self.totals[outcome] += 1
-        self.since_kill += outcome == "acknowledged"
+        if outcome == "acknowledged":
+            self.since_kill += 1
+            # Right after an answer was read: had it been given before the commit, this is when it would show.
+            if self.pending_kill:
+                self.kill()
 
     # What the test asks for
 
@@ -263,8 +267,6 @@ class Load:
                 for writer in self.writers:
                     if writer.unit is None and writer.not_before <= now:
                         writer.begin()
-            if self.pending_kill:
-                self.kill()
             for key, _ in self.selector.select(0.005):
                 if key.data is None:
                     Control(self, self.listener.accept()[0])
