@@ -58,7 +58,7 @@ extension GRDB.Database {
             if stillOpen || SQLiteFailure.leavesNoCommitRecord(error) {
                 return .rolledBack(SQLiteFailure.map(error, "COMMIT"))
             }
-            return .unknown(.outcomeUnknown(reason: SQLiteFailure.code(of: error)))
+            return .unknown(.outcomeUnknown(reason: SQLiteFailure.reason(of: error)))
         }
     }
 

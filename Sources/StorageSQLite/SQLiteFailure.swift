@@ -16,7 +16,12 @@ enum SQLiteFailure {
     /// The engine's code as text, for messages; never the statement's values.
     static func code(of error: any Error) -> String {
         guard let error = error as? DatabaseError else { return "unexpected \(type(of: error))" }
-        // With SQLite's fixed words for it, such as "13 (database or disk is full)".
+        return "SQLite \(error.extendedResultCode.rawValue)"
+    }
+
+    /// The code with SQLite's fixed words for it, such as "SQLite 13 (database or disk is full)".
+    static func reason(of error: any Error) -> String {
+        guard let error = error as? DatabaseError else { return code(of: error) }
         return "SQLite \(error.extendedResultCode)"
     }
 
@@ -51,7 +56,7 @@ enum SQLiteFailure {
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .conflict(statement: statement, code: code)
         case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT,
             .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            return .unavailable(reason: code)
+            return .unavailable(reason: reason(of: error))
         default: return .statementFailed(statement: statement, code: code)
         }
     }
