@@ -143,6 +143,7 @@ let package = Package(
         ),
 
         // Tests. TestSupport starts engines, services and processes for all of them.
+        .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
         .target(
             name: "TestSupport",
             dependencies: [
@@ -162,7 +163,7 @@ let package = Package(
             name: "StorageTests",
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "StorageConformance", "Embedded", "AuthService",
-                "ChatService", "TestSupport",
+                "ChatService", "TestSupport", "CFaultyDisk",
             ],
             swiftSettings: swift6
         ),

@@ -30,7 +30,7 @@ final class SQLiteConnection: Sendable {
                 try db.execute(sql: "PRAGMA temp_store = MEMORY")
             }
         } catch {
-            throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.code(of: error))")
+            throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.reason(of: error))")
         }
     }
 

@@ -46,16 +46,19 @@ extension GRDB.Database {
         }
     }
 
+    /// Commits, and says what is known when that fails.
     func commit(_ results: [Result<[SQLResult], StorageError>]) -> SQLiteCommit {
-        do throws(StorageError) {
-            try control("COMMIT")
+        do {
+            try cachedStatement(sql: "COMMIT").execute()
             return .committed(results)
         } catch {
-            // Still open after a deferred constraint failed or the disk was full: what is open is not committed.
+            // Still open after a deferred constraint failed or the file was busy: what is open is not committed.
             let stillOpen = isInsideTransaction
             rollBackQuietly()
-            if !stillOpen, case .unavailable(let reason) = error { return .unknown(.outcomeUnknown(reason: reason)) }
-            return .rolledBack(error)
+            if stillOpen || SQLiteFailure.leavesNoCommitRecord(error) {
+                return .rolledBack(SQLiteFailure.map(error, "COMMIT"))
+            }
+            return .unknown(.outcomeUnknown(reason: SQLiteFailure.reason(of: error)))
         }
     }
 

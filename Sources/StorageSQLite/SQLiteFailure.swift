@@ -19,7 +19,28 @@ enum SQLiteFailure {
         return "SQLite \(error.extendedResultCode.rawValue)"
     }
 
-    private static func map(_ error: any Error, _ statement: String) -> StorageError {
+    /// The code with SQLite's fixed words for it, such as "SQLite 13 (database or disk is full)".
+    static func reason(of error: any Error) -> String {
+        guard let error = error as? DatabaseError else { return code(of: error) }
+        return "SQLite \(error.extendedResultCode)"
+    }
+
+    /// Whether a COMMIT that failed like this, and after which SQLite rolled back, certainly left nothing behind.
+    ///
+    /// The rollback alone does not tell. A commit in a WAL is: write the frames, the last of which is the commit
+    /// record; sync the file; enter the frames in the shared index. SQLite rolls back in memory when any of these
+    /// fails, and the next commit overwrites the frames; but if the process dies before that, recovery reads the file
+    /// and takes a commit record with a right checksum for a commit (https://www.sqlite.org/walformat.html §4.6).
+    ///
+    /// SQLITE_FULL comes from the first step alone: a write that found no space, so that the commit record, the last
+    /// to be written, is not whole. A sync that failed (SQLITE_IOERR_FSYNC), an index that could not grow
+    /// (SQLITE_IOERR_SHMSIZE, SQLITE_NOMEM) come after it, and of a write that failed for another reason than space
+    /// (SQLITE_IOERR_WRITE) nobody knows what reached the file.
+    static func leavesNoCommitRecord(_ error: any Error) -> Bool {
+        (error as? DatabaseError)?.resultCode == .SQLITE_FULL
+    }
+
+    static func map(_ error: any Error, _ statement: String) -> StorageError {
         if let error = error as? StorageError { return error }
         let code = code(of: error)
         guard let error = error as? DatabaseError else { return .statementFailed(statement: statement, code: code) }
@@ -35,7 +56,7 @@ enum SQLiteFailure {
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .conflict(statement: statement, code: code)
         case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT,
             .SQLITE_CORRUPT, .SQLITE_NOTADB:
-            return .unavailable(reason: code)
+            return .unavailable(reason: reason(of: error))
         default: return .statementFailed(statement: statement, code: code)
         }
     }

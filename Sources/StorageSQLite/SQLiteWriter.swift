@@ -42,7 +42,10 @@ struct SQLiteWriter {
                 metadata: ["units": "\(units.count)", "error": "\(error)"]
             )
             for unit in units { commit([unit]) }
-        case .notBegun(let error), .unknown(let error):
+        case .unknown(let error):
+            logger.warning("outcome unknown", metadata: ["units": "\(units.count)", "error": "\(error)"])
+            for unit in units { unit.finish(.failure(error)) }
+        case .notBegun(let error):
             for unit in units { unit.finish(.failure(error)) }
         }
     }
@@ -56,6 +59,6 @@ enum SQLiteCommit {
     case rolledBack(StorageError)
     /// The transaction could not start, so running the units again at once would not help.
     case notBegun(StorageError)
-    /// The disk failed during the commit.
+    /// The disk failed during the commit, after which nobody knows whether the commit record is in the file.
     case unknown(StorageError)
 }

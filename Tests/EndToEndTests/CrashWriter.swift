@@ -1,0 +1,109 @@
+// Writers in a process of their own, which see the service and its database die and go on; see
+// Tests/CrashWriter/crash_writer.py, which also does the killing, since only it knows what is open at that moment.
+import Foundation
+import NIOCore
+import TestSupport
+
+/// The process with the writers.
+struct CrashWriter: Sendable {
+    /// What was so at the moment of a kill.
+    struct Kill: Decodable, Sendable {
+        /// Requests sent whose answer had not come.
+        let open: Int
+        /// Units acknowledged since the kill before.
+        let acknowledged: Int
+        /// Processes that were signalled.
+        let killed: Int
+    }
+
+    /// What a kill is aimed at.
+    enum Victim {
+        case process(Int32, signal: Int32)
+        /// A process and its children, all at once.
+        case family(Int32, signal: Int32)
+    }
+
+    private let process: ServerProcess
+    private let control: Client
+    private let logFile: URL
+
+    /// Starts the writers against both services of an installation, which must be ready.
+    init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8) async throws {
+        let port = try FreePort.take()
+        logFile = installation.folder.appending(path: "writers-\(port).log")
+        control = Client(base: "http://127.0.0.1:\(port)")
+        process = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: [
+                "python3", "-I", Installation.repository.appending(path: "Tests/CrashWriter/crash_writer.py").path,
+                "\(installation.authPort)", "\(installation.chatPort)", "\(port)", logFile.path,
+                "\(chatWriters)", "\(signupWriters)", "4",
+            ],
+            environment: [:],
+            folder: installation.folder
+        )
+        try await process.waitUntilReady(port: port, path: "/counts")
+    }
+
+    /// Kills once `open` requests are open and `acknowledged` units were written since the last kill.
+    func kill(_ victim: Victim, open: Int = 32, acknowledged: Int = 64) async throws -> Kill {
+        let (pid, signal, tree) =
+            switch victim {
+            case .process(let pid, let signal): (pid, signal, 0)
+            case .family(let pid, let signal): (pid, signal, 1)
+            }
+        let answer = try await control.send(
+            "GET",
+            "/kill?pid=\(pid)&signal=\(signal)&tree=\(tree)&open=\(open)&acknowledged=\(acknowledged)",
+            timeout: .seconds(120)
+        )
+        return try JSONDecoder().decode(Kill.self, from: Data(answer.text.utf8))
+    }
+
+    /// How many units had which outcome so far.
+    func counts() async throws -> [String: Int] {
+        try JSONDecoder().decode([String: Int].self, from: Data(try await control.get("/counts").text.utf8))
+    }
+
+    /// Waits until `more` units are acknowledged that were not when this was called.
+    func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(60)) async throws {
+        let before = try await counts()["acknowledged"] ?? 0
+        try await eventually(within: limit, "\(more) more units are acknowledged") {
+            try await counts()["acknowledged"] ?? 0 >= before + more
+        }
+    }
+
+    /// Lets what is open end, and returns what became of every unit.
+    func stop() async throws -> CrashLog {
+        _ = try await control.get("/stop")
+        try await process.waitForSuccess()
+        return try CrashLog(String(contentsOf: logFile, encoding: .utf8))
+    }
+}
+
+/// What the writers were told, by unit.
+struct CrashLog: Sendable {
+    /// Answered with success.
+    var acknowledged: Set<String> = []
+    /// Answered with a refusal that promises that nothing was committed.
+    var refused: Set<String> = []
+    /// Answered with `outcome_unknown`, or not at all.
+    var unknown: Set<String> = []
+    /// Whatever else was said: there must not be any.
+    var odd: [String] = []
+    /// The refusals, by status and code.
+    var reasons: [String: Int] = [:]
+
+    init(_ text: String) {
+        for line in text.split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 3).map(String.init)
+            switch words[0] {
+            case "acknowledged": acknowledged.insert(words[2])
+            case "refused": refused.insert(words[2])
+            case "unknown": unknown.insert(words[2])
+            default: odd.append(String(line))
+            }
+            if words.count > 3 { reasons[words[3], default: 0] += 1 }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+// A disk that is really full: a small file system in memory (`withSmallDisk`).
+import Foundation
+import Logging
+import Storage
+import StorageSQLite
+import TestSupport
+import Testing
+
+@Suite("A full disk under SQLite")
+struct FullDiskTests {
+    @Test("units are unavailable, never unknown and never half there; with room again they are committed")
+    func fullDisk() async throws {
+        try await withSmallDisk(megabytes: 4) { disk in
+            let file = DiskFile(folder: disk.folder)
+            let database = try await file.make()
+            // Enough for some of the units, not for all.
+            try disk.fill(leaving: 512 << 10)
+            let first = await Self.add(0..<256, to: database)
+            #expect(first.committed.count > 0)
+            #expect(first.unavailable.count > 0)
+            #expect(first.others.isEmpty, "\(first.others)")
+            // Who only reads is served on.
+            #expect(try await file.ids(in: database) == first.committed)
+            // What a crash would leave now, and recovery make of it.
+            #expect(try await file.idsAfterCrash() == first.committed)
+
+            // It stays like this however long the disk is full, and however small the unit.
+            try disk.fill()
+            let second = await Self.add(256..<320, to: database)
+            #expect(second.others.isEmpty, "\(second.others)")
+            #expect(second.unavailable.count == 64)
+
+            try disk.makeRoom()
+            let missing = first.unavailable.union(second.unavailable)
+            let third = await Self.add(missing, to: database)
+            #expect(third.committed == missing)
+            #expect(try await file.ids(in: database) == Set(0..<320))
+            #expect(try await file.isIntact(database))
+            await database.close()
+        }
+    }
+
+    @Test("a disk that is full when the file is opened is a reason not to open it, and no more than that")
+    func fullAtTheStart() async throws {
+        try await withSmallDisk(megabytes: 4) { disk in
+            let file = DiskFile(folder: disk.folder)
+            let database = try await file.make()
+            #expect(await Self.add(0..<10, to: database).committed.count == 10)
+            await database.close()
+            try disk.fill()
+            let error = await #expect(throws: StorageError.self) { try await file.open() }
+            guard case .unavailable(let reason) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(reason.contains(file.path))
+            try disk.makeRoom()
+            let again = try await file.open()
+            #expect(try await file.ids(in: again) == Set(0..<10))
+            #expect(try await file.isIntact(again))
+            await again.close()
+        }
+    }
+
+    @Test("a unit that finds no space before the commit fails alone, and its 31 neighbours are applied once")
+    func oneTooLarge() async throws {
+        try await withSmallDisk(megabytes: 4) { disk in
+            let file = DiskFile(folder: disk.folder)
+            let database = try await file.make()
+            // The file may not grow past 64 pages: SQLite says "full" in the statement, as when a transaction larger
+            // than its cache meets a full disk, and rolls back the whole batch by itself.
+            _ = try await database.run(Statement("tests.limit", .writes, [], "PRAGMA max_page_count = 64")())
+            let outcome = await Self.add(0..<32, to: database) { $0 == 20 ? 512 << 10 : 16 }
+            #expect(outcome.committed == Set(0..<32).subtracting([20]))
+            #expect(outcome.unavailable == [20])
+            #expect(try await file.ids(in: database) == outcome.committed)
+            await database.close()
+        }
+    }
+
+    /// Adds a row for each id, all at once, and sorts them by what was answered.
+    private static func add(
+        _ ids: some Sequence<Int>,
+        to database: any SQLDatabase,
+        bytes: @Sendable @escaping (Int) -> Int = { _ in 4096 }
+    ) async -> (committed: Set<Int>, unavailable: Set<Int>, others: [String]) {
+        await withTaskGroup(of: (Int, StorageError?).self) { group in
+            for id in ids {
+                group.addTask {
+                    do throws(StorageError) {
+                        try await DiskFile.add(id, bytes: bytes(id), to: database)
+                        return (id, nil)
+                    } catch {
+                        return (id, error)
+                    }
+                }
+            }
+            var (committed, unavailable, others): (Set<Int>, Set<Int>, [String]) = ([], [], [])
+            for await (id, error) in group {
+                switch error {
+                case nil: committed.insert(id)
+                case .unavailable: unavailable.insert(id)
+                case .some(let error): others.append("\(id): \(error)")
+                }
+            }
+            return (committed, unavailable, others)
+        }
+    }
+}
+
+/// A database with one table of numbered rows, in a folder that it does not own.
+struct DiskFile: Sendable {
+    let folder: URL
+    var path: String { folder.appending(path: "\(name).sqlite").path }
+    private let name = "disk-\(UUID().uuidString)"
+
+    /// A unit of two statements, so that half of it could be there.
+    static func add(_ id: Int, bytes: Int, to database: any SQLDatabase) async throws(StorageError) {
+        let row = insert(Int64(id), [UInt8](repeating: 0x5A, count: bytes))
+        let mark = insert(Int64(-id - 1), [])
+        _ = try await database.run([row, mark])
+    }
+
+    private static let insert = Statement(
+        "tests.add",
+        .writes,
+        [.integer, .bytes],
+        "INSERT INTO numbered (id, filling) VALUES ($1, $2)"
+    )
+
+    func make() async throws -> SQLiteDatabase {
+        let database = try await open()
+        try await database.withMigrationLock {
+            try $0.execute(script: "CREATE TABLE numbered (id INTEGER PRIMARY KEY, filling BLOB NOT NULL) STRICT")
+        }
+        return database
+    }
+
+    func open() async throws -> SQLiteDatabase {
+        try await SQLiteDatabase.open(
+            path: path,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
+    }
+
+    /// The ids that are there; throws when only half of a unit is.
+    func ids(in database: any SQLDatabase) async throws -> Set<Int> {
+        let all = Statement("tests.all", .reads, [], "SELECT id FROM numbered")
+        let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
+        let rows = ids.filter { $0 >= 0 }
+        guard ids.count == 2 * rows.count, rows.allSatisfy({ ids.contains(-$0 - 1) }) else {
+            throw HalfAUnit(ids: ids.sorted())
+        }
+        return rows
+    }
+
+    /// The ids that recovery finds in what a crash at this moment would leave: the file and its WAL, without the shared
+    /// memory that says how much of the WAL counts. Nobody may be writing.
+    func idsAfterCrash() async throws -> Set<Int> {
+        let copy = DiskFile(
+            folder: FileManager.default.temporaryDirectory.appending(path: "tessera-crash-\(UUID().uuidString)")
+        )
+        try FileManager.default.createDirectory(at: copy.folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: copy.folder) }
+        for suffix in ["", "-wal"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: copy.path + suffix)
+        }
+        let recovered = try await copy.open()
+        let ids = try await copy.ids(in: recovered)
+        #expect(try await isIntact(recovered))
+        await recovered.close()
+        return ids
+    }
+
+    func isIntact(_ database: any SQLDatabase) async throws -> Bool {
+        let check = Statement("tests.integrity", .reads, [], "PRAGMA integrity_check")
+        return try await database.run(check()).rows.map(\.values) == [[.text("ok")]]
+    }
+
+    private struct HalfAUnit: Error {
+        let ids: [Int]
+    }
+}
