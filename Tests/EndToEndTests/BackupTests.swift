@@ -91,7 +91,7 @@ struct BackupTests {
             for service in ["auth", "chat"] { #expect(backup.errors.contains("\(service)  "), "\(backup.errors)") }
             // Not a terminal: nothing that moves the cursor.
             #expect(!backup.errors.contains("\r") && !backup.errors.contains("\u{1B}"))
-            if engine == .sqlite { #expect(backup.errors.contains("100 %"), "\(backup.errors)") }
+            #expect(backup.errors.contains("100 %"), "\(backup.errors)")
 
             func mode(_ path: String) throws -> Int? {
                 (try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? NSNumber)?.intValue

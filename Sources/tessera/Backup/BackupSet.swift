@@ -80,6 +80,7 @@ struct BackupSet {
                 records = try await dump(postgres: text, service, to: "\(folder)/\(name)")
             }
             let digest = try await FileDigest.compute("\(folder)/\(name)")
+            progress.show(label, done: digest.bytes, total: digest.bytes)
             progress.finish()
             return BackupManifest.File(
                 service: label,
@@ -136,6 +137,7 @@ struct BackupSet {
         switch error {
         case StorageError.schema(let reason): reason
         case StorageError.unavailable(let reason): reason
+        case let error as CocoaError: error.localizedDescription
         default: "\(error)"
         }
     }

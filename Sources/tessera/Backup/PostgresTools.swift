@@ -3,6 +3,7 @@
 import Foundation
 import Storage
 import StoragePostgres
+import Synchronization
 
 /// PostgreSQL's programs, told of one database by their environment.
 struct PostgresTools: Sendable {
@@ -20,6 +21,7 @@ struct PostgresTools: Sendable {
     /// Dumps the whole database, in one snapshot, into an existing file. `progress` is told the bytes written and the
     /// table that is being read.
     func dump(to path: String, progress: @escaping @Sendable (_ bytes: Int, _ table: String) -> Void) async throws {
+        let watch = DumpWatch(path: path)
         try await OwnThread.run("pg_dump") {
             let program = try ChildProcess(
                 "pg_dump",
@@ -29,11 +31,13 @@ struct PostgresTools: Sendable {
                 ],
                 environment: environment,
                 onLine: { line in
-                    guard let match = line.firstMatch(of: /dumping contents of table "(.+)"/) else { return }
-                    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-                    progress((attributes?[.size] as? NSNumber)?.intValue ?? 0, String(match.1))
+                    if let match = line.firstMatch(of: /dumping contents of table "(.+)"/) {
+                        watch.began(table: String(match.1))
+                    }
                 }
             )
+            OwnThread.start("pg_dump-progress") { watch.report(to: progress) }
+            defer { watch.end() }
             try program.finish()
         }
     }
@@ -61,6 +65,27 @@ struct PostgresTools: Sendable {
                 throw error
             }
             try psql.finish()
+        }
+    }
+}
+
+/// Looks now and then how far a dump has come: pg_dump itself tells only where each table begins.
+private final class DumpWatch: Sendable {
+    private let path: String
+    private let state = Mutex((table: "", isOver: false))
+
+    init(path: String) { self.path = path }
+
+    func began(table: String) { state.withLock { $0.table = table } }
+    func end() { state.withLock { $0.isOver = true } }
+
+    func report(to progress: (_ bytes: Int, _ table: String) -> Void) {
+        while true {
+            let (table, isOver) = state.withLock { $0 }
+            if isOver { return }
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            if !table.isEmpty { progress((attributes?[.size] as? NSNumber)?.intValue ?? 0, table) }
+            Thread.sleep(forTimeInterval: 0.1)
         }
     }
 }

@@ -11,6 +11,7 @@ import Synchronization
 final class ProgressDisplay: Sendable {
     private struct State {
         var lastText = ""
+        var lastWhat = ""
         var lastTime: ContinuousClock.Instant?
         var lastTenth = -1
         var isLineOpen = false
@@ -30,13 +31,14 @@ final class ProgressDisplay: Sendable {
         state.withLock { state in
             let now = ContinuousClock.now
             let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(10)
-            let isDue = state.lastTime.map { now - $0 >= pause } ?? true
+            let isDue = state.lastTime.map { now - $0 >= pause } ?? true || what != state.lastWhat
             guard isDue || isLast || (!isTerminal && total != nil && tenth != state.lastTenth) else { return }
             let share = total.map { $0 > 0 ? "\(done * 100 / $0) % " : "" } ?? ""
             let sizes = total.map { "\(Self.size(done)) of \(Self.size($0))" } ?? Self.size(done)
             let text = "\(what)  \(share)(\(sizes))\(remark.isEmpty ? "" : "  \(remark)")"
             guard text != state.lastText else { return }
             state.lastText = text
+            state.lastWhat = what
             state.lastTime = now
             state.lastTenth = tenth
             // ECMA-48 EL: clears what a longer text left behind.
