@@ -149,6 +149,29 @@ struct RestoreRefusalTests {
         #expect(try await Self.everything(installation) != before)
     }
 
+    @Test("to begin beside another restore of the same file")
+    func twice() async throws {
+        let installation = try await Self.prepared(.sqlite)
+        let before = try await Self.everything(installation)
+        let beside = installation.folder.appending(path: "data/chat.sqlite.restoring").path
+        let other = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ["flock", "--no-fork", beside, "sh", "-c", "echo held; exec sleep 60"],
+            environment: [:],
+            folder: installation.folder
+        )
+        try await eventually("the other holds the lock") { other.output.contains("held") }
+        let outcome = try await installation.outcome("restore", "--from", installation.backupPath(), "--yes")
+        #expect(!outcome.isSuccess && outcome.complaint.contains("another restore"), "\(outcome)")
+        #expect(FileManager.default.fileExists(atPath: beside), "the other's file was taken away")
+        #expect(try await Self.everything(installation) == before)
+        other.kill()
+        _ = try await other.waitForExit()
+        // The lock went with its holder, and what is left of the file is in nobody's way.
+        try await installation.run("restore", "--from", installation.backupPath(), "--yes")
+        #expect(!FileManager.default.fileExists(atPath: beside))
+    }
+
     /// Writes the digest of a file as it is now into the manifest.
     private static func rewriteDigest(of name: String, in folder: String) throws {
         let digest = Process()

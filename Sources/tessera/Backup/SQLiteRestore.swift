@@ -7,6 +7,11 @@ import Foundation
 import Logging
 import Storage
 import StorageSQLite
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 struct SQLiteRestore {
     let service: MigrateCommand.Service
@@ -16,12 +21,15 @@ struct SQLiteRestore {
     let logger: Logger
     let progress: ProgressDisplay
 
+    private let lock = RestoreLock()
+
     private var beside: String { "\(target).restoring" }
 
     /// Copies the backup beside the target and checks it. The target is looked at and not changed.
     func prepare() async throws -> RestoreTarget {
         try PrivateFiles.makeFolder(URL(filePath: target).deletingLastPathComponent().path)
-        discard()
+        try lock.take(beside)
+        removeLogs()
         var found = RestoreTarget(isEmpty: true, globalVersion: nil)
         let attributes = try? FileManager.default.attributesOfItem(atPath: target)
         if let size = attributes?[.size] as? NSNumber, size.intValue > 0 {
@@ -34,7 +42,6 @@ struct SQLiteRestore {
             }
             found = try await RestoreTarget.inspect(.sqlite(path: target), service, logger: logger)
         }
-        try PrivateFiles.makeFile(beside)
         let label = service.rawValue
         let digest = try await FileDigest.compute(source, copyingTo: beside) { [progress, file] done in
             progress.show("\(label): check", done: done, total: max(done, file.bytes))
@@ -76,8 +83,44 @@ struct SQLiteRestore {
         return epoch
     }
 
-    /// Removes what stands beside the target, of this run or of one that was killed.
+    /// Removes what stands beside the target, unless it is another restore's.
     func discard() {
-        for suffix in ["", "-wal", "-shm", "-journal"] { unlink(beside + suffix) }
+        guard lock.isHeld else { return }
+        removeLogs()
+        unlink(beside)
+        lock.release()
     }
+
+    /// Of a run that was killed.
+    private func removeLogs() {
+        for suffix in ["-wal", "-shm", "-journal"] { unlink(beside + suffix) }
+    }
+}
+
+/// Keeps a second restore away from the file in which this one prepares. The lock goes with the process, however it ends.
+private final class RestoreLock: Sendable {
+    private let descriptor = Mutex<Int32?>(nil)
+
+    var isHeld: Bool { descriptor.withLock { $0 != nil } }
+
+    /// Makes the file (0600), or empties one that a killed run left.
+    func take(_ path: String) throws {
+        let opened = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard opened >= 0 else { throw StartFailure("\(path) cannot be made: \(String(cString: strerror(errno)))") }
+        // Not SQLite's kind of lock, and not in its way.
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0, ftruncate(opened, 0) == 0 else {
+            close(opened)
+            throw StartFailure("another restore is at work on \(path)")
+        }
+        descriptor.withLock { $0 = opened }
+    }
+
+    func release() {
+        descriptor.withLock { held in
+            if let held { close(held) }
+            held = nil
+        }
+    }
+
+    deinit { release() }
 }
