@@ -46,6 +46,7 @@ struct PostgresTools: Sendable {
     /// only when every piece before it could be made, and a psql that is cut off commits nothing.
     ///
     /// - Parameter pieces: calls its argument with each piece of the script in order.
+    /// - Throws: `StartFailure` with psql's first error, or what `pieces` throws.
     func run(_ pieces: @escaping @Sendable (_ send: (Data) throws -> Void) throws -> Void) async throws {
         try await OwnThread.run("psql") {
             let psql = try ChildProcess(

@@ -31,7 +31,10 @@ struct RestoreSet {
     ///
     /// - Parameters:
     ///   - selection: which services; `all` is all that the backup holds.
+    ///   - path: the folder that `tessera backup` made.
     ///   - confirm: told what will be replaced; throws to leave it.
+    /// - Returns: what came back, in the order in which it did.
+    /// - Throws: `StartFailure`, in one line that names the service.
     func restore(
         _ selection: ServiceSelection,
         from path: String,
