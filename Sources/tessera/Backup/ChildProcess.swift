@@ -25,6 +25,7 @@ final class ChildProcess {
     ///   - input: whether `write` will be used; otherwise the program reads nothing.
     ///   - output: whether `read` will be used; otherwise what it writes is dropped.
     ///   - onLine: told of each line on standard error.
+    /// - Throws: `StartFailure` when the program is not installed or does not start.
     init(
         _ name: String,
         _ arguments: [String],
