@@ -15,6 +15,7 @@ package struct AuthService: Sendable {
     package let sessions: Sessions
     package let keys: SigningKeys
     package let cleanup: Cleanup
+    package let epochs: EventEpochs
     private let tokens: Tokens
     private let throttle: Throttle
     private let verifier: TokenVerifier
@@ -116,6 +117,7 @@ package struct AuthService: Sendable {
             accessTokenLifetime: configuration.accessTokenLifetime,
             holder: Hex.encode(random.bytes(8))
         )
+        self.epochs = EventEpochs(database: database, clock: clock, random: random)
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(

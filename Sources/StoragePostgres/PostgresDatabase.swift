@@ -141,7 +141,7 @@ package final class PostgresDatabase: SQLDatabase {
     }
 
     /// The key of the migration lock: "tessera" in ASCII.
-    private static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
+    static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
 
     package func close() async {
         writes.close()

@@ -9,7 +9,9 @@ struct CommandTests {
         let installation = try await Installation()
         #expect(try await installation.run("version").contains(/\d+\.\d+\.\d+/))
         let help = try await installation.run("--help")
-        for command in ["dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "seed", "version"] {
+        for command in [
+            "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "seed", "backup", "restore", "version",
+        ] {
             #expect(help.contains(command), "\(command)")
         }
         let wrong = try installation.start("authenticate")

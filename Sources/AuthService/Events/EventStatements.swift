@@ -71,6 +71,37 @@ enum EventStatements {
         """
     )
 
+    // MARK: The epoch
+
+    static let epoch = Statement(
+        "events.epoch",
+        .reads,
+        [],
+        "SELECT text_value FROM settings WHERE key = 'event_epoch' AND text_value IS NOT NULL"
+    )
+
+    /// Of nodes that ask first at once, one names the epoch.
+    static let nameEpoch = Statement(
+        "events.name_epoch",
+        .writes,
+        [.text, .instant],
+        """
+        INSERT INTO settings (key, text_value, updated_at) VALUES ('event_epoch', $1, $2)
+        ON CONFLICT (key) DO NOTHING
+        """
+    )
+
+    static let beginEpoch = Statement(
+        "events.begin_epoch",
+        .writes,
+        [.text, .instant],
+        """
+        INSERT INTO settings (key, text_value, updated_at) VALUES ('event_epoch', $1, $2)
+        ON CONFLICT (key) DO UPDATE SET text_value = excluded.text_value, updated_at = excluded.updated_at
+        RETURNING text_value
+        """
+    )
+
     static let deleteBefore = Statement(
         "events.delete_before",
         .writes,
@@ -83,6 +114,7 @@ enum EventStatements {
     )
 
     static let all = [
-        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, deleteBefore,
+        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, epoch,
+        nameEpoch, beginEpoch, deleteBefore,
     ]
 }

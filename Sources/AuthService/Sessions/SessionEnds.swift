@@ -30,6 +30,14 @@ package struct SessionEnds: Sendable {
         SessionStatements.revokeOfInactive(user, now)
     }
 
+    /// Ends every session there is: none began under the version that counts from now on, which is at least `version`.
+    func endAll(raisingVersionTo version: Int64, at now: Instant) -> BoundStatement {
+        SessionStatements.raiseGlobalVersion(now, version)
+    }
+
+    /// The version that a session must have begun under to be alive.
+    var globalVersion: BoundStatement { SessionStatements.globalVersion() }
+
     func requireCurrentVersion(ofUser user: String, marker: Instant) -> BoundStatement {
         SessionStatements.requireCurrentVersion(user, marker)
     }

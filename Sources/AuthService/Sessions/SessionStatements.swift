@@ -119,6 +119,26 @@ enum SessionStatements {
         """
     )
 
+    /// As a bump, and to `$2` at least: tokens that a later history issued may carry more than this row knows of.
+    static let raiseGlobalVersion = Statement(
+        "sessions.raise_global_version",
+        .writes,
+        [.instant, .integer],
+        """
+        UPDATE settings SET integer_value = CASE WHEN integer_value < $2 THEN $2 ELSE integer_value + 1 END,
+            updated_at = $1
+        WHERE key = 'global_token_version'
+        RETURNING integer_value
+        """
+    )
+
+    static let globalVersion = Statement(
+        "sessions.global_version",
+        .reads,
+        [],
+        "SELECT integer_value FROM settings WHERE key = 'global_token_version'"
+    )
+
     /// Marks rows that a global revocation ended already, a batch at a time.
     static let markGloballyRevoked = Statement(
         "sessions.mark_globally_revoked",
@@ -185,6 +205,7 @@ enum SessionStatements {
 
     static let all = [
         insertIfPassword, state, stateByCookie, slide, revoke, revokeOfUser, revokeOfUserIfPassword, revokeOfInactive,
-        requireCurrentVersion, bumpGlobalVersion, markGloballyRevoked, exists, deleteEnded, listAfter, listBefore,
+        requireCurrentVersion, bumpGlobalVersion, raiseGlobalVersion, globalVersion, markGloballyRevoked, exists,
+        deleteEnded, listAfter, listBefore,
     ]
 }

@@ -28,7 +28,17 @@ struct MigrateCommand: AsyncParsableCommand {
         _ logger: Logger,
         _ body: (ServiceDatabase) async throws -> Void
     ) async throws {
-        let opened = try await ServiceDatabase.open(service.url(settings), service: service.rawValue, logger: logger)
+        try await with(service, at: service.url(settings), logger, body)
+    }
+
+    /// As above, for a database that stands elsewhere.
+    static func with(
+        _ service: Service,
+        at url: DatabaseURL,
+        _ logger: Logger,
+        _ body: (ServiceDatabase) async throws -> Void
+    ) async throws {
+        let opened = try await ServiceDatabase.open(url, service: service.rawValue, logger: logger)
         do {
             try await body(opened)
         } catch {

@@ -1,8 +1,9 @@
 // Which engine, and where.
 import Foundation
+import Storage
 
 /// `sqlite:PATH`, or a libpq URI.
-enum DatabaseURL: Sendable, Hashable {
+enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     case sqlite(path: String)
     case postgres(url: String)
 
@@ -49,6 +50,13 @@ enum DatabaseURL: Sendable, Hashable {
             unreserved.contains(byte) ? String(UnicodeScalar(byte)) : "%" + String(format: "%02X", Int(byte))
         }
         .joined()
+    }
+
+    var engine: SQLEngine {
+        switch self {
+        case .sqlite: .sqlite
+        case .postgres: .postgres
+        }
     }
 
     /// For people: without user, password and parameters.

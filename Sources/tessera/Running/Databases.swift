@@ -18,17 +18,31 @@ struct ServiceDatabase: Sendable {
         { try await migrator.requireCurrent(database) }
     }
 
-    static func open(_ url: DatabaseURL, service: String, logger: Logger) async throws -> ServiceDatabase {
+    /// What this program knows of a service's schema.
+    static func migrator(of service: String) throws -> Migrator {
         let files = EmbeddedFile.all(under: "migrations/")
         let migrations = try files.map { file in
             try Migration(fileName: String(file.path.dropFirst("migrations/".count)), source: file.text)
         }
-        let migrator = Migrator(
+        return Migrator(
             service: service,
             migrations: migrations,
             checksum: { Hex.encode(SHA256.digest($0)) },
             clock: Clock.system.now
         )
+    }
+
+    /// What ran in a database of the migrations of every service.
+    static func records(in database: any SQLDatabase) async throws -> [MigrationRecord] {
+        var records: [MigrationRecord] = []
+        for service in MigrateCommand.Service.allCases {
+            records += try await migrator(of: service.rawValue).records(in: database)
+        }
+        return records
+    }
+
+    static func open(_ url: DatabaseURL, service: String, logger: Logger) async throws -> ServiceDatabase {
+        let migrator = try migrator(of: service)
         switch url {
         case .sqlite(let path):
             let folder = URL(filePath: path).deletingLastPathComponent().path

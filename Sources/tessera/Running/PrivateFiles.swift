@@ -43,6 +43,16 @@ enum PrivateFiles {
         guard rename(temporary, path) == 0 else { throw StartFailure("\(path) cannot be written") }
     }
 
+    /// Brings what was done in a folder to the disk: new files, new names.
+    static func synchronize(_ folder: String) throws {
+        let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw StartFailure("\(folder) cannot be opened") }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else {
+            throw StartFailure("\(folder) is not safe on disk: \(String(cString: strerror(errno)))")
+        }
+    }
+
     static func read(_ path: String) -> String? {
         try? String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
     }

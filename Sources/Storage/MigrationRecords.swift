@@ -1,0 +1,64 @@
+// What a copy of a database says about its own schema, judged before the copy is brought back.
+
+/// A row of `schema_migrations`, from a database or from a dump of one.
+package struct MigrationRecord: Sendable, Hashable {
+    package let service: String
+    package let number: Int
+    package let name: String
+    package let checksum: String
+
+    package init(service: String, number: Int, name: String, checksum: String) {
+        self.service = service
+        self.number = number
+        self.name = name
+        self.checksum = checksum
+    }
+}
+
+extension Migrator {
+    /// What ran of this service's migrations in a database, in order.
+    package func records(in database: any SQLDatabase) async throws(StorageError) -> [MigrationRecord] {
+        try await AppliedMigration.all(of: service, in: database).values.sorted { $0.number < $1.number }.map {
+            MigrationRecord(service: service, number: $0.number, name: $0.name, checksum: $0.checksum)
+        }
+    }
+
+    /// Passes when the records are of this service, and of no other.
+    package func requireOwn(_ records: [MigrationRecord]) throws(StorageError) {
+        guard records.contains(where: { $0.service == service }) else {
+            throw .schema(reason: "it holds no tables of \(service)")
+        }
+        if let other = records.first(where: { $0.service != service }) {
+            throw .schema(reason: "it holds tables of \(other.service) too: each service needs its own database")
+        }
+    }
+
+    /// Passes when this program knows every migration of the service that ran, as it is. Fewer than it knows may have
+    /// run: the rest can be applied afterwards.
+    ///
+    /// - Throws: `StorageError.schema` that says what is not known.
+    package func requireKnown(_ records: [MigrationRecord], on engine: SQLEngine) throws(StorageError) {
+        let plan = try plan(for: engine)
+        try requireOwn(records)
+        for record in records {
+            guard let known = plan.first(where: { $0.number == record.number }) else {
+                throw .schema(reason: "\(record.name) is of a newer program than this one")
+            }
+            guard known.name == record.name, checksum(of: known) == record.checksum else {
+                throw .schema(reason: "\(record.name) is not the migration of that name in this program")
+            }
+        }
+    }
+
+    /// The names of the tables that this service's migrations make, and the migrator's own.
+    package func tables(on engine: SQLEngine) throws(StorageError) -> [String] {
+        var names = ["schema_migrations"]
+        for migration in try plan(for: engine) {
+            let sql = try migration.section(.up).sql
+            for match in sql.matches(of: /CREATE TABLE (?:IF NOT EXISTS )?([a-z0-9_]+)/) {
+                names.append(String(match.1))
+            }
+        }
+        return names
+    }
+}

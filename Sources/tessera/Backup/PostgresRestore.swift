@@ -1,0 +1,74 @@
+// A backup into a PostgreSQL database: the dump's script and auth's new epoch, in one transaction of one session.
+//
+// The session is psql's and the script passes through this process, whose last word is COMMIT. `psql
+// --single-transaction` would commit at the end of its input, and the end of its input is also what it sees when this
+// process dies in the middle.
+import AuthService
+import Foundation
+import Logging
+import Storage
+import StoragePostgres
+
+struct PostgresRestore {
+    let service: MigrateCommand.Service
+    let target: String
+    let source: String
+    let file: BackupManifest.File
+    let logger: Logger
+    let progress: ProgressDisplay
+
+    /// Checks the backup and looks at the target; changes nothing.
+    func prepare() async throws -> RestoreTarget {
+        let label = service.rawValue
+        let digest = try await FileDigest.compute(source) { [progress, file] done in
+            progress.show("\(label): check", done: done, total: max(done, file.bytes))
+        }
+        guard digest.sha256 == file.sha256 else { throw StartFailure("\(file.name) is not what was backed up") }
+        let archive = PostgresArchive(path: source)
+        try await archive.check()
+        try ServiceDatabase.migrator(of: label).requireKnown(try await archive.migrations(), on: .postgres)
+        let found = try await RestoreTarget.inspect(.postgres(url: target), service, logger: logger)
+        // Asked here for every service before one of them is replaced, and once more when that begins.
+        try await PostgresTools(url: target, as: "tessera restore").run { send in
+            try send(Data(PostgresScript.requireUnused.utf8))
+        }
+        return found
+    }
+
+    /// Replaces the target's tables.
+    ///
+    /// - Returns: the name of the new epoch, for auth.
+    func apply(replacing found: RestoreTarget) async throws -> String? {
+        let tools = try PostgresTools(url: target, as: "tessera restore")
+        let epoch = service == .auth ? NewEpoch(after: .restore, replacing: found.globalVersion) : nil
+        let before = try opening()
+        let after = try epoch.map { try PostgresScript.text(of: $0.unit) } ?? ""
+        let label = service.rawValue
+        try await tools.run { [progress, source] send in
+            try send(Data(before.utf8))
+            try PostgresArchive(path: source).script(to: send) { bytes in
+                progress.show("\(label): restore", done: bytes)
+            }
+            // A dump's script empties the search path.
+            try send(Data("RESET search_path;\n\(after)COMMIT;\n".utf8))
+        }
+        // A dump holds no statistics, and plans without them are slow until autovacuum comes by. Nothing depends on it.
+        try? await tools.run { send in try send(Data("ANALYZE;\n".utf8)) }
+        return epoch?.name
+    }
+
+    /// What stands before the dump's script: alone in the database, and without the tables of a newer schema, which the
+    /// dump does not know and a later migration would meet.
+    private func opening() throws -> String {
+        let tables = try ServiceDatabase.migrator(of: service.rawValue).tables(on: .postgres)
+        return """
+            BEGIN;
+            SET client_min_messages = warning;
+            SET LOCAL lock_timeout = '30s';
+            \(PostgresScript.takeMigrationLock)
+            \(PostgresScript.requireUnused)
+            DROP TABLE IF EXISTS \(tables.joined(separator: ", ")) CASCADE;
+
+            """
+    }
+}

@@ -1,0 +1,167 @@
+// pg_dump, pg_restore and psql, as a backup and a restore call them. They come with the server's own version and know
+// its catalogues better than any code here could.
+import Foundation
+import Storage
+import StoragePostgres
+import Synchronization
+
+/// PostgreSQL's programs, told of one database by their environment.
+struct PostgresTools: Sendable {
+    private let environment: [String: String]
+
+    init(url: String, as name: String) throws {
+        var environment = try PostgresClientEnvironment.variables(of: url)
+        environment["PGAPPNAME"] = name
+        environment["PGCLIENTENCODING"] = "UTF8"
+        // The limits of a service's requests are not those of a dump.
+        environment["PGCONNECT_TIMEOUT"] = environment["PGCONNECT_TIMEOUT"] ?? "10"
+        self.environment = environment
+    }
+
+    /// Dumps the whole database, in one snapshot, into an existing file. `progress` is told the bytes written and the
+    /// table that is being read.
+    func dump(to path: String, progress: @escaping @Sendable (_ bytes: Int, _ table: String) -> Void) async throws {
+        let watch = DumpWatch(path: path)
+        try await OwnThread.run("pg_dump") {
+            let program = try ChildProcess(
+                "pg_dump",
+                [
+                    "--format=custom", "--file=\(path)", "--verbose", "--no-password", "--no-owner", "--no-privileges",
+                    "--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-blobs",
+                ],
+                environment: environment,
+                onLine: { line in
+                    if let match = line.firstMatch(of: /dumping contents of table "(.+)"/) {
+                        watch.began(table: String(match.1))
+                    }
+                }
+            )
+            OwnThread.start("pg_dump-progress") { watch.report(to: progress) }
+            defer { watch.end() }
+            try program.finish()
+        }
+    }
+
+    /// Runs a script in psql that stops at the first error. The script's own COMMIT decides: it is the last piece, sent
+    /// only when every piece before it could be made, and a psql that is cut off commits nothing.
+    ///
+    /// - Parameter pieces: calls its argument with each piece of the script in order.
+    /// - Throws: `StartFailure` with psql's first error, or what `pieces` throws.
+    func run(_ pieces: @escaping @Sendable (_ send: (Data) throws -> Void) throws -> Void) async throws {
+        try await OwnThread.run("psql") {
+            let psql = try ChildProcess(
+                "psql",
+                ["--no-psqlrc", "--quiet", "--no-password", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file=-"],
+                environment: environment,
+                input: true
+            )
+            do {
+                try pieces { try psql.write($0) }
+            } catch let error as StartFailure {
+                psql.stop()
+                throw error
+            } catch {
+                // psql reads no more, because the server refused something: its own words tell what.
+                try psql.finish()
+                throw error
+            }
+            try psql.finish()
+        }
+    }
+}
+
+/// Looks now and then how far a dump has come: pg_dump itself tells only where each table begins.
+private final class DumpWatch: Sendable {
+    private let path: String
+    private let state = Mutex((table: "", isOver: false))
+
+    init(path: String) { self.path = path }
+
+    func began(table: String) { state.withLock { $0.table = table } }
+    func end() { state.withLock { $0.isOver = true } }
+
+    func report(to progress: (_ bytes: Int, _ table: String) -> Void) {
+        while true {
+            let (table, isOver) = state.withLock { $0 }
+            if isOver { return }
+            let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+            if !table.isEmpty { progress((attributes?[.size] as? NSNumber)?.intValue ?? 0, table) }
+            Thread.sleep(forTimeInterval: 0.1)
+        }
+    }
+}
+
+/// A file that pg_dump wrote in its custom format.
+struct PostgresArchive: Sendable {
+    let path: String
+
+    /// Reads and decompresses all of it, as a restore would. Throws when it is damaged.
+    func check() async throws {
+        try await OwnThread.run("pg_restore") {
+            try ChildProcess("pg_restore", ["--file=/dev/null", path]).finish()
+        }
+    }
+
+    /// What its table `schema_migrations` holds. Throws when it is no archive.
+    func migrations() async throws -> [MigrationRecord] {
+        try await OwnThread.run("pg_restore") {
+            let program = try ChildProcess(
+                "pg_restore",
+                ["--data-only", "--table=schema_migrations", "--file=-", path],
+                output: true
+            )
+            var script = Data()
+            while let piece = program.read() { script += piece }
+            try program.finish()
+            return Self.migrations(inScript: String(decoding: script, as: UTF8.self))
+        }
+    }
+
+    /// Sends the archive as a script to `send`, and fails unless all of it could be read.
+    func script(to send: (Data) throws -> Void, progress: @Sendable (_ bytes: Int) -> Void) throws {
+        let program = try ChildProcess(
+            "pg_restore",
+            ["--clean", "--if-exists", "--exit-on-error", "--no-owner", "--no-privileges", "--file=-", path],
+            output: true
+        )
+        var bytes = 0
+        do {
+            while let piece = program.read() {
+                try send(piece)
+                bytes += piece.count
+                progress(bytes)
+            }
+        } catch {
+            program.stop()
+            throw error
+        }
+        try program.finish()
+    }
+
+    /// Reads the rows between `COPY … (service, number, …) FROM stdin;` and `\.`; their texts need no unescaping.
+    static func migrations(inScript script: String) -> [MigrationRecord] {
+        var columns: [Substring] = []
+        var records: [MigrationRecord] = []
+        for line in script.split(separator: "\n") {
+            if let match = line.firstMatch(of: /^COPY .*schema_migrations \((.+)\) FROM stdin;$/) {
+                columns = match.1.split(separator: ",").map { $0.drop { $0 == " " } }
+            } else if line == "\\." {
+                columns = []
+            } else if !columns.isEmpty {
+                let row = Dictionary(zip(columns, line.split(separator: "\t")), uniquingKeysWith: { first, _ in first })
+                guard let service = row["service"], let number = row["number"].flatMap({ Int($0) }),
+                    let name = row["name"], let checksum = row["checksum"]
+                else { continue }
+                records.append(
+                    MigrationRecord(
+                        service: String(service),
+                        number: number,
+                        name: String(name),
+                        checksum: String(checksum)
+                    )
+                )
+            }
+        }
+        return records.sorted { $0.number < $1.number }
+    }
+}

@@ -1,0 +1,139 @@
+// What a restore leaves behind: the backup's data, nobody logged in, and a history that is known to be another.
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+@Suite("Restore")
+struct RestoreTests {
+    @Test(
+        "refuses every older access and refresh token, lets users log in, and begins an epoch",
+        arguments: Engine.allCases
+    )
+    func sessions(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        let auth = installation.auth
+        var server = try await installation.startAuth()
+        let early = try await auth.signUp("ada@example.com")
+        let other = try await auth.logIn("ada@example.com")
+        try await installation.run("backup", "--service", "auth", "--to", installation.backupPath())
+
+        // What the backup does not know of: a rotation, a login, a user, a higher global version.
+        let rotated = try await auth.post("/v1/token/refresh", ["refresh_token": early["refresh_token"]])
+        #expect(rotated.status == 200)
+        let late = try await auth.logIn("ada@example.com")
+        let unknown = try await auth.signUp("grace@example.com")
+        let admin = try await installation.outcome("users", "set-role", "grace@example.com", "admin")
+        #expect(admin.isSuccess, "\(admin)")
+        let grace = try await auth.logIn("grace@example.com")
+        let all = try await auth.post(
+            "/v1/admin/sessions/revoke",
+            ["all": .bool(true)],
+            token: grace["access_token"].string
+        )
+        #expect(all.status < 300, "\(all.text)")
+        let last = try await auth.logIn("ada@example.com")
+        #expect(try await auth.get("/v1/me", token: last["access_token"].string).status == 200)
+        #expect(try await server.terminate() == .status(0))
+        let before = try await installation.versions()
+
+        let restore = try await installation.outcome("restore", "--from", installation.backupPath(), "--yes")
+        #expect(restore.isSuccess, "\(restore)")
+        let after = try await installation.versions()
+        #expect(after.global > before.global)
+        let epoch = try #require(after.epoch)
+        #expect(epoch != before.epoch)
+        #expect(restore.output.hasSuffix("the event epoch is now \(epoch)\n"), "\(restore.output)")
+        let newest = try await installation.newestEntries()
+        #expect(newest.event == #"all.tokens_revoked {"min_gver":\#(after.global)}"#)
+        #expect(newest.action == "database.restore")
+
+        server = try await installation.startAuth()
+        for (name, grant) in [
+            ("before the backup", early), ("a second one", other), ("rotated after it", rotated),
+            ("logged in after it", late), ("of a user it does not know", unknown), ("the last one", last),
+        ] {
+            let me = try await auth.get("/v1/me", token: grant["access_token"].string)
+            #expect(me.status == 401 && me["code"].string == "session_revoked", "\(name): \(me.text)")
+            let refresh = try await auth.post("/v1/token/refresh", ["refresh_token": grant["refresh_token"]])
+            // A row that the backup has is known to be ended; of the others nothing is known.
+            let code =
+                ["before the backup", "a second one", "rotated after it"].contains(name)
+                ? "session_revoked" : "invalid_token"
+            #expect(refresh.status == 401 && refresh["code"].string == code, "\(name): \(refresh.text)")
+        }
+        let login = try await auth.logIn("ada@example.com")
+        #expect(login.status == 200)
+        #expect(try await auth.get("/v1/me", token: login["access_token"].string).status == 200)
+        #expect(
+            try await auth.post("/v1/token/refresh", ["refresh_token": login["refresh_token"]]).status == 200
+        )
+        #expect(try await auth.logIn("grace@example.com").status == 401)
+        #expect(try await server.terminate() == .status(0))
+
+        // The same backup once more is another history again, and ends what began after the first restore.
+        try await installation.run("restore", "--from", installation.backupPath(), "--yes")
+        let third = try await installation.versions()
+        #expect(third.global > after.global && third.epoch != after.epoch)
+    }
+
+    @Test("brings chat's rows back as they were, row by row", arguments: Engine.allCases)
+    func rows(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        var server = try await installation.startDev()
+        let grant = try await installation.auth.signUp("ada@example.com")
+        let token = grant["access_token"].string
+        for number in 0..<5 {
+            let made = try await installation.chat.post(
+                "/v1/conversations",
+                ["messages": [["role": "user", "content": .string("héllo 😀 \\ ' \" \t \(number)")]]],
+                token: token
+            )
+            #expect(made.status == 201)
+        }
+        try await installation.run("backup", "--to", installation.backupPath())
+        let before = try await installation.rows("chat", Installation.chatTables)
+        let users = try await installation.rows("auth", ["users", "accounts", "signing_keys"])
+        #expect(try #require(before["messages"]).count >= 5)
+        let more = try await installation.chat.post(
+            "/v1/conversations",
+            ["messages": [["role": "user", "content": "later"]]],
+            token: token
+        )
+        #expect(more.status == 201)
+        #expect(try await server.terminate() == .status(0))
+        #expect(try await installation.rows("chat", Installation.chatTables) != before)
+
+        try await installation.run("restore", "--from", installation.backupPath(), "--yes")
+        #expect(try await installation.rows("chat", Installation.chatTables) == before)
+        #expect(try await installation.rows("auth", ["users", "accounts", "signing_keys"]) == users)
+        // Numbers go on where the backup's stood, and the service runs on what came back.
+        server = try await installation.startDev()
+        let login = try await installation.auth.logIn("ada@example.com")
+        let list = try await installation.chat.get("/v1/conversations", token: login["access_token"].string)
+        #expect(list["data"].array.count == 5, "\(list.text)")
+        #expect(try await server.terminate() == .status(0))
+    }
+
+    @Test("in place ends every session of a database that came back by other means", arguments: Engine.allCases)
+    func inPlace(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        let server = try await installation.startAuth()
+        let grant = try await installation.auth.signUp("ada@example.com")
+        let before = try await installation.versions()
+        let done = try await installation.outcome("restore", "--in-place", "--yes")
+        #expect(done.isSuccess, "\(done)")
+        let after = try await installation.versions()
+        #expect(after.global > before.global && after.epoch != nil && after.epoch != before.epoch)
+        let me = try await installation.auth.get("/v1/me", token: grant["access_token"].string)
+        #expect(me["code"].string == "session_revoked", "\(me.text)")
+        #expect(try await installation.auth.logIn("ada@example.com").status == 200)
+        #expect(try await server.terminate() == .status(0))
+
+        for wrong in [["--in-place", "--from", "x"], [], ["--in-place", "--service", "chat"]] {
+            let refused = try installation.start(["restore", "--yes"] + wrong, settings: [:], input: "")
+            #expect(try await refused.waitForExit() != .status(0), "\(wrong)")
+        }
+        #expect(try await installation.versions().epoch == after.epoch)
+    }
+}
