@@ -13,12 +13,6 @@ extension Installation {
     /// A folder beside the data that does not exist yet.
     func backupPath(_ name: String = "backup") -> String { folder.appending(path: name).path }
 
-    /// An address as `TESSERA_…_DATABASE_URL` takes it.
-    func databaseURL(_ service: String) -> String {
-        environment["TESSERA_\(service.uppercased())_DATABASE_URL"]
-            ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
-    }
-
     var testEngine: TestEngine { databaseURL("auth").hasPrefix("sqlite:") ? .sqlite : .postgres }
 
     /// Runs `body` with the database of a service, opened beside whoever else has it open, and closes it.

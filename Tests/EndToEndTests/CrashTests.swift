@@ -110,12 +110,6 @@ extension Installation {
         ])
     }
 
-    /// Where a service keeps its rows.
-    func databaseURL(_ service: String) -> String {
-        environment["TESSERA_\(service.uppercased())_DATABASE_URL"]
-            ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
-    }
-
     /// Audits both databases of a stopped service.
     func audit(_ log: CrashLog, on engine: TestEngine) async throws -> CrashVerdict {
         let auth = try await engine.open(databaseURL("auth"))

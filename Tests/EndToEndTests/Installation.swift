@@ -89,6 +89,12 @@ final class Installation: Sendable {
         try await start(arguments, settings: [:], input: input).waitForSuccess()
     }
 
+    /// An address as `TESSERA_…_DATABASE_URL` takes it.
+    func databaseURL(_ service: String) -> String {
+        environment["TESSERA_\(service.uppercased())_DATABASE_URL"]
+            ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
+    }
+
     /// A ring of one new key.
     static func masterKey() -> String {
         Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
