@@ -20,6 +20,7 @@ extension Connection {
     func commit(_ units: [PendingUnit]) -> BatchOutcome {
         let logs = units.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }.sorted { $0.lockKey < $1.lockKey }
         var steps: [Exchange.Step] = []
+        steps.reserveCapacity(units.reduce(1 + 2 * logs.count) { $0 + $1.statements.count })
         // The locks first, before any row lock and always in one order: writers of a log queue here and nowhere else.
         for log in logs { append(OrderedLogStatements.lock(log.lockKey), to: &steps) }
         var ranges: [Range<Int>] = []

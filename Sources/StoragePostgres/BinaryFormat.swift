@@ -24,33 +24,42 @@ enum BinaryFormat {
 
     // MARK: - Parameters
 
-    /// The bytes of a value, or `nil` for NULL.
-    static func encode(_ value: SQLValue, statement: String) throws(StorageError) -> [UInt8]? {
+    /// Appends the bytes of a value and returns their count, or `nil` for NULL, which has none.
+    ///
+    /// An instant that `canEncode` refuses is written as the nearest one that exists; nothing gets here unchecked.
+    static func append(_ value: SQLValue, to buffer: inout [UInt8]) -> Int? {
+        let start = buffer.count
         switch value {
         case .null: return nil
-        case .boolean(let boolean): return [boolean ? 1 : 0]
-        case .integer(let integer): return bigEndian(integer)
-        case .text(let text): return Array(text.utf8)
-        case .bytes(let bytes): return bytes
+        case .boolean(let boolean): buffer.append(boolean ? 1 : 0)
+        case .integer(let integer): append(bigEndian: integer, to: &buffer)
+        case .text(let text): buffer.append(contentsOf: text.utf8)
+        case .bytes(let bytes): buffer.append(contentsOf: bytes)
         case .instant(let instant):
             let (microseconds, overflow) = instant.microseconds.subtractingReportingOverflow(epoch)
-            guard !overflow else { throw .invalidBinding(statement: statement, reason: "an instant is out of range") }
-            return bigEndian(microseconds)
+            append(bigEndian: overflow ? .min : microseconds, to: &buffer)
         }
+        return buffer.count - start
     }
 
-    private static func bigEndian(_ integer: Int64) -> [UInt8] {
+    /// Whether an instant lies in the range of `timestamptz`, whose epoch is thirty years later.
+    static func canEncode(_ instant: Instant) -> Bool {
+        !instant.microseconds.subtractingReportingOverflow(epoch).overflow
+    }
+
+    private static func append(bigEndian integer: Int64, to buffer: inout [UInt8]) {
         let bits = UInt64(bitPattern: integer)
-        return (0..<8).map { UInt8(truncatingIfNeeded: bits >> (56 - 8 * $0)) }
+        for shift in stride(from: 56, through: 0, by: -8) { buffer.append(UInt8(truncatingIfNeeded: bits >> shift)) }
     }
 
     // MARK: - Results
 
-    /// The value in `bytes`, or `nil` when the type is not one that a statement may return.
-    static func decode(_ bytes: [UInt8], oid: UInt32) -> SQLValue? {
-        switch oid {
+    /// The value in `bytes`, which libpq lends for the length of the call, or `nil` when the type is not one that a
+    /// statement may return.
+    @unsafe static func decode(_ bytes: UnsafeRawBufferPointer, oid: UInt32) -> SQLValue? {
+        unsafe switch oid {
         case 16: bytes.count == 1 ? .boolean(bytes[0] != 0) : nil
-        case 17: .bytes(bytes)
+        case 17: .bytes([UInt8](bytes))
         case 20: signed(bytes, width: 8).map(SQLValue.integer)
         case 21: signed(bytes, width: 2).map(SQLValue.integer)
         case 23: signed(bytes, width: 4).map(SQLValue.integer)
@@ -60,23 +69,24 @@ enum BinaryFormat {
         case 18, 19, 25, 705, 1042, 1043: .text(String(decoding: bytes, as: UTF8.self))
         // timestamp, timestamptz
         case 1114, 1184: instant(bytes)
-        case 1700: numeric(bytes)
+        case 1700: numeric([UInt8](bytes))
         // void, what pg_notify and the advisory locks return
         case 2278: .null
         default: nil
         }
     }
 
-    private static func signed(_ bytes: [UInt8], width: Int) -> Int64? {
+    @unsafe private static func signed(_ bytes: UnsafeRawBufferPointer, width: Int) -> Int64? {
         guard bytes.count == width else { return nil }
-        let value = bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        var value: UInt64 = 0
+        for index in 0..<width { value = unsafe value << 8 | UInt64(bytes[index]) }
         // The sign bit moves to the top and back down.
         let shift = 64 - 8 * width
         return Int64(bitPattern: value << shift) >> shift
     }
 
-    private static func instant(_ bytes: [UInt8]) -> SQLValue? {
-        guard let microseconds = signed(bytes, width: 8) else { return nil }
+    @unsafe private static func instant(_ bytes: UnsafeRawBufferPointer) -> SQLValue? {
+        guard let microseconds = unsafe signed(bytes, width: 8) else { return nil }
         // The extremes are the infinities, which no column of ours holds.
         let (sum, overflow) = microseconds.addingReportingOverflow(epoch)
         return overflow || microseconds == .min ? nil : .instant(Instant(microseconds: sum))

@@ -50,6 +50,7 @@ enum ConnectionPurpose: String {
     let purpose: ConnectionPurpose
     /// Set once the connection may not be used any more.
     var isLost = false
+    var parameters = ParameterBuffer()
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0
 
@@ -123,11 +124,12 @@ enum ConnectionPurpose: String {
     /// Forgets every prepared statement, because one of them turned out stale.
     func forgetPreparations() { prepared.removeAll() }
 
-    /// Prepares what this connection does not know yet, all in one flush, each in its own transaction.
+    func isPrepared(_ statement: Statement) -> Bool { prepared[statement] != nil }
+
+    /// Prepares statements that this connection does not know yet, all in one flush, each in its own transaction.
     ///
     /// - Returns: the statements that the server refused, with the reason.
-    func prepare(_ statements: Set<Statement>) throws(StorageError) -> [Statement: StorageError] {
-        let missing = statements.filter { prepared[$0] == nil }
+    func prepare(_ missing: Set<Statement>) throws(StorageError) -> [Statement: StorageError] {
         if missing.isEmpty { return [:] }
         let candidates = missing.map { statement in
             preparedCount += 1

@@ -20,7 +20,7 @@ struct Exchange {
     }
 
     enum StepResult {
-        /// The server completed the step; `tag` is its command tag, for example `COMMIT`.
+        /// The server completed the step; `tag` is the command tag of a `.command`, for example `COMMIT`.
         case done(SQLResult, tag: String)
         case refused(ServerError)
         /// Completed, but a column is of a type that no statement may return.
@@ -73,39 +73,10 @@ extension Connection {
         case .sync:
             return unsafe PQpipelineSync(handle) == 1
         case .execute(let prepared, let bound):
-            // Encoded before by `encode`, which refuses what has no encoding; NULL is a missing value.
-            let values = bound.values.map { try? BinaryFormat.encode($0, statement: bound.statement.name) }
-            return send(prepared, values)
-        }
-    }
-
-    private func send(_ prepared: Prepared, _ values: [[UInt8]?]) -> Bool {
-        // All values in one buffer, each with a pointer into it.
-        var buffer: [UInt8] = []
-        var offsets: [Int?] = []
-        for value in values {
-            offsets.append(value == nil ? nil : buffer.count)
-            buffer += value ?? []
-        }
-        // An empty value still needs a pointer that is not null.
-        buffer.append(0)
-        let lengths = values.map { Int32($0?.count ?? 0) }
-        let formats = [Int32](repeating: 1, count: values.count)
-        return unsafe buffer.withUnsafeBytes { bytes in
-            let base = unsafe bytes.bindMemory(to: CChar.self).baseAddress
-            let pointers: [UnsafePointer<CChar>?] = unsafe offsets.map { offset in
-                guard let offset, let base = unsafe base else { return nil }
-                return unsafe base + offset
+            parameters.encode(bound.values)
+            return unsafe parameters.withPointers { count, values, lengths, formats in
+                unsafe PQsendQueryPrepared(handle, prepared.name, count, values, lengths, formats, 1) == 1
             }
-            return unsafe PQsendQueryPrepared(
-                handle,
-                prepared.name,
-                Int32(values.count),
-                pointers,
-                lengths,
-                formats,
-                1
-            ) == 1
         }
     }
 
@@ -178,11 +149,13 @@ extension Connection {
     }
 
     private func read(_ result: OpaquePointer, _ step: Exchange.Step) -> Exchange.StepResult {
-        let tag = unsafe String(cString: PQcmdStatus(result))
-        let affected = unsafe Int(String(cString: PQcmdTuples(result))) ?? 0
+        guard case .execute(let prepared, _) = step else {
+            return .done(SQLResult(rows: [], affected: 0), tag: unsafe String(cString: PQcmdStatus(result)))
+        }
         let width = unsafe PQnfields(result)
-        guard width > 0 else { return .done(SQLResult(rows: [], affected: affected), tag: tag) }
-        guard case .execute(let prepared, _) = step else { return .done(SQLResult(rows: [], affected: 0), tag: tag) }
+        guard width > 0 else {
+            return .done(SQLResult(rows: [], affected: unsafe Self.number(PQcmdTuples(result))), tag: "")
+        }
         let shape = unsafe prepared.shape ?? Self.shape(of: result, width: width)
         prepared.shape = shape
         var rows: [Row] = []
@@ -200,14 +173,25 @@ extension Connection {
                     start: PQgetvalue(result, row, column),
                     count: Int(PQgetlength(result, row, column))
                 )
-                guard let value = unsafe BinaryFormat.decode([UInt8](bytes), oid: shape.types[Int(column)]) else {
+                guard let value = unsafe BinaryFormat.decode(bytes, oid: shape.types[Int(column)]) else {
                     return .unreadable(.invalidRow(column: shape.columns.names[Int(column)]))
                 }
                 values.append(value)
             }
             rows.append(Row(columns: shape.columns, values: values))
         }
-        return .done(SQLResult(rows: rows, affected: Int(count)), tag: tag)
+        return .done(SQLResult(rows: rows, affected: Int(count)), tag: "")
+    }
+
+    /// The digits of a command tag, for example the 3 of `UPDATE 3`; 0 where there are none.
+    @unsafe private static func number(_ digits: UnsafePointer<CChar>?) -> Int {
+        guard var digit = unsafe digits else { return 0 }
+        var value = 0
+        while unsafe digit.pointee != 0 {
+            value = unsafe value * 10 + Int(digit.pointee) - 48
+            unsafe digit += 1
+        }
+        return value
     }
 
     private static func shape(of result: OpaquePointer, width: Int32) -> (columns: Columns, types: [UInt32]) {

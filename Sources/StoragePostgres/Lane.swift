@@ -117,11 +117,17 @@ final class Lane {
 
     /// Prepares the units' statements and answers the units that can never run.
     private func prepare(_ units: [PendingUnit], _ connection: Connection) throws(StorageError) -> [PendingUnit] {
-        var statements = Set(units.flatMap { $0.statements.map(\.statement) })
-        if units.contains(where: { !$0.logs.isEmpty }) {
-            statements.formUnion([OrderedLogStatements.lock, OrderedLogStatements.notify])
+        var missing: Set<Statement> = []
+        var appends = false
+        for unit in units {
+            for bound in unit.statements where !connection.isPrepared(bound.statement) { missing.insert(bound.statement) }
+            if !unit.logs.isEmpty { appends = true }
         }
-        let refused = try connection.prepare(statements)
+        if appends {
+            for statement in [OrderedLogStatements.lock, OrderedLogStatements.notify]
+            where !connection.isPrepared(statement) { missing.insert(statement) }
+        }
+        let refused = try connection.prepare(missing)
         if refused.isEmpty { return units }
         return units.filter { unit in
             guard let error = unit.statements.lazy.compactMap({ refused[$0.statement] }).first else { return true }

@@ -156,8 +156,8 @@ extension BoundStatement {
     /// As `validate`, and every value has an encoding.
     func validateForPostgres() throws(StorageError) {
         try validate()
-        for case .instant(let instant) in values {
-            _ = try BinaryFormat.encode(.instant(instant), statement: statement.name)
+        for case .instant(let instant) in values where !BinaryFormat.canEncode(instant) {
+            throw .invalidBinding(statement: statement.name, reason: "an instant is out of range")
         }
     }
 }

@@ -23,7 +23,7 @@ extension Connection {
     /// Runs one statement in the transaction that is open.
     func runAlone(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
         try bound.validateForPostgres()
-        if let refused = try prepare([bound.statement])[bound.statement] { throw refused }
+        if !isPrepared(bound.statement), let refused = try prepare([bound.statement])[bound.statement] { throw refused }
         guard let prepared = preparation(of: bound.statement) else {
             throw .unavailable(reason: "\(bound.statement.name) could not be prepared")
         }
