@@ -13,6 +13,11 @@ enum BatchOutcome {
     case notCommitted(reason: String)
     /// Everything was sent and no answer tells.
     case unknown(reason: String)
+
+    /// What each unit returned, once it is committed.
+    var results: [Result<[SQLResult], StorageError>]? {
+        if case .committed(let results) = self { results } else { nil }
+    }
 }
 
 extension Connection {

@@ -18,6 +18,7 @@ final class Lane {
     private let siblings: Int
     private let configuration: PostgresConfiguration
     private let logger: Logger
+    private let slow: SlowStatements
     private var connection: Connection?
     private var failures = 0
     private var nextAttempt = ContinuousClock.now
@@ -38,6 +39,7 @@ final class Lane {
         self.siblings = siblings
         self.configuration = configuration
         self.logger = logger
+        self.slow = SlowStatements(threshold: configuration.slow, logger: logger)
     }
 
     /// Serves the line until it is closed and empty.
@@ -77,7 +79,7 @@ final class Lane {
             let connection = try usableConnection()
             ready = try prepare(units, connection)
             guard !ready.isEmpty else { return }
-            outcome = connection.commit(ready)
+            outcome = slow.watching(ready.map(\.statements), results: \.results) { connection.commit(ready) }
         } catch {
             for unit in units { unit.finish(.failure(error)) }
             return
@@ -120,7 +122,9 @@ final class Lane {
         var missing: Set<Statement> = []
         var appends = false
         for unit in units {
-            for bound in unit.statements where !connection.isPrepared(bound.statement) { missing.insert(bound.statement) }
+            for bound in unit.statements where !connection.isPrepared(bound.statement) {
+                missing.insert(bound.statement)
+            }
             if !unit.logs.isEmpty { appends = true }
         }
         if appends {

@@ -17,14 +17,18 @@ package struct PostgresConfiguration: Sendable {
     package var batchWeight: Int
     /// The line in front of each kind of connection.
     package var limits: WorkLimits
+    /// From how long a batch is reported in the log, by the names of its statements.
+    package var slow: Duration
 
     package init(
         readLanes: Int = 2,
         patientConnections: Int = 3,
         batch: Int = 64,
         batchWeight: Int = 256 << 10,
-        limits: WorkLimits = .init()
+        limits: WorkLimits = .init(),
+        slow: Duration = .milliseconds(100)
     ) {
+        self.slow = slow
         self.readLanes = readLanes
         self.patientConnections = patientConnections
         self.batch = batch

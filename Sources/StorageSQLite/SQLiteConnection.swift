@@ -11,6 +11,8 @@ final class SQLiteConnection: Sendable {
     }
 
     private let queue: DatabaseQueue
+    private let path: String
+    private let busyMilliseconds: Int64
 
     init(path: String, role: Role, configuration: SQLiteConfiguration) throws(StorageError) {
         var settings = GRDB.Configuration()
@@ -19,6 +21,8 @@ final class SQLiteConnection: Sendable {
         let seconds = Double(configuration.busyTimeout.wholeMicroseconds) / 1_000_000
         settings.busyMode = .timeout(role == .migrator ? max(60, seconds) : seconds)
         settings.label = "tessera.sqlite"
+        self.path = path
+        busyMilliseconds = configuration.busyTimeout.wholeMicroseconds / 1000
         // A failed rollback must not stop the process; `commit` checks the state of the transaction itself.
         settings.allowsUnsafeTransactions = true
         do {
@@ -36,9 +40,32 @@ final class SQLiteConnection: Sendable {
 
     func close() { try? queue.close() }
 
-    /// Lets SQLite refresh the statistics that it finds stale; cheap by its own documentation, and never needed.
+    /// Lets SQLite refresh the statistics that it finds stale. The limit keeps that to milliseconds on tables of any size
+    /// (sqlite.org/lang_analyze.html, "Recommended usage patterns").
     func optimize() {
-        try? queue.writeWithoutTransaction { db in try db.execute(sql: "PRAGMA optimize") }
+        try? queue.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA analysis_limit = 400; PRAGMA optimize")
+        }
+    }
+
+    /// The size of the write-ahead log in bytes; 0 when there is none.
+    var walSize: Int {
+        let attributes = try? FileManager.default.attributesOfItem(atPath: path + "-wal")
+        return (attributes?[.size] as? NSNumber)?.intValue ?? 0
+    }
+
+    /// Moves the whole log into the file and empties it, unless readers of an older state stay longer than `patience`.
+    ///
+    /// SQLite's own checkpoints after a commit wait for nobody: under readers without a pause they move the pages, and
+    /// never get to begin the log anew (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
+    func emptyLog(patience: Duration) {
+        // A failure costs nothing but room: what is in the log is durable.
+        try? queue.writeWithoutTransaction { db in
+            let milliseconds = patience.wholeMicroseconds / 1000
+            try db.execute(sql: "PRAGMA busy_timeout = \(milliseconds)")
+            defer { try? db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)") }
+            try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+        }
     }
 
     // MARK: - Units

@@ -18,8 +18,21 @@ package struct SQLiteConfiguration: Sendable {
     package var batch: Int
     /// The line in front of the writer, and the one in front of the readers.
     package var limits: WorkLimits
+    /// The size of the write-ahead log, in bytes, from which the writer makes room for it in the file.
+    package var walLimit: Int
+    /// From how long a batch is reported in the log, by the names of its statements.
+    package var slow: Duration
 
-    package init(readers: Int = 4, busyTimeout: Duration = .seconds(5), batch: Int = 64, limits: WorkLimits = .init()) {
+    package init(
+        readers: Int = 4,
+        busyTimeout: Duration = .seconds(5),
+        batch: Int = 64,
+        limits: WorkLimits = .init(),
+        walLimit: Int = 64 << 20,
+        slow: Duration = .milliseconds(100)
+    ) {
+        self.walLimit = walLimit
+        self.slow = slow
         self.readers = readers
         self.busyTimeout = busyTimeout
         self.batch = batch
@@ -82,12 +95,17 @@ package final class SQLiteDatabase: SQLDatabase {
         self.writes = writes
         self.reads = reads
         self.threads = threads
+        let slow = SlowStatements(threshold: configuration.slow, logger: logger)
         let openReaders = DispatchGroup()
         for reader in readers {
             openReaders.enter()
             OwnThread.start("sqlite-reader") {
                 while let work = reads.take() {
-                    for case .unit(let unit) in work { unit.finish(reader.read(unit.statements)) }
+                    for case .unit(let unit) in work {
+                        unit.finish(
+                            slow.watching([unit.statements], results: { [$0] }) { reader.read(unit.statements) }
+                        )
+                    }
                 }
                 reader.close()
                 openReaders.leave()
@@ -95,7 +113,14 @@ package final class SQLiteDatabase: SQLDatabase {
             }
         }
         OwnThread.start("sqlite-writer") {
-            SQLiteWriter(connection: writer, queue: writes, batch: configuration.batch, logger: logger).run()
+            var line = SQLiteWriter(
+                connection: writer,
+                queue: writes,
+                configuration: configuration,
+                slow: slow,
+                logger: logger
+            )
+            line.run()
             // Last of all: who closes last moves the WAL into the file, and a reader may not write.
             openReaders.wait()
             writer.close()

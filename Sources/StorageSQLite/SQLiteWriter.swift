@@ -13,10 +13,29 @@ struct SQLiteWriter {
     let connection: SQLiteConnection
     let queue: WorkQueue<SQLiteWork>
     let batch: Int
+    let walLimit: Int
+    let slow: SlowStatements
     let logger: Logger
+    private var batches = 0
+    private var nextOptimize = ContinuousClock.now + .seconds(60)
+
+    init(
+        connection: SQLiteConnection,
+        queue: WorkQueue<SQLiteWork>,
+        configuration: SQLiteConfiguration,
+        slow: SlowStatements,
+        logger: Logger
+    ) {
+        self.connection = connection
+        self.queue = queue
+        self.batch = configuration.batch
+        self.walLimit = configuration.walLimit
+        self.slow = slow
+        self.logger = logger
+    }
 
     /// Serves the queue until it is closed and empty.
-    func run() {
+    mutating func run() {
         while let work = queue.take(count: batch, weight: 1 << 20) {
             var units: [PendingUnit] = []
             for item in work {
@@ -26,12 +45,24 @@ struct SQLiteWriter {
                 }
             }
             if !units.isEmpty { commit(units) }
+            keepHouse()
         }
         connection.optimize()
     }
 
+    /// After the callers have their answers.
+    private mutating func keepHouse() {
+        batches &+= 1
+        guard batches.isMultiple(of: 64) else { return }
+        if connection.walSize > walLimit { connection.emptyLog(patience: .milliseconds(250)) }
+        guard ContinuousClock.now >= nextOptimize else { return }
+        nextOptimize = .now + .seconds(3600)
+        connection.optimize()
+    }
+
     private func commit(_ units: [PendingUnit]) {
-        switch connection.commit(units.map(\.statements)) {
+        let statements = units.map(\.statements)
+        switch slow.watching(statements, results: \.results, { connection.commit(statements) }) {
         case .committed(let results):
             for (unit, result) in zip(units, results) { unit.finish(result) }
         case .rolledBack(let error) where units.count == 1:
@@ -61,4 +92,9 @@ enum SQLiteCommit {
     case notBegun(StorageError)
     /// The disk failed during the commit, after which nobody knows whether the commit record is in the file.
     case unknown(StorageError)
+
+    /// What each unit returned, once they are durable.
+    var results: [Result<[SQLResult], StorageError>]? {
+        if case .committed(let results) = self { results } else { nil }
+    }
 }

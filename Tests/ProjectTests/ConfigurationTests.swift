@@ -219,6 +219,7 @@ struct ConfigurationTests {
         add(.cleanupInterval, "0s", "2d")
         add(.eventRetention, "1h")
         add(.auditRetention, "23h")
+        add(.logSlowSQL, "61m", "-1ms", "100", "1.5s", "often", "9223372036854775807h")
         add(.logLevel, "loud")
         add(.logFormat, "xml")
         return bad

@@ -53,8 +53,21 @@ package struct Sessions: Sendable {
 
     func state(_ session: String) -> BoundStatement { SessionStatements.state(session) }
 
-    /// Slides the idle end if it is due.
-    func slide(_ session: String, at now: Instant) -> BoundStatement {
+    /// Whether enough of the idle period is used up to move its end.
+    func isSlideDue(_ session: Session, at now: Instant) -> Bool {
+        session.expiresAt < min(now + lifetime.idle - lifetime.slideAfter, session.absoluteExpiresAt)
+    }
+
+    /// Slides the idle end if that is still due, and reads what there is then.
+    func slid(_ state: SessionState, at now: Instant) async throws -> SessionState {
+        let id = state.session.id
+        guard let row = try await database.run([slide(id, at: now), self.state(id)])[1].first else {
+            throw APIError(.sessionRevoked)
+        }
+        return try SessionState(row)
+    }
+
+    private func slide(_ session: String, at now: Instant) -> BoundStatement {
         SessionStatements.slide(session, now, now + lifetime.idle, now + lifetime.idle - lifetime.slideAfter)
     }
 
@@ -72,9 +85,7 @@ package struct Sessions: Sendable {
         let state = try SessionState(row)
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
         // Most requests write nothing; the slide tests its own condition again.
-        if state.session.expiresAt < now + lifetime.idle - lifetime.slideAfter {
-            _ = try await database.run(slide(state.session.id, at: now))
-        }
+        if isSlideDue(state.session, at: now) { _ = try await database.run(slide(state.session.id, at: now)) }
         return state
     }
 

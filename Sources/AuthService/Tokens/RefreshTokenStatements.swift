@@ -30,20 +30,6 @@ enum RefreshTokenStatements {
         """
     )
 
-    /// Slides the session's idle end if the rotation before it took place and a slide is due.
-    static let slide = Statement(
-        "refresh_tokens.slide",
-        .writes,
-        [.text, .instant, .instant, .instant],
-        """
-        UPDATE sessions SET
-            expires_at = CASE WHEN absolute_expires_at < $3 THEN absolute_expires_at ELSE $3 END,
-            last_seen_at = $2, updated_at = $2
-        WHERE id = (SELECT session_id FROM refresh_tokens WHERE id = $1 AND rotated_at = $2)
-            AND revoked_at IS NULL AND expires_at < $4 AND expires_at < absolute_expires_at
-        """
-    )
-
     /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
     /// waited is seen here.
     static let state = Statement(
@@ -64,5 +50,5 @@ enum RefreshTokenStatements {
         "DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)"
     )
 
-    static let all = [insert, rotate, slide, state, deleteExpired]
+    static let all = [insert, rotate, state, deleteExpired]
 }

@@ -18,11 +18,13 @@ package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        context.requestID = Self.accepted(request.headers[.requestID]) ?? Hex.encode(random.bytes(16))
+        // One draw for both: a generator is asked per call, not per byte.
+        let bytes = random.bytes(40)
+        context.requestID = Self.accepted(request.headers[.requestID]) ?? Hex.encode(Array(bytes[..<16]))
         context.logger[metadataKey: "request_id"] = .string(context.requestID)
         var response = try await next(request, context)
         response.headers[.requestID] = context.requestID
-        response.headers[.traceparent] = Self.acceptedTrace(request.headers[.traceparent]) ?? newTrace()
+        response.headers[.traceparent] = Self.acceptedTrace(request.headers[.traceparent]) ?? Self.trace(of: bytes)
         return response
     }
 
@@ -48,7 +50,7 @@ package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware
         return isHex && !isZero ? trace : nil
     }
 
-    private func newTrace() -> String {
-        "00-\(Hex.encode(random.bytes(16)))-\(Hex.encode(random.bytes(8)))-00"
+    private static func trace(of bytes: [UInt8]) -> String {
+        "00-\(Hex.encode(Array(bytes[16..<32])))-\(Hex.encode(Array(bytes[32...])))-00"
     }
 }

@@ -4,13 +4,16 @@
 package import Hummingbird
 import Logging
 import Metrics
+import Synchronization
 
 /// Logs and counts requests by route pattern.
 package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let service: String
+    private let meters: RequestMeters
 
     package init(service: String) {
         self.service = service
+        self.meters = RequestMeters(service: service)
     }
 
     package func handle(
@@ -23,15 +26,7 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let elapsed = start.duration(to: .now)
         let route = context.endpointPath ?? "unmatched"
         let status = String(response.status.code)
-        Counter(
-            label: "tessera_http_requests_total",
-            dimensions: [
-                ("service", service), ("method", Self.known(request.method.rawValue)), ("route", route),
-                ("status", status),
-            ]
-        ).increment()
-        Timer(label: "tessera_http_request_duration_seconds", dimensions: [("service", service), ("route", route)])
-            .record(duration: elapsed)
+        meters.of(route, Self.known(request.method.rawValue), response.status.code).record(elapsed)
         context.logger.info(
             "request",
             metadata: [
@@ -50,9 +45,49 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
     }
 }
 
-extension Timer {
-    fileprivate func record(duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+/// The metrics of requests, looked up by what tells them apart: building the labels anew for each request costs more
+/// than the rest of the middleware.
+private final class RequestMeters: Sendable {
+    struct Key: Hashable {
+        let route: String
+        let method: String
+        let status: Int
+    }
+
+    struct Meter {
+        let requests: Counter
+        let duration: Timer
+
+        func record(_ elapsed: Duration) {
+            requests.increment()
+            let (seconds, attoseconds) = elapsed.components
+            duration.recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        }
+    }
+
+    private let service: String
+    private let meters = Mutex<[Key: Meter]>([:])
+
+    init(service: String) {
+        self.service = service
+    }
+
+    func of(_ route: String, _ method: String, _ status: Int) -> Meter {
+        let key = Key(route: route, method: method, status: status)
+        if let known = meters.withLock({ $0[key] }) { return known }
+        let meter = Meter(
+            requests: Counter(
+                label: "tessera_http_requests_total",
+                dimensions: [
+                    ("service", service), ("method", method), ("route", route), ("status", String(status)),
+                ]
+            ),
+            duration: Timer(
+                label: "tessera_http_request_duration_seconds",
+                dimensions: [("service", service), ("route", route)]
+            )
+        )
+        meters.withLock { $0[key] = meter }
+        return meter
     }
 }

@@ -111,7 +111,12 @@ extension TesseraCommand {
         guard let ring = try settings.masterKeys() ?? DevSecrets.existingRing(in: settings.dataDirectory) else {
             throw ConfigurationError(.masterKey, "is required")
         }
-        let opened = try await ServiceDatabase.open(settings.authDatabase, service: "auth", logger: logger)
+        let opened = try await ServiceDatabase.open(
+            settings.authDatabase,
+            service: "auth",
+            slow: settings.slowSQL,
+            logger: logger
+        )
         do {
             try await opened.prepare(migrate: migrate, logger: logger)
             let service = try await Start.auth(settings, ring: ring, opened, logger: logger)

@@ -19,8 +19,18 @@ struct DevCommand: TesseraCommand {
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
         _ = try settings.chatConfiguration()
-        let authDatabase = try await ServiceDatabase.open(settings.authDatabase, service: "auth", logger: logger)
-        let chatDatabase = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
+        let authDatabase = try await ServiceDatabase.open(
+            settings.authDatabase,
+            service: "auth",
+            slow: settings.slowSQL,
+            logger: logger
+        )
+        let chatDatabase = try await ServiceDatabase.open(
+            settings.chatDatabase,
+            service: "chat",
+            slow: settings.slowSQL,
+            logger: logger
+        )
         try await authDatabase.prepare(migrate: true, logger: logger)
         try await chatDatabase.prepare(migrate: true, logger: logger)
         let auth = try await Start.auth(settings, ring: ring, authDatabase, logger: logger)

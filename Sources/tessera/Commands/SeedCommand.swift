@@ -13,7 +13,12 @@ struct SeedCommand: TesseraCommand {
     @OptionGroup var options: CommonOptions
 
     func run(_ settings: Settings, logger: Logger) async throws {
-        let opened = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
+        let opened = try await ServiceDatabase.open(
+            settings.chatDatabase,
+            service: "chat",
+            slow: settings.slowSQL,
+            logger: logger
+        )
         do {
             try await opened.prepare(migrate: false, logger: logger)
             let (chat, _) = try Start.chat(settings, opened, logger: logger)

@@ -14,7 +14,12 @@ struct AuthCommand: TesseraCommand {
         guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
-        let opened = try await ServiceDatabase.open(settings.authDatabase, service: "auth", logger: logger)
+        let opened = try await ServiceDatabase.open(
+            settings.authDatabase,
+            service: "auth",
+            slow: settings.slowSQL,
+            logger: logger
+        )
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(logger: logger)
         let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
@@ -35,7 +40,12 @@ struct ChatCommand: TesseraCommand {
 
     func run(_ settings: Settings, logger: Logger) async throws {
         _ = try settings.chatConfiguration()
-        let opened = try await ServiceDatabase.open(settings.chatDatabase, service: "chat", logger: logger)
+        let opened = try await ServiceDatabase.open(
+            settings.chatDatabase,
+            service: "chat",
+            slow: settings.slowSQL,
+            logger: logger
+        )
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(logger: logger)
         let (chat, keys) = try Start.chat(settings, opened, logger: logger)

@@ -10,6 +10,8 @@ struct ConfigurationKey: Hashable, Sendable {
         case number(ClosedRange<Int>)
         /// A duration, in seconds.
         case duration(ClosedRange<Int>)
+        /// A duration, in milliseconds.
+        case shortDuration(ClosedRange<Int>)
         case choice([String])
     }
 
@@ -73,6 +75,7 @@ extension ConfigurationKey.Kind {
         case .keyRing: "list of keys"
         case .number(let range): "number, \(range.lowerBound)–\(range.upperBound)"
         case .duration(let range): "duration, \(Self.short(range.lowerBound))–\(Self.short(range.upperBound))"
+        case .shortDuration(let range): "duration, \(range.lowerBound)ms–\(Self.short(range.upperBound / 1000))"
         case .choice(let choices): choices.map { "`\($0)`" }.joined(separator: ", ")
         }
     }
@@ -94,6 +97,8 @@ extension ConfigurationKey.Kind {
         case .duration(let range):
             "must be a duration such as 30s, 10m, 12h or 14d, from \(Self.short(range.lowerBound)) "
                 + "to \(Self.short(range.upperBound))"
+        case .shortDuration(let range):
+            "must be a duration such as 100ms or 2s, from \(range.lowerBound)ms to \(Self.short(range.upperBound / 1000))"
         case .choice(let choices): "must be one of \(choices.joined(separator: ", "))"
         }
     }

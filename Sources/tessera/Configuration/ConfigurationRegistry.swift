@@ -203,6 +203,12 @@ extension ConfigurationKey {
         .value("365d"),
         "how long the audit log is kept"
     )
+    static let logSlowSQL = Self(
+        "TESSERA_LOG_SLOW_SQL",
+        .shortDuration(0...3_600_000),
+        .value("100ms"),
+        "from how long a batch of statements is logged: their names, rows and time, never a parameter; `0ms` logs all"
+    )
     static let logLevel = Self(
         "TESSERA_LOG_LEVEL",
         .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
@@ -224,6 +230,6 @@ extension ConfigurationKey {
         postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, signingAlgorithm, keyRotation,
         accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute, passwordMinimum, argon2Memory, argon2Iterations,
         argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
-        logLevel, logFormat,
+        logSlowSQL, logLevel, logFormat,
     ]
 }

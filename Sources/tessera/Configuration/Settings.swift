@@ -47,6 +47,8 @@ struct Settings: Sendable {
     let chatDatabase: DatabaseURL
     let trustedProxies: [IPNetwork]
     let corsOrigins: [String]
+    /// From how long a batch of statements is logged.
+    let slowSQL: Duration
     let logLevel: Logger.Level
     let logFormat: String?
 
@@ -75,6 +77,7 @@ struct Settings: Sendable {
             return network
         }
         corsOrigins = try reader.list(.corsOrigins).map { try Origin.parse($0, .corsOrigins, plain: false) }
+        slowSQL = try reader.shortDuration(.logSlowSQL)
         logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
         logFormat = try reader.choice(.logFormat)
     }

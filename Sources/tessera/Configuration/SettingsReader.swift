@@ -110,6 +110,18 @@ struct SettingsReader: Sendable {
         return .seconds(seconds)
     }
 
+    /// A whole number with `ms`, or a duration as above.
+    func shortDuration(_ key: ConfigurationKey) throws -> Duration {
+        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)]
+        guard let text = try textOrFallback(key), case .shortDuration(let range) = key.kind,
+            let (suffix, length) = units.first(where: { text.hasSuffix($0.0) }),
+            let number = Int(text.dropLast(suffix.count)), number >= 0,
+            case let (milliseconds, overflow) = number.multipliedReportingOverflow(by: length), !overflow,
+            range.contains(milliseconds)
+        else { throw ConfigurationError(key) }
+        return .milliseconds(milliseconds)
+    }
+
     /// Entries between commas, without white space around them.
     func list(_ key: ConfigurationKey) throws -> [String] {
         guard let text = try textOrFallback(key) else { return [] }

@@ -41,7 +41,15 @@ struct ServiceDatabase: Sendable {
         return records
     }
 
-    static func open(_ url: DatabaseURL, service: String, logger: Logger) async throws -> ServiceDatabase {
+    /// Opens a service's database.
+    ///
+    /// - Parameter slow: from how long a batch of statements is logged.
+    static func open(
+        _ url: DatabaseURL,
+        service: String,
+        slow: Duration = .milliseconds(100),
+        logger: Logger
+    ) async throws -> ServiceDatabase {
         let migrator = try migrator(of: service)
         switch url {
         case .sqlite(let path):
@@ -50,12 +58,16 @@ struct ServiceDatabase: Sendable {
             // SECURITY: SQLite would let everybody read it; its WAL takes the mode of the file.
             try PrivateFiles.makeFile(path)
             return ServiceDatabase(
-                database: try await SQLiteDatabase.open(path: path, logger: logger),
+                database: try await SQLiteDatabase.open(path: path, configuration: .init(slow: slow), logger: logger),
                 migrator: migrator
             )
         case .postgres(let url):
             return ServiceDatabase(
-                database: try await PostgresDatabase.connect(url: url, logger: logger),
+                database: try await PostgresDatabase.connect(
+                    url: url,
+                    configuration: .init(slow: slow),
+                    logger: logger
+                ),
                 migrator: migrator
             )
         }

@@ -1,0 +1,63 @@
+// The slow-statement log: which statements, how many rows, how long. Never a parameter, never a row.
+
+package import Logging
+
+/// Reports what took longer than a threshold.
+///
+/// Units that travelled together are one line, because they shared the time: a batch has one round trip and one commit,
+/// and the server says only at its end how far it got.
+package struct SlowStatements: Sendable {
+    private let threshold: Duration
+    private let logger: Logger
+
+    package init(threshold: Duration, logger: Logger) {
+        self.threshold = threshold
+        self.logger = logger
+    }
+
+    /// Runs a batch, and writes a line when it took as long as the threshold or longer.
+    ///
+    /// - Parameters:
+    ///   - units: the statements of each unit.
+    ///   - body: runs them; returns the units' results where there are any.
+    package func watching<Outcome>(
+        _ units: @autoclosure () -> [[BoundStatement]],
+        results: (Outcome) -> [Result<[SQLResult], StorageError>]?,
+        _ body: () -> Outcome
+    ) -> Outcome {
+        let start = ContinuousClock.now
+        let outcome = body()
+        let elapsed = start.duration(to: .now)
+        if elapsed >= threshold { report(units(), results(outcome), elapsed) }
+        return outcome
+    }
+
+    private func report(
+        _ units: [[BoundStatement]],
+        _ results: [Result<[SQLResult], StorageError>]?,
+        _ elapsed: Duration
+    ) {
+        var names: [String] = []
+        var tally: [String: (count: Int, rows: Int)] = [:]
+        for (index, unit) in units.enumerated() {
+            let rows = results.flatMap { try? $0[index].get() }
+            for (position, bound) in unit.enumerated() {
+                let name = bound.statement.name
+                if tally[name] == nil { names.append(name) }
+                tally[name, default: (0, 0)].count += 1
+                tally[name, default: (0, 0)].rows += rows?[position].affected ?? 0
+            }
+        }
+        let statements = names.map { name in
+            let (count, rows) = tally[name] ?? (0, 0)
+            return "\(name)\(count > 1 ? " x\(count)" : "") rows=\(rows)"
+        }
+        logger.warning(
+            "slow sql",
+            metadata: [
+                "statements": "\(statements.joined(separator: ", "))", "units": "\(units.count)",
+                "ms": "\(elapsed.wholeMicroseconds / 1000)",
+            ]
+        )
+    }
+}
