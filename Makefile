@@ -7,9 +7,14 @@ SHELL := /bin/bash
 PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config
 # What the tests start or call besides.
 TEST_PACKAGES := postgresql python3 python3-venv curl jq
+# What the benchmarks make load with; pgbench and pg_stat_statements come with postgresql.
+BENCH_PACKAGES := wrk
 
 BUILD_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
+BENCH_FLAGS := $(subst --product tessera,--product storage-bench,$(RELEASE_FLAGS))
+# Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
+BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
 TEST_WIDTH ?= 16
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
@@ -61,6 +66,20 @@ format-check: ## Refuses Swift code that is not formatted
 .PHONY: measure
 measure: release test-deps ## Measures the time to the first readyz 200 and the memory after 100 logins
 	scripts/measure-start "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera"
+
+.PHONY: bench-build
+bench-build: test-deps
+	@scripts/install-packages $(BENCH_PACKAGES)
+	swift build $(RELEASE_FLAGS)
+	swift build $(BENCH_FLAGS)
+
+.PHONY: bench
+bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" $(BENCH_ARGUMENTS)
+
+.PHONY: bench-large
+bench-large: bench-build ## Measures growth up to 10⁶ users and 10⁷ messages, built once into .bench
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" --large $(BENCH_ARGUMENTS)
 
 .PHONY: clean
 clean: ## Removes what was built, and .venv; keeps tessera-data

@@ -1,0 +1,154 @@
+"""Rows to measure on, made by SQL in the form that the services write them (see migrations/).
+
+Ids are text: a user's ends in its number, a refresh token's is an MD5, which is 16 bytes that look random. The
+schemas are the services' own: each has migrated its database before.
+"""
+
+import hashlib
+import random
+import sqlite3
+import time
+
+from cluster import BenchError
+from service import base64url, refresh_token
+
+# What every loading session of PostgreSQL begins with: no foreign keys to check row by row, no wait for the disk.
+FAST = "SET session_replication_role = replica; SET synchronous_commit = off;\n"
+
+
+def user_id(number):
+    return f"01940000-0000-7000-8000-{number:012x}"
+
+
+def session_id(number):
+    return f"01950000-0000-7000-8000-{number:012x}"
+
+
+def conversation_id(number):
+    return f"01960000-0000-7000-8000-{number:012x}"
+
+
+def hexadecimal(prefix, expression):
+    return f"'{prefix}-0000-7000-8000-' || lpad(to_hex({expression}), 12, '0')"
+
+
+def users_sql(first, last):
+    """Users with a password that nobody has, so that nothing but the lookup of a login can be done with it."""
+    user = hexadecimal("01940000", "i")
+    return FAST + f"""
+        INSERT INTO users (id, email, email_key, created_at, updated_at)
+        SELECT {user}, 'user' || i || '@bench.example', 'user' || i || '@bench.example', now(), now()
+        FROM generate_series({first}::bigint, {last}) i;
+        INSERT INTO accounts (id, user_id, provider_id, account_id, password_hash, created_at, updated_at)
+        SELECT {hexadecimal("01941000", "i")}, {user}, 'password', {user},
+            '$argon2id$v=19$m=19456,t=2,p=1$' || md5('salt' || i) || '$' || md5('hash' || i) || md5('more' || i),
+            now(), now()
+        FROM generate_series({first}::bigint, {last}) i;"""
+
+
+def sessions_sql(first, last, per_user):
+    """Sessions with a refresh token each; session i belongs to user (i - 1) / per_user + 1."""
+    user, session = hexadecimal("01940000", f"(i - 1) / {per_user} + 1"), hexadecimal("01950000", "i")
+    return FAST + f"""
+        INSERT INTO sessions (id, user_id, ip_address, user_agent, auth_time, created_at, updated_at, last_seen_at,
+            expires_at, absolute_expires_at, required_version, global_version)
+        SELECT {session}, {user}, '127.0.0.1', 'wrk', now(), now(), now(), now(), now() + interval '14 days',
+            now() + interval '90 days', 1, 1
+        FROM generate_series({first}::bigint, {last}) i;
+        INSERT INTO refresh_tokens (id, session_id, user_id, rotated_at, expires_at, created_at)
+        SELECT md5('refresh' || i), {session}, {user}, now(), now() + interval '90 days', now()
+        FROM generate_series({first}::bigint, {last}) i;"""
+
+
+def conversations_sql(first, last, owners, length):
+    """Conversations of `length` messages; conversation i belongs to user (i - 1) % owners + 1."""
+    owner = hexadecimal("01940000", f"(i - 1) % {owners} + 1")
+    conversation = hexadecimal("01960000", "i")
+    message = f"'m' || to_hex(i) || '-' || to_hex(seq)"
+    return FAST + f"""
+        INSERT INTO principals (id, first_seen_at, last_seen_at)
+        SELECT DISTINCT {owner}, now(), now() FROM generate_series({first}::bigint, {last}) i
+        ON CONFLICT DO NOTHING;
+        INSERT INTO conversations (id, owner_id, title, title_source, head_message_id, last_seq, message_count,
+            last_message_at, created_at, updated_at)
+        SELECT {conversation}, {owner}, 'Conversation ' || i, 'user', 'm' || to_hex(i) || '-' || to_hex({length}),
+            {length}, {length}, now(), now(), now() - i * interval '1 millisecond'
+        FROM generate_series({first}::bigint, {last}) i;
+        INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, created_at, updated_at,
+            content_text, parts)
+        SELECT {message}, {conversation}, seq,
+            CASE WHEN seq > 1 THEN 'm' || to_hex(i) || '-' || to_hex(seq - 1) END, {owner}, 'user', now(), now(), text,
+            '[{{"type":"text","text":"' || text || '"}}]'
+        FROM generate_series({first}::bigint, {last}) i, generate_series(1, {length}) seq,
+            LATERAL (SELECT 'Message ' || seq || ' says what messages of some hundred bytes say: a line of text, '
+                || 'and then the same line of text again.') t(text);"""
+
+
+def loaded(cluster, database):
+    """After a load: statistics, visibility, and nothing left for a checkpoint to write during the first run."""
+    cluster.sql("VACUUM (ANALYZE)", database)
+    cluster.sql("CHECKPOINT", database)
+
+
+def refresh_tokens(rows, path, limit=4096):
+    """Writes the tokens that are valid now, of (id, generation) pairs in a random order."""
+    rows = list(rows)
+    if len(rows) < 128:
+        raise BenchError("too few sessions for distinct ones on 64 connections")
+    random.shuffle(rows)
+    with open(path, "w") as file:
+        for row, generation in rows[:limit]:
+            file.write(refresh_token(row, int(generation)) + "\n")
+    return path
+
+
+def postgres_tokens(cluster, database, sessions, path, count=4096):
+    """Tokens of sessions drawn over the whole table."""
+    numbers = random.sample(range(1, sessions + 1), min(count, sessions))
+    ids = ",".join("'" + hashlib.md5(f"refresh{number}".encode()).hexdigest() + "'" for number in numbers)
+    return refresh_tokens(cluster.sql(f"SELECT id, generation FROM refresh_tokens WHERE id IN ({ids})", database), path)
+
+
+def sqlite_tokens(file, path, count=4096):
+    with sqlite3.connect(file, timeout=30) as database:
+        rows = database.execute("SELECT id, generation FROM refresh_tokens ORDER BY random() LIMIT ?", (count,))
+        return refresh_tokens(rows.fetchall(), path)
+
+
+def load_sqlite(file, users):
+    """The users and sessions of `users_sql` and `sessions_sql` in a file that auth has migrated."""
+    now, day = time.time_ns() // 1000, 86_400_000_000
+    with sqlite3.connect(file, timeout=30) as database:
+        database.executemany(
+            "INSERT INTO users (id, email, email_key, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+            ((user_id(i), f"user{i}@bench.example", f"user{i}@bench.example", now, now) for i in range(1, users + 1)))
+        database.executemany(
+            """INSERT INTO sessions (id, user_id, ip_address, user_agent, auth_time, created_at, updated_at,
+                last_seen_at, expires_at, absolute_expires_at, required_version, global_version)
+                VALUES (?, ?, '127.0.0.1', 'wrk', ?, ?, ?, ?, ?, ?, 1, 1)""",
+            ((session_id(i), user_id(i), now, now, now, now, now + 14 * day, now + 90 * day)
+             for i in range(1, users + 1)))
+        database.executemany(
+            """INSERT INTO refresh_tokens (id, session_id, user_id, rotated_at, expires_at, created_at)
+                VALUES (?, ?, ?, ?, ?, ?)""",
+            ((hashlib.md5(f"refresh{i}".encode()).hexdigest(), session_id(i), user_id(i), now, now + 90 * day, now)
+             for i in range(1, users + 1)))
+    database.close()
+
+
+def access_token(auth, cluster, database, user, per_user=1):
+    """A bearer token of a user, through a refresh of one of its sessions."""
+    number = (user - 1) * per_user + 1
+    row = hashlib.md5(f"refresh{number}".encode()).hexdigest()
+    generation = cluster.sql(f"SELECT generation FROM refresh_tokens WHERE id = '{row}'", database)[0][0]
+    body = {"refresh_token": refresh_token(row, int(generation))}
+    return auth.expect(200, "POST", "/v1/token/refresh", body)["access_token"]
+
+
+def message_pages(conversation, length, token, path, count=500):
+    """GETs of pages of 20 that begin anywhere in a conversation."""
+    with open(path, "w") as file:
+        for _ in range(count):
+            cursor = base64url(f"messages {random.randint(0, length - 21)} ".encode())
+            file.write(f"/v1/conversations/{conversation}/messages?limit=20&after={cursor}\t{token}\n")
+    return path

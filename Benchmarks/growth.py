@@ -1,0 +1,145 @@
+"""Growth, `make bench-large`: what must not become slower when there is a hundred times as much.
+
+Two sets stand side by side on one server: 10⁴ users and conversations, and 10⁶ of each with 2·10⁶ sessions and 10⁷
+messages. They are built once, into a folder that is kept. A set that was built only in part is built again.
+"""
+
+import contextlib
+import random
+import sys
+
+import fixtures
+import load
+from cluster import BenchError
+from report import Goal
+from rows import Stage
+
+SMALL, LARGE = 10_000, 1_000_000
+PER_USER, LENGTH, PER_OWNER = 2, 10, 100
+CHUNK = 20_000
+READERS = 100
+
+
+def folder(options):
+    return options.folder.resolve() / (f"scale-{options.scale:g}" if options.scale != 1 else "full")
+
+
+class Bar:
+    """A line that grows on a terminal, and one line per tenth elsewhere."""
+
+    def __init__(self, name, total):
+        self.name, self.total, self.shown = name, total, -1
+
+    def at(self, done):
+        tenth = done * 10 // self.total
+        if sys.stderr.isatty():
+            print(f"\r  {self.name:20} [{'#' * (tenth * 3):30}] {done:,}/{self.total:,}", end="", file=sys.stderr,
+                  flush=True)
+            if done >= self.total:
+                print(file=sys.stderr)
+        elif tenth > self.shown:
+            print(f"  {self.name}: {done:,} of {self.total:,}", file=sys.stderr, flush=True)
+        self.shown = tenth
+
+
+class LargeStage(Stage):
+    def __init__(self, cluster, options, files):
+        super().__init__(cluster, options, files)
+        self.sizes = {"small": SMALL, "large": max(SMALL, int(LARGE * options.scale))}
+        for name, size in self.sizes.items():
+            if not self.is_built(name):
+                self.build(name, size)
+
+    def is_built(self, name):
+        return self.cluster.exists(f"chat_{name}") and bool(self.cluster.sql(
+            "SELECT 1 FROM pg_tables WHERE tablename = 'bench_built'", f"chat_{name}"))
+
+    def build(self, name, size):
+        auth_database, chat_database = f"auth_{name}", f"chat_{name}"
+        for database in (auth_database, chat_database):
+            self.cluster.sql(f"DROP DATABASE IF EXISTS {database}")
+            self.cluster.create(database)
+        with self.service("auth", auth_database) as auth, self.service("chat", chat_database, auth.url):
+            pass
+        self.chunks(f"users ({name})", size, auth_database, fixtures.users_sql)
+        self.chunks(f"sessions ({name})", size * PER_USER, auth_database,
+                    lambda first, last: fixtures.sessions_sql(first, last, PER_USER))
+        owners = max(1, size // PER_OWNER)
+        self.chunks(f"conversations ({name})", size, chat_database,
+                    lambda first, last: fixtures.conversations_sql(first, last, owners, LENGTH))
+        for database in (auth_database, chat_database):
+            print(f"  vacuum {database}", file=sys.stderr, flush=True)
+            fixtures.loaded(self.cluster, database)
+        self.cluster.sql("CREATE TABLE bench_built AS SELECT now() AS at", chat_database)
+
+    def chunks(self, name, total, database, sql):
+        bar = Bar(name, total)
+        for first in range(1, total + 1, CHUNK):
+            last = min(total, first + CHUNK - 1)
+            self.cluster.sql(sql(first, last), database)
+            bar.at(last)
+
+    @contextlib.contextmanager
+    def auths(self):
+        """auth on each set. Sessions of a kept set would end one day, so their ends are moved when that comes near."""
+        with contextlib.ExitStack() as stack:
+            opened = {}
+            for name, size in self.sizes.items():
+                age = self.cluster.sql("SELECT now() - max(created_at) > interval '7 days' FROM sessions",
+                                       f"auth_{name}")[0][0]
+                if age == "t":
+                    raise BenchError("the big set is older than a week and its sessions end: remove the folder")
+                opened[name] = stack.enter_context(self.service("auth", f"auth_{name}"))
+            yield opened
+
+
+def contender(name, size):
+    return f"{name}, {size:,} rows"
+
+
+def goal(what, sizes):
+    return [Goal(f"p99 of {what}", contender(what, sizes["large"]), contender(what, sizes["small"]), most=1.5)]
+
+
+@contextlib.contextmanager
+def refresh(stage):
+    """Refreshes of sessions drawn over the whole table."""
+    with stage.auths() as auths:
+        def run(name, size):
+            database = f"auth_{name}"
+            tokens = fixtures.postgres_tokens(stage.cluster, database, size * PER_USER, stage.folder / "tokens")
+            return stage.counted(auths[name], database,
+                                 lambda: load.wrk("refresh", auths[name].url, stage.seconds, tokens, load.THREADS))
+
+        yield {contender("refresh", size): lambda name=name, size=size: run(name, size)
+               for name, size in stage.sizes.items()}, goal("refresh", stage.sizes), []
+
+
+@contextlib.contextmanager
+def conversations(stage):
+    """The first page of the conversations of an owner who has a hundred."""
+    with stage.auths() as auths, contextlib.ExitStack() as stack:
+        paths, chats = {}, {}
+        for name, size in stage.sizes.items():
+            chats[name] = stack.enter_context(stage.service("chat", f"chat_{name}", auths[name].url))
+            owners = random.sample(range(1, max(1, size // PER_OWNER) + 1), min(READERS, size // PER_OWNER))
+            paths[name] = stage.folder / f"lists-{name}"
+            with open(paths[name], "w") as file:
+                for owner in owners:
+                    token = fixtures.access_token(auths[name], stage.cluster, f"auth_{name}", owner, PER_USER)
+                    file.write(f"/v1/conversations?limit=20\t{token}\n")
+        yield {contender("list conversations", size): lambda name=name: stage.counted(
+            chats[name], f"chat_{name}", lambda: load.wrk("get", chats[name].url, stage.seconds, paths[name]))
+            for name, size in stage.sizes.items()}, goal("list conversations", stage.sizes), []
+
+
+@contextlib.contextmanager
+def login(stage):
+    """The lookup of a login, by pgbench: over HTTP the hash of the password would hide it."""
+    yield {contender("login's lookup", size): lambda name=name, size=size: load.pgbench(
+        stage.cluster, f"auth_{name}", "login_lookup", stage.seconds, users=size)
+        for name, size in stage.sizes.items()}, goal("login's lookup", stage.sizes), [
+            "the statement accounts.credentials_by_email, 64 clients"]
+
+
+ROWS = {row.__name__: row for row in (conversations, refresh, login)}

@@ -1,0 +1,240 @@
+"""The rows of `make bench`: who competes with whom, and what must come out.
+
+A row yields its contenders, each a function that makes one run. All contenders of a row take turns (A, B, A, B, …),
+so that what the machine does besides falls on all of them; a ratio is the median of the rounds' ratios.
+"""
+
+import contextlib
+import pathlib
+import secrets
+
+import fixtures
+import load
+from cluster import stop
+from report import Goal
+from service import Service
+
+OWNERS, SHORT, LONG = 8, 10, 100_000
+# A short conversation is left after so many messages, so that it stays short.
+APPENDS_EACH = 10
+
+
+class Stage:
+    """What the rows share: the server, the binaries, and a folder for files."""
+
+    def __init__(self, cluster, options, folder):
+        self.cluster, self.options, self.folder = cluster, options, pathlib.Path(folder)
+        self.tessera, self.engine = options.bin_dir / "tessera", options.bin_dir / "storage-bench"
+        self.seconds, self.rounds, self.users = options.seconds, options.rounds, options.rows
+
+    def service(self, kind, database, auth_url=None):
+        url = database if ":" in database else self.cluster.url(database)
+        return Service(self.tessera, kind, url, auth_url)
+
+    def counted(self, service, database, run):
+        """Runs a load on a service, with its memory and the statements that a request cost."""
+        self.cluster.reset_statements()
+        sample = run()
+        sample.statements = self.cluster.statements(database) / sample.operations
+        for name, value in service.memory().items():
+            setattr(sample, name, value)
+        return sample
+
+    def counters(self):
+        """The table of storage-bench and pgbench: a thousand rows."""
+        if not self.cluster.exists("bench"):
+            self.cluster.create("bench")
+            self.cluster.sql("""CREATE TABLE bench_counters (id BIGINT PRIMARY KEY, value BIGINT NOT NULL);
+                INSERT INTO bench_counters SELECT i, 0 FROM generate_series(1, 1000) i""", "bench")
+
+    def auth_rows(self):
+        """A database `auth` of as many users, each with a session."""
+        if self.cluster.exists("auth"):
+            return
+        self.cluster.create("auth")
+        with self.service("auth", "auth"):
+            pass
+        self.cluster.sql(fixtures.users_sql(1, self.users), "auth")
+        self.cluster.sql(fixtures.sessions_sql(1, self.users, 1), "auth")
+        fixtures.loaded(self.cluster, "auth")
+
+    def refresh(self, auth, seconds=None):
+        tokens = fixtures.postgres_tokens(self.cluster, "auth", self.users, self.folder / "tokens")
+        return load.wrk("refresh", auth.url, seconds or self.seconds, tokens, load.THREADS)
+
+    def chat_rows(self):
+        """A database `chat`: for each of some owners one long conversation and many short ones."""
+        if self.cluster.exists("chat"):
+            return
+        self.auth_rows()
+        self.cluster.create("chat")
+        with self.service("auth", "auth") as auth, self.service("chat", "chat", auth.url):
+            pass
+        self.cluster.sql(fixtures.conversations_sql(1, OWNERS, OWNERS, LONG), "chat")
+        self.cluster.sql(fixtures.conversations_sql(OWNERS + 1, 2 * OWNERS, OWNERS, 100), "chat")
+        fixtures.loaded(self.cluster, "chat")
+
+    @contextlib.contextmanager
+    def chat(self):
+        self.chat_rows()
+        with self.service("auth", "auth") as auth, self.service("chat", "chat", auth.url) as chat:
+            yield chat, [fixtures.access_token(auth, self.cluster, "auth", i + 1) for i in range(OWNERS)]
+
+
+@contextlib.contextmanager
+def update(stage):
+    """Raw durable updates, and the refresh, which is one over HTTP."""
+    stage.counters()
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        before = {table: stage.cluster.updates("auth", table) for table in ("refresh_tokens", "sessions")}
+        notes = []
+        yield {
+            "storage-bench postgres-update, 64 callers":
+                lambda: load.storage_bench(stage.engine, "postgres-update", stage.cluster.url("bench"), stage.seconds),
+            "pgbench update -M prepared -c 64 -j 2":
+                lambda: load.pgbench(stage.cluster, "bench", "update", stage.seconds),
+            "POST /v1/token/refresh, 64 connections":
+                lambda: stage.counted(auth, "auth", lambda: stage.refresh(auth)),
+        }, [
+            Goal("raw unit against pgbench", "storage-bench postgres-update, 64 callers",
+                 "pgbench update -M prepared -c 64 -j 2", least=2.0, stretch=3.0),
+            Goal("refresh over HTTP against pgbench", "POST /v1/token/refresh, 64 connections",
+                 "pgbench update -M prepared -c 64 -j 2", least=0.5, stretch=0.7),
+        ], notes
+        for table, (updates, hot) in before.items():
+            now, now_hot = stage.cluster.updates("auth", table)
+            share = f"{(now_hot - hot) / (now - updates):.1%} HOT" if now > updates else "none"
+            notes.append(f"updates of {table}: {now - updates:,}, {share}")
+
+
+@contextlib.contextmanager
+def read(stage):
+    """Raw reads of one row."""
+    stage.counters()
+    yield {
+        "storage-bench postgres-read, 64 callers":
+            lambda: load.storage_bench(stage.engine, "postgres-read", stage.cluster.url("bench"), stage.seconds),
+        "pgbench select -M prepared -c 64 -j 2":
+            lambda: load.pgbench(stage.cluster, "bench", "read", stage.seconds),
+    }, [Goal("raw read against pgbench", "storage-bench postgres-read, 64 callers",
+             "pgbench select -M prepared -c 64 -j 2", least=1.2, stretch=1.7)], []
+
+
+@contextlib.contextmanager
+def page(stage):
+    """A page of 20 messages that begins anywhere in a conversation."""
+    with stage.chat() as (chat, tokens):
+        owner, long, short = fixtures.user_id(1), fixtures.conversation_id(1), fixtures.conversation_id(OWNERS + 1)
+        pages = fixtures.message_pages(long, LONG, tokens[0], stage.folder / "pages-long")
+        few = fixtures.message_pages(short, 100, tokens[0], stage.folder / "pages-short")
+        yield {
+            "GET 20 messages of 100,000": lambda: stage.counted(
+                chat, "chat", lambda: load.wrk("get", chat.url, stage.seconds, pages)),
+            "GET /healthz": lambda: stage.counted(
+                chat, "chat", lambda: load.wrk("plain", chat.url + "/healthz", stage.seconds)),
+            "pgbench, the same select -c 64 -j 2": lambda: load.pgbench(
+                stage.cluster, "chat", "page", stage.seconds, conversation=long, owner=owner, length=LONG),
+            "GET 20 messages of 100": lambda: stage.counted(
+                chat, "chat", lambda: load.wrk("get", chat.url, stage.seconds, few)),
+        }, [
+            Goal("page against /healthz", "GET 20 messages of 100,000", "GET /healthz", least=0.25),
+            Goal("page against pgbench", "GET 20 messages of 100,000", "pgbench, the same select -c 64 -j 2",
+                 least=0.5),
+            Goal("p99 of 100,000 against 100", "GET 20 messages of 100,000", "GET 20 messages of 100", most=1.5),
+        ], []
+
+
+@contextlib.contextmanager
+def append(stage):
+    """One message onto conversations of two lengths: as many owners, as many growing at a time, on both sides."""
+    with stage.chat() as (chat, tokens):
+        made = 2 * OWNERS
+        # As many as appends of a run can fill: 6,000 a second.
+        wanted = max(OWNERS, 6000 * stage.seconds // APPENDS_EACH // OWNERS * OWNERS)
+
+        def fresh():
+            """Conversations of ten messages, new for each run, made outside the measured time."""
+            nonlocal made
+            first, last = made + 1, made + wanted
+            stage.cluster.sql(fixtures.conversations_sql(first, last, OWNERS, SHORT), "chat")
+            stage.cluster.sql("VACUUM (ANALYZE) conversations; CHECKPOINT", "chat")
+            made = last
+            return [range(first + owner, last + 1, OWNERS) for owner in range(OWNERS)]
+
+        def run(conversations, name):
+            path = stage.folder / name
+            with open(path, "w") as file:
+                for own, token in zip(conversations, tokens):
+                    paths = ",".join(f"/v1/conversations/{fixtures.conversation_id(i)}/messages" for i in own)
+                    file.write(f"{paths}\t{token}\n")
+            return stage.counted(
+                chat, "chat",
+                lambda: load.wrk("append", chat.url, stage.seconds, path, load.THREADS, APPENDS_EACH))
+
+        yield {
+            "POST a message, length 10": lambda: run(fresh(), "append-short"),
+            "POST a message, length 100,000": lambda: run([[i + 1] for i in range(OWNERS)], "append-long"),
+        }, [Goal("100,000 against 10", "POST a message, length 100,000", "POST a message, length 10", least=0.9)], [
+            f"{OWNERS} owners with one growing conversation each; a short one is left after {APPENDS_EACH} appends"]
+
+
+@contextlib.contextmanager
+def sqlite(stage):
+    """The same durable writes on one SQLite file."""
+    file = stage.folder / "auth.sqlite"
+    with stage.service("auth", f"sqlite:{file}"):
+        pass
+    fixtures.load_sqlite(file, stage.users)
+    with stage.service("auth", f"sqlite:{file}") as auth:
+        def refresh():
+            tokens = fixtures.sqlite_tokens(file, stage.folder / "tokens-sqlite")
+            sample = load.wrk("refresh", auth.url, stage.seconds, tokens, load.THREADS)
+            for name, value in auth.memory().items():
+                setattr(sample, name, value)
+            return sample
+
+        yield {
+            "storage-bench sqlite-unit, 64 callers":
+                lambda: load.storage_bench(stage.engine, "sqlite-unit", file, stage.seconds),
+            "GRDB, a transaction per write, 64 callers":
+                lambda: load.storage_bench(stage.engine, "grdb-write", file, stage.seconds),
+            "POST /v1/token/refresh, 64 connections": refresh,
+        }, [
+            Goal("raw unit against GRDB", "storage-bench sqlite-unit, 64 callers",
+                 "GRDB, a transaction per write, 64 callers", least=4.0),
+            Goal("refresh over HTTP against GRDB", "POST /v1/token/refresh, 64 connections",
+                 "GRDB, a transaction per write, 64 callers", least=1.5),
+        ], []
+
+
+@contextlib.contextmanager
+def duplicates(stage):
+    """Refreshes beside a stream of signups, of which 5 in 100 are of an address that is taken."""
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        person = {"email": "taken@bench.example", "password": "correct horse battery staple"}
+        auth.call("POST", "/v1/signup", person)
+
+        def run(share):
+            stream = load.wrk_beside("signup", auth.url, stage.seconds + 1, f"s{secrets.token_hex(4)}", share,
+                                     connections=4, threads=1)
+            try:
+                sample = stage.refresh(auth)
+                output, _ = stream.communicate(timeout=60)
+            finally:
+                stop(stream)
+            signups = load.wrk_sample(output, "signup", may_refuse=share > 0)
+            sample.note = f"{signups.per_second:.1f} signups a second beside"
+            for name, value in auth.memory().items():
+                setattr(sample, name, value)
+            return sample
+
+        yield {
+            "refresh beside signups, 5 % duplicates": lambda: run(5),
+            "refresh beside signups, no duplicates": lambda: run(0),
+        }, [Goal("with duplicates against without", "refresh beside signups, 5 % duplicates",
+                 "refresh beside signups, no duplicates", least=0.8)], []
+
+
+ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates)}
