@@ -14,10 +14,11 @@ import Testing
 import WebSupport
 
 /// Runs `body` against a node with a configuration of its own; `overSocket` sends its requests through a real
-/// connection, so that the node sees a peer's address.
+/// connection, so that the node sees a peer's address; `counting` makes its database a `CountingDatabase`.
 func withConfiguredNode(
     _ engine: TestEngine,
     overSocket: Bool = false,
+    counting: Bool = false,
     _ configure: (inout AuthConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (AuthNode) async throws -> Void
 ) async throws {
@@ -33,7 +34,8 @@ func withConfiguredNode(
     var logger = Logger(label: "test.auth")
     logger.logLevel = .critical
     let quiet = logger
-    try await withDatabase(engine, service: "auth") { database async throws in
+    try await withDatabase(engine, service: "auth") { own async throws in
+        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
         let clock = TestClock()
         let service = try await AuthService(
             database: database,

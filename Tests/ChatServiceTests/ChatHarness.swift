@@ -11,13 +11,15 @@ import TestSupport
 import Testing
 import WebSupport
 
-/// Runs `body` against a chat service of its own.
+/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`.
 func withChat(
     _ engine: TestEngine,
     clock: Clock = .system,
+    counting: Bool = false,
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
-    try await withDatabase(engine, service: "chat") { database in
+    try await withDatabase(engine, service: "chat") { own in
+        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
         let tokens = try TestTokens(clock: clock)
         try await withNode(database, tokens, clock) { client in
             try await body(Chat(nodes: [client], tokens: tokens, database: database))

@@ -64,7 +64,10 @@ enum ThrottleStatements {
         "throttle.delete_expired",
         .writes,
         [.instant, .integer],
-        "DELETE FROM rate_counters WHERE key IN (SELECT key FROM rate_counters WHERE expires_at < $1 LIMIT $2)"
+        """
+        DELETE FROM rate_counters WHERE key IN (
+            SELECT key FROM rate_counters WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+        """
     )
 
     static let all = [take, read, countAttempt, countRequest, clear, deleteExpired]

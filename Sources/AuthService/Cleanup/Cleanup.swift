@@ -34,21 +34,25 @@ package struct Cleanup: Sendable {
 
     private struct Step {
         let name: String
-        let statement: @Sendable (_ now: Instant) -> BoundStatement
+        /// Each removes a batch at most.
+        let statements: @Sendable (_ now: Instant) -> [BoundStatement]
     }
 
     private var steps: [Step] {
         [
-            Step(name: "sessions_marked") { SessionStatements.markGloballyRevoked($0, Self.batch) },
-            Step(name: "refresh_tokens") { RefreshTokenStatements.deleteExpired($0, Self.batch) },
+            Step(name: "sessions_marked") { [SessionStatements.markGloballyRevoked($0, Self.batch)] },
+            Step(name: "refresh_tokens") { [RefreshTokenStatements.deleteExpired($0, Self.batch)] },
             // An ended session stays visible for a day, and longer than any access token of it can live.
             Step(name: "sessions") {
                 let day: Duration = .seconds(86_400)
-                return SessionStatements.deleteEnded($0 - day - day, $0 - day - accessTokenLifetime, Self.batch)
+                return [
+                    SessionStatements.deleteExpired($0 - day - day, Self.batch),
+                    SessionStatements.deleteRevoked($0 - day - accessTokenLifetime, Self.batch),
+                ]
             },
-            Step(name: "rate_counters") { ThrottleStatements.deleteExpired($0, Self.batch) },
-            Step(name: "events") { EventStatements.deleteBefore($0 - eventRetention, Self.batch) },
-            Step(name: "audit_log") { AuditStatements.deleteBefore($0 - auditRetention, Self.batch) },
+            Step(name: "rate_counters") { [ThrottleStatements.deleteExpired($0, Self.batch)] },
+            Step(name: "events") { [EventStatements.deleteBefore($0 - eventRetention, Self.batch)] },
+            Step(name: "audit_log") { [AuditStatements.deleteBefore($0 - auditRetention, Self.batch)] },
         ]
     }
 
@@ -72,9 +76,9 @@ package struct Cleanup: Sendable {
         for step in steps {
             var count = 0
             while true {
-                let affected = try await database.run([step.statement(clock.now())], priority: .long)[0].affected
-                count += affected
-                if affected < Int(Self.batch) { break }
+                let removed = try await database.run(step.statements(clock.now()), priority: .long).map(\.affected)
+                count += removed.reduce(0, +)
+                if removed.allSatisfy({ $0 < Int(Self.batch) }) { break }
             }
             report.counts.append((step.name, count))
             Counter(label: "tessera_cleanup_rows_total", dimensions: [("what", step.name)]).increment(by: count)

@@ -146,11 +146,11 @@ enum SessionStatements {
         [.instant, .integer],
         """
         UPDATE sessions SET revoked_at = $1, revoke_reason = 'all_revoked', updated_at = $1
-        WHERE id IN (
+        WHERE revoked_at IS NULL AND id IN (
             SELECT id FROM sessions
             WHERE revoked_at IS NULL
                 AND global_version < (SELECT integer_value FROM settings WHERE key = 'global_token_version')
-            LIMIT $2)
+            ORDER BY global_version LIMIT $2)
         """
     )
 
@@ -161,33 +161,46 @@ enum SessionStatements {
         "SELECT id FROM sessions WHERE id = $1 AND ($2 IS NULL OR user_id = $2)"
     )
 
-    /// Ended long enough ago that no token of it can be alive.
-    static let deleteEnded = Statement(
-        "sessions.delete_ended",
+    // Ended long enough ago that no token of it can be alive. The idle end never lies past the absolute one. Two
+    // statements, since one with OR reads the whole table to find that there is nothing.
+
+    static let deleteExpired = Statement(
+        "sessions.delete_expired",
         .writes,
-        [.instant, .instant, .integer],
+        [.instant, .integer],
         """
         DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions WHERE expires_at < $1 OR absolute_expires_at < $1 OR revoked_at < $2 LIMIT $3)
+            SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+        """
+    )
+
+    static let deleteRevoked = Statement(
+        "sessions.delete_revoked",
+        .writes,
+        [.instant, .integer],
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)
         """
     )
 
     // MARK: Lists
 
-    private static let living = """
-        s.revoked_at IS NULL AND s.absolute_expires_at > $5 AND s.expires_at > $6 AND s.global_version >= (
-            SELECT integer_value FROM settings WHERE key = 'global_token_version')
+    // Newest first. `$1`/`$2` the cursor, `$3` the count, `$4` now, `$5` the oldest idle end, `$6` whether the ended
+    // show too. A user's list is a statement of its own, so that it is a range of that user's index.
+    private static let shown = """
+        ($6 OR (s.revoked_at IS NULL AND s.absolute_expires_at > $4 AND s.expires_at > $5 AND s.global_version >= (
+            SELECT integer_value FROM settings WHERE key = 'global_token_version')))
         """
-    private static let listTypes: [SQLType] = [.instant, .text, .integer, .text, .instant, .instant, .boolean]
+    private static let listTypes: [SQLType] = [.instant, .text, .integer, .instant, .instant, .boolean]
 
-    /// Newest first; `$4` the user or NULL for all, `$5` now, `$6` the oldest idle end, `$7` whether the ended show too.
     static let listAfter = Statement(
         "sessions.list_after",
         .reads,
         listTypes,
         """
         SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE (s.created_at, s.id) < ($1, $2) AND ($4 IS NULL OR s.user_id = $4) AND ($7 OR (\(living)))
+        WHERE (s.created_at, s.id) < ($1, $2) AND \(shown)
         ORDER BY s.created_at DESC, s.id DESC LIMIT $3
         """
     )
@@ -198,7 +211,30 @@ enum SessionStatements {
         listTypes,
         """
         SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE (s.created_at, s.id) > ($1, $2) AND ($4 IS NULL OR s.user_id = $4) AND ($7 OR (\(living)))
+        WHERE (s.created_at, s.id) > ($1, $2) AND \(shown)
+        ORDER BY s.created_at, s.id LIMIT $3
+        """
+    )
+
+    /// As `listAfter`, of the user `$7`.
+    static let listOfUserAfter = Statement(
+        "sessions.list_of_user_after",
+        .reads,
+        listTypes + [.text],
+        """
+        SELECT \(Session.joinedColumns) FROM sessions s
+        WHERE s.user_id = $7 AND (s.created_at, s.id) < ($1, $2) AND \(shown)
+        ORDER BY s.created_at DESC, s.id DESC LIMIT $3
+        """
+    )
+
+    static let listOfUserBefore = Statement(
+        "sessions.list_of_user_before",
+        .reads,
+        listTypes + [.text],
+        """
+        SELECT \(Session.joinedColumns) FROM sessions s
+        WHERE s.user_id = $7 AND (s.created_at, s.id) > ($1, $2) AND \(shown)
         ORDER BY s.created_at, s.id LIMIT $3
         """
     )
@@ -206,6 +242,6 @@ enum SessionStatements {
     static let all = [
         insertIfPassword, state, stateByCookie, slide, revoke, revokeOfUser, revokeOfUserIfPassword, revokeOfInactive,
         requireCurrentVersion, bumpGlobalVersion, raiseGlobalVersion, globalVersion, markGloballyRevoked, exists,
-        deleteEnded, listAfter, listBefore,
+        deleteExpired, deleteRevoked, listAfter, listBefore, listOfUserAfter, listOfUserBefore,
     ]
 }

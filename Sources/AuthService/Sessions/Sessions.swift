@@ -190,11 +190,18 @@ package struct Sessions: Sendable {
     /// Sessions, newest first, of one user or of all.
     package func list(ofUser user: String?, includeEnded: Bool, _ request: PageRequest) async throws -> Page<Session> {
         let now = clock.now()
-        let statement = request.direction == .forward ? SessionStatements.listAfter : SessionStatements.listBefore
+        let forward = request.direction == .forward
         let cursor = request.cursor ?? .beyondNewest
-        let result = try await database.run(
-            statement(cursor.instant, cursor.id, request.fetchCount, user, now, now - lifetime.slideAfter, includeEnded)
-        )
+        let idleEnd = now - lifetime.slideAfter
+        let bound: BoundStatement
+        if let user {
+            let statement = forward ? SessionStatements.listOfUserAfter : SessionStatements.listOfUserBefore
+            bound = statement(cursor.instant, cursor.id, request.fetchCount, now, idleEnd, includeEnded, user)
+        } else {
+            let statement = forward ? SessionStatements.listAfter : SessionStatements.listBefore
+            bound = statement(cursor.instant, cursor.id, request.fetchCount, now, idleEnd, includeEnded)
+        }
+        let result = try await database.run(bound)
         return Page(fetched: try result.rows.map { try Session($0) }, request: request) { Cursor($0.createdAt, $0.id) }
     }
 }

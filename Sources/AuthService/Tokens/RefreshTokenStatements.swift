@@ -47,7 +47,10 @@ enum RefreshTokenStatements {
         "refresh_tokens.delete_expired",
         .writes,
         [.instant, .integer],
-        "DELETE FROM refresh_tokens WHERE id IN (SELECT id FROM refresh_tokens WHERE expires_at < $1 LIMIT $2)"
+        """
+        DELETE FROM refresh_tokens WHERE id IN (
+            SELECT id FROM refresh_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+        """
     )
 
     static let all = [insert, rotate, state, deleteExpired]

@@ -23,22 +23,8 @@ extension Users {
     package static let listName = "users"
 
     package func list(_ filter: UserFilter, _ request: PageRequest) async throws(StorageError) -> Page<User> {
-        let statement = request.direction == .forward ? UserStatements.listAfter : UserStatements.listBefore
-        let cursor = request.cursor ?? .beyondNewest
-        var unit = [
-            statement(
-                cursor.instant,
-                cursor.id,
-                request.fetchCount,
-                filter.role?.rawValue,
-                filter.isActive,
-                filter.prefix,
-                filter.prefixEnd
-            )
-        ]
-        if request.wantsCount {
-            unit.append(UserStatements.count(filter.role?.rawValue, filter.isActive, filter.prefix, filter.prefixEnd))
-        }
+        var unit = [filter.page(request)]
+        if request.wantsCount { unit.append(filter.count) }
         let results = try await database.run(unit)
         var users: [User] = []
         for row in results[0].rows { users.append(try User(row)) }
@@ -48,20 +34,34 @@ extension Users {
     }
 }
 
+extension UserFilter {
+    /// The statement that reads a page by the index that fits: of all users, of a role, or of what a search finds.
+    fileprivate func page(_ request: PageRequest) -> BoundStatement {
+        let forward = request.direction == .forward
+        let cursor = request.cursor ?? .beyondNewest
+        let role = role?.rawValue
+        if let prefix {
+            let statement = forward ? UserStatements.searchAfter : UserStatements.searchBefore
+            return statement(cursor.instant, cursor.id, request.fetchCount, isActive, role, prefix, prefixEnd)
+        }
+        if let role {
+            let statement = forward ? UserStatements.listOfRoleAfter : UserStatements.listOfRoleBefore
+            return statement(cursor.instant, cursor.id, request.fetchCount, isActive, role)
+        }
+        let statement = forward ? UserStatements.listAfter : UserStatements.listBefore
+        return statement(cursor.instant, cursor.id, request.fetchCount, isActive)
+    }
+
+    fileprivate var count: BoundStatement {
+        guard let prefix else { return UserStatements.count(isActive, role?.rawValue) }
+        return UserStatements.searchCount(isActive, role?.rawValue, prefix, prefixEnd)
+    }
+}
+
 extension Users {
     /// Whether there is no user at all: a first start.
     package func isEmpty() async throws(StorageError) -> Bool {
         let cursor = Cursor.beyondNewest
-        return try await database.run(
-            UserStatements.listAfter(
-                cursor.instant,
-                cursor.id,
-                1,
-                nil as String?,
-                nil as Bool?,
-                nil as String?,
-                nil as String?
-            )
-        ).isEmpty
+        return try await database.run(UserStatements.listAfter(cursor.instant, cursor.id, 1, nil as Bool?)).isEmpty
     }
 }

@@ -148,12 +148,10 @@ enum UserStatements {
 
     // MARK: Lists
 
-    /// Newest first. `$1`/`$2` the cursor, `$3` the count; then role, state, and a prefix range on either key.
-    private static let filter = """
-        ($4 IS NULL OR role = $4) AND ($5 IS NULL OR is_active = $5)
-            AND ($6 IS NULL OR (email_key >= $6 AND email_key < $7) OR (name_key >= $6 AND name_key < $7))
-        """
-    private static let listTypes: [SQLType] = [.instant, .text, .integer, .text, .boolean, .text, .text]
+    // Newest first. `$1`/`$2` the cursor, `$3` the count, `$4` the state or NULL. Each way of looking is a statement of
+    // its own: under `$n IS NULL OR …` a plan that fits every value can use no index for it.
+    private static let state = "($4 IS NULL OR is_active = $4)"
+    private static let listTypes: [SQLType] = [.instant, .text, .integer, .boolean]
 
     static let listAfter = Statement(
         "users.list_after",
@@ -161,7 +159,7 @@ enum UserStatements {
         listTypes,
         """
         SELECT \(User.columns) FROM users
-        WHERE (created_at, id) < ($1, $2) AND \(filter)
+        WHERE (created_at, id) < ($1, $2) AND \(state)
         ORDER BY created_at DESC, id DESC LIMIT $3
         """
     )
@@ -172,24 +170,95 @@ enum UserStatements {
         listTypes,
         """
         SELECT \(User.columns) FROM users
-        WHERE (created_at, id) > ($1, $2) AND \(filter)
+        WHERE (created_at, id) > ($1, $2) AND \(state)
         ORDER BY created_at, id LIMIT $3
         """
     )
 
+    /// As `listAfter`, of the role `$5`.
+    static let listOfRoleAfter = Statement(
+        "users.list_of_role_after",
+        .reads,
+        listTypes + [.text],
+        """
+        SELECT \(User.columns) FROM users
+        WHERE role = $5 AND (created_at, id) < ($1, $2) AND \(state)
+        ORDER BY created_at DESC, id DESC LIMIT $3
+        """
+    )
+
+    static let listOfRoleBefore = Statement(
+        "users.list_of_role_before",
+        .reads,
+        listTypes + [.text],
+        """
+        SELECT \(User.columns) FROM users
+        WHERE role = $5 AND (created_at, id) > ($1, $2) AND \(state)
+        ORDER BY created_at, id LIMIT $3
+        """
+    )
+
+    /// The users with an email or a name from `first` up to `end`, each once: what a search reads and sorts is what it
+    /// finds.
+    private static func found(from first: String, to end: String) -> String {
+        """
+        (
+            SELECT \(User.columns) FROM users WHERE email_key >= \(first) AND email_key < \(end)
+            UNION ALL
+            SELECT \(User.columns) FROM users WHERE name_key >= \(first) AND name_key < \(end)
+                AND (email_key IS NULL OR email_key < \(first) OR email_key >= \(end))
+        ) AS found
+        """
+    }
+
+    /// As `listAfter`, of the role `$5` or of any, with an email or name from `$6` up to `$7`.
+    static let searchAfter = Statement(
+        "users.search_after",
+        .reads,
+        listTypes + [.text, .text, .text],
+        """
+        SELECT \(User.columns) FROM \(found(from: "$6", to: "$7"))
+        WHERE (created_at, id) < ($1, $2) AND \(state) AND ($5 IS NULL OR role = $5)
+        ORDER BY created_at DESC, id DESC LIMIT $3
+        """
+    )
+
+    static let searchBefore = Statement(
+        "users.search_before",
+        .reads,
+        listTypes + [.text, .text, .text],
+        """
+        SELECT \(User.columns) FROM \(found(from: "$6", to: "$7"))
+        WHERE (created_at, id) > ($1, $2) AND \(state) AND ($5 IS NULL OR role = $5)
+        ORDER BY created_at, id LIMIT $3
+        """
+    )
+
+    /// Reads every user: only for who asks for a count.
     static let count = Statement(
         "users.count",
         .reads,
-        [.text, .boolean, .text, .text],
+        [.boolean, .text],
         """
         SELECT COUNT(*) AS total FROM users
-        WHERE ($1 IS NULL OR role = $1) AND ($2 IS NULL OR is_active = $2)
-            AND ($3 IS NULL OR (email_key >= $3 AND email_key < $4) OR (name_key >= $3 AND name_key < $4))
+        WHERE ($1 IS NULL OR is_active = $1) AND ($2 IS NULL OR role = $2)
+        """
+    )
+
+    static let searchCount = Statement(
+        "users.search_count",
+        .reads,
+        [.boolean, .text, .text, .text],
+        """
+        SELECT COUNT(*) AS total FROM \(found(from: "$3", to: "$4"))
+        WHERE ($1 IS NULL OR is_active = $1) AND ($2 IS NULL OR role = $2)
         """
     )
 
     static let all = [
         insert, lock, lockBySession, touchLogin, byID, byEmailKey, updateProfile, setRole, deactivate, reactivate,
-        bumpVersionIfPassword, bumpVersion, delete, deletedEvent, listAfter, listBefore, count,
+        bumpVersionIfPassword, bumpVersion, delete, deletedEvent, listAfter, listBefore, listOfRoleAfter,
+        listOfRoleBefore,
+        searchAfter, searchBefore, count, searchCount,
     ]
 }

@@ -1,0 +1,107 @@
+// What a request costs the database, counted at the waist: every unit that the service runs for it.
+//
+// The table is the promise of docs/architecture.md ("Storage: units, not round trips"): a hot request is one unit, and
+// what needs no row runs none. A request that grows a unit fails here before anybody measures it. Rate limits are on,
+// as they are in production.
+import AuthService
+import HTTPTypes
+import Storage
+import TestSupport
+import Testing
+
+@Suite("Units per request")
+struct UnitsPerRequestTests {
+    private static let credentials = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
+    private static let rotation = ["refresh_tokens.rotate", "refresh_tokens.slide", "refresh_tokens.state"]
+
+    @Test("hot requests are one unit or none", arguments: TestEngine.allCases)
+    func hot(engine: TestEngine) async throws {
+        try await withCounted(engine) { node, units in
+            let ada = try await node.signUp()
+            let pair = try await cookie(node)
+            let bearer: HTTPFields = [.authorization: "Bearer \(ada.access)"]
+            let browser: HTTPFields = [.cookie: pair]
+
+            let hot: [(what: String, path: String, headers: HTTPFields, units: [[String]])] = [
+                ("session by cookie", "/v1/session", browser, [["sessions.state_by_cookie"]]),
+                // Who asks is one unit, as for every request with a caller, and what they ask for another.
+                ("own profile by token", "/v1/me", bearer, [["sessions.state"], ["users.by_id"]]),
+                ("own profile by cookie", "/v1/me", browser, [["sessions.state_by_cookie"], ["users.by_id"]]),
+                ("the keys that verify tokens", "/.well-known/jwks.json", [:], []),
+            ]
+            for request in hot {
+                units.forget()
+                let answer = try await node.send(.get, request.path, headers: request.headers)
+                #expect(answer.status == 200, "\(request.what): \(answer.text)")
+                #expect(units.units == request.units, "\(request.what)")
+            }
+
+            units.forget()
+            let refreshed = try await node.refresh(ada.refresh)
+            #expect(refreshed.status == 200)
+            #expect(units.units == [Self.rotation])
+            units.forget()
+            // The same token again within the grace period: a client whose answer was lost.
+            #expect(try await node.refresh(ada.refresh).status == 200)
+            #expect(units.units == [Self.rotation])
+        }
+    }
+
+    @Test("a login looks once, hashes, and writes once", arguments: TestEngine.allCases)
+    func login(engine: TestEngine) async throws {
+        try await withCounted(engine) { node, units in
+            _ = try await node.signUp()
+            units.forget()
+            _ = try await node.logIn()
+            // Counters commit by themselves, so that a refused login counts too; the password is verified between the
+            // look and the unit that relies on it, which asks again whether it still is the one.
+            let first = units.units.map { $0.first ?? "" }
+            #expect(
+                first == [
+                    "throttle.count_request", "throttle.take", "accounts.credentials_by_email", "users.touch_login",
+                    "throttle.clear",
+                ]
+            )
+            #expect(units.units.count { $0.contains("sessions.insert_if_password") } == 1)
+        }
+    }
+
+    @Test("lists are one unit", arguments: TestEngine.allCases)
+    func lists(engine: TestEngine) async throws {
+        try await withCounted(engine) { node, units in
+            let admin = try await node.makeAdmin()
+            for path in [
+                "/v1/me/sessions", "/v1/admin/users", "/v1/admin/users?role=admin", "/v1/admin/users?q=a",
+                "/v1/admin/sessions", "/v1/admin/users?count=true",
+            ] {
+                units.forget()
+                let answer = try await node.send(.get, path, token: admin.access)
+                #expect(answer.status == 200, "\(path): \(answer.text)")
+                // Who asks is the first unit, what they ask for the second.
+                #expect(units.units.count == 2 && units.units.first == ["sessions.state"], "\(path): \(units.units)")
+            }
+        }
+    }
+
+    private func withCounted(
+        _ engine: TestEngine,
+        _ body: @Sendable @escaping (AuthNode, CountingDatabase) async throws -> Void
+    ) async throws {
+        try await withConfiguredNode(engine, counting: true) {
+            $0.rateLimits = true
+        } _: { node in
+            try await body(node, try #require(node.database as? CountingDatabase))
+        }
+    }
+
+    private func cookie(_ node: AuthNode) async throws -> String {
+        let answer = try await node.send(
+            .post,
+            "/v1/login?cookie=true",
+            Self.credentials,
+            headers: [.origin: "https://auth.test"]
+        )
+        try #require(answer.status == 200, "\(answer.text)")
+        return String(try #require(answer.headers[.setCookie]).prefix { $0 != ";" })
+    }
+}

@@ -1,0 +1,100 @@
+// Twenty thousand rows in every table that grows, more of sessions, spread as a service would spread them, so that a planner that knows
+// its statistics would rather read a table than look things up one by one if it had to.
+import Storage
+
+enum PlanData {
+    static let rows = 20_000
+    static let sessions = 100_000
+    /// When the first row was made; the others follow by the minute.
+    static let start = Instant(seconds: 1_800_000_000)
+
+    static func load(_ service: String, into database: any SQLDatabase) async throws {
+        let sqlite = database.engine == .sqlite
+        // Minutes after the start.
+        func at(_ minutes: String) -> String {
+            sqlite ? "($1 + (\(minutes)) * 60000000)" : "($1 + (\(minutes)) * INTERVAL '1 minute')"
+        }
+        let blob = sqlite ? "BLOB" : "bytea"
+        let inserts = service == "auth" ? auth(at, blob) : chat(at)
+        for (index, insert) in inserts.enumerated() {
+            let count = insert.into.hasPrefix("sessions") ? sessions : rows
+            let sql = """
+                INSERT INTO \(insert.into)
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
+                SELECT \(insert.select)
+                """
+            let statement = Statement("plan_data.\(index)", .writes, [.instant], sql)
+            _ = try await database.run([statement(start)], priority: .long)
+        }
+        try await database.withMigrationLock { try $0.execute(script: "ANALYZE") }
+    }
+
+    private typealias Insert = (into: String, select: String)
+
+    private static func auth(_ at: (String) -> String, _ blob: String) -> [Insert] {
+        [
+            (
+                "users (id, email, email_key, name, name_key, role, is_active, created_at, updated_at)",
+                """
+                'u' || n, 'u' || n || '@example.com', 'u' || n || '@example.com', 'Name ' || n, 'name ' || n,
+                CASE WHEN n % 5000 = 0 THEN 'admin' WHEN n % 20 = 0 THEN 'premium' ELSE 'user' END, n % 50 <> 0,
+                \(at("n")), \(at("n")) FROM numbers
+                """
+            ),
+            (
+                "accounts (id, user_id, provider_id, account_id, password_hash, created_at, updated_at)",
+                "'a' || n, 'u' || n, 'password', 'u' || n, 'hash', \(at("n")), \(at("n")) FROM numbers"
+            ),
+            (
+                """
+                sessions (id, user_id, token_hash, auth_time, created_at, updated_at, last_seen_at, expires_at,
+                    absolute_expires_at, required_version, global_version, revoked_at)
+                """,
+                """
+                's' || n, 'u' || (n % 5000 + 1), CAST('h' || n AS \(blob)), \(at("n")), \(at("n")), \(at("n")),
+                \(at("n")), \(at("n + 20160")), \(at("n + 129600")), 1, 1,
+                CASE WHEN n % 20 = 0 THEN \(at("n + 60")) END FROM numbers
+                """
+            ),
+            (
+                "refresh_tokens (id, session_id, user_id, rotated_at, expires_at, created_at)",
+                "'r' || n, 's' || n, 'u' || (n % 5000 + 1), \(at("n")), \(at("n + 129600")), \(at("n")) FROM numbers"
+            ),
+            (
+                "events (at, kind, user_id)",
+                "\(at("n")), CASE WHEN n % 100 = 0 THEN 'user.deleted' ELSE 'session.revoked' END, 'u' || n FROM numbers"
+            ),
+            ("audit_log (at, action, target, outcome)", "\(at("n")), 'login', 'u' || n, 'success' FROM numbers"),
+            (
+                "rate_counters (key, count, window_ends_at, expires_at)",
+                "'k' || n, 1, \(at("n")), \(at("n")) FROM numbers"
+            ),
+        ]
+    }
+
+    private static func chat(_ at: (String) -> String) -> [Insert] {
+        [
+            ("principals (id, first_seen_at, last_seen_at)", "'p' || n, \(at("n")), \(at("n")) FROM numbers"),
+            (
+                """
+                conversations (id, owner_id, title, slug, created_at, updated_at, last_seq, message_count, deleted_at,
+                    archived_at, pinned_at)
+                """,
+                """
+                'c' || n, 'p' || (n % 400 + 1), 'Title', 's' || n, \(at("n")), \(at("n")), 10, 10,
+                CASE WHEN n % 30 = 0 THEN \(at("n")) END, CASE WHEN n % 4 = 0 THEN \(at("n")) END,
+                CASE WHEN n % 25 = 0 THEN \(at("n")) END FROM numbers
+                """
+            ),
+            (
+                """
+                messages (id, conversation_id, seq, author_id, role, created_at, updated_at, content_text, parts)
+                """,
+                """
+                'm' || n, 'c' || (n % 2000 + 1), n / 2000 + 1, 'p1', 'user', \(at("n")), \(at("n")), 'Some words',
+                '[]' FROM numbers
+                """
+            ),
+        ]
+    }
+}

@@ -1,0 +1,127 @@
+// How an engine would run a statement, and what is wrong with it: a table that is read from one end to the other.
+//
+// PostgreSQL plans for every value at once (`force_generic_plan`), which is the plan that a lane ends up with, or for
+// given values where those decide. `EXPLAIN (GENERIC_PLAN)` is newer than 15, hence PREPARE and EXECUTE.
+import Storage
+
+struct QueryPlan {
+    let statement: Statement
+    let lines: [String]
+    let engine: SQLEngine
+
+    /// Reads of a handful of rows, for which any plan is right.
+    static let smallTables: Set<String> = ["settings", "signing_keys", "job_leases"]
+
+    // MARK: Asking
+
+    /// The plans of statements; `values` where a statement is to be planned for values and not for all.
+    static func read(
+        _ statements: [Statement],
+        values: [String: [SQLValue]] = [:],
+        from database: any SQLDatabase
+    ) async throws -> [QueryPlan] {
+        switch database.engine {
+        case .sqlite:
+            try await database.transaction { transaction in
+                try statements.map { statement in
+                    let explain = Statement(
+                        "plan." + statement.name,
+                        .reads,
+                        statement.parameters,
+                        "EXPLAIN QUERY PLAN " + statement.sql
+                    )
+                    let rows = try transaction.run(
+                        BoundStatement(explain, values[statement.name] ?? statement.parameters.map { _ in .null })
+                    ).rows
+                    return QueryPlan(
+                        statement: statement,
+                        lines: try rows.map { try $0.text("detail") },
+                        engine: .sqlite
+                    )
+                }
+            }
+        case .postgres:
+            // This connection alone runs scripts.
+            try await database.withMigrationLock { connection in
+                try statements.enumerated().map { index, statement in
+                    let given = values[statement.name]
+                    let types = statement.parameters.map(typeName).joined(separator: ", ")
+                    let literals = (given ?? statement.parameters.map { _ in .null }).map(literal)
+                    let mode = given == nil ? "force_generic_plan" : "force_custom_plan"
+                    try connection.execute(script: "SET plan_cache_mode = \(mode)")
+                    try connection.execute(
+                        script: "PREPARE plan_\(index)\(types.isEmpty ? "" : "(\(types))") AS \(statement.sql)"
+                    )
+                    let arguments = literals.isEmpty ? "" : "(\(literals.joined(separator: ", ")))"
+                    let explain = Statement(
+                        "plan." + statement.name,
+                        .reads,
+                        [],
+                        "EXPLAIN EXECUTE plan_\(index)\(arguments)"
+                    )
+                    let rows = try connection.run(explain()).rows
+                    return QueryPlan(
+                        statement: statement,
+                        lines: try rows.map { try $0.text("QUERY PLAN") },
+                        engine: .postgres
+                    )
+                }
+            }
+        }
+    }
+
+    private static func typeName(_ type: SQLType) -> String {
+        switch type {
+        case .boolean: "boolean"
+        case .integer: "bigint"
+        case .text: "text"
+        case .bytes: "bytea"
+        case .instant: "timestamptz"
+        }
+    }
+
+    private static func literal(_ value: SQLValue) -> String {
+        switch value {
+        case .null, .bytes: "NULL"
+        case .boolean(let boolean): boolean ? "TRUE" : "FALSE"
+        case .integer(let integer): "\(integer)"
+        case .text(let text): "'\(text)'"
+        case .instant(let instant): "'\(instant.rfc3339)'"
+        }
+    }
+
+    // MARK: Judging
+
+    /// Lines of the plan that read a table, or an index, from one end to the other.
+    var scans: [String] {
+        switch engine {
+        case .sqlite:
+            // What a subquery found is read whole, by its name.
+            let derived = lines.compactMap { $0.wholeMatch(of: /(?:CO-ROUTINE|MATERIALIZE) (.+)/)?.1 }
+            return lines.filter { line in
+                guard line.hasPrefix("SCAN ") else { return line.contains("AUTOMATIC") }
+                let name = line.dropFirst("SCAN ".count)
+                return name != "CONSTANT ROW" && !derived.contains(name)
+            }
+        case .postgres:
+            return lines.enumerated().filter { index, line in
+                if let name = line.firstMatch(of: /Seq Scan on ([a-z_]+)/)?.1 {
+                    return !Self.smallTables.contains(String(name))
+                }
+                guard
+                    line.contains(
+                        /(Index Scan|Index Only Scan|Index Scan Backward|Index Only Scan Backward) (using|on)/
+                    )
+                else { return false }
+                // What belongs to a node stands below it, up to the next node.
+                let details = lines[(index + 1)...].prefix { !$0.contains("->") }
+                return !details.contains { $0.contains("Index Cond:") }
+            }.map(\.element)
+        }
+    }
+
+    /// Lines that put rows in order after they were found.
+    var sorts: [String] {
+        lines.filter { engine == .sqlite ? $0.contains("TEMP B-TREE FOR ORDER BY") : $0.contains("Sort  (cost") }
+    }
+}

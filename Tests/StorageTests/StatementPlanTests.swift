@@ -1,0 +1,123 @@
+// No statement of either service reads a table from one end to the other, on either engine, with every table that grows
+// filled and analysed. What may is named here, with the reason.
+import AuthService
+import ChatService
+import Storage
+import TestSupport
+import Testing
+
+@Suite("query plans")
+struct StatementPlanTests {
+    /// The statements of requests that every user sends all the time: these, at least, must be among the proven.
+    static let hot: [String: Set<String>] = [
+        "auth": [
+            "refresh_tokens.rotate", "refresh_tokens.slide", "refresh_tokens.state", "sessions.state",
+            "sessions.state_by_cookie", "sessions.slide", "accounts.credentials_by_email",
+            "accounts.credentials_by_user",
+            "sessions.insert_if_password", "refresh_tokens.insert", "users.touch_login", "users.by_id",
+            "users.by_email_key",
+            "sessions.list_of_user_after", "sessions.list_of_user_before", "sessions.revoke", "events.session_revoked",
+            "throttle.count_request", "throttle.take", "throttle.read", "throttle.count_attempt", "throttle.clear",
+        ],
+        "chat": [
+            "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
+            "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
+            "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
+            "messages.get", "messages.take_back",
+        ],
+    ]
+
+    /// Pages by keyset: found in the order in which they are shown.
+    static let pages: Set<String> = [
+        "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
+        "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
+        "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
+    ]
+
+    /// A count of all users reads all users, and is made for an admin who asks for it.
+    static let mayScan: Set<String> = ["users.count"]
+
+    /// The cleanup runs with few values, so PostgreSQL plans it for them; most often there is nothing to remove.
+    static let cleanup: [String: [SQLValue]] = {
+        let before = PlanData.start - .seconds(86_400)
+        return [
+            "sessions.delete_expired": [.instant(before), .integer(500)],
+            "sessions.delete_revoked": [.instant(before), .integer(500)],
+            "sessions.mark_globally_revoked": [.instant(before), .integer(500)],
+            "refresh_tokens.delete_expired": [.instant(before), .integer(500)],
+            "throttle.delete_expired": [.instant(before), .integer(500)],
+            "events.delete_before": [.instant(before), .integer(500)],
+            "audit.delete_before": [.instant(before), .integer(500)],
+        ]
+    }()
+
+    @Test("every statement finds its rows by an index", arguments: TestEngine.allCases, ["auth", "chat"])
+    func plans(engine: TestEngine, service: String) async throws {
+        let statements = service == "auth" ? AuthService.allStatements : ChatService.allStatements
+        let names = Set(statements.map(\.name))
+        #expect(try #require(Self.hot[service]).subtracting(names) == [])
+        try await withDatabase(engine, service: service) { database async throws in
+            try await PlanData.load(service, into: database)
+            let plans = try await QueryPlan.read(statements, values: Self.cleanup, from: database)
+            #expect(plans.count == statements.count)
+            for plan in plans where !Self.mayScan.contains(plan.statement.name) && !isOfFewRows(plan) {
+                #expect(plan.scans == [], "\(plan.statement.name):\n\(plan.lines.joined(separator: "\n"))")
+                if Self.pages.contains(plan.statement.name) {
+                    #expect(plan.sorts == [], "\(plan.statement.name):\n\(plan.lines.joined(separator: "\n"))")
+                }
+            }
+        }
+    }
+
+    @Test(
+        "a search reads what it finds, by both keys, and one role reads its own range",
+        arguments: TestEngine.allCases
+    )
+    func search(engine: TestEngine) async throws {
+        try await withDatabase(engine, service: "auth") { database async throws in
+            try await PlanData.load("auth", into: database)
+            let indexes = [
+                "users.search_after": [/email_key_key|sqlite_autoindex_users/, /users_name_key/],
+                "users.search_before": [/email_key_key|sqlite_autoindex_users/, /users_name_key/],
+                "users.search_count": [/email_key_key|sqlite_autoindex_users/, /users_name_key/],
+                "users.list_of_role_after": [/users_role_created_at_id/],
+                "sessions.list_of_user_after": [/sessions_user_id_created_at_id/],
+                "sessions.delete_revoked": [/sessions_revoked_at/],
+                "sessions.mark_globally_revoked": [/sessions_living_global_version/],
+                "users.set_role": [/users_role_created_at_id/],
+            ]
+            let statements = AuthService.allStatements.filter { indexes[$0.name] != nil }
+            #expect(statements.count == indexes.count)
+            for plan in try await QueryPlan.read(statements, values: Self.cleanup, from: database) {
+                let text = plan.lines.joined(separator: "\n")
+                for index in indexes[plan.statement.name] ?? [] {
+                    #expect(text.contains(index), "\(plan.statement.name):\n\(text)")
+                }
+            }
+        }
+    }
+
+    @Test("a statement that scans or sorts is noticed", arguments: TestEngine.allCases)
+    func noticed(engine: TestEngine) async throws {
+        let scan = Statement("bad.scan", .reads, [.text], "SELECT id FROM users WHERE first_name = $1")
+        let either = Statement("bad.either", .reads, [.text], "SELECT id FROM users WHERE $1 IS NULL OR email_key = $1")
+        let sort = Statement(
+            "bad.sort",
+            .reads,
+            [.text],
+            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY expires_at"
+        )
+        try await withDatabase(engine, service: "auth") { database async throws in
+            try await PlanData.load("auth", into: database)
+            let plans = try await QueryPlan.read([scan, either, sort], from: database)
+            #expect(plans.map { !$0.scans.isEmpty } == [true, true, false])
+            #expect(plans.map { !$0.sorts.isEmpty } == [false, false, true])
+        }
+    }
+
+    /// Signing keys are a dozen rows at most, whatever a service does; SQLite's plan names tables by their alias.
+    private func isOfFewRows(_ plan: QueryPlan) -> Bool {
+        plan.engine == .sqlite
+            && (plan.statement.name.hasPrefix("signing_keys.") || plan.statement.name == "events.about_key")
+    }
+}

@@ -1,0 +1,53 @@
+// A database that remembers what was asked of it, so that a test can say how many units a request costs.
+//
+// It passes everything on and changes nothing. A unit is remembered as the names of its statements, in order; what is
+// not a unit (a transaction, a migration) is remembered by its kind.
+
+package import Storage
+internal import Synchronization
+
+/// Wraps a database and records the units that pass.
+package final class CountingDatabase: SQLDatabase {
+    private let base: any SQLDatabase
+    private let record = Mutex<[[String]]>([])
+
+    package init(_ base: any SQLDatabase) {
+        self.base = base
+    }
+
+    /// The units since the beginning or the last `forget`, each as its statements' names.
+    package var units: [[String]] { record.withLock { $0 } }
+
+    /// Begins anew.
+    package func forget() {
+        record.withLock { $0 = [] }
+    }
+
+    package var engine: SQLEngine { base.engine }
+
+    package func run(
+        _ unit: [BoundStatement],
+        priority: UnitPriority
+    ) async throws(StorageError) -> [SQLResult] {
+        record.withLock { $0.append(unit.map(\.statement.name)) }
+        return try await base.run(unit, priority: priority)
+    }
+
+    package func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        record.withLock { $0.append(["(transaction)"]) }
+        return try await base.transaction(body)
+    }
+
+    package func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        record.withLock { $0.append(["(migration)"]) }
+        return try await base.withMigrationLock(body)
+    }
+
+    package func close() async {
+        await base.close()
+    }
+}
