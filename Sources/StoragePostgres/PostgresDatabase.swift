@@ -17,20 +17,28 @@ package struct PostgresConfiguration: Sendable {
     package var batchWeight: Int
     /// The line in front of each kind of connection.
     package var limits: WorkLimits
+    /// How long the server may leave a batch or a read unanswered; then the connection is given up and the callers are
+    /// told. Long units have limits of their own.
+    package var silence: Duration
 
     package init(
         readLanes: Int = 4,
         patientConnections: Int = 3,
         batch: Int = 64,
         batchWeight: Int = 256 << 10,
-        limits: WorkLimits = .init()
+        limits: WorkLimits = .init(),
+        silence: Duration = usualSilence
     ) {
         self.readLanes = readLanes
         self.patientConnections = patientConnections
         self.batch = batch
         self.batchWeight = batchWeight
         self.limits = limits
+        self.silence = silence
     }
+
+    /// As long as a unit may wait in line.
+    package static let usualSilence = Duration.seconds(10)
 }
 
 /// A database on a PostgreSQL server, version 14 or later. Connections open when first needed.
@@ -52,12 +60,14 @@ package final class PostgresDatabase: SQLDatabase {
     ///   - configuration: how many connections, and what may wait for them.
     ///   - logger: told of lost and regained connections and of unknown outcomes.
     /// - Returns: the open database; its owner calls `close`.
-    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses.
+    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses, or when it is behind a pooler
+    ///   that does not lend out whole sessions.
     package static func connect(
         url: String,
         configuration: PostgresConfiguration = .init(),
         logger: Logger
     ) async throws -> PostgresDatabase {
+        try await OwnThread.run("postgres-pooler") { try PoolerCheck.run(url: url) }
         let database = PostgresDatabase(url: url, configuration: configuration, logger: logger)
         do {
             _ = try await database.run(Statement("storage.ping", .writes, [], "SELECT 1")())
