@@ -6,7 +6,7 @@ SHELL := /bin/bash
 # What the services are built from, on Debian 12 with a Swift 6.3 toolchain.
 PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config
 # What the tests start or call besides.
-TEST_PACKAGES := postgresql python3 python3-venv curl jq
+TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq
 # What the benchmarks make load with; pgbench and pg_stat_statements come with postgresql.
 BENCH_PACKAGES := wrk
 

@@ -11,7 +11,7 @@ enum BatchOutcome {
     case refused(ServerError, statement: String)
     /// Known not committed: the sync never left, or the server died before it could reach it.
     case notCommitted(reason: String)
-    /// Everything was sent and no answer tells.
+    /// Everything was sent and no answer tells, or the synchronous standby may not have it.
     case unknown(reason: String)
 
     /// What each unit returned, once it is committed.
@@ -36,6 +36,7 @@ extension Connection {
         }
         for log in logs { append(OrderedLogStatements.notify(log.channel), to: &steps) }
         steps.append(.sync)
+        replicationNotice.wasSeen = false
         return verdict(run(steps), steps, ranges)
     }
 
@@ -63,6 +64,10 @@ extension Connection {
         guard syncArrived else {
             let reason = exchange.lost ?? "the connection was lost"
             return exchange.wasSent ? .unknown(reason: reason) : .notCommitted(reason: reason)
+        }
+        // Committed on this server, and lost with it if the standby takes over.
+        if replicationNotice.wasSeen {
+            return .unknown(reason: "the wait for the synchronous standby was cancelled")
         }
         return .committed(
             ranges.map { range in

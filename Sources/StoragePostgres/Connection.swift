@@ -1,6 +1,7 @@
 // One libpq connection. Not Sendable: it belongs to the thread that opened it.
 
 internal import CLibPQ
+internal import Foundation
 import Storage
 
 /// Why a connection was opened, which decides the settings of its session.
@@ -13,25 +14,34 @@ enum ConnectionPurpose: String {
     case patient
     /// No limit on waiting: the migration lock is worth waiting for.
     case migration
+    /// A look at what is there; changes nothing in the session, which may turn out to be another client's.
+    case inspection
 
-    var settings: String {
+    /// - Parameter silence: how long the server may leave an exchange unanswered. Its own limit on a statement is
+    ///   shorter, so that a slow statement ends with an answer.
+    func settings(silence: Duration) -> String {
         switch self {
-        case .write: "SET statement_timeout = '30s'; SET lock_timeout = '100ms'"
-        case .read: "SET statement_timeout = '30s'; SET default_transaction_read_only = on"
+        case .write: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '100ms'"
+        case .read: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on"
         case .patient:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
         case .migration: "SET statement_timeout = 0; SET lock_timeout = 0"
+        case .inspection: ""
         }
     }
 
-    /// The longest silence of the server during an exchange: a little more than its own limits.
-    var patience: Duration? {
+    /// The longest silence of the server during an exchange.
+    func patience(silence: Duration) -> Duration? {
         switch self {
-        case .write, .read: .seconds(35)
+        case .write, .read: silence
+        // A little more than the server's own limit above.
         case .patient: .seconds(310)
         case .migration: nil
+        case .inspection: .seconds(5)
         }
     }
+
+    private func milliseconds(_ duration: Duration) -> Int64 { duration.wholeMicroseconds / 1_000 }
 }
 
 /// A session with the server.
@@ -48,6 +58,10 @@ enum ConnectionPurpose: String {
     // SAFETY: a PGconn may be used by one thread at a time; the type is not Sendable, and `deinit` frees the handle.
     let handle: OpaquePointer
     let purpose: ConnectionPurpose
+    /// The longest silence of the server during an exchange; a connection that is silent for longer is lost.
+    let patience: Duration?
+    /// Whether the server gave up waiting for its synchronous standby since this was last set to false.
+    let replicationNotice = ReplicationNotice()
     /// Set once the connection may not be used any more.
     var isLost = false
     var parameters = ParameterBuffer()
@@ -55,58 +69,102 @@ enum ConnectionPurpose: String {
     private var preparedCount = 0
 
     /// Connects to the server that a libpq URI or keyword string names, blocking the thread.
-    init(url: String, purpose: ConnectionPurpose) throws(StorageError) {
-        // SECURITY: libpq quotes a URL that it cannot parse, password included, so its words are not repeated.
-        guard Self.canParse(url) else { throw .unavailable(reason: "the database URL cannot be parsed") }
+    init(url: String, purpose: ConnectionPurpose, silence: Duration = PostgresConfiguration.usualSilence)
+        throws(StorageError)
+    {
+        let endpoint = try PostgresEndpoint(url: url, environment: ProcessInfo.processInfo.environment)
         // What the URL says wins over what stands before it; what stands after it wins over the URL.
-        let parameters: [(String, String)] = [
-            ("connect_timeout", "5"),
-            ("keepalives_idle", "30"),
-            ("keepalives_interval", "5"),
-            ("keepalives_count", "3"),
-            ("tcp_user_timeout", "20000"),
-            ("fallback_application_name", "tessera"),
-            ("dbname", url),
-            ("client_encoding", "UTF8"),
-        ]
+        let parameters: [(String, String)] =
+            [
+                // For each host.
+                ("connect_timeout", "5"),
+                // Where the network is cut, an idle connection is given up after 45 s, one with data under way after 20.
+                ("keepalives_idle", "30"),
+                ("keepalives_interval", "5"),
+                ("keepalives_count", "3"),
+                ("tcp_user_timeout", "20000"),
+                ("fallback_application_name", "tessera"),
+            ] + endpoint.defaults.map { ($0.key, $0.value) } + [
+                ("dbname", url),
+                ("client_encoding", "UTF8"),
+            ]
         let handle = unsafe Self.withCStrings(parameters.map(\.0)) { keywords in
             unsafe Self.withCStrings(parameters.map(\.1)) { values in unsafe PQconnectdbParams(keywords, values, 1) }
         }
         guard let handle = unsafe handle else { throw .unavailable(reason: "out of memory") }
         guard unsafe PQstatus(handle) == CONNECTION_OK else {
-            let reason = unsafe Self.firstLine(PQerrorMessage(handle))
+            let reason = unsafe Self.allLines(PQerrorMessage(handle))
             unsafe PQfinish(handle)
             throw .unavailable(reason: reason)
         }
         unsafe self.handle = unsafe handle
         self.purpose = purpose
-        // Notices would go to standard error.
-        unsafe _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
-        try execute(
-            script: "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(purpose.settings)"
-        )
+        patience = purpose.patience(silence: silence)
+        unsafe replicationNotice.listen(on: handle)
         unsafe _ = PQsetnonblocking(handle, 1)
+        if purpose == .inspection { return }
+        let settings = purpose.settings(silence: silence)
+        try execute(script: "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(settings)")
     }
 
     deinit {
         unsafe PQfinish(handle)
     }
 
-    /// Executes a script in the simple protocol, blocking; used outside the hot path only.
+    /// Executes a script in the simple protocol; used outside the hot path only.
     func execute(script: String) throws(StorageError) {
+        _ = try simpleQuery(script)
+    }
+
+    /// Executes a script in the simple protocol and returns the first value of its last result, as text.
+    func simpleQuery(_ script: String) throws(StorageError) -> String? {
         unsafe _ = PQexitPipelineMode(handle)
-        let result = unsafe PQexec(handle, script)
-        defer { unsafe PQclear(result) }
-        switch unsafe PQresultStatus(result) {
-        case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY: return
-        default:
-            if unsafe PQstatus(handle) != CONNECTION_OK { isLost = true }
-            guard let error = unsafe Self.serverError(result) else {
-                isLost = true
-                throw .unavailable(reason: "the connection was lost")
+        replicationNotice.wasSeen = false
+        var exchange = Exchange(results: [])
+        guard unsafe PQsendQuery(handle, script) == 1 else { throw lose(exchange) }
+        let deadline = patience.map { ContinuousClock.now + $0 }
+        var value: String?
+        var refused: ServerError?
+        while true {
+            if let reason = wait(deadline, &exchange) {
+                exchange.lost = reason
+                throw lose(exchange)
             }
-            throw error.storageError("script")
+            guard let result = unsafe PQgetResult(handle) else { break }
+            defer { unsafe PQclear(result) }
+            switch unsafe PQresultStatus(result) {
+            case PGRES_TUPLES_OK where unsafe PQntuples(result) > 0 && PQnfields(result) > 0:
+                value = unsafe String(cString: PQgetvalue(result, 0, 0))
+            case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_EMPTY_QUERY:
+                value = nil
+            default:
+                guard let error = unsafe Self.serverError(result) else { throw lose(exchange) }
+                refused = refused ?? error
+            }
         }
+        if unsafe PQstatus(handle) != CONNECTION_OK { isLost = true }
+        if let refused { throw storageError(refused, "script") }
+        try requireReplication()
+        return value
+    }
+
+    private func lose(_ exchange: Exchange) -> StorageError {
+        isLost = true
+        return .unavailable(reason: exchange.lost ?? "the connection was lost")
+    }
+
+    /// What a server's error means for the caller. One that no session of this server can avoid ends the connection.
+    func storageError(_ error: ServerError, _ statement: String) -> StorageError {
+        // A read lane is read-only by our own wish, and a write in it is our mistake.
+        guard error.isReadOnlyServer, purpose != .read else { return error.storageError(statement) }
+        isLost = true
+        return .unavailable(reason: "the server takes no writes (\(error.sqlState))")
+    }
+
+    /// Throws `outcomeUnknown` when what has just been committed may be missing from the synchronous standby.
+    func requireReplication() throws(StorageError) {
+        guard replicationNotice.wasSeen else { return }
+        throw .outcomeUnknown(reason: "the wait for the synchronous standby was cancelled")
     }
 
     /// Whether the server has closed an idle connection, asked before anything is sent on it: what is sent into
@@ -163,15 +221,15 @@ enum ConnectionPurpose: String {
         return ServerError(sqlState: sqlState, message: message)
     }
 
-    private static func canParse(_ url: String) -> Bool {
-        let options = unsafe PQconninfoParse(url, nil)
-        defer { unsafe PQconninfoFree(options) }
-        return unsafe options != nil
-    }
-
     static func firstLine(_ text: UnsafePointer<CChar>?) -> String {
         guard let text = unsafe text else { return "unknown error" }
         return unsafe String(cString: text).split(separator: "\n").first.map(String.init) ?? "unknown error"
+    }
+
+    /// Why no host could be connected to: libpq writes a line for each.
+    private static func allLines(_ text: UnsafePointer<CChar>?) -> String {
+        guard let text = unsafe text else { return "unknown error" }
+        return unsafe String(cString: text).split(separator: "\n").joined(separator: "; ")
     }
 
     /// Lends an array of C strings that ends with a null pointer.

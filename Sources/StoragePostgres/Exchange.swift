@@ -47,7 +47,7 @@ extension Connection {
         for step in steps where !send(step) {
             return lose(unsafe Self.firstLine(PQerrorMessage(handle)), &exchange)
         }
-        let deadline = purpose.patience.map { ContinuousClock.now + $0 }
+        let deadline = patience.map { ContinuousClock.now + $0 }
         for (index, step) in steps.enumerated() {
             let isSync = if case .sync = step { true } else { false }
             if let reason = receive(index, step, isSync: isSync, deadline, &exchange) { return lose(reason, &exchange) }
@@ -122,7 +122,7 @@ extension Connection {
     }
 
     /// Waits until libpq has a whole answer, sending what is left meanwhile.
-    private func wait(_ deadline: ContinuousClock.Instant?, _ exchange: inout Exchange) -> String? {
+    func wait(_ deadline: ContinuousClock.Instant?, _ exchange: inout Exchange) -> String? {
         while true {
             if !exchange.wasSent {
                 switch unsafe PQflush(handle) {

@@ -90,6 +90,12 @@ final class Lane {
         case .refused(let error, _) where error.isStalePlan && retries > 0:
             connection?.forgetPreparations()
             commit(ready, retries: retries - 1)
+        case .refused(let error, _) where error.isReadOnlyServer && purpose != .read:
+            // A failover: the session is of no more use, another host may be the primary by now. The first time it is
+            // looked for at once, then at the pace of reconnecting.
+            connection = nil
+            if retries < 2 { backOff() }
+            resend(ready, "the server takes no writes (\(error.sqlState))", retries)
         case .refused where ready.count > 1:
             let half = ready.count / 2
             commit(Array(ready[..<half]))
@@ -151,18 +157,22 @@ final class Lane {
         connection = nil
         guard ContinuousClock.now >= nextAttempt else { throw .unavailable(reason: "the database cannot be reached") }
         do throws(StorageError) {
-            let opened = try Connection(url: url, purpose: purpose)
+            let opened = try Connection(url: url, purpose: purpose, silence: configuration.silence)
             if failures > 0 { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
             failures = 0
             connection = opened
             return opened
         } catch {
-            failures += 1
-            // 50 ms, doubled up to 2 s, with jitter so that many processes do not return at the same moment.
-            let ceiling = min(2_000, 50 << min(failures - 1, 6))
-            nextAttempt = .now + .milliseconds(Int.random(in: ceiling / 2...ceiling))
+            backOff()
             logger.warning("cannot connect", metadata: ["lane": "\(purpose)", "error": "\(error)"])
             throw error
         }
+    }
+
+    /// 50 ms, doubled up to 2 s, with jitter so that many processes do not return at the same moment.
+    private func backOff() {
+        failures += 1
+        let ceiling = min(2_000, 50 << min(failures - 1, 6))
+        nextAttempt = .now + .milliseconds(Int.random(in: ceiling / 2...ceiling))
     }
 }

@@ -19,6 +19,9 @@ package struct PostgresConfiguration: Sendable {
     package var limits: WorkLimits
     /// From how long a batch is reported in the log, by the names of its statements.
     package var slow: Duration
+    /// How long the server may leave a batch or a read unanswered; then the connection is given up and the callers are
+    /// told. Long units have limits of their own.
+    package var silence: Duration
 
     package init(
         readLanes: Int = 2,
@@ -26,7 +29,8 @@ package struct PostgresConfiguration: Sendable {
         batch: Int = 64,
         batchWeight: Int = 256 << 10,
         limits: WorkLimits = .init(),
-        slow: Duration = .milliseconds(100)
+        slow: Duration = .milliseconds(100),
+        silence: Duration = usualSilence
     ) {
         self.slow = slow
         self.readLanes = readLanes
@@ -34,7 +38,11 @@ package struct PostgresConfiguration: Sendable {
         self.batch = batch
         self.batchWeight = batchWeight
         self.limits = limits
+        self.silence = silence
     }
+
+    /// As long as a unit may wait in line.
+    package static let usualSilence = Duration.seconds(10)
 }
 
 /// A database on a PostgreSQL server, version 14 or later. Connections open when first needed.
@@ -56,12 +64,14 @@ package final class PostgresDatabase: SQLDatabase {
     ///   - configuration: how many connections, and what may wait for them.
     ///   - logger: told of lost and regained connections and of unknown outcomes.
     /// - Returns: the open database; its owner calls `close`.
-    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses.
+    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses, or when it is behind a pooler
+    ///   that does not lend out whole sessions.
     package static func connect(
         url: String,
         configuration: PostgresConfiguration = .init(),
         logger: Logger
     ) async throws -> PostgresDatabase {
+        try await OwnThread.run("postgres-pooler") { try PoolerCheck.run(url: url) }
         let database = PostgresDatabase(url: url, configuration: configuration, logger: logger)
         do {
             _ = try await database.run(Statement("storage.ping", .writes, [], "SELECT 1")())

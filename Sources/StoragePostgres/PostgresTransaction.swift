@@ -27,10 +27,13 @@ extension Connection {
         guard let prepared = preparation(of: bound.statement) else {
             throw .unavailable(reason: "\(bound.statement.name) could not be prepared")
         }
+        replicationNotice.wasSeen = false
         let exchange = run([.execute(prepared, bound), .sync])
         switch exchange.results[0] {
-        case .done(let result, _): return result
-        case .refused(let error): throw error.storageError(bound.statement.name)
+        case .done(let result, _):
+            try requireReplication()
+            return result
+        case .refused(let error): throw storageError(error, bound.statement.name)
         case .unreadable(let error): throw error
         case .none: throw .unavailable(reason: exchange.lost ?? "the connection was lost")
         }
@@ -40,21 +43,22 @@ extension Connection {
         let exchange = run([.command(sql), .sync])
         switch exchange.results[0] {
         case .done: return
-        case .refused(let error): throw error.storageError(sql)
+        case .refused(let error): throw storageError(error, sql)
         case .unreadable(let error): throw error
         case .none: throw .unavailable(reason: exchange.lost ?? "the connection was lost")
         }
     }
 
     private func commitTransaction() throws(StorageError) {
+        replicationNotice.wasSeen = false
         let exchange = run([.command("COMMIT"), .sync])
         switch exchange.results[0] {
-        case .done(_, tag: "COMMIT"): return
+        case .done(_, tag: "COMMIT"): try requireReplication()
         // The server answers a COMMIT of a failed transaction with this tag and no error.
         case .done: throw .statementFailed(statement: "commit", code: "25P02")
         case .refused(let error):
             guard exchange.lost == nil else { throw .outcomeUnknown(reason: "the server ended with \(error.sqlState)") }
-            throw error.storageError("commit")
+            throw storageError(error, "commit")
         case .unreadable(let error): throw error
         case .none:
             let reason = exchange.lost ?? "the connection was lost"

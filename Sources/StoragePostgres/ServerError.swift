@@ -23,6 +23,10 @@ struct ServerError: Sendable {
     /// The prepared statement is not there or was planned for a table that has changed since.
     var isStalePlan: Bool { sqlState == "0A000" || sqlState == "26000" }
 
+    /// The server takes no writes: it is a standby, or has been made read-only. Nothing was committed, and another host
+    /// may take the unit.
+    var isReadOnlyServer: Bool { sqlState == "25006" }
+
     func storageError(_ statement: String) -> StorageError {
         switch sqlState {
         case "23505": return .uniqueViolation(statement: statement)

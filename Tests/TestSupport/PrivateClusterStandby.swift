@@ -1,0 +1,39 @@
+// A streaming-replication pair: a second cluster that is a copy of the first and follows it.
+internal import Foundation
+
+extension PrivateCluster {
+    /// Runs `body` with a standby of this running cluster, which follows it by the time `body` starts.
+    ///
+    /// - Parameter synchronous: this cluster then acknowledges no commit that the standby has not on its disk.
+    package func withStandby<T>(synchronous: Bool = false, _ body: (PrivateCluster) async throws -> T) async throws -> T
+    {
+        let standby = try PrivateCluster(folder: try await ServerPrograms.makeFolder("tessera-standby"))
+        try await standby.run([
+            ServerPrograms.path("pg_basebackup"), "--pgdata=\(standby.data.path)", "--checkpoint=fast", "--no-sync",
+            "--wal-method=stream", "--dbname=\(url())?application_name=standby",
+            "--write-recovery-conf",
+        ])
+        // Copied from the primary: a promoted standby must not wait for a standby of its own.
+        try standby.configure(["port": "\(standby.port)", "synchronous_standby_names": "''"])
+        return try await standby.whileRunning {
+            if synchronous {
+                try await execute(
+                    "ALTER SYSTEM SET synchronous_standby_names = 'standby'",
+                    "SELECT pg_reload_conf()"
+                )
+            }
+            let state = synchronous ? "sync" : "async"
+            try await eventually("the standby follows") {
+                try await execute("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'").contains(
+                    state
+                )
+            }
+            return try await body(standby)
+        }
+    }
+
+    /// Makes a standby a primary and waits until it is one.
+    package func promote() async throws {
+        try await run([ServerPrograms.path("pg_ctl"), "--pgdata=\(data.path)", "--wait", "--silent", "promote"])
+    }
+}

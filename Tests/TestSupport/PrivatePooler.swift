@@ -1,0 +1,58 @@
+// pgbouncer in front of a private cluster.
+package import Foundation
+
+/// A running pooler; it ends with the last reference to it.
+package final class PrivatePooler: Sendable {
+    private let folder: URL
+    private let port: Int
+    private let process: ServerProcess
+
+    /// Starts pgbouncer and waits until it serves.
+    ///
+    /// - Parameter settings: of its section `[pgbouncer]`, such as `["pool_mode": "session"]`.
+    package init(to cluster: PrivateCluster, settings: [String: String]) async throws {
+        folder = try await ServerPrograms.makeFolder("tessera-pooler")
+        port = try FreePort.take()
+        let users = folder.appending(path: "users.txt")
+        try Data("\"tessera\" \"\"\n".utf8).write(to: users)
+        let base = [
+            "listen_addr": "127.0.0.1", "listen_port": "\(port)", "unix_socket_dir": "", "auth_type": "trust",
+            "auth_file": users.path, "max_client_conn": "100", "default_pool_size": "20",
+        ]
+        let lines = base.merging(settings) { _, given in given }.map { "\($0) = \($1)\n" }.joined()
+        let file = folder.appending(path: "pgbouncer.ini")
+        try Data("[databases]\n* = host=127.0.0.1 port=\(cluster.port)\n[pgbouncer]\n\(lines)".utf8).write(to: file)
+        process = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ServerPrograms.asServerUser([ServerPrograms.path("pgbouncer"), file.path]),
+            environment: [:],
+            folder: folder
+        )
+        try await eventually("pgbouncer listens") {
+            guard process.exit == nil else { throw ServerPrograms.Failure("pgbouncer ended: \(process.output)") }
+            return (try? RawConnection(port: port)) != nil
+        }
+    }
+
+    deinit {
+        process.kill()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    /// The address of the cluster's database through the pooler.
+    package func url(_ database: String = "postgres") -> String {
+        "postgres://tessera@127.0.0.1:\(port)/\(database)"
+    }
+
+    /// Lets other clients use the pool, for up to half a minute or until the returned process is let go of.
+    package func startOtherClients() throws -> ServerProcess {
+        let script = folder.appending(path: "others.sql")
+        try Data("SELECT count(*) FROM pg_class;\n".utf8).write(to: script)
+        return try ServerProcess(
+            executable: URL(filePath: ServerPrograms.path("pgbench")),
+            arguments: ["--no-vacuum", "--client=3", "--time=30", "--file=\(script.path)", url()],
+            environment: [:],
+            folder: folder
+        )
+    }
+}

@@ -1,0 +1,70 @@
+// A network that goes silent: a proxy process between client and server which is stopped (SIGSTOP). Nothing is closed
+// and nothing is refused, the kernel even takes new connections; but no byte comes through any more.
+package import Foundation
+internal import Glibc
+
+/// Forwards connections from a port of its own to another one; ends with the last reference to it.
+package final class StoppableProxy: Sendable {
+    package let port: Int
+    private let folder: URL
+    private let process: ServerProcess
+
+    package init(to target: Int) async throws {
+        port = try FreePort.take()
+        folder = FileManager.default.temporaryDirectory.appending(path: "tessera-proxy-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        process = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ["python3", "-c", Self.program, "\(port)", "\(target)"],
+            environment: [:],
+            folder: folder
+        )
+        try await eventually("the proxy listens") {
+            guard process.exit == nil else { throw ServerPrograms.Failure("the proxy ended: \(process.output)") }
+            return (try? RawConnection(port: port)) != nil
+        }
+    }
+
+    deinit {
+        process.kill()
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    /// From now on nothing comes through.
+    package func goSilent() { signal(SIGSTOP) }
+
+    /// What was under way arrives late, as it would when a network comes back.
+    package func resume() { signal(SIGCONT) }
+
+    private func signal(_ number: Int32) {
+        guard process.exit == nil else { return }
+        _ = kill(process.identifier, number)
+    }
+
+    private static let program = """
+        import socket, sys, threading
+
+        def pump(source, sink):
+            try:
+                while data := source.recv(65536):
+                    sink.sendall(data)
+            except OSError:
+                pass
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+        listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=128)
+        while True:
+            client, _ = listener.accept()
+            try:
+                server = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+            except OSError:
+                client.close()
+                continue
+            for ends in ((client, server), (server, client)):
+                threading.Thread(target=pump, args=ends, daemon=True).start()
+        """
+}
