@@ -1,0 +1,119 @@
+// 32 units wait together and some of them go wrong. The others must not notice: each is applied once, and what a caller
+// can provoke by itself is no error of the server at all.
+import Storage
+import TestSupport
+import Testing
+
+@Suite("32 units that travel together")
+struct BatchFaultTests {
+    private static let tables = """
+        CREATE TABLE applied (
+            key {{text}} NOT NULL PRIMARY KEY, times {{integer}} NOT NULL, CHECK (key <> 'refused')
+        ){{table}};
+        CREATE TABLE parents (id {{text}} NOT NULL PRIMARY KEY){{table}};
+        CREATE TABLE children (
+            id {{text}} NOT NULL PRIMARY KEY,
+            parent_id {{text}} NOT NULL REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED
+        ){{table}};
+        """
+    private static let claim = Statement(
+        "tests.claim",
+        .writes,
+        [.text],
+        "INSERT INTO applied (key, times) VALUES ($1, 1) ON CONFLICT DO NOTHING RETURNING key"
+    )
+    private static let apply = Statement(
+        "tests.apply",
+        .writes,
+        [.text],
+        "INSERT INTO applied (key, times) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
+    )
+    private static let adopt = Statement(
+        "tests.adopt",
+        .writes,
+        [.text, .text],
+        "INSERT INTO children (id, parent_id) VALUES ($1, $2)"
+    )
+    private static let bear = Statement("tests.bear", .writes, [.text], "INSERT INTO parents (id) VALUES ($1)")
+    private static let all = Statement("tests.applied", .reads, [], "SELECT key, times FROM applied")
+    private static let children = Statement("tests.children", .reads, [], "SELECT id FROM children ORDER BY id")
+
+    @Test("3 of them duplicates: zero rows for these, and PostgreSQL counts no failed transaction")
+    func duplicates() async throws {
+        try await withTables(.postgres) { database async throws in
+            for key in ["unit-3", "unit-7", "unit-30"] { _ = try await database.run(Self.claim(key)) }
+            let before = try await TransactionCounts.read(database)
+            let outcomes = try await HeldWriter.submit((0..<32).map { [Self.claim("unit-\($0)")] }, to: database)
+            let after = try await TransactionCounts.read(database)
+            #expect(try outcomes.map { try $0.get()[0].affected } == (0..<32).map { [3, 7, 30].contains($0) ? 0 : 1 })
+            #expect(after.rolledBack == before.rolledBack)
+            // The gate, its opening, the batch, the counts: far from one transaction each.
+            #expect(after.committed - before.committed < 16)
+            #expect(try await Self.applied(database) == Self.once(0..<32))
+        }
+    }
+
+    @Test("one of them refused by a rule: it alone fails, and 31 are applied once", arguments: TestEngine.allCases)
+    func refused(engine: TestEngine) async throws {
+        try await withTables(engine) { database async throws in
+            let before = engine == .postgres ? try await TransactionCounts.read(database) : nil
+            let outcomes = try await HeldWriter.submit(
+                // The unit that is refused did something before, which must be undone with it.
+                (0..<32).map { $0 == 17 ? [Self.apply("undone"), Self.apply("refused")] : [Self.apply("unit-\($0)")] },
+                to: database
+            )
+            #expect(outcomes[17].error == .checkViolation(statement: "tests.apply"))
+            #expect(outcomes.filter { $0.error != nil }.count == 1)
+            #expect(try await Self.applied(database) == Self.once((0..<32).filter { $0 != 17 }))
+            if let before {
+                let failed = try await TransactionCounts.read(database).rolledBack - before.rolledBack
+                // By halves: of 32, 16, 8, 4, 2 and 1 units.
+                #expect((1...6).contains(failed))
+            }
+        }
+    }
+
+    @Test("one of them refused at the commit: it alone fails, and 31 are applied once", arguments: TestEngine.allCases)
+    func refusedAtCommit(engine: TestEngine) async throws {
+        try await withTables(engine) { database async throws in
+            let outcomes = try await HeldWriter.submit(
+                (0..<32).map { number in
+                    switch number {
+                    case 5: [Self.apply("undone"), Self.adopt("orphan", "nobody")]
+                    // Only at the commit does the rule hold for this one.
+                    case 6: [Self.adopt("child", "parent"), Self.bear("parent")]
+                    default: [Self.apply("unit-\(number)")]
+                    }
+                },
+                to: database
+            )
+            guard case .foreignKeyViolation = outcomes[5].error else {
+                Issue.record("\(outcomes[5])")
+                return
+            }
+            #expect(outcomes.filter { $0.error != nil }.count == 1)
+            #expect(try await Self.applied(database) == Self.once((0..<32).filter { ![5, 6].contains($0) }))
+            #expect(try await database.run(Self.children()).rows.map { try $0.text("id") } == ["child"])
+        }
+    }
+
+    private func withTables(_ engine: TestEngine, _ body: (any SQLDatabase) async throws -> Void) async throws {
+        let migration = try Migration(
+            fileName: "demo_0001_batch.sql",
+            source: "-- migrate:up\n\(Self.tables)\n-- migrate:down\n"
+        )
+        try await withEmptyDatabase(engine) { test async throws in
+            _ = try await Migrator.testing(service: "demo", migrations: [migration]).up(test.database)
+            try await body(test.database)
+        }
+    }
+
+    private static func applied(_ database: any SQLDatabase) async throws -> [String: Int] {
+        let rows = try await database.run(all()).rows
+        return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.text("key"), try $0.int("times")) })
+    }
+
+    private static func once(_ numbers: some Sequence<Int>) -> [String: Int] {
+        Dictionary(uniqueKeysWithValues: numbers.map { ("unit-\($0)", 1) })
+    }
+}

@@ -1,0 +1,123 @@
+// Keeps the one writer of a database busy until the test lets go, so that what arrives meanwhile waits in line and
+// travels together.
+import Storage
+import Synchronization
+import TestSupport
+
+/// An occupied writer: SQLite's writing thread inside a transaction, or PostgreSQL's write lane inside a statement that
+/// looks again and again whether its gate is open.
+final class HeldWriter: Sendable {
+    private let database: any SQLDatabase
+    private let occupant: Task<Void, any Error>
+    private let gate: Gate?
+
+    /// What PostgreSQL's side needs; harmless to make twice.
+    private static let tables = """
+        CREATE TABLE IF NOT EXISTS open_gates (name text PRIMARY KEY);
+        CREATE OR REPLACE FUNCTION wait_for_gate(wanted text) RETURNS bigint LANGUAGE plpgsql AS $$
+        BEGIN
+            WHILE NOT EXISTS (SELECT FROM open_gates WHERE name = wanted) LOOP PERFORM pg_sleep(0.002); END LOOP;
+            RETURN 1;
+        END $$;
+        """
+    /// Part of a unit on PostgreSQL that is to stay in the middle until `openGate`.
+    static let wait = Statement("tests.wait_for_gate", .writes, [.text], "SELECT wait_for_gate($1) AS passed")
+    private static let open = Statement(
+        "tests.open_gate",
+        .writes,
+        [.text],
+        "INSERT INTO open_gates (name) VALUES ($1) ON CONFLICT DO NOTHING"
+    )
+    private static let waiting = Statement(
+        "tests.waiting",
+        .reads,
+        [],
+        """
+        SELECT COUNT(*) AS n FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'PgSleep' AND query LIKE '%wait_for_gate%'
+        """
+    )
+
+    private init(_ database: any SQLDatabase, _ occupant: Task<Void, any Error>, _ gate: Gate?) {
+        self.database = database
+        self.occupant = occupant
+        self.gate = gate
+    }
+
+    /// Returns when the writer is occupied.
+    static func hold(_ database: any SQLDatabase) async throws -> HeldWriter {
+        guard database.engine == .postgres else {
+            let gate = Gate()
+            let occupant = Task { try await database.transaction { _ in gate.enterAndWait() } }
+            try await eventually("the writer is held") { gate.isEntered }
+            return HeldWriter(database, occupant, gate)
+        }
+        try await makeGates(database)
+        let occupant = Task { _ = try await database.run(wait("writer")) }
+        try await atGate(database)
+        return HeldWriter(database, occupant, nil)
+    }
+
+    /// Lets the writer go on, and waits until it has.
+    func release() async throws {
+        if let gate { gate.open() } else { try await Self.openGate("writer", database) }
+        try await occupant.value
+    }
+
+    // MARK: - Gates of PostgreSQL, for units that are to stay in the middle
+
+    static func makeGates(_ database: any SQLDatabase) async throws {
+        try await database.withMigrationLock { try $0.execute(script: tables) }
+    }
+
+    /// Returns when a unit stands at a gate.
+    static func atGate(_ database: any SQLDatabase) async throws {
+        try await eventually("a unit stands at its gate") {
+            try await database.run(waiting()).first?.int("n") == 1
+        }
+    }
+
+    /// Opens a gate beside the lane that stands at it.
+    static func openGate(_ name: String, _ database: any SQLDatabase) async throws {
+        _ = try await database.run([open(name)], priority: .long)
+    }
+
+    /// Submits units while the writer is held, so that they travel together.
+    ///
+    /// - Returns: what each caller was told, in the order of the units.
+    static func submit(
+        _ units: [[BoundStatement]],
+        to database: any SQLDatabase
+    ) async throws -> [Result<[SQLResult], StorageError>] {
+        let writer = try await hold(database)
+        let submitted = Counter()
+        return try await withThrowingTaskGroup(of: (Int, Result<[SQLResult], StorageError>).self) { group in
+            for (index, unit) in units.enumerated() {
+                group.addTask {
+                    submitted.number.add(1, ordering: .relaxed)
+                    do throws(StorageError) {
+                        return (index, .success(try await database.run(unit)))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            try await eventually("every caller is in line") {
+                submitted.number.load(ordering: .relaxed) == units.count
+            }
+            try await writer.release()
+            return try await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    private final class Counter: Sendable {
+        let number = Atomic(0)
+    }
+}
+
+extension Result where Success == [SQLResult], Failure == StorageError {
+    /// The error, if there was one.
+    var error: StorageError? {
+        if case .failure(let error) = self { error } else { nil }
+    }
+}

@@ -1,0 +1,30 @@
+// What PostgreSQL itself counted: transactions that committed and transactions that failed.
+import Storage
+
+/// The counters of one database.
+struct TransactionCounts {
+    let committed: Int
+    let rolledBack: Int
+
+    // Sessions report their counts at most once a second; this one is made to report at the end of its unit. (PostgreSQL
+    // 15, "28.2.2. Viewing Statistics".)
+    private static let flush = Statement(
+        "tests.flush_counts",
+        .writes,
+        [],
+        "SELECT 1 AS flushed FROM pg_stat_force_next_flush()"
+    )
+    private static let read = Statement(
+        "tests.read_counts",
+        .reads,
+        [],
+        "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+    )
+
+    /// What was counted up to now, everything of the write lane included.
+    static func read(_ database: any SQLDatabase) async throws -> TransactionCounts {
+        _ = try await database.run(flush())
+        guard let row = try await database.run(read()).first else { throw StorageError.invalidRow(column: "datname") }
+        return TransactionCounts(committed: try row.int("xact_commit"), rolledBack: try row.int("xact_rollback"))
+    }
+}
