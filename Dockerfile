@@ -11,6 +11,7 @@ COPY Package.swift openapi.yaml ./
 COPY migrations migrations
 COPY Sources Sources
 COPY Tests Tests
+COPY Benchmarks Benchmarks
 RUN make release
 
 FROM debian:bookworm-slim

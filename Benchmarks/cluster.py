@@ -7,6 +7,7 @@ request costs.
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -132,6 +133,21 @@ class Cluster:
         return int(self.sql(f"""
             SELECT coalesce(sum(calls), 0) FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
             WHERE d.datname = '{database}'""")[0][0])
+
+    def same_statement(self, database, script):
+        """Fails unless a service has just sent the statement of a pgbench script: the copy must not fall behind."""
+        def shape(text):
+            # pg_stat_statements writes constants as parameters; the script computes one address.
+            text = re.sub(r"'user' \|\| :id::int \|\| '@bench.example'", "?", text)
+            text = re.sub(r"(?<!:):\w+|\$\d+|'[^']*'|\b\d+\b", "?", text)
+            return " ".join(re.sub(r"([()])", r" \1 ", text).split())
+        lines = script.read_text().splitlines()
+        copy = shape("\n".join(line for line in lines if not line.startswith(("--", "\\")))).rstrip(";")
+        sent = self.sql(f"""
+            SELECT replace(query, E'\\n', ' ') FROM pg_stat_statements s JOIN pg_database d ON d.oid = s.dbid
+            WHERE d.datname = '{database}'""")
+        if copy not in [shape(row[0]) for row in sent]:
+            raise BenchError(f"{script.name} is not what the service sends any more: {copy}")
 
     def updates(self, database, table):
         """How many rows of a table were updated so far, and how many of them without touching an index."""

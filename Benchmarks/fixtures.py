@@ -46,17 +46,17 @@ def users_sql(first, last):
         FROM generate_series({first}::bigint, {last}) i;"""
 
 
-def sessions_sql(first, last, per_user):
+def sessions_sql(first, last, per_user, idle_days=14, absolute_days=90):
     """Sessions with a refresh token each; session i belongs to user (i - 1) / per_user + 1."""
     user, session = hexadecimal("01940000", f"(i - 1) / {per_user} + 1"), hexadecimal("01950000", "i")
     return FAST + f"""
         INSERT INTO sessions (id, user_id, ip_address, user_agent, auth_time, created_at, updated_at, last_seen_at,
             expires_at, absolute_expires_at, required_version, global_version)
-        SELECT {session}, {user}, '127.0.0.1', 'wrk', now(), now(), now(), now(), now() + interval '14 days',
-            now() + interval '90 days', 1, 1
+        SELECT {session}, {user}, '127.0.0.1', 'wrk', now(), now(), now(), now(),
+            now() + interval '{idle_days} days', now() + interval '{absolute_days} days', 1, 1
         FROM generate_series({first}::bigint, {last}) i;
         INSERT INTO refresh_tokens (id, session_id, user_id, rotated_at, expires_at, created_at)
-        SELECT md5('refresh' || i), {session}, {user}, now(), now() + interval '90 days', now()
+        SELECT md5('refresh' || i), {session}, {user}, now(), now() + interval '{absolute_days} days', now()
         FROM generate_series({first}::bigint, {last}) i;"""
 
 

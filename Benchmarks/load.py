@@ -24,6 +24,7 @@ class Sample:
     rss_kib: int = None
     hwm_kib: int = None
     statements: float = None
+    refused: int = 0
     note: str = None
 
 
@@ -54,7 +55,8 @@ def wrk_sample(output, script, may_refuse=False):
              if count and not (may_refuse and name == "status")}
     if wrong or not result["requests"]:
         raise BenchError(f"wrk {script}: {result['requests']} requests with errors: {wrong}; {output[-600:]}")
-    return Sample(result["requests"] / result["seconds"], result["p50_us"], result["p99_us"], result["requests"])
+    return Sample(result["requests"] / result["seconds"], result["p50_us"], result["p99_us"], result["requests"],
+                  refused=result["errors"]["status"])
 
 
 def wrk(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREADS):

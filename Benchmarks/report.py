@@ -106,7 +106,8 @@ class Report:
             bound = f"≥ {goal['least']}" if goal["least"] is not None else f"≤ {goal['most']}"
             stretch = f", stretch {goal['stretch']} {'met' if one['stretch_met'] else 'not met'}" if goal["stretch"] \
                 else ""
-            print(f"  {'ok  ' if one['met'] else 'MISS'} {goal['what']}: {one['median']:.2f}× (must be {bound}{stretch})")
+            verdict = "ok  " if one["met"] else "MISS"
+            print(f"  {verdict} {goal['what']}: {one['median']:.2f}× (must be {bound}{stretch})")
         for note in notes:
             print(f"       {note}")
         print(end="", flush=True)

@@ -27,9 +27,12 @@ class Stage:
         self.tessera, self.engine = options.bin_dir / "tessera", options.bin_dir / "storage-bench"
         self.seconds, self.rounds, self.users = options.seconds, options.rounds, options.rows
 
+    # Of the services, beside what all benchmarks set.
+    settings = {}
+
     def service(self, kind, database, auth_url=None):
         url = database if ":" in database else self.cluster.url(database)
-        return Service(self.tessera, kind, url, auth_url)
+        return Service(self.tessera, kind, url, auth_url, self.settings)
 
     def counted(self, service, database, run):
         """Runs a load on a service, with its memory and the statements that a request cost."""
@@ -128,6 +131,9 @@ def page(stage):
         owner, long, short = fixtures.user_id(1), fixtures.conversation_id(1), fixtures.conversation_id(OWNERS + 1)
         pages = fixtures.message_pages(long, LONG, tokens[0], stage.folder / "pages-long")
         few = fixtures.message_pages(short, 100, tokens[0], stage.folder / "pages-short")
+        stage.cluster.reset_statements()
+        chat.expect(200, "GET", f"/v1/conversations/{long}/messages", token=tokens[0])
+        stage.cluster.same_statement("chat", load.HERE / "pgbench" / "page.sql")
         yield {
             "GET 20 messages of 100,000": lambda: stage.counted(
                 chat, "chat", lambda: load.wrk("get", chat.url, stage.seconds, pages)),
@@ -225,7 +231,7 @@ def duplicates(stage):
             finally:
                 stop(stream)
             signups = load.wrk_sample(output, "signup", may_refuse=share > 0)
-            sample.note = f"{signups.per_second:.1f} signups a second beside"
+            sample.note = f"{signups.per_second:.1f} signups a second beside, {signups.refused} of them refused"
             for name, value in auth.memory().items():
                 setattr(sample, name, value)
             return sample

@@ -11,6 +11,7 @@ docs/benchmarks.md tells what is measured and how to read it.
 import argparse
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -31,7 +32,7 @@ def arguments():
     parser.add_argument("--rows", type=int, default=100_000, help="users and sessions of make bench")
     parser.add_argument("--large", action="store_true", help="measure growth on the big set, which is built once")
     parser.add_argument("--folder", type=pathlib.Path, default=pathlib.Path(".bench"), help="where the big set is kept")
-    parser.add_argument("--scale", type=float, default=1.0, help="of the big set: 0.01 tries the rest out")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the big set: 0.05 tries it out")
     options = parser.parse_args()
     known = growth.ROWS if options.large else ROWS
     for name in options.only:
@@ -39,6 +40,8 @@ def arguments():
             parser.error(f"no row {name}: {', '.join(known)}")
     if options.seconds < 1 or options.rounds < 1 or options.rows < 1000:
         parser.error("at least one second, one round and 1,000 rows")
+    if not 0.01 < options.scale <= 1:
+        parser.error("a scale between 0.01, at which the big set is as small as the small one, and 1")
     options.bin_dir = options.bin_dir.resolve()
     for program in ("wrk", "pgbench", "psql"):
         if not shutil.which(program):
@@ -82,6 +85,8 @@ def main():
 
 
 if __name__ == "__main__":
+    # Ended from outside, it still takes its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())
     except BenchError as error:

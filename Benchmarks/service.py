@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import pathlib
-import secrets
 import struct
 import subprocess
 import tempfile
@@ -16,7 +15,9 @@ import zlib
 
 from cluster import BenchError, free_port, stop
 
-MASTER_KEY = secrets.token_bytes(32)
+# Known to everybody: what it protects here is on the loopback and made up. It must stay the same from run to run,
+# since the signing keys of a kept set are encrypted with it.
+MASTER_KEY = hashlib.sha256(b"tessera benchmarks").digest()
 
 
 def base64url(data):
@@ -39,7 +40,7 @@ def refresh_token(row, generation):
 class Service:
     """`tessera auth` or `tessera chat` on a database, until the `with` ends."""
 
-    def __init__(self, binary, kind, database, auth_url=None):
+    def __init__(self, binary, kind, database, auth_url=None, settings=None):
         self.port, metrics = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.folder = tempfile.TemporaryDirectory(prefix="tessera-bench-service.")
@@ -54,6 +55,7 @@ class Service:
             "TESSERA_ACCESS_TOKEN_TTL": "1d",
             "TESSERA_RATE_LIMITS": "off",
             "TESSERA_LOG_LEVEL": "error",
+            **(settings or {}),
         }
         if kind == "auth":
             self.environment["TESSERA_MASTER_KEY"] = base64.b64encode(MASTER_KEY).decode()
@@ -63,15 +65,22 @@ class Service:
     def __enter__(self):
         self.log = open(pathlib.Path(self.folder.name) / "service.log", "w+")
         self.process = subprocess.Popen(self.command, env=self.environment, stdout=self.log, stderr=self.log)
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def wait(self):
         deadline = time.monotonic() + 60
         while True:
             try:
                 if self.call("GET", "/readyz")[0] == 200:
-                    return self
+                    return
             except OSError:
                 pass
             if self.process.poll() is not None or time.monotonic() > deadline:
-                stop(self.process)
                 self.log.seek(0)
                 raise BenchError(f"tessera {self.kind} did not become ready: {self.log.read()[-2000:]}")
             time.sleep(0.02)

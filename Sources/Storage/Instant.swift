@@ -55,11 +55,17 @@ extension Duration {
 extension Instant {
     /// RFC 3339 §5.6 in UTC; microseconds are always written so that answers sort as text.
     package var rfc3339: String {
+        var out: [UInt8] = []
+        out.reserveCapacity(27)
+        appendRFC3339(to: &out)
+        return String(decoding: out, as: UTF8.self)
+    }
+
+    /// As `rfc3339`, into a text that is being written.
+    package func appendRFC3339(to out: inout [UInt8]) {
         let days = Self.floorDivide(microseconds, 86_400_000_000)
         let inDay = microseconds - days * 86_400_000_000
         let (year, month, day) = Self.civil(fromDays: days)
-        var out: [UInt8] = []
-        out.reserveCapacity(27)
         Self.append(Int64(year), width: 4, to: &out)
         out.append(UInt8(ascii: "-"))
         Self.append(Int64(month), width: 2, to: &out)
@@ -74,7 +80,6 @@ extension Instant {
         out.append(UInt8(ascii: "."))
         Self.append(inDay % 1_000_000, width: 6, to: &out)
         out.append(UInt8(ascii: "Z"))
-        return String(decoding: out, as: UTF8.self)
     }
 
     /// Reads RFC 3339 §5.6 with any offset and up to nine fraction digits (the ones past µs are dropped);
@@ -112,10 +117,18 @@ extension Instant {
         return r < 0 ? q - 1 : q
     }
 
+    /// The decimal digits of a number that is not negative, at least `width` of them.
     private static func append(_ value: Int64, width: Int, to out: inout [UInt8]) {
-        let digits = String(value)
-        for _ in 0..<max(0, width - digits.utf8.count) { out.append(UInt8(ascii: "0")) }
-        out.append(contentsOf: digits.utf8)
+        var unit: Int64 = 1
+        var count = 1
+        while count < width || value / unit >= 10 {
+            unit *= 10
+            count += 1
+        }
+        while unit > 0 {
+            out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / unit % 10))
+            unit /= 10
+        }
     }
 
     /// Days since 1970 of a proleptic Gregorian date. The year is taken to start in March, so that the leap

@@ -7,8 +7,9 @@ import Storage
 enum BatchOutcome {
     /// The sync arrived and no error before it.
     case committed([Result<[SQLResult], StorageError>])
-    /// Known not committed: the server refused a statement, or the commit itself.
-    case refused(ServerError, statement: String)
+    /// Known not committed: the server refused a statement of one unit, or the commit itself, and then it does not say
+    /// whose fault that is.
+    case refused(ServerError, statement: String, unit: Int?)
     /// Known not committed: the sync never left, or the server died before it could reach it.
     case notCommitted(reason: String)
     /// Everything was sent and no answer tells, or the synchronous standby may not have it.
@@ -46,20 +47,20 @@ extension Connection {
     }
 
     private func verdict(_ exchange: Exchange, _ steps: [Exchange.Step], _ ranges: [Range<Int>]) -> BatchOutcome {
-        for (step, result) in zip(steps, exchange.results) {
+        for (index, (step, result)) in zip(steps, exchange.results).enumerated() {
             // The server answers in order, so an error *it* sent for a step proves that it did not get as far as
             // the commit, even when the connection ended right after.
             guard case .execute(_, let bound) = step, case .refused(let error) = result else { continue }
             if exchange.lost != nil {
                 return .notCommitted(reason: "the server ended the connection with \(error.sqlState)")
             }
-            return .refused(error, statement: bound.statement.name)
+            return .refused(error, statement: bound.statement.name, unit: ranges.firstIndex { $0.contains(index) })
         }
         let syncArrived = if case .done = exchange.results.last ?? nil { true } else { false }
         if let error = exchange.commitError {
             // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
             return syncArrived
-                ? .refused(error, statement: "commit") : .unknown(reason: "the server ended with \(error.sqlState)")
+                ? .refused(error, statement: "commit", unit: nil) : .unknown(reason: "the server ended with \(error.sqlState)")
         }
         guard syncArrived else {
             let reason = exchange.lost ?? "the connection was lost"

@@ -6,6 +6,9 @@ import Storage
 
 /// Why a connection was opened, which decides the settings of its session.
 enum ConnectionPurpose: String {
+    /// How long a write lane waits for a lock of another session.
+    static let laneLockTimeout = "100ms"
+
     /// Micro-batches of writes: a row lock that another session holds may not keep the neighbours waiting.
     case write
     /// Read-only by the server's own rule, as SQLite's readers are.
@@ -21,7 +24,7 @@ enum ConnectionPurpose: String {
     ///   shorter, so that a slow statement ends with an answer.
     func settings(silence: Duration) -> String {
         switch self {
-        case .write: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '100ms'"
+        case .write: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.laneLockTimeout)'"
         case .read: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on"
         case .patient:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -114,6 +117,11 @@ enum ConnectionPurpose: String {
     /// Executes a script in the simple protocol; used outside the hot path only.
     func execute(script: String) throws(StorageError) {
         _ = try simpleQuery(script)
+    }
+
+    /// Changes how long this session waits for locks. A failure shows at the next use.
+    func setLockTimeout(_ duration: String) {
+        _ = run([.command("SET lock_timeout = '\(duration)'"), .sync])
     }
 
     /// Executes a script in the simple protocol and returns the first value of its last result, as text.

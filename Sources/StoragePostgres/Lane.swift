@@ -20,6 +20,8 @@ final class Lane {
     private let logger: Logger
     private let slow: SlowStatements
     private var connection: Connection?
+    /// Set while waits for locks are shorter; a new connection begins with the usual ones.
+    private var hurriesUntil: ContinuousClock.Instant?
     private var failures = 0
     private var nextAttempt = ContinuousClock.now
 
@@ -59,6 +61,7 @@ final class Lane {
                     }
                 }
             }
+            endHurry()
             if !units.isEmpty { commit(units) }
         }
         connection = nil
@@ -87,25 +90,30 @@ final class Lane {
         switch outcome {
         case .committed(let results):
             for (unit, result) in zip(ready, results) { unit.finish(result) }
-        case .refused(let error, _) where error.isStalePlan && retries > 0:
+        case .refused(let error, _, _) where error.isStalePlan && retries > 0:
             connection?.forgetPreparations()
             commit(ready, retries: retries - 1)
-        case .refused(let error, _) where error.isReadOnlyServer && purpose != .read:
+        case .refused(let error, _, _) where error.isReadOnlyServer && purpose != .read:
             // A failover: the session is of no more use, another host may be the primary by now. The first time it is
             // looked for at once, then at the pace of reconnecting.
             connection = nil
             if retries < 2 { backOff() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
+        case .refused(let error, _, let unit?) where error.isConflict && purpose == .write:
+            // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
+            patient.adopt(.unit(ready[unit]))
+            hurry()
+            commit(Array(ready[..<unit] + ready[(unit + 1)...]))
         case .refused where ready.count > 1:
             let half = ready.count / 2
             commit(Array(ready[..<half]))
             commit(Array(ready[half...]))
-        case .refused(let error, _) where error.isConflict && purpose == .write:
-            // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
+        case .refused(let error, _, _) where error.isConflict && purpose == .write:
+            // The lock of an ordered log, which belongs to the batch and not to a unit.
             patient.adopt(.unit(ready[0]))
-        case .refused(let error, _) where error.isConflict && retries > 0:
+        case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
-        case .refused(let error, let statement):
+        case .refused(let error, let statement, _):
             ready[0].finish(.failure(error.storageError(statement)))
         case .notCommitted(let reason):
             resend(ready, reason, retries)
@@ -116,6 +124,21 @@ final class Lane {
             logger.warning("outcome unknown", metadata: ["units": "\(ready.count)", "reason": "\(reason)"])
             for unit in ready { unit.finish(.failure(.outcomeUnknown(reason: reason))) }
         }
+    }
+
+    // MARK: - Locks of others
+
+    /// For a second after a lock was met, the lane waits for locks a tenth of its usual time: the row may be held for
+    /// long, and each unit that needs it would cost its neighbours the whole of it.
+    private func hurry() {
+        if hurriesUntil == nil { connection?.setLockTimeout("10ms") }
+        hurriesUntil = .now + .seconds(1)
+    }
+
+    private func endHurry() {
+        guard let end = hurriesUntil, .now >= end else { return }
+        hurriesUntil = nil
+        connection?.setLockTimeout(ConnectionPurpose.laneLockTimeout)
     }
 
     private func resend(_ units: [PendingUnit], _ reason: String, _ retries: Int) {
@@ -160,6 +183,7 @@ final class Lane {
             let opened = try Connection(url: url, purpose: purpose, silence: configuration.silence)
             if failures > 0 { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
             failures = 0
+            hurriesUntil = nil
             connection = opened
             return opened
         } catch {

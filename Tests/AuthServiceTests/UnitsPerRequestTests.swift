@@ -12,7 +12,7 @@ import Testing
 @Suite("Units per request")
 struct UnitsPerRequestTests {
     private static let credentials = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
-    private static let rotation = ["refresh_tokens.rotate", "refresh_tokens.slide", "refresh_tokens.state"]
+    private static let rotation = ["refresh_tokens.rotate", "refresh_tokens.state"]
 
     @Test("hot requests are one unit or none", arguments: TestEngine.allCases)
     func hot(engine: TestEngine) async throws {

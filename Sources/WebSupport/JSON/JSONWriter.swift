@@ -76,7 +76,12 @@ package struct JSONWriter: Sendable {
     }
 
     package mutating func field(_ name: StaticString, _ value: Instant?) {
-        field(name, value?.rfc3339)
+        guard let value else { return field(name, raw: "null") }
+        key(name)
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        value.appendRFC3339(to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
     }
 
     package mutating func field(_ name: StaticString, _ values: [String]) {

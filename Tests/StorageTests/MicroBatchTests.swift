@@ -1,0 +1,310 @@
+// What travelling together may cost nobody: a neighbour's duplicate, violation, lock or deadlock.
+import Foundation
+import Logging
+import Storage
+import StoragePostgres
+import TestSupport
+import Testing
+
+@Suite("micro-batches on PostgreSQL")
+struct MicroBatchTests {
+    private static let tables = """
+        CREATE TABLE counters (id bigint PRIMARY KEY, value bigint NOT NULL CHECK (value >= 0));
+        CREATE TABLE items (id text COLLATE "C" PRIMARY KEY, parent bigint REFERENCES counters DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO counters SELECT i, 0 FROM generate_series(1, 64) AS i;
+        """
+    private static let add = Statement(
+        "batch.add",
+        .writes,
+        [.integer, .integer],
+        "UPDATE counters SET value = value + $2 WHERE id = $1"
+    )
+    private static let value = Statement(
+        "batch.value",
+        .reads,
+        [.integer],
+        "SELECT value FROM counters WHERE id = $1"
+    )
+    private static let insert = Statement(
+        "batch.insert",
+        .writes,
+        [.text, .integer],
+        "INSERT INTO items (id, parent) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
+    )
+    private static let nap = Statement("batch.nap", .writes, [], "SELECT pg_sleep(0.3)")
+    private static let sum = Statement("batch.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
+    private static let items = Statement("batch.items", .reads, [], "SELECT COUNT(*) AS n FROM items")
+
+    /// A database with the tables above, of this test alone.
+    private func withTables(_ body: (TestDatabase) async throws -> Void) async throws {
+        try await withEmptyDatabase(.postgres) { test async throws in
+            try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
+            try await body(test)
+        }
+    }
+
+    /// Runs units that are all in line before the first of them starts, because the lane is asleep.
+    private func together(
+        _ units: [[BoundStatement]],
+        in database: any SQLDatabase
+    ) async throws -> [Result<[SQLResult], StorageError>] {
+        async let nap = database.run(Self.nap())
+        let napping = Statement(
+            "batch.napping",
+            .reads,
+            [],
+            "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+        )
+        try await eventually("the lane sleeps") { try await !database.run(napping()).isEmpty }
+        let results = await withTaskGroup(of: (Int, Result<[SQLResult], StorageError>).self) { group in
+            for (index, unit) in units.enumerated() {
+                group.addTask {
+                    do throws(StorageError) {
+                        return (index, .success(try await database.run(unit)))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            return await group.reduce(into: [Int: Result<[SQLResult], StorageError>]()) { $0[$1.0] = $1.1 }
+        }
+        _ = try await nap
+        return results.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// The server's own counters of this database.
+    private static func counters(_ database: any SQLDatabase) async throws -> (
+        commits: Int, rollbacks: Int, updates: Int
+    ) {
+        let read = Statement(
+            "batch.counters",
+            .reads,
+            [],
+            """
+            SELECT xact_commit AS c, xact_rollback AS r, tup_updated AS u
+            FROM pg_stat_database WHERE datname = current_database()
+            """
+        )
+        let row = try #require(try await database.run(read()).first)
+        return (try row.int("c"), try row.int("r"), try row.int("u"))
+    }
+
+    @Test("10,000 updates of 64 callers take fewer than 2,000 commits, by the server's count; of one caller 10,000")
+    func commitsByTheServersCount() async throws {
+        for (callers, expected) in [(64, 1..<2_000), (1, 10_000..<11_000)] {
+            try await withTables { test async throws in
+                let before = try await Self.counters(test.database)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for caller in 0..<callers {
+                        group.addTask {
+                            let share = 10_000 / callers + (caller < 10_000 % callers ? 1 : 0)
+                            for _ in 0..<share { _ = try await test.database.run(Self.add(caller + 1, 1)) }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                // The server publishes its counters with a delay, updates and commits of a session together.
+                try await eventually("the server has counted") {
+                    try await Self.counters(test.database).updates - before.updates >= 10_000
+                }
+                let commits = try await Self.counters(test.database).commits - before.commits
+                #expect(expected.contains(commits), "\(callers) callers: \(commits) commits")
+                #expect(try await test.database.run(Self.sum()).first?.int("n") == 10_000)
+            }
+        }
+    }
+
+    @Test("32 units, 3 of them duplicates: no SQL error at all")
+    func duplicatesAreZeroRows() async throws {
+        try await withTables { test async throws in
+            let before = try await Self.counters(test.database)
+            // 29 names, of which 3 come twice.
+            let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0 % 29)", 1)] }
+            let results = try await together(units, in: test.database).map { try $0.get() }
+            #expect(results.map { $0[1].rows.count }.reduce(0, +) == 29)
+            #expect(results.allSatisfy { $0[0].affected == 1 })
+            try await eventually("the server has counted") {
+                try await Self.counters(test.database).updates - before.updates >= 32
+            }
+            #expect(try await Self.counters(test.database).rollbacks == before.rollbacks)
+        }
+    }
+
+    @Test("one violated CHECK among 32: 31 are applied once, one fails with its own error")
+    func violatedCheck() async throws {
+        try await withTables { test async throws in
+            let units = (0..<32).map { [Self.add($0 + 1, $0 == 13 ? -1 : 1)] }
+            let results = try await together(units, in: test.database)
+            for (index, result) in results.enumerated() {
+                switch (index, result) {
+                case (13, .failure(.checkViolation(statement: "batch.add"))): break
+                case (13, _), (_, .failure): Issue.record("unit \(index): \(result)")
+                default: break
+                }
+                let value = try await test.database.run(Self.value(index + 1)).first?.int("value")
+                #expect(value == (index == 13 ? 0 : 1), "unit \(index)")
+            }
+        }
+    }
+
+    @Test("a deferred constraint fails its unit at the commit, and its 31 neighbours are applied once")
+    func deferredConstraint() async throws {
+        try await withTables { test async throws in
+            let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0)", $0 == 20 ? 999 : 1)] }
+            let results = try await together(units, in: test.database)
+            for (index, result) in results.enumerated() {
+                switch (index, result) {
+                case (20, .failure(.foreignKeyViolation)): break
+                case (20, _), (_, .failure): Issue.record("unit \(index): \(result)")
+                default: break
+                }
+            }
+            #expect(try await test.database.run(Self.items()).first?.int("n") == 31)
+            #expect(try await test.database.run(Self.sum()).first?.int("n") == 31)
+        }
+    }
+
+    @Test("two processes that write the same rows in opposite orders make progress, and each unit is applied once")
+    func oppositeOrders() async throws {
+        try await withTables { test async throws in
+            let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-opposite-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let script = folder.appending(path: "opposite.sql")
+            try """
+            BEGIN;
+            UPDATE counters SET value = value + 1 WHERE id = 2;
+            UPDATE counters SET value = value + 1 WHERE id = 1;
+            END;
+            """.write(to: script, atomically: true, encoding: .utf8)
+            let other = try ServerProcess(
+                executable: URL(filePath: "/usr/bin/env"),
+                arguments: [
+                    "pgbench", "-n", "-c", "4", "-t", "100", "--max-tries=1000", "-f", script.path, test.url,
+                ],
+                environment: ["PATH": "/usr/bin:/bin"],
+                folder: folder
+            )
+            let applied = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        var applied = 0
+                        for _ in 0..<50 {
+                            do throws(StorageError) {
+                                _ = try await test.database.run([Self.add(1, 1), Self.add(2, 1)])
+                                applied += 1
+                            } catch {
+                                // A bounded number of deadlocks is a conflict for the caller, and nothing else.
+                                guard case .conflict = error else { throw error }
+                            }
+                        }
+                        return applied
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            let report = try await other.waitForSuccess()
+            let theirs = try #require(
+                report.firstMatch(of: /transactions actually processed: ([0-9]+)/).flatMap { Int($0.1) }
+            )
+            #expect(applied > 0 && theirs > 0, "\(applied) here, \(theirs) there")
+            for row in [1, 2] {
+                let value = try await test.database.run(Self.value(row)).first?.int("value")
+                #expect(value == applied + theirs, "row \(row)")
+            }
+        }
+    }
+
+    @Test("ALTER TABLE under load fails no request, not even one that changes a column's type")
+    func alterTable() async throws {
+        try await withTables { test async throws in
+            let changes = [
+                "ALTER TABLE counters ADD COLUMN note text", "ALTER TABLE counters ALTER COLUMN value TYPE integer",
+                "ALTER TABLE counters DROP COLUMN note", "ALTER TABLE counters ALTER COLUMN value TYPE bigint",
+            ]
+            let served = try await withThrowingTaskGroup(of: Int.self) { group in
+                for caller in 1...16 {
+                    group.addTask {
+                        var served = 0
+                        while !Task.isCancelled {
+                            do throws(StorageError) {
+                                _ = try await test.database.run(Self.add(caller, 1))
+                                _ = try await test.database.run(Self.value(caller))
+                            } catch {
+                                if case .cancelled = error { break }
+                                throw error
+                            }
+                            served += 1
+                        }
+                        return served
+                    }
+                }
+                for change in changes {
+                    let before = try await test.database.run(Self.sum()).first?.int("n") ?? 0
+                    try await test.database.withMigrationLock { try $0.execute(script: change) }
+                    try await eventually("units are served after \(change)") {
+                        try await test.database.run(Self.sum()).first?.int("n") ?? 0 > before + 200
+                    }
+                }
+                group.cancelAll()
+                return try await group.reduce(0, +)
+            }
+            #expect(served > 400)
+        }
+    }
+
+    @Test("a row lock held for 5 s delays units that do not need the row by at most 200 ms")
+    func heldFor5Seconds() async throws {
+        try await withTables { test async throws in
+            let other = try await test.openAnother()
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(Self.add(1, 1))
+                gate.enterAndWait()
+            }
+            try await eventually("the row is held") { gate.isEntered }
+            let start = ContinuousClock.now
+            // Some need the row, again and again; as many as there are patient connections wait for it.
+            async let needing = withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<3 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
+                try await group.waitForAll()
+            }
+            // The same load on a lane that meets no lock shows what the machine itself takes at that moment.
+            let control = try await PostgresDatabase.connect(url: test.url, logger: Logger(label: "test.storage"))
+            async let undisturbed = Self.longestWait(of: control, rows: 33...48, until: start + .seconds(5))
+            let longest = try await Self.longestWait(of: test.database, rows: 17...32, until: start + .seconds(5))
+            let usual = try await undisturbed
+            gate.open()
+            try await holder
+            try await needing
+            await control.close()
+            await other.close()
+            #expect(longest - usual <= .milliseconds(200), "\(longest) beside a lock, \(usual) without")
+            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 4)
+        }
+    }
+
+    /// The longest wait of 16 callers for single units.
+    private static func longestWait(
+        of database: any SQLDatabase,
+        rows: ClosedRange<Int>,
+        until end: ContinuousClock.Instant
+    ) async throws -> Duration {
+        try await withThrowingTaskGroup(of: Duration.self) { group in
+            for row in rows {
+                group.addTask {
+                    var longest = Duration.zero
+                    var now = ContinuousClock.now
+                    while now < end {
+                        _ = try await database.run(add(row, 1))
+                        let after = ContinuousClock.now
+                        longest = max(longest, now.duration(to: after))
+                        now = after
+                    }
+                    return longest
+                }
+            }
+            return try await group.reduce(.zero) { max($0, $1) }
+        }
+    }
+}
