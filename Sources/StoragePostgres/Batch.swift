@@ -60,7 +60,8 @@ extension Connection {
         if let error = exchange.commitError {
             // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
             return syncArrived
-                ? .refused(error, statement: "commit", unit: nil) : .unknown(reason: "the server ended with \(error.sqlState)")
+                ? .refused(error, statement: "commit", unit: nil)
+                : .unknown(reason: "the server ended with \(error.sqlState)")
         }
         guard syncArrived else {
             let reason = exchange.lost ?? "the connection was lost"

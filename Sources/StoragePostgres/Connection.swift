@@ -24,7 +24,8 @@ enum ConnectionPurpose: String {
     ///   shorter, so that a slow statement ends with an answer.
     func settings(silence: Duration) -> String {
         switch self {
-        case .write: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.laneLockTimeout)'"
+        case .write:
+            "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.laneLockTimeout)'"
         case .read: "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on"
         case .patient:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"

@@ -5,6 +5,7 @@ import Storage
 struct TransactionCounts {
     let committed: Int
     let rolledBack: Int
+    let deadlocks: Int
 
     // Sessions report their counts at most once a second; this one is made to report at the end of its unit. (PostgreSQL
     // 15, "28.2.2. Viewing Statistics".)
@@ -18,13 +19,17 @@ struct TransactionCounts {
         "tests.read_counts",
         .reads,
         [],
-        "SELECT xact_commit, xact_rollback FROM pg_stat_database WHERE datname = current_database()"
+        "SELECT xact_commit, xact_rollback, deadlocks FROM pg_stat_database WHERE datname = current_database()"
     )
 
     /// What was counted up to now, everything of the write lane included.
     static func read(_ database: any SQLDatabase) async throws -> TransactionCounts {
         _ = try await database.run(flush())
         guard let row = try await database.run(read()).first else { throw StorageError.invalidRow(column: "datname") }
-        return TransactionCounts(committed: try row.int("xact_commit"), rolledBack: try row.int("xact_rollback"))
+        return TransactionCounts(
+            committed: try row.int("xact_commit"),
+            rolledBack: try row.int("xact_rollback"),
+            deadlocks: try row.int("deadlocks")
+        )
     }
 }

@@ -20,6 +20,7 @@ struct ErrorTests {
         let cases: [(StorageError, ErrorCode)] = [
             (.unavailable(reason: secret), .databaseUnavailable), (.outcomeUnknown(reason: secret), .outcomeUnknown),
             (.schema(reason: secret), .databaseUnavailable), (.cancelled, .databaseUnavailable),
+            (.overloaded, .databaseUnavailable), (.conflict(statement: secret, code: "40001"), .databaseUnavailable),
             (.invalidRow(column: secret), .internalError),
             (.invalidBinding(statement: secret, reason: secret), .internalError),
         ]
@@ -27,6 +28,10 @@ struct ErrorTests {
             let error = APIError(fault)
             #expect(error.code == code, "\(fault)")
             #expect(error.detail == nil && error.fields.isEmpty, "\(fault)")
+            // What may work a moment later says so.
+            guard code != .internalError else { continue }
+            #expect(error.status == .serviceUnavailable, "\(fault)")
+            #expect(error.headers[.retryAfter] == "1", "\(fault)")
         }
     }
 }

@@ -1,0 +1,159 @@
+// What is known not to be committed and may work a moment later: a serialization failure, a deadlock, a lock that comes too
+// late, a busy file. It is tried again a bounded number of times and then said to be a conflict, which the services answer
+// with 503 and Retry-After.
+import Logging
+import Storage
+import StorageSQLite
+import TestSupport
+import Testing
+
+@Suite("conflicts")
+struct ConflictRetryTests {
+    private static let set = Statement(
+        "tests.set",
+        .writes,
+        [.text, .integer],
+        "UPDATE rows SET value = $2 WHERE key = $1"
+    )
+    private static let get = Statement("tests.get", .reads, [.text], "SELECT value FROM rows WHERE key = $1")
+    /// A sequence keeps its number whatever is rolled back, so it counts every attempt.
+    private static let attempts = Statement(
+        "tests.attempts",
+        .reads,
+        [],
+        "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
+    )
+
+    /// Rows whose updates fail with `code` the first `times` times.
+    private static func tables(_ code: String, _ times: Int) -> String {
+        """
+        CREATE TABLE rows (key text COLLATE "C" PRIMARY KEY, value bigint NOT NULL);
+        INSERT INTO rows VALUES ('unlucky', 0), ('neighbour', 0), ('first', 0), ('second', 0);
+        CREATE SEQUENCE attempts;
+        CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF nextval('attempts') <= \(times) THEN RAISE EXCEPTION 'not now' USING ERRCODE = '\(code)'; END IF;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER fail BEFORE UPDATE ON rows FOR EACH ROW WHEN (OLD.key = 'unlucky') EXECUTE FUNCTION fail();
+        """
+    }
+
+    @Test(
+        "a unit that the server refuses twice for its bad luck is tried until it works, and is applied once",
+        arguments: ["40001", "40P01", "55P03"]
+    )
+    func luckInTheEnd(code: String) async throws {
+        try await withEmptyDatabase(.postgres) { test async throws in
+            try await test.database.withMigrationLock { try $0.execute(script: Self.tables(code, 2)) }
+            let outcomes = try await HeldWriter.submit(
+                [[Self.set("neighbour", 1)], [Self.set("unlucky", 1)]],
+                to: test.database
+            )
+            #expect(outcomes.map { $0.error } == [nil, nil])
+            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 3)
+            for key in ["neighbour", "unlucky"] {
+                #expect(try await test.database.run(Self.get(key)).first?.int("value") == 1, "\(key)")
+            }
+        }
+    }
+
+    @Test(
+        "a unit that the server refuses for ever is a conflict after a handful of attempts; its neighbour is applied",
+        arguments: ["40001", "40P01", "55P03"]
+    )
+    func noLuck(code: String) async throws {
+        try await withEmptyDatabase(.postgres) { test async throws in
+            try await test.database.withMigrationLock { try $0.execute(script: Self.tables(code, 1_000)) }
+            let outcomes = try await HeldWriter.submit(
+                [[Self.set("neighbour", 1)], [Self.set("unlucky", 1)]],
+                to: test.database
+            )
+            #expect(outcomes.map { $0.error } == [nil, .conflict(statement: "tests.set", code: code)])
+            // Once in its batch, and three times on a patient connection.
+            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 4)
+            #expect(try await test.database.run(Self.get("neighbour")).first?.int("value") == 1)
+            #expect(try await test.database.run(Self.get("unlucky")).first?.int("value") == 0)
+        }
+    }
+
+    @Test("the victim of a real deadlock is run again when the other is done")
+    func deadlock() async throws {
+        try await withEmptyDatabase(.postgres) { test async throws in
+            let script =
+                Self.tables("40001", 0) + """
+                    DO $$ BEGIN
+                        EXECUTE format('ALTER DATABASE %I SET deadlock_timeout = 20', current_database());
+                    END $$;
+                    """
+            try await test.database.withMigrationLock { try $0.execute(script: script) }
+            // Sessions that began before do not know of the setting.
+            let (unit, other) = (try await test.openAnother(), try await test.openAnother())
+            try await HeldWriter.makeGates(test.database)
+            let before = try await TransactionCounts.read(unit)
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                // So patient that the unit is the one to look for a deadlock, and so its victim.
+                try transaction.run(Self.patience())
+                try transaction.run(Self.set("second", 1))
+                gate.enterAndWait()
+                try transaction.run(Self.set("first", 1))
+            }
+            try await eventually("the second row is held") { gate.isEntered }
+            async let victim = unit.run([Self.set("first", 2), HeldWriter.wait("middle"), Self.set("second", 2)])
+            try await HeldWriter.atGate(test.database)
+            gate.open()
+            try await eventually("the other waits for the first row") {
+                try await test.database.run(Self.waiting()).first?.int("n") == 1
+            }
+            try await HeldWriter.openGate("middle", test.database)
+            try await holder
+            _ = try await victim
+            #expect(try await TransactionCounts.read(unit).deadlocks == before.deadlocks + 1)
+            for key in ["first", "second"] {
+                #expect(try await test.database.run(Self.get(key)).first?.int("value") == 2, "\(key)")
+            }
+            await unit.close()
+            await other.close()
+        }
+    }
+
+    private static let patience = Statement("tests.patience", .writes, [], "SET LOCAL deadlock_timeout = '30s'")
+    private static let waiting = Statement(
+        "tests.waiting_for_locks",
+        .reads,
+        [],
+        "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    @Test("on SQLite a unit waits for another process that holds the file, and is committed when it lets go")
+    func busyFile() async throws {
+        let tables = "-- migrate:up\nCREATE TABLE rows (key {{text}}, value {{integer}}){{table}};\n-- migrate:down\n"
+        try await withEmptyDatabase(.sqlite) { test async throws in
+            _ = try await Migrator.testing(
+                service: "demo",
+                migrations: [Migration(fileName: "demo_0001_rows.sql", source: tables)]
+            ).up(test.database)
+            let insert = Statement("tests.insert", .writes, [.text], "INSERT INTO rows (key, value) VALUES ($1, 1)")
+            let count = Statement("tests.count", .reads, [], "SELECT COUNT(*) AS n FROM rows")
+            let other = try await SQLiteDatabase.open(
+                path: String(test.url.dropFirst("sqlite:".count)),
+                configuration: SQLiteConfiguration(busyTimeout: .seconds(60)),
+                logger: Logger(label: "test.storage")
+            )
+            let gate = Gate()
+            async let holder: Void = test.database.transaction { transaction in
+                try transaction.run(insert("holder"))
+                gate.enterAndWait()
+            }
+            try await eventually("the file is held") { gate.isEntered }
+            let waiting = Task { try await other.run(insert("waiting")) }
+            // Not before the holder: nothing of it can be seen while the file is held.
+            #expect(try await other.run(count()).first?.int("n") == 0)
+            gate.open()
+            try await holder
+            _ = try await waiting.value
+            #expect(try await other.run(count()).first?.int("n") == 2)
+            await other.close()
+        }
+    }
+}

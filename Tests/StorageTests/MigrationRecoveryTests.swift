@@ -1,0 +1,63 @@
+// A database whose schema was made in another way, and programs of yesterday on the schema of today.
+import Embedded
+import Storage
+import TestSupport
+import Testing
+
+@Suite("migrating what is already there")
+struct MigrationRecoveryTests {
+    @Test(
+        "an existing database is refused, stamped, and from then on goes down and up like any other",
+        arguments: TestEngine.allCases,
+        ["auth", "chat"]
+    )
+    func stampExisting(engine: TestEngine, service: String) async throws {
+        try await withEmptyDatabase(engine) { test async throws in
+            let database = test.database
+            let migrator = Migrator.testing(service: service, migrations: try EmbeddedFile.migrations())
+            let names = try await migrator.up(database)
+            try await database.withMigrationLock { try $0.execute(script: "DROP TABLE schema_migrations") }
+            let unstamped = try await SchemaCatalog.read(database)
+
+            // Nothing says how far it is, so the first migration runs, meets its own tables and leaves them alone.
+            await #expect(throws: StorageError.self) { try await migrator.requireCurrent(database) }
+            await #expect(throws: StorageError.self) { try await migrator.up(database) }
+            #expect(try await migrator.status(database).allSatisfy { $0.appliedAt == nil })
+            var tables = try await SchemaCatalog.read(database).tables
+            tables["schema_migrations"] = nil
+            #expect(tables == unstamped.tables)
+
+            #expect(try await migrator.stamp(database, to: names.count) == names)
+            try await migrator.requireCurrent(database)
+            #expect(try await migrator.up(database) == [])
+            let stamped = try await SchemaCatalog.read(database)
+            #expect(try await migrator.down(database, steps: names.count) == names.reversed())
+            #expect(try await migrator.up(database) == names)
+            #expect(try await SchemaCatalog.read(database) == stamped)
+        }
+    }
+
+    @Test(
+        "stamped half-way, the rest is applied and the schema is whole",
+        arguments: TestEngine.allCases,
+        ["auth", "chat"]
+    )
+    func stampHalfway(engine: TestEngine, service: String) async throws {
+        let migrator = Migrator.testing(service: service, migrations: try EmbeddedFile.migrations())
+        var whole: SchemaCatalog?
+        var count = 0
+        try await withEmptyDatabase(engine) { test async throws in
+            count = try await migrator.up(test.database).count
+            whole = try await SchemaCatalog.read(test.database)
+        }
+        for number in 1...count {
+            try await withEmptyDatabase(engine) { test async throws in
+                _ = try await migrator.up(test.database, to: number)
+                try await test.database.withMigrationLock { try $0.execute(script: "DROP TABLE schema_migrations") }
+                _ = try await migrator.stamp(test.database, to: number)
+                #expect(try await migrator.up(test.database).count == count - number)
+                #expect(try await SchemaCatalog.read(test.database) == whole)
+            }
+        }
+    }
+}

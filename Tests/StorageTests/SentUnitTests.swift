@@ -1,0 +1,117 @@
+// A caller that goes away takes its unit out of the line, but never out of a batch that has been sent: what the engine has
+// begun is finished, and its caller is told how it ended.
+import Logging
+import Storage
+import StorageSQLite
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("cancelling")
+struct SentUnitTests {
+    private static let mark = Statement("tests.mark", .writes, [.text], "INSERT INTO marks (name) VALUES ($1)")
+    private static let marks = Statement("tests.marks", .reads, [], "SELECT name FROM marks ORDER BY name")
+    private static let tables = "-- migrate:up\nCREATE TABLE marks (name {{text}}){{table}};\n-- migrate:down\n"
+
+    private func withMarks(_ engine: TestEngine, _ body: (TestDatabase) async throws -> Void) async throws {
+        try await withEmptyDatabase(engine) { test async throws in
+            _ = try await Migrator.testing(
+                service: "demo",
+                migrations: [Migration(fileName: "demo_0001_marks.sql", source: Self.tables)]
+            ).up(test.database)
+            try await body(test)
+        }
+    }
+
+    private static func names(_ database: any SQLDatabase) async throws -> [String] {
+        try await database.run(marks()).rows.map { try $0.text("name") }
+    }
+
+    @Test("on PostgreSQL a unit in the middle is committed as a whole, its neighbour too; the one that waits is gone")
+    func postgres() async throws {
+        try await withMarks(.postgres) { test async throws in
+            let database = test.database
+            try await HeldWriter.makeGates(database)
+            let sent = Task {
+                try await database.run([Self.mark("sent-1"), HeldWriter.wait("middle"), Self.mark("sent-2")])
+            }
+            try await HeldWriter.atGate(database)
+            let waiting = Task { try await database.run([Self.mark("waiting")]) }
+            let staying = Task { try await database.run([Self.mark("staying")]) }
+            sent.cancel()
+            waiting.cancel()
+            // Answered while the lane is still in the middle of the batch.
+            await #expect(throws: StorageError.cancelled) { try await waiting.value }
+            #expect(try await Self.names(database) == [])
+            try await HeldWriter.openGate("middle", database)
+            // Told the truth, which is that it is committed.
+            #expect(try await sent.value.count == 3)
+            _ = try await staying.value
+            #expect(try await Self.names(database) == ["sent-1", "sent-2", "staying"])
+        }
+    }
+
+    @Test("on PostgreSQL a long unit in the middle is committed as well")
+    func longUnit() async throws {
+        try await withMarks(.postgres) { test async throws in
+            let database = test.database
+            try await HeldWriter.makeGates(database)
+            let sent = Task {
+                try await database.run(
+                    [Self.mark("long-1"), HeldWriter.wait("middle"), Self.mark("long-2")],
+                    priority: .long
+                )
+            }
+            try await HeldWriter.atGate(database)
+            sent.cancel()
+            try await HeldWriter.openGate("middle", database)
+            #expect(try await sent.value.count == 3)
+            #expect(try await Self.names(database) == ["long-1", "long-2"])
+        }
+    }
+
+    @Test("on SQLite a unit that the writer has taken is committed, though its caller has gone")
+    func sqlite() async throws {
+        try await withMarks(.sqlite) { test async throws in
+            let other = try await SQLiteDatabase.open(
+                path: String(test.url.dropFirst("sqlite:".count)),
+                configuration: SQLiteConfiguration(
+                    busyTimeout: .seconds(60),
+                    batch: 1,
+                    limits: WorkLimits(patience: .milliseconds(100))
+                ),
+                logger: Logger(label: "test.storage")
+            )
+            // While another process holds the file, the writer has taken one unit and waits to begin it.
+            let gate = Gate()
+            async let holder: Void = test.database.transaction { _ in gate.enterAndWait() }
+            try await eventually("the file is held") { gate.isEntered }
+            let outcomes = Outcomes()
+            let callers = ["a", "b"].map { name in
+                Task {
+                    do throws(StorageError) {
+                        _ = try await other.run([Self.mark("\(name)-1"), Self.mark("\(name)-2")])
+                        outcomes.errors.withLock { $0[name] = .some(nil) }
+                    } catch {
+                        outcomes.errors.withLock { $0[name] = error }
+                    }
+                }
+            }
+            // Nobody waits in line for long, so whoever is still without an answer then was taken.
+            try await eventually("one unit is left in line") { outcomes.errors.withLock { $0.count } == 1 }
+            for caller in callers { caller.cancel() }
+            gate.open()
+            try await holder
+            for caller in callers { await caller.value }
+            let errors = outcomes.errors.withLock { $0 }
+            let taken = try #require(errors.first { $0.value == nil }?.key)
+            #expect(errors.values.compactMap { $0 } == [.unavailable(reason: "waited too long for a connection")])
+            #expect(try await Self.names(other) == ["\(taken)-1", "\(taken)-2"])
+            await other.close()
+        }
+    }
+
+    private final class Outcomes: Sendable {
+        let errors = Mutex<[String: StorageError?]>([:])
+    }
+}
