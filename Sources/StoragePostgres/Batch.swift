@@ -37,7 +37,7 @@ extension Connection {
         }
         for log in logs { append(OrderedLogStatements.notify(log.channel), to: &steps) }
         steps.append(.sync)
-        replicationNotice.wasSeen = false
+        notices.standbyMayLack = false
         return verdict(run(steps), steps, ranges)
     }
 
@@ -68,7 +68,7 @@ extension Connection {
             return exchange.wasSent ? .unknown(reason: reason) : .notCommitted(reason: reason)
         }
         // Committed on this server, and lost with it if the standby takes over.
-        if replicationNotice.wasSeen {
+        if notices.standbyMayLack {
             return .unknown(reason: "the wait for the synchronous standby was cancelled")
         }
         return .committed(

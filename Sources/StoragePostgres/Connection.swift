@@ -2,6 +2,7 @@
 
 internal import CLibPQ
 internal import Foundation
+internal import Glibc
 import Storage
 
 /// Why a connection was opened, which decides the settings of its session.
@@ -64,8 +65,7 @@ enum ConnectionPurpose: String {
     let purpose: ConnectionPurpose
     /// The longest silence of the server during an exchange; a connection that is silent for longer is lost.
     let patience: Duration?
-    /// Whether the server gave up waiting for its synchronous standby since this was last set to false.
-    let replicationNotice = ReplicationNotice()
+    let notices = ServerNotices()
     /// Set once the connection may not be used any more.
     var isLost = false
     var parameters = ParameterBuffer()
@@ -104,7 +104,7 @@ enum ConnectionPurpose: String {
         unsafe self.handle = unsafe handle
         self.purpose = purpose
         patience = purpose.patience(silence: silence)
-        unsafe replicationNotice.listen(on: handle)
+        unsafe notices.listen(on: handle)
         unsafe _ = PQsetnonblocking(handle, 1)
         if purpose == .inspection { return }
         let settings = purpose.settings(silence: silence)
@@ -128,7 +128,7 @@ enum ConnectionPurpose: String {
     /// Executes a script in the simple protocol and returns the first value of its last result, as text.
     func simpleQuery(_ script: String) throws(StorageError) -> String? {
         unsafe _ = PQexitPipelineMode(handle)
-        replicationNotice.wasSeen = false
+        notices.standbyMayLack = false
         var exchange = Exchange(results: [])
         guard unsafe PQsendQuery(handle, script) == 1 else { throw lose(exchange) }
         let deadline = patience.map { ContinuousClock.now + $0 }
@@ -172,15 +172,22 @@ enum ConnectionPurpose: String {
 
     /// Throws `outcomeUnknown` when what has just been committed may be missing from the synchronous standby.
     func requireReplication() throws(StorageError) {
-        guard replicationNotice.wasSeen else { return }
+        guard notices.standbyMayLack else { return }
         throw .outcomeUnknown(reason: "the wait for the synchronous standby was cancelled")
     }
 
     /// Whether the server has closed an idle connection, asked before anything is sent on it: what is sent into
     /// a closed connection would have an unknown outcome.
     func isUsable() -> Bool {
-        guard !isLost else { return false }
-        if unsafe PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK { isLost = true }
+        // A server's last words come before the end of the connection, and one read may see the words alone.
+        while !isLost {
+            if unsafe PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK { isLost = true }
+            // Parses what was read, for the notices.
+            unsafe _ = PQisBusy(handle)
+            if notices.sessionEnds { isLost = true }
+            var descriptor = pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            if unsafe poll(&descriptor, 1, 0) <= 0 { break }
+        }
         return !isLost
     }
 

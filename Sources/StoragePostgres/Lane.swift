@@ -17,13 +17,13 @@ final class Lane {
     /// How many lanes draw from the same line.
     private let siblings: Int
     private let configuration: PostgresConfiguration
+    private let pace: ReconnectPace
     private let logger: Logger
     private let slow: SlowStatements
     private var connection: Connection?
     /// Set while waits for locks are shorter; a new connection begins with the usual ones.
     private var hurriesUntil: ContinuousClock.Instant?
-    private var failures = 0
-    private var nextAttempt = ContinuousClock.now
+    private var isReconnecting = false
 
     init(
         url: String,
@@ -32,6 +32,7 @@ final class Lane {
         patient: WorkQueue<PostgresWork>,
         siblings: Int,
         configuration: PostgresConfiguration,
+        pace: ReconnectPace,
         logger: Logger
     ) {
         self.url = url
@@ -40,6 +41,7 @@ final class Lane {
         self.patient = patient
         self.siblings = siblings
         self.configuration = configuration
+        self.pace = pace
         self.logger = logger
         self.slow = SlowStatements(threshold: configuration.slow, logger: logger)
     }
@@ -76,28 +78,32 @@ final class Lane {
     ///   - retries: how often a batch that is *known* not to be committed may still be sent again.
     private func commit(_ units: [PendingUnit], retries: Int = 2) {
         guard !units.isEmpty else { return }
-        let ready: [PendingUnit]
-        let outcome: BatchOutcome
+        let connection: Connection
         do throws(StorageError) {
-            let connection = try usableConnection()
-            ready = try prepare(units, connection)
-            guard !ready.isEmpty else { return }
-            outcome = slow.watching(ready.map(\.statements), results: \.results) { connection.commit(ready) }
+            connection = try usableConnection()
         } catch {
             for unit in units { unit.finish(.failure(error)) }
             return
         }
-        switch outcome {
+        let ready: [PendingUnit]
+        do throws(StorageError) {
+            ready = try prepare(units, connection)
+        } catch {
+            // Nothing of the units themselves has been sent.
+            return resend(units, "\(error)", retries)
+        }
+        guard !ready.isEmpty else { return }
+        switch slow.watching(ready.map(\.statements), results: \.results, { connection.commit(ready) }) {
         case .committed(let results):
             for (unit, result) in zip(ready, results) { unit.finish(result) }
         case .refused(let error, _, _) where error.isStalePlan && retries > 0:
-            connection?.forgetPreparations()
+            connection.forgetPreparations()
             commit(ready, retries: retries - 1)
         case .refused(let error, _, _) where error.isReadOnlyServer && purpose != .read:
             // A failover: the session is of no more use, another host may be the primary by now. The first time it is
             // looked for at once, then at the pace of reconnecting.
-            connection = nil
-            if retries < 2 { backOff() }
+            self.connection = nil
+            if retries < 2 { pace.failed() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
         case .refused(let error, _, let unit?) where error.isConflict && purpose == .write:
             // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
@@ -178,25 +184,20 @@ final class Lane {
     private func usableConnection() throws(StorageError) -> Connection {
         if let connection, connection.isUsable() { return connection }
         connection = nil
-        guard ContinuousClock.now >= nextAttempt else { throw .unavailable(reason: "the database cannot be reached") }
+        guard pace.allowsAttempt else { throw .unavailable(reason: "the database cannot be reached") }
         do throws(StorageError) {
             let opened = try Connection(url: url, purpose: purpose, silence: configuration.silence)
-            if failures > 0 { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
-            failures = 0
+            if isReconnecting { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
+            isReconnecting = false
+            pace.succeeded()
             hurriesUntil = nil
             connection = opened
             return opened
         } catch {
-            backOff()
+            isReconnecting = true
+            pace.failed()
             logger.warning("cannot connect", metadata: ["lane": "\(purpose)", "error": "\(error)"])
             throw error
         }
-    }
-
-    /// 50 ms, doubled up to 2 s, with jitter so that many processes do not return at the same moment.
-    private func backOff() {
-        failures += 1
-        let ceiling = min(2_000, 50 << min(failures - 1, 6))
-        nextAttempt = .now + .milliseconds(Int.random(in: ceiling / 2...ceiling))
     }
 }

@@ -90,6 +90,7 @@ package final class PostgresDatabase: SQLDatabase {
         let reads = WorkQueue<PostgresWork>(limits: configuration.limits)
         let patient = WorkQueue<PostgresWork>(limits: configuration.limits)
         let handingOver = ThreadGroup(count: 1)
+        let pace = ReconnectPace()
         let threads = ThreadGroup(count: readLanes + patientLanes)
         self.writes = writes
         self.reads = reads
@@ -107,6 +108,7 @@ package final class PostgresDatabase: SQLDatabase {
                         patient: patient,
                         siblings: lanes,
                         configuration: configuration,
+                        pace: pace,
                         logger: logger
                     ).serve()
                     group.leave()

@@ -53,7 +53,7 @@ package struct PostgresEndpoint: Sendable {
     /// Where Debian keeps the system's certificate authorities, or else Fedora, or else Alpine.
     package static let systemAuthorities: String = {
         let known = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
-        return known.first { access($0, R_OK) == 0 } ?? known[0]
+        return known.first { unsafe access($0, R_OK) == 0 } ?? known[0]
     }()
 
     /// The settings that the URI itself makes.

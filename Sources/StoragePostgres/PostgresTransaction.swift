@@ -27,7 +27,7 @@ extension Connection {
         guard let prepared = preparation(of: bound.statement) else {
             throw .unavailable(reason: "\(bound.statement.name) could not be prepared")
         }
-        replicationNotice.wasSeen = false
+        notices.standbyMayLack = false
         let exchange = run([.execute(prepared, bound), .sync])
         switch exchange.results[0] {
         case .done(let result, _):
@@ -50,7 +50,7 @@ extension Connection {
     }
 
     private func commitTransaction() throws(StorageError) {
-        replicationNotice.wasSeen = false
+        notices.standbyMayLack = false
         let exchange = run([.command("COMMIT"), .sync])
         switch exchange.results[0] {
         case .done(_, tag: "COMMIT"): try requireReplication()

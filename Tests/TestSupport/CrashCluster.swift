@@ -7,16 +7,21 @@ internal import Synchronization
 /// A cluster of one test; see `withCrashCluster`.
 package final class CrashCluster: Sendable {
     package let folder: URL
-    private let data: URL
-    private let programs: URL
-    private let port: Int
+    let data: URL
+    let programs: URL
+    package let port: Int
     private let server = Mutex<ServerProcess?>(nil)
 
-    fileprivate init(in folder: URL, wal: URL?, settings: [String: String]) async throws {
+    /// A cluster whose data is still to be made.
+    init(folder: URL, port: Int, programs: URL) {
         self.folder = folder
+        self.port = port
+        self.programs = programs
         data = folder.appending(path: "data")
-        programs = try Self.findPrograms()
-        port = try FreePort.take()
+    }
+
+    fileprivate convenience init(in folder: URL, wal: URL?, settings: [String: String]) async throws {
+        self.init(folder: folder, port: try FreePort.take(), programs: try Self.findPrograms())
         if geteuid() == 0 { try await Self.run(["chown", "postgres", folder.path], in: folder) }
         var initdb = [
             programs.appending(path: "initdb").path, "--pgdata=\(data.path)", "--username=tessera", "--auth=trust",
@@ -30,6 +35,11 @@ package final class CrashCluster: Sendable {
             "lc_messages": "'C.UTF-8'",
         ]
         let lines = fixed.merging(settings) { _, given in given }.map { "\($0) = \($1)\n" }.joined()
+        try configure(lines)
+    }
+
+    /// Adds lines to the configuration; the last one for a setting counts.
+    func configure(_ lines: String) throws {
         let file = data.appending(path: "postgresql.conf")
         try (String(contentsOf: file, encoding: .utf8) + lines).write(to: file, atomically: false, encoding: .utf8)
     }
@@ -93,7 +103,8 @@ package final class CrashCluster: Sendable {
         try await Self.run(Self.asOwner(["mkdir", path.path]), in: folder)
     }
 
-    fileprivate func stop() async throws {
+    /// Ends the server as an immediate shutdown does.
+    package func stop() async throws {
         guard let process = server.withLock({ $0 }), process.exit == nil else { return }
         // Immediate shutdown: all its children end before it does.
         kill(process.identifier, SIGQUIT)
@@ -103,13 +114,13 @@ package final class CrashCluster: Sendable {
     // MARK: - Programs
 
     /// PostgreSQL refuses to run as root. `setpriv` becomes the program, so the process we start is the server.
-    private static func asOwner(_ command: [String]) -> [String] {
+    static func asOwner(_ command: [String]) -> [String] {
         guard geteuid() == 0 else { return command }
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] + command
     }
 
     @discardableResult
-    private static func run(_ command: [String], in folder: URL) async throws -> String {
+    static func run(_ command: [String], in folder: URL) async throws -> String {
         try await ServerProcess(
             executable: URL(filePath: "/usr/bin/env"),
             arguments: command,

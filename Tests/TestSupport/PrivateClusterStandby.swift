@@ -35,5 +35,8 @@ extension PrivateCluster {
     /// Makes a standby a primary and waits until it is one.
     package func promote() async throws {
         try await run([ServerPrograms.path("pg_ctl"), "--pgdata=\(data.path)", "--wait", "--silent", "promote"])
+        try await eventually("the standby is a primary") {
+            try await execute("SELECT pg_is_in_recovery()").hasPrefix("f")
+        }
     }
 }

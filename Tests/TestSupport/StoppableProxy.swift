@@ -30,8 +30,17 @@ package final class StoppableProxy: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    /// From now on nothing comes through.
-    package func goSilent() { signal(SIGSTOP) }
+    /// When this returns nothing comes through any more.
+    package func goSilent() async throws {
+        signal(SIGSTOP)
+        // The signal is on its way for a moment: every thread has to have stopped.
+        let tasks = "/proc/\(process.identifier)/task"
+        try await eventually("the proxy has stopped") {
+            try FileManager.default.contentsOfDirectory(atPath: tasks).allSatisfy { task in
+                try String(contentsOfFile: "\(tasks)/\(task)/status", encoding: .utf8).contains("State:\tT")
+            }
+        }
+    }
 
     /// What was under way arrives late, as it would when a network comes back.
     package func resume() { signal(SIGCONT) }

@@ -1,0 +1,261 @@
+import Logging
+import Storage
+import StoragePostgres
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("PostgreSQL failover")
+struct PostgresFailoverTests {
+    private static let write = Statement(
+        "tests.write_mark",
+        .writes,
+        [.integer],
+        "INSERT INTO marks (id) VALUES ($1)"
+    )
+    private static let marks = Statement("tests.marks", .reads, [], "SELECT id FROM marks")
+    private static let address = Statement(
+        "tests.address",
+        .reads,
+        [],
+        "SELECT CAST(inet_server_port() AS BIGINT) AS port"
+    )
+    private static let table = "CREATE TABLE marks (id BIGINT PRIMARY KEY)"
+
+    @Test("of several hosts the one that takes writes is meant, for reads too, wherever it stands in the list")
+    func standbyFirst() async throws {
+        try await withPrivateCluster { primary async throws in
+            try await primary.execute(Self.table)
+            try await primary.withStandby { standby async throws in
+                let database = try await PostgresDatabase.connect(
+                    url: Self.url(standby, primary),
+                    logger: .silent
+                )
+                _ = try await database.run(Self.write(1))
+                #expect(try await database.run(Self.marks()).rows.count == 1)
+                #expect(try await database.run(Self.address()).first?.int("port") == primary.port)
+                #expect(
+                    try await database.transaction { try $0.run(Self.address()).first?.int("port") } == primary.port
+                )
+                await database.close()
+
+                // An operator may want the reads of a standby; its writes are refused as unavailable, not as a fault.
+                let stale = try await PostgresDatabase.connect(url: standby.url(), logger: .silent)
+                #expect(try await stale.run(Self.address()).first?.int("port") == standby.port)
+                await Self.expectUnavailable { _ = try await stale.run(Self.write(2)) }
+                await Self.expectUnavailable { try await stale.transaction { _ = try $0.run(Self.write(2)) } }
+                await Self.expectUnavailable {
+                    try await stale.withMigrationLock { try $0.execute(script: "DROP TABLE marks") }
+                }
+                await stale.close()
+            }
+        }
+    }
+
+    @Test(
+        "a server that was restarted while its connections were idle costs no unit an error",
+        arguments: [false, true]
+    )
+    func restartedWhileIdle(isCrash: Bool) async throws {
+        try await withPrivateCluster { cluster async throws in
+            try await cluster.execute(Self.table)
+            let database = try await PostgresDatabase.connect(
+                url: cluster.url(),
+                configuration: PostgresConfiguration(readLanes: 1, patientConnections: 1),
+                logger: .silent
+            )
+            for round in 1...3 {
+                // A statement that is new to the connection and one that is not.
+                _ = try await database.run(Self.write(round))
+                #expect(try await database.run(Self.marks()).rows.count == round)
+                #expect(try await database.run([Self.marks()], priority: .long).count == 1)
+                try await cluster.stop(isCrash ? .immediate : .fast)
+                try await cluster.start()
+            }
+            _ = try await database.run(Self.write(4))
+            #expect(try await database.run(Self.address()).first?.int("port") == cluster.port)
+            await database.close()
+        }
+    }
+
+    @Test("a primary that is made read-only loses its lanes to the new one without a failed unit")
+    func switchover() async throws {
+        try await withPrivateCluster { primary async throws in
+            try await primary.execute(Self.table)
+            try await primary.withStandby { standby async throws in
+                let database = try await PostgresDatabase.connect(url: Self.url(primary, standby), logger: .silent)
+                let writers = Writers(database)
+                try await writers.run { acknowledged async throws in
+                    try await eventually("writes before") { acknowledged() >= 100 }
+                    try await standby.promote()
+                    // Only where the lanes go is looked at: what they write until here is on the old server alone.
+                    try await primary.execute(
+                        "ALTER SYSTEM SET default_transaction_read_only = on",
+                        "SELECT pg_reload_conf()"
+                    )
+                    let before = acknowledged()
+                    try await eventually("writes after") { acknowledged() >= before + 100 }
+                }
+                #expect(writers.refused.isEmpty && writers.unknown.isEmpty, "\(writers.errors)")
+                let last = try #require(writers.acknowledged.max())
+                #expect(try await standby.execute("SELECT count(*) FROM marks WHERE id >= \(last)").contains("1"))
+                await database.close()
+            }
+        }
+    }
+
+    @Test(
+        "when the synchronous standby is promoted under load, no acknowledged write is lost and service is back in 5 s"
+    )
+    func promotion() async throws {
+        try await withPrivateCluster { primary async throws in
+            try await primary.execute(Self.table)
+            try await primary.withStandby(synchronous: true) { standby async throws in
+                let database = try await PostgresDatabase.connect(url: Self.url(primary, standby), logger: .silent)
+                let writers = Writers(database)
+                try await writers.run { acknowledged async throws in
+                    try await eventually("writes before") { acknowledged() >= 500 }
+                    try await primary.stop(.immediate)
+                    // Asked for later than this, so only the standby can have acknowledged it.
+                    let last = writers.lastAsked
+                    let start = ContinuousClock.now
+                    async let promotion: Void = standby.promote()
+                    try await eventually("writes after") { writers.acknowledged.contains { $0 > last } }
+                    let back = start.duration(to: .now)
+                    try await promotion
+                    print("promotion: served again \(back) after its order")
+                    #expect(back < .seconds(5))
+                    let count = acknowledged()
+                    try await eventually("more writes after") { acknowledged() >= count + 200 }
+                }
+                let found = Set(try await database.run(Self.marks()).rows.map { try $0.int("id") })
+                let (acknowledged, refused, unknown) = (writers.acknowledged, writers.refused, writers.unknown)
+                let kept = unknown.intersection(found).count
+                print(
+                    "promotion: acknowledged \(acknowledged.count), refused \(refused.count), unknown \(unknown.count),",
+                    "of which kept \(kept); found \(found.count)"
+                )
+                #expect(acknowledged.subtracting(found).isEmpty, "lost")
+                #expect(refused.intersection(found).isEmpty, "said to be not committed, and is")
+                #expect(found.subtracting(acknowledged).subtracting(unknown).isEmpty)
+                // The kill fell among writers, all of whom wait for one answer at a time.
+                #expect(!refused.isEmpty || !unknown.isEmpty)
+                await database.close()
+            }
+        }
+    }
+
+    @Test("a commit whose wait for the synchronous standby was cancelled has an unknown outcome")
+    func cancelledWait() async throws {
+        // The standby that it waits for does not exist.
+        try await withPrivateCluster(settings: ["synchronous_standby_names": "'nobody'"]) { cluster async throws in
+            try await cluster.execute("SET synchronous_commit = local", Self.table)
+            let database = try await PostgresDatabase.connect(url: cluster.url(), logger: .silent)
+            let writes: [(String, @Sendable () async throws -> Void)] = [
+                ("a unit", { _ = try await database.run(Self.write(1)) }),
+                ("a long unit", { _ = try await database.run([Self.write(2)], priority: .long) }),
+                ("a transaction", { try await database.transaction { _ = try $0.run(Self.write(3)) } }),
+                (
+                    "a script",
+                    { try await database.withMigrationLock { try $0.execute(script: "INSERT INTO marks VALUES (4)") } }
+                ),
+                (
+                    "a statement of a migration",
+                    { try await database.withMigrationLock { _ = try $0.run(Self.write(5)) } }
+                ),
+            ]
+            for (name, write) in writes {
+                let caller = Task { try await write() }
+                try await eventually("\(name) waits for the standby") {
+                    try await cluster.execute(
+                        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+                    ).contains("t")
+                }
+                let error = await #expect(throws: StorageError.self, "\(name)") { try await caller.value }
+                guard case .outcomeUnknown = error else {
+                    Issue.record("\(name): \(String(describing: error))")
+                    continue
+                }
+            }
+            // Committed on this server each time, and the connections go on serving.
+            #expect(try await database.run(Self.marks()).rows.count == writes.count)
+            await database.close()
+        }
+    }
+
+    /// One URI with both hosts.
+    private static func url(_ first: PrivateCluster, _ second: PrivateCluster) -> String {
+        "postgres://tessera@127.0.0.1:\(first.port),127.0.0.1:\(second.port)/postgres"
+    }
+
+    private static func expectUnavailable(_ body: () async throws -> Void) async {
+        let error = await #expect(throws: StorageError.self) { try await body() }
+        guard case .unavailable = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+    }
+}
+
+/// Callers that write one mark after the other, each with an id of its own, and note what they were told.
+private final class Writers: Sendable {
+    private struct Notes {
+        var next = 0
+        var acknowledged: Set<Int> = []
+        var refused: Set<Int> = []
+        var unknown: Set<Int> = []
+        var errors: Set<StorageError> = []
+    }
+
+    private let notes = Mutex(Notes())
+    private let database: PostgresDatabase
+
+    init(_ database: PostgresDatabase) { self.database = database }
+
+    var lastAsked: Int { notes.withLock(\.next) }
+    var acknowledged: Set<Int> { notes.withLock(\.acknowledged) }
+    var refused: Set<Int> { notes.withLock(\.refused) }
+    var unknown: Set<Int> { notes.withLock(\.unknown) }
+    var errors: Set<StorageError> { notes.withLock(\.errors) }
+
+    /// Lets 16 callers write while `body` runs; it is given a way to see how many writes were acknowledged.
+    func run(_ body: (_ acknowledged: @Sendable () -> Int) async throws -> Void) async throws {
+        let statement = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
+        let callers = Task {
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<16 {
+                    group.addTask {
+                        while !Task.isCancelled { await self.writeOne(statement) }
+                    }
+                }
+            }
+        }
+        defer { callers.cancel() }
+        try await body { self.acknowledged.count }
+        callers.cancel()
+        await callers.value
+    }
+
+    private func writeOne(_ statement: Statement) async {
+        let id = notes.withLock { notes in
+            notes.next += 1
+            return notes.next
+        }
+        do throws(StorageError) {
+            _ = try await database.run(statement(id))
+            _ = notes.withLock { $0.acknowledged.insert(id) }
+        } catch {
+            notes.withLock { notes in
+                switch error {
+                case .outcomeUnknown: notes.unknown.insert(id)
+                // The test has seen enough, and this unit still waited.
+                case .cancelled: return
+                default: notes.refused.insert(id)
+                }
+                notes.errors.insert(error)
+            }
+            // As a client would, instead of asking a million times while nobody is there.
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+import Storage
+import StoragePostgres
+import TestSupport
+import Testing
+
+@Suite("PostgreSQL behind a silent network")
+struct PostgresPartitionTests {
+    private static let write = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
+    private static let read = Statement("tests.marks", .reads, [], "SELECT id FROM marks")
+
+    @Test("a connection that falls silent ends its units in deadlines, and service comes back with the network")
+    func partition() async throws {
+        try await withPrivateCluster { cluster async throws in
+            try await cluster.execute("CREATE TABLE marks (id BIGINT PRIMARY KEY)")
+            let network = try await StoppableProxy(to: cluster.port)
+            let database = try await PostgresDatabase.connect(
+                url: "postgres://tessera@127.0.0.1:\(network.port)/postgres?connect_timeout=2",
+                configuration: PostgresConfiguration(
+                    readLanes: 2,
+                    limits: WorkLimits(patience: .seconds(2)),
+                    silence: .seconds(2)
+                ),
+                logger: .silent
+            )
+            _ = try await database.run(Self.write(0))
+            _ = try await database.run(Self.read())
+            try await network.goSilent()
+
+            // Two in line, two on the wire, two for each connection that is tried anew; a hang has no end at all.
+            let start = ContinuousClock.now
+            let answers = await withTaskGroup(of: (isWrite: Bool, error: StorageError?).self) { group in
+                for number in 1...40 {
+                    group.addTask {
+                        let isWrite = number.isMultiple(of: 2)
+                        do throws(StorageError) {
+                            _ = try await isWrite ? database.run(Self.write(number)) : database.run(Self.read())
+                            return (isWrite, nil)
+                        } catch {
+                            return (isWrite, error)
+                        }
+                    }
+                }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            let time = start.duration(to: .now)
+            print("partition: 40 units ended after \(time)")
+            #expect(time < .seconds(15))
+            for (isWrite, error) in answers {
+                switch error {
+                case .unavailable: break
+                // Only what was on the wire, and only where it matters.
+                case .outcomeUnknown: #expect(isWrite)
+                default: Issue.record("\(String(describing: error))")
+                }
+            }
+            #expect(answers.contains { if case .outcomeUnknown = $0.error { true } else { false } })
+
+            network.resume()
+            try await eventually(within: .seconds(15), "writes and reads are served again") {
+                do throws(StorageError) {
+                    _ = try await database.run(Self.write(100))
+                    return true
+                } catch {
+                    switch error {
+                    case .unavailable, .outcomeUnknown: return false
+                    // An earlier try whose outcome was unknown.
+                    case .uniqueViolation: return true
+                    default: throw error
+                    }
+                }
+            }
+            let found = Set(try await database.run(Self.read()).rows.map { try $0.int("id") })
+            #expect(found.isSuperset(of: [0, 100]))
+            await database.close()
+        }
+    }
+
+    @Test("a server that takes the connection and says nothing does not keep a start waiting")
+    func silentFromTheStart() async throws {
+        try await withPrivateCluster { cluster async throws in
+            let network = try await StoppableProxy(to: cluster.port)
+            try await network.goSilent()
+            let start = ContinuousClock.now
+            let error = await #expect(throws: StorageError.self) {
+                let database = try await PostgresDatabase.connect(
+                    url: "postgres://tessera@127.0.0.1:\(network.port)/postgres?connect_timeout=2",
+                    logger: .silent
+                )
+                await database.close()
+            }
+            #expect(start.duration(to: .now) < .seconds(10))
+            guard case .unavailable = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+}
