@@ -15,7 +15,11 @@ struct Load: Sendable {
         }
     }
 
+    /// Runs the callers, first for a tenth of the time without measuring.
+    ///
     /// - Parameter operation: one operation on the row whose id it is given.
+    /// - Returns: how long each operation took.
+    /// - Throws: what an operation throws.
     func run(_ operation: @escaping @Sendable (Int) async throws -> Void) async throws -> Result {
         _ = try await callers(during: seconds / 10, operation)
         let start = ContinuousClock.now

@@ -77,20 +77,28 @@ private struct Report: Encodable {
     let callers: Int
     let seconds: Double
     let operations: Int
-    let per_second: Double
-    let p50_us: Int
-    let p99_us: Int
-    let rss_kib: Int
+    let perSecond: Double
+    let p50: Int
+    let p99: Int
+    let residentMemory: Int
+
+    private enum CodingKeys: String, CodingKey {
+        case mode, callers, seconds, operations
+        case perSecond = "per_second"
+        case p50 = "p50_us"
+        case p99 = "p99_us"
+        case residentMemory = "rss_kib"
+    }
 
     init(mode: String, callers: Int, _ measured: Load.Result) {
         self.mode = mode
         self.callers = callers
         seconds = measured.seconds
         operations = measured.latencies.count
-        per_second = (Double(measured.latencies.count) / measured.seconds * 10).rounded() / 10
-        p50_us = measured.percentile(0.50)
-        p99_us = measured.percentile(0.99)
-        rss_kib = Self.residentMemory()
+        perSecond = (Double(measured.latencies.count) / measured.seconds * 10).rounded() / 10
+        p50 = measured.percentile(0.50)
+        p99 = measured.percentile(0.99)
+        residentMemory = Self.residentMemory()
     }
 
     /// `VmRSS` of proc(5), in KiB.

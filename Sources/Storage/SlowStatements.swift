@@ -19,7 +19,9 @@ package struct SlowStatements: Sendable {
     ///
     /// - Parameters:
     ///   - units: the statements of each unit.
-    ///   - body: runs them; returns the units' results where there are any.
+    ///   - results: the units' results, where the outcome has any.
+    ///   - body: runs the batch.
+    /// - Returns: what `body` returns.
     package func watching<Outcome>(
         _ units: @autoclosure () -> [[BoundStatement]],
         results: (Outcome) -> [Result<[SQLResult], StorageError>]?,

@@ -21,8 +21,11 @@ enum ConnectionPurpose: String {
     /// A look at what is there; changes nothing in the session, which may turn out to be another client's.
     case inspection
 
+    /// What is sent first on the connection.
+    ///
     /// - Parameter silence: how long the server may leave an exchange unanswered. Its own limit on a statement is
     ///   shorter, so that a slow statement ends with an answer.
+    /// - Returns: statements, none for an inspection.
     func settings(silence: Duration) -> String {
         switch self {
         case .write:

@@ -21,7 +21,7 @@ struct CrashTests {
 
     @Test("kill -9 of the service on PostgreSQL with fsync=on loses no acknowledged unit and leaves none half")
     func serviceOnPostgres() async throws {
-        try await withCrashCluster { cluster in
+        try await withDurableCluster { cluster in
             let installation = try await Installation.forCrashes(on: cluster)
             try await killService(of: installation, engine: .postgres, "kill -9 of the service on PostgreSQL")
         }
@@ -39,7 +39,7 @@ struct CrashTests {
 
     /// The service lives through it all: it is started once, and nothing tells it that its server is back.
     private func crashPostgres(_ what: String, _ victim: (Int32) -> CrashWriter.Victim) async throws {
-        try await withCrashCluster { cluster in
+        try await withDurableCluster { cluster in
             let installation = try await Installation.forCrashes(on: cluster)
             let service = try await installation.startDev()
             let writer = try await CrashWriter(installation)
@@ -103,7 +103,7 @@ extension Installation {
     }
 
     /// As `forCrashes`, with both databases on a cluster that can be killed.
-    static func forCrashes(on cluster: CrashCluster, tablespace: String = "pg_default") async throws -> Installation {
+    static func forCrashes(on cluster: PrivateCluster, tablespace: String = "pg_default") async throws -> Installation {
         for name in ["auth", "chat"] { try await cluster.execute("CREATE DATABASE \(name) TABLESPACE \(tablespace)") }
         return try await forCrashes([
             "TESSERA_AUTH_DATABASE_URL": cluster.url("auth"), "TESSERA_CHAT_DATABASE_URL": cluster.url("chat"),

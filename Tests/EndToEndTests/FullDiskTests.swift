@@ -27,7 +27,7 @@ struct FullDiskTests {
     )
     func postgresTables() async throws {
         try await withSmallDisk(megabytes: 32) { disk in
-            try await withCrashCluster { cluster in
+            try await withDurableCluster { cluster in
                 let space = disk.folder.appending(path: "tables")
                 try await cluster.makeFolder(space)
                 try await cluster.execute("CREATE TABLESPACE small LOCATION '\(space.path)'")
@@ -44,7 +44,7 @@ struct FullDiskTests {
     func postgresLog() async throws {
         try await withSmallDisk(megabytes: 12) { disk in
             let wal = disk.folder.appending(path: "wal")
-            try await withCrashCluster(wal: wal) { cluster in
+            try await withDurableCluster(wal: wal) { cluster in
                 let installation = try await Installation.forCrashes(on: cluster)
                 // Without room for its log PostgreSQL stops in a panic, tries to recover, and stops for good.
                 let postmaster = try cluster.postmaster

@@ -19,7 +19,7 @@ struct FullDiskPostgresTests {
     @Test("units are unavailable, never unknown and never half there; with room again they are committed")
     func fullTablespace() async throws {
         try await withSmallDisk(megabytes: 16) { disk in
-            try await withCrashCluster { cluster async throws in
+            try await withDurableCluster { cluster async throws in
                 let space = disk.folder.appending(path: "tables")
                 try await cluster.makeFolder(space)
                 try await cluster.execute("CREATE TABLESPACE small LOCATION '\(space.path)'")

@@ -1,4 +1,4 @@
-// A database whose schema was made in another way, and programs of yesterday on the schema of today.
+// A database whose schema was made in another way is stamped, and from then on migrates like any other.
 import Embedded
 import Storage
 import TestSupport

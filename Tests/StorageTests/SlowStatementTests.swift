@@ -57,9 +57,8 @@ private final class Lines: LogHandler, Sendable {
     private let lines = Mutex<[String]>([])
     var all: [String] { lines.withLock(\.self) }
 
-    let logLevel_ = Logger.Level.trace
     var logLevel: Logger.Level {
-        get { logLevel_ }
+        get { .trace }
         set {}
     }
     var metadata: Logger.Metadata {

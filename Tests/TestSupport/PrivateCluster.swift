@@ -36,12 +36,14 @@ package final class PrivateCluster: Sendable {
     }
 
     /// Makes an empty cluster whose only user, `tessera`, is a superuser and needs no password on the loopback.
-    static func create(settings: [String: String]) async throws -> PrivateCluster {
+    static func create(settings: [String: String], wal: URL? = nil) async throws -> PrivateCluster {
         let cluster = try PrivateCluster(folder: try await ServerPrograms.makeFolder("tessera-cluster"))
-        try await cluster.run([
+        var initdb = [
             ServerPrograms.path("initdb"), "--pgdata=\(cluster.data.path)", "--username=tessera", "--auth=trust",
             "--encoding=UTF8", "--locale=C.UTF-8", "--wal-segsize=1", "--no-sync",
-        ])
+        ]
+        if let wal { initdb.append("--waldir=\(wal.path)") }
+        try await cluster.run(initdb)
         let base = [
             "listen_addresses": "'127.0.0.1,::1'", "unix_socket_directories": "''", "fsync": "off",
             "max_connections": "60", "shared_buffers": "'16MB'", "lc_messages": "'C.UTF-8'",
@@ -122,6 +124,9 @@ package final class PrivateCluster: Sendable {
         )
     }
 
+    /// Makes a folder that belongs to the server's user.
+    package func makeFolder(_ path: URL) async throws { try await run(["mkdir", path.path]) }
+
     /// Runs a program as the server's user.
     @discardableResult
     func run(_ command: [String]) async throws -> String {
@@ -137,17 +142,34 @@ package final class PrivateCluster: Sendable {
     }
 }
 
+/// Runs `body` with a cluster that keeps what it acknowledged whatever happens to it, as in production.
+///
+/// - Parameters:
+///   - wal: where its write-ahead log goes, a folder that does not exist yet; beside the data unless given.
+///   - body: uses the cluster.
+/// - Returns: what `body` returns.
+/// - Throws: what `body` throws, or why there is no cluster.
+package func withDurableCluster<T>(wal: URL? = nil, _ body: (PrivateCluster) async throws -> T) async throws -> T {
+    let settings = ["fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"]
+    return try await withPrivateCluster(settings: settings, wal: wal, body)
+}
+
 /// Runs `body` with a running cluster, which is stopped and removed afterwards.
 ///
 /// - Parameters:
 ///   - settings: lines of its configuration, such as `["fsync": "on"]`. Text values carry their quotes.
 ///   - certificate: what it shows to clients; it then takes TLS connections besides.
+///   - wal: where its write-ahead log goes, a folder that does not exist yet; beside the data unless given.
+///   - body: uses the cluster.
+/// - Returns: what `body` returns.
+/// - Throws: what `body` throws, or why there is no cluster.
 package func withPrivateCluster<T>(
     settings: [String: String] = [:],
     certificate: TestCertificate? = nil,
+    wal: URL? = nil,
     _ body: (PrivateCluster) async throws -> T
 ) async throws -> T {
-    let cluster = try await PrivateCluster.create(settings: settings)
+    let cluster = try await PrivateCluster.create(settings: settings, wal: wal)
     if let certificate { try await cluster.install(certificate) }
     return try await cluster.whileRunning { try await body(cluster) }
 }

@@ -4,9 +4,15 @@ internal import Foundation
 extension PrivateCluster {
     /// Runs `body` with a standby of this running cluster, which follows it by the time `body` starts.
     ///
-    /// - Parameter synchronous: this cluster then acknowledges no commit that the standby has not on its disk.
-    package func withStandby<T>(synchronous: Bool = false, _ body: (PrivateCluster) async throws -> T) async throws -> T
-    {
+    /// - Parameters:
+    ///   - synchronous: this cluster then acknowledges no commit that the standby has not on its disk.
+    ///   - body: uses the standby.
+    /// - Returns: what `body` returns.
+    /// - Throws: what `body` throws, or why there is no standby.
+    package func withStandby<T>(
+        synchronous: Bool = false,
+        _ body: (_ standby: PrivateCluster) async throws -> T
+    ) async throws -> T {
         let standby = try PrivateCluster(folder: try await ServerPrograms.makeFolder("tessera-standby"))
         try await standby.run([
             ServerPrograms.path("pg_basebackup"), "--pgdata=\(standby.data.path)", "--checkpoint=fast", "--no-sync",
@@ -30,6 +36,12 @@ extension PrivateCluster {
             }
             return try await body(standby)
         }
+    }
+
+    /// The address of a database on whichever of two servers takes writes. The one that is not the primary comes first,
+    /// so that a client must look at both.
+    package func url(_ database: String, orOn other: PrivateCluster) -> String {
+        "postgres://tessera@127.0.0.1:\(other.port),127.0.0.1:\(port)/\(database)?target_session_attrs=read-write"
     }
 
     /// Makes a standby a primary and waits until it is one.

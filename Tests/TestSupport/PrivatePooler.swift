@@ -9,7 +9,10 @@ package final class PrivatePooler: Sendable {
 
     /// Starts pgbouncer and waits until it serves.
     ///
-    /// - Parameter settings: of its section `[pgbouncer]`, such as `["pool_mode": "session"]`.
+    /// - Parameters:
+    ///   - cluster: where it leads.
+    ///   - settings: of its section `[pgbouncer]`, such as `["pool_mode": "session"]`.
+    /// - Throws: why it does not run.
     package init(to cluster: PrivateCluster, settings: [String: String]) async throws {
         folder = try await ServerPrograms.makeFolder("tessera-pooler")
         port = try FreePort.take()

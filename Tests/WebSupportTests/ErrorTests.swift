@@ -1,4 +1,5 @@
 // What callers are told when something goes wrong, and what they are not told.
+import HTTPTypes
 import Storage
 import Testing
 import WebSupport

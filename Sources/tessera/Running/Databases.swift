@@ -43,7 +43,13 @@ struct ServiceDatabase: Sendable {
 
     /// Opens a service's database.
     ///
-    /// - Parameter slow: from how long a batch of statements is logged.
+    /// - Parameters:
+    ///   - url: which one.
+    ///   - service: whose schema it has.
+    ///   - slow: from how long a batch of statements is logged.
+    ///   - logger: where the connections write their warnings.
+    /// - Returns: the open database, whose schema has not been looked at.
+    /// - Throws: `StorageError` when it cannot be opened.
     static func open(
         _ url: DatabaseURL,
         service: String,
