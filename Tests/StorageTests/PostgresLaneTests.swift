@@ -47,10 +47,12 @@ struct PostgresLaneTests {
             // because the other tests use the processors meanwhile; were the pool blocked, each took a second.
             var times: [Duration] = []
             while try await Self.sleeping(test.database) > 0 {
-                let start = ContinuousClock.now
-                let answer = await Task { (0..<1_000).reduce(0, +) }.value
-                times.append(start.duration(to: .now))
-                #expect(answer == 499_500)
+                for _ in 0..<10 {
+                    let start = ContinuousClock.now
+                    let answer = await Task { (0..<1_000).reduce(0, +) }.value
+                    times.append(start.duration(to: .now))
+                    #expect(answer == 499_500)
+                }
             }
             try #require(times.count >= 10)
             #expect(times.sorted()[times.count / 2] < .milliseconds(50))
