@@ -36,6 +36,21 @@ enum PreviousStatements {
         sessions("sessions.list_after", "<", "s.created_at DESC, s.id DESC"),
         sessions("sessions.list_before", ">", "s.created_at, s.id"),
         Statement(
+            "refresh_tokens.rotate",
+            .writes,
+            [.text, .integer, .instant, .instant],
+            """
+            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
+            WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
+                AND EXISTS (
+                    SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
+                    JOIN settings g ON g.key = 'global_token_version'
+                    WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.is_active
+                        AND s.global_version >= g.integer_value)
+            RETURNING generation
+            """
+        ),
+        Statement(
             "refresh_tokens.slide",
             .writes,
             [.text, .instant, .instant, .instant],

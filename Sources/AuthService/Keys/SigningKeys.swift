@@ -27,14 +27,10 @@ package struct SigningKeyInfo: Sendable {
 
 /// The keys of this deployment, as this node last read them.
 package final class SigningKeys: Sendable {
-    struct Signer: Sendable {
-        let kid: String
-        let key: SigningKey
-    }
 
     /// One reading of the table.
     struct Snapshot: Sendable {
-        var signer: Signer?
+        var signer: JWSSigner?
         /// The configured algorithm's current and next key.
         var current: SigningKeyInfo?
         var next: SigningKeyInfo?
@@ -68,7 +64,8 @@ package final class SigningKeys: Sendable {
 
     var published: Snapshot { snapshot.withLock { $0 } }
 
-    func signer() throws -> Signer {
+    /// Signs access tokens with the current key.
+    func signer() throws -> JWSSigner {
         guard let signer = snapshot.withLock(\.signer) else { throw APIError.retry(.keysUnavailable, afterSeconds: 1) }
         return signer
     }
@@ -192,7 +189,12 @@ package final class SigningKeys: Sendable {
                         fresh.current = info
                         let sealed = try row.bytes("private_key")
                         let pkcs8 = try ring.open(sealed, associatedData: Self.binding(info.kid))
-                        fresh.signer = Signer(kid: info.kid, key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm))
+                        // RFC 9068 §2.1: the type keeps an access token from passing as anything else that this key signs.
+                        fresh.signer = JWSSigner(
+                            type: "at+jwt",
+                            keyID: info.kid,
+                            key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm)
+                        )
                     }
                     if info.state == "next" { fresh.next = info }
                 }

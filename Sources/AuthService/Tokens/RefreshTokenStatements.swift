@@ -14,6 +14,9 @@ enum RefreshTokenStatements {
     )
 
     /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle.
+    ///
+    /// Whether session and user still stand is for `state` to say, once: a session that ended never stands again, so
+    /// what its row counts no longer matters.
     static let rotate = Statement(
         "refresh_tokens.rotate",
         .writes,
@@ -21,11 +24,6 @@ enum RefreshTokenStatements {
         """
         UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
         WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
-            AND EXISTS (
-                SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
-                JOIN settings g ON g.key = 'global_token_version'
-                WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.is_active
-                    AND s.global_version >= g.integer_value)
         RETURNING generation
         """
     )
@@ -37,7 +35,8 @@ enum RefreshTokenStatements {
         .reads,
         [.text],
         """
-        SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at, \(SessionState.columns)
+        SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at,
+            \(SessionState.columns(ofSession: Session.joinedColumns(refreshedAt: "r.rotated_at")))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
         WHERE r.id = $1
         """
