@@ -26,7 +26,7 @@ package struct Session: Sendable {
         refreshedAt: "(SELECT MAX(rotated_at) FROM refresh_tokens WHERE refresh_tokens.session_id = s.id)"
     )
 
-    /// - Parameter refreshedAt: where the last refresh is to be read.
+    /// Those columns, with the last refresh read from the SQL expression `refreshedAt`.
     static func joinedColumns(refreshedAt: String) -> String {
         """
         s.id AS session_id, s.user_id AS session_user_id, s.ip_address AS session_ip_address, \
@@ -88,7 +88,7 @@ package struct SessionState: Sendable {
     /// A SELECT's columns and joins; the table that leads to `s` comes before.
     static let columns = columns(ofSession: Session.joinedColumns)
 
-    /// - Parameter session: the columns of the session.
+    /// All columns, those of the session as given.
     static func columns(ofSession session: String) -> String {
         "\(session), g.integer_value AS current_global_version, \(User.joinedColumns)"
     }
