@@ -11,7 +11,7 @@ struct StatementPlanTests {
     /// The statements of requests that every user sends all the time: these, at least, must be among the proven.
     static let hot: [String: Set<String>] = [
         "auth": [
-            "refresh_tokens.rotate", "refresh_tokens.state", "sessions.state",
+            "refresh_tokens.rotate", "refresh_tokens.state", "sessions.state", "sessions.state_with_user",
             "sessions.state_by_cookie", "sessions.slide", "accounts.credentials_by_email",
             "accounts.credentials_by_user",
             "sessions.insert_if_password", "refresh_tokens.insert", "users.touch_login", "users.by_id",

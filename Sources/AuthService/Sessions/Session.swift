@@ -78,26 +78,26 @@ package struct Session: Sendable {
     }
 }
 
-/// A session, its user, and the global version, as one statement read them.
+/// A session, where its user stands, and the global version, as one statement read them.
 package struct SessionState: Sendable {
     package let session: Session
-    package let user: User
+    package let user: UserStanding
     /// The version below which sessions were ended by "revoke all".
     package let currentGlobalVersion: Int64
 
     /// A SELECT's columns and joins; the table that leads to `s` comes before.
-    static let columns = columns(ofSession: Session.joinedColumns)
+    static let columns = columns(Session.joinedColumns, UserStanding.joinedColumns)
 
-    /// All columns, those of the session as given.
-    static func columns(ofSession session: String) -> String {
-        "\(session), g.integer_value AS current_global_version, \(User.joinedColumns)"
+    /// The columns with some of session and user as given; those of a whole `User` hold those of its standing.
+    static func columns(_ session: String, _ user: String) -> String {
+        "\(session), g.integer_value AS current_global_version, \(user)"
     }
 
     static let joins = "JOIN users u ON u.id = s.user_id JOIN settings g ON g.key = 'global_token_version'"
 
     init(_ row: Row) throws(StorageError) {
         self.session = try Session(row)
-        self.user = try User(row)
+        self.user = try UserStanding(row)
         self.currentGlobalVersion = try row.integer("current_global_version")
     }
 

@@ -36,7 +36,7 @@ enum RefreshTokenStatements {
         [.text],
         """
         SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at,
-            \(SessionState.columns(ofSession: Session.joinedColumns(refreshedAt: "r.rotated_at")))
+            \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStanding.joinedColumns))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
         WHERE r.id = $1
         """

@@ -18,13 +18,13 @@ package struct Grant: Sendable {
     package let accessToken: AccessToken
     /// `nil` when the session is carried by a cookie.
     package let refreshToken: String?
-    /// Whether the answer shows the user (a refresh does not).
-    let showsUser: Bool
+    /// The user, when the answer shows one (a refresh does not).
+    let user: User?
 
     package func json() -> JSONWriter {
         JSONWriter.object { writer in
-            if showsUser {
-                writer.key(of: "user") { state.user.write(to: &$0) }
+            if let user {
+                writer.key(of: "user") { user.write(to: &$0) }
             }
             writer.key(of: "session") { state.session.write(to: &$0, current: true) }
             writer.field("access_token", accessToken.token)
@@ -50,12 +50,13 @@ package struct Tokens: Sendable {
         return (RefreshTokenStatements.insert(token.rowKey, session, AuthConfiguration.firstPartyClient, now), token)
     }
 
-    func grant(_ state: SessionState, refreshToken: RefreshToken?, showsUser: Bool, at now: Instant) throws -> Grant {
+    func grant(_ state: SessionState, refreshToken: RefreshToken?, showing user: User?, at now: Instant) throws -> Grant
+    {
         Grant(
             state: state,
             accessToken: try accessTokens.issue(for: state, at: now),
             refreshToken: refreshToken.map(codec.encode),
-            showsUser: showsUser
+            user: user
         )
     }
 
@@ -82,7 +83,7 @@ package struct Tokens: Sendable {
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
             if sessions.isSlideDue(state.session, at: now) { state = try await sessions.slid(state, at: now) }
-            return try grant(state, refreshToken: presented.successor, showsUser: false, at: now)
+            return try grant(state, refreshToken: presented.successor, showing: nil, at: now)
         case 1...:
             try await endStolen(state.session.id, origin: origin, at: now)
             throw APIError(.refreshTokenReused)
