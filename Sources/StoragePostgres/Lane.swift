@@ -119,12 +119,17 @@ final class Lane {
             patient.adopt(.unit(ready[unit]))
             hurry()
             commit(Array(ready[..<unit] + ready[(unit + 1)...]))
+        case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
+            // Another session holds an ordered log; each part of the batch that appends would wait for it again.
+            for unit in ready where !unit.logs.isEmpty { patient.adopt(.unit(unit)) }
+            hurry()
+            commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
             let half = ready.count / 2
             commit(Array(ready[..<half]))
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
-            // The lock of an ordered log, which belongs to the batch and not to a unit.
+            // At the commit, which is the batch's and not a unit's.
             patient.adopt(.unit(ready[0]))
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)

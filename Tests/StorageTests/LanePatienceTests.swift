@@ -167,6 +167,45 @@ struct LanePatienceTests {
         }
     }
 
+    @Test("an ordered log that another session holds delays units that do not append to it by at most 200 ms")
+    func heldLog() async throws {
+        try await withTables { test async throws in
+            let log = OrderedLog(lockKey: 0x7465_7374, channel: "tests_log")
+            let append = Statement(
+                "tests.append",
+                .appends(log),
+                [.integer],
+                "UPDATE counters SET value = value + 1 WHERE id = $1"
+            )
+            let other = try await test.openAnother()
+            // Prepared before, so that nothing but the log is waited for.
+            _ = try await test.database.run([Self.add(2, 0), append(4)])
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(append(1))
+                gate.enterAndWait()
+            }
+            try await eventually("the log is held") { gate.isEntered }
+            let appending = Task {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for row in 0..<32 { group.addTask { _ = try await test.database.run(append(64 + row)) } }
+                    try await group.waitForAll()
+                }
+            }
+            async let undisturbed = Self.longestWait(of: other, row: 3)
+            let longest = try await Self.longestWait(of: test.database, row: 2)
+            let usual = try await undisturbed
+            gate.open()
+            try await holder
+            try await appending.value
+            #expect(longest - usual <= .milliseconds(200), "\(longest) beside a held log, \(usual) without")
+            for row in 64..<96 {
+                #expect(try await test.database.run(Self.value(row)).first?.int("value") == 1, "row \(row)")
+            }
+            await other.close()
+        }
+    }
+
     /// The longest wait for a single unit, over two seconds.
     private static func longestWait(of database: any SQLDatabase, row: Int) async throws -> Duration {
         var longest = Duration.zero
