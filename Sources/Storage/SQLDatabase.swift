@@ -31,7 +31,8 @@ package protocol SQLDatabase: Sendable {
     /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the unit may have committed.
     func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult]
 
-    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown.
+    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
+    /// run again after a rollback, so it changes nothing but the database.
     func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T
 
     /// Runs a script that may not be inside a transaction of ours, holding the migration lock of this database

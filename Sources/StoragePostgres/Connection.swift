@@ -71,6 +71,8 @@ enum ConnectionPurpose: String {
     let notices = ServerNotices()
     /// Set once the connection may not be used any more.
     var isLost = false
+    /// Set when a prepared statement turned out stale in the middle of a transaction.
+    var hasStalePlan = false
     var parameters = ParameterBuffer()
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0
