@@ -146,6 +146,9 @@ package struct AuthService: Sendable {
         try await keys.reload()
     }
 
+    /// How many streams of events this node sends.
+    package var followers: Int { eventFeed.count }
+
     /// What runs beside the server.
     package var services: [any Service] {
         [

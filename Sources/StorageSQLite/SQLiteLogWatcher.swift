@@ -1,8 +1,8 @@
 // Notices what other processes commit to the file: SQLite has no way to be told, so a look at its version is cheap
 // instead.
 //
-// `PRAGMA data_version` reads a number in shared memory. Twenty looks a second cost less than a thousandth of a core,
-// and a command in another process is noticed within 50 ms. What this process commits itself is told by its writer at
+// `PRAGMA data_version` reads a number in shared memory. Fifty looks a second cost less than a hundredth of a core,
+// and a command in another process is noticed within 20 ms. What this process commits itself is told by its writer at
 // once, so these looks are for the others.
 
 @preconcurrency internal import Dispatch
@@ -11,9 +11,9 @@ import Storage
 /// Watches the whole file, which is more than the one log: a hint for nothing costs one read.
 final class SQLiteLogWatcher: LogWatcher {
     /// Between two looks.
-    private static let pause: DispatchTimeInterval = .milliseconds(50)
+    private static let pause: DispatchTimeInterval = .milliseconds(20)
     /// Looks after which a hint is due even when nothing has changed.
-    private static let looksPerHint = 20
+    private static let looksPerHint = 50
 
     private let path: String
     private let configuration: SQLiteConfiguration

@@ -31,8 +31,10 @@ struct EventPageTests {
         }
     }
 
-    @Test("pages follow each other without gap or repetition, and the last one says where to go on",
-        arguments: TestEngine.allCases)
+    @Test(
+        "pages follow each other without gap or repetition, and the last one says where to go on",
+        arguments: TestEngine.allCases
+    )
     func pages(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let token = try await node.serviceToken()
@@ -154,9 +156,10 @@ struct EventPageTests {
                 let answer = try await node.feed("?\(query)", token: token)
                 #expect(answer.status == 400 && answer.code == "validation_failed", "\(query): \(answer.text)")
             }
-            for cursor in ["", "0", ":", "\(epoch):", "\(epoch):x", "\(epoch):-1", "\(epoch):+1", "a b:1", "a:1:2",
-                "\(epoch):99999999999999999999", "%00:1"]
-            {
+            for cursor in [
+                "", "0", ":", "\(epoch):", "\(epoch):x", "\(epoch):-1", "\(epoch):+1", "a b:1", "a:1:2",
+                "\(epoch):99999999999999999999", "%00:1",
+            ] {
                 let answer = try await node.feed("?after=\(cursor)", token: token)
                 #expect(answer.status == 400 && answer.code == "invalid_cursor", "\(cursor): \(answer.text)")
             }
@@ -207,7 +210,10 @@ struct EventPageTests {
         }
     }
 
-    @Test("a cursor before what the cleanup took is gone, though deletions of users stay", arguments: TestEngine.allCases)
+    @Test(
+        "a cursor before what the cleanup took is gone, though deletions of users stay",
+        arguments: TestEngine.allCases
+    )
     func horizon(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()

@@ -47,7 +47,14 @@ extension Installation {
     func makeAdmin() async throws -> String {
         let email = "root@example.com"
         try await run(
-            "users", "create", "--email", email, "--role", "admin", "--password-stdin", input: Client.password
+            "users",
+            "create",
+            "--email",
+            email,
+            "--role",
+            "admin",
+            "--password-stdin",
+            input: Client.password
         )
         return try #require(try await auth.logIn(email)["access_token"].string)
     }

@@ -16,10 +16,8 @@ package final class EventStreamReader: Sendable {
     }
 
     private struct State {
-        var received: [UInt8] = []
+        var parser = Parser()
         var isClosed = false
-        /// When each event came, in the order of `events`.
-        var times: [ContinuousClock.Instant] = []
     }
 
     private let descriptor: Int32
@@ -76,11 +74,7 @@ package final class EventStreamReader: Sendable {
                 let count = recv(descriptor, &buffer, buffer.count, 0)
                 let now = ContinuousClock.now
                 let isOver = self.state.withLock { state in
-                    if count > 0 { state.received += buffer[..<count] } else { state.isClosed = true }
-                    // Times are for short streams: the text is read anew each time.
-                    guard state.received.count < 256 * 1024 else { return state.isClosed }
-                    let known = Self.events(in: Self.body(state.received)).count
-                    state.times += Array(repeating: now, count: max(0, known - state.times.count))
+                    if count > 0 { state.parser.take(buffer[..<count], at: now) } else { state.isClosed = true }
                     return state.isClosed
                 }
                 if isOver { return }
@@ -94,9 +88,7 @@ package final class EventStreamReader: Sendable {
     }
 
     /// Whether the other side has ended the answer or the connection.
-    package var hasEnded: Bool {
-        state.withLock { $0.isClosed || Self.text($0.received).hasSuffix("0\r\n\r\n") }
-    }
+    package var hasEnded: Bool { state.withLock { $0.isClosed || $0.parser.isComplete } }
 
     /// The status of the answer; 0 before it came.
     package var status: Int {
@@ -104,65 +96,110 @@ package final class EventStreamReader: Sendable {
     }
 
     /// The head of the answer.
-    package var head: String {
-        let text = state.withLock { Self.text($0.received) }
-        return text.range(of: "\r\n\r\n").map { String(text[..<$0.lowerBound]) } ?? ""
-    }
+    package var head: String { state.withLock { $0.parser.head ?? "" } }
 
-    /// The body so far, without its chunks' lengths.
-    package var body: String { state.withLock { Self.body($0.received) } }
+    /// The body so far, without its chunks' lengths; its first megabyte.
+    package var body: String { state.withLock { String(decoding: $0.parser.body, as: UTF8.self) } }
 
     /// Every whole event so far, `caught_up` included.
-    package var events: [Event] { Self.events(in: body) }
+    package var events: [Event] { state.withLock { $0.parser.events } }
 
     /// Events of the log.
     package var told: [Event] { events.filter { $0.name != "caught_up" } }
 
-    package var isCaughtUp: Bool { events.contains { $0.name == "caught_up" } }
+    package var isCaughtUp: Bool { state.withLock { $0.parser.events.contains { $0.name == "caught_up" } } }
 
     /// When an event came.
-    package func time(of index: Int) -> ContinuousClock.Instant { state.withLock { $0.times[index] } }
+    package func time(of index: Int) -> ContinuousClock.Instant { state.withLock { $0.parser.times[index] } }
 
     /// How many heartbeats came.
-    package var heartbeats: Int { body.split(separator: "\n").count { $0 == ": heartbeat" } }
+    package var heartbeats: Int { state.withLock { $0.parser.heartbeats } }
 
-    /// What a consumer would send as `Last-Event-ID` (WHATWG HTML: an `id` counts at the blank line, with or without an
-    /// event).
-    package var lastID: String? {
-        body.components(separatedBy: "\n\n").dropLast().flatMap { $0.split(separator: "\n") }
-            .last { $0.hasPrefix("id: ") }.map { String($0.dropFirst(4)) }
+    /// What a consumer would send as `Last-Event-ID`.
+    package var lastID: String? { state.withLock { $0.parser.lastID } }
+}
+
+/// Takes an answer apart as it comes: head, chunks (RFC 9112 §7.1, as far as a server of ours goes), blocks of lines.
+private struct Parser {
+    var head: String?
+    var body: [UInt8] = []
+    var events: [EventStreamReader.Event] = []
+    var times: [ContinuousClock.Instant] = []
+    var heartbeats = 0
+    var lastID: String?
+    var isComplete = false
+    private var isChunked = false
+    /// Bytes of the connection that are not understood yet, and of the body.
+    private var raw: [UInt8] = []
+    private var block: [UInt8] = []
+
+    mutating func take(_ bytes: ArraySlice<UInt8>, at now: ContinuousClock.Instant) {
+        raw += bytes
+        if head == nil {
+            guard let end = Self.position(of: "\r\n\r\n", in: raw, from: 0) else { return }
+            let text = String(decoding: raw[..<end], as: UTF8.self)
+            head = text
+            isChunked = text.lowercased().contains("transfer-encoding: chunked")
+            raw.removeFirst(end + 4)
+        }
+        guard isChunked else {
+            add(raw[...], at: now)
+            raw = []
+            return
+        }
+        var start = 0
+        while let end = Self.position(of: "\r\n", in: raw, from: start),
+            let length = Int(String(decoding: raw[start..<end], as: UTF8.self), radix: 16),
+            raw.count >= end + 2 + length + 2
+        {
+            if length == 0 { isComplete = true }
+            add(raw[(end + 2)..<(end + 2 + length)], at: now)
+            start = end + 2 + length + 2
+        }
+        raw.removeFirst(start)
     }
 
-    private static func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-
-    private static func events(in body: String) -> [Event] {
+    private mutating func add(_ bytes: ArraySlice<UInt8>, at now: ContinuousClock.Instant) {
+        if body.count < 1 << 20 { body += bytes }
+        block += bytes
+        var start = 0
         // What is behind the last blank line is not an event yet.
-        body.components(separatedBy: "\n\n").dropLast().compactMap { block in
-            var event = Event()
-            for line in block.split(separator: "\n") {
-                if line.hasPrefix("id: ") { event.id = String(line.dropFirst(4)) }
+        while let end = Self.position(of: "\n\n", in: block, from: start) {
+            var event = EventStreamReader.Event()
+            for line in String(decoding: block[start..<end], as: UTF8.self).split(separator: "\n") {
+                if line == ": heartbeat" { heartbeats += 1 }
+                // WHATWG HTML: an `id` counts at the blank line, with or without an event.
+                if line.hasPrefix("id: ") {
+                    event.id = String(line.dropFirst(4))
+                    lastID = event.id
+                }
                 if line.hasPrefix("event: ") { event.name = String(line.dropFirst(7)) }
                 if line.hasPrefix("data: ") { event.data = String(line.dropFirst(6)) }
             }
-            return event.data.isEmpty ? nil : event
+            if !event.data.isEmpty {
+                events.append(event)
+                times.append(now)
+            }
+            start = end + 2
         }
+        block.removeFirst(start)
     }
 
-    /// RFC 9112 §7.1, as far as a server of ours goes; a body that is not chunked comes whole.
-    private static func body(_ received: [UInt8]) -> String {
-        let separator = Array("\r\n\r\n".utf8)
-        guard let head = received.firstRange(of: separator) else { return "" }
-        var rest = received[head.upperBound...]
-        guard text(Array(received[..<head.lowerBound])).lowercased().contains("transfer-encoding: chunked") else {
-            return text(Array(rest))
+    /// By the C library, since streams of many megabytes are read here by a test that is not optimised.
+    private static func position(of mark: StaticString, in bytes: [UInt8], from start: Int) -> Int? {
+        bytes.withUnsafeBytes { bytes -> Int? in
+            guard let base = bytes.baseAddress else { return nil }
+            let length = mark.utf8CodeUnitCount
+            var start = start
+            while start + length <= bytes.count,
+                let found = memchr(base + start, Int32(mark.utf8Start.pointee), bytes.count - start)
+            {
+                let place = UnsafeRawPointer(found) - base
+                guard place + length <= bytes.count else { return nil }
+                if memcmp(found, mark.utf8Start, length) == 0 { return place }
+                start = place + 1
+            }
+            return nil
         }
-        var body: [UInt8] = []
-        while let line = rest.firstRange(of: Array("\r\n".utf8)) {
-            guard let length = Int(text(Array(rest[..<line.lowerBound])), radix: 16), length > 0 else { break }
-            let chunk = rest[line.upperBound...].prefix(length)
-            body += chunk
-            rest = rest[line.upperBound...].dropFirst(length + 2)
-        }
-        return text(body)
     }
 }

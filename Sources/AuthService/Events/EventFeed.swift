@@ -122,6 +122,9 @@ final class EventFeed: Sendable {
         followersGauge.record(count)
     }
 
+    /// How many streams there are.
+    var count: Int { state.withLock { $0.followers.count } }
+
     /// What comes after a place.
     func take(after seq: Int64, epoch: String) -> Taken {
         state.withLock { state in
@@ -165,7 +168,12 @@ final class EventFeed: Sendable {
                 let began = ContinuousClock.now
                 let batch = try await log.read(after: end, limit: EventLog.chunk)
                 guard batch.state.reaches(EventCursor(epoch: epoch, seq: end), .all) else {
-                    logger.warning("the event log is not the one that was followed; every stream ends")
+                    logger.warning(
+                        """
+                        the event log is not the one that was followed, and every stream ends; after a recovery by other \
+                        means than `tessera restore`, run `tessera restore --in-place`
+                        """
+                    )
                     endAll(epoch)
                     return false
                 }

@@ -144,7 +144,11 @@ struct EventLog: Sendable {
     /// bounded part of the log.
     func page(from start: Start, kinds: EventKinds, limit: Int) async throws -> Page {
         let cursor: EventCursor
-        if case .after(let given) = start { cursor = given } else { cursor = try await open(start, kinds: kinds).cursor }
+        if case .after(let given) = start {
+            cursor = given
+        } else {
+            cursor = try await open(start, kinds: kinds).cursor
+        }
         var events: [StoredEvent] = []
         var seq = cursor.seq
         for _ in 0..<Self.chunksPerPage {

@@ -23,7 +23,8 @@ package struct ServerSentEvent: Sendable {
         var buffer = ByteBuffer()
         buffer.writeString("id: \(id)\nevent: \(name)\n")
         // A line break would end the field, so that each line of the data is a field of its own.
-        for line in data.split(omittingEmptySubsequences: false, whereSeparator: { ["\n", "\r", "\r\n"].contains($0) }) {
+        for line in data.split(omittingEmptySubsequences: false, whereSeparator: { ["\n", "\r", "\r\n"].contains($0) })
+        {
             buffer.writeString("data: \(line)\n")
         }
         buffer.writeString("\n")
