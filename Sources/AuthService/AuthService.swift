@@ -16,6 +16,8 @@ package struct AuthService: Sendable {
     package let keys: SigningKeys
     package let cleanup: Cleanup
     package let epochs: EventEpochs
+    private let eventLog: EventLog
+    private let eventFeed: EventFeed
     private let tokens: Tokens
     private let throttle: Throttle
     private let verifier: TokenVerifier
@@ -117,7 +119,16 @@ package struct AuthService: Sendable {
             accessTokenLifetime: configuration.accessTokenLifetime,
             holder: Hex.encode(random.bytes(8))
         )
-        self.epochs = EventEpochs(database: database, clock: clock, random: random)
+        let epochs = EventEpochs(database: database, clock: clock, random: random)
+        let eventLog = EventLog(database: database, epochs: epochs, clock: clock)
+        self.epochs = epochs
+        self.eventLog = eventLog
+        self.eventFeed = EventFeed(
+            log: eventLog,
+            database: database,
+            timing: configuration.eventFeed,
+            logger: logger
+        )
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
@@ -134,6 +145,9 @@ package struct AuthService: Sendable {
         self.logger = logger
         try await keys.reload()
     }
+
+    /// How many streams of events this node sends.
+    package var followers: Int { eventFeed.count }
 
     /// What runs beside the server.
     package var services: [any Service] {
@@ -197,6 +211,18 @@ package struct AuthService: Sendable {
         passwordRoutes.mountAuthenticated(on: authenticated)
         sessionRoutes.mountAuthenticated(on: authenticated)
         MeRoutes(users: users, cookies: cookies).mountAuthenticated(on: authenticated)
+
+        // For services, with tokens of their own.
+        let trusted = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier,
+                    requireUser: false,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+        EventRoutes(log: eventLog, feed: eventFeed, retention: configuration.eventRetention)
+            .mount(on: trusted.group().add(middleware: ScopeMiddleware(scope: EventRoutes.scope)))
 
         let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
         AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)

@@ -40,6 +40,10 @@ package protocol SQLDatabase: Sendable {
     func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
         async throws -> T
 
+    /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
+    /// when the database closes.
+    func changes(of log: OrderedLog) -> AsyncStream<Void>
+
     /// Finishes what was sent and closes every connection. Units that arrive afterwards are `.unavailable`.
     func close() async
 }

@@ -37,6 +37,8 @@ struct LocalRevocationSource: RevocationSource {
     let clock: Clock
 
     func check(_ claims: AccessTokenClaims) async throws {
+        // A service's own token has no session that could be revoked.
+        if claims.sessionID == nil, claims.subject.hasPrefix("client_") { return }
         guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject
         else {
             throw APIError(.sessionRevoked)

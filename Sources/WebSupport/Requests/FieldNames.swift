@@ -6,6 +6,8 @@ extension HTTPField.Name {
     package static let forwardedFor = known("X-Forwarded-For")
     /// draft-ietf-httpapi-ratelimit-headers
     package static let rateLimit = known("RateLimit")
+    package static let accelBuffering = known("X-Accel-Buffering")
+    package static let lastEventID = known("Last-Event-ID")
     package static let fetchSite = known("Sec-Fetch-Site")
 
     /// A name written in the source; one that is no token of RFC 9110 §5.6.2 is a mistake that no test run survives.
