@@ -7,10 +7,39 @@ package enum SHA256 {
     /// The digest of `bytes`, 32 bytes.
     package static func digest(_ bytes: [UInt8]) -> [UInt8] {
         var out = [UInt8](repeating: 0, count: 32)
-        let result = unsafe EVP_Digest(bytes, bytes.count, &out, nil, FetchedAlgorithms.shared.sha256, nil)
-        OpenSSL.require(result, "SHA-256")
+        unsafe bytes.withUnsafeBytes { bytes in
+            unsafe out.withUnsafeMutableBytes { unsafe DigestContext.sha256(bytes, into: $0) }
+        }
         return out
     }
+
+    /// The digest of text in UTF-8, as a value that needs no memory of its own.
+    package static func digest(of text: String) -> SHA256Digest {
+        var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
+        let utf8 = text.utf8Span.span
+        var out = words.mutableSpan
+        unsafe utf8.withUnsafeBytes { bytes in
+            unsafe out.withUnsafeMutableBytes { unsafe DigestContext.sha256(bytes, into: $0) }
+        }
+        return SHA256Digest(words[0], words[1], words[2], words[3])
+    }
+}
+
+/// A SHA-256 digest to look things up by. Two are equal when all 256 bits are.
+package struct SHA256Digest: Sendable, Hashable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    init(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) {
+        words = (a, b, c, d)
+    }
+
+    /// The first 64 bits, evenly spread.
+    package var prefix: UInt64 { words.0 }
+
+    package static func == (a: Self, b: Self) -> Bool { a.words == b.words }
+
+    /// The bits are as good as random already; whoever could choose them could find collisions too.
+    package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }
 
 /// HMAC with SHA-256 (RFC 2104, FIPS 198-1).

@@ -29,6 +29,11 @@ package struct VerificationKey: Sendable {
         self.jwk = jwk
     }
 
+    /// Whether both are the same key under the same name: what one has verified, the other would verify too.
+    package func isSame(as other: VerificationKey) -> Bool {
+        handle === other.handle || (algorithm == other.algorithm && jwk == other.jwk)
+    }
+
     /// Whether `signature` is this key's for `message`: r‖s for ES256, the plain signature otherwise.
     package func isValid(signature: [UInt8], for message: [UInt8]) -> Bool {
         switch algorithm {

@@ -2,41 +2,45 @@
 //
 // Handlers see nothing but this value. It holds no token, so that it can be logged, stored or sent on without handing
 // anyone the means to act as the user.
+//
+// A verified token is kept and its claims handed out for every request that brings it, so a copy is one reference.
 
 /// The claims of a verified access token.
 public struct AccessTokenClaims: Sendable, Hashable {
+    private let storage: Storage
+
     /// `iss`: who signed the token.
-    public var issuer: String
+    public var issuer: String { storage.fields.issuer }
     /// `sub`: the user's id, or `client_<id>` where a service acts for itself.
-    public var subject: String
+    public var subject: String { storage.fields.subject }
     /// `aud`: the services that the token is for.
-    public var audience: [String]
+    public var audience: [String] { storage.fields.audience }
     /// `exp`: the second, since 1970, from which on the token is refused.
-    public var expiresAt: Int64
+    public var expiresAt: Int64 { storage.fields.expiresAt }
     /// `iat`: when the token was made, in seconds since 1970.
-    public var issuedAt: Int64
+    public var issuedAt: Int64 { storage.fields.issuedAt }
     /// `jti`: this token's own id.
-    public var tokenID: String
+    public var tokenID: String { storage.fields.tokenID }
     /// `sid`: the session that the token was made for; `nil` where there is none, as for a service.
-    public var sessionID: String?
+    public var sessionID: String? { storage.fields.sessionID }
     /// `client_id`: the application that asked for the token. The verifier accepts no token without one.
-    public var clientID: String?
+    public var clientID: String? { storage.fields.clientID }
     /// `scope`: what the token may be used for, one entry a scope.
-    public var scope: [String]
+    public var scope: [String] { storage.fields.scope }
     /// `role`: the user's role when the token was made.
-    public var role: String?
+    public var role: String? { storage.fields.role }
     /// `kind`: `user` or `guest`.
-    public var kind: String?
+    public var kind: String? { storage.fields.kind }
     /// `ver`: the user's token version when the token was made.
-    public var userVersion: Int64?
+    public var userVersion: Int64? { storage.fields.userVersion }
     /// `gver`: the deployment's token version when the token was made.
-    public var globalVersion: Int64?
+    public var globalVersion: Int64? { storage.fields.globalVersion }
     /// `amr`: how the user signed in (RFC 8176), for example `pwd`.
-    public var authenticationMethods: [String]
+    public var authenticationMethods: [String] { storage.fields.authenticationMethods }
     /// `auth_time`: when the user signed in, in seconds since 1970.
-    public var authenticatedAt: Int64?
+    public var authenticatedAt: Int64? { storage.fields.authenticatedAt }
     /// `email_verified`: whether the user has proved that their address is theirs.
-    public var emailVerified: Bool?
+    public var emailVerified: Bool? { storage.fields.emailVerified }
 
     /// Makes claims by hand, for the tests of a service that reads them. A verifier never takes these for a token.
     public init(
@@ -57,25 +61,82 @@ public struct AccessTokenClaims: Sendable, Hashable {
         authenticatedAt: Int64? = nil,
         emailVerified: Bool? = nil
     ) {
-        self.issuer = issuer
-        self.subject = subject
-        self.audience = audience
-        self.expiresAt = expiresAt
-        self.issuedAt = issuedAt
-        self.tokenID = tokenID
-        self.sessionID = sessionID
-        self.clientID = clientID
-        self.scope = scope
-        self.role = role
-        self.kind = kind
-        self.userVersion = userVersion
-        self.globalVersion = globalVersion
-        self.authenticationMethods = authenticationMethods
-        self.authenticatedAt = authenticatedAt
-        self.emailVerified = emailVerified
+        let fields = Fields(
+            issuer: issuer,
+            subject: subject,
+            audience: audience,
+            expiresAt: expiresAt,
+            issuedAt: issuedAt,
+            tokenID: tokenID,
+            sessionID: sessionID,
+            clientID: clientID,
+            scope: scope,
+            role: role,
+            kind: kind,
+            userVersion: userVersion,
+            globalVersion: globalVersion,
+            authenticationMethods: authenticationMethods,
+            authenticatedAt: authenticatedAt,
+            emailVerified: emailVerified
+        )
+        self.storage = Storage(fields)
     }
 
     /// Whether a user stands behind the token. Users have sessions; the subject of a service's own token begins with
     /// `client_`, and such a token never passes where a user is required.
     public var isUser: Bool { sessionID != nil && !subject.hasPrefix("client_") }
+
+    /// Whether both say the same.
+    public static func == (a: Self, b: Self) -> Bool { a.storage === b.storage || a.storage.fields == b.storage.fields }
+
+    /// Hashes what the claims say.
+    public func hash(into hasher: inout Hasher) { hasher.combine(storage.fields) }
+
+    private struct Fields: Sendable, Hashable {
+        var issuer: String
+        var subject: String
+        var audience: [String]
+        var expiresAt: Int64
+        var issuedAt: Int64
+        var tokenID: String
+        var sessionID: String?
+        var clientID: String?
+        var scope: [String]
+        var role: String?
+        var kind: String?
+        var userVersion: Int64?
+        var globalVersion: Int64?
+        var authenticationMethods: [String]
+        var authenticatedAt: Int64?
+        var emailVerified: Bool?
+    }
+
+    private final class Storage: Sendable {
+        let fields: Fields
+
+        init(_ fields: Fields) {
+            self.fields = fields
+        }
+    }
+
+    private init(_ fields: Fields) {
+        self.storage = Storage(fields)
+    }
+
+    /// The same claims, sharing the memory of what they have in common with others. The tokens of one deployment repeat
+    /// most of what is not a number or an id.
+    func sharing(with other: AccessTokenClaims) -> AccessTokenClaims {
+        var fields = storage.fields
+        let common = other.storage.fields
+        func share<T: Equatable>(_ path: WritableKeyPath<Fields, T>) {
+            if fields[keyPath: path] == common[keyPath: path] { fields[keyPath: path] = common[keyPath: path] }
+        }
+        share(\.issuer)
+        share(\.audience)
+        share(\.clientID)
+        share(\.scope)
+        share(\.role)
+        share(\.authenticationMethods)
+        return AccessTokenClaims(fields)
+    }
 }

@@ -48,6 +48,11 @@ public struct TokenRequirements: Sendable {
         guard claims.issuer == issuer else { throw VerificationError(.wrongIssuer, claim: "iss") }
         // SECURITY: a token for one service must not open another (RFC 8725 §3.9).
         guard claims.audience.contains(audience) else { throw VerificationError(.wrongAudience, claim: "aud") }
+        try checkTimes(claims, notBefore: notBefore)
+    }
+
+    /// Passes claims that are good now. What else is required of a token never changes.
+    func checkTimes(_ claims: AccessTokenClaims, notBefore: Int64?) throws(VerificationError) {
         let now = clock()
         guard now < claims.expiresAt else { throw VerificationError(.expired, claim: "exp") }
         guard claims.issuedAt <= now + clockLeeway else { throw VerificationError(.issuedInFuture, claim: "iat") }

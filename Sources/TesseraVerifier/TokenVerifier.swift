@@ -2,7 +2,8 @@
 //
 // From cheap to dear, and nothing of the payload is read before the signature is right: length, form, type, algorithm,
 // key, signature, claims. The type keeps other JWTs of the same issuer out (RFC 8725 §3.11), the key decides the
-// algorithm (§3.1), and issuer and audience say whose token it is and for whom.
+// algorithm (§3.1), and issuer and audience say whose token it is and for whom. A token that was found good is
+// remembered, and the next time only what may have changed is judged: the time, the key, the revocations.
 import OpenSSLCrypto
 
 /// Verifies the access tokens of one issuer for one service. Make one and share it.
@@ -13,6 +14,7 @@ public struct TokenVerifier: Sendable {
     private let requirements: TokenRequirements
     private let keys: any KeySource
     private let revocations: (any RevocationSource)?
+    private let verified: VerifiedTokenCache?
 
     /// Makes a verifier.
     ///
@@ -21,11 +23,21 @@ public struct TokenVerifier: Sendable {
     ///   - keys: where the issuer's public keys come from.
     ///   - revocations: asked by `verifyCurrent(_:)` about tokens that are otherwise good; without one a token stands
     ///     until it expires.
-    public init(requirements: TokenRequirements, keys: any KeySource, revocations: (any RevocationSource)? = nil) {
+    ///   - cachedTokens: how many verified tokens are remembered, at some 600 bytes each; 0 for none.
+    public init(
+        requirements: TokenRequirements,
+        keys: any KeySource,
+        revocations: (any RevocationSource)? = nil,
+        cachedTokens: Int = 100_000
+    ) {
         self.requirements = requirements
         self.keys = keys
         self.revocations = revocations
+        self.verified = cachedTokens > 0 ? VerifiedTokenCache(limit: cachedTokens) : nil
     }
+
+    /// How many verified tokens are remembered now.
+    public var cachedTokenCount: Int { verified?.count ?? 0 }
 
     /// Verifies with the keys at hand: no I/O, no waiting, and no question to the revocation source.
     ///
@@ -34,7 +46,10 @@ public struct TokenVerifier: Sendable {
     /// - Throws: `.unknownKey` when no key at hand has the token's `kid`, `.keysUnavailable` when there is no key at
     ///   all, and other codes for a token that will never be good.
     public func verify(_ token: String) throws(VerificationError) -> AccessTokenClaims {
-        try claims(of: parse(token))
+        guard token.utf8.count <= Self.maximumLength else { throw VerificationError(.malformed) }
+        let digest = SHA256.digest(of: token)
+        if let claims = try remembered(digest) { return claims }
+        return try claims(of: parse(token), digest: digest)
     }
 
     /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the revocation source.
@@ -43,17 +58,38 @@ public struct TokenVerifier: Sendable {
     /// - Returns: what the token says.
     /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
     public func verifyCurrent(_ token: String) async throws -> AccessTokenClaims {
-        let parsed = try parse(token)
         let claims: AccessTokenClaims
         do throws(VerificationError) {
-            claims = try self.claims(of: parsed)
+            claims = try verify(token)
         } catch {
             guard error.code == .unknownKey || error.code == .keysUnavailable else { throw error }
-            try await keys.refresh(afterUnknownKeyID: parsed.keyID)
-            claims = try self.claims(of: parsed)
+            try await keys.refresh(afterUnknownKeyID: try parse(token).keyID)
+            claims = try verify(token)
         }
         try await revocations?.check(claims)
         return claims
+    }
+
+    /// Takes it that text was verified, for the tests of what becomes of it then.
+    func remember(_ token: VerifiedToken, as text: String) {
+        verified?.keep(token, for: SHA256.digest(of: text), now: requirements.clock())
+    }
+
+    /// The claims of a token that was verified before; `nil` for one that must be verified now.
+    private func remembered(_ digest: SHA256Digest) throws(VerificationError) -> AccessTokenClaims? {
+        guard let verified, let token = verified.token(digest) else { return nil }
+        // SECURITY: a token dies with its key.
+        guard let key = keys.snapshot()[token.keyID], key.isSame(as: token.key) else {
+            verified.forget(digest)
+            return nil
+        }
+        do throws(VerificationError) {
+            try requirements.checkTimes(token.claims, notBefore: token.notBefore)
+        } catch {
+            if error.code == .expired { verified.forget(digest) }
+            throw error
+        }
+        return token.claims
     }
 
     /// A token of the right form, not yet believed.
@@ -64,7 +100,7 @@ public struct TokenVerifier: Sendable {
     }
 
     private func parse(_ token: String) throws(VerificationError) -> Candidate {
-        guard token.utf8.count <= Self.maximumLength, let jws = try? JWS.parse(token), let keyID = jws.header.kid else {
+        guard let jws = try? JWS.parse(token), let keyID = jws.header.kid else {
             throw VerificationError(.malformed)
         }
         // RFC 9068 §4; RFC 7515 §4.1.9: a media type, so case does not count and `application/` may be left out.
@@ -79,7 +115,10 @@ public struct TokenVerifier: Sendable {
         return Candidate(jws: jws, algorithm: algorithm, keyID: keyID)
     }
 
-    private func claims(of candidate: Candidate) throws(VerificationError) -> AccessTokenClaims {
+    private func claims(
+        of candidate: Candidate,
+        digest: SHA256Digest
+    ) throws(VerificationError) -> AccessTokenClaims {
         let known = keys.snapshot()
         guard let key = known[candidate.keyID] else {
             throw VerificationError(known.isEmpty ? .keysUnavailable : .unknownKey)
@@ -88,6 +127,8 @@ public struct TokenVerifier: Sendable {
         guard candidate.jws.isSigned(by: key) else { throw VerificationError(.invalidSignature) }
         let (claims, notBefore) = try AccessTokenClaims.read(candidate.jws.payload)
         try requirements.check(claims, notBefore: notBefore)
+        let token = VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
+        verified?.keep(token, for: digest, now: requirements.clock())
         return claims
     }
 }

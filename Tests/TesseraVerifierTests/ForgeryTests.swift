@@ -133,6 +133,9 @@ struct ForgeryTests {
         let issuer = try TestIssuer(algorithm)
         let verifier = try verifier(trusting: issuer)
         let token = Array(try issuer.token().utf8)
+        // The good one is remembered, and none of the others is taken for it.
+        #expect(refusal(verifier, String(decoding: token, as: UTF8.self)) == nil)
+        #expect(verifier.cachedTokenCount == 1)
         for index in token.indices {
             var changed = token
             changed[index] = token[index] == UInt8(ascii: "A") ? UInt8(ascii: "B") : UInt8(ascii: "A")
