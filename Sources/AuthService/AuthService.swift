@@ -14,9 +14,12 @@ package struct AuthService: Sendable {
     package let passwords: Passwords
     package let sessions: Sessions
     package let keys: SigningKeys
+    package let clients: Clients
     package let cleanup: Cleanup
     package let epochs: EventEpochs
     private let tokens: Tokens
+    private let accessTokens: AccessTokens
+    private let clock: Clock
     private let throttle: Throttle
     private let verifier: TokenVerifier
     private let hasher: PasswordHasher
@@ -29,7 +32,7 @@ package struct AuthService: Sendable {
     package static let allStatements: [Statement] =
         UserStatements.all + AccountStatements.all + SessionStatements.all + RefreshTokenStatements.all
         + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
-        + CleanupStatements.all
+        + CleanupStatements.all + ClientStatements.all
 
     /// `isReady`: throws while the database cannot be reached or its schema is not current.
     /// `contract`: the text of `openapi.yaml`.
@@ -56,6 +59,7 @@ package struct AuthService: Sendable {
             audit: audit,
             sessions: ends
         )
+        let clients = Clients(database: database, clock: clock, random: random, audit: audit)
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
             database: database,
@@ -92,6 +96,9 @@ package struct AuthService: Sendable {
         self.users = users
         self.sessions = sessions
         self.tokens = tokens
+        self.accessTokens = accessTokens
+        self.clients = clients
+        self.clock = clock
         self.keys = keys
         self.hasher = hasher
         self.passwords = Passwords(
@@ -126,7 +133,7 @@ package struct AuthService: Sendable {
                 clock: { clock.now().seconds }
             ),
             keys: LocalKeySource(keys: keys, clock: clock),
-            revocations: LocalRevocationSource(sessions: sessions, clock: clock)
+            revocations: LocalRevocationSource(sessions: sessions, clients: clients, clock: clock)
         )
         self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
         self.configuration = configuration
@@ -182,8 +189,25 @@ package struct AuthService: Sendable {
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)
-        TokenRoutes(tokens: tokens, throttle: throttle).mount(on: open)
+        let refreshGrant = RefreshGrant(tokens: tokens, throttle: throttle)
+        TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
         sessionRoutes.mount(on: open)
+
+        let oauth = router.group("oauth2").add(middleware: OAuthErrorMiddleware())
+        let clientAuthentication = ClientAuthentication(
+            clients: clients,
+            throttle: throttle,
+            assertions: ClientAssertions(
+                clients: clients,
+                audiences: [configuration.issuer, "\(configuration.publicURL)/oauth2/token"]
+            )
+        )
+        OAuthTokenRoutes(
+            authentication: clientAuthentication,
+            accessTokens: accessTokens,
+            refreshGrant: refreshGrant,
+            clock: clock
+        ).mount(on: oauth)
 
         let authenticated = router.group("v1")
             .add(
@@ -202,6 +226,7 @@ package struct AuthService: Sendable {
         AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)
         AdminSessionRoutes(sessions: sessions).mount(on: admin)
         AdminKeyRoutes(keys: keys).mount(on: admin)
+        AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
 
         routes.fill(from: router)

@@ -51,6 +51,10 @@ package struct Cleanup: Sendable {
                 ]
             },
             Step(name: "rate_counters") { [ThrottleStatements.deleteExpired($0, Self.batch)] },
+            // A minute after their end no node takes them, however its clock goes.
+            Step(name: "client_assertions") {
+                [ClientStatements.deleteExpiredAssertions($0 - .seconds(60), Self.batch)]
+            },
             Step(name: "events") { [EventStatements.deleteBefore($0 - eventRetention, Self.batch)] },
             Step(name: "audit_log") { [AuditStatements.deleteBefore($0 - auditRetention, Self.batch)] },
         ]

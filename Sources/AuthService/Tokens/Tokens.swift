@@ -50,28 +50,42 @@ package struct Tokens: Sendable {
         return (RefreshTokenStatements.insert(token.rowKey, session, AuthConfiguration.firstPartyClient, now), token)
     }
 
-    func grant(_ state: SessionState, refreshToken: RefreshToken?, showsUser: Bool, at now: Instant) throws -> Grant {
+    func grant(
+        _ state: SessionState,
+        refreshToken: RefreshToken?,
+        showsUser: Bool,
+        client: String = AuthConfiguration.firstPartyClient,
+        at now: Instant
+    ) throws -> Grant {
         Grant(
             state: state,
-            accessToken: try accessTokens.issue(for: state, at: now),
+            accessToken: try accessTokens.issue(for: state, clientID: client, at: now),
             refreshToken: refreshToken.map(codec.encode),
             showsUser: showsUser
         )
     }
 
-    /// Rotates a refresh token.
+    /// Rotates a refresh token. `client`: who presents it.
     ///
     /// - Throws: `invalid_token`, `refresh_token_reused`, `session_revoked`, `session_expired` or `user_inactive`;
     ///   a storage fault is 503, never a logout.
-    package func refresh(_ text: String, origin: Origin) async throws -> Grant {
+    package func refresh(
+        _ text: String,
+        client: String = AuthConfiguration.firstPartyClient,
+        origin: Origin
+    ) async throws -> Grant {
         guard let presented = codec.decode(text) else { throw APIError(.refreshTokenInvalid) }
         let now = clock.now()
         let idle = sessions.lifetime.idle
         let results = try await database.run([
-            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle),
+            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle, client),
             RefreshTokenStatements.state(presented.rowKey),
         ])
-        guard let row = results[1].first else { throw APIError(.refreshTokenInvalid) }
+        // RFC 6749 §6: the token must have been issued to the client that presents it. If not, nothing was rotated, and
+        // nothing is held against the session: the token's own client did nothing wrong.
+        guard let row = results[1].first, try row.text("refresh_client_id") == client else {
+            throw APIError(.refreshTokenInvalid)
+        }
         var state = try SessionState(row)
         let generation = try row.integer("refresh_generation")
         let rotatedAt = try row.instant("refresh_rotated_at")
@@ -82,7 +96,7 @@ package struct Tokens: Sendable {
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
             if sessions.isSlideDue(state.session, at: now) { state = try await sessions.slid(state, at: now) }
-            return try grant(state, refreshToken: presented.successor, showsUser: false, at: now)
+            return try grant(state, refreshToken: presented.successor, showsUser: false, client: client, at: now)
         case 1...:
             try await endStolen(state.session.id, origin: origin, at: now)
             throw APIError(.refreshTokenReused)

@@ -31,6 +31,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case userInactive = "user_inactive"
     case csrfRefused = "csrf_refused"
     case roleRequired = "role_required"
+    case insufficientScope = "insufficient_scope"
 
     // What they asked for
     case emailTaken = "email_taken"
@@ -58,7 +59,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .tokenMissing, .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired,
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
-        case .userInactive, .csrfRefused, .roleRequired: .forbidden
+        case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
         case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
         case .rateLimited: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable: .serviceUnavailable
@@ -91,6 +92,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .userInactive: "The user has been deactivated."
         case .csrfRefused: "The request does not come from an allowed origin."
         case .roleRequired: "The caller's role does not allow this."
+        case .insufficientScope: "The token does not carry the scope that this needs."
         case .emailTaken: "A user with this email exists."
         case .idTaken: "A row with this id exists."
         case .slugTaken: "Another conversation of yours has this slug."
