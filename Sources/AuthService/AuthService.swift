@@ -22,6 +22,8 @@ package struct AuthService: Sendable {
     private let clock: Clock
     private let throttle: Throttle
     private let verifier: TokenVerifier
+    /// Judge tokens that other services were sent.
+    private let verifiers: AudienceVerifiers
     private let hasher: PasswordHasher
     private let health: HealthRoutes
     private let configuration: AuthConfiguration
@@ -126,15 +128,17 @@ package struct AuthService: Sendable {
         )
         self.epochs = EventEpochs(database: database, clock: clock, random: random)
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
-        self.verifier = TokenVerifier(
-            requirements: TokenRequirements(
-                issuer: configuration.issuer,
-                audience: AuthConfiguration.ownAudience,
-                clock: { clock.now().seconds }
-            ),
-            keys: LocalKeySource(keys: keys, clock: clock),
-            revocations: LocalRevocationSource(sessions: sessions, clients: clients, clock: clock)
-        )
+        let issuer = configuration.issuer
+        let localKeys = LocalKeySource(keys: keys, clock: clock)
+        let revocations = LocalRevocationSource(sessions: sessions, clients: clients, clock: clock)
+        let makeVerifier: @Sendable (String) -> TokenVerifier = { audience in
+            let requirements = TokenRequirements(issuer: issuer, audience: audience, clock: { clock.now().seconds })
+            return TokenVerifier(requirements: requirements, keys: localKeys, revocations: revocations)
+        }
+        self.verifier = makeVerifier(AuthConfiguration.ownAudience)
+        // SEAM (decision 0014): gateways and introspection are asked once a request, so these are to be judged by a
+        // revocation source in memory that follows the event log. Until there is one they read the rows, as auth does.
+        self.verifiers = AudienceVerifiers(make: makeVerifier)
         self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
@@ -160,13 +164,12 @@ package struct AuthService: Sendable {
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
         router.add(middleware: ErrorMiddleware(routes: routes))
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
-        router.add(
-            middleware: CSRFMiddleware(
-                cookies: cookies,
-                publicURL: configuration.publicURL,
-                corsOrigins: configuration.corsOrigins
-            )
+        let csrf = CSRFMiddleware(
+            cookies: cookies,
+            publicURL: configuration.publicURL,
+            corsOrigins: configuration.corsOrigins
         )
+        router.add(middleware: csrf)
 
         let passwordRoutes = PasswordRoutes(
             passwords: passwords,
@@ -208,6 +211,30 @@ package struct AuthService: Sendable {
             refreshGrant: refreshGrant,
             clock: clock
         ).mount(on: oauth)
+        var introspecting = clientAuthentication
+        introspecting.takesRecent = true
+        IntrospectionRoutes(
+            authentication: introspecting,
+            verifiers: verifiers,
+            tokens: tokens,
+            issuer: configuration.issuer
+        ).mount(on: oauth)
+        RevocationRoutes(
+            authentication: clientAuthentication,
+            verifier: verifier,
+            sessions: sessions,
+            tokens: tokens
+        ).mount(on: oauth)
+
+        let asked = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifiers.verifier(for: AuthConfiguration.ownAudience),
+                    mode: .optional,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+        ValidateRoutes(sessions: sessions, cookies: cookies, csrf: csrf).mount(on: asked)
 
         let authenticated = router.group("v1")
             .add(

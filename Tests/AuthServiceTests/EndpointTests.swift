@@ -18,6 +18,7 @@ struct EndpointTests {
         "POST /v1/signup", "POST /v1/login", "POST /v1/token/refresh", "GET /healthz", "GET /readyz",
         "GET /openapi.yaml", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration",
         "GET /.well-known/oauth-authorization-server", "POST /oauth2/token",
+        "POST /oauth2/introspect", "POST /oauth2/revoke",
     ]
 
     @Test("strangers get 401 with a challenge, users 403 on everything of admins", arguments: TestEngine.allCases)

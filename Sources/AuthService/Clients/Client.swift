@@ -78,4 +78,6 @@ enum ClientScope {
     static let events = "events"
     /// `POST /oauth2/introspect`.
     static let introspect = "introspect"
+
+    static let all = [events, introspect]
 }

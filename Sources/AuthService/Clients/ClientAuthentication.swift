@@ -1,7 +1,8 @@
 // Decides whether a request comes from the client that it names.
 //
-// The row is read for every request, so a disabled client, a rotated secret and a replaced key count at once. Failures
-// are counted per network: secrets cannot be guessed, but guessing should not be free either.
+// Where tokens are made the row is read for every request, so a disabled client, a rotated secret and a replaced key
+// count at once; introspection takes what was read a moment ago. Failures are counted per network: secrets cannot be
+// guessed, but guessing should not be free either.
 import HTTPTypes
 import Hummingbird
 import Storage
@@ -11,6 +12,8 @@ struct ClientAuthentication: Sendable {
     let clients: Clients
     let throttle: Throttle
     let assertions: ClientAssertions
+    /// Whether a row that was read a moment ago will do.
+    var takesRecent = false
 
     /// The client behind the request; `nil` for the public first-party one, which has no way to prove anything.
     ///
@@ -59,7 +62,8 @@ struct ClientAuthentication: Sendable {
     }
 
     private func enabled(_ id: String) async throws -> Client? {
-        guard let client = try await clients.find(id), !client.isDisabled else { return nil }
+        let found = takesRecent ? try await clients.findRecent(id) : try await clients.find(id)
+        guard let client = found, !client.isDisabled else { return nil }
         return client
     }
 }

@@ -19,6 +19,14 @@ package struct Clients: Sendable {
     let clock: Clock
     let random: RandomSource
     let audit: Audit
+    private let recent = RecentClients()
+
+    init(database: any SQLDatabase, clock: Clock, random: RandomSource, audit: Audit) {
+        self.database = database
+        self.clock = clock
+        self.random = random
+        self.audit = audit
+    }
 
     /// How long the previous secret stays good unless said otherwise.
     package static let overlap: Duration = .seconds(86_400)
@@ -55,6 +63,15 @@ package struct Clients: Sendable {
         }
     }
 
+    /// The client as it was at most five seconds ago.
+    func findRecent(_ id: String) async throws -> Client? {
+        let now = clock.now()
+        if let known = recent.client(id, at: now) { return known }
+        guard let client = try await find(id) else { return nil }
+        recent.remember(client, readAt: now)
+        return client
+    }
+
     package func list() async throws -> [Client] {
         try await database.run(ClientStatements.list()).rows.map { try Client($0) }
     }
@@ -84,6 +101,7 @@ package struct Clients: Sendable {
             ),
             audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
         ])
+        recent.forget(id)
         guard let row = results[0].first else { throw APIError(.notFound) }
         return try Client(row)
     }
@@ -109,6 +127,7 @@ package struct Clients: Sendable {
                 at: now
             ),
         ])
+        recent.forget(id)
         guard let row = results[0].first else { throw APIError(.notFound) }
         return ClientWithSecret(client: try Client(row), secret: secret)
     }
@@ -119,6 +138,7 @@ package struct Clients: Sendable {
             audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now),
             ClientStatements.delete(id),
         ])
+        recent.forget(id)
         guard results[1].affected > 0 else { throw APIError(.notFound) }
     }
 

@@ -2,6 +2,7 @@
 //
 // `client_credentials` (§4.4) gives a service a token for itself, of the scopes that its row allows. `refresh_token`
 // (§6) is the refresh of `/v1/token/refresh` in other words. Nothing here starts a user's session.
+import HTTPTypes
 import Hummingbird
 import Storage
 import WebSupport

@@ -111,10 +111,35 @@ package struct Tokens: Sendable {
 
     /// The session that a refresh token belongs to, for a logout: any authentic token of it will do.
     func session(of text: String) async throws -> SessionState {
+        guard let owner = try await owner(of: text) else { throw APIError(.refreshTokenInvalid) }
+        return owner.state
+    }
+
+    /// The session of a refresh token and the token's own end, or `nil` where a refresh would be refused now. One read:
+    /// asking changes nothing, and holds nothing against the session.
+    func standing(of text: String) async throws -> (state: SessionState, client: String, end: Instant)? {
+        guard let presented = codec.decode(text) else { return nil }
+        let now = clock.now()
+        guard let row = try await database.run(RefreshTokenStatements.state(presented.rowKey)).first else { return nil }
+        let state = try SessionState(row)
+        let rotatedAt = try row.instant("refresh_rotated_at")
+        let end = min(rotatedAt + sessions.lifetime.idle, state.session.absoluteExpiresAt)
+        guard state.refusal(at: now, idleEnd: end) == nil else { return nil }
+        switch try row.integer("refresh_generation") - Int64(presented.generation) {
+        case 0: break
+        case 1 where now < rotatedAt + grace: break
+        default: return nil
+        }
+        return (state, try row.text("refresh_client_id"), end)
+    }
+
+    /// The session that a refresh token belongs to and the client that it was issued to: any authentic token of it will
+    /// do. `nil` for one that is not authentic, or whose session is gone.
+    func owner(of text: String) async throws -> (state: SessionState, client: String)? {
         guard let token = codec.decode(text),
             let row = try await database.run(RefreshTokenStatements.state(token.rowKey)).first
-        else { throw APIError(.refreshTokenInvalid) }
-        return try SessionState(row)
+        else { return nil }
+        return (try SessionState(row), try row.text("refresh_client_id"))
     }
 
     /// SECURITY: somebody holds a token that was used before. Who is the thief cannot be told, so the session ends.
