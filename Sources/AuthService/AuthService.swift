@@ -14,13 +14,18 @@ package struct AuthService: Sendable {
     package let passwords: Passwords
     package let sessions: Sessions
     package let keys: SigningKeys
+    package let clients: Clients
     package let cleanup: Cleanup
     package let epochs: EventEpochs
     private let eventLog: EventLog
     private let eventFeed: EventFeed
     private let tokens: Tokens
+    private let accessTokens: AccessTokens
+    private let clock: Clock
     private let throttle: Throttle
     private let verifier: TokenVerifier
+    /// Judge tokens that other services were sent.
+    private let verifiers: AudienceVerifiers
     private let hasher: PasswordHasher
     private let health: HealthRoutes
     private let configuration: AuthConfiguration
@@ -31,7 +36,7 @@ package struct AuthService: Sendable {
     package static let allStatements: [Statement] =
         UserStatements.all + AccountStatements.all + SessionStatements.all + RefreshTokenStatements.all
         + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
-        + CleanupStatements.all
+        + CleanupStatements.all + ClientStatements.all
 
     /// `isReady`: throws while the database cannot be reached or its schema is not current.
     /// `contract`: the text of `openapi.yaml`.
@@ -58,6 +63,7 @@ package struct AuthService: Sendable {
             audit: audit,
             sessions: ends
         )
+        let clients = Clients(database: database, clock: clock, random: random, audit: audit)
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
             database: database,
@@ -94,6 +100,9 @@ package struct AuthService: Sendable {
         self.users = users
         self.sessions = sessions
         self.tokens = tokens
+        self.accessTokens = accessTokens
+        self.clients = clients
+        self.clock = clock
         self.keys = keys
         self.hasher = hasher
         self.passwords = Passwords(
@@ -130,15 +139,17 @@ package struct AuthService: Sendable {
             logger: logger
         )
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
-        self.verifier = TokenVerifier(
-            requirements: TokenRequirements(
-                issuer: configuration.issuer,
-                audience: AuthConfiguration.ownAudience,
-                clock: { clock.now().seconds }
-            ),
-            keys: LocalKeySource(keys: keys, clock: clock),
-            revocations: LocalRevocationSource(sessions: sessions, clock: clock)
-        )
+        let issuer = configuration.issuer
+        let localKeys = LocalKeySource(keys: keys, clock: clock)
+        let revocations = LocalRevocationSource(sessions: sessions, clients: clients, clock: clock)
+        let makeVerifier: @Sendable (String) -> TokenVerifier = { audience in
+            let requirements = TokenRequirements(issuer: issuer, audience: audience, clock: { clock.now().seconds })
+            return TokenVerifier(requirements: requirements, keys: localKeys, revocations: revocations)
+        }
+        self.verifier = makeVerifier(AuthConfiguration.ownAudience)
+        // SEAM (decision 0014): gateways and introspection are asked once a request, so these are to be judged by a
+        // revocation source in memory that follows the event log. Until there is one they read the rows, as auth does.
+        self.verifiers = AudienceVerifiers(make: makeVerifier)
         self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
@@ -167,13 +178,12 @@ package struct AuthService: Sendable {
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
         router.add(middleware: ErrorMiddleware(routes: routes))
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
-        router.add(
-            middleware: CSRFMiddleware(
-                cookies: cookies,
-                publicURL: configuration.publicURL,
-                corsOrigins: configuration.corsOrigins
-            )
+        let csrf = CSRFMiddleware(
+            cookies: cookies,
+            publicURL: configuration.publicURL,
+            corsOrigins: configuration.corsOrigins
         )
+        router.add(middleware: csrf)
 
         let passwordRoutes = PasswordRoutes(
             passwords: passwords,
@@ -196,8 +206,49 @@ package struct AuthService: Sendable {
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)
-        TokenRoutes(tokens: tokens, throttle: throttle).mount(on: open)
+        let refreshGrant = RefreshGrant(tokens: tokens, throttle: throttle)
+        TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
         sessionRoutes.mount(on: open)
+
+        let oauth = router.group("oauth2").add(middleware: OAuthErrorMiddleware())
+        let clientAuthentication = ClientAuthentication(
+            clients: clients,
+            throttle: throttle,
+            assertions: ClientAssertions(
+                clients: clients,
+                audiences: [configuration.issuer, "\(configuration.publicURL)/oauth2/token"]
+            )
+        )
+        OAuthTokenRoutes(
+            authentication: clientAuthentication,
+            accessTokens: accessTokens,
+            refreshGrant: refreshGrant,
+            clock: clock
+        ).mount(on: oauth)
+        var introspecting = clientAuthentication
+        introspecting.takesRecent = true
+        IntrospectionRoutes(
+            authentication: introspecting,
+            verifiers: verifiers,
+            tokens: tokens,
+            issuer: configuration.issuer
+        ).mount(on: oauth)
+        RevocationRoutes(
+            authentication: clientAuthentication,
+            verifier: verifier,
+            sessions: sessions,
+            tokens: tokens
+        ).mount(on: oauth)
+
+        let asked = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifiers.verifier(for: AuthConfiguration.ownAudience),
+                    mode: .optional,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+        ValidateRoutes(sessions: sessions, cookies: cookies, csrf: csrf).mount(on: asked)
 
         let authenticated = router.group("v1")
             .add(
@@ -228,6 +279,7 @@ package struct AuthService: Sendable {
         AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)
         AdminSessionRoutes(sessions: sessions).mount(on: admin)
         AdminKeyRoutes(keys: keys).mount(on: admin)
+        AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
 
         routes.fill(from: router)

@@ -19,7 +19,8 @@ struct EventPageTests {
                 #expect(refused.status == 403)
                 #expect(refused.code == "insufficient_scope")
                 #expect(
-                    refused.headers[.wwwAuthenticate] == #"Bearer error="insufficient_scope", scope="events""#
+                    refused.headers[.wwwAuthenticate]
+                        == #"Bearer realm="tessera", error="insufficient_scope", scope="events""#
                 )
             }
             let both = try await node.serviceToken("introspect events")

@@ -53,6 +53,10 @@ package struct Cleanup: Sendable {
                 ]
             },
             Step(name: "rate_counters") { [ThrottleStatements.deleteExpired($0, Self.batch)] },
+            // A minute after their end no node takes them, however its clock goes.
+            Step(name: "client_assertions") {
+                [ClientStatements.deleteExpiredAssertions($0 - .seconds(60), Self.batch)]
+            },
             // The horizon counts no row: it says what the same unit deletes.
             Step(name: "events", before: { EventStatements.raiseHorizon($0 - eventRetention, Self.batch) }) {
                 [EventStatements.deleteBefore($0 - eventRetention, Self.batch)]

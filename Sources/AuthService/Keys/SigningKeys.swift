@@ -34,6 +34,8 @@ package final class SigningKeys: Sendable {
         /// The configured algorithm's current and next key.
         var current: SigningKeyInfo?
         var next: SigningKeyInfo?
+        /// Published keys that sign no more, of any algorithm.
+        var previous: [SigningKeyInfo] = []
         /// Every published key, ready to verify.
         var verification: [String: VerificationKey] = [:]
         /// The JWKS document (RFC 7517 §5).
@@ -97,12 +99,18 @@ package final class SigningKeys: Sendable {
         try await read()
     }
 
-    /// What the background service does every so often: retires spent keys, rotates when due, reads the table.
+    /// What the background service does every so often: reads the table, retires spent keys, rotates when due. Mostly
+    /// nothing is due, and it is one read.
     package func maintain() async throws {
         let now = clock.now()
-        _ = try await database.run(SigningKeyStatements.retireSpent(now - lifetime - .seconds(60)))
         try await reload()
-        let (current, next) = snapshot.withLock { ($0.current, $0.next) }
+        let (current, next, previous) = snapshot.withLock { ($0.current, $0.next, $0.previous) }
+        // The longest token lives as long as `lifetime`; a minute covers clocks that differ.
+        let spent = now - lifetime - .seconds(60)
+        if previous.contains(where: { $0.retiredAt.map { $0 < spent } ?? false }) {
+            _ = try await database.run(SigningKeyStatements.retireSpent(spent))
+            try await read()
+        }
         if let current, let next, (current.activatedAt ?? current.createdAt) + rotation <= now,
             Self.isKnown(next, besides: current, at: now)
         {
@@ -184,6 +192,7 @@ package final class SigningKeys: Sendable {
                     let jwk = try row.text("public_jwk")
                     writer.raw(jwk)
                     fresh.verification[info.kid] = try Self.verificationKey(jwk)
+                    if info.state == "previous" { fresh.previous.append(info) }
                     guard info.algorithm == algorithm.rawValue else { continue }
                     if info.state == "current" {
                         fresh.current = info

@@ -59,6 +59,25 @@ package struct AccessTokens: Sendable {
         return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
     }
 
+    /// A client's own token: no session, no role, and the client as its subject (RFC 9068 §2.2), which no user has, so that
+    /// it never passes where a user is required.
+    func issue(for client: Client, scopes: [String], at now: Instant) throws -> AccessToken {
+        let signer = try keys.signer()
+        let issued = now.seconds
+        let end = issued + jittered(lifetime.components.seconds)
+        let claims = JSONWriter.object { writer in
+            writer.field("iss", issuer)
+            writer.field("sub", client.subject)
+            writer.field("aud", client.audiences)
+            writer.field("exp", end)
+            writer.field("iat", issued)
+            writer.field("jti", Base64URL.encode(random.bytes(12)))
+            writer.field("client_id", client.id)
+            writer.field("scope", scopes.joined(separator: " "))
+        }
+        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
+    }
+
     /// Up to 5 % less, so that clients that logged in together do not refresh together.
     private func jittered(_ seconds: Int64) -> Int64 {
         let most = seconds / 20

@@ -1,5 +1,5 @@
-// What a service may do is the scope of its token (RFC 6749 §3.3). Tokens of users never carry one.
-import HTTPTypes
+// What a service may do is the scope of its token (RFC 6749 §3.3). Scopes are given to clients, by admins; a user's
+// token has none.
 import Hummingbird
 import TesseraVerifierHummingbird
 import WebSupport
@@ -15,8 +15,8 @@ struct ScopeMiddleware: RouterMiddleware {
     ) async throws -> Response {
         guard let claims = context.accessToken else { throw APIError(.tokenMissing) }
         guard claims.scope.contains(scope) else {
-            // RFC 6750 §3.1: the challenge may name the scope that is needed.
-            let challenge = "Bearer error=\"insufficient_scope\", scope=\"\(scope)\""
+            // RFC 6750 §3.1: the challenge may name what is missing.
+            let challenge = "Bearer realm=\"tessera\", error=\"insufficient_scope\", scope=\"\(scope)\""
             throw APIError(.insufficientScope, headers: [.wwwAuthenticate: challenge])
         }
         return try await next(request, context)

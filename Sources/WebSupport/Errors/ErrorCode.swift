@@ -95,7 +95,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .userInactive: "The user has been deactivated."
         case .csrfRefused: "The request does not come from an allowed origin."
         case .roleRequired: "The caller's role does not allow this."
-        case .insufficientScope: "The token does not have the scope that this needs."
+        case .insufficientScope: "The token does not carry the scope that this needs."
         case .emailTaken: "A user with this email exists."
         case .idTaken: "A row with this id exists."
         case .slugTaken: "Another conversation of yours has this slug."
