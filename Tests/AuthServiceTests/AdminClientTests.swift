@@ -98,6 +98,7 @@ struct AdminClientTests {
     func refused(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
+            let long = (0..<6).map { "\"\($0)\(String(repeating: "l", count: 180))\"" }.joined(separator: ",")
             let many = (0...50).map { "\"s\($0)\"" }.joined(separator: ",")
             let cases: [(body: String, field: String)] = [
                 (#"{}"#, "name"), (#"{"name":" "}"#, "name"),
@@ -109,7 +110,8 @@ struct AdminClientTests {
                 (#"{"name":"x","scopes":["a b"]}"#, "scopes"), (#"{"name":"x","scopes":["a","a"]}"#, "scopes"),
                 (#"{"name":"x","scopes":[""]}"#, "scopes"), (#"{"name":"x","scopes":["\""]}"#, "scopes"),
                 (#"{"name":"x","scopes":["é"]}"#, "scopes"), (#"{"name":"x","scopes":[\#(many)]}"#, "scopes"),
-                (#"{"name":"x","scopes":"events"}"#, "scopes"), (#"{"name":"x","audiences":[]}"#, "audiences"),
+                (#"{"name":"x","scopes":[\#(long)]}"#, "scopes"), (#"{"name":"x","scopes":"events"}"#, "scopes"),
+                (#"{"name":"x","audiences":[]}"#, "audiences"),
                 (#"{"name":"x","audiences":["a b"]}"#, "audiences"),
                 (#"{"name":"x","scopes":["events"],"audiences":["billing"]}"#, "audiences"),
                 (#"{"name":"x","jwks":{}}"#, "jwks"), (#"{"name":"x","jwks":{"keys":[]}}"#, "jwks"),
