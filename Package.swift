@@ -87,7 +87,7 @@ let package = Package(
         ),
         .target(
             name: "TesseraVerifier",
-            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, lifecycle, nioCore, nioHTTP1],
+            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, metrics, lifecycle, nioCore, nioHTTP1],
             swiftSettings: swift6
         ),
         .target(

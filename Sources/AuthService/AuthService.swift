@@ -126,7 +126,7 @@ package struct AuthService: Sendable {
                 clock: { clock.now().seconds }
             ),
             keys: LocalKeySource(keys: keys, clock: clock),
-            revocations: LocalRevocationSource(sessions: sessions, clock: clock)
+            lookup: LocalRevocationLookup(sessions: sessions, clock: clock)
         )
         self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
         self.configuration = configuration

@@ -8,7 +8,7 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         private enum Name: String {
             case malformed, wrongType, unsupportedAlgorithm, algorithmMismatch, unknownKey, invalidSignature
             case missingClaim, wrongIssuer, wrongAudience, expired, issuedInFuture, notYetValid
-            case revoked, stale, keysUnavailable
+            case revoked, stale, keysUnavailable, revocationsUnavailable
         }
 
         private let name: Name
@@ -50,6 +50,8 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         public static let stale = Code(.stale)
         /// The issuer's keys cannot be had now, so nothing is known of the token: ask again later.
         public static let keysUnavailable = Code(.keysUnavailable)
+        /// It is not known which tokens were revoked, or not since long: ask again later.
+        public static let revocationsUnavailable = Code(.revocationsUnavailable)
     }
 
     /// The reason.

@@ -19,6 +19,8 @@ public struct TokenFailure: Sendable {
         case revoked = "session_revoked"
         /// The issuer's keys cannot be had now, so nothing is known of the token.
         case keysUnavailable = "keys_unavailable"
+        /// It is not known now which tokens were revoked.
+        case revocationsUnavailable = "revocations_unavailable"
     }
 
     /// The reason.
@@ -29,7 +31,12 @@ public struct TokenFailure: Sendable {
     public let headers: HTTPFields
 
     /// 401, or 503 where the token could not be judged.
-    public var status: HTTPResponse.Status { reason == .keysUnavailable ? .serviceUnavailable : .unauthorized }
+    public var status: HTTPResponse.Status {
+        switch reason {
+        case .keysUnavailable, .revocationsUnavailable: .serviceUnavailable
+        case .missing, .invalid, .expired, .stale, .revoked: .unauthorized
+        }
+    }
 
     /// The code that clients switch on, for example `token_expired`.
     public var code: String { reason.rawValue }
@@ -49,6 +56,7 @@ public struct TokenFailure: Sendable {
             case .stale: .stale
             case .revoked: .revoked
             case .keysUnavailable: .keysUnavailable
+            case .revocationsUnavailable: .revocationsUnavailable
             default: .invalid
             }
         self.init(reason, error: error, realm: realm)
@@ -60,7 +68,7 @@ public struct TokenFailure: Sendable {
         let realm = "Bearer realm=\"\(Self.quoted(realm))\""
         self.headers =
             switch reason {
-            case .keysUnavailable: [.retryAfter: "1"]
+            case .keysUnavailable, .revocationsUnavailable: [.retryAfter: "1"]
             // §3.1: a request without a token gets a challenge and no error.
             case .missing: [.wwwAuthenticate: realm]
             // §3.1 has one error code for all of these; the description tells clients apart what they can act on.
