@@ -26,6 +26,8 @@ package struct AuthConfiguration: Sendable {
     package var trustedProxies: [IPNetwork] = []
     package var corsOrigins: [String] = []
     package var eventRetention: Duration = .seconds(7 * 86_400)
+    /// Times of the streams of events; for tests to shorten.
+    package var eventFeed = EventFeedTiming()
     package var auditRetention: Duration = .seconds(365 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
     package var rateLimits = true

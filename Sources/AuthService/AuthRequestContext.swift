@@ -1,6 +1,7 @@
 // A request to auth, and who sent it.
 package import Hummingbird
 import Logging
+package import NIOCore
 package import TesseraVerifierHummingbird
 package import WebSupport
 
@@ -9,6 +10,8 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var requestID = ""
     package var clientAddress = ClientAddress.unknown
     package let peerAddress: String?
+    /// The connection that the request came by.
+    package let channel: any Channel
     /// The claims of a verified bearer token.
     package var accessToken: AccessTokenClaims?
     /// The user and session behind the token or cookie, where a route asks for one.
@@ -16,6 +19,7 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
 
     package init(source: ApplicationRequestContextSource) {
         self.coreContext = .init(source: source)
+        self.channel = source.channel
         self.peerAddress = source.channel.remoteAddress?.ipAddress
     }
 }

@@ -14,11 +14,18 @@ package struct AuthService: Sendable {
     package let passwords: Passwords
     package let sessions: Sessions
     package let keys: SigningKeys
+    package let clients: Clients
     package let cleanup: Cleanup
     package let epochs: EventEpochs
+    private let eventLog: EventLog
+    private let eventFeed: EventFeed
     private let tokens: Tokens
+    private let accessTokens: AccessTokens
+    private let clock: Clock
     private let throttle: Throttle
     private let verifier: TokenVerifier
+    /// Judge tokens that other services were sent.
+    private let verifiers: AudienceVerifiers
     private let hasher: PasswordHasher
     private let health: HealthRoutes
     private let configuration: AuthConfiguration
@@ -29,7 +36,7 @@ package struct AuthService: Sendable {
     package static let allStatements: [Statement] =
         UserStatements.all + AccountStatements.all + SessionStatements.all + RefreshTokenStatements.all
         + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
-        + CleanupStatements.all
+        + CleanupStatements.all + ClientStatements.all
 
     /// `isReady`: throws while the database cannot be reached or its schema is not current.
     /// `contract`: the text of `openapi.yaml`.
@@ -56,6 +63,7 @@ package struct AuthService: Sendable {
             audit: audit,
             sessions: ends
         )
+        let clients = Clients(database: database, clock: clock, random: random, audit: audit)
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
             database: database,
@@ -92,6 +100,9 @@ package struct AuthService: Sendable {
         self.users = users
         self.sessions = sessions
         self.tokens = tokens
+        self.accessTokens = accessTokens
+        self.clients = clients
+        self.clock = clock
         self.keys = keys
         self.hasher = hasher
         self.passwords = Passwords(
@@ -117,23 +128,37 @@ package struct AuthService: Sendable {
             accessTokenLifetime: configuration.accessTokenLifetime,
             holder: Hex.encode(random.bytes(8))
         )
-        self.epochs = EventEpochs(database: database, clock: clock, random: random)
-        self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
-        self.verifier = TokenVerifier(
-            requirements: TokenRequirements(
-                issuer: configuration.issuer,
-                audience: AuthConfiguration.ownAudience,
-                clock: { clock.now().seconds }
-            ),
-            keys: LocalKeySource(keys: keys, clock: clock),
-            lookup: LocalRevocationLookup(sessions: sessions, clock: clock)
+        let epochs = EventEpochs(database: database, clock: clock, random: random)
+        let eventLog = EventLog(database: database, epochs: epochs, clock: clock)
+        self.epochs = epochs
+        self.eventLog = eventLog
+        self.eventFeed = EventFeed(
+            log: eventLog,
+            database: database,
+            timing: configuration.eventFeed,
+            logger: logger
         )
+        self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
+        let issuer = configuration.issuer
+        let localKeys = LocalKeySource(keys: keys, clock: clock)
+        let lookup = LocalRevocationLookup(sessions: sessions, clients: clients, clock: clock)
+        let makeVerifier: @Sendable (String) -> TokenVerifier = { audience in
+            let requirements = TokenRequirements(issuer: issuer, audience: audience, clock: { clock.now().seconds })
+            return TokenVerifier(requirements: requirements, keys: localKeys, lookup: lookup)
+        }
+        self.verifier = makeVerifier(AuthConfiguration.ownAudience)
+        // SEAM (decision 0014): gateways and introspection are asked once a request, so these are to be judged by a
+        // revocation source in memory that follows the event log. Until there is one they read the rows, as auth does.
+        self.verifiers = AudienceVerifiers(make: makeVerifier)
         self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
         self.logger = logger
         try await keys.reload()
     }
+
+    /// How many streams of events this node sends.
+    package var followers: Int { eventFeed.count }
 
     /// What runs beside the server.
     package var services: [any Service] {
@@ -153,13 +178,12 @@ package struct AuthService: Sendable {
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
         router.add(middleware: ErrorMiddleware(routes: routes))
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
-        router.add(
-            middleware: CSRFMiddleware(
-                cookies: cookies,
-                publicURL: configuration.publicURL,
-                corsOrigins: configuration.corsOrigins
-            )
+        let csrf = CSRFMiddleware(
+            cookies: cookies,
+            publicURL: configuration.publicURL,
+            corsOrigins: configuration.corsOrigins
         )
+        router.add(middleware: csrf)
 
         let passwordRoutes = PasswordRoutes(
             passwords: passwords,
@@ -182,8 +206,49 @@ package struct AuthService: Sendable {
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)
-        TokenRoutes(tokens: tokens, throttle: throttle).mount(on: open)
+        let refreshGrant = RefreshGrant(tokens: tokens, throttle: throttle)
+        TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
         sessionRoutes.mount(on: open)
+
+        let oauth = router.group("oauth2").add(middleware: OAuthErrorMiddleware())
+        let clientAuthentication = ClientAuthentication(
+            clients: clients,
+            throttle: throttle,
+            assertions: ClientAssertions(
+                clients: clients,
+                audiences: [configuration.issuer, "\(configuration.publicURL)/oauth2/token"]
+            )
+        )
+        OAuthTokenRoutes(
+            authentication: clientAuthentication,
+            accessTokens: accessTokens,
+            refreshGrant: refreshGrant,
+            clock: clock
+        ).mount(on: oauth)
+        var introspecting = clientAuthentication
+        introspecting.takesRecent = true
+        IntrospectionRoutes(
+            authentication: introspecting,
+            verifiers: verifiers,
+            tokens: tokens,
+            issuer: configuration.issuer
+        ).mount(on: oauth)
+        RevocationRoutes(
+            authentication: clientAuthentication,
+            verifier: verifier,
+            sessions: sessions,
+            tokens: tokens
+        ).mount(on: oauth)
+
+        let asked = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifiers.verifier(for: AuthConfiguration.ownAudience),
+                    mode: .optional,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+        ValidateRoutes(sessions: sessions, cookies: cookies, csrf: csrf).mount(on: asked)
 
         let authenticated = router.group("v1")
             .add(
@@ -198,10 +263,23 @@ package struct AuthService: Sendable {
         sessionRoutes.mountAuthenticated(on: authenticated)
         MeRoutes(users: users, cookies: cookies).mountAuthenticated(on: authenticated)
 
+        // For services, with tokens of their own.
+        let trusted = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier,
+                    requireUser: false,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+        EventRoutes(log: eventLog, feed: eventFeed, retention: configuration.eventRetention)
+            .mount(on: trusted.group().add(middleware: ScopeMiddleware(scope: EventRoutes.scope)))
+
         let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
         AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)
         AdminSessionRoutes(sessions: sessions).mount(on: admin)
         AdminKeyRoutes(keys: keys).mount(on: admin)
+        AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
 
         routes.fill(from: router)

@@ -9,6 +9,9 @@ static const unsigned char auth_0001_init[] = {
 static const unsigned char auth_0002_list_and_cleanup_indexes[] = {
 #embed "../../migrations/auth_0002_list_and_cleanup_indexes.sql"
 };
+static const unsigned char auth_0003_clients[] = {
+#embed "../../migrations/auth_0003_clients.sql"
+};
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
@@ -21,6 +24,7 @@ static const unsigned char openapi[] = {
 static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0001_init.sql", auth_0001_init),
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
+    FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("openapi.yaml", openapi),
 };

@@ -11,6 +11,11 @@ package enum Base64URL {
         Base64Codec.url.encode(bytes, padded: false)
     }
 
+    /// Appends the text of `bytes` to UTF-8.
+    package static func append(_ bytes: [UInt8], to text: inout [UInt8]) {
+        Base64Codec.url.append(bytes, padded: false, to: &text)
+    }
+
     /// The bytes of `text`; `nil` when it is not exactly what `encode` would have written.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         Base64Codec.url.decode(Array(text.utf8)[...], padded: false)
@@ -53,13 +58,20 @@ struct Base64Codec: Sendable {
     }
 
     func encode(_ bytes: [UInt8], padded: Bool) -> String {
+        var text: [UInt8] = []
+        append(bytes, padded: padded, to: &text)
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    func append(_ bytes: [UInt8], padded: Bool, to text: inout [UInt8]) {
         let rest = bytes.count % 3
         let tail = rest == 0 ? 0 : padded ? 4 : rest + 1
-        var text = [UInt8](repeating: UInt8(ascii: "="), count: bytes.count / 3 * 4 + tail)
+        let start = text.count
+        text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: bytes.count / 3 * 4 + tail))
         // Spans: plain indexing of an array that is written checks its ownership for every byte.
         let (input, alphabet) = (bytes.span, characters.span)
         var out = text.mutableSpan
-        var (index, position) = (0, 0)
+        var (index, position) = (0, start)
         while index + 3 <= input.count {
             let word = Int(input[index]) << 16 | Int(input[index + 1]) << 8 | Int(input[index + 2])
             out[position] = alphabet[word >> 18]
@@ -75,7 +87,6 @@ struct Base64Codec: Sendable {
             out[position + 1] = alphabet[word >> 12 & 63]
             if rest == 2 { out[position + 2] = alphabet[word >> 6 & 63] }
         }
-        return String(decoding: text, as: UTF8.self)
     }
 
     func decode(_ text: ArraySlice<UInt8>, padded: Bool) -> [UInt8]? {

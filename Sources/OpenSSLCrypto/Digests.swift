@@ -46,24 +46,46 @@ package struct SHA256Digest: Sendable, Hashable {
 package enum HMACSHA256 {
     /// The code of `message`, 32 bytes.
     package static func authenticationCode(for message: [UInt8], key: [UInt8]) -> [UInt8] {
-        guard let context = unsafe EVP_MAC_CTX_new(FetchedAlgorithms.shared.hmac) else {
-            preconditionFailure("OpenSSL: no memory for HMAC")
-        }
-        defer { unsafe EVP_MAC_CTX_free(context) }
-        var out = [UInt8](repeating: 0, count: 32)
-        var written = 0
-        // An empty array has no address, and OpenSSL reads a null key as "the key set before".
-        let keyBytes = key.isEmpty ? [0] : key
-        OpenSSL.require(unsafe tessera_hmac_sha256_init(context, keyBytes, key.count), "HMAC key")
-        OpenSSL.require(unsafe EVP_MAC_update(context, message, message.count), "HMAC")
-        OpenSSL.require(unsafe EVP_MAC_final(context, &out, &written, out.count), "HMAC")
-        precondition(written == out.count, "OpenSSL: an HMAC with SHA-256 has 32 bytes")
-        return out
+        HMACSHA256Key(key).authenticationCode(for: message)
     }
 
     /// Whether `code` is the code of `message`, in time that does not depend on where they differ.
     package static func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
         constantTimeEqual(code, authenticationCode(for: message, key: key))
+    }
+}
+
+/// A key of HMAC-SHA256, ready for many messages: finding the implementation and hashing the key costs as much as a
+/// short message.
+///
+/// SAFETY: the template is written in `init` only; each code is made with a copy of it.
+@safe package final class HMACSHA256Key: @unchecked Sendable {
+    private let template: OpaquePointer
+
+    package init(_ key: [UInt8]) {
+        guard let context = unsafe EVP_MAC_CTX_new(FetchedAlgorithms.shared.hmac) else {
+            preconditionFailure("OpenSSL: no memory for HMAC")
+        }
+        // An empty array has no address, and OpenSSL reads a null key as "the key set before".
+        let bytes = key.isEmpty ? [0] : key
+        OpenSSL.require(unsafe tessera_hmac_sha256_init(context, bytes, key.count), "HMAC key")
+        unsafe template = context
+    }
+
+    deinit { unsafe EVP_MAC_CTX_free(template) }
+
+    /// The code of `message`, 32 bytes.
+    package func authenticationCode(for message: [UInt8]) -> [UInt8] {
+        guard let context = unsafe EVP_MAC_CTX_dup(template) else {
+            preconditionFailure("OpenSSL: no memory for HMAC")
+        }
+        defer { unsafe EVP_MAC_CTX_free(context) }
+        var out = [UInt8](repeating: 0, count: 32)
+        var written = 0
+        OpenSSL.require(unsafe EVP_MAC_update(context, message, message.count), "HMAC")
+        OpenSSL.require(unsafe EVP_MAC_final(context, &out, &written, out.count), "HMAC")
+        precondition(written == out.count, "OpenSSL: an HMAC with SHA-256 has 32 bytes")
+        return out
     }
 }
 

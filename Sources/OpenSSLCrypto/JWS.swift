@@ -34,9 +34,7 @@ package enum JWS {
         keyID: String,
         key: SigningKey
     ) throws(CryptoError) -> String {
-        let header = JWSHeader(alg: key.algorithm.rawValue, typ: type, kid: keyID)
-        let input = Base64URL.encode(header.json) + "." + Base64URL.encode(payload)
-        return input + "." + Base64URL.encode(try key.sign(Array(input.utf8)))
+        try JWSSigner(type: type, keyID: keyID, key: key).sign(payload)
     }
 
     /// Reads the form of a token. Nothing in the result is to be believed before `isSigned(by:)`.
@@ -60,6 +58,33 @@ package enum JWS {
             signingInput: Array(token[..<(parts[2].startIndex - 1)]),
             signature: signature
         )
+    }
+}
+
+/// A key and the header of the tokens it signs, written once for all of them.
+package struct JWSSigner: Sendable {
+    private let key: SigningKey
+    /// The header in base64url, and the dot behind it.
+    private let header: [UInt8]
+
+    /// `type`: the header's `typ`, for example `at+jwt`.
+    /// `keyID`: the header's `kid`.
+    package init(type: String, keyID: String, key: SigningKey) {
+        self.key = key
+        let header = JWSHeader(alg: key.algorithm.rawValue, typ: type, kid: keyID)
+        self.header = Array(Base64URL.encode(header.json).utf8) + [UInt8(ascii: ".")]
+    }
+
+    /// Signs a payload: any bytes; the claims of a JWT as JSON.
+    package func sign(_ payload: [UInt8]) throws(CryptoError) -> String {
+        var token = header
+        // Room for all three parts; an RSA signature will grow it once more.
+        token.reserveCapacity(header.count + (payload.count + 64) * 4 / 3 + 8)
+        Base64URL.append(payload, to: &token)
+        let signature = try key.sign(token)
+        token.append(UInt8(ascii: "."))
+        Base64URL.append(signature, to: &token)
+        return String(decoding: token, as: UTF8.self)
     }
 }
 

@@ -7,6 +7,8 @@ package struct PendingUnit: Sendable {
     package let weight: Int
     /// The logs that the unit appends to.
     package let logs: Set<OrderedLog>
+    /// When the caller began to wait.
+    package let submitted = ContinuousClock.now
     private let reply: Reply<[SQLResult], StorageError>
 
     package init(_ statements: [BoundStatement], _ reply: Reply<[SQLResult], StorageError>) {

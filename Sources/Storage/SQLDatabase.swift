@@ -31,13 +31,18 @@ package protocol SQLDatabase: Sendable {
     /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the unit may have committed.
     func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult]
 
-    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown.
+    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
+    /// run again after a rollback, so it changes nothing but the database.
     func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T
 
     /// Runs a script that may not be inside a transaction of ours, holding the migration lock of this database
     /// while `body` runs. See `Migrator`.
     func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
         async throws -> T
+
+    /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
+    /// when the database closes.
+    func changes(of log: OrderedLog) -> AsyncStream<Void>
 
     /// Finishes what was sent and closes every connection. Units that arrive afterwards are `.unavailable`.
     func close() async

@@ -15,6 +15,11 @@ package final class ThreadGroup: Sendable {
         state = Mutex(State(running: count))
     }
 
+    /// Counts one more, before its thread starts.
+    package func enter() {
+        state.withLock { $0.running += 1 }
+    }
+
     /// Called by each thread as its last act.
     package func leave() {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in

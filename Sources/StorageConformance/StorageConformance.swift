@@ -44,7 +44,9 @@ package struct ConformanceCase: Sendable, CustomTestStringConvertible {
 
 package enum StorageConformance {
     /// Every case; each wants a database of its own, migrated with `migration`.
-    package static let cases: [ConformanceCase] = valueCases + statementCases + unitCases + concurrencyCases
+    package static let cases: [ConformanceCase] =
+        valueCases + statementCases + unitCases + concurrencyCases
+        + changeCases
 
     /// The name of the migration's file, from which service and number are read.
     package static let migrationFileName = "conformance_0001_tables.sql"

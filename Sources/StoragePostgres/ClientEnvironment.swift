@@ -5,11 +5,15 @@
 // Variables"), so what the URL says is taken apart by libpq itself and handed on under those names.
 
 internal import CLibPQ
+internal import Foundation
 package import Storage
 
 package enum PostgresClientEnvironment {
-    /// The variables for a libpq URI. Options that have none only tune the connection and are left out.
+    /// The variables for a libpq URI, and for what a connection of our own would add to it. Options that have none only
+    /// tune the connection and are left out.
     package static func variables(of url: String) throws(StorageError) -> [String: String] {
+        // SECURITY: a program that fell back on libpq's defaults would send the password to whoever answers.
+        let defaults = try PostgresEndpoint(url: url, environment: ProcessInfo.processInfo.environment).defaults
         guard let options = unsafe PQconninfoParse(url, nil) else {
             // SECURITY: libpq quotes a URL that it cannot parse, password included, so its words are not repeated.
             throw .unavailable(reason: "the database URL cannot be parsed")
@@ -20,10 +24,11 @@ package enum PostgresClientEnvironment {
         while let keyword = unsafe options[index].keyword {
             let option = unsafe options[index]
             index += 1
-            guard let value = unsafe option.val else { continue }
+            let word = unsafe String(cString: keyword)
+            guard let value = unsafe option.val.map({ unsafe String(cString: $0) }) ?? defaults[word] else { continue }
             if let name = unsafe option.envvar {
-                unsafe variables[String(cString: name)] = unsafe String(cString: value)
-            } else if unsafe String(cString: keyword) == "sslpassword" {
+                unsafe variables[String(cString: name)] = value
+            } else if word == "sslpassword" {
                 throw .unavailable(reason: "pg_dump cannot be given an sslpassword: use a key without one")
             }
         }

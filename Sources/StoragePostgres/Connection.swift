@@ -18,6 +18,8 @@ enum ConnectionPurpose: String {
     case patient
     /// No limit on waiting: the migration lock is worth waiting for.
     case migration
+    /// Listens for notifications and sends nothing else.
+    case listen
     /// A look at what is there; changes nothing in the session, which may turn out to be another client's.
     case inspection
 
@@ -34,14 +36,14 @@ enum ConnectionPurpose: String {
         case .patient:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
         case .migration: "SET statement_timeout = 0; SET lock_timeout = 0"
-        case .inspection: ""
+        case .listen, .inspection: ""
         }
     }
 
     /// The longest silence of the server during an exchange.
     func patience(silence: Duration) -> Duration? {
         switch self {
-        case .write, .read: silence
+        case .write, .read, .listen: silence
         // A little more than the server's own limit above.
         case .patient: .seconds(310)
         case .migration: nil
@@ -71,6 +73,8 @@ enum ConnectionPurpose: String {
     let notices = ServerNotices()
     /// Set once the connection may not be used any more.
     var isLost = false
+    /// Set when a prepared statement turned out stale in the middle of a transaction.
+    var hasStalePlan = false
     var parameters = ParameterBuffer()
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0

@@ -32,7 +32,7 @@ struct Exchange {
     var results: [StepResult?]
     /// An error of the commit itself, after every step had succeeded: a deferred constraint.
     var commitError: ServerError?
-    /// Whether everything left this process.
+    /// Whether everything has left this process, or may have.
     var wasSent = false
     /// Why the connection is unusable, if it is.
     var lost: String?
@@ -141,6 +141,9 @@ extension Connection {
             guard ready > 0 else { continue }
             // Readable also when the peer is gone: the read then tells why.
             if descriptor.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0, unsafe PQconsumeInput(handle) == 0 {
+                // Before it reads, libpq sends what is left, and when the read then fails it does not tell how far that
+                // came: the server may have everything and commit it.
+                exchange.wasSent = true
                 // What arrived before the end may still hold an answer.
                 if unsafe PQisBusy(handle) == 0 { return nil }
                 return unsafe Self.firstLine(PQerrorMessage(handle))

@@ -23,6 +23,8 @@ final class Lane {
     private var connection: Connection?
     /// Set while waits for locks are shorter; a new connection begins with the usual ones.
     private var hurriesUntil: ContinuousClock.Instant?
+    /// How many units of the batch met a lock.
+    private var locksMet = 0
     private var isReconnecting = false
 
     init(
@@ -65,6 +67,8 @@ final class Lane {
             }
             endHurry()
             if !units.isEmpty { commit(units) }
+            if locksMet > 1 { connection?.setLockTimeout("10ms") }
+            locksMet = 0
         }
         connection = nil
     }
@@ -77,6 +81,7 @@ final class Lane {
     ///   - units: what to commit together.
     ///   - retries: how often a batch that is *known* not to be committed may still be sent again.
     private func commit(_ units: [PendingUnit], retries: Int = 2) {
+        let units = inTime(units)
         guard !units.isEmpty else { return }
         let connection: Connection
         do throws(StorageError) {
@@ -105,17 +110,26 @@ final class Lane {
             self.connection = nil
             if retries < 2 { pace.failed() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
+        case .refused(let error, let statement, let unit?) where error.isCancelled && ready.count > 1:
+            // It would run into its limit again in each half, and the neighbours wait for it each time.
+            ready[unit].finish(.failure(error.storageError(statement)))
+            commit(Array(ready[..<unit] + ready[(unit + 1)...]))
         case .refused(let error, _, let unit?) where error.isConflict && purpose == .write:
             // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
             patient.adopt(.unit(ready[unit]))
             hurry()
             commit(Array(ready[..<unit] + ready[(unit + 1)...]))
+        case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
+            // Another session holds an ordered log; each part of the batch that appends would wait for it again.
+            for unit in ready where !unit.logs.isEmpty { patient.adopt(.unit(unit)) }
+            hurry()
+            commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
             let half = ready.count / 2
             commit(Array(ready[..<half]))
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
-            // The lock of an ordered log, which belongs to the batch and not to a unit.
+            // At the commit, which is the batch's and not a unit's.
             patient.adopt(.unit(ready[0]))
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
@@ -132,6 +146,19 @@ final class Lane {
         }
     }
 
+    /// Answers the units whose time is over; what is known not to be committed is not run again for ever. A patient lane
+    /// has time.
+    private func inTime(_ units: [PendingUnit]) -> [PendingUnit] {
+        guard purpose != .patient else { return units }
+        let latest = ContinuousClock.now - configuration.limits.patience
+        if units.allSatisfy({ $0.submitted >= latest }) { return units }
+        return units.filter { unit in
+            if unit.submitted >= latest { return true }
+            unit.finish(.failure(.unavailable(reason: "the database took too long")))
+            return false
+        }
+    }
+
     // MARK: - Locks of others
 
     /// For a second after a lock was met, the lane waits for locks a tenth of its usual time: the row may be held for
@@ -139,6 +166,9 @@ final class Lane {
     private func hurry() {
         if hurriesUntil == nil { connection?.setLockTimeout("10ms") }
         hurriesUntil = .now + .seconds(1)
+        locksMet += 1
+        // A crowd for one row, each of which would cost the others its wait.
+        if locksMet == 2 { connection?.setLockTimeout("1ms") }
     }
 
     private func endHurry() {
@@ -170,7 +200,13 @@ final class Lane {
         if refused.isEmpty { return units }
         return units.filter { unit in
             guard let error = unit.statements.lazy.compactMap({ refused[$0.statement] }).first else { return true }
-            unit.finish(.failure(error))
+            if case .conflict = error, purpose == .write {
+                // A statement waits for the lock of its table as soon as it is prepared.
+                patient.adopt(.unit(unit))
+                hurry()
+            } else {
+                unit.finish(.failure(error))
+            }
             return false
         }
     }
@@ -191,6 +227,7 @@ final class Lane {
             isReconnecting = false
             pace.succeeded()
             hurriesUntil = nil
+            locksMet = 0
             connection = opened
             return opened
         } catch {

@@ -54,6 +54,7 @@ package final class PostgresDatabase: SQLDatabase {
     private let threads: ThreadGroup
     /// The threads of the patient lanes end after the others, which may still hand work to them.
     private let handingOver: ThreadGroup
+    private let logChanges: LogChanges
 
     package var engine: SQLEngine { .postgres }
 
@@ -97,6 +98,9 @@ package final class PostgresDatabase: SQLDatabase {
         self.patient = patient
         self.threads = threads
         self.handingOver = handingOver
+        logChanges = LogChanges { log, changed in
+            LogListener(url: url, log: log, silence: configuration.silence, logger: logger, changed: changed)
+        }
 
         func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue<PostgresWork>, lanes: Int, _ group: ThreadGroup) {
             for _ in 0..<lanes {
@@ -121,6 +125,7 @@ package final class PostgresDatabase: SQLDatabase {
     }
 
     deinit {
+        logChanges.stop()
         writes.close()
         reads.close()
         patient.close()
@@ -159,7 +164,12 @@ package final class PostgresDatabase: SQLDatabase {
     /// The key of the migration lock: "tessera" in ASCII.
     static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
 
+    package func changes(of log: OrderedLog) -> AsyncStream<Void> {
+        logChanges.stream(of: log)
+    }
+
     package func close() async {
+        await logChanges.close()
         writes.close()
         reads.close()
         await handingOver.wait()

@@ -3,8 +3,19 @@
 import Storage
 
 extension Connection {
-    /// Runs `body` between BEGIN and COMMIT; an error rolls back.
+    /// Runs `body` between BEGIN and COMMIT; an error rolls back. Where a prepared statement turns out stale, nothing was
+    /// committed and `body` is run once more.
     func transaction<T>(_ body: (any SQLTransaction) throws -> T) throws -> T {
+        hasStalePlan = false
+        do {
+            return try attempt(body)
+        } catch {
+            guard hasStalePlan, !isLost else { throw error }
+            return try attempt(body)
+        }
+    }
+
+    private func attempt<T>(_ body: (any SQLTransaction) throws -> T) throws -> T {
         try command("BEGIN")
         let transaction = PostgresTransaction(connection: self)
         do {
@@ -33,7 +44,12 @@ extension Connection {
         case .done(let result, _):
             try requireReplication()
             return result
-        case .refused(let error): throw storageError(error, bound.statement.name)
+        case .refused(let error):
+            if error.isStalePlan {
+                forgetPreparations()
+                hasStalePlan = true
+            }
+            throw storageError(error, bound.statement.name)
         case .unreadable(let error): throw error
         case .none: throw .unavailable(reason: exchange.lost ?? "the connection was lost")
         }

@@ -20,6 +20,9 @@ struct ServerError: Sendable {
         }
     }
 
+    /// The statement took longer than the session allows, or somebody cancelled it.
+    var isCancelled: Bool { sqlState == "57014" }
+
     /// The prepared statement is not there or was planned for a table that has changed since.
     var isStalePlan: Bool { sqlState == "0A000" || sqlState == "26000" }
 

@@ -68,6 +68,14 @@ final class SQLiteConnection: Sendable {
         }
     }
 
+    /// A number that differs from one call to the next when another connection, of whichever process, has committed in
+    /// between (sqlite.org/pragma.html#pragma_data_version).
+    func dataVersion() throws(StorageError) -> Int64 {
+        try SQLiteFailure.mapping("PRAGMA data_version") {
+            try queue.writeWithoutTransaction { try Int64.fetchOne($0, sql: "PRAGMA data_version") } ?? 0
+        }
+    }
+
     // MARK: - Units
 
     /// Runs a unit that only reads; several statements see one snapshot.

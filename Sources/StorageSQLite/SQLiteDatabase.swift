@@ -47,6 +47,7 @@ package final class SQLiteDatabase: SQLDatabase {
     private let writes: WorkQueue<SQLiteWork>
     private let reads: WorkQueue<SQLiteWork>
     private let threads: ThreadGroup
+    private let logChanges: LogChanges
 
     package var engine: SQLEngine { .sqlite }
 
@@ -95,6 +96,10 @@ package final class SQLiteDatabase: SQLDatabase {
         self.writes = writes
         self.reads = reads
         self.threads = threads
+        let logChanges = LogChanges { _, changed in
+            SQLiteLogWatcher(path: path, configuration: configuration, changed: changed)
+        }
+        self.logChanges = logChanges
         let slow = SlowStatements(threshold: configuration.slow, logger: logger)
         let openReaders = DispatchGroup()
         for reader in readers {
@@ -118,7 +123,8 @@ package final class SQLiteDatabase: SQLDatabase {
                 queue: writes,
                 configuration: configuration,
                 slow: slow,
-                logger: logger
+                logger: logger,
+                appended: { logChanges.changed($0) }
             )
             line.run()
             // Last of all: who closes last moves the WAL into the file, and a reader may not write.
@@ -129,6 +135,7 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 
     deinit {
+        logChanges.stop()
         writes.close()
         reads.close()
     }
@@ -162,7 +169,13 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
+    package func changes(of log: OrderedLog) -> AsyncStream<Void> {
+        logChanges.stream(of: log)
+    }
+
     package func close() async {
+        // Before the writer, who closes last of all.
+        await logChanges.close()
         writes.close()
         reads.close()
         await threads.wait()

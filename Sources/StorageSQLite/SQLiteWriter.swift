@@ -16,6 +16,8 @@ struct SQLiteWriter {
     let walLimit: Int
     let slow: SlowStatements
     let logger: Logger
+    /// Told of the logs that a commit has added to.
+    let appended: @Sendable (Set<OrderedLog>) -> Void
     private var batches = 0
     private var nextOptimize = ContinuousClock.now + .seconds(60)
 
@@ -24,8 +26,10 @@ struct SQLiteWriter {
         queue: WorkQueue<SQLiteWork>,
         configuration: SQLiteConfiguration,
         slow: SlowStatements,
-        logger: Logger
+        logger: Logger,
+        appended: @escaping @Sendable (Set<OrderedLog>) -> Void
     ) {
+        self.appended = appended
         self.connection = connection
         self.queue = queue
         self.batch = configuration.batch
@@ -65,6 +69,8 @@ struct SQLiteWriter {
         switch slow.watching(statements, results: \.results, { connection.commit(statements) }) {
         case .committed(let results):
             for (unit, result) in zip(units, results) { unit.finish(result) }
+            let logs = units.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }
+            if !logs.isEmpty { appended(logs) }
         case .rolledBack(let error) where units.count == 1:
             units[0].finish(.failure(error))
         case .rolledBack(let error):

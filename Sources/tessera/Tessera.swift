@@ -17,7 +17,8 @@ struct Tessera: AsyncParsableCommand {
         version: version,
         subcommands: [
             DevCommand.self, AuthCommand.self, ChatCommand.self, MigrateCommand.self, KeysCommand.self,
-            CleanupCommand.self, UsersCommand.self, SeedCommand.self, BackupCommand.self, RestoreCommand.self,
+            CleanupCommand.self, UsersCommand.self, ClientsCommand.self, SeedCommand.self, BackupCommand.self,
+            RestoreCommand.self,
             VersionCommand.self,
         ]
     )

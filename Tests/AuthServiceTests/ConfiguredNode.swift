@@ -14,11 +14,13 @@ import Testing
 import WebSupport
 
 /// Runs `body` against a node with a configuration of its own; `overSocket` sends its requests through a real
-/// connection, so that the node sees a peer's address; `counting` makes its database a `CountingDatabase`.
+/// connection, so that the node sees a peer's address; `counting` makes its database a `CountingDatabase`, `failing`
+/// makes it fail while the switch is on.
 func withConfiguredNode(
     _ engine: TestEngine,
     overSocket: Bool = false,
     counting: Bool = false,
+    failing: Switch? = nil,
     _ configure: (inout AuthConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (AuthNode) async throws -> Void
 ) async throws {
@@ -35,7 +37,10 @@ func withConfiguredNode(
     logger.logLevel = .critical
     let quiet = logger
     try await withDatabase(engine, service: "auth") { own async throws in
-        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
+        var chosen = own
+        if counting { chosen = CountingDatabase(own) }
+        if let failing { chosen = FailingDatabase(own, failing) }
+        let database = chosen
         let clock = TestClock()
         let service = try await AuthService(
             database: database,

@@ -12,11 +12,13 @@ import WebSupport
 
 @Suite("Every operation")
 struct EndpointTests {
-    /// Operations that need no login. Everything else must refuse strangers.
+    /// Operations that need no login. Everything else must refuse strangers. What asks for a client instead of a user
+    /// refuses in OAuth's words: see OAuthTokenTests and IntrospectionTests.
     private static let open: Set<String> = [
         "POST /v1/signup", "POST /v1/login", "POST /v1/token/refresh", "GET /healthz", "GET /readyz",
         "GET /openapi.yaml", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration",
-        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/oauth-authorization-server", "POST /oauth2/token",
+        "POST /oauth2/introspect", "POST /oauth2/revoke",
     ]
 
     @Test("strangers get 401 with a challenge, users 403 on everything of admins", arguments: TestEngine.allCases)
@@ -67,6 +69,7 @@ struct EndpointTests {
         (.post, "/v1/admin/users", ["email", "password", "name", "role"]),
         (.patch, "/v1/admin/users/ID", ["role", "name", "first_name", "last_name"]),
         (.post, "/v1/admin/sessions/revoke", ["session_ids", "user_ids", "all"]),
+        (.post, "/v1/admin/clients", ["id", "name"]), (.patch, "/v1/admin/clients/ID", ["name"]),
     ]
 
     @Test(

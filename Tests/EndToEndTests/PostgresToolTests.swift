@@ -38,6 +38,37 @@ struct PostgresToolTests {
         #expect(!outcome.errors.contains("s@cret") && !outcome.output.contains("s@cret"))
     }
 
+    @Test(
+        "verify a server that is not on this machine as the service itself does, unless the URL says otherwise",
+        arguments: [
+            ("db.example.com/tessera", "verify-full /etc/ssl/certs/ca-certificates.crt"),
+            ("db.example.com/tessera?sslmode=require", "require"),
+            ("db-1.example.com,db-2.example.com/tessera", "verify-full /etc/ssl/certs/ca-certificates.crt read-write"),
+            ("127.0.0.1:1/tessera", ""),
+        ]
+    )
+    func verification(place: String, told: String) async throws {
+        let installation = try await Installation()
+        let log = installation.folder.appending(path: "called").path
+        try Self.writeProgram(
+            "pg_dump",
+            "echo $PGSSLMODE $PGSSLROOTCERT $PGTARGETSESSIONATTRS >\(log); exit 1",
+            in: installation
+        )
+        _ = try await installation.outcome(
+            "backup",
+            "--service",
+            "auth",
+            "--to",
+            installation.backupPath(),
+            settings: [
+                "PATH": "\(installation.folder.path)/bin:/usr/bin:/bin",
+                "TESSERA_AUTH_DATABASE_URL": "postgres://someone:secret@\(place)",
+            ]
+        )
+        #expect(try String(contentsOfFile: log, encoding: .utf8) == "\(told)\n")
+    }
+
     @Test("are asked for when they are missing")
     func missing() async throws {
         let installation = try await Installation(.postgres)

@@ -40,9 +40,10 @@ struct Contract {
 
     /// Paths are compared by shape: what a parameter is called is nobody's business.
     static func normal(_ path: String) -> String {
-        path.split(separator: "/").map { $0.hasPrefix("{") || $0.hasPrefix(":") ? "{}" : String($0) }.joined(
-            separator: "/"
-        )
+        path.split(separator: "/").map { $0.hasPrefix("{") || $0.hasPrefix(":") || $0 == "**" ? "{}" : String($0) }
+            .joined(
+                separator: "/"
+            )
     }
 
     func resolve(_ node: [String: Any]) -> [String: Any] {

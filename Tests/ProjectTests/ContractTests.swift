@@ -137,7 +137,13 @@ enum Services {
     }
 
     private static func operations(_ routes: [(String, String)], _ service: String) -> Set<Contract.Operation> {
-        Set(routes.filter { $0.0 != "HEAD" }.map { .init(method: $0.0, path: Contract.normal($0.1), service: service) })
+        // HEAD goes without saying, and OpenAPI has no word for most methods.
+        let named: Set = ["GET", "PUT", "POST", "PATCH", "DELETE"]
+        return Set(
+            routes.filter { named.contains($0.0) }.map {
+                .init(method: $0.0, path: Contract.normal($0.1), service: service)
+            }
+        )
     }
 }
 

@@ -64,6 +64,10 @@ enum PlanData {
                 "events (at, kind, user_id)",
                 "\(at("n")), CASE WHEN n % 100 = 0 THEN 'user.deleted' ELSE 'session.revoked' END, 'u' || n FROM numbers"
             ),
+            (
+                "client_assertions (client_id, jti, expires_at)",
+                "'c' || (n % 20), 'j' || n, \(at("n")) FROM numbers"
+            ),
             ("audit_log (at, action, target, outcome)", "\(at("n")), 'login', 'u' || n, 'success' FROM numbers"),
             (
                 "rate_counters (key, count, window_ends_at, expires_at)",

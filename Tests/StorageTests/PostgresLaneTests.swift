@@ -153,6 +153,37 @@ struct PostgresLaneTests {
         }
     }
 
+    @Test("a transaction whose statement was prepared before its table changed is begun again, and once")
+    func stalePlanInTransaction() async throws {
+        try await withTestDatabase(.postgres, service: "auth") { test async throws in
+            let database = try await PostgresDatabase.connect(
+                url: test.url,
+                configuration: PostgresConfiguration(patientConnections: 1),
+                logger: Logger(label: "test.storage")
+            )
+            let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
+            _ = try await database.transaction { try $0.run(wide()) }
+            try await test.database.withMigrationLock {
+                try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint")
+            }
+            let row = try await database.transaction { transaction in
+                try transaction.run(Self.set("once", 1))
+                return try transaction.run(wide()).first
+            }
+            #expect(try #require(row).columns.names.contains("more"))
+            #expect(try await database.run(Self.get("once")).first?.int("integer_value") == 1)
+            // A feature that the server really lacks has the same code, and is told.
+            let unsupported = Statement(
+                "tests.unsupported",
+                .writes,
+                [],
+                "SELECT 1 FROM (SELECT COUNT(*) FROM settings) AS n FOR UPDATE"
+            )
+            await #expect(throws: StorageError.self) { try await database.transaction { try $0.run(unsupported()) } }
+            await database.close()
+        }
+    }
+
     @Test(
         "an instant means the same to the server",
         arguments: ["1883-11-18T12:03:58.123456Z", "1970-01-01T00:00:00.000001Z", "2026-11-21T04:30:00.000000Z"]

@@ -67,7 +67,7 @@ struct SchemaCompatibilityTests {
 
     @Test("the statements of the program before run on the schema of today", arguments: TestEngine.allCases)
     func statements(engine: TestEngine) async throws {
-        #expect(PreviousStatements.auth.count == 10)
+        #expect(PreviousStatements.auth.count == 2)
         try await withDatabase(engine, service: "auth") { database async throws in
             let complaints = try await StatementTrial.complaints(about: PreviousStatements.auth, on: database)
             #expect(complaints == [])

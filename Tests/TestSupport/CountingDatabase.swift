@@ -47,6 +47,10 @@ package final class CountingDatabase: SQLDatabase {
         return try await base.withMigrationLock(body)
     }
 
+    package func changes(of log: OrderedLog) -> AsyncStream<Void> {
+        base.changes(of: log)
+    }
+
     package func close() async {
         await base.close()
     }

@@ -15,14 +15,14 @@ package import WebSupport
 
 /// What is counted per network.
 package enum EndpointClass: String, Sendable {
-    case signup, login, refreshFailure = "refresh_failure"
+    case signup, login, refreshFailure = "refresh_failure", clientFailure = "client_failure"
 
     /// Requests in a window.
     var limit: Int64 {
         switch self {
         case .signup: 300
         case .login: 600
-        case .refreshFailure: 300
+        case .refreshFailure, .clientFailure: 300
         }
     }
 

@@ -56,6 +56,19 @@ package struct Audit: Sendable {
         AuditStatements.appendIfChanged(now, actor, action, user, origin.address.text, origin.userAgent, marker)
     }
 
+    /// An entry that is written only if this unit changed the client: `marker` is what it set `updated_at` to. Without a
+    /// marker it is enough that the client exists.
+    func entry(
+        _ action: String,
+        actor: String?,
+        ifClientChanged client: String,
+        marker: Instant?,
+        origin: Origin,
+        at now: Instant
+    ) -> BoundStatement {
+        AuditStatements.appendIfClient(now, actor, action, client, origin.address.text, origin.userAgent, marker)
+    }
+
     /// An entry that is written only if the session is one that this unit is about to revoke.
     func entry(
         _ action: String,
@@ -109,6 +122,16 @@ enum AuditStatements {
         """
     )
 
+    static let appendIfClient = Statement(
+        "audit.append_if_client",
+        .writes,
+        [.instant, .text, .text, .text, .text, .text, .instant],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
+        SELECT $1, $2, $3, id, $5, $6, 'success' FROM clients WHERE id = $4 AND ($7 IS NULL OR updated_at = $7)
+        """
+    )
+
     static let deleteBefore = Statement(
         "audit.delete_before",
         .writes,
@@ -116,5 +139,5 @@ enum AuditStatements {
         "DELETE FROM audit_log WHERE seq IN (SELECT seq FROM audit_log WHERE at < $1 ORDER BY at LIMIT $2)"
     )
 
-    static let all = [append, appendIfUser, appendIfChanged, appendIfLiving, deleteBefore]
+    static let all = [append, appendIfUser, appendIfChanged, appendIfLiving, appendIfClient, deleteBefore]
 }

@@ -34,6 +34,8 @@ package struct Cleanup: Sendable {
 
     private struct Step {
         let name: String
+        /// What the unit begins with, without removing anything.
+        var before: (@Sendable (_ now: Instant) -> BoundStatement)?
         /// Each removes a batch at most.
         let statements: @Sendable (_ now: Instant) -> [BoundStatement]
     }
@@ -51,7 +53,14 @@ package struct Cleanup: Sendable {
                 ]
             },
             Step(name: "rate_counters") { [ThrottleStatements.deleteExpired($0, Self.batch)] },
-            Step(name: "events") { [EventStatements.deleteBefore($0 - eventRetention, Self.batch)] },
+            // A minute after their end no node takes them, however its clock goes.
+            Step(name: "client_assertions") {
+                [ClientStatements.deleteExpiredAssertions($0 - .seconds(60), Self.batch)]
+            },
+            // The horizon counts no row: it says what the same unit deletes.
+            Step(name: "events", before: { EventStatements.raiseHorizon($0 - eventRetention, Self.batch) }) {
+                [EventStatements.deleteBefore($0 - eventRetention, Self.batch)]
+            },
             Step(name: "audit_log") { [AuditStatements.deleteBefore($0 - auditRetention, Self.batch)] },
         ]
     }
@@ -76,7 +85,10 @@ package struct Cleanup: Sendable {
         for step in steps {
             var count = 0
             while true {
-                let removed = try await database.run(step.statements(clock.now()), priority: .long).map(\.affected)
+                let now = clock.now()
+                let first = [step.before?(now)].compactMap(\.self)
+                let results = try await database.run(first + step.statements(now), priority: .long)
+                let removed = results.dropFirst(first.count).map(\.affected)
                 count += removed.reduce(0, +)
                 if removed.allSatisfy({ $0 < Int(Self.batch) }) { break }
             }

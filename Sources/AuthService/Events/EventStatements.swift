@@ -102,19 +102,75 @@ enum EventStatements {
         """
     )
 
+    // MARK: Reading
+
+    static let after = Statement(
+        "events.after",
+        .reads,
+        [.integer, .integer],
+        "SELECT seq, at, kind, user_id, session_id, data FROM events WHERE seq > $1 ORDER BY seq LIMIT $2"
+    )
+
+    /// The edges of the log, in one row. What is not there yet is NULL.
+    static let state = Statement(
+        "events.state",
+        .reads,
+        [],
+        """
+        SELECT (SELECT MAX(seq) FROM events) AS newest,
+            (SELECT text_value FROM settings WHERE key = 'event_epoch') AS epoch,
+            (SELECT integer_value FROM settings WHERE key = 'event_horizon') AS horizon,
+            (SELECT updated_at FROM settings WHERE key = 'event_horizon') AS kept_since
+        """
+    )
+
+    /// Not simply `MIN(seq)`: PostgreSQL would walk the log in its order up to the first row that is young enough.
+    static let firstSince = Statement(
+        "events.first_since",
+        .reads,
+        [.instant],
+        "SELECT MIN(seq + 0) AS first_seq FROM events WHERE at >= $1"
+    )
+
+    // MARK: Cleanup
+
+    /// Moves the horizon beyond the batch that is about to go. `integer_value` is the greatest number that may be gone,
+    /// and `updated_at` the moment before which events may be gone; neither ever falls.
+    static let raiseHorizon = Statement(
+        "events.raise_horizon",
+        .writes,
+        [.instant, .integer],
+        """
+        INSERT INTO settings (key, integer_value, updated_at)
+        SELECT 'event_horizon', last_seq, $1 FROM (
+            SELECT MAX(seq) AS last_seq FROM (
+                SELECT seq FROM events WHERE at < $1 AND kind <> 'user.deleted' ORDER BY at LIMIT $2
+            ) AS batch
+        ) AS newest WHERE last_seq IS NOT NULL
+        ON CONFLICT (key) DO UPDATE SET
+            integer_value = CASE WHEN settings.integer_value > excluded.integer_value
+                THEN settings.integer_value ELSE excluded.integer_value END,
+            updated_at = CASE WHEN settings.updated_at > excluded.updated_at
+                THEN settings.updated_at ELSE excluded.updated_at END
+        """
+    )
+
+    /// Never beyond the horizon, whatever another node deleted since the statement before this one looked.
     static let deleteBefore = Statement(
         "events.delete_before",
         .writes,
         [.instant, .integer],
         """
         DELETE FROM events WHERE seq IN (
-            SELECT seq FROM events WHERE at < $1 AND kind <> 'user.deleted' ORDER BY at LIMIT $2
+            SELECT seq FROM events WHERE at < $1 AND kind <> 'user.deleted'
+                AND seq <= (SELECT integer_value FROM settings WHERE key = 'event_horizon')
+            ORDER BY at LIMIT $2
         )
         """
     )
 
     static let all = [
         sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, epoch,
-        nameEpoch, beginEpoch, deleteBefore,
+        nameEpoch, beginEpoch, after, state, firstSince, raiseHorizon, deleteBefore,
     ]
 }

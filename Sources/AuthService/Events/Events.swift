@@ -1,4 +1,4 @@
-// The revocation feed's writing end.
+// The revocation feed's writing end; `EventLog` and `EventFeed` are the reading one.
 //
 // An event is written in the unit that makes it true, as a statement that inserts nothing when the unit's earlier
 // statements changed nothing. All of them are declared to append to one ordered log: on PostgreSQL the engine takes

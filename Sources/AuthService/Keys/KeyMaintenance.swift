@@ -7,8 +7,9 @@ import WebSupport
 struct KeyMaintenance: Service {
     let keys: SigningKeys
     let logger: Logger
-    /// Another node's rotation must be noticed well before the previous key leaves the JWKS.
-    var interval: Duration = .seconds(30)
+    /// Another node's rotation must be noticed well before the previous key leaves the JWKS, and a key that was retired
+    /// as compromised, perhaps by a command, must stop signing here: mostly it is one read of a handful of rows.
+    var interval: Duration = .seconds(5)
 
     func run() async throws {
         for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {

@@ -25,13 +25,27 @@ struct KeyRoutes: Sendable {
         }
     }
 
-    /// RFC 8414 §2: what exists today, and nothing that does not.
+    /// RFC 8414 §2: what exists today, and nothing that does not. There is no authorization endpoint, since no grant uses
+    /// one.
     private func metadata() -> JSONWriter {
-        JSONWriter.object { writer in
+        let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
+        let algorithms = SigningAlgorithm.allCases.map(\.rawValue)
+        return JSONWriter.object { writer in
             writer.field("issuer", issuer)
             writer.field("jwks_uri", "\(publicURL)/.well-known/jwks.json")
+            writer.field("token_endpoint", "\(publicURL)/oauth2/token")
+            // `none`: the first party refreshes and logs out without a secret, having no place for one.
+            writer.field("token_endpoint_auth_methods_supported", methods + ["none"])
+            writer.field("token_endpoint_auth_signing_alg_values_supported", algorithms)
+            writer.field("introspection_endpoint", "\(publicURL)/oauth2/introspect")
+            writer.field("introspection_endpoint_auth_methods_supported", methods)
+            writer.field("introspection_endpoint_auth_signing_alg_values_supported", algorithms)
+            writer.field("revocation_endpoint", "\(publicURL)/oauth2/revoke")
+            writer.field("revocation_endpoint_auth_methods_supported", methods + ["none"])
+            writer.field("revocation_endpoint_auth_signing_alg_values_supported", algorithms)
+            writer.field("scopes_supported", ClientScope.all)
             writer.field("response_types_supported", [])
-            writer.field("grant_types_supported", [])
+            writer.field("grant_types_supported", OAuthTokenRoutes.grantTypes)
             writer.field("subject_types_supported", ["public"])
             writer.field("id_token_signing_alg_values_supported", [algorithm.rawValue])
         }
@@ -40,7 +54,10 @@ struct KeyRoutes: Sendable {
     private func cacheable(_ body: JSONWriter, _ request: Request) -> Response {
         let tag = "\"\(Hex.encode(Array(SHA256.digest(body.bytes).prefix(12))))\""
         let headers: HTTPFields = [.cacheControl: "public, max-age=\(Self.maxAge)", .eTag: tag]
-        if request.headers[.ifNoneMatch] == tag {
+        // RFC 9110 §13.1.2: a list, compared weakly, or `*`.
+        let known = request.headers[values: .ifNoneMatch].joined(separator: ",").split(separator: ",")
+            .map { $0.filter { $0 != " " && $0 != "\t" } }
+        if known.contains(where: { $0 == "*" || $0 == tag || $0 == "W/\(tag)" }) {
             return Response(status: .notModified, headers: headers)
         }
         return .json(body, headers: headers)

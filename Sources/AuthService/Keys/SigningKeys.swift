@@ -27,17 +27,15 @@ package struct SigningKeyInfo: Sendable {
 
 /// The keys of this deployment, as this node last read them.
 package final class SigningKeys: Sendable {
-    struct Signer: Sendable {
-        let kid: String
-        let key: SigningKey
-    }
 
     /// One reading of the table.
     struct Snapshot: Sendable {
-        var signer: Signer?
+        var signer: JWSSigner?
         /// The configured algorithm's current and next key.
         var current: SigningKeyInfo?
         var next: SigningKeyInfo?
+        /// Published keys that sign no more, of any algorithm.
+        var previous: [SigningKeyInfo] = []
         /// Every published key, ready to verify.
         var verification: [String: VerificationKey] = [:]
         /// The JWKS document (RFC 7517 §5).
@@ -68,7 +66,8 @@ package final class SigningKeys: Sendable {
 
     var published: Snapshot { snapshot.withLock { $0 } }
 
-    func signer() throws -> Signer {
+    /// Signs access tokens with the current key.
+    func signer() throws -> JWSSigner {
         guard let signer = snapshot.withLock(\.signer) else { throw APIError.retry(.keysUnavailable, afterSeconds: 1) }
         return signer
     }
@@ -100,12 +99,18 @@ package final class SigningKeys: Sendable {
         try await read()
     }
 
-    /// What the background service does every so often: retires spent keys, rotates when due, reads the table.
+    /// What the background service does every so often: reads the table, retires spent keys, rotates when due. Mostly
+    /// nothing is due, and it is one read.
     package func maintain() async throws {
         let now = clock.now()
-        _ = try await database.run(SigningKeyStatements.retireSpent(now - lifetime - .seconds(60)))
         try await reload()
-        let (current, next) = snapshot.withLock { ($0.current, $0.next) }
+        let (current, next, previous) = snapshot.withLock { ($0.current, $0.next, $0.previous) }
+        // The longest token lives as long as `lifetime`; a minute covers clocks that differ.
+        let spent = now - lifetime - .seconds(60)
+        if previous.contains(where: { $0.retiredAt.map { $0 < spent } ?? false }) {
+            _ = try await database.run(SigningKeyStatements.retireSpent(spent))
+            try await read()
+        }
         if let current, let next, (current.activatedAt ?? current.createdAt) + rotation <= now,
             Self.isKnown(next, besides: current, at: now)
         {
@@ -187,12 +192,18 @@ package final class SigningKeys: Sendable {
                     let jwk = try row.text("public_jwk")
                     writer.raw(jwk)
                     fresh.verification[info.kid] = try Self.verificationKey(jwk)
+                    if info.state == "previous" { fresh.previous.append(info) }
                     guard info.algorithm == algorithm.rawValue else { continue }
                     if info.state == "current" {
                         fresh.current = info
                         let sealed = try row.bytes("private_key")
                         let pkcs8 = try ring.open(sealed, associatedData: Self.binding(info.kid))
-                        fresh.signer = Signer(kid: info.kid, key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm))
+                        // RFC 9068 §2.1: the type keeps an access token from passing as anything else that this key signs.
+                        fresh.signer = JWSSigner(
+                            type: "at+jwt",
+                            keyID: info.kid,
+                            key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm)
+                        )
                     }
                     if info.state == "next" { fresh.next = info }
                 }

@@ -175,14 +175,14 @@ package struct Passwords: Sendable {
                     origin: opening.origin,
                     at: now
                 ),
-            ] + suffix + [sessions.state(session)]
+            ] + suffix + [sessions.stateWithUser(session)]
         )
         guard let row = results.last?.first else { throw APIError(refused) }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
         return try tokens.grant(
             try SessionState(row),
             refreshToken: opening.cookie == nil ? refresh.token : nil,
-            showsUser: true,
+            showing: try User(row),
             at: now
         )
     }

@@ -22,7 +22,7 @@ struct CallerMiddleware: RouterMiddleware {
             context.caller = Caller(userID: claims.subject, sessionID: session, role: role)
         } else if let value = cookies.value(in: request.headers) {
             guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
-            let state = try await sessions.current(cookie: cookie)
+            let (state, _) = try await sessions.current(cookie: cookie)
             context.caller = Caller(userID: state.user.id, sessionID: state.session.id, role: state.user.role)
         } else {
             throw APIError(.tokenMissing)

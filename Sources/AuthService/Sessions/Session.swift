@@ -22,15 +22,22 @@ package struct Session: Sendable {
     package let globalVersion: Int64
 
     /// The columns that `init(_:)` reads, of a table that is joined as `s`.
-    static let joinedColumns = """
+    static let joinedColumns = joinedColumns(
+        refreshedAt: "(SELECT MAX(rotated_at) FROM refresh_tokens WHERE refresh_tokens.session_id = s.id)"
+    )
+
+    /// Those columns, with the last refresh read from the SQL expression `refreshedAt`.
+    static func joinedColumns(refreshedAt: String) -> String {
+        """
         s.id AS session_id, s.user_id AS session_user_id, s.ip_address AS session_ip_address, \
         s.user_agent AS session_user_agent, s.amr AS session_amr, s.auth_time AS session_auth_time, \
         s.created_at AS session_created_at, s.last_seen_at AS session_last_seen_at, \
-        (SELECT MAX(rotated_at) FROM refresh_tokens WHERE refresh_tokens.session_id = s.id) AS session_refreshed_at, \
+        \(refreshedAt) AS session_refreshed_at, \
         s.expires_at AS session_expires_at, s.absolute_expires_at AS session_absolute_expires_at, \
         s.revoked_at AS session_revoked_at, s.revoke_reason AS session_revoke_reason, \
         s.required_version AS session_required_version, s.global_version AS session_global_version
         """
+    }
 
     init(_ row: Row) throws(StorageError) {
         self.id = try row.text("session_id")
@@ -71,20 +78,26 @@ package struct Session: Sendable {
     }
 }
 
-/// A session, its user, and the global version, as one statement read them.
+/// A session, where its user stands, and the global version, as one statement read them.
 package struct SessionState: Sendable {
     package let session: Session
-    package let user: User
+    package let user: UserStanding
     /// The version below which sessions were ended by "revoke all".
     package let currentGlobalVersion: Int64
 
     /// A SELECT's columns and joins; the table that leads to `s` comes before.
-    static let columns = "\(Session.joinedColumns), g.integer_value AS current_global_version, \(User.joinedColumns)"
+    static let columns = columns(Session.joinedColumns, UserStanding.joinedColumns)
+
+    /// The columns with some of session and user as given; those of a whole `User` hold those of its standing.
+    static func columns(_ session: String, _ user: String) -> String {
+        "\(session), g.integer_value AS current_global_version, \(user)"
+    }
+
     static let joins = "JOIN users u ON u.id = s.user_id JOIN settings g ON g.key = 'global_token_version'"
 
     init(_ row: Row) throws(StorageError) {
         self.session = try Session(row)
-        self.user = try User(row)
+        self.user = try UserStanding(row)
         self.currentGlobalVersion = try row.integer("current_global_version")
     }
 

@@ -26,8 +26,8 @@ struct SessionRoutes: Sendable {
     @Sendable private func current(_ request: Request, context: AuthRequestContext) async throws -> Response {
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
-        let state = try await sessions.current(cookie: cookie)
-        let grant = try tokens.grant(state, refreshToken: nil, showsUser: true, at: sessions.clock.now())
+        let (state, user) = try await sessions.current(cookie: cookie)
+        let grant = try tokens.grant(state, refreshToken: nil, showing: user, at: sessions.clock.now())
         return .json(grant.json())
     }
 
@@ -78,7 +78,7 @@ struct SessionRoutes: Sendable {
         if let value = cookies.value(in: request.headers) {
             guard let cookie = SessionCookie(value: value) else { return nil }
             do {
-                let state = try await sessions.current(cookie: cookie)
+                let (state, _) = try await sessions.current(cookie: cookie)
                 return (state.session.id, state.user.id)
             } catch let error as APIError where error.status == .unauthorized {
                 return nil

@@ -31,12 +31,22 @@ enum SessionStatements {
         "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.id = $1"
     )
 
+    /// With the whole user, whom an answer shows.
+    static let stateWithUser = Statement(
+        "sessions.state_with_user",
+        .reads,
+        [.text],
+        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.id = $1"
+    )
+
     static let stateByCookie = Statement(
         "sessions.state_by_cookie",
         .reads,
         [.bytes],
-        "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.token_hash = $1"
+        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.token_hash = $1"
     )
+
+    private static let columnsWithUser = SessionState.columns(Session.joinedColumns, User.joinedColumns)
 
     /// Moves the idle end when enough of the idle period is used up, never past the absolute end.
     static let slide = Statement(
@@ -240,7 +250,8 @@ enum SessionStatements {
     )
 
     static let all = [
-        insertIfPassword, state, stateByCookie, slide, revoke, revokeOfUser, revokeOfUserIfPassword, revokeOfInactive,
+        insertIfPassword, state, stateWithUser, stateByCookie, slide, revoke, revokeOfUser, revokeOfUserIfPassword,
+        revokeOfInactive,
         requireCurrentVersion, bumpGlobalVersion, raiseGlobalVersion, globalVersion, markGloballyRevoked, exists,
         deleteExpired, deleteRevoked, listAfter, listBefore, listOfUserAfter, listOfUserBefore,
     ]

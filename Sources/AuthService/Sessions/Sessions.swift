@@ -53,6 +53,8 @@ package struct Sessions: Sendable {
 
     func state(_ session: String) -> BoundStatement { SessionStatements.state(session) }
 
+    func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(session) }
+
     /// Whether enough of the idle period is used up to move its end.
     func isSlideDue(_ session: Session, at now: Instant) -> Bool {
         session.expiresAt < min(now + lifetime.idle - lifetime.slideAfter, session.absoluteExpiresAt)
@@ -77,7 +79,7 @@ package struct Sessions: Sendable {
     }
 
     /// The session that a cookie carries, its idle end slid when due.
-    package func current(cookie: SessionCookie) async throws -> SessionState {
+    package func current(cookie: SessionCookie) async throws -> (state: SessionState, user: User) {
         let now = clock.now()
         guard let row = try await database.run(SessionStatements.stateByCookie(cookie.hash)).first else {
             throw APIError(.tokenInvalid)
@@ -86,7 +88,7 @@ package struct Sessions: Sendable {
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
         // Most requests write nothing; the slide tests its own condition again.
         if isSlideDue(state.session, at: now) { _ = try await database.run(slide(state.session.id, at: now)) }
-        return state
+        return (state, try User(row))
     }
 
     // MARK: Ends

@@ -13,10 +13,23 @@ package struct AccessToken: Sendable {
 /// Signs access tokens with the current key.
 package struct AccessTokens: Sendable {
     let keys: SigningKeys
-    let issuer: String
-    let audiences: [String]
     let lifetime: Duration
     let random: RandomSource
+    /// `iss` and `aud` as JSON: the same in every token.
+    private let issuer: String
+    private let audiences: String
+
+    init(keys: SigningKeys, issuer: String, audiences: [String], lifetime: Duration, random: RandomSource) {
+        self.keys = keys
+        self.lifetime = lifetime
+        self.random = random
+        self.issuer = JSONWriter.value { $0.string(issuer) }
+        self.audiences = JSONWriter.value { writer in
+            writer.array { writer in
+                for audience in audiences { writer.string(audience) }
+            }
+        }
+    }
 
     /// A token of the session, which never outlives it.
     func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws
@@ -26,9 +39,9 @@ package struct AccessTokens: Sendable {
         let issued = now.seconds
         let end = min(issued + jittered(lifetime.components.seconds), state.session.absoluteExpiresAt.seconds)
         let claims = JSONWriter.object { writer in
-            writer.field("iss", issuer)
+            writer.field("iss", raw: issuer)
             writer.field("sub", state.user.id)
-            writer.field("aud", audiences)
+            writer.field("aud", raw: audiences)
             writer.field("exp", end)
             writer.field("iat", issued)
             writer.field("jti", Base64URL.encode(random.bytes(12)))
@@ -43,9 +56,26 @@ package struct AccessTokens: Sendable {
             writer.field("auth_time", state.session.authTime.seconds)
             writer.field("email_verified", state.user.emailVerifiedAt != nil)
         }
-        // RFC 9068 §2.1: the type keeps an access token from passing as anything else that this key signs.
-        let token = try JWS.sign(payload: claims.bytes, type: "at+jwt", keyID: signer.kid, key: signer.key)
-        return AccessToken(token: token, expiresIn: end - issued)
+        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
+    }
+
+    /// A client's own token: no session, no role, and the client as its subject (RFC 9068 §2.2), which no user has, so that
+    /// it never passes where a user is required.
+    func issue(for client: Client, scopes: [String], at now: Instant) throws -> AccessToken {
+        let signer = try keys.signer()
+        let issued = now.seconds
+        let end = issued + jittered(lifetime.components.seconds)
+        let claims = JSONWriter.object { writer in
+            writer.field("iss", issuer)
+            writer.field("sub", client.subject)
+            writer.field("aud", client.audiences)
+            writer.field("exp", end)
+            writer.field("iat", issued)
+            writer.field("jti", Base64URL.encode(random.bytes(12)))
+            writer.field("client_id", client.id)
+            writer.field("scope", scopes.joined(separator: " "))
+        }
+        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
     }
 
     /// Up to 5 % less, so that clients that logged in together do not refresh together.

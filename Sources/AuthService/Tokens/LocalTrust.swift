@@ -31,12 +31,17 @@ final class LocalKeySource: KeySource {
     }
 }
 
-/// The session, the user's version and the global version, as the database has them now.
+/// The session, the user's version and the global version, or the client, as the database has them now.
 struct LocalRevocationLookup: RevocationLookup {
     let sessions: Sessions
+    let clients: Clients
     let clock: Clock
 
     func check(_ claims: AccessTokenClaims) async throws {
+        if claims.sessionID == nil, let id = claims.clientID, claims.subject == Client.subjectPrefix + id {
+            guard let client = try await clients.find(id), !client.isDisabled else { throw APIError(.tokenInvalid) }
+            return
+        }
         guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject
         else {
             throw APIError(.sessionRevoked)

@@ -33,12 +33,14 @@ struct RefreshToken: Sendable, Hashable {
 
 /// Makes and verifies refresh tokens with the keys of the master ring.
 struct RefreshTokenCodec: Sendable {
-    private let keys: [UInt8: [UInt8]]
+    private let keys: [UInt8: HMACSHA256Key]
     private let primary: UInt8
+    /// SECURITY: in front of what is authenticated, so that no code made for another purpose fits a token.
+    private static let context = Array("tessera-refresh-v1".utf8)
 
     init(ring: MasterKeyRing) {
         self.keys = Dictionary(
-            ring.keys.map { ($0.id, $0.derive("tessera-refresh-v1")) },
+            ring.keys.map { ($0.id, HMACSHA256Key($0.derive("tessera-refresh-v1"))) },
             uniquingKeysWith: { first, _ in first }
         )
         self.primary = ring.primary.id
@@ -73,7 +75,7 @@ struct RefreshTokenCodec: Sendable {
 
     private func secret(of token: RefreshToken) -> [UInt8]? {
         guard let key = keys[token.keyID] else { return nil }
-        return HMACSHA256.authenticationCode(for: Array("tessera-refresh-v1".utf8) + token.head, key: key)
+        return key.authenticationCode(for: Self.context + token.head)
     }
 
     private static func checksum(of text: String) -> String {

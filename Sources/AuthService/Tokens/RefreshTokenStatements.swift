@@ -13,19 +13,17 @@ enum RefreshTokenStatements {
         """
     )
 
-    /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle.
+    /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle, `$5` who presents it.
+    ///
+    /// Whether session and user still stand is for `state` to say, once: a session that ended never stands again, so
+    /// what its row counts no longer matters.
     static let rotate = Statement(
         "refresh_tokens.rotate",
         .writes,
-        [.text, .integer, .instant, .instant],
+        [.text, .integer, .instant, .instant, .text],
         """
         UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
-        WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
-            AND EXISTS (
-                SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
-                JOIN settings g ON g.key = 'global_token_version'
-                WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.is_active
-                    AND s.global_version >= g.integer_value)
+        WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4 AND expires_at > $3
         RETURNING generation
         """
     )
@@ -37,7 +35,9 @@ enum RefreshTokenStatements {
         .reads,
         [.text],
         """
-        SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at, \(SessionState.columns)
+        SELECT r.client_id AS refresh_client_id, r.generation AS refresh_generation,
+            r.rotated_at AS refresh_rotated_at,
+            \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStanding.joinedColumns))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
         WHERE r.id = $1
         """

@@ -1,10 +1,9 @@
-// HTTP of the refresh.
+// HTTP of the refresh, in JSON.
 import Hummingbird
 import WebSupport
 
 struct TokenRoutes: Sendable {
-    let tokens: Tokens
-    let throttle: Throttle
+    let refreshGrant: RefreshGrant
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("token/refresh", use: refresh)
@@ -15,12 +14,6 @@ struct TokenRoutes: Sendable {
         var body = try await request.jsonBody(limit: bodyLimit)
         let token = body.requiredString("refresh_token")
         try body.finish()
-        do {
-            return .json(try await tokens.refresh(token, origin: origin).json())
-        } catch let error as APIError where error.code == .refreshTokenInvalid {
-            // Only refusals are counted: a good refresh is one unit, and a guess costs the guesser a counter.
-            try await throttle.admit(.refreshFailure, from: origin)
-            throw error
-        }
+        return .json(try await refreshGrant(token, origin: origin).json())
     }
 }

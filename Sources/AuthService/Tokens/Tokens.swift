@@ -18,13 +18,13 @@ package struct Grant: Sendable {
     package let accessToken: AccessToken
     /// `nil` when the session is carried by a cookie.
     package let refreshToken: String?
-    /// Whether the answer shows the user (a refresh does not).
-    let showsUser: Bool
+    /// The user, when the answer shows one (a refresh does not).
+    let user: User?
 
     package func json() -> JSONWriter {
         JSONWriter.object { writer in
-            if showsUser {
-                writer.key(of: "user") { state.user.write(to: &$0) }
+            if let user {
+                writer.key(of: "user") { user.write(to: &$0) }
             }
             writer.key(of: "session") { state.session.write(to: &$0, current: true) }
             writer.field("access_token", accessToken.token)
@@ -50,28 +50,42 @@ package struct Tokens: Sendable {
         return (RefreshTokenStatements.insert(token.rowKey, session, AuthConfiguration.firstPartyClient, now), token)
     }
 
-    func grant(_ state: SessionState, refreshToken: RefreshToken?, showsUser: Bool, at now: Instant) throws -> Grant {
+    func grant(
+        _ state: SessionState,
+        refreshToken: RefreshToken?,
+        showing user: User?,
+        client: String = AuthConfiguration.firstPartyClient,
+        at now: Instant
+    ) throws -> Grant {
         Grant(
             state: state,
-            accessToken: try accessTokens.issue(for: state, at: now),
+            accessToken: try accessTokens.issue(for: state, clientID: client, at: now),
             refreshToken: refreshToken.map(codec.encode),
-            showsUser: showsUser
+            user: user
         )
     }
 
-    /// Rotates a refresh token.
+    /// Rotates a refresh token. `client`: who presents it.
     ///
     /// - Throws: `invalid_token`, `refresh_token_reused`, `session_revoked`, `session_expired` or `user_inactive`;
     ///   a storage fault is 503, never a logout.
-    package func refresh(_ text: String, origin: Origin) async throws -> Grant {
+    package func refresh(
+        _ text: String,
+        client: String = AuthConfiguration.firstPartyClient,
+        origin: Origin
+    ) async throws -> Grant {
         guard let presented = codec.decode(text) else { throw APIError(.refreshTokenInvalid) }
         let now = clock.now()
         let idle = sessions.lifetime.idle
         let results = try await database.run([
-            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle),
+            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle, client),
             RefreshTokenStatements.state(presented.rowKey),
         ])
-        guard let row = results[1].first else { throw APIError(.refreshTokenInvalid) }
+        // RFC 6749 §6: the token must have been issued to the client that presents it. If not, nothing was rotated, and
+        // nothing is held against the session: the token's own client did nothing wrong.
+        guard let row = results[1].first, try row.text("refresh_client_id") == client else {
+            throw APIError(.refreshTokenInvalid)
+        }
         var state = try SessionState(row)
         let generation = try row.integer("refresh_generation")
         let rotatedAt = try row.instant("refresh_rotated_at")
@@ -82,7 +96,7 @@ package struct Tokens: Sendable {
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
             if sessions.isSlideDue(state.session, at: now) { state = try await sessions.slid(state, at: now) }
-            return try grant(state, refreshToken: presented.successor, showsUser: false, at: now)
+            return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             try await endStolen(state.session.id, origin: origin, at: now)
             throw APIError(.refreshTokenReused)
@@ -97,10 +111,35 @@ package struct Tokens: Sendable {
 
     /// The session that a refresh token belongs to, for a logout: any authentic token of it will do.
     func session(of text: String) async throws -> SessionState {
+        guard let owner = try await owner(of: text) else { throw APIError(.refreshTokenInvalid) }
+        return owner.state
+    }
+
+    /// The session of a refresh token and the token's own end, or `nil` where a refresh would be refused now. One read:
+    /// asking changes nothing, and holds nothing against the session.
+    func standing(of text: String) async throws -> (state: SessionState, client: String, end: Instant)? {
+        guard let presented = codec.decode(text) else { return nil }
+        let now = clock.now()
+        guard let row = try await database.run(RefreshTokenStatements.state(presented.rowKey)).first else { return nil }
+        let state = try SessionState(row)
+        let rotatedAt = try row.instant("refresh_rotated_at")
+        let end = min(rotatedAt + sessions.lifetime.idle, state.session.absoluteExpiresAt)
+        guard state.refusal(at: now, idleEnd: end) == nil else { return nil }
+        switch try row.integer("refresh_generation") - Int64(presented.generation) {
+        case 0: break
+        case 1 where now < rotatedAt + grace: break
+        default: return nil
+        }
+        return (state, try row.text("refresh_client_id"), end)
+    }
+
+    /// The session that a refresh token belongs to and the client that it was issued to: any authentic token of it will
+    /// do. `nil` for one that is not authentic, or whose session is gone.
+    func owner(of text: String) async throws -> (state: SessionState, client: String)? {
         guard let token = codec.decode(text),
             let row = try await database.run(RefreshTokenStatements.state(token.rowKey)).first
-        else { throw APIError(.refreshTokenInvalid) }
-        return try SessionState(row)
+        else { return nil }
+        return (try SessionState(row), try row.text("refresh_client_id"))
     }
 
     /// SECURITY: somebody holds a token that was used before. Who is the thief cannot be told, so the session ends.

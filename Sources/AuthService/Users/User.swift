@@ -5,6 +5,33 @@ package import WebSupport
 /// What a user may do beyond their own rows.
 package enum Role: String, Sendable, CaseIterable {
     case user, premium, admin
+
+    fileprivate init(of row: Row) throws(StorageError) {
+        guard let role = Role(rawValue: try row.text("role")) else { throw .invalidRow(column: "role") }
+        self = role
+    }
+}
+
+/// What decides about a user's tokens: the few columns that every check of a session reads.
+package struct UserStanding: Sendable {
+    package let id: String
+    package let kind: String
+    package let role: Role
+    package let isActive: Bool
+    package let tokenVersion: Int64
+    package let emailVerifiedAt: Instant?
+
+    /// The columns that `init(_:)` reads, of a table that is joined as `u`. `User.joinedColumns` holds them too.
+    static let joinedColumns = "u.id, u.kind, u.role, u.is_active, u.token_version, u.email_verified_at"
+
+    init(_ row: Row) throws(StorageError) {
+        self.id = try row.text("id")
+        self.kind = try row.text("kind")
+        self.role = try Role(of: row)
+        self.isActive = try row.boolean("is_active")
+        self.tokenVersion = try row.integer("token_version")
+        self.emailVerifiedAt = try row.optionalInstant("email_verified_at")
+    }
 }
 
 /// A person or a guest.
@@ -45,8 +72,7 @@ package struct User: Sendable {
         self.lastName = try row.optionalText("last_name")
         self.avatarURL = try row.optionalText("avatar_url")
         self.kind = try row.text("kind")
-        guard let role = Role(rawValue: try row.text("role")) else { throw .invalidRow(column: "role") }
-        self.role = role
+        self.role = try Role(of: row)
         self.isActive = try row.boolean("is_active")
         self.tokenVersion = try row.integer("token_version")
         self.emailVerifiedAt = try row.optionalInstant("email_verified_at")

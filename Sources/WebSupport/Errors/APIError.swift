@@ -24,8 +24,17 @@ package struct APIError: Error, Sendable, HTTPResponseError {
     package var detail: String?
     package var fields: [FieldError]
     package var headers: HTTPFields
+    /// Extension members of the problem (RFC 9457 §3.2), for what a program acts on.
+    package var members: [(name: String, value: String)]
 
-    package init(_ code: ErrorCode, detail: String? = nil, fields: [FieldError] = [], headers: HTTPFields = [:]) {
+    package init(
+        _ code: ErrorCode,
+        detail: String? = nil,
+        fields: [FieldError] = [],
+        headers: HTTPFields = [:],
+        members: [(name: String, value: String)] = []
+    ) {
+        self.members = members
         self.code = code
         self.detail = detail
         self.fields = fields
@@ -57,6 +66,7 @@ package struct APIError: Error, Sendable, HTTPResponseError {
             if let detail { writer.field("detail", detail) }
             writer.field("code", code.rawValue)
             writer.field("request_id", requestID)
+            for (name, value) in members { writer.key(named: name) { $0.string(value) } }
             if !fields.isEmpty {
                 writer.array("errors") { writer in
                     for field in fields {

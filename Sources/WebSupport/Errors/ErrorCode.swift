@@ -13,6 +13,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case bodyTooLarge = "body_too_large"
     case unsupportedMediaType = "unsupported_media_type"
     case invalidCursor = "invalid_cursor"
+    case cursorGone = "cursor_gone"
     case methodNotAllowed = "method_not_allowed"
     case notFound = "not_found"
     case preconditionFailed = "precondition_failed"
@@ -31,6 +32,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case userInactive = "user_inactive"
     case csrfRefused = "csrf_refused"
     case roleRequired = "role_required"
+    case insufficientScope = "insufficient_scope"
 
     // What they asked for
     case emailTaken = "email_taken"
@@ -51,6 +53,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     package var status: HTTPResponse.Status {
         switch self {
         case .invalidJSON, .validationFailed, .bodyMissing, .invalidCursor, .badRequest: .badRequest
+        case .cursorGone: .gone
         case .bodyTooLarge: .contentTooLarge
         case .unsupportedMediaType: .unsupportedMediaType
         case .methodNotAllowed: .methodNotAllowed
@@ -59,7 +62,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .tokenMissing, .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired,
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
-        case .userInactive, .csrfRefused, .roleRequired: .forbidden
+        case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
         case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
         case .rateLimited: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
@@ -77,6 +80,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .bodyTooLarge: "The body is too large."
         case .unsupportedMediaType: "The body must be application/json."
         case .invalidCursor: "The cursor is not one this list gave."
+        case .cursorGone: "Events after the cursor are gone, or it is of another history; start again."
         case .methodNotAllowed: "This path does not take that method."
         case .notFound: "Nothing is here for you."
         case .preconditionFailed: "The row has changed since the version named in If-Match."
@@ -93,6 +97,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .userInactive: "The user has been deactivated."
         case .csrfRefused: "The request does not come from an allowed origin."
         case .roleRequired: "The caller's role does not allow this."
+        case .insufficientScope: "The token does not carry the scope that this needs."
         case .emailTaken: "A user with this email exists."
         case .idTaken: "A row with this id exists."
         case .slugTaken: "Another conversation of yours has this slug."

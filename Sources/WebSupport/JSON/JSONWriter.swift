@@ -21,6 +21,13 @@ package struct JSONWriter: Sendable {
         return writer
     }
 
+    /// The text of one value, to be copied into many texts with `field(_:raw:)`.
+    package static func value(_ body: (inout JSONWriter) -> Void) -> String {
+        var writer = JSONWriter()
+        body(&writer)
+        return writer.string
+    }
+
     package var buffer: ByteBuffer { ByteBuffer(bytes: bytes) }
     package var string: String { String(decoding: bytes, as: UTF8.self) }
 

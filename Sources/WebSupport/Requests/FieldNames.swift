@@ -6,7 +6,23 @@ extension HTTPField.Name {
     package static let forwardedFor = known("X-Forwarded-For")
     /// draft-ietf-httpapi-ratelimit-headers
     package static let rateLimit = known("RateLimit")
+    package static let accelBuffering = known("X-Accel-Buffering")
+    package static let lastEventID = known("Last-Event-ID")
+    /// HTTP/1.0's word for `no-store`, which RFC 6749 §5.1 still asks for.
+    package static let pragma = known("Pragma")
     package static let fetchSite = known("Sec-Fetch-Site")
+    /// The method of the request that a gateway asks about: Caddy's and Traefik's name for it, and the one of nginx guides.
+    package static let forwardedMethod = known("X-Forwarded-Method")
+    package static let originalMethod = known("X-Original-Method")
+
+    // Who is asking, as `/v1/validate` tells a gateway.
+    package static let authUser = known("X-Auth-User")
+    package static let authSession = known("X-Auth-Session")
+    package static let authClient = known("X-Auth-Client")
+    package static let authRole = known("X-Auth-Role")
+    package static let authKind = known("X-Auth-Kind")
+    package static let authScope = known("X-Auth-Scope")
+    package static let authEmailVerified = known("X-Auth-Email-Verified")
 
     /// A name written in the source; one that is no token of RFC 9110 §5.6.2 is a mistake that no test run survives.
     private static func known(_ name: String) -> HTTPField.Name {

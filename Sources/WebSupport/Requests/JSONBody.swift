@@ -201,7 +201,7 @@ extension Request {
         return try Self.parse(bytes)
     }
 
-    private func bodyBytes(limit: Int) async throws -> [UInt8] {
+    func bodyBytes(limit: Int) async throws -> [UInt8] {
         if let declared = headers[.contentLength].flatMap(Int.init), declared > limit {
             throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
         }

@@ -40,6 +40,20 @@ package struct QueryParameters: Sendable {
         return value
     }
 
+    /// A whole number with `s`, `m`, `h` or `d`, of at least a second.
+    package func duration(_ name: String, upTo most: Duration) throws(APIError) -> Duration? {
+        guard let text = values[name] else { return nil }
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let unit = text.last.flatMap({ units[$0] }), let number = Int64(text.dropLast()) else {
+            throw .field(name, "invalid", "must be a whole number with s, m, h or d")
+        }
+        let (seconds, overflow) = number.multipliedReportingOverflow(by: unit)
+        guard !overflow, (1...most.components.seconds).contains(seconds) else {
+            throw .field(name, "out_of_range", "must be from 1s to \(most.components.seconds)s")
+        }
+        return .seconds(seconds)
+    }
+
     package func choice<Choice: RawRepresentable & CaseIterable>(
         _ name: String,
         of type: Choice.Type

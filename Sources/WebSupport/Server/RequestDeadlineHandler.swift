@@ -13,6 +13,9 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
     package typealias OutboundOut = HTTPResponsePart
 
     private let limit: TimeAmount
+    /// When the request that is awaited must be whole; `nil` while one is being answered.
+    private var deadline: NIODeadline?
+    /// One for many requests: it looks again at the deadline when it goes off, which is cheaper than a timer for each.
     private var timer: Scheduled<Void>?
 
     package init(limit: TimeAmount = .seconds(30)) {
@@ -29,7 +32,7 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if case .end = unwrapInboundIn(data) { stop() }
+        if case .end = unwrapInboundIn(data) { deadline = nil }
         context.fireChannelRead(data)
     }
 
@@ -48,11 +51,23 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
     }
 
     private func start(_ channel: any Channel, on eventLoop: any EventLoop) {
-        stop()
-        timer = eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+        deadline = .now() + limit
+        if timer == nil { look(at: channel, on: eventLoop, in: limit) }
+    }
+
+    private func look(at channel: any Channel, on eventLoop: any EventLoop, in delay: TimeAmount) {
+        timer = eventLoop.assumeIsolated().scheduleTask(in: delay) {
+            self.timer = nil
+            // A request that is being answered starts the clock again with its answer.
+            guard let deadline = self.deadline else { return }
+            let left = deadline - .now()
+            guard left > .zero else { return channel.close(promise: nil) }
+            self.look(at: channel, on: eventLoop, in: left)
+        }
     }
 
     private func stop() {
+        deadline = nil
         timer?.cancel()
         timer = nil
     }

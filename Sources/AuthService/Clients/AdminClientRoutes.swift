@@ -1,0 +1,93 @@
+// HTTP of clients, for admins. The secret is in the answer that made it, and in no other.
+import HTTPTypes
+import Hummingbird
+import WebSupport
+
+struct AdminClientRoutes: Sendable {
+    let clients: Clients
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.get("clients", use: list)
+        router.post("clients", use: create)
+        router.get("clients/:id", use: get)
+        router.patch("clients/:id", use: update)
+        router.delete("clients/:id", use: delete)
+        router.post("clients/:id/rotate-secret", use: rotateSecret)
+    }
+
+    @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let clients = try await clients.list()
+        return .json(
+            JSONWriter.object { writer in
+                writer.array("data") { writer in
+                    for client in clients { client.write(to: &writer) }
+                }
+            }
+        )
+    }
+
+    @Sendable private func create(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        var body = try await request.jsonBody(limit: bodyLimit)
+        var draft = ClientDraft(id: body.string("id"), name: body.requiredString("name"))
+        draft.scopes = body.strings("scopes", count: 0...ClientRules.most) ?? []
+        if let audiences = body.strings("audiences", count: 1...ClientRules.most) { draft.audiences = audiences }
+        draft.jwks = body.rawObject("jwks", max: ClientRules.longestJWKS)
+        try body.finish()
+        let made = try await clients.create(draft, actor: caller.userID, origin: context.origin(of: request))
+        return answer(made, status: .created)
+    }
+
+    @Sendable private func get(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        guard let client = try await clients.find(context.id()) else { throw APIError(.notFound) }
+        return answer(ClientWithSecret(client: client, secret: nil))
+    }
+
+    /// Name, scopes, audiences, keys, and whether the client is disabled.
+    @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let id = try context.id()
+        var body = try await request.jsonBody(limit: bodyLimit)
+        var change = ClientChange()
+        change.name = body.string("name")
+        change.scopes = body.strings("scopes", count: 0...ClientRules.most)
+        change.audiences = body.strings("audiences", count: 1...ClientRules.most)
+        if let jwks = body.element("jwks") {
+            change.jwks =
+                jwks.isNull ? .null : body.rawObject("jwks", max: ClientRules.longestJWKS).map { .value($0) } ?? .absent
+        }
+        change.isDisabled = body.boolean("disabled")
+        try body.finish()
+        let client = try await clients.update(id, change, actor: caller.userID, origin: context.origin(of: request))
+        return answer(ClientWithSecret(client: client, secret: nil))
+    }
+
+    @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await clients.delete(try context.id(), actor: caller.userID, origin: context.origin(of: request))
+        return .noContent()
+    }
+
+    @Sendable private func rotateSecret(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let id = try context.id()
+        var body = try await request.optionalJSONBody(limit: bodyLimit)
+        let longest = Clients.longestOverlap.components.seconds
+        let overlap = body.integer("overlap_seconds", in: 0...longest) ?? Clients.overlap.components.seconds
+        try body.finish()
+        return answer(
+            try await clients.rotateSecret(
+                of: id,
+                overlap: .seconds(overlap),
+                actor: caller.userID,
+                origin: context.origin(of: request)
+            )
+        )
+    }
+
+    private func answer(_ made: ClientWithSecret, status: HTTPResponse.Status = .ok) -> Response {
+        var writer = JSONWriter()
+        made.client.write(to: &writer, secret: made.secret)
+        return .json(writer, status: status)
+    }
+}

@@ -1,0 +1,83 @@
+// A client as its row says: a service with a name, what it may ask for, and how it proves itself.
+package import Storage
+package import WebSupport
+
+/// A registered client (RFC 6749 §2).
+package struct Client: Sendable {
+    package let id: String
+    package let name: String
+    /// What its tokens may carry, and what it may do at auth itself.
+    package let scopes: [String]
+    /// `aud` of its tokens; tokens for none of these are inactive to its introspection.
+    package let audiences: [String]
+    /// A JWK set, as it was given.
+    package let jwks: String?
+    package let secretCreatedAt: Instant?
+    package let previousSecretExpiresAt: Instant?
+    package let createdAt: Instant
+    package let updatedAt: Instant
+    package let disabledAt: Instant?
+    private let secretHash: [UInt8]?
+    private let previousSecretHash: [UInt8]?
+
+    static let columns = """
+        id, name, scopes, audiences, secret_hash, secret_created_at, previous_secret_hash, \
+        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at
+        """
+
+    init(_ row: Row) throws(StorageError) {
+        self.id = try row.text("id")
+        self.name = try row.text("name")
+        self.scopes = try row.text("scopes").split(separator: " ").map(String.init)
+        self.audiences = try row.text("audiences").split(separator: " ").map(String.init)
+        self.secretHash = try row.optionalBytes("secret_hash")
+        self.secretCreatedAt = try row.optionalInstant("secret_created_at")
+        self.previousSecretHash = try row.optionalBytes("previous_secret_hash")
+        self.previousSecretExpiresAt = try row.optionalInstant("previous_secret_expires_at")
+        self.jwks = try row.optionalText("jwks")
+        self.createdAt = try row.instant("created_at")
+        self.updatedAt = try row.instant("updated_at")
+        self.disabledAt = try row.optionalInstant("disabled_at")
+    }
+
+    package var isDisabled: Bool { disabledAt != nil }
+
+    /// `sub` of the client's own tokens. No user's id begins like this.
+    package var subject: String { Self.subjectPrefix + id }
+
+    static let subjectPrefix = "client_"
+
+    /// Whether the secret is the current one, or the one before it until its date.
+    func accepts(_ secret: ClientSecret, at now: Instant) -> Bool {
+        if let secretHash, secret.matches(secretHash) { return true }
+        guard let previousSecretHash, let end = previousSecretExpiresAt, now < end else { return false }
+        return secret.matches(previousSecretHash)
+    }
+
+    /// `secret`: shown once, when it is made.
+    package func write(to writer: inout JSONWriter, secret: ClientSecret? = nil) {
+        writer.object { writer in
+            writer.field("id", id)
+            writer.field("name", name)
+            writer.field("scopes", scopes)
+            writer.field("audiences", audiences)
+            writer.field("jwks", raw: jwks ?? "null")
+            if let secret { writer.field("secret", secret.text) }
+            writer.field("secret_created_at", secretCreatedAt)
+            writer.field("previous_secret_expires_at", previousSecretExpiresAt)
+            writer.field("created_at", createdAt)
+            writer.field("updated_at", updatedAt)
+            writer.field("disabled_at", disabledAt)
+        }
+    }
+}
+
+/// What auth itself lets clients do, by scope.
+enum ClientScope {
+    /// `GET /v1/events`.
+    static let events = "events"
+    /// `POST /oauth2/introspect`.
+    static let introspect = "introspect"
+
+    static let all = [events, introspect]
+}

@@ -1,0 +1,71 @@
+// `private_key_jwt`: a client proves itself with a token that it signed (RFC 7523 §3, OpenID Connect Core §9).
+//
+// Nothing that could be stolen is sent: an assertion is for this server alone, lives five minutes at most, and works
+// once. The key decides the algorithm, as for every token here (RFC 8725 §3.1).
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+struct ClientAssertions: Sendable {
+    let clients: Clients
+    /// §3: "a value that identifies the authorization server": its issuer, or the URL of its token endpoint.
+    let audiences: Set<String>
+
+    private static let longestLife: Int64 = 300
+    /// How far the client's clock may be ahead.
+    private static let leeway: Int64 = 30
+
+    /// An assertion of the right form, not yet believed.
+    struct Candidate: Sendable {
+        let clientID: String
+        fileprivate let jws: ParsedJWS
+        fileprivate let claims: JSONElement
+    }
+
+    func read(_ text: String) throws(OAuthError) -> Candidate {
+        guard let jws = try? JWS.parse(text), let claims = try? JSONElement.parse(jws.payload),
+            let issuer = claims["iss"]?.string, RowID.isValid(issuer), claims["sub"]?.string == issuer
+        else { throw .invalidClient }
+        return Candidate(clientID: issuer, jws: jws, claims: claims)
+    }
+
+    /// Throws `invalid_client` unless one of the client's keys signed the assertion, for here, now, and for the first
+    /// time.
+    func check(_ assertion: Candidate, of client: Client) async throws {
+        guard let jwks = client.jwks, let keys = try? ClientKeys(jwks: jwks),
+            keys.candidates(for: assertion.jws.header).contains(where: { assertion.jws.isSigned(by: $0) }),
+            Self.isForThat(assertion.jws.header.typ)
+        else { throw OAuthError.invalidClient }
+        let claims = assertion.claims
+        let now = clients.clock.now().seconds
+        guard let end = claims["exp"]?.integer, now < end, end <= now + Self.longestLife + Self.leeway,
+            Self.hasCome(claims["nbf"], now), Self.hasCome(claims["iat"], now),
+            isForUs(claims["aud"]),
+            let jti = claims["jti"]?.string, (1...256).contains(jti.utf8.count)
+        else { throw OAuthError.invalidClient }
+        // Last of all, so that nobody but the client can use up an id.
+        let first = try await clients.isFirstUse(ofAssertion: jti, by: client.id, until: Instant(seconds: end))
+        guard first else { throw OAuthError.invalidClient }
+    }
+
+    /// SECURITY: an access token or an id token that the client's key signed for something else is no assertion.
+    private static func isForThat(_ type: String?) -> Bool {
+        switch type?.lowercased() {
+        case nil, "jwt", "client-authentication+jwt": true
+        default: false
+        }
+    }
+
+    private static func hasCome(_ claim: JSONElement?, _ now: Int64) -> Bool {
+        guard let claim else { return true }
+        guard let instant = claim.integer else { return false }
+        return instant <= now + leeway
+    }
+
+    /// SECURITY: an assertion that names another server as well could be one that this other server was given.
+    private func isForUs(_ claim: JSONElement?) -> Bool {
+        if let one = claim?.string { return audiences.contains(one) }
+        guard let several = claim?.array, !several.isEmpty else { return false }
+        return several.allSatisfy { $0.string.map(audiences.contains) ?? false }
+    }
+}

@@ -1,0 +1,69 @@
+// Decides whether a request comes from the client that it names.
+//
+// Where tokens are made the row is read for every request, so a disabled client, a rotated secret and a replaced key
+// count at once; introspection takes what was read a moment ago. Failures are counted per network: secrets cannot be
+// guessed, but guessing should not be free either.
+import HTTPTypes
+import Hummingbird
+import Storage
+import WebSupport
+
+struct ClientAuthentication: Sendable {
+    let clients: Clients
+    let throttle: Throttle
+    let assertions: ClientAssertions
+    /// Whether a row that was read a moment ago will do.
+    var takesRecent = false
+
+    /// The client behind the request; `nil` for the public first-party one, which has no way to prove anything.
+    ///
+    /// - Throws: `invalid_client`, `invalid_request`; a storage fault as it is.
+    func client(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client? {
+        try await counted(origin) { try await judge(try ClientCredentials(request.headers, form)) }
+    }
+
+    /// The client, where a public one will not do.
+    func requiredClient(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client {
+        try await counted(origin) {
+            guard let client = try await judge(try ClientCredentials(request.headers, form)) else {
+                throw OAuthError.invalidClient
+            }
+            return client
+        }
+    }
+
+    private func counted<T>(_ origin: Origin, _ body: () async throws -> T) async throws -> T {
+        do {
+            return try await body()
+        } catch let error as OAuthError where error.code == .invalidClient {
+            try await throttle.admit(.clientFailure, from: origin)
+            throw error
+        }
+    }
+
+    private func judge(_ credentials: ClientCredentials) async throws -> Client? {
+        switch credentials {
+        case .none(let id):
+            guard id == nil || id == AuthConfiguration.firstPartyClient else { throw OAuthError.invalidClient }
+            return nil
+        case .secret(let id, let text):
+            guard let secret = ClientSecret(text: text), let client = try await enabled(id),
+                client.accepts(secret, at: clients.clock.now())
+            else { throw OAuthError.invalidClient }
+            return client
+        case .assertion(let text, let id):
+            let assertion = try assertions.read(text)
+            guard id == nil || id == assertion.clientID, let client = try await enabled(assertion.clientID) else {
+                throw OAuthError.invalidClient
+            }
+            try await assertions.check(assertion, of: client)
+            return client
+        }
+    }
+
+    private func enabled(_ id: String) async throws -> Client? {
+        let found = takesRecent ? try await clients.findRecent(id) : try await clients.find(id)
+        guard let client = found, !client.isDisabled else { return nil }
+        return client
+    }
+}

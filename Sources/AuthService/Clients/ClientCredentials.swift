@@ -1,0 +1,60 @@
+// How a request says which client sent it (RFC 6749 §2.3). Parsed once; whether it is true, `ClientAuthentication` says.
+import HTTPTypes
+import OpenSSLCrypto
+import WebSupport
+
+/// What a request offers as proof.
+enum ClientCredentials: Sendable {
+    /// Nothing but perhaps a name: a public client (RFC 6749 §2.1).
+    case none(clientID: String?)
+    /// `client_secret_basic` or `client_secret_post`.
+    case secret(clientID: String, secret: String)
+    /// `private_key_jwt` (RFC 7523 §2.2). Its subject names the client; `client_id` may repeat it.
+    case assertion(String, clientID: String?)
+
+    private static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+    init(_ headers: HTTPFields, _ form: FormBody) throws(OAuthError) {
+        let basic = try Self.basic(headers)
+        let (id, secret, assertion) = (form["client_id"], form["client_secret"], form["client_assertion"])
+        // §2.3: "The client MUST NOT use more than one authentication method in each request."
+        guard [basic != nil, secret != nil, assertion != nil].count(where: \.self) <= 1 else {
+            throw OAuthError(.invalidRequest, "more than one way of client authentication")
+        }
+        if let basic {
+            guard id == nil || id == basic.id else { throw .invalidClient }
+            self = .secret(clientID: basic.id, secret: basic.secret)
+        } else if let assertion {
+            guard form["client_assertion_type"] == Self.assertionType else {
+                throw OAuthError(.invalidRequest, "client_assertion_type is missing or unknown")
+            }
+            self = .assertion(assertion, clientID: id)
+        } else if let secret {
+            guard let id else { throw OAuthError(.invalidRequest, "client_id is missing") }
+            self = .secret(clientID: id, secret: secret)
+        } else {
+            self = .none(clientID: id)
+        }
+    }
+
+    /// §2.3.1: both halves are form-encoded before they are put together.
+    private static func basic(_ headers: HTTPFields) throws(OAuthError) -> (id: String, secret: String)? {
+        let values = headers[values: .authorization]
+        guard let value = values.first else { return nil }
+        let parts = value.split(separator: " ", omittingEmptySubsequences: true)
+        // SECURITY: of two headers a proxy may have judged the other one.
+        guard values.count == 1, parts.count == 2, parts[0].lowercased() == "basic",
+            let bytes = Base64.decode(parts[1])
+        else { throw .invalidClient }
+        let halves = bytes.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+        guard halves.count == 2, let id = FormBody.decode(halves[0]), let secret = FormBody.decode(halves[1]) else {
+            throw .invalidClient
+        }
+        return (id, secret)
+    }
+}
+
+extension OAuthError {
+    /// One answer for an unknown client, a wrong secret and a disabled client: who guesses learns nothing.
+    static let invalidClient = OAuthError(.invalidClient, "client authentication failed")
+}

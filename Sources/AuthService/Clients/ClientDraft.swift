@@ -1,0 +1,148 @@
+// What an admin or operator says of a client, checked before anything is stored.
+import OpenSSLCrypto
+package import WebSupport
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A client to be made.
+package struct ClientDraft: Sendable {
+    /// Chosen by whoever makes it, or by us.
+    package var id: String?
+    package var name: String
+    package var scopes: [String]
+    package var audiences: [String]
+    /// A JWK set. A client that has one is given no secret.
+    package var jwks: String?
+
+    package init(
+        id: String? = nil,
+        name: String,
+        scopes: [String] = [],
+        audiences: [String] = [AuthConfiguration.ownAudience],
+        jwks: String? = nil
+    ) {
+        self.id = id
+        self.name = name
+        self.scopes = scopes
+        self.audiences = audiences
+        self.jwks = jwks
+    }
+
+    /// What is wrong with it.
+    func errors() -> [FieldError] {
+        var errors = ClientRules.name(name) + ClientRules.scopes(scopes) + ClientRules.audiences(audiences)
+        errors += ClientRules.agree(scopes: scopes, audiences: audiences)
+        if let id { errors += ClientRules.id(id) }
+        if let jwks { errors += ClientRules.jwks(jwks) }
+        return errors
+    }
+}
+
+/// What is to change; `nil` and `absent` leave it.
+package struct ClientChange: Sendable {
+    package var name: String?
+    package var scopes: [String]?
+    package var audiences: [String]?
+    package var jwks: Patch<String> = .absent
+    package var isDisabled: Bool?
+
+    package init() {}
+
+    /// What would be wrong with the client after the change.
+    func errors(of client: Client) -> [FieldError] {
+        var errors = name.map(ClientRules.name) ?? []
+        errors += scopes.map(ClientRules.scopes) ?? []
+        errors += audiences.map(ClientRules.audiences) ?? []
+        errors += ClientRules.agree(scopes: scopes ?? client.scopes, audiences: audiences ?? client.audiences)
+        if let jwks = jwks.value { errors += ClientRules.jwks(jwks) }
+        return errors
+    }
+}
+
+/// The rules for each member of a client.
+enum ClientRules {
+    static let most = 50
+    private static let mostKeys = 10
+    static let longestJWKS = 16 * 1024
+
+    /// An id stands in `sub` behind a prefix, and before the colon of HTTP Basic (RFC 7617 §2).
+    static func id(_ id: String) -> [FieldError] {
+        let fits = RowID.isValid(id) && id.utf8.count <= 48 && !id.utf8.contains(UInt8(ascii: ":"))
+        guard fits, id != AuthConfiguration.firstPartyClient else {
+            return [
+                FieldError("id", "invalid", "must be 1 to 48 letters, digits, dots, dashes or underscores, not tessera")
+            ]
+        }
+        return []
+    }
+
+    static func name(_ name: String) -> [FieldError] {
+        guard !name.allSatisfy(\.isWhitespace), name.utf8.count <= 200, !name.utf8.contains(0) else {
+            return [FieldError("name", "invalid", "must be 1 to 200 bytes")]
+        }
+        return []
+    }
+
+    /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
+    static func scopes(_ scopes: [String]) -> [FieldError] { words(scopes, "scopes", least: 0) }
+
+    /// The same characters do for audiences, which are names or URLs (RFC 7519 §4.1.3).
+    static func audiences(_ audiences: [String]) -> [FieldError] { words(audiences, "audiences", least: 1) }
+
+    /// Auth takes no token that is not for auth, whatever scope it carries.
+    static func agree(scopes: [String], audiences: [String]) -> [FieldError] {
+        guard scopes.contains(ClientScope.events), !audiences.contains(AuthConfiguration.ownAudience) else { return [] }
+        let own = AuthConfiguration.ownAudience
+        return [FieldError("audiences", "invalid", "must hold \(own) for the scope \(ClientScope.events)")]
+    }
+
+    private static func words(_ words: [String], _ field: String, least: Int) -> [FieldError] {
+        guard (least...most).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
+            return [
+                FieldError(field, "invalid", "must be \(least) to \(most) different words without spaces and quotes")
+            ]
+        }
+        return []
+    }
+
+    static func isWord(_ word: String) -> Bool {
+        (1...200).contains(word.utf8.count)
+            && word.utf8.allSatisfy {
+                $0 == 0x21 || (0x23...0x5B).contains($0) || (0x5D...0x7E).contains($0)
+            }
+    }
+
+    /// SECURITY: every key must be one that can verify; a set with a private key in it has leaked, and is refused.
+    static func jwks(_ text: String) -> [FieldError] {
+        guard text.utf8.count <= longestJWKS, let keys = try? ClientKeys(jwks: text) else {
+            return [
+                FieldError("jwks", "invalid", "must be a JWK set of public signature keys: ES256, EdDSA or RS256")
+            ]
+        }
+        guard (1...mostKeys).contains(keys.all.count) else {
+            return [FieldError("jwks", "out_of_range", "must hold 1 to \(mostKeys) keys")]
+        }
+        return []
+    }
+}
+
+/// The public keys of a client.
+struct ClientKeys {
+    let all: [VerificationKey]
+
+    private struct Document: Decodable { let keys: [JWK] }
+
+    init(jwks: String) throws {
+        all = try JSONDecoder().decode(Document.self, from: Data(jwks.utf8)).keys.map { try VerificationKey(jwk: $0) }
+    }
+
+    /// The keys that an assertion's header may mean: the one it names, or all where it names none.
+    func candidates(for header: JWSHeader) -> [VerificationKey] {
+        guard let kid = header.kid else { return all }
+        return all.filter { $0.jwk.kid == kid }
+    }
+}

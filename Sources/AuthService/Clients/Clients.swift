@@ -1,0 +1,149 @@
+// Clients: services that act for themselves. Admins and operators make them; they prove themselves with a secret or
+// with keys of their own, get tokens for what their row allows, and may ask auth about other services' tokens.
+//
+// A secret is rotated with an overlap: the one before stays good until its date, so that nobody has to change both
+// sides in the same moment. A disabled client is refused at once by auth; tokens that it got before live on elsewhere
+// until they expire.
+package import OpenSSLCrypto
+package import Storage
+package import WebSupport
+
+/// A client, and its new secret where one was made.
+package struct ClientWithSecret: Sendable {
+    package let client: Client
+    package let secret: ClientSecret?
+}
+
+package struct Clients: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+    let random: RandomSource
+    let audit: Audit
+    private let recent = RecentClients()
+
+    init(database: any SQLDatabase, clock: Clock, random: RandomSource, audit: Audit) {
+        self.database = database
+        self.clock = clock
+        self.random = random
+        self.audit = audit
+    }
+
+    /// How long the previous secret stays good unless said otherwise.
+    package static let overlap: Duration = .seconds(86_400)
+    package static let longestOverlap: Duration = .seconds(90 * 86_400)
+
+    /// Throws `validation_failed` or `id_taken`.
+    package func create(_ draft: ClientDraft, actor: String?, origin: Origin) async throws -> ClientWithSecret {
+        let errors = draft.errors()
+        guard errors.isEmpty else { throw APIError(.validationFailed, fields: errors) }
+        let now = clock.now()
+        let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
+        let results = try await database.run([
+            ClientStatements.insert(
+                id,
+                draft.name,
+                draft.scopes.joined(separator: " "),
+                draft.audiences.joined(separator: " "),
+                secret?.hash,
+                secret.map { _ in now },
+                draft.jwks,
+                now
+            ),
+            audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
+        ])
+        guard let row = results[0].first else { throw APIError(.idTaken) }
+        return ClientWithSecret(client: try Client(row), secret: secret)
+    }
+
+    package func find(_ id: String) async throws(StorageError) -> Client? {
+        guard RowID.isValid(id) else { return nil }
+        return try await database.run(ClientStatements.byID(id)).first.map { row throws(StorageError) in
+            try Client(row)
+        }
+    }
+
+    /// The client as it was at most five seconds ago.
+    func findRecent(_ id: String) async throws -> Client? {
+        let now = clock.now()
+        if let known = recent.client(id, at: now) { return known }
+        guard let client = try await find(id) else { return nil }
+        recent.remember(client, readAt: now)
+        return client
+    }
+
+    package func list() async throws -> [Client] {
+        try await database.run(ClientStatements.list()).rows.map { try Client($0) }
+    }
+
+    /// Throws `not_found` or `validation_failed`.
+    package func update(_ id: String, _ change: ClientChange, actor: String?, origin: Origin) async throws -> Client {
+        guard let before = try await find(id) else { throw APIError(.notFound) }
+        let errors = change.errors(of: before)
+        guard errors.isEmpty else { throw APIError(.validationFailed, fields: errors) }
+        let now = clock.now()
+        let action =
+            switch change.isDisabled {
+            case true?: "client.disable"
+            case false?: "client.enable"
+            case nil: "client.update"
+            }
+        let results = try await database.run([
+            ClientStatements.update(
+                id,
+                change.name,
+                change.scopes?.joined(separator: " "),
+                change.audiences?.joined(separator: " "),
+                change.jwks.isPresent,
+                change.jwks.value,
+                change.isDisabled,
+                now
+            ),
+            audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
+        ])
+        recent.forget(id)
+        guard let row = results[0].first else { throw APIError(.notFound) }
+        return try Client(row)
+    }
+
+    /// Gives the client a new secret. The one before stays good for `overlap`; what was before that is gone.
+    package func rotateSecret(
+        of id: String,
+        overlap: Duration = Self.overlap,
+        actor: String?,
+        origin: Origin
+    ) async throws -> ClientWithSecret {
+        let now = clock.now()
+        let secret = ClientSecret(random: random)
+        let end: Instant? = overlap > .zero ? now + min(overlap, Self.longestOverlap) : nil
+        let results = try await database.run([
+            ClientStatements.rotateSecret(id, secret.hash, now, end),
+            audit.entry(
+                "client.rotate_secret",
+                actor: actor,
+                ifClientChanged: id,
+                marker: now,
+                origin: origin,
+                at: now
+            ),
+        ])
+        recent.forget(id)
+        guard let row = results[0].first else { throw APIError(.notFound) }
+        return ClientWithSecret(client: try Client(row), secret: secret)
+    }
+
+    package func delete(_ id: String, actor: String?, origin: Origin) async throws {
+        let now = clock.now()
+        let results = try await database.run([
+            audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now),
+            ClientStatements.delete(id),
+        ])
+        recent.forget(id)
+        guard results[1].affected > 0 else { throw APIError(.notFound) }
+    }
+
+    /// Whether the assertion with this id is used for the first time. It is remembered until nobody would take it.
+    func isFirstUse(ofAssertion jti: String, by client: String, until end: Instant) async throws -> Bool {
+        try await database.run(ClientStatements.useAssertion(client, jti, end)).affected == 1
+    }
+}

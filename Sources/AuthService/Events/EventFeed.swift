@@ -1,0 +1,271 @@
+// One reader for every stream of this node.
+//
+// While somebody follows, one task waits for hints that the log has grown (`SQLDatabase.changes`), reads what is new
+// once, renders it once, and keeps the last few thousand events as the *tail*. Followers take from the tail by their own
+// place. One that is behind it reads pages of the log for itself until it has caught up: nobody waits for the slowest,
+// and what a slow one has not read is held nowhere.
+//
+// A second task looks after the time: heartbeats, readers that take nothing, streams that are old. A heartbeat says more
+// than that the connection lives: it vouches that the log was read a moment ago. A node that is cut off from its
+// database stays silent, and then ends its streams, so that nobody takes its silence for peace.
+//
+// The log may turn out to be another: a new epoch, or fewer events than were read. Then every stream ends, and who comes
+// back with its cursor is told 410.
+import Logging
+import Metrics
+import NIOCore
+import ServiceLifecycle
+import Storage
+import Synchronization
+import WebSupport
+
+final class EventFeed: Sendable {
+    /// An event as every stream sends it.
+    struct Entry: Sendable {
+        let seq: Int64
+        let kind: String
+        let frame: ByteBuffer
+    }
+
+    /// What the tail has for a place.
+    enum Taken {
+        case entries([Entry])
+        /// Nothing comes after the place, up to and with this number.
+        case upToDate(Int64)
+        /// The place lies before the tail, which begins after this number.
+        case behind(Int64)
+        /// The tail belongs to another history.
+        case over
+    }
+
+    fileprivate struct Tail {
+        let epoch: String
+        /// Events up to this number are not in the tail.
+        var start: Int64
+        /// The last number that was read.
+        var end: Int64
+        var entries: [Entry] = []
+        var lastRead: ContinuousClock.Instant
+        let work: Task<Void, Never>
+    }
+
+    private struct State {
+        var tail: Tail?
+        var followers: [UInt64: EventFollower] = [:]
+        var nextFollower: UInt64 = 0
+        var isBlind = false
+    }
+
+    /// Entries in the tail: some hundred bytes each.
+    static let tailLimit = 4096
+    /// Entries that one write takes.
+    static let batch = 256
+
+    let log: EventLog
+    let timing: EventFeedTiming
+    private let database: any SQLDatabase
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let followersGauge = Gauge(label: "tessera_event_followers")
+
+    init(log: EventLog, database: any SQLDatabase, timing: EventFeedTiming, logger: Logger) {
+        self.log = log
+        self.database = database
+        self.timing = timing
+        self.logger = logger
+    }
+
+    // MARK: Followers
+
+    /// Counts a stream in; the first one starts the reader at the log's end, as `now` has it.
+    func join(_ now: EventLogState, channel: any Channel) -> EventFollower {
+        let lifetime = timing.lifetime * Double.random(in: 0.9...1)
+        let (follower, others, old, count) = state.withLock { state in
+            state.nextFollower += 1
+            let follower = EventFollower(number: state.nextFollower, channel: channel, lifetime: lifetime)
+            var others: [EventFollower] = []
+            var old: Task<Void, Never>?
+            if let tail = state.tail, tail.epoch != now.epoch {
+                // The reader has not looked yet.
+                others = Array(state.followers.values)
+                old = tail.work
+                state.followers = [:]
+                state.tail = nil
+            }
+            if state.tail == nil {
+                state.tail = Tail(
+                    epoch: now.epoch,
+                    start: now.newest,
+                    end: now.newest,
+                    lastRead: .now,
+                    work: Task { await self.work(now.epoch) }
+                )
+            }
+            state.followers[follower.number] = follower
+            return (follower, others, old, state.followers.count)
+        }
+        old?.cancel()
+        for other in others { other.signal(.end) }
+        followersGauge.record(count)
+        return follower
+    }
+
+    /// Counts a stream out; with the last one the reader goes.
+    func leave(_ follower: EventFollower) {
+        let (work, count) = state.withLock { state -> (Task<Void, Never>?, Int) in
+            state.followers[follower.number] = nil
+            guard state.followers.isEmpty else { return (nil, state.followers.count) }
+            defer { state.tail = nil }
+            return (state.tail?.work, 0)
+        }
+        work?.cancel()
+        followersGauge.record(count)
+    }
+
+    /// How many streams there are.
+    var count: Int { state.withLock { $0.followers.count } }
+
+    /// What comes after a place.
+    func take(after seq: Int64, epoch: String) -> Taken {
+        state.withLock { state in
+            guard let tail = state.tail, tail.epoch == epoch else { return .over }
+            if seq < tail.start { return .behind(tail.start) }
+            if seq >= tail.end { return .upToDate(seq) }
+            // The first entry beyond the place, by halves.
+            var (low, high) = (0, tail.entries.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if tail.entries[middle].seq > seq { high = middle } else { low = middle + 1 }
+            }
+            let entries = tail.entries[low...].prefix(Self.batch)
+            return entries.isEmpty ? .upToDate(tail.end) : .entries(Array(entries))
+        }
+    }
+
+    // MARK: The reader
+
+    private func work(_ epoch: String) async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.readOn(epoch) }
+            group.addTask { await self.keepTime(epoch) }
+        }
+    }
+
+    private func readOn(_ epoch: String) async {
+        for await _ in database.changes(of: Events.log) {
+            guard await readNew(epoch) else { return }
+        }
+        // The database closes, or nobody follows any more.
+        if !Task.isCancelled { endAll(epoch) }
+    }
+
+    /// Reads until nothing is new.
+    ///
+    /// - Returns: false when the tail is over.
+    private func readNew(_ epoch: String) async -> Bool {
+        do {
+            while let end = end(of: epoch) {
+                let began = ContinuousClock.now
+                let batch = try await log.read(after: end, limit: EventLog.chunk)
+                guard batch.state.reaches(EventCursor(epoch: epoch, seq: end), .all) else {
+                    logger.warning(
+                        """
+                        the event log is not the one that was followed, and every stream ends; after a recovery by other \
+                        means than `tessera restore`, run `tessera restore --in-place`
+                        """
+                    )
+                    endAll(epoch)
+                    return false
+                }
+                publish(batch, epoch, readAt: began)
+                if !batch.isFull { return true }
+            }
+            return false
+        } catch {
+            let isNew = state.withLock { state in
+                defer { state.isBlind = true }
+                return !state.isBlind
+            }
+            if isNew, !Task.isCancelled {
+                logger.warning("the event log cannot be read", metadata: ["error": "\(error)"])
+            }
+            return true
+        }
+    }
+
+    private func end(of epoch: String) -> Int64? {
+        state.withLock { $0.tail?.epoch == epoch ? $0.tail?.end : nil }
+    }
+
+    private func publish(_ batch: EventBatch, _ epoch: String, readAt: ContinuousClock.Instant) {
+        let entries = batch.events.map { Self.entry($0, epoch: epoch) }
+        let followers = state.withLock { state -> [EventFollower] in
+            state.isBlind = false
+            guard state.tail?.epoch == epoch else { return [] }
+            state.tail?.lastRead = readAt
+            guard let last = entries.last else { return [] }
+            state.tail?.append(entries, upTo: last.seq)
+            return Array(state.followers.values)
+        }
+        for follower in followers { follower.signal(.events) }
+    }
+
+    static func entry(_ event: StoredEvent, epoch: String) -> Entry {
+        var json = JSONWriter(reserving: 256)
+        event.write(to: &json, epoch: epoch)
+        let frame = ServerSentEvent(
+            id: EventCursor(epoch: epoch, seq: event.seq).text,
+            name: event.kind,
+            data: json.string
+        )
+        return Entry(seq: event.seq, kind: event.kind, frame: frame.bytes)
+    }
+
+    /// Ends every stream of this history.
+    private func endAll(_ epoch: String) {
+        let (work, followers) = state.withLock { state -> (Task<Void, Never>?, [EventFollower]) in
+            guard let tail = state.tail, tail.epoch == epoch else { return (nil, []) }
+            defer {
+                state.tail = nil
+                state.followers = [:]
+            }
+            return (tail.work, Array(state.followers.values))
+        }
+        for follower in followers { follower.signal(.end) }
+        work?.cancel()
+    }
+
+    // MARK: Time
+
+    private func keepTime(_ epoch: String) async {
+        for await _ in PeriodicTicks(every: timing.look) {
+            let now = ContinuousClock.now
+            let (followers, lastRead) = state.withLock { state in
+                (Array(state.followers.values), state.tail?.epoch == epoch ? state.tail?.lastRead : nil)
+            }
+            guard let lastRead else { return }
+            if lastRead + timing.blind <= now {
+                logger.warning("the event log has not been readable for too long; every stream ends")
+                return endAll(epoch)
+            }
+            let vouches = lastRead + timing.vouch > now
+            for follower in followers {
+                var signals = follower.look(at: now, timing)
+                if !vouches { signals.remove(.heartbeat) }
+                if !signals.isEmpty { follower.signal(signals) }
+            }
+        }
+    }
+}
+
+extension EventFeed.Tail {
+    /// Adds what was read, and forgets the oldest when there is too much, a quarter at a time.
+    fileprivate mutating func append(_ new: [EventFeed.Entry], upTo last: Int64) {
+        entries += new
+        end = last
+        guard entries.count > EventFeed.tailLimit else { return }
+        let surplus = entries.count - EventFeed.tailLimit * 3 / 4
+        start = entries[surplus - 1].seq
+        entries.removeFirst(surplus)
+    }
+}

@@ -1,0 +1,202 @@
+// The revocation feed's reading end: pages of the log, and whether a cursor can still be followed without a hole.
+//
+// Three things make a cursor useless. Its epoch is over: the numbers now belong to other events. It lies beyond the
+// newest event: the log was rewound. Or it lies before the horizon: the cleanup has taken events away that come after
+// it. In all of them the answer is 410 and never a page that skips something.
+//
+// Events of `user.deleted` are never taken away. So a consumer that asks for this kind alone meets no horizon: one that
+// was away for a year still learns whom to erase.
+//
+// The order of the reads matters. The page comes first and the horizon after it, so that a cleanup in between is seen;
+// for `?since=` the newest number comes first and the search after it, so that an event in between is not passed over.
+import Storage
+import WebSupport
+
+/// An event as it is stored.
+struct StoredEvent: Sendable {
+    let seq: Int64
+    let at: Instant
+    let kind: String
+    let userID: String?
+    let sessionID: String?
+    /// JSON.
+    let data: String
+
+    init(_ row: Row) throws(StorageError) {
+        seq = try row.integer("seq")
+        at = try row.instant("at")
+        kind = try row.text("kind")
+        userID = try row.optionalText("user_id")
+        sessionID = try row.optionalText("session_id")
+        data = try row.text("data")
+    }
+
+    func write(to writer: inout JSONWriter, epoch: String) {
+        writer.object { writer in
+            writer.field("id", EventCursor(epoch: epoch, seq: seq).text)
+            writer.field("at", at)
+            writer.field("kind", kind)
+            writer.field("user_id", userID)
+            writer.field("session_id", sessionID)
+            writer.field("data", raw: data)
+        }
+    }
+}
+
+/// The edges of the log.
+struct EventLogState: Sendable {
+    let epoch: String
+    /// The greatest number that was ever given out and is known; 0 before the first event.
+    let newest: Int64
+    /// Events up to this number may be gone.
+    let horizon: Int64
+    /// Events before this moment may be gone; `nil` when none ever went.
+    let keptSince: Instant?
+
+    var end: EventCursor { EventCursor(epoch: epoch, seq: newest) }
+}
+
+/// A stretch of the log, and its edges as they were right after.
+struct EventBatch: Sendable {
+    let events: [StoredEvent]
+    /// Whether as many were found as were asked for.
+    let isFull: Bool
+    let state: EventLogState
+}
+
+/// Which kinds a consumer wants.
+struct EventKinds: Sendable {
+    /// `nil` for every kind.
+    private let names: Set<String>?
+
+    static let all = EventKinds(nil)
+
+    init(_ kinds: Set<EventKind>?) { names = kinds.map { Set($0.map(\.rawValue)) } }
+
+    func contain(_ kind: String) -> Bool { names?.contains(kind) ?? true }
+
+    /// Whether none of them ever leaves the log.
+    var arePermanent: Bool { names == [EventKind.userDeleted.rawValue] }
+}
+
+struct EventLog: Sendable {
+    let database: any SQLDatabase
+    let epochs: EventEpochs
+    let clock: Clock
+
+    /// Rows in one read.
+    static let chunk = 1000
+
+    // MARK: Places
+
+    /// Where a consumer begins.
+    enum Start: Sendable, Hashable {
+        /// With the oldest event from which on nothing is missing.
+        case oldest
+        case after(EventCursor)
+        /// With everything that happened within this time.
+        case since(Duration)
+    }
+
+    /// The place itself, with the log's edges at that moment.
+    ///
+    /// - Throws: `cursor_gone` when the log cannot be followed from there without a hole.
+    func open(_ start: Start, kinds: EventKinds) async throws -> (cursor: EventCursor, state: EventLogState) {
+        let seq: Int64
+        let state: EventLogState
+        switch start {
+        case .oldest:
+            state = try await self.state()
+            seq = kinds.arePermanent ? 0 : state.horizon
+        case .after(let cursor):
+            state = try await self.state()
+            try state.require(cursor, kinds)
+            seq = cursor.seq
+        case .since(let duration):
+            let moment = clock.now() - duration
+            let results = try await database.run([EventStatements.state(), EventStatements.firstSince(moment)])
+            state = try await self.state(results[0])
+            if let keptSince = state.keptSince, moment < keptSince, !kinds.arePermanent {
+                throw APIError.cursorGone(now: state.end)
+            }
+            seq = try results[1].first?.optionalInteger("first_seq").map { $0 - 1 } ?? state.newest
+        }
+        return (EventCursor(epoch: state.epoch, seq: seq), state)
+    }
+
+    // MARK: Reading
+
+    /// The events that follow a number, of every kind. What the edges mean for the caller is the caller's to judge.
+    func read(after seq: Int64, limit: Int) async throws -> EventBatch {
+        let results = try await database.run([EventStatements.after(seq, Int64(limit)), EventStatements.state()])
+        let events = try results[0].rows.map { row throws(StorageError) in try StoredEvent(row) }
+        return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[1]))
+    }
+
+    /// A page for one request.
+    struct Page: Sendable {
+        let events: [StoredEvent]
+        let next: EventCursor
+        let hasMore: Bool
+    }
+
+    /// At most `limit` events of these kinds; a page may have fewer and more behind it, since one request reads a
+    /// bounded part of the log.
+    func page(from start: Start, kinds: EventKinds, limit: Int) async throws -> Page {
+        let cursor: EventCursor
+        if case .after(let given) = start {
+            cursor = given
+        } else {
+            cursor = try await open(start, kinds: kinds).cursor
+        }
+        var events: [StoredEvent] = []
+        var seq = cursor.seq
+        for _ in 0..<Self.chunksPerPage {
+            let batch = try await read(after: seq, limit: Self.chunk)
+            try batch.state.require(EventCursor(epoch: cursor.epoch, seq: seq), kinds)
+            for (index, event) in batch.events.enumerated() {
+                seq = event.seq
+                guard kinds.contain(event.kind) else { continue }
+                events.append(event)
+                guard events.count == limit else { continue }
+                let hasMore = batch.isFull || index + 1 < batch.events.count
+                return Page(events: events, next: EventCursor(epoch: cursor.epoch, seq: seq), hasMore: hasMore)
+            }
+            if !batch.isFull {
+                return Page(events: events, next: EventCursor(epoch: cursor.epoch, seq: seq), hasMore: false)
+            }
+        }
+        return Page(events: events, next: EventCursor(epoch: cursor.epoch, seq: seq), hasMore: true)
+    }
+
+    private static let chunksPerPage = 10
+
+    func state() async throws -> EventLogState {
+        try await state(try await database.run(EventStatements.state()))
+    }
+
+    private func state(_ result: SQLResult) async throws -> EventLogState {
+        guard let row = result.first else { throw StorageError.invalidRow(column: "newest") }
+        let horizon = try row.optionalInteger("horizon") ?? 0
+        var epoch = try row.optionalText("epoch") ?? ""
+        // A log that was never read has no name yet.
+        if epoch.isEmpty { epoch = try await epochs.current() }
+        return EventLogState(
+            epoch: epoch,
+            newest: max(try row.optionalInteger("newest") ?? 0, horizon),
+            horizon: horizon,
+            keptSince: try row.optionalInstant("kept_since")
+        )
+    }
+}
+
+extension EventLogState {
+    /// Whether nothing that comes after the place is missing here.
+    func reaches(_ cursor: EventCursor, _ kinds: EventKinds) -> Bool {
+        cursor.epoch == epoch && cursor.seq <= newest && (cursor.seq >= horizon || kinds.arePermanent)
+    }
+
+    func require(_ cursor: EventCursor, _ kinds: EventKinds) throws(APIError) {
+        guard reaches(cursor, kinds) else { throw .cursorGone(now: end) }
+    }
+}

@@ -1,0 +1,86 @@
+// HTTP of the revocation feed: one address, as pages or as a stream, by what the caller accepts.
+import HTTPTypes
+import Hummingbird
+import Storage
+import WebSupport
+
+struct EventRoutes: Sendable {
+    let log: EventLog
+    let feed: EventFeed
+    /// How far back `?since=` may reach.
+    let retention: Duration
+
+    static let scope = "events"
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.get("events", use: events)
+    }
+
+    @Sendable private func events(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let query = try EventQuery(request, retention: retention)
+        guard request.acceptsEventStream else {
+            return .json(try await log.page(from: query.start, kinds: query.kinds, limit: query.limit).json())
+        }
+        let (cursor, state) = try await log.open(query.start, kinds: query.kinds)
+        let stream = EventStream(
+            feed: feed,
+            cursor: cursor,
+            opening: state,
+            kinds: query.kinds,
+            channel: context.channel
+        )
+        return .eventStream { try await stream.write(to: &$0) }
+    }
+}
+
+/// What a request for events asks for.
+private struct EventQuery {
+    let start: EventLog.Start
+    let kinds: EventKinds
+    let limit: Int
+
+    init(_ request: Request, retention: Duration) throws(APIError) {
+        let query = QueryParameters(request)
+        let after = query["after"]
+        let since = try query.duration("since", upTo: retention)
+        if after != nil, since != nil { throw .field("since", "invalid", "cannot be combined with after") }
+        let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
+        if let lastID, !lastID.isEmpty {
+            // A reader that connects again sends the address that it began with, and this header with where it is.
+            start = .after(try EventCursor(lastID))
+        } else if let after {
+            start = .after(try EventCursor(after))
+        } else if let since {
+            start = .since(since)
+        } else {
+            start = .oldest
+        }
+        kinds = try Self.kinds(query["kinds"])
+        limit = try query.integer("limit", in: 1...1000) ?? 100
+    }
+
+    private static func kinds(_ text: String?) throws(APIError) -> EventKinds {
+        guard let text else { return .all }
+        var kinds: Set<EventKind> = []
+        for name in text.split(separator: ",", omittingEmptySubsequences: false) {
+            guard let kind = EventKind(rawValue: String(name)) else {
+                let known = EventKind.allCases.map(\.rawValue).joined(separator: ", ")
+                throw .field("kinds", "invalid", "must be of \(known), with commas between them")
+            }
+            kinds.insert(kind)
+        }
+        return EventKinds(kinds)
+    }
+}
+
+extension EventLog.Page {
+    fileprivate func json() -> JSONWriter {
+        JSONWriter.object { writer in
+            writer.array("data") { writer in
+                for event in events { event.write(to: &writer, epoch: next.epoch) }
+            }
+            writer.field("next_cursor", next.text)
+            writer.field("has_more", hasMore)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+// `POST /oauth2/introspect` (RFC 7662): what auth knows of a token, for services that do not verify themselves.
+//
+// The caller is a client with the scope `introspect`, and learns of tokens for its own audiences alone: to it every other
+// token is inactive, like one that is forged, expired or revoked (§2.2: the answer says no more than that). A refresh
+// token is for auth, so only clients of auth's own audience learn of one, and `token_type` says what it is: a service that
+// is handed one must not take it for an access token.
+import Hummingbird
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct IntrospectionRoutes: Sendable {
+    let authentication: ClientAuthentication
+    let verifiers: AudienceVerifiers
+    let tokens: Tokens
+    let issuer: String
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.post("introspect", use: introspect)
+    }
+
+    @Sendable private func introspect(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let form = try await request.formBody(limit: bodyLimit)
+        let caller = try await authentication.requiredClient(of: request, form, origin: context.origin(of: request))
+        guard caller.scopes.contains(ClientScope.introspect) else {
+            throw OAuthError(.insufficientScope, "the client needs the scope introspect")
+        }
+        guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
+        // `token_type_hint` would save a search (§2.1); a token's own form says more.
+        if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
+        guard let claims = try await verifiers.claims(of: token, for: caller.audiences) else { return .inactive }
+        return active(claims)
+    }
+
+    private func active(_ claims: AccessTokenClaims) -> Response {
+        .oauth(
+            JSONWriter.object { writer in
+                writer.field("active", true)
+                writer.field("token_type", "Bearer")
+                writer.field("iss", claims.issuer)
+                writer.field("sub", claims.subject)
+                writer.field("aud", claims.audience)
+                writer.field("exp", claims.expiresAt)
+                writer.field("iat", claims.issuedAt)
+                writer.field("jti", claims.tokenID)
+                writer.field("client_id", claims.clientID)
+                writer.field("scope", claims.scope.joined(separator: " "))
+                if let session = claims.sessionID { writer.field("sid", session) }
+                if let role = claims.role { writer.field("role", role) }
+                if let kind = claims.kind { writer.field("kind", kind) }
+                if let verified = claims.emailVerified { writer.field("email_verified", verified) }
+                if let time = claims.authenticatedAt { writer.field("auth_time", time) }
+                if !claims.authenticationMethods.isEmpty { writer.field("amr", claims.authenticationMethods) }
+            }
+        )
+    }
+
+    private func refreshToken(_ token: String, _ caller: Client) async throws -> Response {
+        guard caller.audiences.contains(AuthConfiguration.ownAudience),
+            let standing = try await tokens.standing(of: token)
+        else { return .inactive }
+        return .oauth(
+            JSONWriter.object { writer in
+                writer.field("active", true)
+                writer.field("token_type", "refresh_token")
+                writer.field("iss", issuer)
+                writer.field("sub", standing.state.user.id)
+                writer.field("aud", AuthConfiguration.ownAudience)
+                writer.field("exp", standing.end.seconds)
+                writer.field("iat", standing.state.session.createdAt.seconds)
+                writer.field("client_id", standing.client)
+                writer.field("sid", standing.state.session.id)
+            }
+        )
+    }
+}
+
+extension Response {
+    /// §2.2: of a token that is not active nothing else is said.
+    fileprivate static var inactive: Response { .oauth(JSONWriter.object { $0.field("active", false) }) }
+}

@@ -1,0 +1,82 @@
+// Refusals of the OAuth endpoints, in the words of RFC 6749 §5.2. They are no problem+json: libraries of every language
+// read `error`. What is no matter of OAuth (a storage fault, too many requests) stays problem+json with its status.
+import HTTPTypes
+import Hummingbird
+import WebSupport
+
+struct OAuthError: Error, Sendable {
+    enum Code: String, Sendable {
+        case invalidRequest = "invalid_request"
+        case invalidClient = "invalid_client"
+        case invalidGrant = "invalid_grant"
+        case invalidScope = "invalid_scope"
+        case unsupportedGrantType = "unsupported_grant_type"
+        /// RFC 6750 §3.1.
+        case insufficientScope = "insufficient_scope"
+        /// RFC 7009 §2.2.1.
+        case unsupportedTokenType = "unsupported_token_type"
+
+        var status: HTTPResponse.Status {
+            switch self {
+            case .invalidClient: .unauthorized
+            case .insufficientScope: .forbidden
+            default: .badRequest
+            }
+        }
+    }
+
+    let code: Code
+    /// ASCII without quotes and backslashes (RFC 6749 §5.2); never what the caller sent.
+    let description: String?
+
+    init(_ code: Code, _ description: String? = nil) {
+        self.code = code
+        self.description = description
+    }
+
+    var response: Response {
+        let body = JSONWriter.object { writer in
+            writer.field("error", code.rawValue)
+            if let description { writer.field("error_description", description) }
+        }
+        // RFC 6749 §5.2: a client that used `Authorization` MUST be told the scheme; telling the others does no harm.
+        let challenge: HTTPFields = code == .invalidClient ? [.wwwAuthenticate: "Basic realm=\"tessera\""] : [:]
+        return .oauth(body, status: code.status, headers: challenge)
+    }
+}
+
+extension Response {
+    /// RFC 6749 §5.1 asks for both fields.
+    static func oauth(
+        _ body: JSONWriter,
+        status: HTTPResponse.Status = .ok,
+        headers: HTTPFields = [:]
+    ) -> Response {
+        var headers = headers
+        headers[.pragma] = "no-cache"
+        return .json(body, status: status, headers: headers)
+    }
+}
+
+/// Answers `OAuthError` and what a form can be refused for.
+struct OAuthErrorMiddleware: RouterMiddleware {
+    func handle(
+        _ request: Request,
+        context: AuthRequestContext,
+        next: @concurrent (Request, AuthRequestContext) async throws -> Response
+    ) async throws -> Response {
+        do {
+            return try await next(request, context)
+        } catch let error as OAuthError {
+            return error.response
+        } catch let error as FormError {
+            let description =
+                switch error {
+                case .otherType: "the body must be application/x-www-form-urlencoded"
+                case .malformed: "the body is not well formed"
+                case .repeated: "a parameter is there more than once"
+                }
+            return OAuthError(.invalidRequest, description).response
+        }
+    }
+}

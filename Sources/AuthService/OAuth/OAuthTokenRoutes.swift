@@ -1,0 +1,77 @@
+// `POST /oauth2/token`: tokens for clients that speak OAuth (RFC 6749 §3.2).
+//
+// `client_credentials` (§4.4) gives a service a token for itself, of the scopes that its row allows. `refresh_token`
+// (§6) is the refresh of `/v1/token/refresh` in other words. Nothing here starts a user's session.
+import HTTPTypes
+import Hummingbird
+import Storage
+import WebSupport
+
+struct OAuthTokenRoutes: Sendable {
+    let authentication: ClientAuthentication
+    let accessTokens: AccessTokens
+    let refreshGrant: RefreshGrant
+    let clock: Clock
+
+    static let grantTypes = ["client_credentials", "refresh_token"]
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.post("token", use: token)
+    }
+
+    @Sendable private func token(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let form = try await request.formBody(limit: bodyLimit)
+        let origin = context.origin(of: request)
+        switch form["grant_type"] {
+        case "client_credentials"?:
+            let client = try await authentication.requiredClient(of: request, form, origin: origin)
+            return try serviceToken(for: client, asking: form["scope"])
+        case "refresh_token"?:
+            guard let token = form["refresh_token"] else {
+                throw OAuthError(.invalidRequest, "refresh_token is missing")
+            }
+            let client = try await authentication.client(of: request, form, origin: origin)
+            // §6: no scope beyond what was granted, and a user's token has none.
+            guard form["scope"] == nil else { throw OAuthError(.invalidScope) }
+            return try await refreshed(token, client?.id ?? AuthConfiguration.firstPartyClient, origin: origin)
+        case nil: throw OAuthError(.invalidRequest, "grant_type is missing")
+        default: throw OAuthError(.unsupportedGrantType)
+        }
+    }
+
+    private func serviceToken(for client: Client, asking: String?) throws -> Response {
+        var scopes = client.scopes
+        if let asking {
+            let asked = asking.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            // §3.3: an empty or malformed list, and a scope that the client does not have.
+            guard Set(asked).isSubset(of: client.scopes) else { throw OAuthError(.invalidScope) }
+            scopes = client.scopes.filter(asked.contains)
+        }
+        let token = try accessTokens.issue(for: client, scopes: scopes, at: clock.now())
+        return .oauth(
+            JSONWriter.object { writer in
+                writer.field("access_token", token.token)
+                writer.field("token_type", "Bearer")
+                writer.field("expires_in", token.expiresIn)
+                writer.field("scope", scopes.joined(separator: " "))
+            }
+        )
+    }
+
+    private func refreshed(_ token: String, _ client: String, origin: Origin) async throws -> Response {
+        do {
+            let grant = try await refreshGrant(token, client: client, origin: origin)
+            return .oauth(
+                JSONWriter.object { writer in
+                    writer.field("access_token", grant.accessToken.token)
+                    writer.field("token_type", "Bearer")
+                    writer.field("expires_in", grant.accessToken.expiresIn)
+                    if let refreshToken = grant.refreshToken { writer.field("refresh_token", refreshToken) }
+                }
+            )
+        } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
+            // §5.2: "invalid, expired, revoked"; the description tells these apart for whoever wants to know.
+            throw OAuthError(.invalidGrant, error.code.rawValue)
+        }
+    }
+}

@@ -1,0 +1,90 @@
+// `POST /oauth2/revoke` (RFC 7009): the logout of OAuth libraries.
+//
+// A refresh token ends its session, and so does an access token of one. Success is only said when it is true: 200 when
+// the session is over, or when there is nothing that could be revoked (§2.2: "invalid tokens do not cause an error");
+// a storage fault is 503; a service's own token, which cannot be taken back, is `unsupported_token_type`. First-party
+// sessions are ended by whoever holds their token, as by `/v1/logout`; registered clients authenticate, and end their own.
+import HTTPTypes
+import Hummingbird
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct RevocationRoutes: Sendable {
+    let authentication: ClientAuthentication
+    let verifier: TokenVerifier
+    let sessions: Sessions
+    let tokens: Tokens
+
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        router.post("revoke", use: revoke)
+    }
+
+    /// What a token leads to.
+    private enum Finding {
+        /// Unknown, forged, expired, or of a session that is over.
+        case nothing
+        case session(id: String, user: String, client: String)
+        /// A good token that lives until it expires, whatever anyone says.
+        case irrevocable(client: String?)
+    }
+
+    @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let form = try await request.formBody(limit: bodyLimit)
+        let origin = context.origin(of: request)
+        let caller =
+            try await authentication.client(of: request, form, origin: origin)?.id
+            ?? AuthConfiguration.firstPartyClient
+        guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
+        let finding =
+            token.hasPrefix(RefreshToken.prefix) ? try await refreshToken(token) : try await accessToken(token)
+        switch finding {
+        case .nothing: break
+        case .session(let id, let user, let client):
+            // §2.1: a token that was issued to another client: "the request is refused and the client is informed".
+            guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
+            _ = try await sessions.database.run(
+                sessions.revocation(of: id, reason: .logout, actor: user, origin: origin, at: sessions.clock.now())
+            )
+        case .irrevocable(let client):
+            guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
+            throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")
+        }
+        return Response(status: .ok, headers: [.cacheControl: "no-store", .pragma: "no-cache"])
+    }
+
+    private func refreshToken(_ token: String) async throws -> Finding {
+        guard let owner = try await tokens.owner(of: token) else { return .nothing }
+        return .session(id: owner.state.session.id, user: owner.state.user.id, client: owner.client)
+    }
+
+    private func accessToken(_ token: String) async throws -> Finding {
+        do {
+            return finding(try await verifier.verify(token))
+        } catch let error as APIError where error.code == .tokenStale {
+            // Too old to act with, and genuine enough to leave with.
+            return finding(try genuine(token))
+        } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
+            return .nothing
+        } catch let error as VerificationError {
+            switch error.code {
+            case .keysUnavailable: throw TokenFailures.apiError(error)
+            // Genuine, for services other than auth: not to be taken back, and this must not be called a success.
+            case .wrongAudience: throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")
+            default: return .nothing
+            }
+        }
+    }
+
+    /// The claims of a genuine, unexpired token, whatever became of its session.
+    private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
+        try verifier.verify(token)
+    }
+
+    private func finding(_ claims: AccessTokenClaims) -> Finding {
+        guard let session = claims.sessionID, let client = claims.clientID else {
+            return .irrevocable(client: claims.clientID)
+        }
+        return .session(id: session, user: claims.subject, client: client)
+    }
+}

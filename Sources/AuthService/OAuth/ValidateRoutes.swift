@@ -1,0 +1,90 @@
+// `/v1/validate`: forward authentication, for gateways that ask before they pass a request on (nginx `auth_request`,
+// Caddy `forward_auth`, Traefik, Envoy `ext_authz`).
+//
+// 200 with who is asking in `X-Auth-…` fields, or the refusal that the gateway hands to the client. The path behind
+// `/v1/validate` is the original one where a gateway appends it (Envoy); neither it nor the query, the method or the body
+// is looked at to find out who is asking. Users only: a service's token has no user to tell of.
+//
+// SECURITY: every field is in every 200, empty where there is nothing to say. A gateway that copies what is there would
+// otherwise pass on a field of the same name that the client made up.
+import HTTPTypes
+import Hummingbird
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct ValidateRoutes: Sendable {
+    let sessions: Sessions
+    let cookies: SessionCookiePolicy
+    let csrf: CSRFMiddleware
+
+    /// Every method that the HTTP parser lets through: a gateway may keep the original one.
+    static let methods = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ACL", "BIND", "CHECKOUT",
+        "COPY",
+        "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "PROPFIND",
+        "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND", "UNLINK", "UNLOCK",
+        "UNSUBSCRIBE", "QUERY",
+    ].compactMap { HTTPRequest.Method($0) }
+
+    /// Behind `TokenVerifierMiddleware` in its optional mode.
+    func mount(on router: RouterGroup<AuthRequestContext>) {
+        for method in Self.methods {
+            router.on("validate", method: method, use: validate)
+            router.on("validate/**", method: method, use: validate)
+        }
+    }
+
+    @Sendable private func validate(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        if let claims = context.accessToken { return Self.answer(claims) }
+        guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
+        // SECURITY: what a browser adds by itself counts only for requests that no other site could have caused. Gateways
+        // that ask with GET tell the original method in one of these fields, and browsers let no other site set them.
+        let methods = [.forwardedMethod, .originalMethod].flatMap { request.headers[values: $0] }
+        guard methods.allSatisfy({ csrf.isAllowed(request.headers, method: $0) }) else { throw APIError(.csrfRefused) }
+        guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
+        return Self.answer(try await sessions.current(cookie: cookie).state)
+    }
+
+    private static func answer(_ claims: AccessTokenClaims) -> Response {
+        answer(
+            user: claims.subject,
+            session: claims.sessionID ?? "",
+            client: claims.clientID ?? "",
+            role: claims.role ?? "",
+            kind: claims.kind ?? "",
+            scope: claims.scope.joined(separator: " "),
+            emailVerified: claims.emailVerified ?? false
+        )
+    }
+
+    private static func answer(_ state: SessionState) -> Response {
+        answer(
+            user: state.user.id,
+            session: state.session.id,
+            client: AuthConfiguration.firstPartyClient,
+            role: state.user.role.rawValue,
+            kind: state.user.kind,
+            scope: "",
+            emailVerified: state.user.emailVerifiedAt != nil
+        )
+    }
+
+    private static func answer(
+        user: String,
+        session: String,
+        client: String,
+        role: String,
+        kind: String,
+        scope: String,
+        emailVerified: Bool
+    ) -> Response {
+        Response(
+            status: .ok,
+            headers: [
+                .authUser: user, .authSession: session, .authClient: client, .authRole: role, .authKind: kind,
+                .authScope: scope, .authEmailVerified: emailVerified ? "true" : "false", .cacheControl: "no-store",
+            ]
+        )
+    }
+}

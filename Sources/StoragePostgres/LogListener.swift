@@ -1,0 +1,129 @@
+// LISTEN on a connection of its own: the server tells of each batch that appends to a log, right after its commit.
+//
+// A notification is lost when nobody listens at that moment, so each new connection begins with a hint, and so does
+// every second without a notification. A connection that cannot be had is tried again at the usual pace; meanwhile
+// the hints go on, and followers read through the lanes, which find the way back by themselves.
+
+internal import CLibPQ
+internal import Glibc
+internal import Logging
+import Storage
+internal import Synchronization
+
+/// Listens on the channel of one log.
+final class LogListener: LogWatcher {
+    private let url: String
+    private let log: OrderedLog
+    private let silence: Duration
+    private let logger: Logger
+    private let changed: @Sendable () -> Void
+    private let bell = StopBell()
+
+    init(
+        url: String,
+        log: OrderedLog,
+        silence: Duration,
+        logger: Logger,
+        changed: @escaping @Sendable () -> Void
+    ) {
+        self.url = url
+        self.log = log
+        self.silence = silence
+        self.logger = logger
+        self.changed = changed
+    }
+
+    func run() {
+        let pace = ReconnectPace()
+        var isReconnecting = false
+        while !bell.hasRung {
+            do throws(StorageError) {
+                if pace.allowsAttempt {
+                    let connection = try Connection(url: url, purpose: .listen, silence: silence)
+                    try connection.execute(script: "LISTEN \"\(log.channel)\"")
+                    pace.succeeded()
+                    if isReconnecting { logger.info("listening again", metadata: ["channel": "\(log.channel)"]) }
+                    isReconnecting = false
+                    listen(on: connection)
+                }
+            } catch {
+                pace.failed()
+                if !isReconnecting {
+                    logger.warning(
+                        "cannot listen",
+                        metadata: ["channel": "\(log.channel)", "error": "\(error)"]
+                    )
+                }
+                isReconnecting = true
+            }
+            guard !bell.hasRung else { return }
+            changed()
+            bell.wait(for: .milliseconds(250))
+        }
+    }
+
+    /// Returns when the connection is lost or the bell rings.
+    private func listen(on connection: Connection) {
+        // What was committed before this moment was told to nobody.
+        changed()
+        while !bell.hasRung, connection.awaitNotification(or: bell, within: LogChanges.interval) { changed() }
+    }
+
+    func stop() {
+        bell.ring()
+    }
+}
+
+extension Connection {
+    /// Returns true after a notification or the time given, false when the connection is lost.
+    fileprivate func awaitNotification(or bell: StopBell, within limit: Duration) -> Bool {
+        var descriptors = [
+            pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0),
+            pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        let milliseconds = Int32(clamping: limit.wholeMicroseconds / 1000)
+        let ready = unsafe poll(&descriptors, nfds_t(descriptors.count), milliseconds)
+        guard ready > 0 else { return ready == 0 || errno == EINTR }
+        // Also after the bell: one read costs nothing. An idle server's last words end the connection.
+        guard isUsable() else { return false }
+        while let notification = unsafe PQnotifies(handle) { unsafe PQfreemem(notification) }
+        return true
+    }
+}
+
+/// Wakes a thread that waits in `poll`, once and for good.
+final class StopBell: Sendable {
+    /// Readable once the bell has rung.
+    let descriptor: Int32
+    private let rope: Int32
+    private let rung = Atomic(false)
+
+    init() {
+        var ends: [Int32] = [-1, -1]
+        // Without descriptors nobody could connect either; `poll` passes over -1, and the flag tells a little later.
+        if unsafe pipe(&ends) == 0 {
+            for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        }
+        descriptor = ends[0]
+        rope = ends[1]
+    }
+
+    deinit {
+        close(descriptor)
+        close(rope)
+    }
+
+    func ring() {
+        rung.store(true, ordering: .releasing)
+        var byte: UInt8 = 1
+        _ = unsafe write(rope, &byte, 1)
+    }
+
+    var hasRung: Bool { rung.load(ordering: .acquiring) }
+
+    /// Returns early when the bell rings.
+    func wait(for limit: Duration) {
+        var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        _ = unsafe poll(&waiting, 1, Int32(clamping: limit.wholeMicroseconds / 1000))
+    }
+}

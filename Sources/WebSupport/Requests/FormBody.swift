@@ -1,0 +1,72 @@
+// `application/x-www-form-urlencoded`, as the OAuth endpoints take it (RFC 6749 appendix B), read strictly.
+import HTTPTypes
+package import Hummingbird
+
+/// Why a body is no form that is understood.
+package enum FormError: Error, Sendable, Equatable {
+    /// The content type is another.
+    case otherType
+    /// Not percent-encoded UTF-8, or it holds U+0000.
+    case malformed
+    /// RFC 6749 §3.2: "Request and response parameters MUST NOT be included more than once."
+    case repeated(String)
+}
+
+/// The parameters of a form.
+package struct FormBody: Sendable {
+    private let values: [String: String]
+
+    package init(_ bytes: [UInt8]) throws(FormError) {
+        var values: [String: String] = [:]
+        for pair in bytes.split(separator: UInt8(ascii: "&")) {
+            let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = Self.decode(parts[0]), let value = Self.decode(parts.count == 2 ? parts[1] : []) else {
+                throw .malformed
+            }
+            guard values[name] == nil else { throw .repeated(name) }
+            values[name] = value
+        }
+        self.values = values
+    }
+
+    /// RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted from the request."
+    package subscript(name: String) -> String? {
+        values[name].flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// One name or value: `+` is a space and `%XX` a byte; `nil` when that gives no text.
+    package static func decode(_ bytes: some Sequence<UInt8>) -> String? {
+        var out: [UInt8] = []
+        var iterator = bytes.makeIterator()
+        while let byte = iterator.next() {
+            switch byte {
+            case UInt8(ascii: "+"): out.append(0x20)
+            case UInt8(ascii: "%"):
+                guard let high = iterator.next().flatMap(digit), let low = iterator.next().flatMap(digit) else {
+                    return nil
+                }
+                out.append(high << 4 | low)
+            default: out.append(byte)
+            }
+        }
+        return out.contains(0) ? nil : String(validating: out, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}
+
+extension Request {
+    /// Reads a form of at most `limit` bytes. Throws `FormError`, or `body_too_large`.
+    package func formBody(limit: Int) async throws -> FormBody {
+        let type = headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
+        guard type == "application/x-www-form-urlencoded" else { throw FormError.otherType }
+        return try FormBody(try await bodyBytes(limit: limit))
+    }
+}

@@ -1,0 +1,138 @@
+// `tessera clients`: services that may ask for tokens, from the operator's hand.
+import ArgumentParser
+import AuthService
+import Foundation
+import Logging
+import WebSupport
+
+struct ClientsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "clients",
+        abstract: "Create and list clients of the OAuth endpoints, rotate secrets, disable.",
+        subcommands: [Create.self, List.self, RotateSecret.self, Disable.self, Enable.self]
+    )
+
+    static func line(_ client: Client) -> String {
+        let state = client.isDisabled ? "disabled" : "active"
+        let scopes = client.scopes.isEmpty ? "-" : client.scopes.joined(separator: ",")
+        return "\(client.id)  \(client.name)  \(scopes)  \(client.audiences.joined(separator: ","))  \(state)"
+    }
+
+    /// Says what was made. The secret stands on a line of its own, and is never shown again.
+    static func show(_ made: ClientWithSecret) {
+        print(line(made.client))
+        if let secret = made.secret { print("secret: \(secret.text)") }
+        if let end = made.client.previousSecretExpiresAt { print("the secret before it is good until \(end)") }
+    }
+
+    struct Create: TesseraCommand {
+        static let configuration = CommandConfiguration(abstract: "Create a client. Its secret is printed once.")
+        @OptionGroup var options: CommonOptions
+        @Option(help: "What people call it.") var name: String
+        @Option(help: "Its id; made up where none is given.") var id: String?
+        @Option(help: "A scope that it may ask for, such as events or introspect; may be repeated.")
+        var scope: [String] = []
+        @Option(help: "An audience of its tokens, and of the tokens that it may introspect; may be repeated.")
+        var audience: [String] = [AuthConfiguration.ownAudience]
+        @Option(help: "A file with a JWK set of its public keys, for private_key_jwt; it then gets no secret.")
+        var jwks: String?
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            var draft = ClientDraft(id: id, name: name, scopes: scope, audiences: audience)
+            if let jwks {
+                guard let text = try? String(contentsOfFile: jwks, encoding: .utf8) else {
+                    throw StartFailure("\(jwks) cannot be read")
+                }
+                draft.jwks = text
+            }
+            let wanted = draft
+            try await withAuth(settings, logger: logger) { auth in
+                show(
+                    try await Refusal.told(about: wanted.id ?? wanted.name) {
+                        try await auth.clients.create(wanted, actor: nil, origin: .commandLine)
+                    }
+                )
+            }
+        }
+    }
+
+    struct List: TesseraCommand {
+        static let configuration = CommandConfiguration(abstract: "List clients; never a secret.")
+        @OptionGroup var options: CommonOptions
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await withAuth(settings, logger: logger) { auth in
+                for client in try await auth.clients.list() { print(line(client)) }
+            }
+        }
+    }
+
+    struct RotateSecret: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a client a new secret, printed once.",
+            discussion: "The one before stays good for the overlap, so that the service can be changed in between."
+        )
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The client's id.") var client: String
+        @Option(help: "Seconds for which the secret before stays good; 0 if it has leaked.")
+        var overlap = Int64(Clients.overlap.components.seconds)
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            guard (0...Clients.longestOverlap.components.seconds).contains(overlap) else {
+                throw StartFailure("--overlap must be from 0 to \(Clients.longestOverlap.components.seconds) seconds")
+            }
+            try await withAuth(settings, logger: logger) { auth in
+                show(
+                    try await Refusal.told(about: client) {
+                        try await auth.clients.rotateSecret(
+                            of: client,
+                            overlap: .seconds(overlap),
+                            actor: nil,
+                            origin: .commandLine
+                        )
+                    }
+                )
+            }
+        }
+    }
+
+    struct Disable: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Refuse a client. Tokens that it has live on until they expire, except at auth itself."
+        )
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The client's id.") var client: String
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await ClientsCommand.setDisabled(client, true, self, settings, logger)
+        }
+    }
+
+    struct Enable: TesseraCommand {
+        static let configuration = CommandConfiguration(abstract: "Take a disabled client back.")
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The client's id.") var client: String
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await ClientsCommand.setDisabled(client, false, self, settings, logger)
+        }
+    }
+
+    private static func setDisabled(
+        _ id: String,
+        _ isDisabled: Bool,
+        _ command: some TesseraCommand,
+        _ settings: Settings,
+        _ logger: Logger
+    ) async throws {
+        var change = ClientChange()
+        change.isDisabled = isDisabled
+        let wanted = change
+        try await command.withAuth(settings, logger: logger) { auth in
+            let client = try await Refusal.told(about: id) {
+                try await auth.clients.update(id, wanted, actor: nil, origin: .commandLine)
+            }
+            print(line(client))
+        }
+    }
+}

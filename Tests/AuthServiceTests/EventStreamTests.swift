@@ -1,0 +1,285 @@
+// The revocation feed as a stream, over a socket: what is on the wire, and that a consumer that comes and goes, is slow,
+// or asks a node that is blind, never has a hole that it was not told of.
+import AuthService
+import HTTPTypes
+import HummingbirdTesting
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Streams of the event feed")
+struct EventStreamTests {
+    @Test("sends what there is, says so once, then each event as it happens", arguments: TestEngine.allCases)
+    func story(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            let ada = try await node.signUp()
+            let stream = try await node.follow()
+            try await eventually("the stream has caught up") { stream.isCaughtUp }
+            let head = stream.head.lowercased()
+            #expect(stream.status == 200)
+            for line in ["content-type: text/event-stream", "cache-control: no-store", "x-accel-buffering: no"] {
+                #expect(head.contains(line), "\(head)")
+            }
+            #expect(stream.body.hasPrefix("retry: 1000\n\nid: "))
+            let epoch = try await node.service.epochs.current()
+            #expect(stream.events.map(\.name) == ["user.created", "caught_up"])
+            #expect(stream.events.last?.data == #"{"cursor":"\#(epoch):1"}"#)
+            #expect(stream.events.last?.id == "\(epoch):1")
+
+            _ = try await node.send(.post, "/v1/logout", token: ada.access)
+            try await node.revokeAll(of: ada.userID)
+            try await eventually("both events are told") { stream.told.count == 3 }
+            #expect(stream.told.map(\.name) == ["user.created", "session.revoked", "user.tokens_revoked"])
+            #expect(stream.events.count { $0.name == "caught_up" } == 1)
+            // The same JSON as on a page, on one line.
+            let page = try await node.feed()
+            #expect(stream.told.map(\.data) == page.json["data"]?.array?.map { $0.raw })
+            #expect(stream.told.map(\.id) == page.json["data"]?.array?.map { $0["id"]?.string })
+        }
+    }
+
+    @Test("a refusal of a stream is an answer like any other")
+    func refusals() async throws {
+        try await withConfiguredNode(.sqlite, overSocket: true) { node in
+            let ada = try await node.signUp()
+            let port = try #require(node.client.port)
+            let epoch = try await node.service.epochs.current()
+            let user = try EventStreamReader(port: port, token: ada.access)
+            let gone = try await node.follow(after: "\(epoch):99")
+            let other = try await node.follow("?after=\(epoch):1", after: "0000000000000000:1")
+            let bad = try await node.follow(after: "yesterday")
+            try await eventually("all are answered") { [user, gone, other, bad].allSatisfy { $0.body.hasSuffix("}") } }
+            #expect([user, gone, other, bad].map(\.status) == [403, 410, 410, 400])
+            #expect(gone.body.contains(#""resync_cursor":"\#(epoch):1""#), "\(gone.body)")
+            // A weight, and other types beside it.
+            let answer = try await node.send(
+                .get,
+                "/v1/events?after=\(epoch):99",
+                token: try await node.serviceToken(),
+                headers: [.accept: "application/json, Text/Event-Stream;q=0.5"]
+            )
+            #expect(answer.code == "cursor_gone")
+        }
+    }
+
+    @Test(
+        "who is cut off again and again and comes back with Last-Event-ID has each event once, in order",
+        arguments: TestEngine.allCases
+    )
+    func resume(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            let ada = try await node.signUp()
+            let isDone = Mutex(false)
+            async let writing: Void = {
+                defer { isDone.withLock { $0 = true } }
+                for _ in 0..<150 { try await node.revokeAll(of: ada.userID) }
+            }()
+            var told: [EventStreamReader.Event] = []
+            var lastID: String?
+            var streams = 0
+            while true {
+                // The address stays what it was, as with a browser's EventSource; the header wins.
+                let stream = try await node.follow("?since=1h", after: lastID)
+                streams += 1
+                let wasDone = isDone.withLock { $0 }
+                try await eventually("the stream has caught up") { stream.isCaughtUp }
+                if !wasDone {
+                    try await eventually("it tells more") { stream.told.count > 3 || isDone.withLock { $0 } }
+                }
+                stream.cut()
+                try await eventually("it has ended") { stream.hasEnded }
+                told += stream.told
+                lastID = stream.lastID
+                if wasDone { break }
+            }
+            try await writing
+            #expect(streams > 2)
+            #expect(told.map(\.seq) == (try await node.allEvents()))
+        }
+    }
+
+    @Test("kinds choose; heartbeats come when nothing does, and move the place past what was not chosen")
+    func heartbeat() async throws {
+        try await withConfiguredNode(
+            .sqlite,
+            overSocket: true,
+            {
+                $0.eventFeed.heartbeat = .milliseconds(300)
+                $0.eventFeed.look = .milliseconds(50)
+            }
+        ) { node in
+            let ada = try await node.signUp()
+            let stream = try await node.follow("?kinds=user.deleted")
+            let all = try await node.follow()
+            try await eventually("heartbeats come") { stream.heartbeats > 1 && all.heartbeats > 1 }
+            for _ in 0..<3 { try await node.revokeAll(of: ada.userID) }
+            let newest = try #require(try await node.allEvents().last)
+            try await eventually("the place moves on") { stream.lastID?.hasSuffix(":\(newest)") == true }
+            #expect(stream.told == [])
+            #expect(all.told.count == 4)
+            // Nothing but an event, a heartbeat, a place or the first line is ever on the wire.
+            let forms = /retry: 1000|: heartbeat|id: [0-9a-f]+:[0-9]+|id: .*\nevent: .*\ndata: .*/
+            for text in [stream.body, all.body] {
+                for block in text.split(separator: "\n\n") { #expect(block.wholeMatch(of: forms) != nil, "\(block)") }
+            }
+        }
+    }
+
+    @Test("a new epoch ends every stream, and who comes back is told", arguments: TestEngine.allCases)
+    func newEpoch(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            _ = try await node.signUp()
+            let streams = [try await node.follow(), try await node.follow("?since=1h")]
+            try await eventually("both have caught up") { streams.allSatisfy(\.isCaughtUp) }
+            _ = try await node.service.epochs.begin(after: .restore)
+            try await eventually("both have ended") { streams.allSatisfy(\.hasEnded) }
+            #expect(streams.allSatisfy { !$0.body.contains("all.tokens_revoked") })
+            let back = try await node.follow(after: streams[0].lastID)
+            try await eventually("it is answered") { back.body.hasSuffix("}") }
+            #expect(back.status == 410)
+            // The way back into the new epoch.
+            let again = try await node.follow("?since=1h")
+            try await eventually("it has caught up") { again.isCaughtUp }
+            #expect(again.told.map(\.name) == ["user.created", "all.tokens_revoked"])
+        }
+    }
+
+    @Test("a log that lost its end ends every stream", arguments: TestEngine.allCases)
+    func rewind(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            let ada = try await node.signUp()
+            let stream = try await node.follow()
+            try await node.revokeAll(of: ada.userID)
+            try await eventually("both events are told") { stream.told.count == 2 }
+            try await node.execute("DELETE FROM events WHERE seq = 2")
+            try await eventually("the stream has ended") { stream.hasEnded }
+            let back = try await node.follow(after: stream.lastID)
+            try await eventually("it is answered") { back.body.hasSuffix("}") }
+            #expect(back.status == 410)
+        }
+    }
+
+    @Test("a node that cannot read the log stops vouching for it, and then ends its streams")
+    func blind() async throws {
+        let fails = Switch()
+        try await withConfiguredNode(
+            .sqlite,
+            overSocket: true,
+            failing: fails,
+            {
+                $0.eventFeed.heartbeat = .milliseconds(200)
+                $0.eventFeed.look = .milliseconds(50)
+                $0.eventFeed.vouch = .milliseconds(2500)
+                $0.eventFeed.blind = .milliseconds(4000)
+            }
+        ) { node in
+            _ = try await node.signUp()
+            let stream = try await node.follow()
+            try await eventually("heartbeats come") { stream.heartbeats > 2 }
+            fails.turnOn()
+            try await eventually("the stream has ended") { stream.hasEnded }
+            // About 2.5 s of heartbeats after the last good read, not four.
+            #expect(stream.heartbeats < 30, "\(stream.heartbeats)")
+            fails.turnOff()
+            let back = try await node.follow(after: stream.lastID)
+            try await eventually("it has caught up") { back.isCaughtUp }
+        }
+    }
+
+    @Test("a stream ends at its age, and its consumer goes on with a new one")
+    func lifetime() async throws {
+        try await withConfiguredNode(
+            .sqlite,
+            overSocket: true,
+            {
+                $0.eventFeed.lifetime = .milliseconds(400)
+                $0.eventFeed.look = .milliseconds(50)
+            }
+        ) { node in
+            let ada = try await node.signUp()
+            let stream = try await node.follow()
+            try await eventually("the stream has ended") { stream.hasEnded }
+            #expect(stream.isCaughtUp)
+            try await node.revokeAll(of: ada.userID)
+            let next = try await node.follow(after: stream.lastID)
+            try await eventually("it has caught up") { next.isCaughtUp }
+            #expect(next.told.map(\.seq) == [2])
+        }
+    }
+
+    @Test("a reader that takes nothing holds up nobody, and reads on without a hole", arguments: TestEngine.allCases)
+    func slowReader(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            _ = try await node.signUp()
+            let slow = try await node.follow(reads: false)
+            let fast = try await node.follow()
+            try await eventually("the fast one has caught up") { fast.isCaughtUp }
+            // More than the tail has, and than any buffer between: the slow one falls behind and reads for itself.
+            for _ in 0..<3 { try await node.makeEvents(3000, padding: 500) }
+            try await eventually("the fast one has all of it") { fast.lastID?.hasSuffix(":9001") == true }
+            #expect(!slow.hasEnded)
+            slow.resume()
+            try await eventually("the slow one has all of it") { slow.lastID?.hasSuffix(":9001") == true }
+            #expect(slow.told.map(\.seq) == Array(1...9001))
+            #expect(fast.told.map(\.seq) == Array(1...9001))
+        }
+    }
+
+    @Test("a reader that takes nothing for too long is cut off")
+    func stuckReader() async throws {
+        try await withConfiguredNode(
+            .sqlite,
+            overSocket: true,
+            {
+                $0.eventFeed.stall = .milliseconds(300)
+                $0.eventFeed.look = .milliseconds(50)
+            }
+        ) { node in
+            _ = try await node.signUp()
+            let stuck = try await node.follow(reads: false)
+            try await eventually("it follows") { node.service.followers == 1 }
+            for _ in 0..<4 { try await node.makeEvents(3000, padding: 1000) }
+            try await eventually("it follows no more") { node.service.followers == 0 }
+            stuck.resume()
+            try await eventually("it was cut off") { stuck.hasEnded }
+            #expect(stuck.told.count < 12_001)
+            // What came is whole and in order; the rest follows after the last of it.
+            #expect(stuck.told.map(\.seq) == Array(1...Int64(stuck.told.count)))
+        }
+    }
+
+    @Test("a stream that begins far back reads pages, then follows, without a seam", arguments: TestEngine.allCases)
+    func farBack(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            let ada = try await node.signUp()
+            try await node.makeEvents(2500)
+            async let writing: Void = {
+                for _ in 0..<40 { try await node.revokeAll(of: ada.userID) }
+            }()
+            let streams = [
+                try await node.follow(), try await node.follow("?since=1h"),
+                try await node.follow("?kinds=user.tokens_revoked"),
+            ]
+            try await writing
+            let all = try await node.allEvents()
+            #expect(all.count == 2541)
+            try await eventually("each has told all") {
+                streams[0].told.count >= 2541 && streams[1].told.count >= 2541 && streams[2].told.count >= 40
+            }
+            #expect(streams[0].told.map(\.seq) == all)
+            #expect(streams[1].told.map(\.seq) == all)
+            #expect(streams[2].told.map(\.seq) == all.suffix(40))
+        }
+    }
+}
+
+/// Turned on and off by a test.
+final class Switch: Sendable {
+    private let state = Mutex(false)
+
+    var isOn: Bool { state.withLock { $0 } }
+    func turnOn() { state.withLock { $0 = true } }
+    func turnOff() { state.withLock { $0 = false } }
+}

@@ -1,0 +1,103 @@
+// A service that reads the feed of a node under test.
+import AuthService
+import HTTPTypes
+import HummingbirdTesting
+import Storage
+import TestSupport
+import Testing
+import WebSupport
+
+/// Passes everything on, until it is told to fail.
+final class FailingDatabase: SQLDatabase {
+    private let base: any SQLDatabase
+    private let fails: Switch
+
+    init(_ base: any SQLDatabase, _ fails: Switch) {
+        self.base = base
+        self.fails = fails
+    }
+
+    var engine: SQLEngine { base.engine }
+
+    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+        if fails.isOn { throw .unavailable(reason: "the test says so") }
+        return try await base.run(unit, priority: priority)
+    }
+
+    func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        try await base.transaction(body)
+    }
+
+    func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        try await base.withMigrationLock(body)
+    }
+
+    func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
+
+    func close() async { await base.close() }
+}
+
+extension AuthNode {
+    /// A service's token with a scope, good for a day of the test's clock.
+    func serviceToken(_ scope: String = "events") async throws -> String {
+        try await ServiceToken.mint(
+            database,
+            ring: AuthNode.ring(1),
+            issuer: "https://auth.test",
+            scope: scope,
+            at: clock.now.seconds
+        )
+    }
+
+    func feed(_ query: String = "", token: String? = nil) async throws -> Answer {
+        let token = if let token { token } else { try await serviceToken() }
+        return try await send(.get, "/v1/events\(query)", token: token)
+    }
+
+    func follow(_ query: String = "", after lastID: String? = nil, reads: Bool = true) async throws
+        -> EventStreamReader
+    {
+        try EventStreamReader(
+            port: try #require(client.port),
+            path: "/v1/events\(query)",
+            token: try await serviceToken(),
+            lastEventID: lastID,
+            reads: reads
+        )
+    }
+
+    /// Makes one event: `user.tokens_revoked` of the user.
+    func revokeAll(of user: String) async throws {
+        _ = try await service.sessions.revokeAll(
+            ofUser: user,
+            reason: .revokedByAdmin,
+            actor: nil,
+            origin: .commandLine
+        )
+    }
+
+    /// Makes many events at once, past the API, each with `padding` bytes of data.
+    func makeEvents(_ count: Int, kind: String = "session.revoked", padding: Int = 0) async throws {
+        let insert = Statement(
+            "test.make_events",
+            .appends(Events.log),
+            [.instant, .text, .text, .integer],
+            """
+            INSERT INTO events (at, kind, user_id, data)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
+            SELECT $1, $2, 'u' || n, $3 FROM numbers
+            """
+        )
+        let data = #"{"padding":"\#(String(repeating: "x", count: padding))"}"#
+        _ = try await database.run([insert(clock.now, kind, data, Int64(count))], priority: .long)
+    }
+
+    /// The numbers of every event, in order.
+    func allEvents() async throws -> [Int64] {
+        try await query("SELECT seq FROM events ORDER BY seq").map { try $0.integer("seq") }
+    }
+}

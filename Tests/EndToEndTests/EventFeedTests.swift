@@ -1,0 +1,214 @@
+// The revocation feed between processes: the order that no reader may lose, how soon another process's event is noticed,
+// and what consumers live through when a node is killed or told to stop.
+import Foundation
+import Storage
+import TestSupport
+import Testing
+
+@Suite("Event feed between processes")
+struct EventFeedTests {
+    @Test(
+        "while the first writer's transaction is open in another process, a follower sees neither its event nor the next",
+        arguments: Engine.allCases
+    )
+    func order(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        let node = try await installation.startAuth()
+        let admin = try await installation.makeAdmin()
+        let ada = try await installation.auth.signUp("ada@example.com")
+        let held = try await installation.auth.signUp("held@example.com")
+        let heldID = try #require(held["user"]["id"].string)
+        let stream = try await installation.follow()
+        try await eventually("the stream has caught up") { stream.isCaughtUp }
+        let before = stream.told.count
+
+        let first = try await HeldWriter.start(engine, installation, user: heldID)
+        // The second writer, at the node: it begins after the first one has its number, and must not overtake it.
+        let session = try #require(ada["session"]["id"].string)
+        async let second = installation.auth.send("DELETE", "/v1/admin/sessions/\(session)", token: admin)
+        try await first.untilAnotherWaits()
+        // Long enough for a second writer that does not wait, and for its event to be told.
+        let seen = ContinuousClock.now + .milliseconds(400)
+        while ContinuousClock.now < seen {
+            #expect(stream.told.count == before)
+            #expect(try await installation.eventUsers().count == before)
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        try await first.release()
+        #expect(try await second.status == 204)
+        try await eventually("both events are told") { stream.told.count == before + 2 }
+        let told = stream.told.suffix(2)
+        #expect(told.map(\.name) == ["user.tokens_revoked", "session.revoked"])
+        #expect(told.first?.data.contains(heldID) == true)
+        #expect(stream.told.map(\.seq) == stream.told.map(\.seq).sorted())
+        // And as a page after what was told before.
+        let token = try await installation.serviceToken()
+        let page = try await installation.auth.get("/v1/events?after=\(stream.told[before - 1].id)", token: token)
+        #expect(page["data"].array.map { $0["id"].string } == told.map(\.id))
+        #expect(try await node.terminate() == .status(0))
+    }
+
+    @Test("a command in another process is noticed within 100 ms", arguments: Engine.allCases)
+    func noticed(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        let node = try await installation.startAuth()
+        _ = try await installation.auth.signUp("ada@example.com")
+        let stream = try await installation.follow()
+        try await eventually("the stream has caught up") { stream.isCaughtUp }
+        var delays: [Duration] = []
+        for _ in 0..<5 {
+            let index = stream.events.count
+            let command = try installation.start("users", "revoke-sessions", "ada@example.com")
+            try await eventually("the event is told") { stream.events.count > index }
+            // From the time in the event, which the command takes before it writes, to the arrival at the reader.
+            let at = try #require(try JSONValue(parsing: stream.events[index].data)["at"].string)
+            let written = try Date(at, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+            let arrived = Date.now.addingTimeInterval(-(stream.time(of: index).duration(to: .now) / .seconds(1)))
+            delays.append(.seconds(arrived.timeIntervalSince(written)))
+            try await command.waitForSuccess()
+        }
+        print("\(engine): a command's event is told after \(delays.sorted().map(\.milliseconds)) ms")
+        // The bound is the issue's. The middle one of five, since a busy machine may stop any process for that long.
+        #expect(delays.sorted()[2] < .milliseconds(100), "\(delays)")
+        #expect(try await node.terminate() == .status(0))
+    }
+
+    @Test(
+        "a consumer of a node that was killed has each event once, in order, from the next",
+        arguments: Engine.allCases
+    )
+    func killed(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        var node = try await installation.startAuth()
+        _ = try await installation.auth.signUp("ada@example.com")
+        var told: [EventStreamReader.Event] = []
+        var stream = try await installation.follow()
+        for _ in 0..<2 {
+            try await eventually("the stream has caught up") { stream.isCaughtUp }
+            let login = try await installation.auth.logIn("ada@example.com")
+            _ = try await installation.auth.post("/v1/logout", token: login["access_token"].string)
+            let last = try await installation.auth.logIn("ada@example.com")
+            // Killed while it tells.
+            async let logout = try? installation.auth.post("/v1/logout", token: last["access_token"].string)
+            node.kill()
+            _ = await logout
+            try await eventually("the stream has ended") { stream.hasEnded }
+            _ = try await node.waitForExit()
+            told += stream.told
+            let lastID = stream.lastID
+            // Committed while nobody listened.
+            try await installation.run("users", "revoke-sessions", "ada@example.com")
+            node = try await installation.startAuth()
+            stream = try await installation.follow(after: lastID)
+        }
+        try await eventually("the stream has caught up") { stream.isCaughtUp }
+        told += stream.told
+        #expect(try await node.terminate() == .status(0))
+        let kinds = told.map(\.name)
+        #expect(kinds.first == "user.created")
+        #expect(kinds.count { $0 == "user.tokens_revoked" } == 2)
+        #expect(kinds.count { $0 == "session.revoked" } >= 2)
+        #expect(told.count == (try await installation.eventUsers()).count)
+        #expect(told.map(\.seq) == told.map(\.seq).sorted() && Set(told.map(\.seq)).count == told.count)
+    }
+
+    @Test("SIGTERM ends streams at once, those that nobody reads too")
+    func shutdown() async throws {
+        let installation = try await Installation()
+        let node = try await installation.startAuth()
+        let streams = [try await installation.follow(), try await installation.follow("?since=1h")]
+        let stuck = try await installation.follow("?since=1h", reads: false)
+        try await installation.makeEvents(5000, padding: 1000)
+        try await eventually("both readers have all of it") {
+            streams.allSatisfy { $0.lastID?.hasSuffix(":5000") == true }
+        }
+        let start = ContinuousClock.now
+        #expect(try await node.terminate() == .status(0))
+        let time = start.duration(to: .now)
+        // Requests in flight would have had 10 s.
+        #expect(time < .seconds(8), "\(time)")
+        try await eventually("the streams have ended") { streams.allSatisfy(\.hasEnded) }
+        withExtendedLifetime(stuck) {}
+    }
+
+    @Test("followers that take nothing cost the node no memory to speak of")
+    func memory() async throws {
+        let installation = try await Installation()
+        let node = try await installation.startAuth()
+        let stuck = try await (0..<20).asyncMap { _ in try await installation.follow(reads: false) }
+        let reader = try await installation.follow()
+        try await eventually("the reader has caught up") { reader.isCaughtUp }
+        try await installation.makeEvents(1000, padding: 1000)
+        try await eventually("the reader has the first") { reader.lastID?.hasSuffix(":1000") == true }
+        let before = try ProcessUsage(node.identifier).residentBytes
+        for _ in 0..<4 { try await installation.makeEvents(2500, padding: 1000) }
+        try await eventually("the reader has all of it") { reader.lastID?.hasSuffix(":11000") == true }
+        let grown = try ProcessUsage(node.identifier).residentBytes - before
+        print("20 stuck followers of 11 MB of events each: the node grew by \(grown >> 20) MiB")
+        // Queued for each of them it would be more than 220 MB.
+        #expect(grown < 100 << 20)
+        withExtendedLifetime(stuck) {}
+        #expect(try await node.terminate() == .status(0))
+    }
+
+    @Test("1,000 idle followers cost less than a tenth of a core", arguments: Engine.allCases)
+    func idleFollowers(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        let node = try await installation.startAuth()
+        let token = try await installation.serviceToken()
+        let followers = try (0..<1000).map { _ in
+            try EventStreamReader(port: installation.authPort, token: token, reads: false)
+        }
+        let metrics = Client(base: "http://\(installation.environment["TESSERA_METRICS_ADDRESS"] ?? "")")
+        try await eventually("all of them follow") {
+            try await metrics.get("/metrics").text.contains(/tessera_event_followers(\{\})? 1000/)
+        }
+        let reader = try await installation.follow()
+        try await eventually("the reader hears heartbeats") { reader.heartbeats > 0 }
+        let before = try ProcessUsage(node.identifier)
+        let start = ContinuousClock.now
+        // Two rounds of heartbeats to everybody.
+        try await Task.sleep(for: .seconds(10))
+        let time = start.duration(to: .now)
+        let used = try ProcessUsage(node.identifier).processorTime - before.processorTime
+        let share = used / time
+        print("\(engine): 1,000 idle followers cost \((share * 1000).rounded() / 10) % of a core")
+        // The bound is the issue's; this is the binary of the tests, which is not optimised.
+        #expect(share < 0.1)
+        // They are followers still.
+        _ = try await installation.auth.signUp("ada@example.com")
+        try await eventually("the event is told") { reader.told.count == 1 }
+        followers[500].resume()
+        try await eventually("to one of the thousand too") { followers[500].told.count == 1 }
+        #expect(try await node.terminate() == .status(0))
+    }
+}
+
+/// What the kernel says a process has used.
+struct ProcessUsage {
+    let processorTime: Duration
+    let residentBytes: Int
+
+    init(_ process: Int32) throws {
+        // proc_pid_stat(5): fields behind the name, which is in parentheses and may hold anything.
+        let stat = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
+        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ").dropFirst()
+        let numbers = fields.map { Int($0) ?? 0 }
+        let (user, system, pages) = (numbers[11], numbers[12], numbers[21])
+        // Hundredths of a second on every Linux (USER_HZ).
+        processorTime = .milliseconds((user + system) * 10)
+        residentBytes = pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}
+
+extension Duration {
+    fileprivate var milliseconds: Int { Int(self / .milliseconds(1)) }
+}
+
+extension Range<Int> {
+    fileprivate func asyncMap<Result>(_ transform: (Int) async throws -> Result) async rethrows -> [Result] {
+        var results: [Result] = []
+        for element in self { results.append(try await transform(element)) }
+        return results
+    }
+}

@@ -1,0 +1,220 @@
+// What one unit may cost the others of its lane: a table that is locked while a statement is prepared, a statement that
+// runs into its limit of time, a row that many units need at once.
+import Logging
+import Storage
+import StoragePostgres
+import TestSupport
+import Testing
+
+@Suite("patience of a PostgreSQL lane")
+struct LanePatienceTests {
+    private static let tables = """
+        CREATE TABLE counters (id bigint PRIMARY KEY, value bigint NOT NULL);
+        INSERT INTO counters SELECT i, 0 FROM generate_series(1, 128) AS i;
+        CREATE SEQUENCE attempts;
+        """
+    private static let add = Statement(
+        "tests.add",
+        .writes,
+        [.integer, .integer],
+        "UPDATE counters SET value = value + $2 WHERE id = $1"
+    )
+    private static let value = Statement(
+        "tests.value",
+        .reads,
+        [.integer],
+        "SELECT value FROM counters WHERE id = $1"
+    )
+    private static let sum = Statement("tests.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
+    private static let lockTable = Statement(
+        "tests.lock_table",
+        .writes,
+        [],
+        "LOCK TABLE counters IN ACCESS EXCLUSIVE MODE"
+    )
+    /// A sequence keeps its number whatever is rolled back, so it counts every attempt.
+    private static let endless = Statement(
+        "tests.endless",
+        .writes,
+        [],
+        "SELECT pg_sleep(60) FROM (SELECT nextval('attempts')) AS attempt"
+    )
+    private static let attempts = Statement(
+        "tests.attempts",
+        .reads,
+        [],
+        "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
+    )
+    /// Sessions that have waited for a lock for longer than a lane does.
+    private static let patientOnes = Statement(
+        "tests.patient_ones",
+        .reads,
+        [],
+        """
+        SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+            AND query_start < clock_timestamp() - INTERVAL '300 milliseconds'
+        """
+    )
+
+    private func withTables(_ body: (TestDatabase) async throws -> Void) async throws {
+        try await withEmptyDatabase(.postgres) { test async throws in
+            try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
+            try await body(test)
+        }
+    }
+
+    @Test("a unit whose statement is prepared while its table is locked waits for the table, as any other would")
+    func preparedUnderLock() async throws {
+        try await withTables { test async throws in
+            let other = try await test.openAnother()
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(Self.lockTable())
+                gate.enterAndWait()
+            }
+            try await eventually("the table is locked") { gate.isEntered }
+            // Nothing has been prepared on this lane before.
+            let unit = Task { try await test.database.run(Self.add(1, 1)) }
+            try await eventually("the unit waits for the table") {
+                try await test.database.run(Self.patientOnes()).first?.int("n") == 1
+            }
+            gate.open()
+            try await holder
+            #expect(try await unit.value.affected == 1)
+            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 1)
+            await other.close()
+        }
+    }
+
+    @Test("a statement that runs into its limit of time is run once, and its neighbours wait for it once")
+    func statementTimeout() async throws {
+        try await withTables { test async throws in
+            let database = try await PostgresDatabase.connect(
+                url: test.url,
+                configuration: PostgresConfiguration(
+                    limits: WorkLimits(patience: .seconds(60)),
+                    silence: .milliseconds(2_500)
+                ),
+                logger: .silent
+            )
+            let outcomes = try await HeldWriter.submit(
+                (0..<32).map { $0 == 9 ? [Self.endless()] : [Self.add($0 + 1, 1)] },
+                to: database
+            )
+            guard case .unavailable = outcomes[9].error else {
+                Issue.record("\(outcomes[9])")
+                return
+            }
+            #expect(outcomes.filter { $0.error != nil }.count == 1)
+            #expect(try await test.database.run(Self.sum()).first?.int("n") == 31)
+            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 1)
+            await database.close()
+        }
+    }
+
+    @Test("units that run into their limit one after the other end with the time of their callers")
+    func timeOfCallers() async throws {
+        try await withTables { test async throws in
+            let database = try await PostgresDatabase.connect(
+                url: test.url,
+                configuration: PostgresConfiguration(
+                    limits: WorkLimits(patience: .seconds(3)),
+                    silence: .milliseconds(2_500)
+                ),
+                logger: .silent
+            )
+            let start = ContinuousClock.now
+            let outcomes = try await HeldWriter.submit(Array(repeating: [Self.endless()], count: 16), to: database)
+            #expect(start.duration(to: .now) < .seconds(12))
+            for outcome in outcomes {
+                guard case .unavailable = outcome.error else {
+                    Issue.record("\(outcome)")
+                    continue
+                }
+            }
+            #expect(1..<4 ~= (try await test.database.run(Self.attempts()).first?.int("n") ?? 0))
+            await database.close()
+        }
+    }
+
+    @Test("a row that 32 units of a batch need delays their neighbours by at most 200 ms")
+    func crowdedRow() async throws {
+        try await withTables { test async throws in
+            let other = try await test.openAnother()
+            _ = try await test.database.run(Self.add(2, 0))
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(Self.add(1, 1))
+                gate.enterAndWait()
+            }
+            try await eventually("the row is held") { gate.isEntered }
+            let needing = Task {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for _ in 0..<32 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
+                    try await group.waitForAll()
+                }
+            }
+            // The same on a lane that meets no lock shows what the machine itself takes at that moment.
+            async let undisturbed = Self.longestWait(of: other, row: 3)
+            let longest = try await Self.longestWait(of: test.database, row: 2)
+            let usual = try await undisturbed
+            gate.open()
+            try await holder
+            try await needing.value
+            #expect(longest - usual <= .milliseconds(200), "\(longest) beside a crowd, \(usual) without")
+            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 33)
+            await other.close()
+        }
+    }
+
+    @Test("an ordered log that another session holds delays units that do not append to it by at most 200 ms")
+    func heldLog() async throws {
+        try await withTables { test async throws in
+            let log = OrderedLog(lockKey: 0x7465_7374, channel: "tests_log")
+            let append = Statement(
+                "tests.append",
+                .appends(log),
+                [.integer],
+                "UPDATE counters SET value = value + 1 WHERE id = $1"
+            )
+            let other = try await test.openAnother()
+            // Prepared before, so that nothing but the log is waited for.
+            _ = try await test.database.run([Self.add(2, 0), append(4)])
+            let gate = Gate()
+            async let holder: Void = other.transaction { transaction in
+                try transaction.run(append(1))
+                gate.enterAndWait()
+            }
+            try await eventually("the log is held") { gate.isEntered }
+            let appending = Task {
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for row in 0..<32 { group.addTask { _ = try await test.database.run(append(64 + row)) } }
+                    try await group.waitForAll()
+                }
+            }
+            async let undisturbed = Self.longestWait(of: other, row: 3)
+            let longest = try await Self.longestWait(of: test.database, row: 2)
+            let usual = try await undisturbed
+            gate.open()
+            try await holder
+            try await appending.value
+            #expect(longest - usual <= .milliseconds(200), "\(longest) beside a held log, \(usual) without")
+            for row in 64..<96 {
+                #expect(try await test.database.run(Self.value(row)).first?.int("value") == 1, "row \(row)")
+            }
+            await other.close()
+        }
+    }
+
+    /// The longest wait for a single unit, over two seconds.
+    private static func longestWait(of database: any SQLDatabase, row: Int) async throws -> Duration {
+        var longest = Duration.zero
+        let end = ContinuousClock.now + .seconds(2)
+        while ContinuousClock.now < end {
+            let start = ContinuousClock.now
+            _ = try await database.run(add(row, 1))
+            longest = max(longest, start.duration(to: .now))
+        }
+        return longest
+    }
+}

@@ -1,0 +1,205 @@
+// A reader of server-sent events as a service in any language would have one: a socket, a thread, the text format. It
+// keeps everything it was sent and when, and can be told to stop reading, as a stuck consumer would.
+internal import Foundation
+internal import Glibc
+internal import Synchronization
+
+/// A GET whose answer goes on, read as it comes.
+package final class EventStreamReader: Sendable {
+    /// An event as it was told.
+    package struct Event: Sendable, Hashable {
+        package var id = ""
+        package var name = ""
+        package var data = ""
+
+        package var seq: Int64 { Int64(id.split(separator: ":").last ?? "") ?? -1 }
+    }
+
+    private struct State {
+        var parser = Parser()
+        var isClosed = false
+    }
+
+    private let descriptor: Int32
+    private let state = Mutex(State())
+
+    /// Connects to 127.0.0.1:`port` and sends the request.
+    ///
+    /// - Parameter reads: Whether the answer is taken; otherwise it stays in the sockets' buffers until they are full.
+    package init(
+        port: Int,
+        path: String = "/v1/events",
+        token: String,
+        lastEventID: String? = nil,
+        reads: Bool = true
+    ) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw RawConnection.Failure(operation: "socket", code: errno) }
+        if !reads {
+            // The smallest window there is, so that a stuck reader is noticed after kilobytes and not megabytes.
+            var size: Int32 = 1
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
+        let connected = withLoopbackAddress(port: UInt16(port)) { address, length in
+            connect(descriptor, address, length)
+        }
+        guard connected == 0 else { throw RawConnection.Failure(operation: "connect", code: errno) }
+        var head = """
+            GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAccept: text/event-stream\r\n\
+            Authorization: Bearer \(token)\r\n
+            """
+        if let lastEventID { head += "Last-Event-ID: \(lastEventID)\r\n" }
+        let bytes = Array((head + "\r\n").utf8)
+        guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw RawConnection.Failure(operation: "send", code: errno)
+        }
+        if reads { resume() }
+    }
+
+    deinit {
+        close(descriptor)
+    }
+
+    /// Begins to read, on a thread that ends with the connection.
+    package func resume() {
+        let descriptor = descriptor
+        Thread.detachNewThread { [weak self] in
+            var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+            while true {
+                // Looks up now and then, so that a reader that was let go of does not keep its thread.
+                var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+                let ready = poll(&waiting, 1, 100)
+                guard let self else { return }
+                if ready == 0 { continue }
+                let count = recv(descriptor, &buffer, buffer.count, 0)
+                let now = ContinuousClock.now
+                let isOver = self.state.withLock { state in
+                    if count > 0 { state.parser.take(buffer[..<count], at: now) } else { state.isClosed = true }
+                    return state.isClosed
+                }
+                if isOver { return }
+            }
+        }
+    }
+
+    /// Cuts the connection from this side.
+    package func cut() {
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
+
+    /// Whether the other side has ended the answer or the connection.
+    package var hasEnded: Bool { state.withLock { $0.isClosed || $0.parser.isComplete } }
+
+    /// The status of the answer; 0 before it came.
+    package var status: Int {
+        Int(head.split(separator: " ", maxSplits: 2).dropFirst().first ?? "") ?? 0
+    }
+
+    /// The head of the answer.
+    package var head: String { state.withLock { $0.parser.head ?? "" } }
+
+    /// The body so far, without its chunks' lengths; its first megabyte.
+    package var body: String { state.withLock { String(decoding: $0.parser.body, as: UTF8.self) } }
+
+    /// Every whole event so far, `caught_up` included.
+    package var events: [Event] { state.withLock { $0.parser.events } }
+
+    /// Events of the log.
+    package var told: [Event] { events.filter { $0.name != "caught_up" } }
+
+    package var isCaughtUp: Bool { state.withLock { $0.parser.events.contains { $0.name == "caught_up" } } }
+
+    /// When an event came.
+    package func time(of index: Int) -> ContinuousClock.Instant { state.withLock { $0.parser.times[index] } }
+
+    /// How many heartbeats came.
+    package var heartbeats: Int { state.withLock { $0.parser.heartbeats } }
+
+    /// What a consumer would send as `Last-Event-ID`.
+    package var lastID: String? { state.withLock { $0.parser.lastID } }
+}
+
+/// Takes an answer apart as it comes: head, chunks (RFC 9112 §7.1, as far as a server of ours goes), blocks of lines.
+private struct Parser {
+    var head: String?
+    var body: [UInt8] = []
+    var events: [EventStreamReader.Event] = []
+    var times: [ContinuousClock.Instant] = []
+    var heartbeats = 0
+    var lastID: String?
+    var isComplete = false
+    private var isChunked = false
+    /// Bytes of the connection that are not understood yet, and of the body.
+    private var raw: [UInt8] = []
+    private var block: [UInt8] = []
+
+    mutating func take(_ bytes: ArraySlice<UInt8>, at now: ContinuousClock.Instant) {
+        raw += bytes
+        if head == nil {
+            guard let end = Self.position(of: "\r\n\r\n", in: raw, from: 0) else { return }
+            let text = String(decoding: raw[..<end], as: UTF8.self)
+            head = text
+            isChunked = text.lowercased().contains("transfer-encoding: chunked")
+            raw.removeFirst(end + 4)
+        }
+        guard isChunked else {
+            add(raw[...], at: now)
+            raw = []
+            return
+        }
+        var start = 0
+        while let end = Self.position(of: "\r\n", in: raw, from: start),
+            let length = Int(String(decoding: raw[start..<end], as: UTF8.self), radix: 16),
+            raw.count >= end + 2 + length + 2
+        {
+            if length == 0 { isComplete = true }
+            add(raw[(end + 2)..<(end + 2 + length)], at: now)
+            start = end + 2 + length + 2
+        }
+        raw.removeFirst(start)
+    }
+
+    private mutating func add(_ bytes: ArraySlice<UInt8>, at now: ContinuousClock.Instant) {
+        if body.count < 1 << 20 { body += bytes }
+        block += bytes
+        var start = 0
+        // What is behind the last blank line is not an event yet.
+        while let end = Self.position(of: "\n\n", in: block, from: start) {
+            var event = EventStreamReader.Event()
+            for line in String(decoding: block[start..<end], as: UTF8.self).split(separator: "\n") {
+                if line == ": heartbeat" { heartbeats += 1 }
+                // WHATWG HTML: an `id` counts at the blank line, with or without an event.
+                if line.hasPrefix("id: ") {
+                    event.id = String(line.dropFirst(4))
+                    lastID = event.id
+                }
+                if line.hasPrefix("event: ") { event.name = String(line.dropFirst(7)) }
+                if line.hasPrefix("data: ") { event.data = String(line.dropFirst(6)) }
+            }
+            if !event.data.isEmpty {
+                events.append(event)
+                times.append(now)
+            }
+            start = end + 2
+        }
+        block.removeFirst(start)
+    }
+
+    /// By the C library, since streams of many megabytes are read here by a test that is not optimised.
+    private static func position(of mark: StaticString, in bytes: [UInt8], from start: Int) -> Int? {
+        bytes.withUnsafeBytes { bytes -> Int? in
+            guard let base = bytes.baseAddress else { return nil }
+            let length = mark.utf8CodeUnitCount
+            var start = start
+            while start + length <= bytes.count,
+                let found = memchr(base + start, Int32(mark.utf8Start.pointee), bytes.count - start)
+            {
+                let place = UnsafeRawPointer(found) - base
+                guard place + length <= bytes.count else { return nil }
+                if memcmp(found, mark.utf8Start, length) == 0 { return place }
+                start = place + 1
+            }
+            return nil
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// A token of a service, signed with the deployment's own key as it lies in the database: for tests of what such a token
+// opens, without the endpoint that hands them out.
+internal import Foundation
+package import OpenSSLCrypto
+package import Storage
+
+package enum ServiceToken {
+    /// Makes a token that auth accepts.
+    ///
+    /// - Parameters:
+    ///   - database: auth's, with its signing keys.
+    ///   - ring: the master keys, as `TESSERA_MASTER_KEY` has them.
+    ///   - issuer: `iss`.
+    ///   - scope: what the token may be used for, with spaces between.
+    ///   - seconds: when it is made, in seconds since 1970. It lives for a day.
+    package static func mint(
+        _ database: any SQLDatabase,
+        ring: String,
+        issuer: String,
+        scope: String = "events",
+        at seconds: Int64 = Int64(Date().timeIntervalSince1970)
+    ) async throws -> String {
+        guard let row = try await database.run(currentKey()).first,
+            let algorithm = SigningAlgorithm(rawValue: try row.text("alg"))
+        else { throw TestDatabaseError(description: "there is no current signing key") }
+        let kid = try row.text("kid")
+        let pkcs8 = try MasterKeyRing(base64Ring: ring)
+            .open(try row.bytes("private_key"), associatedData: Array("signing_keys/\(kid)/private_key".utf8))
+        let payload = """
+            {"iss":"\(issuer)","sub":"client_test","aud":["tessera","chat"],"exp":\(seconds + 86_400),\
+            "iat":\(seconds),"jti":"\(UUID().uuidString)","client_id":"test","scope":"\(scope)"}
+            """
+        let key = try SigningKey(pkcs8: pkcs8, algorithm: algorithm)
+        return try JWS.sign(payload: Array(payload.utf8), type: "at+jwt", keyID: kid, key: key)
+    }
+
+    private static let currentKey = Statement(
+        "tests.current_key",
+        .reads,
+        [],
+        "SELECT kid, alg, private_key FROM signing_keys WHERE state = 'current' ORDER BY kid LIMIT 1"
+    )
+}
