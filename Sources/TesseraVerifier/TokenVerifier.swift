@@ -45,22 +45,34 @@ public struct TokenVerifier: Sendable {
 
     /// Verifies with the keys and the revocations at hand: no I/O, no waiting, and no lookup.
     ///
-    /// - Parameter token: the text of the token, without `Bearer`.
+    /// - Parameters:
+    ///   - token: the text of the token, without `Bearer`.
+    ///   - required: what the token must say besides, for this call.
     /// - Returns: what the token says.
     /// - Throws: `.unknownKey` when no key at hand has the token's `kid`, `.keysUnavailable` when there is no key at
     ///   all, `.revocationsUnavailable` when it is not known what was revoked, and other codes for a token that will
     ///   never be good.
-    public func verify(_ token: String) throws(VerificationError) -> AccessTokenClaims {
-        try claims(of: token)
+    public func verify(
+        _ token: String,
+        requiring required: ClaimRequirement...
+    ) throws(VerificationError) -> AccessTokenClaims {
+        let claims = try claims(of: token)
+        try required.check(claims, now: requirements.clock())
+        return claims
     }
 
     /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the lookup, if there is one.
     /// A token that was verified before, without a lookup, is not waited for.
     ///
-    /// - Parameter token: the text of the token, without `Bearer`.
+    /// - Parameters:
+    ///   - token: the text of the token, without `Bearer`.
+    ///   - required: what the token must say besides, for this call.
     /// - Returns: what the token says.
     /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
-    public func verify(_ token: String) async throws -> AccessTokenClaims {
+    public func verify(
+        _ token: String,
+        requiring required: ClaimRequirement...
+    ) async throws -> AccessTokenClaims {
         let claims: AccessTokenClaims
         do throws(VerificationError) {
             claims = try self.claims(of: token)
@@ -70,6 +82,7 @@ public struct TokenVerifier: Sendable {
             claims = try self.claims(of: token)
         }
         try await lookup?.check(claims)
+        try required.check(claims, now: requirements.clock())
         return claims
     }
 

@@ -21,6 +21,12 @@ public struct TokenFailure: Sendable {
         case keysUnavailable = "keys_unavailable"
         /// It is not known now which tokens were revoked.
         case revocationsUnavailable = "revocations_unavailable"
+        /// Good, and of too little scope.
+        case insufficientScope = "insufficient_scope"
+        /// Good, and of a role that may not do this.
+        case insufficientRole = "role_required"
+        /// Good, and the user must sign in again, or by more, before this.
+        case insufficientAuthentication = "insufficient_user_authentication"
     }
 
     /// The reason.
@@ -30,11 +36,13 @@ public struct TokenFailure: Sendable {
     /// `WWW-Authenticate` for 401, `Retry-After` for 503.
     public let headers: HTTPFields
 
-    /// 401, or 503 where the token could not be judged.
+    /// 401, 403 where the token is good and not enough, or 503 where it could not be judged.
     public var status: HTTPResponse.Status {
         switch reason {
         case .keysUnavailable, .revocationsUnavailable: .serviceUnavailable
-        case .missing, .invalid, .expired, .stale, .revoked: .unauthorized
+        // RFC 9470 §3: signing in again helps, so it is 401 and not 403.
+        case .missing, .invalid, .expired, .stale, .revoked, .insufficientAuthentication: .unauthorized
+        case .insufficientScope, .insufficientRole: .forbidden
         }
     }
 
@@ -57,6 +65,9 @@ public struct TokenFailure: Sendable {
             case .revoked: .revoked
             case .keysUnavailable: .keysUnavailable
             case .revocationsUnavailable: .revocationsUnavailable
+            case .insufficientScope: .insufficientScope
+            case .insufficientRole: .insufficientRole
+            case .insufficientAuthentication: .insufficientAuthentication
             default: .invalid
             }
         self.init(reason, error: error, realm: realm)
@@ -72,9 +83,22 @@ public struct TokenFailure: Sendable {
             // §3.1: a request without a token gets a challenge and no error.
             case .missing: [.wwwAuthenticate: realm]
             // §3.1 has one error code for all of these; the description tells clients apart what they can act on.
+            // §3.1: what a better token would have, by the names that are made for it.
+            case .insufficientScope, .insufficientRole:
+                [.wwwAuthenticate: "\(realm), error=\"insufficient_scope\"\(Self.parameters(error?.requirement))"]
+            case .insufficientAuthentication:
+                [.wwwAuthenticate: "\(realm), error=\"\(reason.rawValue)\"\(Self.parameters(error?.requirement))"]
             case .invalid, .expired, .stale, .revoked:
                 [.wwwAuthenticate: "\(realm), error=\"invalid_token\", error_description=\"\(reason.rawValue)\""]
             }
+    }
+
+    /// What is required, as parameters of the challenge: `scope` (RFC 6750 §3), `max_age` (RFC 9470 §3).
+    private static func parameters(_ requirement: ClaimRequirement?) -> String {
+        guard let requirement else { return "" }
+        if let scopes = requirement.scopes { return ", scope=\"\(quoted(scopes.joined(separator: " ")))\"" }
+        if let seconds = requirement.maxAgeInSeconds { return ", max_age=\"\(seconds)\"" }
+        return ""
     }
 
     /// RFC 9110 §5.6.4: what a quoted string must escape.

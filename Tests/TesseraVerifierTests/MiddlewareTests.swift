@@ -192,7 +192,7 @@ struct MiddlewareTests {
         #expect(
             TokenFailure.Reason.allCases.map(\.rawValue) == [
                 "token_missing", "token_invalid", "token_expired", "token_stale", "session_revoked", "keys_unavailable",
-                "revocations_unavailable",
+                "revocations_unavailable", "insufficient_scope", "role_required", "insufficient_user_authentication",
             ]
         )
     }
