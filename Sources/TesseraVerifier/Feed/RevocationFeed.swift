@@ -12,12 +12,8 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// A follower of the revocation feed. Run it for as long as the service runs.
-///
-/// Metrics: `tessera_verifier_current` (1 while current, else 0), `tessera_verifier_stale_seconds` (0 while current),
-/// `tessera_verifier_revocations` (entries kept), `tessera_verifier_feed_events_total` by `kind`,
-/// `tessera_verifier_feed_connects_total` by `outcome`, `tessera_verifier_unjudged_total` (tokens that the stale policy
-/// refused).
+/// A follower of the revocation feed. Run it for as long as the service runs. Its metrics are listed in the module's
+/// documentation.
 public final class RevocationFeed: RevocationSource {
     private enum Failure: Error {
         case status(UInt)
@@ -134,7 +130,8 @@ public final class RevocationFeed: RevocationSource {
                 try await follow()
             } catch {
                 if Task.isCancelled { break }
-                failures = lose(after: error) ? 1 : failures + 1
+                failures = knowledge.withLock { $0.lose() } ? 1 : failures + 1
+                report(error, failures)
             }
             reportState()
             try? await Task.sleep(for: pace.pause(afterFailures: failures))
@@ -227,15 +224,14 @@ public final class RevocationFeed: RevocationSource {
         for continuation in waiting.values { continuation.resume() }
     }
 
-    /// - Returns: whether the feed was current until now.
-    private func lose(after error: any Error) -> Bool {
-        let (wasCurrent, policy) = (knowledge.withLock { $0.lose() }, policy)
-        Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "lost")]).increment()
-        logger.warning(
+    private func report(_ error: any Error, _ failures: Int) {
+        Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "failure")]).increment()
+        // Services that start together find each other within the first attempts; a long outage is told of now and then.
+        logger.log(
+            level: failures % 16 == 4 ? .warning : .info,
             "revocations are not current",
-            metadata: ["error": "\(error)", "known": "\(count)", "policy": "\(policy)"]
+            metadata: ["error": "\(error)", "failures": "\(failures)", "known": "\(count)", "policy": "\(policy)"]
         )
-        return wasCurrent
     }
 
     private func reportState() {
