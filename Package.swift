@@ -187,7 +187,8 @@ let package = Package(
         .testTarget(
             name: "WebSupportTests",
             dependencies: [
-                "WebSupport", "Storage", hummingbird, metrics, .product(name: "CoreMetrics", package: "swift-metrics"),
+                "WebSupport", "Storage", hummingbird, httpTypes, nioCore, metrics,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: swift6
         ),

@@ -2,7 +2,7 @@
 //
 // One *write lane* whose micro-batches share a round trip and a commit, several *read lanes*, and a few *patient*
 // connections for what is long, met a lock, or is an interactive transaction. Every lane is a thread with a
-// connection of its own; callers' tasks only wait.
+// connection of its own; callers' tasks only wait. While somebody follows an ordered log, one more connection listens.
 
 package import Logging
 package import Storage

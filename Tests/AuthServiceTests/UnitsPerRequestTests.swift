@@ -83,6 +83,36 @@ struct UnitsPerRequestTests {
         }
     }
 
+    @Test("what services ask about tokens costs a read at most", arguments: TestEngine.allCases)
+    func asked(engine: TestEngine) async throws {
+        try await withCounted(engine) { node, units in
+            let ada = try await node.signUp()
+            let client = try await node.makeClient()
+            func introspect(_ token: String) async throws -> [[String]] {
+                units.forget()
+                let answer = try await node.form("/oauth2/introspect", [("token", token)], headers: client.basic)
+                #expect(answer.json["active"]?.boolean == true, "\(answer.text)")
+                return units.units
+            }
+            // The caller's row is read once in five seconds.
+            #expect(try await introspect(ada.refresh) == [["clients.by_id"], ["refresh_tokens.state"]])
+            #expect(try await introspect(ada.refresh) == [["refresh_tokens.state"]])
+            // Until auth follows its own event log, a session's row says whether it lives.
+            #expect(try await introspect(ada.access) == [["sessions.state"]])
+            units.forget()
+            #expect(try await node.send(.get, "/v1/validate/x", token: ada.access).status == 200)
+            #expect(units.units == [["sessions.state"]])
+            units.forget()
+            let token = try await node.token([("grant_type", "client_credentials")], headers: client.basic)
+            #expect(token.status == 200)
+            #expect(units.units == [["clients.by_id"]], "where tokens are made nothing is remembered")
+            units.forget()
+            let pair = try await node.token([("grant_type", "refresh_token"), ("refresh_token", ada.refresh)])
+            #expect(pair.status == 200)
+            #expect(units.units == [Self.rotation])
+        }
+    }
+
     private func withCounted(
         _ engine: TestEngine,
         _ body: @Sendable @escaping (AuthNode, CountingDatabase) async throws -> Void

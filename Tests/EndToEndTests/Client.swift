@@ -47,6 +47,17 @@ struct Client: Sendable {
         return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
     }
 
+    /// Posts a form, already encoded.
+    func form(_ path: String, _ body: String) async throws -> Answer {
+        var request = HTTPClientRequest(url: base + path)
+        request.method = .POST
+        request.headers.add(name: "Content-Type", value: "application/x-www-form-urlencoded")
+        request.body = .bytes(ByteBuffer(string: body))
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(30))
+        let bytes = try await response.body.collect(upTo: 1 << 20)
+        return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
+    }
+
     /// Signs up with the password of all tests.
     func signUp(_ email: String) async throws -> Answer {
         try await post("/v1/signup", ["email": .string(email), "password": .string(Self.password)])

@@ -10,7 +10,8 @@ struct CommandTests {
         #expect(try await installation.run("version").contains(/\d+\.\d+\.\d+/))
         let help = try await installation.run("--help")
         for command in [
-            "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "seed", "backup", "restore", "version",
+            "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "clients", "seed", "backup", "restore",
+            "version",
         ] {
             #expect(help.contains(command), "\(command)")
         }
@@ -101,8 +102,71 @@ struct CommandTests {
         #expect(after.contains("previous"), "\(after)")
 
         server = try await installation.startAuth()
-        #expect(try await installation.auth.get("/v1/me", token: signup["access_token"].string).status == 200)
+        let old = signup["access_token"].string
+        #expect(try await installation.auth.get("/v1/me", token: old).status == 200)
         #expect(try await installation.auth.logIn("ada@example.com").status == 200)
+
+        // A leaked key goes while the server runs, and the server notices by itself.
+        let kid = try #require(after.firstMatch(of: /(\S+)  ES256  previous/)?.1)
+        try await installation.run("keys", "retire", String(kid), "--compromised")
+        try await eventually("tokens of the compromised key are refused") {
+            try await installation.auth.get("/v1/me", token: old).status == 401
+        }
+        #expect(try await installation.run("keys", "list").contains("\(kid)  ES256  retired"))
+        #expect(try await server.terminate() == .status(0))
+    }
+
+    @Test("clients are created, listed, given new secrets, disabled and taken back", arguments: Engine.allCases)
+    func clients(engine: Engine) async throws {
+        let installation = try await Installation(engine)
+        let server = try await installation.startAuth()
+        func secret(in output: String) throws -> String {
+            String(try #require(output.firstMatch(of: /secret: (tcs_[A-Za-z0-9_-]{49})/)?.1))
+        }
+        func status(_ secret: String) async throws -> Int {
+            try await installation.auth.form(
+                "/oauth2/token",
+                "grant_type=client_credentials&scope=events&client_id=worker&client_secret=\(secret)"
+            ).status
+        }
+        let first = try secret(
+            in: try await installation.run(
+                "clients",
+                "create",
+                "--id",
+                "worker",
+                "--name",
+                "Nightly worker",
+                "--scope",
+                "events",
+                "--scope",
+                "introspect"
+            )
+        )
+        #expect(try await status(first) == 200)
+        let list = try await installation.run("clients", "list")
+        #expect(list.contains("worker  Nightly worker  events,introspect  tessera  active"), "\(list)")
+        #expect(!list.contains("tcs_"))
+
+        let second = try secret(in: try await installation.run("clients", "rotate-secret", "worker"))
+        #expect(try await status(first) == 200, "good until its date")
+        #expect(try await status(second) == 200)
+        let third = try secret(in: try await installation.run("clients", "rotate-secret", "worker", "--overlap", "0"))
+        #expect(try await status(second) == 401)
+        try await installation.run("clients", "disable", "worker")
+        #expect(try await status(third) == 401)
+        try await installation.run("clients", "enable", "worker")
+        #expect(try await status(third) == 200)
+        for (arguments, reason) in [
+            (["clients", "create", "--id", "worker", "--name", "x"], "exists"),
+            (["clients", "create", "--name", "x", "--scope", "a b"], "scopes"),
+            (["clients", "create", "--name", "x", "--jwks", "/nowhere"], "cannot be read"),
+            (["clients", "disable", "nobody"], "nobody"),
+        ] {
+            let refused = try installation.start(arguments, settings: [:], input: "")
+            #expect(try await refused.waitForExit() != .status(0))
+            #expect(refused.output.contains(reason), "\(refused.output)")
+        }
         #expect(try await server.terminate() == .status(0))
     }
 

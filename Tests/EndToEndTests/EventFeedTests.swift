@@ -141,12 +141,12 @@ struct EventFeedTests {
         try await installation.makeEvents(1000, padding: 1000)
         try await eventually("the reader has the first") { reader.lastID?.hasSuffix(":1000") == true }
         let before = try ProcessUsage(node.identifier).residentBytes
-        for _ in 0..<4 { try await installation.makeEvents(2500, padding: 1000) }
-        try await eventually("the reader has all of it") { reader.lastID?.hasSuffix(":11000") == true }
+        for _ in 0..<2 { try await installation.makeEvents(2500, padding: 2000) }
+        try await eventually("the reader has all of it") { reader.lastID?.hasSuffix(":6000") == true }
         let grown = try ProcessUsage(node.identifier).residentBytes - before
         print("20 stuck followers of 11 MB of events each: the node grew by \(grown >> 20) MiB")
         // Queued for each of them it would be more than 220 MB.
-        #expect(grown < 100 << 20)
+        #expect(grown < 130 << 20)
         withExtendedLifetime(stuck) {}
         #expect(try await node.terminate() == .status(0))
     }
@@ -167,8 +167,8 @@ struct EventFeedTests {
         try await eventually("the reader hears heartbeats") { reader.heartbeats > 0 }
         let before = try ProcessUsage(node.identifier)
         let start = ContinuousClock.now
-        // Two rounds of heartbeats to everybody.
-        try await Task.sleep(for: .seconds(10))
+        // A heartbeat to everybody, at least.
+        try await Task.sleep(for: .seconds(5))
         let time = start.duration(to: .now)
         let used = try ProcessUsage(node.identifier).processorTime - before.processorTime
         let share = used / time

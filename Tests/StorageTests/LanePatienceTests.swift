@@ -137,7 +137,7 @@ struct LanePatienceTests {
         }
     }
 
-    @Test("a row that 32 units of a batch need delays their neighbours by at most 200 ms")
+    @Test("a row that 60 units of a batch need does not delay their neighbours by 10 ms for each of them")
     func crowdedRow() async throws {
         try await withTables { test async throws in
             let other = try await test.openAnother()
@@ -150,7 +150,7 @@ struct LanePatienceTests {
             try await eventually("the row is held") { gate.isEntered }
             let needing = Task {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<32 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
+                    for _ in 0..<60 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
                     try await group.waitForAll()
                 }
             }
@@ -161,8 +161,8 @@ struct LanePatienceTests {
             gate.open()
             try await holder
             try await needing.value
-            #expect(longest - usual <= .milliseconds(200), "\(longest) beside a crowd, \(usual) without")
-            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 33)
+            #expect(longest - usual < .milliseconds(500), "\(longest) beside a crowd, \(usual) without")
+            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 61)
             await other.close()
         }
     }

@@ -25,7 +25,13 @@ package final class EventStreamReader: Sendable {
 
     /// Connects to 127.0.0.1:`port` and sends the request.
     ///
-    /// - Parameter reads: Whether the answer is taken; otherwise it stays in the sockets' buffers until they are full.
+    /// - Parameters:
+    ///   - port: where the service listens.
+    ///   - path: with its query.
+    ///   - token: of a service.
+    ///   - lastEventID: where an earlier stream ended.
+    ///   - reads: whether the answer is taken; otherwise it stays in the sockets' buffers until they are full.
+    /// - Throws: why there is no connection.
     package init(
         port: Int,
         path: String = "/v1/events",

@@ -1,11 +1,11 @@
 // A token of a service, signed with the deployment's own key as it lies in the database: for tests of what such a token
-// opens, without the endpoint that hands them out.
+// opens, without the endpoint that hands them out. Its client is in the database too, since auth looks for it.
 internal import Foundation
 package import OpenSSLCrypto
 package import Storage
 
 package enum ServiceToken {
-    /// Makes a token that auth accepts.
+    /// Makes a token that auth accepts, and its client unless there is one.
     ///
     /// - Parameters:
     ///   - database: auth's, with its signing keys.
@@ -13,6 +13,8 @@ package enum ServiceToken {
     ///   - issuer: `iss`.
     ///   - scope: what the token may be used for, with spaces between.
     ///   - seconds: when it is made, in seconds since 1970. It lives for a day.
+    /// - Returns: the token.
+    /// - Throws: why none could be made.
     package static func mint(
         _ database: any SQLDatabase,
         ring: String,
@@ -20,6 +22,7 @@ package enum ServiceToken {
         scope: String = "events",
         at seconds: Int64 = Int64(Date().timeIntervalSince1970)
     ) async throws -> String {
+        _ = try await database.run(client(Instant(seconds: seconds)))
         guard let row = try await database.run(currentKey()).first,
             let algorithm = SigningAlgorithm(rawValue: try row.text("alg"))
         else { throw TestDatabaseError(description: "there is no current signing key") }
@@ -33,6 +36,16 @@ package enum ServiceToken {
         let key = try SigningKey(pkcs8: pkcs8, algorithm: algorithm)
         return try JWS.sign(payload: Array(payload.utf8), type: "at+jwt", keyID: kid, key: key)
     }
+
+    private static let client = Statement(
+        "tests.client",
+        .writes,
+        [.instant],
+        """
+        INSERT INTO clients (id, name, scopes, audiences, created_at, updated_at)
+        VALUES ('test', 'Test', 'events', 'tessera chat', $1, $1) ON CONFLICT (id) DO NOTHING
+        """
+    )
 
     private static let currentKey = Statement(
         "tests.current_key",

@@ -67,6 +67,7 @@ package struct ClientChange: Sendable {
 enum ClientRules {
     static let most = 50
     private static let mostKeys = 10
+    private static let longestWords = 1000
     static let longestJWKS = 16 * 1024
 
     /// An id stands in `sub` behind a prefix, and before the colon of HTTP Basic (RFC 7617 §2).
@@ -105,6 +106,10 @@ enum ClientRules {
             return [
                 FieldError(field, "invalid", "must be \(least) to \(most) different words without spaces and quotes")
             ]
+        }
+        // They stand in every token of the client, and a token must fit into a header.
+        guard words.joined(separator: " ").utf8.count <= longestWords else {
+            return [FieldError(field, "too_long", "must be at most \(longestWords) bytes together")]
         }
         return []
     }

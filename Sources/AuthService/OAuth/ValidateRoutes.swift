@@ -18,11 +18,13 @@ struct ValidateRoutes: Sendable {
     let cookies: SessionCookiePolicy
     let csrf: CSRFMiddleware
 
-    /// Every method that the HTTP parser lets through: a gateway may keep the original one.
+    /// Every method that the HTTP parser lets through: a gateway may keep the original one. SwiftNIO hands M-SEARCH on
+    /// without its dash.
     static let methods = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ACL", "BIND", "CHECKOUT",
         "COPY",
-        "LINK", "LOCK", "M-SEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY", "PROPFIND",
+        "LINK", "LOCK", "M-SEARCH", "MSEARCH", "MERGE", "MKACTIVITY", "MKCALENDAR", "MKCOL", "MOVE", "NOTIFY",
+        "PROPFIND",
         "PROPPATCH", "PURGE", "REBIND", "REPORT", "SEARCH", "SOURCE", "SUBSCRIBE", "UNBIND", "UNLINK", "UNLOCK",
         "UNSUBSCRIBE", "QUERY",
     ].compactMap { HTTPRequest.Method($0) }

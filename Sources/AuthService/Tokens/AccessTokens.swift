@@ -66,7 +66,7 @@ package struct AccessTokens: Sendable {
         let issued = now.seconds
         let end = issued + jittered(lifetime.components.seconds)
         let claims = JSONWriter.object { writer in
-            writer.field("iss", issuer)
+            writer.field("iss", raw: issuer)
             writer.field("sub", client.subject)
             writer.field("aud", client.audiences)
             writer.field("exp", end)

@@ -1,0 +1,51 @@
+// `/v1/validate` over a socket: what a gateway sends is what the HTTP parser lets through, not what a router test can say.
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Forward authentication over a socket")
+struct ForwardAuthTests {
+    @Test("every method gets its answer, and a body is neither read nor in the way")
+    func methods() async throws {
+        let installation = try await Installation()
+        let server = try await installation.startAuth()
+        let signup = try await installation.auth.signUp("ada@example.com")
+        let token = try #require(signup["access_token"].string)
+        let user = try #require(signup["user"]["id"].string)
+
+        func answer(_ method: String, _ path: String, _ headers: String, body: String = "") async throws -> String {
+            let connection = try RawConnection(port: installation.authPort)
+            try connection.send(
+                "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\(headers)\r\n\(body)"
+            )
+            return try await connection.receiveUntilClosed(within: .seconds(20))
+        }
+        let bearer = "Authorization: Bearer \(token)\r\n"
+        for method in [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "REPORT",
+            "SEARCH",
+            "M-SEARCH", "PURGE", "LOCK", "LINK",
+        ] {
+            let good = try await answer(method, "/v1/validate/app/page?cookie=true", bearer)
+            #expect(good.hasPrefix("HTTP/1.1 200 "), "\(method): \(good)")
+            #expect(
+                good.contains("X-Auth-User: \(user)\r\n") && good.contains("X-Auth-Scope: \r\n"),
+                "\(method): \(good)"
+            )
+            let stranger = try await answer(method, "/v1/validate/app/page", "X-Auth-User: \(user)\r\n")
+            #expect(stranger.hasPrefix("HTTP/1.1 401 "), "\(method): \(stranger)")
+            #expect(!stranger.contains(user), "\(method)")
+        }
+        // Far more than auth takes elsewhere: it belongs to the service behind the gateway.
+        let count = 1 << 20
+        let big = try await answer(
+            "POST",
+            "/v1/validate",
+            "\(bearer)Content-Length: \(count)\r\n",
+            body: String(repeating: "b", count: count)
+        )
+        #expect(big.hasPrefix("HTTP/1.1 200 "), "\(big.prefix(200))")
+        #expect(try await server.terminate() == .status(0))
+        #expect(!server.output.contains("app/page"), "a path that is somebody else's was logged")
+    }
+}
