@@ -13,6 +13,7 @@ BENCH_PACKAGES := wrk
 BUILD_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
 BENCH_FLAGS := $(subst --product tessera,--product storage-bench,$(RELEASE_FLAGS))
+VERIFIER_BENCH_FLAGS := $(subst --product tessera,--product verifier-bench,$(RELEASE_FLAGS))
 # Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
 BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
@@ -72,6 +73,7 @@ bench-build: test-deps
 	@scripts/install-packages $(BENCH_PACKAGES)
 	swift build $(RELEASE_FLAGS)
 	swift build $(BENCH_FLAGS)
+	swift build $(VERIFIER_BENCH_FLAGS)
 
 .PHONY: bench
 bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)

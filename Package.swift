@@ -39,6 +39,7 @@ let package = Package(
     products: [
         .executable(name: "tessera", targets: ["tessera"]),
         .executable(name: "storage-bench", targets: ["StorageBench"]),
+        .executable(name: "verifier-bench", targets: ["VerifierBench"]),
         .library(name: "TesseraVerifier", targets: ["TesseraVerifier"]),
         .library(name: "TesseraVerifierHummingbird", targets: ["TesseraVerifierHummingbird"]),
     ],
@@ -87,7 +88,7 @@ let package = Package(
         ),
         .target(
             name: "TesseraVerifier",
-            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, lifecycle, nioCore, nioHTTP1],
+            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, metrics, lifecycle, nioCore, nioHTTP1],
             swiftSettings: swift6
         ),
         .target(
@@ -139,6 +140,14 @@ let package = Package(
             name: "StorageBench",
             dependencies: ["Storage", "StorageSQLite", "StoragePostgres", grdb, logging, argumentParser],
             path: "Benchmarks/StorageBench",
+            swiftSettings: swift6
+        ),
+
+        // Measures what believing a token costs.
+        .executableTarget(
+            name: "VerifierBench",
+            dependencies: ["TesseraVerifier", "OpenSSLCrypto", argumentParser],
+            path: "Benchmarks/VerifierBench",
             swiftSettings: swift6
         ),
 

@@ -1,4 +1,4 @@
-"""The tools that make load: wrk, pgbench and storage-bench. Each run gives one `Sample`."""
+"""The tools that make load: wrk, pgbench, storage-bench and verifier-bench. Each run gives one `Sample`."""
 
 import dataclasses
 import json
@@ -106,3 +106,24 @@ def storage_bench(binary, mode, database, seconds, callers=CONNECTIONS):
     result = json.loads(output.strip().splitlines()[-1])
     return Sample(result["per_second"], result["p50_us"], result["p99_us"], result["operations"],
                   rss_kib=result["rss_kib"])
+
+
+def verifier_bench(binary, mode, seconds):
+    """One thread that verifies tokens. Memory is what 100,000 remembered ones weigh."""
+    result = json.loads(finished([binary, mode, "--seconds", seconds], timeout=seconds * 2 + 120))
+    note = f"{result['token_bytes']} bytes a token"
+    if mode == "memory":
+        note = f"{result['bytes_per_token']} bytes of memory for each of {result['cached_tokens']:,} remembered tokens"
+    return Sample(result["per_second"], None, None, result["operations"], rss_kib=result["rss_kib"], note=note)
+
+
+def openssl_speed(algorithm, seconds):
+    """OpenSSL's own count of verifications on one core."""
+    output = finished(["openssl", "speed", "-seconds", seconds, "-mr", algorithm], timeout=seconds * 4 + 60)
+    # +F4:number:bits:seconds a signature:seconds a verification
+    times = [line.split(":") for line in output.splitlines() if line.startswith("+F4:")]
+    if not times:
+        raise BenchError(f"openssl speed {algorithm}: {output[-500:]}")
+    rate = float(times[-1][4])
+    # Versions before 3.2 tell the rate here, later ones the time of one.
+    return Sample(rate if rate > 1 else 1 / rate, None, None)

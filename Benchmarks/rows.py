@@ -25,6 +25,7 @@ class Stage:
     def __init__(self, cluster, options, folder):
         self.cluster, self.options, self.folder = cluster, options, pathlib.Path(folder)
         self.tessera, self.engine = options.bin_dir / "tessera", options.bin_dir / "storage-bench"
+        self.verifier = options.bin_dir / "verifier-bench"
         self.seconds, self.rounds, self.users = options.seconds, options.rounds, options.rows
 
     # Of the services, beside what all benchmarks set.
@@ -243,4 +244,19 @@ def duplicates(stage):
                  "refresh beside signups, no duplicates", least=0.8)], []
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates)}
+@contextlib.contextmanager
+def verify(stage):
+    """Access tokens (ES256) verified by one thread: never seen before, and seen before."""
+    weight = load.verifier_bench(stage.verifier, "memory", 1)
+    yield {
+        "verifier-bench cold": lambda: load.verifier_bench(stage.verifier, "cold", stage.seconds),
+        "openssl speed ecdsap256, verify": lambda: load.openssl_speed("ecdsap256", stage.seconds),
+        "verifier-bench warm": lambda: load.verifier_bench(stage.verifier, "warm", stage.seconds),
+        "a million a second": lambda: load.Sample(1_000_000, None, None),
+    }, [
+        Goal("cold against OpenSSL", "verifier-bench cold", "openssl speed ecdsap256, verify", least=0.9),
+        Goal("warm against a million a second", "verifier-bench warm", "a million a second", least=1.0),
+    ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
+
+
+ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, verify)}

@@ -141,10 +141,10 @@ package struct AuthService: Sendable {
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         let issuer = configuration.issuer
         let localKeys = LocalKeySource(keys: keys, clock: clock)
-        let revocations = LocalRevocationSource(sessions: sessions, clients: clients, clock: clock)
+        let lookup = LocalRevocationLookup(sessions: sessions, clients: clients, clock: clock)
         let makeVerifier: @Sendable (String) -> TokenVerifier = { audience in
             let requirements = TokenRequirements(issuer: issuer, audience: audience, clock: { clock.now().seconds })
-            return TokenVerifier(requirements: requirements, keys: localKeys, revocations: revocations)
+            return TokenVerifier(requirements: requirements, keys: localKeys, lookup: lookup)
         }
         self.verifier = makeVerifier(AuthConfiguration.ownAudience)
         // SEAM (decision 0014): gateways and introspection are asked once a request, so these are to be judged by a

@@ -19,12 +19,14 @@ package struct ChatService: Sendable {
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
 
-    /// Puts a node together. `keys` are the issuer's public keys, `isReady` throws while the database cannot be
+    /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
+    /// revoked, `isReady` throws while the database cannot be
     /// reached or its schema is not current, and `contract` is the text of `openapi.yaml`.
     package init(
         database: any SQLDatabase,
         configuration: ChatConfiguration,
         keys: any KeySource,
+        revocations: (any RevocationSource)? = nil,
         isReady: @escaping @Sendable () async throws -> Void,
         contract: String,
         clock: Clock = .system,
@@ -39,7 +41,8 @@ package struct ChatService: Sendable {
                 audience: configuration.audience,
                 clock: { clock.now().seconds }
             ),
-            keys: keys
+            keys: keys,
+            revocations: revocations
         )
         self.health = HealthRoutes(service: "chat", contract: contract, isReady: isReady)
         self.configuration = configuration

@@ -1,5 +1,5 @@
-// What a verifier knows comes from two sources, each a protocol so that the place can differ: over HTTP in most
-// services, in the same process inside the issuer, which never calls itself.
+// Where a verifier's keys come from: over HTTP in most services, from the same process inside the issuer, which never
+// calls itself.
 
 /// Where an issuer's public keys come from.
 public protocol KeySource: Sendable {
@@ -15,14 +15,4 @@ public protocol KeySource: Sendable {
     /// - Throws: `.keysUnavailable` when it could not be found out whether there is such a key, or a source's own
     ///   error for that.
     func refresh(afterUnknownKeyID keyID: String) async throws
-}
-
-/// Who knows which genuine, unexpired tokens are not to be accepted any more.
-public protocol RevocationSource: Sendable {
-    /// Passes when the token still stands.
-    ///
-    /// - Parameter claims: of a token that is genuine, unexpired and for this service.
-    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token; any other error says that it
-    ///   could not be told, and reaches the caller as it is.
-    func check(_ claims: AccessTokenClaims) async throws
 }

@@ -14,6 +14,7 @@ public struct TokenVerifier: Sendable {
     private let requirements: TokenRequirements
     private let keys: any KeySource
     private let revocations: (any RevocationSource)?
+    private let lookup: (any RevocationLookup)?
     private let verified: VerifiedTokenCache?
 
     /// Makes a verifier.
@@ -21,53 +22,75 @@ public struct TokenVerifier: Sendable {
     /// - Parameters:
     ///   - requirements: what every token must say.
     ///   - keys: where the issuer's public keys come from.
-    ///   - revocations: asked by `verifyCurrent(_:)` about tokens that are otherwise good; without one a token stands
-    ///     until it expires.
+    ///   - revocations: asked about every token that is otherwise good, such as a `RevocationFeed`; with neither this nor
+    ///     a lookup a token stands until it expires.
+    ///   - lookup: asked besides, by the `verify(_:)` that waits.
     ///   - cachedTokens: how many verified tokens are remembered, at some 600 bytes each; 0 for none.
     public init(
         requirements: TokenRequirements,
         keys: any KeySource,
         revocations: (any RevocationSource)? = nil,
+        lookup: (any RevocationLookup)? = nil,
         cachedTokens: Int = 100_000
     ) {
         self.requirements = requirements
         self.keys = keys
         self.revocations = revocations
+        self.lookup = lookup
         self.verified = cachedTokens > 0 ? VerifiedTokenCache(limit: cachedTokens) : nil
     }
 
     /// How many verified tokens are remembered now.
     public var cachedTokenCount: Int { verified?.count ?? 0 }
 
-    /// Verifies with the keys at hand: no I/O, no waiting, and no question to the revocation source.
+    /// Verifies with the keys and the revocations at hand: no I/O, no waiting, and no lookup.
     ///
-    /// - Parameter token: the text of the token, without `Bearer`.
+    /// - Parameters:
+    ///   - token: the text of the token, without `Bearer`.
+    ///   - required: what the token must say besides, for this call.
     /// - Returns: what the token says.
     /// - Throws: `.unknownKey` when no key at hand has the token's `kid`, `.keysUnavailable` when there is no key at
-    ///   all, and other codes for a token that will never be good.
-    public func verify(_ token: String) throws(VerificationError) -> AccessTokenClaims {
+    ///   all, `.revocationsUnavailable` when it is not known what was revoked, and other codes for a token that will
+    ///   never be good.
+    public func verify(
+        _ token: String,
+        requiring required: ClaimRequirement...
+    ) throws(VerificationError) -> AccessTokenClaims {
+        let claims = try claims(of: token)
+        try required.check(claims, now: requirements.clock())
+        return claims
+    }
+
+    /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the lookup, if there is one.
+    /// A token that was verified before, without a lookup, is not waited for.
+    ///
+    /// - Parameters:
+    ///   - token: the text of the token, without `Bearer`.
+    ///   - required: what the token must say besides, for this call.
+    /// - Returns: what the token says.
+    /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
+    public func verify(
+        _ token: String,
+        requiring required: ClaimRequirement...
+    ) async throws -> AccessTokenClaims {
+        let claims: AccessTokenClaims
+        do throws(VerificationError) {
+            claims = try self.claims(of: token)
+        } catch {
+            guard error.code == .unknownKey || error.code == .keysUnavailable else { throw error }
+            try await keys.refresh(afterUnknownKeyID: try parse(token).keyID)
+            claims = try self.claims(of: token)
+        }
+        try await lookup?.check(claims)
+        try required.check(claims, now: requirements.clock())
+        return claims
+    }
+
+    private func claims(of token: String) throws(VerificationError) -> AccessTokenClaims {
         guard token.utf8.count <= Self.maximumLength else { throw VerificationError(.malformed) }
         let digest = SHA256.digest(of: token)
         if let claims = try remembered(digest) { return claims }
         return try claims(of: parse(token), digest: digest)
-    }
-
-    /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the revocation source.
-    ///
-    /// - Parameter token: the text of the token, without `Bearer`.
-    /// - Returns: what the token says.
-    /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
-    public func verifyCurrent(_ token: String) async throws -> AccessTokenClaims {
-        let claims: AccessTokenClaims
-        do throws(VerificationError) {
-            claims = try verify(token)
-        } catch {
-            guard error.code == .unknownKey || error.code == .keysUnavailable else { throw error }
-            try await keys.refresh(afterUnknownKeyID: try parse(token).keyID)
-            claims = try verify(token)
-        }
-        try await revocations?.check(claims)
-        return claims
     }
 
     /// Takes it that text was verified, for the tests of what becomes of it then.
@@ -85,8 +108,13 @@ public struct TokenVerifier: Sendable {
         }
         do throws(VerificationError) {
             try requirements.checkTimes(token.claims, notBefore: token.notBefore)
+            try revocations?.check(token.claims, keyID: token.keyID)
         } catch {
-            if error.code == .expired { verified.forget(digest) }
+            switch error.code {
+            // These may pass.
+            case .issuedInFuture, .notYetValid, .revocationsUnavailable: break
+            default: verified.forget(digest)
+            }
             throw error
         }
         return token.claims
@@ -127,6 +155,7 @@ public struct TokenVerifier: Sendable {
         guard candidate.jws.isSigned(by: key) else { throw VerificationError(.invalidSignature) }
         let (claims, notBefore) = try AccessTokenClaims.read(candidate.jws.payload)
         try requirements.check(claims, notBefore: notBefore)
+        try revocations?.check(claims, keyID: candidate.keyID)
         let token = VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
         verified?.keep(token, for: digest, now: requirements.clock())
         return claims

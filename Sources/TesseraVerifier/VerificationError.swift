@@ -8,7 +8,8 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         private enum Name: String {
             case malformed, wrongType, unsupportedAlgorithm, algorithmMismatch, unknownKey, invalidSignature
             case missingClaim, wrongIssuer, wrongAudience, expired, issuedInFuture, notYetValid
-            case revoked, stale, keysUnavailable
+            case revoked, stale, keysUnavailable, revocationsUnavailable
+            case insufficientScope, insufficientRole, insufficientAuthentication
         }
 
         private let name: Name
@@ -50,21 +51,34 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         public static let stale = Code(.stale)
         /// The issuer's keys cannot be had now, so nothing is known of the token: ask again later.
         public static let keysUnavailable = Code(.keysUnavailable)
+        /// It is not known which tokens were revoked, or not since long: ask again later.
+        public static let revocationsUnavailable = Code(.revocationsUnavailable)
+        /// The token is good, and `scope` has less than is required.
+        public static let insufficientScope = Code(.insufficientScope)
+        /// The token is good, and `role` is none that is required.
+        public static let insufficientRole = Code(.insufficientRole)
+        /// The token is good, and the user signed in too long ago, or by less than is required (RFC 9470).
+        public static let insufficientAuthentication = Code(.insufficientAuthentication)
     }
 
     /// The reason.
     public let code: Code
     /// The name of the claim at fault, where one is.
     public let claim: String?
+    /// The requirement that a good token did not meet, where it was one. It says what the service demands, and nothing
+    /// of the token.
+    public let requirement: ClaimRequirement?
 
     /// Makes a refusal.
     ///
     /// - Parameters:
     ///   - code: the reason.
     ///   - claim: the name of the claim at fault, as the standard spells it.
-    public init(_ code: Code, claim: String? = nil) {
+    ///   - requirement: what a good token did not meet.
+    public init(_ code: Code, claim: String? = nil, requirement: ClaimRequirement? = nil) {
         self.code = code
         self.claim = claim
+        self.requirement = requirement
     }
 
     /// The reason, and the name of the claim at fault.

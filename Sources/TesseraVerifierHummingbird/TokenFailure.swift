@@ -19,6 +19,14 @@ public struct TokenFailure: Sendable {
         case revoked = "session_revoked"
         /// The issuer's keys cannot be had now, so nothing is known of the token.
         case keysUnavailable = "keys_unavailable"
+        /// It is not known now which tokens were revoked.
+        case revocationsUnavailable = "revocations_unavailable"
+        /// Good, and of too little scope.
+        case insufficientScope = "insufficient_scope"
+        /// Good, and of a role that may not do this.
+        case insufficientRole = "role_required"
+        /// Good, and the user must sign in again, or by more, before this.
+        case insufficientAuthentication = "insufficient_user_authentication"
     }
 
     /// The reason.
@@ -28,8 +36,15 @@ public struct TokenFailure: Sendable {
     /// `WWW-Authenticate` for 401, `Retry-After` for 503.
     public let headers: HTTPFields
 
-    /// 401, or 503 where the token could not be judged.
-    public var status: HTTPResponse.Status { reason == .keysUnavailable ? .serviceUnavailable : .unauthorized }
+    /// 401, 403 where the token is good and not enough, or 503 where it could not be judged.
+    public var status: HTTPResponse.Status {
+        switch reason {
+        case .keysUnavailable, .revocationsUnavailable: .serviceUnavailable
+        // RFC 9470 §3: signing in again helps, so it is 401 and not 403.
+        case .missing, .invalid, .expired, .stale, .revoked, .insufficientAuthentication: .unauthorized
+        case .insufficientScope, .insufficientRole: .forbidden
+        }
+    }
 
     /// The code that clients switch on, for example `token_expired`.
     public var code: String { reason.rawValue }
@@ -49,6 +64,10 @@ public struct TokenFailure: Sendable {
             case .stale: .stale
             case .revoked: .revoked
             case .keysUnavailable: .keysUnavailable
+            case .revocationsUnavailable: .revocationsUnavailable
+            case .insufficientScope: .insufficientScope
+            case .insufficientRole: .insufficientRole
+            case .insufficientAuthentication: .insufficientAuthentication
             default: .invalid
             }
         self.init(reason, error: error, realm: realm)
@@ -60,13 +79,26 @@ public struct TokenFailure: Sendable {
         let realm = "Bearer realm=\"\(Self.quoted(realm))\""
         self.headers =
             switch reason {
-            case .keysUnavailable: [.retryAfter: "1"]
+            case .keysUnavailable, .revocationsUnavailable: [.retryAfter: "1"]
             // §3.1: a request without a token gets a challenge and no error.
             case .missing: [.wwwAuthenticate: realm]
             // §3.1 has one error code for all of these; the description tells clients apart what they can act on.
+            // §3.1: what a better token would have, by the names that are made for it.
+            case .insufficientScope, .insufficientRole:
+                [.wwwAuthenticate: "\(realm), error=\"insufficient_scope\"\(Self.parameters(error?.requirement))"]
+            case .insufficientAuthentication:
+                [.wwwAuthenticate: "\(realm), error=\"\(reason.rawValue)\"\(Self.parameters(error?.requirement))"]
             case .invalid, .expired, .stale, .revoked:
                 [.wwwAuthenticate: "\(realm), error=\"invalid_token\", error_description=\"\(reason.rawValue)\""]
             }
+    }
+
+    /// What is required, as parameters of the challenge: `scope` (RFC 6750 §3), `max_age` (RFC 9470 §3).
+    private static func parameters(_ requirement: ClaimRequirement?) -> String {
+        guard let requirement else { return "" }
+        if let scopes = requirement.scopes { return ", scope=\"\(quoted(scopes.joined(separator: " ")))\"" }
+        if let seconds = requirement.maxAgeInSeconds { return ", max_age=\"\(seconds)\"" }
+        return ""
     }
 
     /// RFC 9110 §5.6.4: what a quoted string must escape.

@@ -73,7 +73,7 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
     private func claims(of token: String) async throws -> AccessTokenClaims {
         let claims: AccessTokenClaims
         do {
-            claims = try await verifier.verifyCurrent(token)
+            claims = try await verifier.verify(token)
         } catch let error as VerificationError {
             throw failure(TokenFailure(error, realm: realm))
         }

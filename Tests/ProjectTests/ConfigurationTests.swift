@@ -21,6 +21,7 @@ struct ConfigurationTests {
         let settings = try Settings(try await SettingsReader(flags: flags, environment: environment, file: file))
         let ring = try settings.masterKeys() ?? MasterKeyRing(base64Ring: key())
         _ = try settings.chatConfiguration()
+        _ = try settings.chatFeed()
         return (settings, try settings.authConfiguration(masterKeys: ring))
     }
 
@@ -201,6 +202,9 @@ struct ConfigurationTests {
         add(.masterKey, "\(twice),\(twice)")
         add(.tokenAudiences, ",", "chat,other")
         add(.chatAudience, "a\nb")
+        add(.chatClientID, "a\nb", with: ["TESSERA_CHAT_CLIENT_SECRET": "hunter2hunter2"])
+        add(.chatClientSecret, "hunter2\nhunter2", with: ["TESSERA_CHAT_CLIENT_ID": "chat"])
+        add(.verifierStale, "0s", "2d", "refuse", "60", "serve 1m", "-1m", "500ms")
         add(.signingAlgorithm, "HS256", "none")
         add(.keyRotation, "59m", "often")
         add(.accessTokenTTL, "0s", "9s", "25h", "soon", "10", "10ms", "m", "-10m", "1.5h", "9223372036854775807d")
@@ -242,6 +246,27 @@ struct ConfigurationTests {
         let tried = Set(Self.bad.map(\.key))
         // Any text is a password.
         #expect(ConfigurationKey.all.filter { !tried.contains($0) } == [.postgresPassword])
+    }
+
+    @Test("chat follows the revocations with a client and its secret, and with neither of them alone")
+    func chatClient() async throws {
+        #expect(try await Self.read().settings.chatFeed() == nil)
+        let (id, secret) = (["TESSERA_CHAT_CLIENT_ID": "chat"], ["TESSERA_CHAT_CLIENT_SECRET": "hunter2"])
+        for (given, missing) in [(id, "TESSERA_CHAT_CLIENT_SECRET"), (secret, "TESSERA_CHAT_CLIENT_ID")] {
+            let error = await #expect(throws: ConfigurationError.self) { try await Self.read(given) }
+            #expect(try #require(error).description.hasPrefix("\(missing) is required"))
+        }
+        let both = id.merging(secret) { $1 }
+        for (stale, expected) in [("serve", nil), ("Serve", nil), ("90s", .seconds(90)), ("10m", .seconds(600))]
+            as [(String, Duration?)]
+        {
+            let all = both.merging(["TESSERA_VERIFIER_STALE": stale, "TESSERA_ACCESS_TOKEN_TTL": "1h"]) { $1 }
+            let feed = try #require(try await Self.read(all).settings.chatFeed())
+            #expect(feed.clientID == "chat")
+            #expect(feed.clientSecret == "hunter2")
+            #expect(feed.refuseAfter == expected)
+            #expect(feed.tokenLifetime == .seconds(3600))
+        }
     }
 
     @Test("every good form is taken")

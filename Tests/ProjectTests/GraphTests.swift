@@ -23,7 +23,7 @@ struct GraphTests {
             let folder =
                 switch target {
                 case "TestSupport": "Tests/TestSupport"
-                case "StorageBench": "Benchmarks/StorageBench"
+                case "StorageBench", "VerifierBench": "Benchmarks/\(target)"
                 default: "Sources/\(target)"
                 }
             for file in Repository.swiftFiles(under: folder) {

@@ -24,7 +24,7 @@ struct MiddlewareTests {
         }
     }
 
-    private struct Refuses: RevocationSource {
+    private struct Refuses: RevocationLookup {
         let error: any Error
         func check(_ claims: AccessTokenClaims) async throws { throw error }
     }
@@ -129,7 +129,7 @@ struct MiddlewareTests {
         let issuer = try TestIssuer()
         let token = "Bearer \(try issuer.token())"
         for (code, wanted) in [(VerificationError.Code.revoked, "session_revoked"), (.stale, "token_stale")] {
-            let verifier = try verifier(trusting: issuer, revocations: Refuses(error: VerificationError(code)))
+            let verifier = try verifier(trusting: issuer, lookup: Refuses(error: VerificationError(code)))
             let answer = try await send([token], verifier: verifier)
             #expect(answer.status == .unauthorized)
             #expect(answer.body.contains(wanted))
@@ -149,7 +149,7 @@ struct MiddlewareTests {
     @Test("the error of a source that cannot tell reaches the service as it is")
     func faults() async throws {
         let issuer = try TestIssuer()
-        let verifier = try verifier(trusting: issuer, revocations: Refuses(error: HTTPError(.badGateway)))
+        let verifier = try verifier(trusting: issuer, lookup: Refuses(error: HTTPError(.badGateway)))
         let answer = try await send(["Bearer \(try issuer.token())"], verifier: verifier) { _ in HTTPError(.conflict) }
         #expect(answer.status == .badGateway)
     }
@@ -192,6 +192,7 @@ struct MiddlewareTests {
         #expect(
             TokenFailure.Reason.allCases.map(\.rawValue) == [
                 "token_missing", "token_invalid", "token_expired", "token_stale", "session_revoked", "keys_unavailable",
+                "revocations_unavailable", "insufficient_scope", "role_required", "insufficient_user_authentication",
             ]
         )
     }

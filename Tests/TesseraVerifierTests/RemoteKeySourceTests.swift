@@ -14,7 +14,7 @@ struct RemoteKeySourceTests {
         let verifier = verifier(remote.source())
         let token = try issuer.token()
         #expect(refusal(verifier, token) == .keysUnavailable)
-        for _ in 0..<100 { _ = try await verifier.verifyCurrent(token) }
+        for _ in 0..<100 { _ = try await verifier.verify(token) }
         #expect(refusal(verifier, token) == nil)
         #expect(remote.fetches == 1)
     }
@@ -28,7 +28,7 @@ struct RemoteKeySourceTests {
         let verifier = verifier(remote.source())
         let token = try issuer.token()
         try await withThrowingTaskGroup { group in
-            for _ in 0..<100 { group.addTask { _ = try await verifier.verifyCurrent(token) } }
+            for _ in 0..<100 { group.addTask { _ = try await verifier.verify(token) } }
             try await eventually("the fetch is held") { remote.held == 1 }
             remote.release()
             try await group.waitForAll()
@@ -44,19 +44,19 @@ struct RemoteKeySourceTests {
         let verifier = verifier(remote.source())
         let strangers = try (0..<20).map { try TestIssuer(kid: "stranger-\($0)").token() }
         for token in strangers {
-            await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verifyCurrent(token) }
+            await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(token) }
         }
         // The first stranger's, which also brought the first set.
         #expect(remote.fetches == 1)
         remote.pass(.milliseconds(4999))
-        await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verifyCurrent(strangers[0]) }
+        await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(strangers[0]) }
         #expect(remote.fetches == 1)
         remote.pass(.milliseconds(1))
         for token in strangers {
-            await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verifyCurrent(token) }
+            await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(token) }
         }
         #expect(remote.fetches == 2)
-        _ = try await verifier.verifyCurrent(try issuer.token())
+        _ = try await verifier.verify(try issuer.token())
         #expect(remote.fetches == 2)
     }
 
@@ -74,7 +74,7 @@ struct RemoteKeySourceTests {
             try await eventually("the scheduled fetch is held") { remote.held == 1 }
             try remote.publish(old, new)
             let token = try new.token()
-            async let claims = verifier.verifyCurrent(token)
+            async let claims = verifier.verify(token)
             remote.release()
             #expect(try await claims.subject == "user-1")
             #expect(remote.fetches == 2)
@@ -87,19 +87,19 @@ struct RemoteKeySourceTests {
         let remote = ScriptedIssuer()
         try remote.publish(issuer)
         let verifier = verifier(remote.source())
-        _ = try await verifier.verifyCurrent(try issuer.token())
+        _ = try await verifier.verify(try issuer.token())
         remote.goDown()
         remote.pass(.seconds(60))
         let stranger = try TestIssuer().token()
         // The look fails, and the next one within five seconds is not made but knows no more.
         for _ in 0..<2 {
-            await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verifyCurrent(stranger) }
+            await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verify(stranger) }
         }
         #expect(remote.fetches == 2)
-        _ = try await verifier.verifyCurrent(try issuer.token())
+        _ = try await verifier.verify(try issuer.token())
         try remote.publish(issuer)
         remote.pass(.seconds(5))
-        await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verifyCurrent(stranger) }
+        await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(stranger) }
     }
 
     @Test(
@@ -141,11 +141,11 @@ struct RemoteKeySourceTests {
         let verifier = verifier(remote.source())
         let token = try TestIssuer().token()
         for _ in 0..<10 {
-            await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verifyCurrent(token) }
+            await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verify(token) }
         }
         #expect(remote.fetches == 1)
         remote.pass(.seconds(1))
-        await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verifyCurrent(token) }
+        await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verify(token) }
         #expect(remote.fetches == 2)
     }
 
@@ -198,9 +198,9 @@ struct RemoteKeySourceTests {
         remote.hold()
         let verifier = verifier(remote.source())
         let token = try issuer.token()
-        let impatient = Task { try await verifier.verifyCurrent(token) }
+        let impatient = Task { try await verifier.verify(token) }
         try await eventually("the fetch is held") { remote.held == 1 }
-        let patient = Task { try await verifier.verifyCurrent(token) }
+        let patient = Task { try await verifier.verify(token) }
         impatient.cancel()
         remote.release()
         #expect(try await patient.value.subject == "user-1")

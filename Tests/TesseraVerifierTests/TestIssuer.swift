@@ -66,13 +66,15 @@ func document(of issuers: [TestIssuer]) throws -> [UInt8] {
 /// A verifier that knows the keys of these issuers.
 func verifier(
     trusting issuers: TestIssuer...,
-    revocations: (any RevocationSource)? = nil
+    revocations: (any RevocationSource)? = nil,
+    lookup: (any RevocationLookup)? = nil
 ) throws -> TokenVerifier {
     let keys = Dictionary(uniqueKeysWithValues: issuers.map { ($0.kid, $0.key.publicKey) })
     return TokenVerifier(
         requirements: TestIssuer.requirements,
         keys: FixedKeys(keys: KeySet(keys)),
-        revocations: revocations
+        revocations: revocations,
+        lookup: lookup
     )
 }
 

@@ -135,7 +135,7 @@ struct TokenVerifierTests {
 struct RevocationTests {
     private struct StorageFault: Error {}
 
-    private final class Verdict: RevocationSource {
+    private final class Verdict: RevocationLookup {
         let error: (any Error)?
         let asked = Mutex<[AccessTokenClaims]>([])
 
@@ -149,15 +149,15 @@ struct RevocationTests {
         }
     }
 
-    @Test("the source is asked about the claims of a good token, and only by verifyCurrent")
+    @Test("the source is asked about the claims of a good token, and only by the verify that waits")
     func asked() async throws {
         let issuer = try TestIssuer()
         let source = Verdict()
-        let verifier = try verifier(trusting: issuer, revocations: source)
+        let verifier = try verifier(trusting: issuer, lookup: source)
         let token = try issuer.token()
-        _ = try verifier.verify(token)
+        #expect(refusal(verifier, token) == nil)
         #expect(source.asked.withLock { $0.isEmpty })
-        let claims = try await verifier.verifyCurrent(token)
+        let claims = try await verifier.verify(token)
         #expect(source.asked.withLock { $0 } == [claims])
     }
 
@@ -165,9 +165,9 @@ struct RevocationTests {
     func notAsked() async throws {
         let issuer = try TestIssuer()
         let source = Verdict()
-        let verifier = try verifier(trusting: issuer, revocations: source)
+        let verifier = try verifier(trusting: issuer, lookup: source)
         let token = try issuer.token(["exp": "1"])
-        await #expect(throws: VerificationError(.expired)) { try await verifier.verifyCurrent(token) }
+        await #expect(throws: VerificationError(.expired)) { try await verifier.verify(token) }
         #expect(source.asked.withLock { $0.isEmpty })
     }
 
@@ -176,10 +176,10 @@ struct RevocationTests {
         let issuer = try TestIssuer()
         let token = try issuer.token()
         for code in [VerificationError.Code.revoked, .stale] {
-            let verifier = try verifier(trusting: issuer, revocations: Verdict(VerificationError(code)))
-            await #expect(throws: VerificationError(code)) { try await verifier.verifyCurrent(token) }
+            let verifier = try verifier(trusting: issuer, lookup: Verdict(VerificationError(code)))
+            await #expect(throws: VerificationError(code)) { try await verifier.verify(token) }
         }
-        let verifier = try verifier(trusting: issuer, revocations: Verdict(StorageFault()))
-        await #expect(throws: StorageFault.self) { try await verifier.verifyCurrent(token) }
+        let verifier = try verifier(trusting: issuer, lookup: Verdict(StorageFault()))
+        await #expect(throws: StorageFault.self) { try await verifier.verify(token) }
     }
 }

@@ -32,7 +32,7 @@ final class AudienceVerifiers: Sendable {
     func claims(of token: String, for audiences: [String]) async throws -> AccessTokenClaims? {
         for audience in audiences {
             do {
-                return try await verifier(for: audience).verifyCurrent(token)
+                return try await verifier(for: audience).verify(token)
             } catch let error as VerificationError where error.code == .wrongAudience {
                 continue
             } catch let error as VerificationError where error.code == .keysUnavailable {

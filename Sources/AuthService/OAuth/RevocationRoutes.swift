@@ -60,10 +60,10 @@ struct RevocationRoutes: Sendable {
 
     private func accessToken(_ token: String) async throws -> Finding {
         do {
-            return finding(try await verifier.verifyCurrent(token))
+            return finding(try await verifier.verify(token))
         } catch let error as APIError where error.code == .tokenStale {
             // Too old to act with, and genuine enough to leave with.
-            return finding(try verifier.verify(token))
+            return finding(try genuine(token))
         } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
             return .nothing
         } catch let error as VerificationError {
@@ -74,6 +74,11 @@ struct RevocationRoutes: Sendable {
             default: return .nothing
             }
         }
+    }
+
+    /// The claims of a genuine, unexpired token, whatever became of its session.
+    private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
+        try verifier.verify(token)
     }
 
     private func finding(_ claims: AccessTokenClaims) -> Finding {

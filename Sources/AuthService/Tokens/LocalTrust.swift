@@ -32,7 +32,7 @@ final class LocalKeySource: KeySource {
 }
 
 /// The session, the user's version and the global version, or the client, as the database has them now.
-struct LocalRevocationSource: RevocationSource {
+struct LocalRevocationLookup: RevocationLookup {
     let sessions: Sessions
     let clients: Clients
     let clock: Clock

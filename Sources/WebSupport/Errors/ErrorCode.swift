@@ -47,6 +47,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case databaseUnavailable = "database_unavailable"
     case outcomeUnknown = "outcome_unknown"
     case keysUnavailable = "keys_unavailable"
+    case revocationsUnavailable = "revocations_unavailable"
     case internalError = "internal_error"
 
     package var status: HTTPResponse.Status {
@@ -64,7 +65,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
         case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
         case .rateLimited: .tooManyRequests
-        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable: .serviceUnavailable
+        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
+            .serviceUnavailable
         case .internalError: .internalServerError
         }
     }
@@ -106,6 +108,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .databaseUnavailable: "The database cannot be reached; try again shortly."
         case .outcomeUnknown: "The connection was lost while committing; the change may or may not have been made."
         case .keysUnavailable: "The token cannot be checked now; try again shortly."
+        case .revocationsUnavailable: "It is not known now which tokens were revoked; try again shortly."
         case .internalError: "Something went wrong on our side."
         }
     }

@@ -19,6 +19,7 @@ struct DevCommand: TesseraCommand {
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
         _ = try settings.chatConfiguration()
+        let given = try settings.chatFeed()
         let authDatabase = try await ServiceDatabase.open(
             settings.authDatabase,
             service: "auth",
@@ -34,13 +35,20 @@ struct DevCommand: TesseraCommand {
         try await authDatabase.prepare(migrate: true, logger: logger)
         try await chatDatabase.prepare(migrate: true, logger: logger)
         let auth = try await Start.auth(settings, ring: ring, authDatabase, logger: logger)
-        let (chat, keys) = try Start.chat(settings, chatDatabase, logger: logger)
-        let samples = try await auth.users.isEmpty() ? makeSamples(auth, chat, settings) : []
+        let feed: ChatFeedSettings
+        if let given {
+            feed = given
+        } else {
+            let client = try await DevSecrets.chatClient(in: settings.dataDirectory, auth.clients)
+            feed = try settings.chatFeed(clientID: client.id, secret: client.secret)
+        }
+        let chat = try Start.chat(settings, feed: feed, chatDatabase, logger: logger)
+        let samples = try await auth.users.isEmpty() ? makeSamples(auth, chat.service, settings) : []
 
         var runner = ServiceRunner(logger: logger)
         runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9090))
         runner.add(auth, on: settings.auth, database: authDatabase.database)
-        runner.add(chat, keys: keys, on: settings.chat, database: chatDatabase.database)
+        runner.add(chat, on: settings.chat, database: chatDatabase.database)
         let greeting = DevGreeting(settings: settings, samples: samples).text
         try await runner.run(whenListening: {
             // Unbuffered, so that whoever reads a pipe sees it before the first request.

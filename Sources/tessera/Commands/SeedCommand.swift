@@ -21,7 +21,7 @@ struct SeedCommand: TesseraCommand {
         )
         do {
             try await opened.prepare(migrate: false, logger: logger)
-            let (chat, _) = try Start.chat(settings, opened, logger: logger)
+            let chat = try Start.chat(settings, feed: nil, opened, logger: logger).service
             let made = try await withAuth(settings, logger: logger) { try await SampleData.makeUsers($0) }
             for (user, sample) in made {
                 try await SampleData.makeConversations(chat, owner: user.id)

@@ -40,6 +40,7 @@ struct ChatCommand: TesseraCommand {
 
     func run(_ settings: Settings, logger: Logger) async throws {
         _ = try settings.chatConfiguration()
+        let feed = try settings.chatFeed()
         let opened = try await ServiceDatabase.open(
             settings.chatDatabase,
             service: "chat",
@@ -48,9 +49,9 @@ struct ChatCommand: TesseraCommand {
         )
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(logger: logger)
-        let (chat, keys) = try Start.chat(settings, opened, logger: logger)
+        let chat = try Start.chat(settings, feed: feed, opened, logger: logger)
         runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9091))
-        runner.add(chat, keys: keys, on: settings.chat, database: opened.database)
+        runner.add(chat, on: settings.chat, database: opened.database)
         logger.info("chat starts", metadata: ["address": "\(settings.chat)"])
         try await runner.run()
     }

@@ -13,6 +13,8 @@ struct ConfigurationKey: Hashable, Sendable {
         /// A duration, in milliseconds.
         case shortDuration(ClosedRange<Int>)
         case choice([String])
+        /// One of the words, or a duration in seconds.
+        case choiceOrDuration([String], ClosedRange<Int>)
     }
 
     /// What counts when nobody sets the key.
@@ -77,6 +79,8 @@ extension ConfigurationKey.Kind {
         case .duration(let range): "duration, \(Self.short(range.lowerBound))–\(Self.short(range.upperBound))"
         case .shortDuration(let range): "duration, \(range.lowerBound)ms–\(Self.short(range.upperBound / 1000))"
         case .choice(let choices): choices.map { "`\($0)`" }.joined(separator: ", ")
+        case .choiceOrDuration(let choices, let range):
+            "\(Self.choice(choices).label), or \(Self.duration(range).label)"
         }
     }
 
@@ -100,6 +104,9 @@ extension ConfigurationKey.Kind {
         case .shortDuration(let range):
             "must be a duration such as 100ms or 2s, from \(range.lowerBound)ms to \(Self.short(range.upperBound / 1000))"
         case .choice(let choices): "must be one of \(choices.joined(separator: ", "))"
+        case .choiceOrDuration(let choices, let range):
+            "must be \(choices.joined(separator: ", ")), or a duration such as 30s or 10m, from "
+                + "\(Self.short(range.lowerBound)) to \(Self.short(range.upperBound))"
         }
     }
 

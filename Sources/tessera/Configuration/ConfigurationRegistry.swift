@@ -26,7 +26,7 @@ extension ConfigurationKey {
         "TESSERA_AUTH_URL",
         .origin,
         .described("`TESSERA_PUBLIC_URL`"),
-        "where chat finds auth's keys"
+        "where chat finds auth's keys and its revocation feed"
     )
     static let metricsAddress = Self(
         "TESSERA_METRICS_ADDRESS",
@@ -99,6 +99,20 @@ extension ConfigurationKey {
         "`aud` of user tokens; auth itself demands `tessera`"
     )
     static let chatAudience = Self("TESSERA_CHAT_AUDIENCE", .text, .value("chat"), "the audience that chat demands")
+    static let chatClientID = Self(
+        "TESSERA_CHAT_CLIENT_ID",
+        .text,
+        none,
+        "chat's client at auth, with the scope `events`; without one chat learns of revocations when tokens expire"
+    )
+    static let chatClientSecret = Self("TESSERA_CHAT_CLIENT_SECRET", .text, none, secret: true, "that client's secret")
+    static let verifierStale = Self(
+        "TESSERA_VERIFIER_STALE",
+        .choiceOrDuration(["serve"], 1...day),
+        .value("serve"),
+        "what chat does while it hears nothing of revocations: `serve` tokens until they expire, or refuse them (503) "
+            + "after so long"
+    )
     static let signingAlgorithm = Self(
         "TESSERA_SIGNING_ALG",
         .choice(SigningAlgorithm.allCases.map(\.rawValue)),
@@ -227,8 +241,8 @@ extension ConfigurationKey {
     static let all: [ConfigurationKey] = [
         host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
         corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
-        postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, signingAlgorithm, keyRotation,
-        accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute, passwordMinimum, argon2Memory, argon2Iterations,
+        postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
+        verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute, passwordMinimum, argon2Memory, argon2Iterations,
         argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
         logSlowSQL, logLevel, logFormat,
     ]

@@ -31,6 +31,16 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
+/// Chat's client at auth, and what it does while it cannot follow.
+struct ChatFeedSettings: Sendable, Equatable {
+    let clientID: String
+    let clientSecret: String
+    /// `nil` to serve on.
+    let refuseAfter: Duration?
+    /// As long as auth makes its tokens live, where both have the same settings.
+    let tokenLifetime: Duration
+}
+
 /// What both services and every command need.
 struct Settings: Sendable {
     let reader: SettingsReader
@@ -138,6 +148,31 @@ struct Settings: Sendable {
             throw ConfigurationError(.argon2Memory, "with the iterations asks for more than one login may cost")
         }
         return parameters
+    }
+
+    /// How chat follows the revocations; `nil` when it has no client at auth.
+    func chatFeed() throws -> ChatFeedSettings? {
+        // Both are looked at, so that a wrong one is told of whatever else is set.
+        let (id, secret) = (try reader.line(.chatClientID), try reader.line(.chatClientSecret))
+        _ = try reader.durationUnlessChoice(.verifierStale)
+        switch (id.isEmpty, secret.isEmpty) {
+        case (true, true): return nil
+        case (false, false): return try chatFeed(clientID: id, secret: secret)
+        case (true, false):
+            throw ConfigurationError(.chatClientID, "is required beside \(ConfigurationKey.chatClientSecret.name)")
+        case (false, true):
+            throw ConfigurationError(.chatClientSecret, "is required beside \(ConfigurationKey.chatClientID.name)")
+        }
+    }
+
+    /// How chat follows the revocations with a client that was made for it.
+    func chatFeed(clientID: String, secret: String) throws -> ChatFeedSettings {
+        ChatFeedSettings(
+            clientID: clientID,
+            clientSecret: secret,
+            refuseAfter: try reader.durationUnlessChoice(.verifierStale),
+            tokenLifetime: try reader.duration(.accessTokenTTL)
+        )
     }
 
     func chatConfiguration() throws -> ChatConfiguration {

@@ -101,8 +101,20 @@ struct SettingsReader: Sendable {
 
     /// A whole number with `s`, `m`, `h` or `d`.
     func duration(_ key: ConfigurationKey) throws -> Duration {
+        guard case .duration(let range) = key.kind else { throw ConfigurationError(key) }
+        return try duration(key, within: range)
+    }
+
+    /// A duration; `nil` where one of the key's words is set instead.
+    func durationUnlessChoice(_ key: ConfigurationKey) throws -> Duration? {
+        guard case .choiceOrDuration(let choices, let range) = key.kind else { throw ConfigurationError(key) }
+        if let text = try textOrFallback(key), choices.contains(text.lowercased()) { return nil }
+        return try duration(key, within: range)
+    }
+
+    private func duration(_ key: ConfigurationKey, within range: ClosedRange<Int>) throws -> Duration {
         let units: [Character: Int] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let text = try textOrFallback(key), case .duration(let range) = key.kind,
+        guard let text = try textOrFallback(key),
             let unit = text.last.flatMap({ units[$0] }), let number = Int(text.dropLast()), number >= 0,
             case let (seconds, overflow) = number.multipliedReportingOverflow(by: unit), !overflow,
             range.contains(seconds)

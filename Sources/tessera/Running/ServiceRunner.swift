@@ -39,12 +39,19 @@ struct ServiceRunner {
         services.append(server(auth.buildRouter(), on: address, isListening: starting.isListening))
     }
 
-    mutating func add(_ chat: ChatService, keys: RemoteKeySource, on address: ListenAddress, database: any SQLDatabase)
-    {
+    mutating func add(_ chat: ChatNode, on address: ListenAddress, database: any SQLDatabase) {
         services.append(DatabaseService(database: database))
-        services.append(keys)
+        services.append(chat.keys)
+        if let revocations = chat.revocations {
+            services.append(FollowingService(feed: revocations))
+        } else {
+            logger.warning(
+                "chat does not follow revocations: a token that was revoked is good there until it expires",
+                metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
+            )
+        }
         starting.add()
-        services.append(server(chat.buildRouter(), on: address, isListening: starting.isListening))
+        services.append(server(chat.service.buildRouter(), on: address, isListening: starting.isListening))
     }
 
     /// `/metrics`, on an address of its own that is not for the public.
@@ -139,6 +146,15 @@ private struct ListeningService<Server: Service>: Service {
         } catch is SocketAddressError.UnknownHost {
             throw StartFailure("cannot listen on \(address): there is no such address")
         }
+    }
+}
+
+/// Follows the revocations until everything that asks about them has stopped.
+private struct FollowingService: Service {
+    let feed: RevocationFeed
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { await feed.run() }
     }
 }
 

@@ -30,18 +30,54 @@ enum Start {
         }
     }
 
-    static func chat(_ settings: Settings, _ opened: ServiceDatabase, logger: Logger) throws -> (
-        ChatService, RemoteKeySource
-    ) {
+    /// - Parameter feed: chat's client at auth; without one it follows nothing.
+    static func chat(
+        _ settings: Settings,
+        feed: ChatFeedSettings?,
+        _ opened: ServiceDatabase,
+        logger: Logger
+    ) throws -> ChatNode {
         let keys = RemoteKeySource(url: "\(settings.authURL)/.well-known/jwks.json", logger: logger)
+        let revocations = feed.map { RevocationFeed($0, at: settings.authURL, logger: logger) }
         let service = ChatService(
             database: opened.database,
             configuration: try settings.chatConfiguration(),
             keys: keys,
-            isReady: opened.isReady,
+            revocations: revocations,
+            isReady: {
+                try await opened.isReady()
+                // After a restart it knows what was revoked before it says that it is ready.
+                if let revocations, !revocations.isReady { throw VerificationError(.revocationsUnavailable) }
+            },
             contract: ServiceRunner.contract,
             logger: logger
         )
-        return (service, keys)
+        return ChatNode(service: service, keys: keys, revocations: revocations)
+    }
+}
+
+/// Chat, and what it trusts auth by.
+struct ChatNode {
+    let service: ChatService
+    let keys: RemoteKeySource
+    let revocations: RevocationFeed?
+}
+
+extension RevocationFeed {
+    convenience init(_ settings: ChatFeedSettings, at authURL: String, logger: Logger) {
+        var pace = FeedPace()
+        // Five minutes for clocks that differ.
+        pace.tokenLifetime = max(pace.tokenLifetime, settings.tokenLifetime + .seconds(300))
+        self.init(
+            url: "\(authURL)/v1/events",
+            credentials: ClientCredentials(
+                tokenEndpoint: "\(authURL)/oauth2/token",
+                id: settings.clientID,
+                secret: settings.clientSecret
+            ),
+            policy: settings.refuseAfter.map { .refuse(after: $0) } ?? .serve,
+            pace: pace,
+            logger: logger
+        )
     }
 }

@@ -1,0 +1,51 @@
+// From an event of the feed to what it revokes. An event of a kind that revokes and cannot be understood is a hole in
+// what is known, so it is an error; events of other kinds are none of a verifier's business.
+
+extension Revocation {
+    struct NotUnderstood: Error {
+        let kind: String
+    }
+
+    /// The kinds of events that a verifier asks for.
+    static let kinds = [
+        "session.revoked", "user.tokens_revoked", "user.deleted", "all.tokens_revoked", "keys.revoked",
+    ]
+
+    /// What an event revokes; `nil` where it revokes nothing.
+    ///
+    /// - Parameters:
+    ///   - kind: of the event.
+    ///   - json: the event, whose `data` says what its kind needs.
+    /// - Throws: `NotUnderstood`.
+    init?(kind: String, json: [UInt8]) throws {
+        guard Self.kinds.contains(kind) else { return nil }
+        guard let members = JSONReader.object(json), case .object(let data)? = members["data"] else {
+            throw NotUnderstood(kind: kind)
+        }
+        func text(_ name: String) throws -> String {
+            guard case .text(let text)? = data[name], !text.isEmpty else { throw NotUnderstood(kind: kind) }
+            return text
+        }
+        func integer(_ name: String) throws -> Int64 {
+            guard case .integer(let value)? = data[name] else { throw NotUnderstood(kind: kind) }
+            return value
+        }
+        switch kind {
+        case "session.revoked":
+            self = .session(try text("sid"))
+        case "user.tokens_revoked":
+            let exception: String? =
+                switch data["except_sid"] {
+                case nil, .null?: nil
+                default: try text("except_sid")
+                }
+            self = .user(try text("user_id"), minimumVersion: try integer("min_ver"), exceptSession: exception)
+        case "user.deleted":
+            self = .user(try text("user_id"), minimumVersion: .max, exceptSession: nil)
+        case "all.tokens_revoked":
+            self = .everybody(minimumVersion: try integer("min_gver"))
+        default:
+            self = .key(try text("kid"))
+        }
+    }
+}
