@@ -31,8 +31,9 @@ enum PoolerCheck {
         }
         var isLent = firstProcess == secondProcess
         for _ in 0..<turns where !isLent {
-            let now = (try first.serverProcess(), try second.serverProcess())
-            isLent = now != (firstProcess, secondProcess)
+            // The first asks twice: two processes that are handed out in turns would else fit two clients for ever.
+            let now = (try first.serverProcess(), try first.serverProcess(), try second.serverProcess())
+            isLent = now != (firstProcess, firstProcess, secondProcess)
         }
         guard isLent else { return }
         throw .unavailable(

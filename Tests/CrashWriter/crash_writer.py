@@ -98,7 +98,9 @@ class Writer:
                 code = json.loads(body)["code"]
             except (ValueError, KeyError):
                 code = "no code"
-            known = {"outcome_unknown": "unknown", "database_unavailable": "refused", "hashing_overloaded": "refused"}
+            known = {"outcome_unknown": "unknown", "database_unavailable": "refused", "hashing_overloaded": "refused",
+                     # Chat has just started and does not know yet what was revoked.
+                     "revocations_unavailable": "refused"}
             self.end(known.get(code, "odd") if status == 503 else "odd", f"{status} {code}")
 
     def end(self, outcome, what=""):
