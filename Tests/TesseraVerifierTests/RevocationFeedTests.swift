@@ -2,8 +2,8 @@
 import HTTPTypes
 import OpenSSLCrypto
 import Synchronization
-import TestSupport
 import TesseraVerifier
+import TestSupport
 import Testing
 
 @Suite("Following the revocation feed")
@@ -19,7 +19,8 @@ struct RevocationFeedTests {
 
     private static let revoked = ScriptedFeed.event("e:1", "session.revoked", "{\"sid\":\"session-1\"}")
 
-    private func eventually(_ refusal: VerificationError.Code?, _ verifier: TokenVerifier, _ token: String) async throws {
+    private func eventually(_ refusal: VerificationError.Code?, _ verifier: TokenVerifier, _ token: String) async throws
+    {
         try await TestSupport.eventually("a token is refused as \(refusal.map { "\($0)" } ?? "nothing")") {
             TesseraVerifierTests.refusal(verifier, token) == refusal
         }

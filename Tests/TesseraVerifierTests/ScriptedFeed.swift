@@ -5,8 +5,8 @@ import HummingbirdTesting
 import Logging
 import NIOCore
 import Synchronization
-import TestSupport
 import TesseraVerifier
+import TestSupport
 
 /// Answers `POST /oauth2/token` and `GET /v1/events`.
 final class ScriptedFeed: Sendable {

@@ -242,7 +242,8 @@ extension ConfigurationKey {
         host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
         corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
         postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
-        verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute, passwordMinimum, argon2Memory, argon2Iterations,
+        verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
+        passwordMinimum, argon2Memory, argon2Iterations,
         argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
         logSlowSQL, logLevel, logFormat,
     ]
