@@ -21,8 +21,14 @@ public enum BearerToken: Sendable, Hashable {
         // SECURITY: of two headers a proxy may have judged the other one.
         guard values.count == 1 else { return .unreadable }
         // The scheme ignores case (RFC 9110 §11.1); one or more spaces follow it (§11.4).
-        let parts = value.split(separator: " ", omittingEmptySubsequences: true)
-        guard parts.first?.lowercased() == "bearer" else { return .none }
-        return parts.count == 2 ? .token(String(parts[1])) : .unreadable
+        // By bytes: a token has hundreds of them, and looking for the bounds of characters costs more than its verification
+        // does once it is known.
+        let parts = value.utf8.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: true)
+        guard let scheme = parts.first, Substring(scheme).lowercased() == "bearer" else { return .none }
+        // Spaces behind the token are no second part.
+        guard parts.count == 2 || parts.count == 3 && parts[2].allSatisfy({ $0 == UInt8(ascii: " ") }) else {
+            return .unreadable
+        }
+        return .token(String(Substring(parts[1])))
     }
 }

@@ -107,7 +107,9 @@ package struct Page<Item: Sendable>: Sendable {
     }
 
     package func json(list: String, _ write: (inout JSONWriter, Item) -> Void) -> JSONWriter {
-        JSONWriter.object { writer in
+        // Room for a few hundred bytes each, so that a page of them is not copied several times as it grows.
+        var writer = JSONWriter(reserving: 256 + items.count * 640)
+        writer.object { writer in
             writer.array("data") { writer in
                 for item in items { write(&writer, item) }
             }
@@ -116,5 +118,6 @@ package struct Page<Item: Sendable>: Sendable {
             writer.field("has_more", hasMore)
             if let total { writer.field("total", total) }
         }
+        return writer
     }
 }

@@ -30,7 +30,7 @@ enum Start {
         }
     }
 
-    /// - Parameter feed: chat's client at auth; without one it follows nothing.
+    /// A chat node on an opened database. `feed` is chat's client at auth; without one it follows nothing.
     static func chat(
         _ settings: Settings,
         feed: ChatFeedSettings?,
