@@ -100,6 +100,8 @@ enum KeyImport {
         guard (256...1024).contains(bytes.count), bytes.first != 0, bytes.last.map({ $0 & 1 == 1 }) == true else {
             throw .invalidKey(reason: "n is not an odd modulus of 2048 to 8192 bits without leading zeros")
         }
+        // SECURITY: CVE-2017-15361, whose private half can be computed from the modulus.
+        guard !WeakModulus.isOfInfineon(bytes) else { throw .invalidKey(reason: "n was made by a faulty generator") }
         return try BigNumber(bytes)
     }
 

@@ -1,12 +1,13 @@
 // What a service needs to trust a token: a public key, tied to one algorithm.
 
-/// A public key that checks signatures of one algorithm.
+/// A public key that checks signatures of one algorithm. It is looked up for every token, so a copy is one reference.
 package struct VerificationKey: Sendable {
+    private let storage: Storage
+
     /// Decided by the key's type, never by the token that is checked.
-    package let algorithm: SigningAlgorithm
+    package var algorithm: SigningAlgorithm { storage.algorithm }
     /// The key as it was given, `kid` included.
-    package let jwk: JWK
-    private let handle: KeyHandle
+    package var jwk: JWK { storage.jwk }
 
     /// Reads a published key.
     ///
@@ -20,18 +21,30 @@ package struct VerificationKey: Sendable {
         guard jwk.use == nil || jwk.use == "sig", jwk.keyOperations.map({ $0.contains("verify") }) ?? true else {
             throw .invalidKey(reason: "it is not for signatures")
         }
-        algorithm = try KeyImport.algorithm(of: jwk)
-        handle = try unsafe KeyHandle(
+        let algorithm = try KeyImport.algorithm(of: jwk)
+        let handle = try unsafe KeyHandle(
             owning: KeyImport.publicKey(jwk, algorithm),
             algorithm: algorithm,
             use: .verifying
         )
-        self.jwk = jwk
+        storage = Storage(algorithm: algorithm, jwk: jwk, handle: handle)
+    }
+
+    private final class Storage: Sendable {
+        let algorithm: SigningAlgorithm
+        let jwk: JWK
+        let handle: KeyHandle
+
+        init(algorithm: SigningAlgorithm, jwk: JWK, handle: KeyHandle) {
+            self.algorithm = algorithm
+            self.jwk = jwk
+            self.handle = handle
+        }
     }
 
     /// Whether both are the same key under the same name: what one has verified, the other would verify too.
     package func isSame(as other: VerificationKey) -> Bool {
-        handle === other.handle || (algorithm == other.algorithm && jwk == other.jwk)
+        storage === other.storage || (algorithm == other.algorithm && jwk == other.jwk)
     }
 
     /// Whether `signature` is this key's for `message`: r‖s for ES256, the plain signature otherwise.
@@ -39,9 +52,9 @@ package struct VerificationKey: Sendable {
         switch algorithm {
         case .es256:
             guard let der = ECDSASignature.der(fromRaw: signature) else { return false }
-            return handle.isValid(der, for: message)
+            return storage.handle.isValid(der, for: message)
         case .eddsa, .rs256:
-            return handle.isValid(signature, for: message)
+            return storage.handle.isValid(signature, for: message)
         }
     }
 }

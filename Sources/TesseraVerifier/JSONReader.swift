@@ -53,6 +53,7 @@ struct JSONReader {
 
     private mutating func members(depth: Int) throws(Malformed) -> [String: Value] {
         var members: [String: Value] = [:]
+        if depth == 0 { members.reserveCapacity(20) }
         index += 1
         if takeAfterSpace("}") { return members }
         repeat {
@@ -114,7 +115,15 @@ struct JSONReader {
 
     private mutating func text() throws(Malformed) -> String {
         guard take("\"") else { throw Malformed() }
-        var out: [UInt8] = []
+        let start = index
+        // Nearly all text is as it stands: one look for its end, one copy.
+        while let byte = peek, byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { index += 1 }
+        if peek == UInt8(ascii: "\"") {
+            defer { index += 1 }
+            guard let text = String(validating: bytes[start..<index], as: UTF8.self) else { throw Malformed() }
+            return text
+        }
+        var out = Array(bytes[start..<index])
         while let byte = peek {
             index += 1
             switch byte {

@@ -25,7 +25,7 @@ public struct TokenVerifier: Sendable {
     ///   - revocations: asked about every token that is otherwise good, such as a `RevocationFeed`; with neither this nor
     ///     a lookup a token stands until it expires.
     ///   - lookup: asked besides, by the `verify(_:)` that waits.
-    ///   - cachedTokens: how many verified tokens are remembered, at some 600 bytes each; 0 for none.
+    ///   - cachedTokens: how many verified tokens are remembered, at some 700 bytes each; 0 for none.
     public init(
         requirements: TokenRequirements,
         keys: any KeySource,
@@ -88,9 +88,12 @@ public struct TokenVerifier: Sendable {
 
     private func claims(of token: String) throws(VerificationError) -> AccessTokenClaims {
         guard token.utf8.count <= Self.maximumLength else { throw VerificationError(.malformed) }
+        guard let verified else { return try judged(parse(token)).claims }
         let digest = SHA256.digest(of: token)
-        if let claims = try remembered(digest) { return claims }
-        return try claims(of: parse(token), digest: digest)
+        if let claims = try remembered(digest, in: verified) { return claims }
+        let fresh = try judged(parse(token))
+        verified.keep(fresh, for: digest, now: requirements.clock())
+        return fresh.claims
     }
 
     /// Takes it that text was verified, for the tests of what becomes of it then.
@@ -99,8 +102,11 @@ public struct TokenVerifier: Sendable {
     }
 
     /// The claims of a token that was verified before; `nil` for one that must be verified now.
-    private func remembered(_ digest: SHA256Digest) throws(VerificationError) -> AccessTokenClaims? {
-        guard let verified, let token = verified.token(digest) else { return nil }
+    private func remembered(
+        _ digest: SHA256Digest,
+        in verified: VerifiedTokenCache
+    ) throws(VerificationError) -> AccessTokenClaims? {
+        guard let token = verified.token(digest) else { return nil }
         // SECURITY: a token dies with its key.
         guard let key = keys.snapshot()[token.keyID], key.isSame(as: token.key) else {
             verified.forget(digest)
@@ -143,10 +149,7 @@ public struct TokenVerifier: Sendable {
         return Candidate(jws: jws, algorithm: algorithm, keyID: keyID)
     }
 
-    private func claims(
-        of candidate: Candidate,
-        digest: SHA256Digest
-    ) throws(VerificationError) -> AccessTokenClaims {
+    private func judged(_ candidate: Candidate) throws(VerificationError) -> VerifiedToken {
         let known = keys.snapshot()
         guard let key = known[candidate.keyID] else {
             throw VerificationError(known.isEmpty ? .keysUnavailable : .unknownKey)
@@ -156,8 +159,6 @@ public struct TokenVerifier: Sendable {
         let (claims, notBefore) = try AccessTokenClaims.read(candidate.jws.payload)
         try requirements.check(claims, notBefore: notBefore)
         try revocations?.check(claims, keyID: candidate.keyID)
-        let token = VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
-        verified?.keep(token, for: digest, now: requirements.clock())
-        return claims
+        return VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
     }
 }

@@ -1,4 +1,5 @@
-// Reads the published vectors of Tests/Vectors.
+// Reads published vectors: those of RFCs in Tests/Vectors, and C2SP's, which are not copied into the repository, in the
+// folder that TESSERA_VECTORS names.
 
 import Foundation
 import OpenSSLCrypto
@@ -11,6 +12,22 @@ enum Vectors {
     static func load<T: Decodable>(_ name: String, as type: T.Type = T.self) throws -> T {
         try JSONDecoder().decode(type, from: Data(contentsOf: folder.appending(path: "\(name).json")))
     }
+
+    /// The folder of vectors that are kept elsewhere; `nil` when nobody says where.
+    static let elsewhere = ProcessInfo.processInfo.environment["TESSERA_VECTORS"].flatMap { path in
+        path.isEmpty ? nil : URL(filePath: path)
+    }
+
+    /// Decodes one of C2SP's Wycheproof files.
+    static func wycheproof<T: Decodable>(_ name: String, as type: T.Type = T.self) throws -> T {
+        guard let elsewhere else { throw NotThere() }
+        return try JSONDecoder().decode(
+            type,
+            from: Data(contentsOf: elsewhere.appending(path: "wycheproof/\(name).json"))
+        )
+    }
+
+    private struct NotThere: Error {}
 
     static func text(_ name: String) throws -> String {
         try String(contentsOf: folder.appending(path: name), encoding: .utf8)

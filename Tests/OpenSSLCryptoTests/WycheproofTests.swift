@@ -1,3 +1,5 @@
+// C2SP's Wycheproof: signatures, tokens and keys that other implementations got wrong. The files are read from where
+// TESSERA_VECTORS says, and only where it does.
 import OpenSSLCrypto
 import Testing
 
@@ -5,7 +7,30 @@ import Testing
 struct WycheproofTests {
     enum Result: String, Decodable { case valid, invalid, acceptable }
 
-    struct SignatureFile: Decodable {
+    enum File: String, CaseIterable {
+        case ed25519 = "ed25519_test"
+        case ecdsa = "ecdsa_secp256r1_sha256_p1363_test"
+        case rsa = "rsa_signature_2048_sha256_test"
+        case tokens = "json_web_signature_test"
+        case keys = "json_web_key_test"
+    }
+
+    @Test(
+        "signatures, tokens and keys are judged as published",
+        .enabled(if: Vectors.elsewhere != nil, "TESSERA_VECTORS does not name the folder of the published vectors"),
+        arguments: File.allCases
+    )
+    func judged(_ file: File) throws {
+        switch file {
+        case .ed25519, .ecdsa, .rsa: try signatures(file)
+        case .tokens: try tokens()
+        case .keys: try keys()
+        }
+    }
+
+    // MARK: - Raw signatures
+
+    private struct SignatureFile: Decodable {
         struct Group: Decodable {
             let publicKeyJwk: JWK?
             let keyJwk: JWK?
@@ -22,12 +47,8 @@ struct WycheproofTests {
         let testGroups: [Group]
     }
 
-    @Test(
-        "raw signatures are judged as published",
-        arguments: ["ed25519_test", "ecdsa_secp256r1_sha256_p1363_test", "rsa_signature_2048_sha256_test"]
-    )
-    func signatures(name: String) throws {
-        let file: SignatureFile = try Vectors.load("wycheproof/\(name)")
+    private func signatures(_ name: File) throws {
+        let file: SignatureFile = try Vectors.wycheproof(name.rawValue)
         var judged = 0
         for group in file.testGroups {
             // Groups without a JWK are about other encodings of the key.
@@ -43,27 +64,29 @@ struct WycheproofTests {
         #expect(judged >= file.numberOfTests - 16)
     }
 
-    struct TokenFile: Decodable {
+    // MARK: - Tokens
+
+    private struct TokenFile: Decodable {
         struct Group: Decodable {
             let comment: String
             let `public`: JWK?
-            let tests: [Case]
-        }
-        struct Case: Decodable {
-            let tcId: Int
-            let comment: String
-            let jws: String
-            let result: Result
+            let tests: [TokenCase]
         }
         let testGroups: [Group]
     }
 
-    /// Cases that contradict their own label; Tests/Vectors/SOURCES.md says how.
-    static let faulty: Set<Int> = [346, 347, 350, 351, 367, 370, 372, 373]
+    private struct TokenCase: Decodable {
+        let tcId: Int
+        let comment: String
+        let jws: String
+        let result: Result
+    }
 
-    @Test("tokens are judged as published, and never accepted with a key of another algorithm")
-    func tokens() throws {
-        let file: TokenFile = try Vectors.load("wycheproof/json_web_signature_test")
+    /// Cases that contradict their own label; Tests/Vectors/SOURCES.md says how.
+    private static let faulty: Set<Int> = [346, 347, 350, 351, 367, 370, 372, 373]
+
+    private func tokens() throws {
+        let file: TokenFile = try Vectors.wycheproof(File.tokens.rawValue)
         var accepted = 0
         var refused = 0
         for group in file.testGroups {
@@ -78,5 +101,45 @@ struct WycheproofTests {
         }
         #expect(accepted == 10)
         #expect(refused > 340)
+    }
+
+    // MARK: - Keys
+
+    private struct KeyFile: Decodable {
+        struct Group: Decodable {
+            let comment: String
+            let `public`: Keys?
+            let `private`: Keys?
+            let tests: [TokenCase]
+        }
+        struct Keys: Decodable {
+            let keys: [JWK]
+        }
+        let numberOfTests: Int
+        let testGroups: [Group]
+    }
+
+    /// Each token is looked at with every key of its set that has its `kid`, as a verifier finds it.
+    private func keys() throws {
+        let file: KeyFile = try Vectors.wycheproof(File.keys.rawValue)
+        var accepted: [Int] = []
+        var refused = 0
+        for group in file.testGroups {
+            let jwks = (group.public ?? group.private)?.keys ?? []
+            #expect(!jwks.isEmpty, "\(group.comment)")
+            for test in group.tests {
+                let isAccepted = jwks.contains { jwk in
+                    guard let token = try? JWS.parse(test.jws), token.header.kid == jwk.kid,
+                        let key = try? VerificationKey(jwk: jwk)
+                    else { return false }
+                    return token.isSigned(by: key)
+                }
+                if isAccepted { accepted.append(test.tcId) } else { refused += 1 }
+                if test.result == .invalid { #expect(!isAccepted, "\(test.tcId) \(group.comment) \(test.comment)") }
+            }
+        }
+        // The other valid ones are of HS256, HS384 and HS512, whose keys no verifier of ours has.
+        #expect(accepted == [5])
+        #expect(refused == file.numberOfTests - 1)
     }
 }

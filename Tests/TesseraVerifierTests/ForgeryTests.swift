@@ -35,8 +35,12 @@ struct ForgeryTests {
         let issuer = try TestIssuer(algorithm)
         let verifier = try verifier(trusting: issuer)
         let jwk = issuer.jwk
+        // SubjectPublicKeyInfo (RFC 5480 §2) of a P-256 key, as DER and as PEM: what libraries hand out as "the key".
+        let point = try [jwk.x, jwk.y].flatMap { try #require(Base64URL.decode($0 ?? "")) }
+        let info = try #require(Hex.decode("3059301306072a8648ce3d020106082a8648ce3d03010703420004")) + point
+        let pem = "-----BEGIN PUBLIC KEY-----\n\(Base64.encode(info))\n-----END PUBLIC KEY-----\n"
         let secrets = [
-            Array(try JSONEncoder().encode(jwk)), Array((jwk.x ?? jwk.n ?? "").utf8),
+            info, Array(pem.utf8), Array(try JSONEncoder().encode(jwk)), Array((jwk.x ?? jwk.n ?? "").utf8),
             try #require(Base64URL.decode(jwk.x ?? jwk.n ?? "")), try document(of: [issuer]),
         ]
         for secret in secrets {
@@ -110,6 +114,94 @@ struct ForgeryTests {
             try issuer.key.sign($0)
         }
         #expect(refusal(try verifier(trusting: issuer), token) == .unknownKey)
+    }
+
+    @Test("a key id of 4 KiB finds nothing; with one of 10 KiB the token is not looked at")
+    func longKeyIDs() throws {
+        let issuer = try TestIssuer()
+        for (length, expected) in [(4096, VerificationError.Code.unknownKey), (10_240, .malformed)] {
+            let kid = String(repeating: "k", count: length)
+            let token = try forged(header: "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"\(kid)\"}") {
+                try issuer.key.sign($0)
+            }
+            #expect(refusal(try verifier(trusting: issuer), token) == expected)
+        }
+    }
+
+    @Test("a key on another curve is none, and a signature of another curve's length is not ES256's")
+    func otherCurves() throws {
+        let issuer = try TestIssuer()
+        let parts = try issuer.token().parts
+        for length in [56, 64, 96, 132] {
+            let signature = [UInt8](repeating: 1, count: length)
+            let token = "\(parts[0]).\(parts[1]).\(Base64URL.encode(signature))"
+            #expect(refusal(try verifier(trusting: issuer), token) == .invalidSignature, "\(length) bytes")
+        }
+        for curve in ["P-384", "P-521", "secp256k1", "P-192", "Ed25519"] {
+            let document = try issuer.jwkText.replacing("\"P-256\"", with: "\"\(curve)\"")
+            #expect(document.contains(curve))
+            let keys = try KeySet(jwks: Array("{\"keys\":[\(document)]}".utf8))
+            let verifier = TokenVerifier(requirements: TestIssuer.requirements, keys: FixedKeys(keys: keys))
+            #expect(refusal(verifier, try issuer.token()) == .keysUnavailable, "\(curve)")
+        }
+    }
+
+    @Test("base64url has one form: no spare bits, no padding, no white space", arguments: SigningAlgorithm.allCases)
+    func oneEncoding(_ algorithm: SigningAlgorithm) throws {
+        let issuer = try TestIssuer(algorithm)
+        let verifier = try verifier(trusting: issuer)
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+        // Payloads of every length modulo 3.
+        let tokens = try ["", "x", "xx"].map { try issuer.token(["note": "\"\($0)\""]) }
+        var spare = 0
+        for token in tokens {
+            #expect(refusal(verifier, token) == nil)
+            let parts = token.parts
+            for index in parts.indices {
+                func changed(_ part: String) -> String {
+                    var parts = parts
+                    parts[index] = part
+                    return parts.joined(separator: ".")
+                }
+                let part = parts[index]
+                for bad in ["=", "==", " ", "\n", "\r\n", "\t", "\u{A0}"].flatMap({ [part + $0, $0 + part] }) {
+                    #expect(refusal(verifier, changed(bad)) == .malformed)
+                }
+                #expect(refusal(verifier, changed(String(part.dropLast(5)) + "\n" + part.suffix(5))) == .malformed)
+                // The last character's low bits belong to no byte, and a lenient decoder drops them.
+                let bits = part.utf8.count % 4 == 2 ? 4 : part.utf8.count % 4 == 3 ? 2 : 0
+                let last = try #require(part.last)
+                let value = try #require(alphabet.firstIndex(of: last))
+                for difference in 0..<(1 << bits) where difference > 0 {
+                    #expect(
+                        refusal(verifier, changed(part.dropLast() + String(alphabet[value ^ difference]))) == .malformed
+                    )
+                    spare += 1
+                }
+            }
+        }
+        #expect(spare > 0)
+    }
+
+    @Test("a token cut off anywhere is refused")
+    func cutOff() throws {
+        let issuer = try TestIssuer()
+        let verifier = try verifier(trusting: issuer)
+        let token = try issuer.token()
+        for length in 0..<token.utf8.count { #expect(refusal(verifier, String(token.prefix(length))) != nil) }
+    }
+
+    @Test("deep nesting in the header is refused, or passed over, without exhausting the stack")
+    func nestedHeader() throws {
+        let issuer = try TestIssuer()
+        let verifier = try verifier(trusting: issuer)
+        func token(_ depth: Int) throws -> String {
+            let nested = String(repeating: "[", count: depth) + String(repeating: "]", count: depth)
+            let header = "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"\(issuer.kid)\",\"x\":\(nested)}"
+            return try forged(header: header) { try issuer.key.sign($0) }
+        }
+        #expect(refusal(verifier, try token(1)) == nil)
+        #expect(refusal(verifier, try token(2500)) == .malformed)
     }
 
     @Test("a signature with any bit flipped is refused", arguments: SigningAlgorithm.allCases)
