@@ -118,9 +118,16 @@ struct EventFeedTests {
         let node = try await installation.startAuth()
         let streams = [try await installation.follow(), try await installation.follow("?since=1h")]
         let stuck = try await installation.follow("?since=1h", reads: false)
-        try await installation.makeEvents(2000, padding: 2000)
-        try await eventually(within: .seconds(60), "both readers have all of it") {
-            streams.allSatisfy { $0.lastID?.hasSuffix(":2000") == true }
+        try await installation.makeEvents(2000, padding: 1000)
+        do {
+            try await eventually(within: .seconds(60), "both readers have all of it") {
+                streams.allSatisfy { $0.lastID?.hasSuffix(":2000") == true }
+            }
+        } catch {
+            Issue.record(
+                "\(error): \(streams.map { "\($0.status) at \($0.lastID ?? "–"), ended: \($0.hasEnded)" }); \(node.output)"
+            )
+            return
         }
         let start = ContinuousClock.now
         #expect(try await node.terminate() == .status(0))

@@ -78,6 +78,8 @@ package final class EventStreamReader: Sendable {
                 guard let self else { return }
                 if ready == 0 { continue }
                 let count = recv(descriptor, &buffer, buffer.count, 0)
+                // A child of another test may have ended just then.
+                if count < 0, errno == EINTR { continue }
                 let now = ContinuousClock.now
                 let isOver = self.state.withLock { state in
                     if count > 0 { state.parser.take(buffer[..<count], at: now) } else { state.isClosed = true }

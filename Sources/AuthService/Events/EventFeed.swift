@@ -198,11 +198,14 @@ final class EventFeed: Sendable {
     }
 
     private func publish(_ batch: EventBatch, _ epoch: String, readAt: ContinuousClock.Instant) {
+        // The log was read, however long it takes to write it down for the followers.
+        state.withLock { state in
+            state.isBlind = false
+            if state.tail?.epoch == epoch { state.tail?.lastRead = readAt }
+        }
         let entries = batch.events.map { Self.entry($0, epoch: epoch) }
         let followers = state.withLock { state -> [EventFollower] in
-            state.isBlind = false
             guard state.tail?.epoch == epoch else { return [] }
-            state.tail?.lastRead = readAt
             guard let last = entries.last else { return [] }
             state.tail?.append(entries, upTo: last.seq)
             return Array(state.followers.values)

@@ -84,8 +84,8 @@ struct EventLog: Sendable {
     let epochs: EventEpochs
     let clock: Clock
 
-    /// Rows in one read.
-    static let chunk = 1000
+    /// Rows in one read: few enough that followers have the first of them soon.
+    static let chunk = 250
 
     // MARK: Places
 
@@ -169,7 +169,7 @@ struct EventLog: Sendable {
         return Page(events: events, next: EventCursor(epoch: cursor.epoch, seq: seq), hasMore: true)
     }
 
-    private static let chunksPerPage = 10
+    private static let chunksPerPage = 40
 
     func state() async throws -> EventLogState {
         try await state(try await database.run(EventStatements.state()))
