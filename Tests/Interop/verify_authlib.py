@@ -9,6 +9,12 @@ goes wrong (no JWKS, no Authlib) is a traceback and exits 1, so that a broken se
 import json
 import sys
 import urllib.request
+import warnings
+
+from authlib.deprecate import AuthlibDeprecationWarning
+
+# Authlib 1 says on standard error that its own JOSE will be joserfc in 2.
+warnings.simplefilter("ignore", AuthlibDeprecationWarning)
 
 from authlib.jose import JsonWebKey, JsonWebToken
 from authlib.jose.errors import JoseError
