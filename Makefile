@@ -6,7 +6,8 @@ SHELL := /bin/bash
 # What the services are built from, on Debian 12 with a Swift 6.3 toolchain.
 PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config
 # What the tests start or call besides.
-TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq
+TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
+	nginx haproxy apache2-bin libapache2-mod-auth-openidc
 # What the benchmarks make load with; pgbench and pg_stat_statements come with postgresql.
 BENCH_PACKAGES := wrk
 
@@ -29,7 +30,7 @@ deps: ## Installs the system libraries that are missing (Debian)
 	@scripts/install-packages $(PACKAGES)
 
 .PHONY: test-deps
-test-deps: deps ## Installs what the tests need besides: PostgreSQL, and PyJWT and joserfc in .venv
+test-deps: deps ## Installs what the tests need besides: PostgreSQL, gateways, Python packages in .venv
 	@scripts/install-packages $(TEST_PACKAGES)
 	@scripts/python-venv
 

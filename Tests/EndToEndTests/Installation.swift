@@ -131,7 +131,7 @@ extension Installation {
         return repository.appending(path: ".build/debug/tessera")
     }()
 
-    /// The Python that has PyJWT and joserfc: `.venv`, unless `TESSERA_VENV` names another folder.
+    /// The Python that has PyJWT and the like, with Caddy and Envoy beside it: `.venv`, unless `TESSERA_VENV` names another folder.
     static let python: URL = {
         let folder = ProcessInfo.processInfo.environment["TESSERA_VENV"].map { URL(filePath: $0) }
         return (folder ?? repository.appending(path: ".venv")).appending(path: "bin/python")
