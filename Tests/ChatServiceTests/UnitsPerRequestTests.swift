@@ -25,12 +25,14 @@ struct UnitsPerRequestTests {
                 Self.before + [
                     "conversations.lock", "messages.insert", "principals.add_tokens", "conversations.advance",
                 ]
-            let page = ["conversations.is_visible", "messages.later"]
             let table: [(method: HTTPRequest.Method, path: String, body: String?, status: Int, unit: [String])] = [
                 (.post, path + "/messages", one, 201, append),
                 (.post, path + "/messages", spending, 201, spend),
-                (.get, path + "/messages?limit=20", nil, 200, page),
-                (.get, path + "/messages?limit=20&count=true", nil, 200, page),
+                (.get, path + "/messages?limit=20", nil, 200, ["messages.later"]),
+                (
+                    .get, path + "/messages?limit=20&count=true", nil, 200,
+                    ["conversations.is_visible", "messages.later"]
+                ),
                 (.get, path, nil, 200, ["conversations.get"]),
                 (.get, path + "?include=messages", nil, 200, ["conversations.get", "messages.earlier"]),
                 (.get, "/v1/conversations", nil, 200, ["conversations.older"]),

@@ -45,19 +45,28 @@ struct Messages: Sendable {
     }
 
     /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
+    ///
+    /// The page's own statement asks who owns the conversation, so rows are proof enough of the right to see them.
+    /// Only an empty page leaves the question whether there is such a conversation.
     func list(
         _ conversation: String,
         for caller: Caller,
         page: PageRequest,
         order: MessageOrder
     ) async throws -> Page<Message> {
-        let results = try await database.run([
-            ConversationStatements.isVisible(conversation, caller.id),
-            Self.read(conversation, caller, page, order),
-        ])
+        let read = Self.read(conversation, caller, page, order)
+        guard page.wantsCount else {
+            let result = try await database.run(read)
+            if result.isEmpty, try await database.run(ConversationStatements.isVisible(conversation, caller.id)).isEmpty
+            {
+                throw APIError(.notFound)
+            }
+            return Page(fetched: try result.rows.map { try Message($0) }, request: page, cursor: \.cursor)
+        }
+        let results = try await database.run([ConversationStatements.isVisible(conversation, caller.id), read])
         guard let visible = results[0].first else { throw APIError(.notFound) }
         var answer = Page(fetched: try results[1].rows.map { try Message($0) }, request: page, cursor: \.cursor)
-        if page.wantsCount { answer.total = try visible.integer("message_count") }
+        answer.total = try visible.integer("message_count")
         return answer
     }
 
