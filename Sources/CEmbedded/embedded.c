@@ -15,6 +15,12 @@ static const unsigned char auth_0003_clients[] = {
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
+static const unsigned char chat_0002_search_postgres[] = {
+#embed "../../migrations/chat_0002_search.postgres.sql"
+};
+static const unsigned char chat_0002_search_sqlite[] = {
+#embed "../../migrations/chat_0002_search.sqlite.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -26,6 +32,8 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
+    FILE_ENTRY("migrations/chat_0002_search.postgres.sql", chat_0002_search_postgres),
+    FILE_ENTRY("migrations/chat_0002_search.sqlite.sql", chat_0002_search_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

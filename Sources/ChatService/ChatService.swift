@@ -2,6 +2,7 @@
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
+package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
 package import WebSupport
@@ -10,6 +11,9 @@ package import WebSupport
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
+    let search: Search
+    private let database: any SQLDatabase
+    private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
     private let configuration: ChatConfiguration
@@ -18,6 +22,7 @@ package struct ChatService: Sendable {
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
+        + SearchStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
     /// revoked, `isReady` throws while the database cannot be
@@ -35,6 +40,9 @@ package struct ChatService: Sendable {
     ) {
         self.conversations = Conversations(database: database, clock: clock, random: random)
         self.messages = Messages(database: database, clock: clock, random: random)
+        self.search = Search(database: database)
+        self.database = database
+        self.logger = logger
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
                 issuer: configuration.issuer,
@@ -47,6 +55,11 @@ package struct ChatService: Sendable {
         self.health = HealthRoutes(service: "chat", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
+    }
+
+    /// What runs beside the requests, until shutdown.
+    package var services: [any Service] {
+        [SearchBackfillService(backfill: SearchBackfill(database: database), interval: .seconds(60), logger: logger)]
     }
 
     package func buildRouter() -> Router<ChatRequestContext> {
@@ -71,6 +84,7 @@ package struct ChatService: Sendable {
             )
         ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
         MessageRoutes(messages: messages).mount(on: authenticated)
+        SearchRoutes(search: search).mount(on: authenticated)
 
         routes.fill(from: router)
         return router

@@ -22,6 +22,7 @@ package struct PendingUnit: Sendable {
                 switch value {
                 case .text(let text): weight += text.utf8.count
                 case .bytes(let bytes): weight += bytes.count
+                case .words(let words): weight += words.text.utf8.count
                 default: weight += 8
                 }
             }

@@ -1,4 +1,4 @@
-// What crosses the waist: five kinds of value and NULL.
+// What crosses the waist: six kinds of value and NULL.
 //
 // JSON is TEXT on purpose: stored and returned byte for byte, never parsed by an engine. There is no
 // floating-point kind because no column of either service needs one.
@@ -7,6 +7,8 @@
 /// time and never guesses from a text literal.
 package enum SQLType: Sendable, Hashable {
     case boolean, integer, text, bytes, instant
+    /// The words of a text, for full-text search.
+    case words
 }
 
 /// A value bound to a parameter or read from a column.
@@ -17,6 +19,7 @@ package enum SQLValue: Sendable, Hashable {
     case text(String)
     case bytes([UInt8])
     case instant(Instant)
+    case words(IndexedWords)
 
     /// The declared type this value fits, or `nil` for NULL, which fits all.
     package var type: SQLType? {
@@ -27,6 +30,7 @@ package enum SQLValue: Sendable, Hashable {
         case .text: .text
         case .bytes: .bytes
         case .instant: .instant
+        case .words: .words
         }
     }
 }
@@ -43,6 +47,7 @@ extension Int64: SQLBindable { package var sqlValue: SQLValue { .integer(self) }
 extension String: SQLBindable { package var sqlValue: SQLValue { .text(self) } }
 extension Instant: SQLBindable { package var sqlValue: SQLValue { .instant(self) } }
 extension [UInt8]: SQLBindable { package var sqlValue: SQLValue { .bytes(self) } }
+extension IndexedWords: SQLBindable { package var sqlValue: SQLValue { .words(self) } }
 extension Optional: SQLBindable where Wrapped: SQLBindable {
     package var sqlValue: SQLValue { self?.sqlValue ?? .null }
 }

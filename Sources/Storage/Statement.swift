@@ -21,14 +21,31 @@ package struct Statement: Sendable, Hashable {
     /// `feature.intent`, for example `sessions.revoke`. Unique within a service.
     package let name: String
     package let sql: String
+    /// What SQLite runs instead, where the engines have no words in common: full-text search, and nothing else.
+    package let sqliteText: String?
     package let parameters: [SQLType]
     package let effect: Effect
 
     package init(_ name: String, _ effect: Effect, _ parameters: [SQLType] = [], _ sql: String) {
         self.name = name
         self.sql = sql
+        self.sqliteText = nil
         self.parameters = parameters
         self.effect = effect
+    }
+
+    /// A statement that each engine says in its own way; the parameters mean the same to both.
+    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], postgres: String, sqlite: String) {
+        self.name = name
+        self.sql = postgres
+        self.sqliteText = sqlite
+        self.parameters = parameters
+        self.effect = effect
+    }
+
+    /// What an engine runs.
+    package func text(for engine: SQLEngine) -> String {
+        engine == .sqlite ? sqliteText ?? sql : sql
     }
 
     /// Binds values to `$1…$n`.

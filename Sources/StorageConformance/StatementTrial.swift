@@ -51,6 +51,7 @@ package enum StatementTrial {
         case .text: .text("x")
         case .bytes: .bytes([1, 2, 3])
         case .instant: .instant(Instant(seconds: 1_800_000_000))
+        case .words: .words(IndexedWords(text: "x y x"))
         }
     }
 

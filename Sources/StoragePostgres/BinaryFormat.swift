@@ -14,6 +14,8 @@ enum TypeOID {
         case .integer: 20
         case .text: 25
         case .instant: 1184
+        // tsvector
+        case .words: 3614
         }
     }
 }
@@ -38,8 +40,28 @@ enum BinaryFormat {
         case .instant(let instant):
             let (microseconds, overflow) = instant.microseconds.subtractingReportingOverflow(epoch)
             append(bigEndian: overflow ? .min : microseconds, to: &buffer)
+        case .words(let words): append(words, to: &buffer)
         }
         return buffer.count - start
+    }
+
+    /// `tsvectorsend`: the count of lexemes, and of each its bytes, a zero, the count of its positions and those. The
+    /// server puts them in its own order.
+    private static func append(_ words: IndexedWords, to buffer: inout [UInt8]) {
+        let lexemes = words.positions
+        append(bigEndian: UInt32(lexemes.count), to: &buffer)
+        for (word, positions) in lexemes {
+            buffer.append(contentsOf: word)
+            buffer.append(0)
+            append(bigEndian: UInt16(positions.count), to: &buffer)
+            for position in positions { append(bigEndian: position, to: &buffer) }
+        }
+    }
+
+    private static func append(bigEndian integer: some FixedWidthInteger & UnsignedInteger, to buffer: inout [UInt8]) {
+        for shift in stride(from: integer.bitWidth - 8, through: 0, by: -8) {
+            buffer.append(UInt8(truncatingIfNeeded: integer >> shift))
+        }
     }
 
     /// Whether an instant lies in the range of `timestamptz`, whose epoch is thirty years later.

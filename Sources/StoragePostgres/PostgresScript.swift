@@ -68,6 +68,7 @@ package enum PostgresScript {
         case .text: "text"
         case .bytes: "bytea"
         case .instant: "timestamptz"
+        case .words: "tsvector"
         }
     }
 
@@ -80,7 +81,14 @@ package enum PostgresScript {
         case .text(let text): "E'\(text.replacing("\\", with: "\\\\").replacing("'", with: "''"))'"
         case .bytes(let bytes): "decode('\(bytes.map(hex).joined())', 'hex')"
         case .instant(let instant): "'\(instant.rfc3339)'"
+        // No lexeme of ours holds a quote.
+        case .words(let words):
+            "'\(words.positions.map { lexeme($0.key, $0.value) }.joined(separator: " "))'"
         }
+    }
+
+    private static func lexeme(_ word: ArraySlice<UInt8>, _ positions: [UInt16]) -> String {
+        "\(String(decoding: word, as: UTF8.self)):\(positions.map(String.init).joined(separator: ","))"
     }
 
     private static func hex(_ byte: UInt8) -> String {

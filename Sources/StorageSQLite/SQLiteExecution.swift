@@ -8,7 +8,7 @@ extension GRDB.Database {
     /// Runs one statement on this connection, prepared once and kept.
     func run(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
         try SQLiteFailure.mapping(bound.statement.name) {
-            let statement = try cachedStatement(sql: bound.statement.sql)
+            let statement = try cachedStatement(sql: bound.statement.text(for: .sqlite))
             statement.setUncheckedArguments(Self.arguments(bound.values))
             guard statement.columnCount > 0 else {
                 try statement.execute()
@@ -95,6 +95,7 @@ extension GRDB.Database {
         case .text(let text): text.databaseValue
         case .bytes(let bytes): Data(bytes).databaseValue
         case .instant(let instant): instant.microseconds.databaseValue
+        case .words(let words): words.text.databaseValue
         }
     }
 

@@ -70,6 +70,8 @@ struct SchemaCatalog: Equatable {
         var catalog = SchemaCatalog()
         for row in try await database.run(tables()).rows {
             let name = try row.text("name")
+            // FTS5 and where its entries stand: what a GIN index is on PostgreSQL.
+            if name.hasPrefix("search_") { continue }
             var table = Table()
             for column in try await database.run(columns(name)).rows {
                 let isKey = try column.int("pk") > 0
@@ -168,7 +170,7 @@ struct SchemaCatalog: Equatable {
 
     private static func sqliteType(_ type: String) -> String {
         switch type {
-        case "text": "TEXT"
+        case "text", "tsvector": "TEXT"
         case "bytea": "BLOB"
         case "bigint", "boolean", "timestamp with time zone": "INTEGER"
         default: type

@@ -30,7 +30,7 @@ enum ConversationCounters {
         title: String?,
         at now: Instant
     ) -> BoundStatement {
-        advanceStatement(conversation, owner, isNew, count, tokensIn, tokensOut, head, now, title)
+        advanceStatement(conversation, owner, isNew, count, tokensIn, tokensOut, head, now, title, SearchText.words(of: title))
     }
 
     /// Removes a conversation of this unit whose messages could not be inserted.
@@ -53,7 +53,7 @@ enum ConversationCounters {
     private static let advanceStatement = Statement(
         "conversations.advance",
         .writes,
-        [.text, .text, .boolean, .integer, .integer, .integer, .text, .instant, .text],
+        [.text, .text, .boolean, .integer, .integer, .integer, .text, .instant, .text, .words],
         """
         UPDATE conversations SET
             last_seq = last_seq + $4,
@@ -64,6 +64,7 @@ enum ConversationCounters {
             last_message_at = $8,
             updated_at = $8,
             title = CASE WHEN title_source IS NULL THEN $9 ELSE title END,
+            search = CASE WHEN title_source IS NULL THEN $10 ELSE search END,
             title_source = CASE WHEN title_source IS NULL AND $9 IS NOT NULL THEN 'auto' ELSE title_source END,
             version = CASE
                 WHEN version = 0 THEN 1

@@ -14,12 +14,12 @@ enum ConversationStatements {
     static let insert = Statement(
         "conversations.insert",
         .writes,
-        [.text, .text, .text, .text, .text, .text, .text, .instant, .integer, .text, .text],
+        [.text, .text, .text, .text, .text, .text, .text, .instant, .integer, .text, .text, .words],
         """
         INSERT INTO conversations
             (id, owner_id, title, title_source, model, slug, visibility, created_at, updated_at, version,
-             settings, metadata)
-        SELECT $1, principals.id, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11
+             settings, metadata, search)
+        SELECT $1, principals.id, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12
         FROM principals WHERE principals.id = $2 AND is_active AND erased_at IS NULL
         ON CONFLICT DO NOTHING
         RETURNING \(columns)
@@ -96,11 +96,12 @@ enum ConversationStatements {
         .writes,
         [
             .text, .text, .integer, .instant, .boolean, .text, .boolean, .text, .boolean, .text, .text, .boolean,
-            .boolean, .text, .boolean, .text, .text,
+            .boolean, .text, .boolean, .text, .text, .words,
         ],
         """
         UPDATE conversations SET
             title = CASE WHEN $5 THEN $6 ELSE title END,
+            search = CASE WHEN $5 THEN $18 ELSE search END,
             title_source = CASE WHEN $5 THEN 'user' ELSE title_source END,
             model = CASE WHEN $7 THEN $8 ELSE model END,
             slug = CASE WHEN $9 THEN $10 ELSE slug END,

@@ -48,7 +48,8 @@ struct Conversations: Sendable {
             now,
             append == nil ? 1 : 0,
             draft.settings,
-            draft.metadata
+            draft.metadata,
+            SearchText.words(of: title)
         )
         let results = try await database.run(beginning + [insert] + (append?.statements ?? []))
         guard let row = results[beginning.count].first else {
@@ -178,7 +179,8 @@ struct Conversations: Sendable {
             patch.archiveReason.value,
             patch.pinned,
             patch.settings,
-            metadata
+            metadata,
+            SearchText.words(of: patch.title.value)
         )
     }
 

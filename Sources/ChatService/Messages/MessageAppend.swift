@@ -134,7 +134,8 @@ struct MessageAppend: Sendable {
             now,
             draft.metadata,
             draft.contentText,
-            draft.parts
+            draft.parts,
+            draft.searchWords
         )
     }
 }

@@ -2,6 +2,7 @@
 //
 // A message is said either as plain `content` or as `parts`, an array of objects each with a `type`. Parts are kept
 // byte for byte, those of unknown types included: a frontend gets back what it stored, whatever it invents next.
+import Storage
 import WebSupport
 
 /// One message on its way in.
@@ -29,6 +30,8 @@ struct MessageDraft: Sendable {
     let metadata: String
     let contentText: String?
     let parts: String
+    /// The words of the text.
+    let searchWords: IndexedWords?
     /// The member's path in the request, for complaints found later.
     let path: String
 
@@ -56,6 +59,7 @@ struct MessageDraft: Sendable {
         tokensTotal = total ?? (tokensIn == nil && tokensOut == nil ? nil : (tokensIn ?? 0) + (tokensOut ?? 0))
         metadata = body.rawObject("metadata", max: ConversationLimits.json) ?? "{}"
         (parts, contentText) = Self.content(&body)
+        searchWords = SearchText.words(of: contentText)
     }
 
     /// Reads an array of messages, each complaint under its own path.

@@ -19,14 +19,14 @@ enum MessageStatements {
         .writes,
         [
             .text, .text, .text, .boolean, .integer, .boolean, .text, .text, .text, .text, .text, .text, .integer,
-            .integer, .integer, .instant, .text, .text, .text,
+            .integer, .integer, .instant, .text, .text, .text, .words,
         ],
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
-             tokens_total, created_at, updated_at, metadata, content_text, parts)
+             tokens_total, created_at, updated_at, metadata, content_text, parts, search)
         SELECT $1, c.id, c.last_seq + $5, CASE WHEN $6 THEN c.head_message_id ELSE $7 END,
-            $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19
+            $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20
         FROM conversations c
         WHERE c.id = $2 AND c.owner_id = $3 AND c.deleted_at IS NULL AND (c.version = 0) = $4
             AND \(PrincipalStatements.mayWrite("$3"))

@@ -40,6 +40,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case slugTaken = "slug_taken"
     case lastAdmin = "last_admin"
     case conflict = "conflict"
+    case queryUnsearchable = "query_unsearchable"
 
     // What we can take
     case rateLimited = "rate_limited"
@@ -64,6 +65,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
             .unauthorized
         case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
         case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
+        case .queryUnsearchable: .unprocessableContent
         case .rateLimited: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
             .serviceUnavailable
@@ -103,6 +105,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .slugTaken: "Another conversation of yours has this slug."
         case .lastAdmin: "The last active admin cannot be removed."
         case .conflict: "The row changed at the same time; try again."
+        case .queryUnsearchable: "The query has nothing to look for, or too much."
         case .rateLimited: "Too many requests; try again later."
         case .hashingOverloaded: "Too many logins at once; try again shortly."
         case .databaseUnavailable: "The database cannot be reached; try again shortly."

@@ -1,0 +1,169 @@
+// Finding the caller's own messages and titles.
+//
+// Newest first is the order of FTS5's entries: SQLite stops reading when the page is full. A GIN index has no order,
+// and a common word of a busy owner is in 100,000 rows; so PostgreSQL is asked for the owner's newest window of time,
+// then for ever wider ones. A window that has more candidates than are worth sorting is taken apart into sixteenths,
+// newest first. A page costs a handful of index probes, however rare or common its words.
+import Storage
+import WebSupport
+
+struct Search: Sendable {
+    let database: any SQLDatabase
+
+    /// What a caller asks for.
+    struct Request: Sendable {
+        let query: SearchQuery
+        var conversation: String?
+        var role: MessageRole?
+        var from: Instant?
+        var to: Instant?
+        var limit = 20
+        var after: SearchCursor?
+        var byRelevance = false
+    }
+
+    struct Answer: Sendable {
+        let hits: [SearchHit]
+        let next: SearchCursor?
+        let hasMore: Bool
+        /// Whether every stored text is indexed; false while the backfill of an older schema's rows runs.
+        let isComplete: Bool
+    }
+
+    /// Candidates of a window that are sorted at once.
+    static let mostCandidates = 500
+
+    func find(_ request: Request, for caller: Caller) async throws -> Answer {
+        let fetch = request.byRelevance ? SearchRanking.considered : request.limit + 1
+        var hits = try await find(.message, request, caller, fetch)
+        // A title has no role, and is no message of its conversation.
+        if request.role == nil, request.conversation == nil {
+            hits += try await find(.conversation, request, caller, fetch)
+            // A merge: sorting is stable within equals of one kind, which each came in their own order.
+            let order = hits.indices.sorted { a, b in
+                if SearchCursor.precedes(hits[a], hits[b]) { return true }
+                return SearchCursor.precedes(hits[b], hits[a]) ? false : a < b
+            }
+            hits = order.prefix(fetch).map { hits[$0] }
+        }
+        let isComplete = try await database.run(SearchStatements.isPending()).first?.boolean("pending") == false
+        let hasMore = hits.count > request.limit
+        if request.byRelevance {
+            hits = Array(SearchRanking.sorted(hits, request.query).prefix(request.limit))
+            return Answer(hits: hits, next: nil, hasMore: hasMore, isComplete: isComplete)
+        }
+        hits = Array(hits.prefix(request.limit))
+        return Answer(hits: hits, next: hasMore ? hits.last?.place : nil, hasMore: hasMore, isComplete: isComplete)
+    }
+
+    // MARK: - One kind of hit
+
+    private func find(
+        _ kind: SearchHit.Kind,
+        _ request: Request,
+        _ caller: Caller,
+        _ fetch: Int
+    ) async throws -> [SearchHit] {
+        let scan = SearchScan(
+            database: database,
+            statement: kind == .message ? SearchStatements.messages : SearchStatements.titles,
+            kind: kind,
+            request: request,
+            scope: SearchScope(
+                engine: database.engine,
+                owner: caller.id,
+                conversation: request.conversation,
+                role: request.role
+            ),
+            after: (request.after ?? .newest).place(among: kind, database.engine),
+            fetch: fetch
+        )
+        return try await database.engine == .sqlite ? scan.read() : scan.readByWindows()
+    }
+}
+
+/// One search for one kind of hit.
+struct SearchScan: Sendable {
+    let database: any SQLDatabase
+    let statement: Statement
+    let kind: SearchHit.Kind
+    let request: Search.Request
+    let scope: SearchScope
+    let after: SearchCursor
+    /// How many hits are wanted.
+    let fetch: Int
+
+    /// The whole of time at once.
+    func read() async throws -> [SearchHit] {
+        var position = after.position
+        if let to = request.to { position = min(position, SearchPosition.first(of: to + SearchPosition.slack)) }
+        return try await run(request.query.fts5(scope), position: position, mostCandidates: .max).hits
+    }
+
+    /// From the newest window to wider ones.
+    func readByWindows() async throws -> [SearchHit] {
+        let newest = SearchScope.Window.second(min(request.to ?? .farFuture, after.time))
+        let oldest = SearchScope.Window.second(request.from ?? Instant(seconds: 0))
+        for level in 1..<SearchScope.Window.levels {
+            let last = SearchScope.Window(level: level, containing: newest)
+            let before = SearchScope.Window(level: level, number: last.number - 1)
+            let (hits, isWhole) = try await run(in: [last, before])
+            if !isWhole { return try await takeApart(last.parts + before.parts, until: oldest) }
+            if hits.count >= fetch || before.firstSecond <= oldest { return hits }
+        }
+        let (hits, isWhole) = try await run(in: [])
+        if isWhole { return hits }
+        let top = SearchScope.Window.levels - 1
+        let last = SearchScope.Window(level: top, containing: newest)
+        let windows = (0...last.number).reversed().map { SearchScope.Window(level: top, number: $0) }
+        return try await takeApart(windows, until: oldest)
+    }
+
+    /// Hits of windows, given newest first, each taken apart where it has too many candidates.
+    private func takeApart(_ windows: [SearchScope.Window], until oldest: Int64) async throws -> [SearchHit] {
+        var found: [SearchHit] = []
+        var waiting = Array(windows.reversed())
+        while let window = waiting.popLast(), found.count < fetch {
+            let (hits, isWhole) = try await run(in: [window], sortingAll: window.level == 0)
+            if isWhole { found += hits } else { waiting += window.parts.reversed() }
+            if window.firstSecond <= oldest, isWhole { break }
+        }
+        return Array(found.prefix(fetch))
+    }
+
+    /// The hits of windows, unless there are too many candidates to sort.
+    private func run(
+        in windows: [SearchScope.Window],
+        sortingAll: Bool = false
+    ) async throws -> (hits: [SearchHit], isWhole: Bool) {
+        // More candidates than hits: those before the page's beginning and in the trash are among them.
+        let most = sortingAll ? Int64.max : Int64(max(Search.mostCandidates, 2 * fetch))
+        let text = request.query.tsquery(scope, in: windows)
+        let (hits, candidates) = try await run(text, position: after.position, mostCandidates: most)
+        return (hits, candidates < most)
+    }
+
+    private func run(
+        _ query: String,
+        position: Int64,
+        mostCandidates: Int64
+    ) async throws -> (hits: [SearchHit], candidates: Int64) {
+        let result = try await database.run(
+            statement(
+                query,
+                scope.owner,
+                request.conversation,
+                request.from,
+                request.to,
+                after.time,
+                position,
+                after.id,
+                mostCandidates,
+                fetch
+            )
+        )
+        let candidates = try result.first?.integer("candidates") ?? 0
+        let rows = try result.rows.filter { try $0.optionalText("id") != nil }
+        return (try rows.map { try SearchHit($0, kind: kind) }, candidates)
+    }
+}

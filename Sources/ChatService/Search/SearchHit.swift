@@ -1,0 +1,126 @@
+// A message or a title that a query found.
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+struct SearchHit: Sendable {
+    enum Kind: String, Sendable, CaseIterable {
+        case message, conversation
+    }
+
+    let kind: Kind
+    let id: String
+    let conversationID: String
+    /// The conversation's, of a message too.
+    let title: String?
+    /// Of a message.
+    let sequence: Int64?
+    let role: String?
+    let createdAt: Instant
+    /// The text to show a piece of, or its beginning.
+    let text: String
+    /// Its place among hits of its kind.
+    let place: SearchCursor
+
+    /// Reads a row of `SearchStatements.messages` or `.titles`.
+    init(_ row: Row, kind: Kind) throws(StorageError) {
+        self.kind = kind
+        id = try row.text("id")
+        conversationID = try row.text("conversation_id")
+        title = try row.optionalText("title")
+        sequence = try row.optionalInteger("seq")
+        role = try row.optionalText("role")
+        createdAt = try row.instant("created_at")
+        text = try row.optionalText("found_text") ?? ""
+        place = SearchCursor(
+            kind: kind,
+            time: try row.instant("placed_at"),
+            position: try row.integer("position"),
+            id: id
+        )
+    }
+
+    func write(to writer: inout JSONWriter, _ query: SearchQuery) {
+        writer.field("type", kind.rawValue)
+        writer.field("id", id)
+        writer.field("conversation_id", conversationID)
+        writer.field("title", title)
+        writer.field("seq", sequence)
+        writer.field("role", role)
+        writer.field("created_at", createdAt)
+        writer.array("snippet") { writer in
+            for piece in SearchSnippet.make(of: text, query) {
+                writer.object { writer in
+                    writer.field("text", piece.text)
+                    writer.field("match", piece.isMatch)
+                }
+            }
+        }
+    }
+}
+
+/// Where a page of hits ended. Hits are newest first; at one microsecond messages come before titles, and the rest is
+/// the engine's own order: by number and id on PostgreSQL, by arrival on SQLite.
+struct SearchCursor: Sendable, Hashable {
+    let kind: SearchHit.Kind
+    let time: Instant
+    /// The message's number (0 for a title) on PostgreSQL, the entry's position on SQLite.
+    let position: Int64
+    let id: String
+
+    init(kind: SearchHit.Kind, time: Instant, position: Int64, id: String) {
+        self.kind = kind
+        self.time = time
+        self.position = position
+        self.id = id
+    }
+
+    static let newest = SearchCursor(kind: .message, time: .farFuture, position: .max, id: "~")
+
+    var encoded: String {
+        Base64URL.encode(Array("search \(kind.rawValue) \(time.microseconds) \(position) \(id)".utf8))
+    }
+
+    init(_ text: String) throws(APIError) {
+        guard text.utf8.count <= 512,
+            let bytes = Base64URL.decode(text),
+            let plain = String(validating: bytes, as: UTF8.self)
+        else { throw APIError(.invalidCursor) }
+        let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
+        guard parts.count == 5, parts[0] == "search", let kind = SearchHit.Kind(rawValue: String(parts[1])),
+            let time = Int64(parts[2]), (0...Instant.farFuture.microseconds).contains(time),
+            let position = Int64(parts[3]), position >= 0, RowID.isValid(parts[4])
+        else { throw APIError(.invalidCursor) }
+        self.init(kind: kind, time: Instant(microseconds: time), position: position, id: String(parts[4]))
+    }
+
+    /// The place in the order of another kind beyond which hits follow this one.
+    func place(among kind: SearchHit.Kind, _ engine: SQLEngine) -> SearchCursor {
+        guard kind != self.kind else { return self }
+        // Titles follow the messages of their microsecond.
+        let isIncluded = kind == .conversation
+        let time = Instant(microseconds: time.microseconds)
+        switch engine {
+        case .postgres: return SearchCursor(kind: kind, time: time, position: isIncluded ? 1 : -1, id: "")
+        case .sqlite:
+            let first = SearchPosition.first(of: time)
+            return SearchCursor(kind: kind, time: time, position: first + (isIncluded ? 2048 : 0), id: "")
+        }
+    }
+
+    /// Whether a hit is shown before another.
+    static func precedes(_ a: SearchHit, _ b: SearchHit) -> Bool {
+        a.place.time > b.place.time || (a.place.time == b.place.time && a.kind == .message && b.kind != .message)
+    }
+}
+
+/// Positions of entries in FTS5, as the triggers of migrations/chat_0002_search.sqlite.sql make them.
+enum SearchPosition {
+    /// How far a position may be ahead of its row's time.
+    static let slack: Duration = .seconds(3)
+
+    /// The first position of a microsecond.
+    static func first(of instant: Instant) -> Int64 {
+        min(max(instant.microseconds, 0), 4_500_000_000_000_000) * 2048
+    }
+}

@@ -1,0 +1,87 @@
+// The one syntax of queries, for both engines.
+//
+//   words          all of them, anywhere
+//   "a phrase"     these words, in this order, next to each other; so is a word with punctuation inside (foo-bar)
+//   -word -"…"     none of these; beside something that is looked for
+//   begin*         words that begin so, from two letters on
+//
+// Whatever people type is a query of this syntax or is refused with a reason; no text reaches an engine but words of
+// `WordScanner`, which hold letters and digits alone, so neither engine's own syntax can be spoken or broken.
+import WebSupport
+
+struct SearchQuery: Sendable, Hashable {
+    /// Bytes of a query.
+    static let longest = 1024
+    /// Words that are looked for, in all.
+    static let mostWords = 32
+
+    /// Words in a row.
+    struct Phrase: Sendable, Hashable {
+        let words: [String]
+        /// Whether the last word is the beginning of one.
+        let isPrefix: Bool
+    }
+
+    let wanted: [Phrase]
+    let unwanted: [Phrase]
+
+    /// Throws `query_unsearchable` when nothing is looked for, or too much.
+    init(_ text: String) throws(APIError) {
+        var wanted: [Phrase] = []
+        var unwanted: [Phrase] = []
+        var rest = Substring(text)
+        while let (piece, isNegated) = Self.next(&rest) {
+            guard let phrase = Self.phrase(piece) else { continue }
+            if isNegated { unwanted.append(phrase) } else { wanted.append(phrase) }
+        }
+        guard !wanted.isEmpty else {
+            throw APIError(.queryUnsearchable, detail: "A query needs at least one word to look for.")
+        }
+        guard (wanted + unwanted).reduce(0, { $0 + $1.words.count }) <= Self.mostWords else {
+            throw APIError(.queryUnsearchable, detail: "A query may hold at most \(Self.mostWords) words.")
+        }
+        self.wanted = wanted
+        self.unwanted = unwanted
+    }
+
+    /// The next word or quoted piece, with the asterisk behind it.
+    private static func next(_ rest: inout Substring) -> (piece: Substring, isNegated: Bool)? {
+        rest = rest.drop { $0.isWhitespace }
+        guard let first = rest.first else { return nil }
+        var isNegated = false
+        if first == "-", let second = rest.dropFirst().first, !second.isWhitespace {
+            isNegated = true
+            rest.removeFirst()
+        }
+        if rest.first == "\"" {
+            rest.removeFirst()
+            let inside = rest.prefix { $0 != "\"" }
+            rest = rest[inside.endIndex...].dropFirst()
+            guard rest.first == "*" else { return (inside, isNegated) }
+            rest.removeFirst()
+            return (inside + "*", isNegated)
+        }
+        let word = rest.prefix { !$0.isWhitespace && $0 != "\"" }
+        rest = rest[word.endIndex...]
+        return (word, isNegated)
+    }
+
+    private static func phrase(_ piece: Substring) -> Phrase? {
+        var words: [ScannedWord] = []
+        WordScanner.scan(SearchText.beginning(of: String(piece), atMost: longest)) { word in
+            words.append(word)
+            return words.count <= mostWords
+        }
+        // The last character of a run is indexed alone only where the run ends, and the text may go on. Alone it
+        // stands for every pair that begins with it.
+        if words.count > 1, let last = words.last, last.endsRun,
+            words[words.count - 2].range.upperBound == last.range.upperBound
+        {
+            words.removeLast()
+            return Phrase(words: words.map(\.text), isPrefix: false)
+        }
+        guard let last = words.last else { return nil }
+        let asked = piece.last == "*" && last.text.unicodeScalars.count > 1
+        return Phrase(words: words.map(\.text), isPrefix: last.endsRun || asked)
+    }
+}

@@ -1,0 +1,49 @@
+// What of a text is indexed.
+//
+// A message may be 8 MiB; what a person looks for stands in the beginning of it. The limits keep an entry well
+// inside what either engine takes (PostgreSQL manual, "Limitations" of text search) and its making to milliseconds.
+// The rest is stored and shown like any text, and not searched.
+package import Storage
+
+package enum SearchText {
+    /// Bytes of a text that are looked at.
+    static let longestText = 512 * 1024
+    static let mostWords = 16_000
+    /// Bytes of words.
+    static let mostBytes = 256 * 1024
+    /// Times that one word is counted. Beyond it a placeholder keeps the places of its neighbours.
+    static let mostOccurrences = 255
+    /// Not a word of any text, since it separates words. It may itself be many.
+    private static let placeholder: [UInt8] = [0xC2, 0xA7]
+
+    /// The words of a text, or `nil` without a text.
+    package static func words(of text: String?) -> IndexedWords? {
+        guard let text else { return nil }
+        var out: [UInt8] = []
+        var count = 0
+        var bytes = 0
+        var occurrences: [[UInt8]: Int] = [:]
+        WordScanner.scan(beginning(of: text)) { word in
+            bytes += word.bytes.count
+            guard bytes <= mostBytes else { return false }
+            if count > 0 { out.append(0x20) }
+            occurrences[word.bytes, default: 0] += 1
+            let isCounted = (occurrences[word.bytes] ?? 0) <= mostOccurrences
+            out.append(contentsOf: isCounted ? word.bytes : placeholder)
+            count += 1
+            return count < mostWords
+        }
+        return IndexedWords(text: String(decoding: out, as: UTF8.self))
+    }
+
+    /// The bytes of a text that are looked at, cut between two characters.
+    static func beginning(of text: String, atMost limit: Int = longestText) -> [UInt8] {
+        var bytes = Array(text.utf8.prefix(limit + 1))
+        guard bytes.count > limit else { return bytes }
+        bytes.removeLast()
+        // Take back the bytes of a character that was cut through.
+        while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
+        if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
+        return bytes
+    }
+}
