@@ -51,6 +51,7 @@ struct ServiceRunner {
             )
         }
         starting.add()
+        services += chat.service.services
         services.append(server(chat.service.buildRouter(), on: address, isListening: starting.isListening))
     }
 
