@@ -70,15 +70,15 @@ def conversations_sql(first, last, owners, length):
         SELECT DISTINCT {owner}, now(), now() FROM generate_series({first}::bigint, {last}) i
         ON CONFLICT DO NOTHING;
         INSERT INTO conversations (id, owner_id, title, title_source, head_message_id, last_seq, message_count,
-            last_message_at, created_at, updated_at)
+            last_message_at, created_at, updated_at, search)
         SELECT {conversation}, {owner}, 'Conversation ' || i, 'user', 'm' || to_hex(i) || '-' || to_hex({length}),
-            {length}, {length}, now(), now(), now() - i * interval '1 millisecond'
+            {length}, {length}, now(), now(), now() - i * interval '1 millisecond', to_tsvector('simple', 'Conversation ' || i)
         FROM generate_series({first}::bigint, {last}) i;
         INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, created_at, updated_at,
-            content_text, parts)
+            content_text, parts, search)
         SELECT {message}, {conversation}, seq,
             CASE WHEN seq > 1 THEN 'm' || to_hex(i) || '-' || to_hex(seq - 1) END, {owner}, 'user', now(), now(), text,
-            '[{{"type":"text","text":"' || text || '"}}]'
+            '[{{"type":"text","text":"' || text || '"}}]', to_tsvector('simple', text)
         FROM generate_series({first}::bigint, {last}) i, generate_series(1, {length}) seq,
             LATERAL (SELECT 'Message ' || seq || ' says what messages of some hundred bytes say: a line of text, '
                 || 'and then the same line of text again.') t(text);"""

@@ -240,6 +240,69 @@ struct SearchTests {
     }
 }
 
+@Suite("Search among conversations")
+struct TitleFilterTests {
+    @Test("the list shows those whose titles hold the words, in its own order", arguments: TestEngine.allCases)
+    func list(engine: TestEngine) async throws {
+        let time = TestClock()
+        try await withChat(engine, clock: time.clock) { chat in
+            var expected: [String] = []
+            for number in 1...12 {
+                time.advance(.seconds(1))
+                let title = number.isMultiple(of: 3) ? "Über the Tide \(number)" : "Other \(number)"
+                let id = try await chat.conversation(#"{"title":"\#(title)"}"#)
+                if number.isMultiple(of: 3) { expected.insert(id, at: 0) }
+            }
+            try await chat.create(#"{"title":"tide"}"#, as: "stranger")
+            // Touched last, shown first.
+            time.advance(.seconds(1))
+            let last = expected.removeLast()
+            try await chat.append(#"{"role":"user","content":"x"}"#, to: last)
+            expected.insert(last, at: 0)
+            let pages = try await chat.pages("/v1/conversations?limit=3&q=\(escaped("uber \"the tide\""))")
+            #expect(pages.flatMap { $0 }.compactMap { $0["id"]?.string } == expected)
+            #expect(pages.map(\.count) == [3, 1])
+            let counted = try await chat.send(.get, "/v1/conversations?q=tide&count=true").json
+            #expect(counted["total"]?.integer == 4)
+            #expect(try await chat.send(.get, "/v1/conversations?q=tide&archived=true").json["data"]?.array?.count == 0)
+            #expect(try await chat.send(.get, "/v1/conversations?q=-tide").status == 422)
+        }
+    }
+}
+
+@Suite("Search and erasure")
+struct SearchPurgeTests {
+    @Test("after rows are deleted and the index is purged, FTS5's file holds none of their words")
+    func purge() async throws {
+        try await withChat(.sqlite) { chat in
+            let id = try await chat.conversation(#"{"title":"qzxtitle"}"#)
+            try await chat.append(#"{"role":"user","content":"qzxmarker and more"}"#, to: id)
+            let other = try await chat.conversation()
+            try await chat.append(#"{"role":"user","content":"what stays"}"#, to: other)
+            let holding = Statement(
+                "test.holding",
+                .reads,
+                [.text],
+                """
+                SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST($1 AS BLOB)) > 0)
+                    + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST($1 AS BLOB)) > 0) AS n
+                """
+            )
+            func pages(_ word: String) async throws -> Int64 {
+                try #require(try await chat.database.run(holding(word)).first).integer("n")
+            }
+            #expect(try await pages("zxmarker") > 0)
+            #expect(try await pages("zxtitle") > 0)
+            let remove = Statement("test.remove", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
+            _ = try await chat.database.run(remove(id))
+            try await SearchPurge.run(on: chat.database)
+            #expect(try await pages("zxmarker") == 0)
+            #expect(try await pages("zxtitle") == 0)
+            #expect(try await chat.search("stays").count == 1)
+        }
+    }
+}
+
 extension Chat {
     /// The first hundred hits of a query.
     func search(_ query: String, as user: String = "owner") async throws -> [JSONElement] {

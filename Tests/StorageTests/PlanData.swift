@@ -82,21 +82,21 @@ enum PlanData {
             (
                 """
                 conversations (id, owner_id, title, slug, created_at, updated_at, last_seq, message_count, deleted_at,
-                    archived_at, pinned_at)
+                    archived_at, pinned_at, search)
                 """,
                 """
                 'c' || n, 'p' || (n % 400 + 1), 'Title', 's' || n, \(at("n")), \(at("n")), 10, 10,
                 CASE WHEN n % 30 = 0 THEN \(at("n")) END, CASE WHEN n % 4 = 0 THEN \(at("n")) END,
-                CASE WHEN n % 25 = 0 THEN \(at("n")) END FROM numbers
+                CASE WHEN n % 25 = 0 THEN \(at("n")) END, 'title' FROM numbers
                 """
             ),
             (
                 """
-                messages (id, conversation_id, seq, author_id, role, created_at, updated_at, content_text, parts)
+                messages (id, conversation_id, seq, author_id, role, created_at, updated_at, content_text, parts, search)
                 """,
                 """
                 'm' || n, 'c' || (n % 2000 + 1), n / 2000 + 1, 'p1', 'user', \(at("n")), \(at("n")), 'Some words',
-                '[]' FROM numbers
+                '[]', 'some words' FROM numbers
                 """
             ),
         ]

@@ -24,7 +24,7 @@ struct StatementPlanTests {
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
             "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
             "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
-            "messages.get", "messages.take_back",
+            "messages.get", "messages.take_back", "search.messages", "search.titles",
         ],
     ]
 
@@ -37,7 +37,12 @@ struct StatementPlanTests {
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it.
-    static let mayScan: Set<String> = ["users.count"]
+    /// The partial index of rows without words is the list of what the backfill has to do, and is read from its beginning;
+    /// the pages of FTS5 are counted for an erase.
+    static let mayScan: Set<String> = [
+        "users.count", "search.pending_messages", "search.pending_titles", "search.is_pending", "search.message_pages",
+        "search.title_pages",
+    ]
 
     /// The cleanup runs with few values, so PostgreSQL plans it for them; most often there is nothing to remove.
     static let cleanup: [String: [SQLValue]] = {

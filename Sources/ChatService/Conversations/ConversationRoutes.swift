@@ -28,7 +28,8 @@ struct ConversationRoutes: Sendable {
         let query = QueryParameters(request)
         let filter = Conversations.Filter(
             archived: try query.boolean("archived"),
-            pinned: try query.boolean("pinned")
+            pinned: try query.boolean("pinned"),
+            query: query["q"] == nil ? nil : try SearchRoutes.query(query)
         )
         let request = try PageRequest(query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)

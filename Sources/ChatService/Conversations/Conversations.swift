@@ -23,6 +23,8 @@ struct Conversations: Sendable {
     struct Filter: Sendable {
         let archived: Bool?
         let pinned: Bool?
+        /// Of titles.
+        let query: SearchQuery?
     }
 
     // MARK: Creating
@@ -107,6 +109,22 @@ struct Conversations: Sendable {
             statement(caller.id, filter.archived, filter.pinned, cursor.instant, cursor.id, page.fetchCount)
         ]
         if page.wantsCount { unit.append(ConversationStatements.count(caller.id, filter.archived, filter.pinned)) }
+        if let query = filter.query {
+            let words = TitleFilter.words(query, of: caller, database.engine)
+            let matching = page.direction == .forward ? TitleFilter.older : TitleFilter.newer
+            unit = [
+                matching(
+                    caller.id,
+                    filter.archived,
+                    filter.pinned,
+                    cursor.instant,
+                    cursor.id,
+                    page.fetchCount,
+                    words
+                )
+            ]
+            if page.wantsCount { unit.append(TitleFilter.count(caller.id, filter.archived, filter.pinned, words)) }
+        }
         let results = try await database.run(unit)
         var answer = Page(
             fetched: try results[0].rows.map { try Conversation($0, whole: false) },

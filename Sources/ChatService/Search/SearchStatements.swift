@@ -132,5 +132,7 @@ enum SearchStatements {
         """
     )
 
-    static let all = [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending]
+    static let all =
+        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending] + TitleFilter.all
+        + SearchPurge.all
 }
