@@ -152,3 +152,69 @@ def message_pages(conversation, length, token, path, count=500):
             cursor = base64url(f"messages {random.randint(0, length - 21)} ".encode())
             file.write(f"/v1/conversations/{conversation}/messages?limit=20&after={cursor}\t{token}\n")
     return path
+
+
+# Messages to search: words drawn log-uniformly, which is Zipf's law, from 50,000; over three years, a tenth of them one
+# owner's. The words that everybody uses are in nine of ten messages.
+SEARCHED, VOCABULARY, WORDS, OTHERS = 1_000_000, 50_000, 40, 900
+
+
+def searched_sql(count):
+    """The messages for PostgreSQL. Conversation i has every 5,000th message, owner 1 the first tenth of conversations."""
+    owner = hexadecimal("01940000", "CASE WHEN i % 10 = 0 THEN 1 ELSE 2 + i % 900 END")
+    conversation = hexadecimal("01980000", "i")
+    # With triggers: they make the index's words complete.
+    return "SET synchronous_commit = off;" + f"""
+        INSERT INTO principals (id, first_seen_at, last_seen_at)
+        SELECT {hexadecimal("01940000", "i")}, now(), now() FROM generate_series(1::bigint, {OTHERS} + 2) i
+        ON CONFLICT DO NOTHING;
+        INSERT INTO conversations (id, owner_id, title, title_source, last_seq, message_count, created_at, updated_at,
+            search)
+        SELECT {conversation}, {owner}, 'Conversation ' || i, 'user', {count} / 5000, {count} / 5000,
+            now() - interval '3 years', now(), to_tsvector('simple', 'Conversation ' || i)
+        FROM generate_series(0::bigint, 4999) i;
+        INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts, search)
+        SELECT 's' || n, {hexadecimal("01980000", "n % 5000")}, n / 5000 + 1, 'user',
+            now() - interval '3 years' + n * (interval '3 years' / {count}), now(), text,
+            '[{{"type":"text","text":"' || text || '"}}]', to_tsvector('simple', text)
+        FROM generate_series(0::bigint, {count} - 1) n, LATERAL (
+            SELECT string_agg('w' || floor(exp(random() * ln({VOCABULARY})))::bigint, ' ') AS text
+            FROM generate_series(1, {WORDS}) WHERE n IS NOT NULL
+        ) t;"""
+
+
+def load_searched(file, count):
+    """The same for SQLite, through the triggers of its schema."""
+    draw, now, years = random.Random(7), int(time.time() * 1_000_000), 3 * 365 * 86_400_000_000
+    owner = lambda i: user_id(1 if i % 10 == 0 else 2 + i % OTHERS)
+    conversation = lambda i: f"01980000-0000-7000-8000-{i:012x}"
+    database = sqlite3.connect(file)
+    database.execute("PRAGMA synchronous = OFF")
+    with database:
+        database.executemany("INSERT OR IGNORE INTO principals (id, first_seen_at, last_seen_at) VALUES (?, ?, ?)",
+                             ((user_id(i), now, now) for i in range(1, OTHERS + 3)))
+        database.executemany(
+            """INSERT INTO conversations (id, owner_id, title, title_source, last_seq, message_count, created_at,
+                updated_at, search) VALUES (?, ?, ?, 'user', ?, ?, ?, ?, ?)""",
+            ((conversation(i), owner(i), f"Conversation {i}", count // 5000, count // 5000, now - years, now,
+              f"conversation {i}") for i in range(5000)))
+    for start in range(0, count, 20_000):
+        rows = []
+        for n in range(start, min(count, start + 20_000)):
+            text = " ".join(f"w{int(VOCABULARY ** draw.random())}" for _ in range(WORDS))
+            rows.append((f"s{n}", conversation(n % 5000), n // 5000 + 1, now - years + n * (years // count), now, text,
+                         f'[{{"type":"text","text":"{text}"}}]', text))
+        with database:
+            database.executemany(
+                """INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts,
+                    search) VALUES (?, ?, ?, 'user', ?, ?, ?, ?, ?)""", rows)
+    database.close()
+
+
+def search_queries():
+    """200 queries, always the same: 80 of a common word, 60 of a rare one, 60 of a phrase."""
+    draw = random.Random(11)
+    common = lambda: f"w{int(40 ** draw.random())}"
+    rare = lambda: f"w{draw.randint(5000, VOCABULARY - 1)}"
+    phrase = lambda: f'"{common()} w{int(400 ** draw.random())}"'
+    return [common() for _ in range(80)] + [rare() for _ in range(60)] + [phrase() for _ in range(60)]

@@ -7,6 +7,7 @@ so that what the machine does besides falls on all of them; a ratio is the media
 import contextlib
 import pathlib
 import secrets
+import urllib.parse
 
 import fixtures
 import load
@@ -187,6 +188,33 @@ def append(stage):
 
 
 @contextlib.contextmanager
+def search(stage):
+    """200 queries, rare, common and phrases, over a million messages of which one owner has a tenth."""
+    file = stage.folder / "search.sqlite"
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        if not stage.cluster.exists("search"):
+            stage.cluster.create("search")
+            with stage.service("chat", "search", auth.url), stage.service("chat", f"sqlite:{file}", auth.url):
+                pass
+            stage.cluster.sql(fixtures.searched_sql(fixtures.SEARCHED), "search")
+            fixtures.loaded(stage.cluster, "search")
+            fixtures.load_searched(file, fixtures.SEARCHED)
+        token = fixtures.access_token(auth, stage.cluster, "auth", 1)
+        paths = ["/v1/search?q=" + urllib.parse.quote(query) for query in fixtures.search_queries()]
+        with stage.service("chat", "search", auth.url) as postgres, \
+                stage.service("chat", f"sqlite:{file}", auth.url) as sqlite:
+            yield {
+                "GET /v1/search, PostgreSQL": lambda: load.queries(postgres.url, paths, token),
+                "GET /v1/search, SQLite": lambda: load.queries(sqlite.url, paths, token),
+                "50 ms": lambda: load.Sample(20, 50_000, 50_000),
+            }, [
+                Goal("p95, PostgreSQL", "GET /v1/search, PostgreSQL", "50 ms", most=1.0),
+                Goal("p95, SQLite", "GET /v1/search, SQLite", "50 ms", most=1.0),
+            ], [f"{fixtures.SEARCHED:,} messages of {fixtures.WORDS} words; the p99 column holds the p95"]
+
+
+@contextlib.contextmanager
 def sqlite(stage):
     """The same durable writes on one SQLite file."""
     file = stage.folder / "auth.sqlite"
@@ -259,4 +287,4 @@ def verify(stage):
     ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, verify)}
+ROWS = {row.__name__: row for row in (update, read, page, append, search, sqlite, duplicates, verify)}
