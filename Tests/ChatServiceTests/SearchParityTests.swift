@@ -65,12 +65,14 @@ struct SearchParityTests {
     /// Ways to write it, and the words that it is.
     private static let pieces: [(surfaces: [String], words: [String])] = [
         (["café", "Cafe\u{301}", "CAFÉ", "cafe"], ["cafe"]), (["naïve", "NAIVE"], ["naive"]),
-        (["straße", "STRASSE"], ["strasse"]), (["Ångström", "angstrom"], ["angstrom"]), (["Ελλάδα", "ΕΛΛΑΔΑ"], ["ελλαδα"]),
+        (["straße", "STRASSE"], ["strasse"]), (["Ångström", "angstrom"], ["angstrom"]),
+        (["Ελλάδα", "ΕΛΛΑΔΑ"], ["ελλαδα"]),
         (["Привет", "ПРИВЕТ"], ["привет"]), (["東京都"], ["東京", "京都", "都"]), (["京都"], ["京都", "都"]),
         (["ガイド", "ｶﾞｲﾄﾞ"], ["ガイ", "イド", "ド"]), (["한국어"], ["한국", "국어", "어"]), (["中"], ["中"]),
         (["https://example.com/moon-tides?id=42"], ["https", "example", "com", "moon", "tides", "id", "42"]),
         (["moon"], ["moon"]), (["Moon-Tides", "moon/tides", "moon_tides"], ["moon", "tides"]), (["tide"], ["tide"]),
-        (["well-known"], ["well", "known"]), (["42", "４２"], ["42"]), (["3.14"], ["3", "14"]), (["1,000"], ["1", "000"]),
+        (["well-known"], ["well", "known"]), (["42", "４２"], ["42"]), (["3.14"], ["3", "14"]),
+        (["1,000"], ["1", "000"]),
         (["🚀"], ["🚀"]), (["👍🏽", "👍"], ["👍"]), (["v2.0-rc1"], ["v2", "0", "rc1"]), (["can't", "can’t"], ["can", "t"]),
         (["the", "The", "THE"], ["the"]), (["and"], ["and"]), (["NOT"], ["not"]), (["ﬁne"], ["fine"]),
         (["user@example.com"], ["user", "example", "com"]), (["C++"], ["c"]), (["สวัสดี"], ["สว", "วส", "สด", "ด"]),
@@ -120,10 +122,13 @@ struct SearchParityTests {
         let parts: [(String, Term)] = [
             ("東京", Term(words: ["東京"], isPrefix: false)), ("京都", Term(words: ["京都"], isPrefix: false)),
             ("都", Term(words: ["都"], isPrefix: true)), ("국어", Term(words: ["국어"], isPrefix: false)),
-            ("example.com", Term(words: ["example", "com"], isPrefix: false)), ("mo*", Term(words: ["mo"], isPrefix: true)),
-            ("tide*", Term(words: ["tide"], isPrefix: true)), ("\"moon ti\"*", Term(words: ["moon", "ti"], isPrefix: true)),
+            ("example.com", Term(words: ["example", "com"], isPrefix: false)),
+            ("mo*", Term(words: ["mo"], isPrefix: true)),
+            ("tide*", Term(words: ["tide"], isPrefix: true)),
+            ("\"moon ti\"*", Term(words: ["moon", "ti"], isPrefix: true)),
             ("καφές", Term(words: ["καφεσ"], isPrefix: false)), ("ｶﾞｲﾄﾞ", Term(words: ["ガイ", "イド"], isPrefix: false)),
-            ("un-known", Term(words: ["un", "known"], isPrefix: false)), ("cafe\u{301}", Term(words: ["cafe"], isPrefix: false)),
+            ("un-known", Term(words: ["un", "known"], isPrefix: false)),
+            ("cafe\u{301}", Term(words: ["cafe"], isPrefix: false)),
         ]
         switch Int.random(in: 0..<4, using: &random) {
         case 0: return parts[Int.random(in: 0..<parts.count, using: &random)]
@@ -136,7 +141,8 @@ struct SearchParityTests {
             return ("\"\(phrase.joined(separator: " "))\"", Term(words: phrase, isPrefix: false))
         default:
             let piece = pieces[Int.random(in: 0..<pieces.count, using: &random)]
-            guard piece.words.allSatisfy(Self.isSpaced), let surface = piece.surfaces.randomElement(using: &random) else {
+            guard piece.words.allSatisfy(Self.isSpaced), let surface = piece.surfaces.randomElement(using: &random)
+            else {
                 return parts[Int.random(in: 0..<parts.count, using: &random)]
             }
             return (surface, Term(words: piece.words, isPrefix: false))

@@ -60,7 +60,7 @@ struct SearchTests {
     @Test("one syntax: words, phrases, without, beginnings", arguments: TestEngine.allCases)
     func syntax(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            let id = try await chat.conversation()
+            let id = try await chat.conversation(#"{"title":"-"}"#)
             for (name, text) in [
                 ("moon", "Mostly the moon, says the well-known book"), ("sun", "The sun and the moon together"),
                 ("tokyo", "東京都と京都"), ("accent", "Crème brûlée à la carte"), ("url", "see https://example.com/moon/1"),
@@ -74,7 +74,8 @@ struct SearchTests {
                 ("\"the mo\"*", ["moon", "sun"]), ("well-known", ["moon"]), ("known-well", []), ("creme", ["accent"]),
                 ("BRULEE", ["accent"]), ("brûl*", ["accent"]), ("東京", ["tokyo"]), ("京都", ["tokyo"]), ("都と", ["tokyo"]),
                 ("東都", []), ("都", ["tokyo"]), ("東京都と京都", ["tokyo"]), ("example.com/moon", ["url"]),
-                ("'moon'", ["moon", "sun", "url"]), ("\"moon", ["moon", "sun", "url"]), ("moon \"\"", ["moon", "sun", "url"]),
+                ("'moon'", ["moon", "sun", "url"]), ("\"moon", ["moon", "sun", "url"]),
+                ("moon \"\"", ["moon", "sun", "url"]),
                 ("moon - sun", ["sun"]),
             ]
             for (query, expected) in table {
@@ -87,14 +88,19 @@ struct SearchTests {
     @Test("S11: no query reaches the engine's own syntax", arguments: TestEngine.allCases)
     func injection(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"my own words","id":"mine"}]}"#)
-            try await chat.conversation(#"{"messages":[{"role":"user","content":"secret words"}]}"#, as: "stranger")
+            try await chat.create(#"{"title":"-","messages":[{"role":"user","content":"my own words","id":"mine"}]}"#)
+            try await chat.create(#"{"messages":[{"role":"user","content":"secret words"}]}"#, as: "stranger")
             let pieces = [
-                "words", "OR", "AND", "NOT", "NEAR(words own)", "\"", "'", "*", "-", "(", ")", "^words", "words:own", "{words}",
-                "search_messages:words", "+", "<->", "<2>", "&", "|", "!", ":*", ":A", "\\", "'§o'", "§ruser", "§", ";--",
-                "%", "_", "$1", "\u{7F}", "東*", "🚀", "words*", "\"words\" *", "a\u{301}\u{301}", "\u{202E}", "*words", "--words",
+                "words", "OR", "AND", "NOT", "NEAR(words own)", "\"", "'", "*", "-", "(", ")", "^words", "words:own",
+                "{words}",
+                "search_messages:words", "+", "<->", "<2>", "&", "|", "!", ":*", ":A", "\\", "'§o'", "§ruser", "§",
+                ";--",
+                "%", "_", "$1", "\u{7F}", "東*", "🚀", "words*", "\"words\" *", "a\u{301}\u{301}", "\u{202E}", "*words",
+                "--words",
             ]
-            var queries = pieces.flatMap { piece in [piece, "words \(piece)", "\(piece) words", "\"\(piece) words", "-\(piece) words"] }
+            var queries = pieces.flatMap { piece in
+                [piece, "words \(piece)", "\(piece) words", "\"\(piece) words", "-\(piece) words"]
+            }
             queries += ["words OR secret", "secret*", "words NOT own", "§o* words", "* words", "words' | 'secret"]
             for query in queries {
                 let answer = try await chat.send(.get, "/v1/search?q=\(escaped(query))")
@@ -106,9 +112,11 @@ struct SearchTests {
             #expect(try await chat.search("words").compactMap { $0["id"]?.string } == ["mine"])
             for (query, status, complaint) in [
                 ("", 422, nil), ("-words", 422, nil), ("... !", 422, nil),
-                (String(repeating: "w ", count: 33), 422, nil), (String(repeating: "w", count: 1025), 400, "q too_long"),
+                (String(repeating: "w ", count: 33), 422, nil),
+                (String(repeating: "w", count: 1025), 400, "q too_long"),
                 ("words&sort=created_at", 400, "sort invalid"), ("words&role=owner", 400, "role invalid"),
-                ("words&from=yesterday", 400, "from invalid"), ("words&conversation_id=%27", 400, "conversation_id invalid"),
+                ("words&from=yesterday", 400, "from invalid"),
+                ("words&conversation_id=%27", 400, "conversation_id invalid"),
                 ("words&sort=relevance&after=x", 400, "after invalid"), ("words&limit=0", 400, "limit out_of_range"),
             ] as [(String, Int, String?)] {
                 let text = query.contains("&") ? query : escaped(query)
@@ -118,11 +126,13 @@ struct SearchTests {
             }
             #expect(try await chat.send(.get, "/v1/search").complaints == ["q required"])
             #expect(try await chat.send(.get, "/v1/search?q=words&after=nonsense").code == "invalid_cursor")
-            _ = id
         }
     }
 
-    @Test("filters narrow, and nothing of others, of the trash or of deleted messages is found", arguments: TestEngine.allCases)
+    @Test(
+        "filters narrow, and nothing of others, of the trash or of deleted messages is found",
+        arguments: TestEngine.allCases
+    )
     func filters(engine: TestEngine) async throws {
         let time = TestClock()
         try await withChat(engine, clock: time.clock) { chat in
@@ -137,7 +147,11 @@ struct SearchTests {
                 as: "stranger"
             )
             func ids(_ filter: String, as user: String = "owner") async throws -> Set<String> {
-                Set(try await chat.pages("/v1/search?q=tide\(filter)", as: user).flatMap { $0 }.compactMap { $0["id"]?.string })
+                Set(
+                    try await chat.pages("/v1/search?q=tide\(filter)", as: user).flatMap { $0 }.compactMap {
+                        $0["id"]?.string
+                    }
+                )
             }
             #expect(try await ids("") == [one, two, "u1", "a1", "u2"])
             #expect(try await ids("&role=user") == ["u1", "u2"])
@@ -219,7 +233,10 @@ struct SearchTests {
         }
     }
 
-    @Test("rows of an older program are indexed afterwards, and until then the search says so", arguments: TestEngine.allCases)
+    @Test(
+        "rows of an older program are indexed afterwards, and until then the search says so",
+        arguments: TestEngine.allCases
+    )
     func backfill(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"An old title"}"#)
@@ -227,7 +244,9 @@ struct SearchTests {
             try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: id)
             // As the program before left them.
             for table in ["messages", "conversations"] {
-                _ = try await chat.database.run(Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")())
+                _ = try await chat.database.run(
+                    Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")()
+                )
             }
             let before = try await chat.send(.get, "/v1/search?q=old").json
             #expect(before["data"]?.array?.isEmpty == true)
@@ -277,7 +296,7 @@ struct SearchPurgeTests {
         try await withChat(.sqlite) { chat in
             let id = try await chat.conversation(#"{"title":"qzxtitle"}"#)
             try await chat.append(#"{"role":"user","content":"qzxmarker and more"}"#, to: id)
-            let other = try await chat.conversation()
+            let other = try await chat.conversation(#"{"title":"-"}"#)
             try await chat.append(#"{"role":"user","content":"what stays"}"#, to: other)
             let holding = Statement(
                 "test.holding",

@@ -1,4 +1,5 @@
 import ChatService
+import Storage
 import Testing
 
 @Suite("Words of a text")

@@ -125,7 +125,9 @@ struct SchemaCatalog: Equatable {
                 + "x.indpred IS NOT NULL AS is_partial, a.attname AS column_name "
                 + "FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
                 + "CROSS JOIN generate_series(0, x.indnkeyatts - 1) AS k "
-                + "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) ORDER BY i.relname, k"
+                + "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) "
+                // FTS5 is what a GIN index is on SQLite.
+                + "AND i.relam <> (SELECT oid FROM pg_am WHERE amname = 'gin') ORDER BY i.relname, k"
         )
         let constraints = Statement(
             "catalog.constraints",

@@ -30,7 +30,18 @@ enum ConversationCounters {
         title: String?,
         at now: Instant
     ) -> BoundStatement {
-        advanceStatement(conversation, owner, isNew, count, tokensIn, tokensOut, head, now, title, SearchText.words(of: title))
+        advanceStatement(
+            conversation,
+            owner,
+            isNew,
+            count,
+            tokensIn,
+            tokensOut,
+            head,
+            now,
+            title,
+            SearchText.words(of: title)
+        )
     }
 
     /// Removes a conversation of this unit whose messages could not be inserted.

@@ -97,7 +97,8 @@ enum ScalarFolding {
         case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .decimalNumber,
             .letterNumber, .otherNumber, .spacingMark:
             return isUnspaced(scalar.value) ? .unspaced : .letter
-        case .nonspacingMark, .enclosingMark: return scalar.value == 0x3099 || scalar.value == 0x309A ? .unspaced : .ignored
+        case .nonspacingMark, .enclosingMark:
+            return scalar.value == 0x3099 || scalar.value == 0x309A ? .unspaced : .ignored
         // A soft hyphen or a joiner stands inside a word; the zero-width space does not.
         case .format: return scalar.value == 0x200B ? .separator : .ignored
         case .otherSymbol: return .symbol
