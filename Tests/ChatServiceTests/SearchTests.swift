@@ -204,7 +204,7 @@ struct SearchTests {
         let time = TestClock()
         try await withChat(engine, clock: time.clock) { chat in
             let id = try await chat.conversation(#"{"title":"x"}"#)
-            for batch in 0..<12 {
+            for batch in 0..<6 {
                 let messages = (0..<100).map { #"{"role":"user","content":"crowd","id":"m-\#(batch * 100 + $0)"}"# }
                 try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: id)
                 time.advance(.seconds(1))
@@ -213,7 +213,7 @@ struct SearchTests {
             time.advance(.seconds(40_000_000))
             try await chat.append(#"{"role":"user","content":"quiet"}"#, to: id)
             let found = try await chat.pages("/v1/search?q=crowd&limit=100").flatMap { $0 }
-            #expect(found.compactMap { $0["id"]?.string } == (0..<1200).reversed().map { "m-\($0)" })
+            #expect(found.compactMap { $0["id"]?.string } == (0..<600).reversed().map { "m-\($0)" })
         }
     }
 
