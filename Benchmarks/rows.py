@@ -5,12 +5,14 @@ so that what the machine does besides falls on all of them; a ratio is the media
 """
 
 import contextlib
+import http.client
 import pathlib
 import secrets
+import time
 
 import fixtures
 import load
-from cluster import stop
+from cluster import BenchError, stop
 from report import Goal
 from service import Service
 
@@ -244,6 +246,58 @@ def duplicates(stage):
                  "refresh beside signups, no duplicates", least=0.8)], []
 
 
+def read_export(chat, token, messages):
+    """Reads an export to its trailer; messages a second, and the service's memory at its highest."""
+    began = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", chat.port, timeout=120)
+    try:
+        connection.request("GET", "/v1/chat/export", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        size, last = 0, b""
+        while chunk := answer.read(1 << 20):
+            size, last = size + len(chunk), (last + chunk)[-1000:]
+    finally:
+        connection.close()
+    if answer.status != 200 or b'"trailer"' not in last or f'"message":{messages}'.encode() not in last:
+        raise BenchError(f"the export ended with {answer.status} and {last!r}")
+    seconds = time.monotonic() - began
+    sample = load.Sample(messages / seconds, None, None, 1, note=f"{size >> 20} MiB in {seconds:.1f} s")
+    for name, value in chat.memory().items():
+        setattr(sample, name, value)
+    return sample
+
+
+@contextlib.contextmanager
+def export(stage):
+    """A million messages of one person as NDJSON, in short conversations and in one, each by a fresh process."""
+    stage.auth_rows()
+    messages = 1_000_000
+    if not stage.cluster.exists("export"):
+        stage.cluster.create("export")
+        with stage.service("auth", "auth") as auth, stage.service("chat", "export", auth.url):
+            pass
+        # All of user 1, and then one of user 2: the even ones are, where there are two owners.
+        chunk = 20_000
+        for first in range(1, 100_000, chunk):
+            stage.cluster.sql(fixtures.conversations_sql(first, first + chunk - 1, 1, messages // 100_000), "export")
+        stage.cluster.sql(fixtures.conversations_sql(100_002, 100_002, 2, messages), "export")
+        fixtures.loaded(stage.cluster, "export")
+
+    def run(user):
+        with stage.service("auth", "auth") as auth, stage.service("chat", "export", auth.url) as chat:
+            return read_export(chat, fixtures.access_token(auth, stage.cluster, "auth", user), messages)
+
+    yield {
+        "export, 100,000 conversations of 10": lambda: run(1),
+        "export, one conversation of 1,000,000": lambda: run(2),
+        "100 MB": lambda: load.Sample(None, None, None, hwm_kib=100_000_000 // 1024),
+    }, [
+        Goal("memory of short conversations", "export, 100,000 conversations of 10", "100 MB", most=1.0,
+             figure="hwm_kib"),
+        Goal("memory of a long one", "export, one conversation of 1,000,000", "100 MB", most=1.0, figure="hwm_kib"),
+    ], []
+
+
 @contextlib.contextmanager
 def verify(stage):
     """Access tokens (ES256) verified by one thread: never seen before, and seen before."""
@@ -259,4 +313,4 @@ def verify(stage):
     ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, verify)}
+ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, export, verify)}

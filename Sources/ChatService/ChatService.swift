@@ -2,6 +2,7 @@
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
+package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
 package import WebSupport
@@ -10,6 +11,14 @@ package import WebSupport
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
+    let database: any SQLDatabase
+    let clock: Clock
+    /// Erases people; the command line does so too.
+    package let erasures: Erasures
+    let refused = RefusedPrincipals()
+    /// Background work, for the process to run.
+    package let services: [any Service]
+    private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
     private let configuration: ChatConfiguration
@@ -17,16 +26,18 @@ package struct ChatService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + MirrorStatements.all
+        + LeaseStatements.all + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
-    /// revoked, `isReady` throws while the database cannot be
+    /// revoked, `userEvents` what happens to users at auth, `isReady` throws while the database cannot be
     /// reached or its schema is not current, and `contract` is the text of `openapi.yaml`.
     package init(
         database: any SQLDatabase,
         configuration: ChatConfiguration,
         keys: any KeySource,
         revocations: (any RevocationSource)? = nil,
+        userEvents: (any UserEventSource)? = nil,
         isReady: @escaping @Sendable () async throws -> Void,
         contract: String,
         clock: Clock = .system,
@@ -35,6 +46,39 @@ package struct ChatService: Sendable {
     ) {
         self.conversations = Conversations(database: database, clock: clock, random: random)
         self.messages = Messages(database: database, clock: clock, random: random)
+        self.database = database
+        self.clock = clock
+        self.logger = logger
+        let erasures = Erasures(database: database, refused: refused, clock: clock, random: random, logger: logger)
+        self.erasures = erasures
+        let node = Hex.encode(random.bytes(8))
+        var services: [any Service] = [
+            RefusedPrincipalsWatch(refused: refused, database: database, clock: clock, logger: logger),
+            ErasureService(
+                erasures: erasures,
+                lease: JobLease("erasures", holder: node, database: database, clock: clock),
+                logger: logger
+            ),
+        ]
+        if let userEvents {
+            let mirror = UserMirror(
+                database: database,
+                source: userEvents,
+                erasures: erasures,
+                refused: refused,
+                clock: clock,
+                random: random,
+                logger: logger
+            )
+            services.append(
+                MirrorService(
+                    mirror: mirror,
+                    lease: JobLease("auth_feed", holder: node, database: database, clock: clock),
+                    logger: logger
+                )
+            )
+        }
+        self.services = services
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
                 issuer: configuration.issuer,
@@ -69,8 +113,17 @@ package struct ChatService: Sendable {
                     failure: TokenRefusal.apiError
                 )
             )
-        ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
-        MessageRoutes(messages: messages).mount(on: authenticated)
+        DataRoutes(erasures: erasures).mount(on: authenticated)
+
+        // Everything else of a person's own.
+        let admitted = authenticated.group().add(middleware: RefusedPrincipalsMiddleware(refused: refused))
+        ConversationRoutes(conversations: conversations, messages: messages).mount(on: admitted)
+        MessageRoutes(messages: messages).mount(on: admitted)
+        ExportRoutes(database: database, clock: clock).mount(on: admitted)
+
+        let admin = admitted.group("chat/admin")
+            .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
+        AdminDataRoutes(database: database, erasures: erasures, logger: logger).mount(on: admin)
 
         routes.fill(from: router)
         return router

@@ -11,7 +11,7 @@ struct CommandTests {
         let help = try await installation.run("--help")
         for command in [
             "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "clients", "seed", "backup", "restore",
-            "version",
+            "data", "version",
         ] {
             #expect(help.contains(command), "\(command)")
         }

@@ -78,7 +78,20 @@ enum PlanData {
 
     private static func chat(_ at: (String) -> String) -> [Insert] {
         [
-            ("principals (id, first_seen_at, last_seen_at)", "'p' || n, \(at("n")), \(at("n")) FROM numbers"),
+            (
+                "principals (id, first_seen_at, last_seen_at, is_active, deactivated_at, erased_at)",
+                """
+                'p' || n, \(at("n")), \(at("n")), n % 50 <> 1, CASE WHEN n % 50 = 1 THEN \(at("n")) END,
+                CASE WHEN n % 20 = 0 THEN \(at("n")) END FROM numbers
+                """
+            ),
+            (
+                "erasures (id, principal_id, reason, requested_at, completed_at)",
+                """
+                'e' || n, 'p' || n, 'requested', \(at("n")), CASE WHEN n % 200 <> 0 THEN \(at("n")) END FROM numbers
+                """
+            ),
+            ("erasure_counts (erasure_id, entity, removed)", "'e' || n, 'messages', n FROM numbers"),
             (
                 """
                 conversations (id, owner_id, title, slug, created_at, updated_at, last_seq, message_count, deleted_at,

@@ -47,6 +47,10 @@ package final class CountingDatabase: SQLDatabase {
         return try await base.withMigrationLock(body)
     }
 
+    package func forgetDeleted() async {
+        await base.forgetDeleted()
+    }
+
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {
         base.changes(of: log)
     }

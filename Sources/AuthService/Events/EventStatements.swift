@@ -16,11 +16,10 @@ enum EventStatements {
     static let aboutUser = Statement(
         "events.about_user",
         .appends(Events.log),
-        [.instant, .text, .text],
+        [.instant, .text, .text, .text],
         """
         INSERT INTO events (at, kind, user_id, data)
-        SELECT $1, $2, id, '{"user_id":"' || id || '"}'
-        FROM users WHERE id = $3
+        SELECT $1, $2, id, $4 FROM users WHERE id = $3
         """
     )
 

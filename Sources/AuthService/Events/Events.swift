@@ -30,9 +30,21 @@ package struct Events: Sendable {
         EventStatements.sessionRevoked(now, session)
     }
 
-    /// An event about a user who exists when the statement runs.
-    func about(user: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
-        EventStatements.aboutUser(now, kind.rawValue, user)
+    /// An event about a user who exists when the statement runs, with what it sets of name and picture: what services
+    /// that show people need, and never the address.
+    func about(
+        user: String,
+        _ kind: EventKind,
+        name: Patch<String>,
+        avatarURL: Patch<String>,
+        at now: Instant
+    ) -> BoundStatement {
+        let data = JSONWriter.object { writer in
+            writer.field("user_id", user)
+            if name.isPresent { writer.field("name", name.value) }
+            if avatarURL.isPresent { writer.field("avatar_url", avatarURL.value) }
+        }
+        return EventStatements.aboutUser(now, kind.rawValue, user, data.string)
     }
 
     /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.

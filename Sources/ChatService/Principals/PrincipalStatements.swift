@@ -7,6 +7,37 @@ enum PrincipalStatements {
         "EXISTS (SELECT 1 FROM principals WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL)"
     }
 
+    /// What an erase leaves of a row: its id.
+    static func tombstone(_ instant: String) -> String {
+        """
+        kind = 'user', display_name = NULL, avatar_url = NULL, is_active = TRUE, tokens_total = 0,
+        first_seen_at = \(instant), last_seen_at = \(instant), deactivated_at = NULL, erased_at = \(instant)
+        """
+    }
+
+    /// Sets the tombstone, once. `$3`: whether of somebody who is deactivated too.
+    static let entomb = Statement(
+        "principals.entomb",
+        .writes,
+        [.text, .instant, .boolean],
+        """
+        UPDATE principals SET \(tombstone("$2"))
+        WHERE id = $1 AND erased_at IS NULL AND ($3 OR is_active)
+        """
+    )
+
+    static let refusedSince = Statement(
+        "principals.refused_since",
+        .reads,
+        [.instant],
+        """
+        SELECT id FROM principals WHERE deactivated_at >= $1 AND NOT is_active
+        UNION ALL
+        SELECT id FROM principals WHERE erased_at >= $1
+        LIMIT 100000
+        """
+    )
+
     // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
     static let touch = Statement(
         "principals.touch",
@@ -41,5 +72,5 @@ enum PrincipalStatements {
         """
     )
 
-    static let all = [touch, state, addTokens]
+    static let all = [touch, state, addTokens, entomb, refusedSince]
 }

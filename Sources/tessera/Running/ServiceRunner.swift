@@ -50,6 +50,7 @@ struct ServiceRunner {
                 metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
             )
         }
+        services += chat.service.services
         starting.add()
         services.append(server(chat.service.buildRouter(), on: address, isListening: starting.isListening))
     }

@@ -1,0 +1,73 @@
+// What an erase removes, table by table. A table with anything of a person in it has a step here; a test greps the
+// database for a marker afterwards.
+//
+// A step names the rows, and its two statements are made from that: one counts what the other removes, in one unit, so
+// the receipt is exact whatever dies in between. Both find the person through the erasure and only while the tombstone
+// stands: no mistake of a caller makes them remove the rows of somebody who was not erased.
+import Storage
+
+/// Rows of one table that go with their owner.
+struct EraseStep: Sendable {
+    /// Rows in one unit.
+    static let batch = 500
+
+    /// As the receipt calls them.
+    let entity: String
+    let count: Statement
+    let delete: Statement
+
+    /// - Parameters:
+    ///   - entity: as the receipt calls the rows.
+    ///   - table: where they are.
+    ///   - key: the primary key, in parentheses where it is several columns.
+    ///   - rows: selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
+    init(_ entity: String, table: String, key: String, rows: (_ owner: String) -> String) {
+        let owner = """
+            (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
+             WHERE e.id = $1 AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
+            """
+        let selection = "\(rows(owner)) LIMIT \(Self.batch)"
+        self.entity = entity
+        count = Statement(
+            "erase.count_\(entity)",
+            .writes,
+            [.text],
+            """
+            INSERT INTO erasure_counts (erasure_id, entity, removed)
+            SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(selection)) AS batch)
+            FROM erasures e WHERE e.id = $1 AND e.completed_at IS NULL
+            ON CONFLICT (erasure_id, entity) DO UPDATE SET removed = erasure_counts.removed + excluded.removed
+            """
+        )
+        delete = Statement(
+            "erase.delete_\(entity)",
+            .writes,
+            [.text],
+            "DELETE FROM \(table) WHERE \(key) IN (\(selection))"
+        )
+    }
+
+    /// Groups in order; the steps of one group take turns until none of them finds anything.
+    static let groups: [[EraseStep]] = [
+        // Messages before their conversation, which would take any number of them along in one statement. Both in the
+        // same order, so that a conversation goes as soon as it is empty and nothing is looked through twice.
+        [
+            EraseStep("messages", table: "messages", key: "id") { owner in
+                """
+                SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+                WHERE c.owner_id = \(owner) ORDER BY c.id
+                """
+            },
+            EraseStep("conversations", table: "conversations", key: "id") { owner in
+                """
+                SELECT c.id FROM conversations c
+                WHERE c.owner_id = \(owner)
+                    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+                ORDER BY c.id
+                """
+            },
+        ]
+    ]
+
+    static let statements = groups.joined().flatMap { [$0.count, $0.delete] }
+}
