@@ -52,6 +52,13 @@ test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TEST_WIDTH) \
 		scripts/with-postgres swift test --skip-build --disable-xctest $(TEST_FLAGS)
 
+# How long `make fuzz` goes on, per service, and from where.
+FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM
+
+.PHONY: fuzz
+fuzz: release test-deps ## Asks the release binary at random what openapi.yaml allows (20 minutes; FUZZ_ARGUMENTS)
+	.venv/bin/python scripts/fuzz-contract "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" $(FUZZ_ARGUMENTS)
+
 .PHONY: graph-check
 graph-check: deps ## Compares the imports and the target graph with docs/architecture.md
 	swift build --build-tests $(BUILD_FLAGS)

@@ -88,7 +88,10 @@ struct UserMirrorTests {
         }
     }
 
-    @Test("deleted is erased, and so is somebody who never came; a token still alive brings nothing back", arguments: TestEngine.allCases)
+    @Test(
+        "deleted is erased, and so is somebody who never came; a token still alive brings nothing back",
+        arguments: TestEngine.allCases
+    )
     func deleted(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let feed = ScriptedUserEvents()
@@ -174,7 +177,10 @@ struct UserMirrorTests {
         }
     }
 
-    @Test("a place that is gone: deletions are read from the beginning, and nobody stays locked out", arguments: TestEngine.allCases)
+    @Test(
+        "a place that is gone: deletions are read from the beginning, and nobody stays locked out",
+        arguments: TestEngine.allCases
+    )
     func cursorGone(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let feed = ScriptedUserEvents()
