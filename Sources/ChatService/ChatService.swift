@@ -2,6 +2,7 @@
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
+package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
 package import WebSupport
@@ -10,6 +11,13 @@ package import WebSupport
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
+    let tags: Tags
+    let votes: Votes
+    let trash: Trash
+    let forks: Forks
+    /// Run by the service itself, and by `tessera cleanup`.
+    package let cleanup: ChatCleanup
+    private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
     private let configuration: ChatConfiguration
@@ -17,7 +25,8 @@ package struct ChatService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
+        + VoteStatements.all + IdempotencyStatements.all + ChatCleanupStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
     /// revoked, `isReady` throws while the database cannot be
@@ -33,7 +42,27 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
-        self.conversations = Conversations(database: database, clock: clock, random: random)
+        let conversations = Conversations(database: database, clock: clock, random: random)
+        let trash = Trash(database: database, clock: clock, conversations: conversations)
+        self.conversations = conversations
+        self.trash = trash
+        self.forks = Forks(
+            database: database,
+            clock: clock,
+            random: random,
+            conversations: conversations,
+            trash: trash
+        )
+        self.tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
+        self.votes = Votes(database: database, clock: clock)
+        self.cleanup = ChatCleanup(
+            database: database,
+            clock: clock,
+            trash: trash,
+            trashRetention: configuration.trashRetention,
+            holder: Hex.encode(random.bytes(8))
+        )
+        self.logger = logger
         self.messages = Messages(database: database, clock: clock, random: random)
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
@@ -47,6 +76,11 @@ package struct ChatService: Sendable {
         self.health = HealthRoutes(service: "chat", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
+    }
+
+    /// What runs beside the server.
+    package var services: [any Service] {
+        [ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger)]
     }
 
     package func buildRouter() -> Router<ChatRequestContext> {
@@ -69,8 +103,12 @@ package struct ChatService: Sendable {
                     failure: TokenRefusal.apiError
                 )
             )
-        ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
+        ConversationRoutes(conversations: conversations, trash: trash).mount(on: authenticated)
+        TrashRoutes(trash: trash).mount(on: authenticated)
+        ForkRoutes(forks: forks).mount(on: authenticated)
         MessageRoutes(messages: messages).mount(on: authenticated)
+        VoteRoutes(votes: votes).mount(on: authenticated)
+        TagRoutes(tags: tags).mount(on: authenticated)
 
         routes.fill(from: router)
         return router

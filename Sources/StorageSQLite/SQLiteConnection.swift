@@ -32,6 +32,7 @@ final class SQLiteConnection: Sendable {
                 // FULL: a commit that was acknowledged survives a loss of power.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
                 try db.execute(sql: "PRAGMA temp_store = MEMORY")
+                db.add(function: .stringAggregate)
             }
         } catch {
             throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.reason(of: error))")

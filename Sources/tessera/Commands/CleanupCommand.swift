@@ -1,6 +1,7 @@
 // `tessera cleanup` and `tessera version`.
 import ArgumentParser
 import AuthService
+import ChatService
 import Logging
 
 struct CleanupCommand: TesseraCommand {
@@ -14,6 +15,9 @@ struct CleanupCommand: TesseraCommand {
     func run(_ settings: Settings, logger: Logger) async throws {
         try await withAuth(settings, logger: logger) { auth in
             for (name, count) in try await auth.cleanup.run().counts { print("\(name)  \(count)") }
+        }
+        try await withChat(settings, logger: logger) { chat in
+            for (name, count) in try await chat.cleanup.run() { print("\(name)  \(count)") }
         }
     }
 }
