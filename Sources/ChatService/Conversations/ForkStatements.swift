@@ -16,10 +16,10 @@ enum ForkStatements {
                 CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
             FROM messages m WHERE m.id = \(message) AND m.conversation_id = \(conversation)
             UNION ALL
-            SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, b.step + 1,
-                b.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
-            FROM branch b JOIN messages m ON m.id = b.parent_id AND m.conversation_id = \(conversation)
-            \(atMost.map { "WHERE b.step < \($0)" } ?? "")
+            SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, branch.step + 1,
+                branch.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
+            FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = \(conversation)
+            \(atMost.map { "WHERE branch.step < \($0)" } ?? "")
         )
         """
     }
@@ -60,12 +60,12 @@ enum ForkStatements {
         [.text, .text, .text],
         """
         \(branch(from: "COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))", of: "$1"))
-        SELECT b.id, b.parent_id, b.step, b.live, b.is_live FROM branch b
-        WHERE (b.step % \(batch) = 1 OR b.parent_id IS NULL)
+        SELECT id, parent_id, step, live, is_live FROM branch
+        WHERE (step % \(batch) = 1 OR parent_id IS NULL)
             AND EXISTS (
                 SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
             )
-        ORDER BY b.step
+        ORDER BY step
         """
     )
 
@@ -97,12 +97,12 @@ enum ForkStatements {
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts)
         \(branch(from: "$4", of: "$3", atMost: "\(batch)"))
-        SELECT $1 || '.' || CAST($5 - b.live + 1 AS TEXT), $1, $5 - b.live + 1,
-            CASE WHEN $5 - b.live > 0 THEN $1 || '.' || CAST($5 - b.live AS TEXT) END,
+        SELECT $1 || '.' || CAST($5 - branch.live + 1 AS TEXT), $1, $5 - branch.live + 1,
+            CASE WHEN $5 - branch.live > 0 THEN $1 || '.' || CAST($5 - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
             m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts
-        FROM branch b JOIN messages m ON m.id = b.id
-        WHERE b.is_live = 1 AND $5 - b.live >= 0 AND \(PrincipalStatements.mayWrite("$2"))
+        FROM branch JOIN messages m ON m.id = branch.id
+        WHERE branch.is_live = 1 AND $5 - branch.live >= 0 AND \(PrincipalStatements.mayWrite("$2"))
             AND EXISTS (
                 SELECT 1 FROM conversations f
                 WHERE f.id = $1 AND f.owner_id = $2 AND f.version = 0 AND f.forked_from_conversation_id = $3

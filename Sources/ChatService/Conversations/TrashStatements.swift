@@ -176,23 +176,23 @@ enum TrashStatements {
         """
     )
 
-    /// Owners of something that has been in the trash since `$1`.
+    /// Owners of what has been in the trash since `$1`, an owner as often as there are rows.
     static let ownersOfExpired = Statement(
         "trash.owners_of_expired",
         .reads,
         [.instant, .integer],
         """
-        SELECT DISTINCT owner_id FROM conversations
-        WHERE deleted_at IS NOT NULL AND deleted_at <= $1 AND version > 0 LIMIT $2
+        SELECT owner_id FROM conversations
+        WHERE deleted_at IS NOT NULL AND deleted_at <= $1 AND version > 0 ORDER BY deleted_at LIMIT $2
         """
     )
 
-    /// Owners of something that ended, or was never finished, before `$1`.
+    /// Owners of what ended, or was never finished, before `$1`, likewise.
     static let ownersOfEnded = Statement(
         "trash.owners_of_ended",
         .reads,
         [.instant, .integer],
-        "SELECT DISTINCT owner_id FROM conversations WHERE version = 0 AND deleted_at <= $1 LIMIT $2"
+        "SELECT owner_id FROM conversations WHERE version = 0 AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2"
     )
 
     static let all = [

@@ -39,27 +39,6 @@ struct IdempotentAttempt: Sendable {
     let requestHash: String
     let identity: AttemptIdentity
 
-    /// `nil` for a request without a key. Throws `validation_failed` for a key that is none.
-    init?(_ request: Request, body: JSONElement?, at now: Instant, random: RandomSource) throws(APIError) {
-        guard let key = try Self.key(request.headers[values: .idempotencyKey]) else { return nil }
-        self.key = key
-        route = "\(request.method.rawValue) \(request.uri.path)"
-        requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
-        identity = AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
-    }
-
-    /// Draft §2.1: a string of RFC 8941, in quotes; most clients leave the quotes out.
-    private static func key(_ values: [String]) throws(APIError) -> String? {
-        guard !values.isEmpty else { return nil }
-        var text = values.joined(separator: ",")
-        if text.count >= 2, text.hasPrefix("\""), text.hasSuffix("\"") { text = String(text.dropFirst().dropLast()) }
-        let isPlain = text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
-        guard values.count == 1, (1...255).contains(text.utf8.count), isPlain else {
-            throw .field("Idempotency-Key", "invalid", "must be 1 to 255 printable ASCII characters")
-        }
-        return text
-    }
-
     /// What a unit does between `Principals.willWrite` and its writes to the conversation `target`.
     func opening(_ caller: Caller, target: String) -> [BoundStatement] {
         [
@@ -101,6 +80,29 @@ struct IdempotentAttempt: Sendable {
             throw APIError(.idempotencyKeyReused)
         }
         return record
+    }
+}
+
+extension IdempotentAttempt {
+    /// `nil` for a request without a key. Throws `validation_failed` for a key that is none.
+    init?(_ request: Request, body: JSONElement?, at now: Instant, random: RandomSource) throws(APIError) {
+        guard let key = try Self.key(request.headers[values: .idempotencyKey]) else { return nil }
+        self.key = key
+        route = "\(request.method.rawValue) \(request.uri.path)"
+        requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
+        identity = AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
+    }
+
+    /// Draft §2.1: a string of RFC 8941, in quotes; most clients leave the quotes out.
+    private static func key(_ values: [String]) throws(APIError) -> String? {
+        guard !values.isEmpty else { return nil }
+        var text = values.joined(separator: ",")
+        if text.count >= 2, text.hasPrefix("\""), text.hasSuffix("\"") { text = String(text.dropFirst().dropLast()) }
+        let isPlain = text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "\"") }
+        guard values.count == 1, (1...255).contains(text.utf8.count), isPlain else {
+            throw .field("Idempotency-Key", "invalid", "must be 1 to 255 printable ASCII characters")
+        }
+        return text
     }
 }
 
