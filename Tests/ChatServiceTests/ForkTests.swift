@@ -1,3 +1,4 @@
+import ChatService
 import HTTPTypes
 import Storage
 import TestSupport
