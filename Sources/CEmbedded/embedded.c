@@ -18,6 +18,9 @@ static const unsigned char chat_0001_init[] = {
 static const unsigned char chat_0002_principals[] = {
 #embed "../../migrations/chat_0002_principals.sql"
 };
+static const unsigned char chat_0003_tags_votes_keys[] = {
+#embed "../../migrations/chat_0003_tags_votes_keys.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -30,6 +33,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
+    FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

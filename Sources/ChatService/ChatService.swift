@@ -18,6 +18,12 @@ package struct ChatService: Sendable {
     let refused = RefusedPrincipals()
     /// Background work, for the process to run.
     package let services: [any Service]
+    let tags: Tags
+    let votes: Votes
+    let trash: Trash
+    let forks: Forks
+    /// Run by the service itself, and by `tessera cleanup`.
+    package let cleanup: ChatCleanup
     private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
@@ -26,7 +32,8 @@ package struct ChatService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + MirrorStatements.all
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
+        + VoteStatements.all + IdempotencyStatements.all + MirrorStatements.all
         + LeaseStatements.all + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
@@ -44,14 +51,33 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
-        self.conversations = Conversations(database: database, clock: clock, random: random)
+        let conversations = Conversations(database: database, clock: clock, random: random)
+        let trash = Trash(database: database, clock: clock, conversations: conversations)
+        self.conversations = conversations
+        self.trash = trash
+        self.forks = Forks(
+            database: database,
+            clock: clock,
+            random: random,
+            conversations: conversations,
+            trash: trash
+        )
+        self.tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
+        self.votes = Votes(database: database, clock: clock)
+        let node = Hex.encode(random.bytes(8))
+        self.cleanup = ChatCleanup(
+            database: database,
+            clock: clock,
+            trash: trash,
+            trashRetention: configuration.trashRetention,
+            lease: JobLease("cleanup", holder: node, database: database, clock: clock)
+        )
         self.messages = Messages(database: database, clock: clock, random: random)
         self.database = database
         self.clock = clock
         self.logger = logger
         let erasures = Erasures(database: database, refused: refused, clock: clock, random: random, logger: logger)
         self.erasures = erasures
-        let node = Hex.encode(random.bytes(8))
         var services: [any Service] = [
             RefusedPrincipalsWatch(refused: refused, database: database, clock: clock, logger: logger),
             ErasureService(
@@ -59,6 +85,7 @@ package struct ChatService: Sendable {
                 lease: JobLease("erasures", holder: node, database: database, clock: clock),
                 logger: logger
             ),
+            ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
         if let userEvents {
             let mirror = UserMirror(
@@ -117,8 +144,12 @@ package struct ChatService: Sendable {
 
         // Everything else of a person's own.
         let admitted = authenticated.group().add(middleware: RefusedPrincipalsMiddleware(refused: refused))
-        ConversationRoutes(conversations: conversations, messages: messages).mount(on: admitted)
+        ConversationRoutes(conversations: conversations, trash: trash).mount(on: admitted)
+        TrashRoutes(trash: trash).mount(on: admitted)
+        ForkRoutes(forks: forks).mount(on: admitted)
         MessageRoutes(messages: messages).mount(on: admitted)
+        VoteRoutes(votes: votes).mount(on: admitted)
+        TagRoutes(tags: tags).mount(on: admitted)
         ExportRoutes(database: database, clock: clock).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")

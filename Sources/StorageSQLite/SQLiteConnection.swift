@@ -34,6 +34,7 @@ final class SQLiteConnection: Sendable {
                 try db.execute(sql: "PRAGMA temp_store = MEMORY")
                 // Zeros over what was deleted (sqlite.org/pragma.html#pragma_secure_delete): an erase means it.
                 try db.execute(sql: "PRAGMA secure_delete = ON")
+                db.add(function: .stringAggregate)
             }
         } catch {
             throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.reason(of: error))")

@@ -95,7 +95,7 @@ struct BadInputTests {
         invalid(.get, "\(conversations)?limit=1000", nil, "limit out_of_range"),
         invalid(.get, "\(conversations)?limit=many", nil, "limit wrong_type"),
         invalid(.get, "\(conversations)?archived=perhaps", nil, "archived invalid"),
-        invalid(.get, "\(conversations)/c?include=votes", nil, "include invalid"),
+        invalid(.get, "\(conversations)/c?include=votes,parts", nil, "include invalid"),
         invalid(.get, "\(messages)?order=random", nil, "order invalid"),
         Case(.get, "\(conversations)?after=nonsense", nil, 400, "invalid_cursor"),
         Case(.get, "\(messages)?after=nonsense", nil, 400, "invalid_cursor"),

@@ -163,6 +163,61 @@ struct Chat: Sendable {
         return try #require(try await database.run(statement()).first).integer("n")
     }
 
+    /// How many rows a table has, or a table with a condition.
+    func rows(_ table: String) async throws -> Int64 {
+        let statement = Statement("test.rows", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")
+        return try #require(try await database.run(statement()).first).integer("n")
+    }
+
+    /// Makes conversations `f-1` to `f-count` of the owner without a request for each; with a tag, where there is one.
+    func fill(_ count: Int, tag: String? = nil, at instant: Instant = Instant(seconds: 1)) async throws {
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))"
+        let conversations = Statement(
+            "test.fill",
+            .writes,
+            [.instant, .boolean],
+            """
+            INSERT INTO conversations (id, owner_id, created_at, updated_at, has_tags)
+            \(numbers) SELECT 'f-' || n, 'owner', $1, $1, $2 FROM numbers
+            """
+        )
+        let tags = Statement(
+            "test.fill_tags",
+            .writes,
+            [.text],
+            """
+            INSERT INTO conversation_tags (conversation_id, tag_id) \(numbers) SELECT 'f-' || n, $1 FROM numbers
+            """
+        )
+        _ = try await database.run([conversations(instant, tag != nil)] + (tag.map { [tags($0)] } ?? []))
+    }
+
+    /// Gives a conversation a chain of messages `<id>-1` to `<id>-count` without a request for each.
+    func chain(_ count: Int, in conversation: String) async throws {
+        let messages = Statement(
+            "test.chain",
+            .writes,
+            [.text, .instant],
+            """
+            INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, created_at,
+                updated_at, content_text, parts)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
+            SELECT $1 || '-' || n, $1, n, CASE WHEN n > 1 THEN $1 || '-' || (n - 1) END, 'owner', 'user', 2, $2, $2,
+                'Text ' || n, '[]' FROM numbers
+            """
+        )
+        let counters = Statement(
+            "test.chain_counters",
+            .writes,
+            [.text],
+            """
+            UPDATE conversations SET last_seq = \(count), message_count = \(count), tokens_in = 2 * \(count),
+                head_message_id = $1 || '-\(count)' WHERE id = $1
+            """
+        )
+        _ = try await database.run([messages(conversation, Instant(seconds: 1)), counters(conversation)])
+    }
+
     /// Marks a principal as auth's event feed will.
     func mark(_ user: String, active: Bool, erasedAt: Instant?) async throws {
         let statement = Statement(

@@ -35,7 +35,24 @@ struct UnitsPerRequestTests {
                 ),
                 (.get, path, nil, 200, ["conversations.get"]),
                 (.get, path + "?include=messages", nil, 200, ["conversations.get", "messages.earlier"]),
+                (
+                    .get, path + "?include=messages,votes", nil, 200,
+                    ["conversations.get", "messages.earlier", "votes.newest"]
+                ),
+                (.get, path + "/votes", nil, 200, ["conversations.is_visible", "votes.later"]),
+                (
+                    .put, path + "/tags", #"{"tags":["a"]}"#, 200,
+                    Self.before + [
+                        "conversation_tags.clear", "tags.ensure", "conversation_tags.add",
+                        "conversation_tags.changed",
+                    ]
+                ),
+                (.get, path + "/tags", nil, 200, ["conversations.get"]),
+                (.get, "/v1/tags", nil, 200, ["tags.later"]),
                 (.get, "/v1/conversations", nil, 200, ["conversations.older"]),
+                (.get, "/v1/conversations?tag=a", nil, 200, ["conversations.older_tagged"]),
+                (.get, "/v1/conversations?page=2", nil, 200, ["conversations.numbered"]),
+                (.get, "/v1/conversations?trash=true", nil, 200, ["trash.older"]),
                 (.get, "/v1/conversations?count=true", nil, 200, ["conversations.older", "conversations.count"]),
                 (.post, "/v1/conversations", "{}", 201, Self.before + ["conversations.insert"]),
                 (
@@ -43,6 +60,11 @@ struct UnitsPerRequestTests {
                     Self.before + ["conversations.change", "conversations.is_visible"]
                 ),
                 (.delete, path, nil, 204, Self.before + ["conversations.trash", "conversations.is_visible"]),
+                (.post, path + "/restore", nil, 200, Self.before + ["trash.restore", "conversations.get"]),
+                (
+                    .delete, path + "?permanent=true", nil, 204,
+                    Self.before + ["trash.end", "trash.remove_messages", "trash.remove"]
+                ),
             ]
             for request in table {
                 units.forget()

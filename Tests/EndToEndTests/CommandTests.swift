@@ -174,8 +174,11 @@ struct CommandTests {
     func cleanup(engine: Engine) async throws {
         let installation = try await Installation(engine)
         try await installation.run("migrate", "up", "--service", "auth")
-        let report = try await installation.run("cleanup")
-        #expect(report.contains("sessions") && report.contains("0"), "\(report)")
+        let auth = try await installation.run("cleanup", "--service", "auth")
+        #expect(auth.contains("sessions  0") && !auth.contains("chat_"), "\(auth)")
+        try await installation.run("migrate", "up", "--service", "chat")
+        let both = try await installation.run("cleanup")
+        #expect(both.contains("sessions  0") && both.contains("chat_trash_conversations  0"), "\(both)")
     }
 
     @Test("seed makes an admin, a premium and a standard user once", arguments: Engine.allCases)

@@ -112,6 +112,25 @@ enum PlanData {
                 '[]' FROM numbers
                 """
             ),
+            (
+                "tags (id, owner_id, name, name_key, created_at, updated_at)",
+                "'t' || n, 'p' || (n % 400 + 1), 'Tag ' || n, 'tag ' || n, \(at("n")), \(at("n")) FROM numbers"
+            ),
+            // A conversation's owner has every 400th tag, as every 400th conversation.
+            ("conversation_tags (conversation_id, tag_id)", "'c' || n, 't' || n FROM numbers"),
+            (
+                "votes (message_id, user_id, conversation_id, value, created_at, updated_at)",
+                "'m' || n, 'p1', 'c' || (n % 2000 + 1), 1, \(at("n")), \(at("n")) FROM numbers"
+            ),
+            (
+                """
+                idempotency_keys (principal_id, key, route, request_hash, seed, target_id, base_seq, made_at, expires_at)
+                """,
+                """
+                'p' || (n % 400 + 1), 'k' || n, 'POST /v1/conversations', 'h', 's' || n, 'c' || n, -1, \(at("n")),
+                \(at("n")) FROM numbers
+                """
+            ),
         ]
     }
 }

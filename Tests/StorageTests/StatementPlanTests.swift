@@ -24,7 +24,9 @@ struct StatementPlanTests {
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
             "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
             "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
-            "messages.get", "messages.take_back",
+            "messages.get", "messages.take_back", "conversations.older_tagged", "trash.older", "votes.set",
+            "votes.later", "votes.newest", "tags.later", "conversation_tags.add", "idempotency.claim",
+            "idempotency.read", "idempotency.release", "idempotency.close", "forks.copy", "forks.marks",
         ],
     ]
 
@@ -34,6 +36,8 @@ struct StatementPlanTests {
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
         "events.after", "export.conversations", "export.messages",
+        "events.after", "conversations.numbered", "trash.older", "trash.newer", "votes.later", "votes.earlier",
+        "tags.later", "tags.earlier",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it; so do the numbers of everything.
@@ -56,6 +60,9 @@ struct StatementPlanTests {
             "events.raise_horizon": [.instant(before), .integer(500)],
             "events.delete_before": [.instant(before), .integer(500)],
             "audit.delete_before": [.instant(before), .integer(500)],
+            "idempotency.delete_expired": [.instant(before), .integer(500)],
+            "trash.owners_of_expired": [.instant(before), .integer(100)],
+            "trash.owners_of_ended": [.instant(before), .integer(100)],
         ]
     }()
 

@@ -11,6 +11,7 @@ enum ConversationLimits {
     /// `settings` and `metadata`, each.
     static let json = 16 * 1024
     static let messages = 100
+    static let tags = 32
 }
 
 /// `POST /v1/conversations`.
@@ -23,6 +24,13 @@ struct ConversationDraft: Sendable {
     let settings: String
     let metadata: String
     let messages: [MessageDraft]
+
+    /// A title that was given is the user's; without one the first user message gives it.
+    var titleAndSource: (title: String?, source: String?) {
+        if let title { return (title, "user") }
+        let automatic = MessageAppend.automaticTitle(messages)
+        return (automatic, automatic == nil ? nil : "auto")
+    }
 
     init(_ source: JSONBody, identify: () -> String) throws(APIError) {
         var body = source
@@ -85,7 +93,7 @@ extension JSONBody {
     }
 
     /// A string that says something.
-    fileprivate mutating func filled(_ name: String, max: Int) -> Patch<String> {
+    mutating func filled(_ name: String, max: Int) -> Patch<String> {
         let patch = patchString(name, max: max)
         if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
             refuse(name, "too_short", "must not be blank")

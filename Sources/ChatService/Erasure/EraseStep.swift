@@ -49,6 +49,24 @@ struct EraseStep: Sendable {
 
     /// Groups in order; the steps of one group take turns until none of them finds anything.
     static let groups: [[EraseStep]] = [
+        // What would go along with other rows, any number of them in one statement.
+        [
+            EraseStep("votes", table: "votes", key: "(message_id, user_id)") { owner in
+                "SELECT message_id, user_id FROM votes WHERE user_id = \(owner)"
+            },
+            EraseStep("conversation_tags", table: "conversation_tags", key: "(conversation_id, tag_id)") { owner in
+                """
+                SELECT ct.conversation_id, ct.tag_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
+                WHERE t.owner_id = \(owner)
+                """
+            },
+        ],
+        [
+            EraseStep("tags", table: "tags", key: "id") { owner in "SELECT id FROM tags WHERE owner_id = \(owner)" },
+            EraseStep("idempotency_keys", table: "idempotency_keys", key: "(principal_id, key)") { owner in
+                "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)"
+            },
+        ],
         // Messages before their conversation, which would take any number of them along in one statement. Both in the
         // same order, so that a conversation goes as soon as it is empty and nothing is looked through twice.
         [

@@ -28,7 +28,7 @@ extension ExportedEntity {
             ExportedColumn("tokens_out", .integer), ExportedColumn("last_message_at", .instant),
             ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
             ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer),
-            ExportedColumn("settings", .json), ExportedColumn("metadata", .json),
+            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .json), ExportedColumn("metadata", .json),
         ]
     )
 
@@ -114,6 +114,61 @@ struct FlatEntity: Sendable {
         }
     }
 
-    static let all: [FlatEntity] = []
+    private static func ownsConversation(_ id: String, _ owner: String) -> String {
+        "EXISTS (SELECT 1 FROM conversations c WHERE c.id = \(id) AND c.owner_id = \(owner))"
+    }
+
+    private static let tags = FlatEntity(
+        ExportedEntity(
+            name: "tag",
+            table: "tags",
+            columns: [
+                ExportedColumn("id", .id), ExportedColumn("owner_id", .person), ExportedColumn("name", .text),
+                ExportedColumn("name_key", .text), ExportedColumn("created_at", .instant),
+                ExportedColumn("updated_at", .instant),
+            ]
+        ),
+        key: ["id"],
+        scope: "owner_id = $1"
+    ) { parameter, owner in "\(parameter("owner_id")) = \(owner)" }
+
+    private static let conversationTags = FlatEntity(
+        ExportedEntity(
+            name: "conversation_tag",
+            table: "conversation_tags",
+            columns: [ExportedColumn("conversation_id", .id), ExportedColumn("tag_id", .id)]
+        ),
+        key: ["tag_id", "conversation_id"],
+        scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = $1)"
+    ) { parameter, owner in
+        """
+        \(ownsConversation(parameter("conversation_id"), owner))
+            AND EXISTS (SELECT 1 FROM tags t WHERE t.id = \(parameter("tag_id")) AND t.owner_id = \(owner))
+        """
+    }
+
+    private static let votes = FlatEntity(
+        ExportedEntity(
+            name: "vote",
+            table: "votes",
+            columns: [
+                ExportedColumn("message_id", .id), ExportedColumn("user_id", .person),
+                ExportedColumn("conversation_id", .id), ExportedColumn("value", .integer),
+                ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
+            ]
+        ),
+        key: ["message_id"],
+        scope: "user_id = $1"
+    ) { parameter, owner in
+        """
+        \(parameter("user_id")) = \(owner) AND \(ownsConversation(parameter("conversation_id"), owner))
+            AND EXISTS (
+                SELECT 1 FROM messages m
+                WHERE m.id = \(parameter("message_id")) AND m.conversation_id = \(parameter("conversation_id"))
+            )
+        """
+    }
+
+    static let all = [tags, conversationTags, votes]
     static let statements = all.flatMap { [$0.page, $0.insert] }
 }

@@ -101,6 +101,22 @@ struct MessageAppend: Sendable {
         return .appended(try Conversation(row, whole: true), messages)
     }
 
+    /// The messages of an earlier attempt at this request, which found the conversation with `last` messages.
+    func messages(after last: Int64, head: String?) throws -> [Message] {
+        var previous: String?
+        let columns = Columns(["seq", "parent_id"])
+        return try drafts.enumerated().map { index, draft in
+            let parent: String? =
+                switch draft.parent ?? previous.map({ .message($0) }) ?? .head {
+                case .head: head
+                case .message(let id): id
+                }
+            previous = draft.id
+            let inserted = Row(columns: columns, values: [.integer(last + Int64(index) + 1), parent.sqlValue])
+            return try Message(draft, conversation: conversation, author: caller, inserted: inserted, at: now)
+        }
+    }
+
     /// The complaint about a refused message: its id exists, or else its parent does not.
     static func refusal(of draft: MessageDraft, in database: any SQLDatabase) async throws -> APIError {
         if draft.hasOwnID, try await !database.run(MessageStatements.isTaken(draft.id)).isEmpty {

@@ -28,33 +28,43 @@ struct MessageRoutes: Sendable {
     /// One message as an object, or a batch as `{"messages": […]}`.
     @Sendable func append(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
-        var body = try await request.jsonBody(limit: BodyLimits.messages)
-        guard body.element("messages") != nil else {
-            return try await appendOne(body, to: conversation, by: try context.caller)
+        let element = try await request.jsonElement(limit: BodyLimits.messages)
+        let isBatch = element["messages"] != nil
+        let attempt = try IdempotentAttempt(request, body: element, at: messages.clock.now(), random: messages.random)
+        let appended = try await messages.append(to: conversation, by: try context.caller, once: attempt) { identify in
+            isBatch ? try Self.batch(element, identify) : [try Self.one(element, identify)]
         }
-        let elements = body.array("messages", count: 1...ConversationLimits.messages)
-        if elements == nil, body.errors.isEmpty { body.refuse("messages", "required", "is required") }
-        let drafts = MessageDraft.all(elements ?? [], in: &body, identify: messages.makeID)
-        try body.finish()
-        let appended = try await messages.append(drafts, to: conversation, by: try context.caller)
-        return .json(
-            JSONWriter.object { writer in
-                writer.array("data") { writer in
-                    for message in appended { writer.object { message.write(to: &$0) } }
-                }
-            },
-            status: .created
-        )
+        guard !isBatch else {
+            return .json(
+                JSONWriter.object { writer in
+                    writer.array("data") { writer in
+                        for message in appended.value { writer.object { message.write(to: &$0) } }
+                    }
+                },
+                status: .created,
+                headers: appended.headers
+            )
+        }
+        guard let message = appended.value.first else { throw APIError(.internalError) }
+        var headers = appended.headers
+        headers[.location] = "/v1/conversations/\(conversation)/messages/\(message.id)"
+        return Self.answer(message, status: .created, headers: headers)
     }
 
-    private func appendOne(_ source: JSONBody, to conversation: String, by caller: Caller) async throws -> Response {
-        var body = source
-        let draft = MessageDraft(&body, path: "", identify: messages.makeID)
+    private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {
+        var body = try JSONBody(element)
+        let elements = body.array("messages", count: 1...ConversationLimits.messages)
+        if elements == nil, body.errors.isEmpty { body.refuse("messages", "required", "is required") }
+        let drafts = MessageDraft.all(elements ?? [], in: &body, identify: identify)
         try body.finish()
-        let appended = try await messages.append([draft], to: conversation, by: caller)
-        guard let message = appended.first else { throw APIError(.internalError) }
-        let location = "/v1/conversations/\(conversation)/messages/\(message.id)"
-        return Self.answer(message, status: .created, headers: [.location: location])
+        return drafts
+    }
+
+    private static func one(_ element: JSONElement, _ identify: () -> String) throws -> MessageDraft {
+        var body = try JSONBody(element)
+        let draft = MessageDraft(&body, path: "", identify: identify)
+        try body.finish()
+        return draft
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

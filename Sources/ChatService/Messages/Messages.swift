@@ -19,20 +19,42 @@ struct Messages: Sendable {
         UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
     }
 
-    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `user_inactive`, or a complaint about
-    /// `parent_id`.
-    func append(_ drafts: [MessageDraft], to conversation: String, by caller: Caller) async throws -> [Message] {
-        let now = clock.now()
-        guard let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now) else { return [] }
-        let beginning = Principals.willWrite(caller, at: now)
+    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `user_inactive`,
+    /// `idempotency_key_reused`, or a complaint about `parent_id`.
+    ///
+    /// - Parameters:
+    ///   - read: reads the request with ids for the messages that say none.
+    ///   - attempt: the request's key, if it has one.
+    func append(
+        to conversation: String,
+        by caller: Caller,
+        once attempt: IdempotentAttempt? = nil,
+        _ read: (_ identify: () -> String) throws -> [MessageDraft]
+    ) async throws -> Outcome<[Message]> {
+        let now = attempt?.identity.at ?? clock.now()
+        let drafts = try read(attempt?.identity.childIDs ?? makeID)
+        guard let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now) else {
+            return Outcome(value: [], isReplay: false)
+        }
+        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: conversation) ?? [])
         let lock = ConversationCounters.lock(conversation, owner: caller.id)
-        let results = try await database.run(beginning + [lock] + append.statements)
+        let ending = attempt?.closing(caller) ?? []
+        let results = try await database.run(beginning + [lock] + append.statements + ending)
         guard !results[beginning.count].isEmpty else {
             try Principals.requireActive(results)
-            throw APIError(.notFound)
+            guard let record = try attempt?.earlier(results) else { throw APIError(.notFound) }
+            let again = MessageAppend(
+                to: conversation,
+                by: caller,
+                try read(record.identity.childIDs),
+                isNew: false,
+                at: record.identity.at
+            )
+            let messages = try again?.messages(after: record.baseSequence, head: record.baseHead) ?? []
+            return Outcome(value: messages, isReplay: true)
         }
-        switch try append.outcome(results) {
-        case .appended(_, let messages): return messages
+        switch try append.outcome(results.dropLast(ending.count)) {
+        case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
         }
     }

@@ -2,9 +2,15 @@
 import Storage
 
 enum PrincipalStatements {
-    /// The condition of every write, on the principal in `$n`.
+    /// The condition of every write, on the principal in `$n`. It is false too in a unit that repeats a request which
+    /// was answered before (see Idempotency.swift).
     static func mayWrite(_ parameter: String) -> String {
-        "EXISTS (SELECT 1 FROM principals WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL)"
+        """
+        EXISTS (
+            SELECT 1 FROM principals
+            WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL AND NOT is_replaying
+        )
+        """
     }
 
     /// What an erase leaves of a row: its id.
@@ -72,5 +78,13 @@ enum PrincipalStatements {
         """
     )
 
-    static let all = [touch, state, addTokens, entomb, refusedSince]
+    /// For a unit that tidies up behind a person: the order of locks, and nothing else.
+    static let lock = Statement(
+        "principals.lock",
+        .writes,
+        [.text],
+        "UPDATE principals SET last_seen_at = last_seen_at WHERE id = $1"
+    )
+
+    static let all = [touch, state, addTokens, entomb, refusedSince, lock]
 }

@@ -38,6 +38,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case emailTaken = "email_taken"
     case idTaken = "id_taken"
     case slugTaken = "slug_taken"
+    case tagTaken = "tag_taken"
+    case idempotencyKeyReused = "idempotency_key_reused"
     case lastAdmin = "last_admin"
     case conflict = "conflict"
 
@@ -63,7 +65,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
         case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
-        case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
+        case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
+        case .idempotencyKeyReused: .unprocessableContent
         case .rateLimited: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
             .serviceUnavailable
@@ -101,6 +104,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .emailTaken: "A user with this email exists."
         case .idTaken: "A row with this id exists."
         case .slugTaken: "Another conversation of yours has this slug."
+        case .tagTaken: "Another tag of yours has this name."
+        case .idempotencyKeyReused: "The Idempotency-Key came with another request before."
         case .lastAdmin: "The last active admin cannot be removed."
         case .conflict: "The row changed at the same time; try again."
         case .rateLimited: "Too many requests; try again later."

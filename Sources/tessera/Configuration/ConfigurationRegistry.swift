@@ -211,6 +211,12 @@ extension ConfigurationKey {
         .value("7d"),
         "how long events are kept"
     )
+    static let trashRetention = Self(
+        "TESSERA_TRASH_RETENTION",
+        .duration(0...3650 * day),
+        .value("30d"),
+        "how long a deleted conversation can be brought back"
+    )
     static let auditRetention = Self(
         "TESSERA_AUDIT_RETENTION",
         .duration(day...36_500 * day),
@@ -244,7 +250,7 @@ extension ConfigurationKey {
         postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
         verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
         passwordMinimum, argon2Memory, argon2Iterations,
-        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
+        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention, trashRetention,
         logSlowSQL, logLevel, logFormat,
     ]
 }

@@ -176,12 +176,15 @@ struct Settings: Sendable {
     }
 
     func chatConfiguration() throws -> ChatConfiguration {
-        ChatConfiguration(
+        var configuration = ChatConfiguration(
             publicURL: chatPublicURL,
             issuer: issuer,
             audience: try reader.line(.chatAudience),
             trustedProxies: trustedProxies,
             corsOrigins: corsOrigins
         )
+        configuration.trashRetention = try reader.duration(.trashRetention)
+        configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        return configuration
     }
 }
