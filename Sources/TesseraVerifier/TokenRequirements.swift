@@ -50,7 +50,9 @@ public struct TokenRequirements: Sendable {
     func check(_ claims: AccessTokenClaims, notBefore: Int64?) throws(VerificationError) {
         guard claims.issuer == issuer else { throw VerificationError(.wrongIssuer, claim: "iss") }
         // SECURITY: a token for one service must not open another (RFC 8725 §3.9).
-        guard !demandsAudience || claims.audience.contains(audience) else { throw VerificationError(.wrongAudience, claim: "aud") }
+        guard !demandsAudience || claims.audience.contains(audience) else {
+            throw VerificationError(.wrongAudience, claim: "aud")
+        }
         try checkTimes(claims, notBefore: notBefore)
     }
 

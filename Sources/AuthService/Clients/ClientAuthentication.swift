@@ -44,7 +44,9 @@ struct ClientAuthentication: Sendable {
     /// What is remembered of credentials that are nothing but a header. Two headers would be one text with a comma, which
     /// is no good credential and so never remembered.
     private static func digest(_ headers: HTTPFields, _ form: FormBody) -> SHA256Digest? {
-        guard form["client_id"] == nil, form["client_secret"] == nil, form["client_assertion"] == nil else { return nil }
+        guard form["client_id"] == nil, form["client_secret"] == nil, form["client_assertion"] == nil else {
+            return nil
+        }
         return headers[.authorization].map { SHA256.digest(of: $0) }
     }
 
