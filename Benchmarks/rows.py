@@ -313,4 +313,65 @@ def verify(stage):
     ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, export, verify)}
+TOKENS = 1000
+TEN_MILLISECONDS = "ten milliseconds"
+
+
+def asked(stage, auth, what, least, full, half):
+    """Contenders and goals of a question about tokens: at full load, at half of it, and `/healthz` of the same server."""
+    peak = []
+
+    def measured():
+        sample = stage.counted(auth, "auth", full)
+        peak[:] = [sample.per_second]
+        return sample
+
+    return {
+        what: measured,
+        "GET /healthz": lambda: load.wrk("plain", auth.url + "/healthz", stage.seconds),
+        # Of the rate of the same round.
+        f"{what}, half the load": lambda: half(peak[0]),
+        TEN_MILLISECONDS: lambda: load.Sample(1, None, 10_000),
+    }, [
+        Goal("against /healthz", what, "GET /healthz", least=least),
+        Goal("p99 at half the load against 10 ms", f"{what}, half the load", TEN_MILLISECONDS, most=1.0),
+    ]
+
+
+@contextlib.contextmanager
+def validate(stage):
+    """A gateway asks about 1,000 tokens, over and over: GET /v1/validate."""
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        path = stage.folder / "validate"
+        with open(path, "w") as file:
+            for token in fixtures.access_tokens(auth, stage.cluster, "auth", TOKENS):
+                file.write(f"/v1/validate\t{token}\n")
+        load.wrk("get", auth.url, 2, path)
+        yield *asked(
+            stage, auth, "GET /v1/validate", 0.85,
+            lambda: load.wrk("get", auth.url, stage.seconds, path),
+            lambda peak: load.wrk_half("get", auth.url, stage.seconds, peak, path),
+        ), []
+
+
+@contextlib.contextmanager
+def introspect(stage):
+    """A service asks about 1,000 tokens, over and over: POST /oauth2/introspect."""
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        credentials = fixtures.make_client(stage.cluster, "auth", "bench", "introspect", "tessera chat")
+        tokens = fixtures.access_tokens(auth, stage.cluster, "auth", TOKENS)
+        path = stage.folder / "introspect"
+        path.write_text("".join(f"{token}\n" for token in tokens))
+        fixtures.introspected(auth, tokens, credentials)
+        yield *asked(
+            stage, auth, "POST /oauth2/introspect", 0.65,
+            lambda: load.wrk("introspect", auth.url, stage.seconds, path, credentials),
+            lambda peak: load.wrk_half("introspect", auth.url, stage.seconds, peak, path, credentials),
+        ), []
+        fixtures.introspected(auth, tokens, credentials)
+
+
+ROWS = {row.__name__: row for row in (
+    update, read, page, append, sqlite, duplicates, verify, validate, introspect)}

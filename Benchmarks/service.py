@@ -37,6 +37,12 @@ def refresh_token(row, generation):
     return text + base64url(struct.pack(">I", zlib.crc32(text.encode())))
 
 
+def client_secret(client):
+    """A client's secret in its form (Sources/AuthService/Clients/ClientSecret.swift), the same at each call."""
+    text = "tcs_" + base64url(hmac.digest(MASTER_KEY, client.encode(), "sha256"))
+    return text + base64url(struct.pack(">I", zlib.crc32(text.encode())))
+
+
 class Service:
     """`tessera auth` or `tessera chat` on a database, until the `with` ends."""
 

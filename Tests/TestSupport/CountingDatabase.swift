@@ -9,6 +9,8 @@ internal import Synchronization
 /// Wraps a database and records the units that pass.
 package final class CountingDatabase: SQLDatabase {
     private let base: any SQLDatabase
+    /// What it wraps.
+    package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
 
     package init(_ base: any SQLDatabase) {

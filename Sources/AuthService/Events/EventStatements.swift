@@ -70,6 +70,26 @@ enum EventStatements {
         """
     )
 
+    static let clientDisabled = Statement(
+        "events.client_disabled",
+        .appends(Events.log),
+        [.instant, .text, .text],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2 AND disabled_at = $1
+        """
+    )
+
+    static let clientWillBeDeleted = Statement(
+        "events.client_will_be_deleted",
+        .appends(Events.log),
+        [.instant, .text, .text],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2
+        """
+    )
+
     // MARK: The epoch
 
     static let epoch = Statement(
@@ -169,7 +189,8 @@ enum EventStatements {
     )
 
     static let all = [
-        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, epoch,
+        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey,
+        clientDisabled, clientWillBeDeleted, epoch,
         nameEpoch, beginEpoch, after, state, firstSince, raiseHorizon, deleteBefore,
     ]
 }

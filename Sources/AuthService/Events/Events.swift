@@ -19,6 +19,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case userDeleted = "user.deleted"
     case keysRotated = "keys.rotated"
     case keysRevoked = "keys.revoked"
+    case clientTokensRevoked = "client.tokens_revoked"
 }
 
 /// Statements that append events, for other features to put into their units.
@@ -63,6 +64,25 @@ package struct Events: Sendable {
     /// `all.tokens_revoked` with the global version as it is now.
     func allTokensRevoked(at now: Instant) -> BoundStatement {
         EventStatements.allTokensRevoked(now)
+    }
+
+    /// `client.tokens_revoked`, if this unit disabled the client: `now` is what it set `disabled_at` to.
+    func clientTokensRevoked(_ client: String, ifDisabledAt now: Instant) -> BoundStatement {
+        EventStatements.clientDisabled(now, client, Self.tokens(of: client, before: now))
+    }
+
+    /// `client.tokens_revoked`, if the client exists. Goes *before* the deletion.
+    func clientWillBeDeleted(_ client: String, at now: Instant) -> BoundStatement {
+        EventStatements.clientWillBeDeleted(now, client, Self.tokens(of: client, before: now))
+    }
+
+    /// SECURITY: a token of the client may be from a node whose clock is ahead, by as much as verifiers allow, so tokens
+    /// of the next half minute are meant too. A client that is taken back within it waits for the rest.
+    private static func tokens(of client: String, before now: Instant) -> String {
+        JSONWriter.object { writer in
+            writer.field("client_id", client)
+            writer.field("issued_before", now.seconds + 31)
+        }.string
     }
 
     /// An event about a signing key that this unit brought into the given state: of two nodes that rotate at once, one

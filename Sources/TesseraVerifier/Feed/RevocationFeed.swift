@@ -115,7 +115,7 @@ public final class RevocationFeed: RevocationSource {
             throw refusal
         }
         // SECURITY: what was revoked so long ago is forgotten, so nothing is known of a token that was there then.
-        guard claims.sessionID == nil || claims.issuedAt >= clock() - lifetime else {
+        guard claims.issuedAt >= clock() - lifetime else {
             throw VerificationError(.stale, claim: "iat")
         }
     }
