@@ -64,8 +64,8 @@ def wrk(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREA
     return wrk_sample(finished(command, wrk_environment(), seconds + 60), script)
 
 
-def wrk_beside(script, url, seconds, *arguments, connections, threads):
-    """A wrk that runs beside something else; read its output with `wrk_sample`."""
+def wrk_beside(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREADS):
+    """A wrk that runs beside something else; read its output with `wrk_sample`. SIGINT ends it early."""
     command = wrk_command(script, url, seconds, connections, threads, arguments)
     return subprocess.Popen(command, env=wrk_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True)

@@ -10,6 +10,7 @@ import secrets
 
 import fixtures
 import load
+import reach as reaching
 from cluster import stop
 from report import Goal
 from service import Service
@@ -259,4 +260,25 @@ def verify(stage):
     ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, verify)}
+@contextlib.contextmanager
+def reach(stage):
+    """From the answer of what ends a token to its first refusal elsewhere, beside refreshes at half their greatest rate."""
+    with reaching.Fleet(stage) as fleet:
+        measured, latest = [], {}
+
+        def first():
+            measured.append(fleet.measure(len(measured)))
+            latest.update(measured[-1].samples())
+            return latest[reaching.JUDGES[0]]
+
+        contenders = {reaching.JUDGES[0]: first}
+        for judge in reaching.JUDGES[1:]:
+            contenders[judge] = lambda judge=judge: latest[judge]
+        contenders["100 ms"] = lambda: load.Sample(None, None, 100_000)
+        notes = [fleet.load_note()]
+        yield contenders, [Goal(f"p99 at the {judge} against 100 ms", judge, "100 ms", most=1.0)
+                           for judge in reaching.JUDGES], notes
+        notes += reaching.table(measured)
+
+
+ROWS = {row.__name__: row for row in (update, read, page, append, sqlite, duplicates, verify, reach)}
