@@ -15,11 +15,12 @@ BUILD_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
 BENCH_FLAGS := $(subst --product tessera,--product storage-bench,$(RELEASE_FLAGS))
 VERIFIER_BENCH_FLAGS := $(subst --product tessera,--product verifier-bench,$(RELEASE_FLAGS))
+EXAMPLE_FLAGS := $(subst --product tessera,--product WhoAmI,$(RELEASE_FLAGS))
 # Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
 BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
 TEST_WIDTH ?= 16
-SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: help
 help: ## Lists the targets
@@ -82,10 +83,19 @@ bench-build: test-deps
 	swift build $(RELEASE_FLAGS)
 	swift build $(BENCH_FLAGS)
 	swift build $(VERIFIER_BENCH_FLAGS)
+	swift build $(EXAMPLE_FLAGS)
 
 .PHONY: bench
-bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)
+bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (25 minutes; BENCH_ARGUMENTS)
 	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" $(BENCH_ARGUMENTS)
+
+.PHONY: bench-trust
+bench-trust: bench-build ## Measures verifying, /v1/validate, introspection, and how soon a revocation is everywhere
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" --group trust $(BENCH_ARGUMENTS)
+
+.PHONY: bench-chat
+bench-chat: bench-build ## Measures chat's data at a million messages
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" --group chat $(BENCH_ARGUMENTS)
 
 .PHONY: bench-large
 bench-large: bench-build ## Measures growth up to 10⁶ users and 10⁷ messages, built once into .bench

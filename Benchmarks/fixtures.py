@@ -105,9 +105,9 @@ def refresh_tokens(rows, path, limit=4096):
     return path
 
 
-def postgres_tokens(cluster, database, sessions, path, count=4096):
-    """Tokens of sessions drawn over the whole table."""
-    numbers = random.sample(range(1, sessions + 1), min(count, sessions))
+def postgres_tokens(cluster, database, sessions, path, count=4096, first=1):
+    """Tokens of sessions drawn over the whole table, or from `first` on."""
+    numbers = random.sample(range(first, sessions + 1), min(count, sessions - first + 1))
     ids = ",".join("'" + hashlib.md5(f"refresh{number}".encode()).hexdigest() + "'" for number in numbers)
     return refresh_tokens(cluster.sql(f"SELECT id, generation FROM refresh_tokens WHERE id IN ({ids})", database), path)
 

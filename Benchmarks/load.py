@@ -83,8 +83,8 @@ def wrk_half(script, url, seconds, peak, *arguments):
     return sample
 
 
-def wrk_beside(script, url, seconds, *arguments, connections, threads):
-    """A wrk that runs beside something else; read its output with `wrk_sample`."""
+def wrk_beside(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREADS):
+    """A wrk that runs beside something else; read its output with `wrk_sample`. SIGINT ends it early."""
     command = wrk_command(script, url, seconds, connections, threads, arguments)
     return subprocess.Popen(command, env=wrk_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True)

@@ -12,6 +12,7 @@ import time
 
 import fixtures
 import load
+import reach as reaching
 from cluster import BenchError, stop
 from report import Goal
 from service import Service
@@ -371,7 +372,35 @@ def introspect(stage):
             lambda peak: load.wrk_half("introspect", auth.url, stage.seconds, peak, path, credentials),
         ), []
         fixtures.introspected(auth, tokens, credentials)
+@contextlib.contextmanager
+def reach(stage):
+    """From the answer of what ends a token to its first refusal elsewhere, beside refreshes at half their greatest rate."""
+    with reaching.Fleet(stage) as fleet:
+        measured, latest = [], {}
+
+        def first():
+            measured.append(fleet.measure(len(measured)))
+            latest.update(measured[-1].samples())
+            return latest[reaching.JUDGES[0]]
+
+        contenders = {reaching.JUDGES[0]: first}
+        for judge in reaching.JUDGES[1:]:
+            contenders[judge] = lambda judge=judge: latest[judge]
+        contenders["100 ms"] = lambda: load.Sample(None, None, 100_000)
+        notes = [fleet.silence, fleet.load_note()]
+        yield contenders, [Goal(f"p99 at the {judge} against 100 ms", judge, "100 ms", most=1.0)
+                           for judge in reaching.JUDGES], notes
+        notes += reaching.table(measured)
 
 
-ROWS = {row.__name__: row for row in (
-    update, read, page, append, sqlite, duplicates, verify, validate, introspect)}
+def named(*rows):
+    return {row.__name__: row for row in rows}
+
+
+# What is measured together: make bench, make bench-trust, make bench-chat.
+GROUPS = {
+    "storage": named(update, read, page, append, sqlite, duplicates),
+    "trust": named(verify, validate, introspect, reach),
+    "chat": named(export),
+}
+ROWS = {name: row for group in GROUPS.values() for name, row in group.items()}

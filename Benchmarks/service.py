@@ -117,8 +117,27 @@ class Service:
             raise BenchError(f"{method} {path} answered {got}: {answer}")
         return answer
 
+    def run(self, *arguments):
+        """A command beside the service, with its settings; what it wrote."""
+        done = subprocess.run([self.command[0], *arguments], env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"tessera {' '.join(arguments)} failed: {done.stderr[-2000:]}")
+        return done.stdout
+
     def memory(self):
         """Resident memory now and at its highest, in KiB (proc(5))."""
         with open(f"/proc/{self.process.pid}/status") as status:
             fields = dict(line.split(":", 1) for line in status)
         return {"rss_kib": int(fields["VmRSS"].split()[0]), "hwm_kib": int(fields["VmHWM"].split()[0])}
+
+
+class Example(Service):
+    """Examples/WhoAmI: a service with the library, as its README says to run it."""
+
+    def __init__(self, binary, auth_url, secret):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = tempfile.TemporaryDirectory(prefix="tessera-bench-example.")
+        self.environment = {"TESSERA_AUTH_URL": auth_url, "CLIENT_SECRET": secret, "PORT": str(self.port)}
+        self.command = [str(binary)]
+        self.kind = "example"

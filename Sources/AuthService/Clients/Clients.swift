@@ -65,6 +65,11 @@ package struct Clients: Sendable {
         }
     }
 
+    /// Whether a text is the client's secret, or the one before it until its date.
+    package func accepts(_ text: String, from client: Client) -> Bool {
+        ClientSecret(text: text).map { client.accepts($0, at: clock.now()) } ?? false
+    }
+
     /// The client as it was at most five seconds ago.
     func findRecent(_ id: String) async throws -> Client? {
         let now = clock.now()
