@@ -33,8 +33,16 @@ struct AdminDataTests {
                     ("stranger", ["role": Optional<String>.none]),
                 ] as [(String, [String: String?])] {
                     let token = try chat.tokens.token(for: user, changes)
-                    let answer = try await chat.send(method, path, as: nil, headers: [.authorization: "Bearer \(token)"])
-                    #expect([401, 403].contains(answer.status) && !answer.text.contains("secret"), "\(path) \(changes)")
+                    let answer = try await chat.send(
+                        method,
+                        path,
+                        as: nil,
+                        headers: [.authorization: "Bearer \(token)"]
+                    )
+                    #expect(
+                        [401, 403].contains(answer.status) && !answer.text.contains("secret"),
+                        "\(path) \(changes)"
+                    )
                     if answer.status == 403 { #expect(answer.code == "role_required") }
                 }
                 // A service's own token is no user's.
@@ -79,7 +87,10 @@ struct AdminDataTests {
             #expect(try after.json["conversations"]?.integer == 0)
             #expect(try after.json["erasure"]?["status"]?.string == "completed")
             #expect(try await chat.send(.get, path + "/erasure", as: nil, headers: headers).text == erased.text)
-            #expect(try await chat.send(.get, "/v1/chat/admin/stats", as: nil, headers: headers).json["erased"]?.integer == 1)
+            #expect(
+                try await chat.send(.get, "/v1/chat/admin/stats", as: nil, headers: headers).json["erased"]?.integer
+                    == 1
+            )
             #expect(try await chat.send(.get, "/v1/conversations").code == "user_inactive")
             #expect(try await chat.rows(of: "second") == [1, 0])
             for method in [HTTPRequest.Method.get, .delete] {
@@ -90,13 +101,17 @@ struct AdminDataTests {
         }
     }
 
-    @Test("S6: there is one way in: every route of a person's own refuses whoever was erased or is somebody else", arguments: TestEngine.allCases)
+    @Test(
+        "S6: there is one way in: every route of a person's own refuses whoever was erased or is somebody else",
+        arguments: TestEngine.allCases
+    )
     func oneWayIn(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret","id":"m"}]}"#)
             // A stranger's export, receipt and erase are about the stranger.
             for (method, path) in [
-                (HTTPRequest.Method.get, "/v1/chat/export"), (.get, "/v1/chat/data/erasure"), (.delete, "/v1/chat/data"),
+                (HTTPRequest.Method.get, "/v1/chat/export"), (.get, "/v1/chat/data/erasure"),
+                (.delete, "/v1/chat/data"),
                 (.get, "/v1/chat/export?user_id=owner"), (.delete, "/v1/chat/data?user_id=owner"),
             ] {
                 let answer = try await chat.send(method, path, as: "stranger")
@@ -121,7 +136,10 @@ struct AdminDataTests {
         }
     }
 
-    @Test("S14: only a good token of a user for chat says who one is, and no header besides", arguments: TestEngine.allCases)
+    @Test(
+        "S14: only a good token of a user for chat says who one is, and no header besides",
+        arguments: TestEngine.allCases
+    )
     func boundary(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create()
@@ -133,12 +151,18 @@ struct AdminDataTests {
                 try chat.tokens.token(for: "owner", ["nbf": "99999999999"]),
                 try chat.tokens.token(for: "client_owner", ["sid": nil]),
             ]
-            let routes = Self.routes + [
-                (.get, "/v1/chat/export"), (.delete, "/v1/chat/data"), (.get, "/v1/chat/data/erasure"),
-            ]
+            let routes =
+                Self.routes + [
+                    (.get, "/v1/chat/export"), (.delete, "/v1/chat/data"), (.get, "/v1/chat/data/erasure"),
+                ]
             for (method, path) in routes {
                 for token in bad {
-                    let answer = try await chat.send(method, path, as: nil, headers: [.authorization: "Bearer \(token)"])
+                    let answer = try await chat.send(
+                        method,
+                        path,
+                        as: nil,
+                        headers: [.authorization: "Bearer \(token)"]
+                    )
                     #expect(answer.status == 401, "\(method) \(path)")
                 }
                 var headers: HTTPFields = [:]

@@ -13,7 +13,10 @@ import WebSupport
 
 @Suite("Erasures")
 struct ErasureTests {
-    @Test("append racing erase: nothing stays, and what was answered is what the receipt counts", arguments: TestEngine.allCases)
+    @Test(
+        "append racing erase: nothing stays, and what was answered is what the receipt counts",
+        arguments: TestEngine.allCases
+    )
     func appendRacingErase(engine: TestEngine) async throws {
         try await withNodes(engine) { chat in
             let id = try await chat.conversation()
@@ -52,7 +55,10 @@ struct ErasureTests {
         }
     }
 
-    @Test("small data is gone when the answer comes, and the receipt can be read ever after", arguments: TestEngine.allCases)
+    @Test(
+        "small data is gone when the answer comes, and the receipt can be read ever after",
+        arguments: TestEngine.allCases
+    )
     func small(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").status == 404)
@@ -73,7 +79,9 @@ struct ErasureTests {
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").text == answer.text)
             #expect(try await chat.send(.get, "/v1/chat/data/erasure", as: "stranger").status == 404)
             // Reads are refused as writes are.
-            for path in ["/v1/conversations", "/v1/conversations/\(id)", "/v1/conversations/\(id)/messages", "/v1/chat/export"] {
+            for path in [
+                "/v1/conversations", "/v1/conversations/\(id)", "/v1/conversations/\(id)/messages", "/v1/chat/export",
+            ] {
                 let refused = try await chat.send(.get, path)
                 #expect(refused.status == 403 && refused.code == "user_inactive", "\(path)")
             }

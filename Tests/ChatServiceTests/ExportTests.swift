@@ -12,7 +12,8 @@ struct ExportTests {
     /// Everything that a row can be.
     private func fill(_ chat: Chat) async throws {
         // Parts with white space, line breaks, unknown types and members, and numbers that no parser should touch.
-        let odd = "[ {\"type\":\"text\",\n  \"text\":\"a\\u00e9 \\\"b\\\"\"},\t{\"type\":\"x-unknown\",\"n\":1.10,\"z\":[1e400]} ]"
+        let odd =
+            "[ {\"type\":\"text\",\n  \"text\":\"a\\u00e9 \\\"b\\\"\"},\t{\"type\":\"x-unknown\",\"n\":1.10,\"z\":[1e400]} ]"
         try await chat.create(
             """
             {"id":"full","title":"A title","model":"m","slug":"full/slug","visibility":"unlisted",
@@ -114,7 +115,10 @@ struct ExportTests {
         }
     }
 
-    @Test("S1: ids of somebody else are refused and never adopted, and nothing of that conversation stays", arguments: TestEngine.allCases)
+    @Test(
+        "S1: ids of somebody else are refused and never adopted, and nothing of that conversation stays",
+        arguments: TestEngine.allCases
+    )
     func takenIDs(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await fill(chat)
@@ -128,7 +132,10 @@ struct ExportTests {
             #expect(Lines(after).comparable == Lines(before).comparable)
             // A message's id alone is enough to refuse its conversation; the others come in.
             try await withChat(engine) { other in
-                try await other.create(#"{"id":"mine","messages":[{"id":"f-2","role":"user","content":"x"}]}"#, as: "other")
+                try await other.create(
+                    #"{"id":"mine","messages":[{"id":"f-2","role":"user","content":"x"}]}"#,
+                    as: "other"
+                )
                 let report = try await other.take(lines, for: "owner")
                 #expect(report.conversations == 3)
                 #expect(report.refused.count == 1 && report.refused.first?.contains("full") == true)
@@ -139,7 +146,10 @@ struct ExportTests {
         }
     }
 
-    @Test("an import that dies in the middle shows nothing half, and completes when run again", arguments: TestEngine.allCases)
+    @Test(
+        "an import that dies in the middle shows nothing half, and completes when run again",
+        arguments: TestEngine.allCases
+    )
     func interrupted(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"long"}"#)
@@ -185,7 +195,10 @@ struct ExportTests {
         }
     }
 
-    @Test("rows that no export has are refused: foreign owners, holes, parents elsewhere", arguments: TestEngine.allCases)
+    @Test(
+        "rows that no export has are refused: foreign owners, holes, parents elsewhere",
+        arguments: TestEngine.allCases
+    )
     func forged(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create(
@@ -195,7 +208,8 @@ struct ExportTests {
             let forgeries: [(String, String)] = [
                 (#""owner_id":"owner""#, #""owner_id":"victim""#), (#""seq":2"#, #""seq":3"#),
                 (#""last_seq":2"#, #""last_seq":5"#), (#""parent_id":"m-1""#, #""parent_id":"elsewhere""#),
-                (#""head_message_id":"m-2""#, #""head_message_id":"elsewhere""#), (#""role":"user""#, #""role":"root""#),
+                (#""head_message_id":"m-2""#, #""head_message_id":"elsewhere""#),
+                (#""role":"user""#, #""role":"root""#),
                 (#""conversation_id":"c""#, #""conversation_id":"d""#), (#""id":"m-2""#, #""id":"../m""#),
                 (#""version":1"#, #""version":0"#), (#""created_at":""#, #""created_at":"x"#),
             ]
@@ -231,7 +245,8 @@ struct ExportTests {
             let ids = try await inParallel(6) { _ in try await chat.conversation() }
             async let writing: [Int] = inParallel(60) { index in
                 let body = #"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#
-                return try await chat.send(.post, "/v1/conversations/\(ids[index % 6])/messages", body, node: index).status
+                return try await chat.send(.post, "/v1/conversations/\(ids[index % 6])/messages", body, node: index)
+                    .status
             }
             for _ in 0..<5 {
                 let lines = Lines(try await chat.send(.get, "/v1/chat/export", node: 1).text)
@@ -263,7 +278,10 @@ struct ExportTests {
         }
     }
 
-    @Test("somebody who was never here has an export of nothing, and cannot see another's", arguments: TestEngine.allCases)
+    @Test(
+        "somebody who was never here has an export of nothing, and cannot see another's",
+        arguments: TestEngine.allCases
+    )
     func nobody(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create(#"{"messages":[{"role":"user","content":"secret"}]}"#)

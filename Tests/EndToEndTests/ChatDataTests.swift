@@ -238,7 +238,12 @@ extension Installation {
     }
 
     fileprivate func principal(_ id: String) async throws -> Row? {
-        let statement = Statement("tests.principal", .reads, [.text], "SELECT display_name FROM principals WHERE id = $1")
+        let statement = Statement(
+            "tests.principal",
+            .reads,
+            [.text],
+            "SELECT display_name FROM principals WHERE id = $1"
+        )
         return try await withDatabase("chat") { try await $0.run(statement(id)).first }
     }
 

@@ -71,7 +71,8 @@ package struct Erasures: Sendable {
     // MARK: Beginning
 
     /// The receipt, for a unit that has set a tombstone.
-    func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> [BoundStatement] {
+    func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> [BoundStatement]
+    {
         let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         return [ErasureStatements.begin(id, principal, reason.rawValue, requester, now)]
     }
@@ -91,7 +92,9 @@ package struct Erasures: Sendable {
     }
 
     /// Erases somebody whom chat knows, whatever their state. Throws `not_found`.
-    package func erase(_ principal: String, _ reason: ErasureReason, by requester: String?) async throws -> ErasureReceipt {
+    package func erase(_ principal: String, _ reason: ErasureReason, by requester: String?) async throws
+        -> ErasureReceipt
+    {
         let now = clock.now()
         let results = try await database.run(
             [PrincipalStatements.entomb(principal, now, true)] + begin(principal, reason, by: requester, at: now)
@@ -106,7 +109,9 @@ package struct Erasures: Sendable {
         if begun {
             logger.notice(
                 "erasure begins",
-                metadata: ["user_id": "\(receipt.principal)", "reason": "\(receipt.reason)", "erasure": "\(receipt.id)"]
+                metadata: [
+                    "user_id": "\(receipt.principal)", "reason": "\(receipt.reason)", "erasure": "\(receipt.id)",
+                ]
             )
         }
         guard !receipt.isCompleted else { return receipt }

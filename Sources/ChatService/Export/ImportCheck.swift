@@ -22,7 +22,9 @@ package struct ImportCheck: Sendable {
                 let user = header["user_id"]?.string, RowID.isValid(user)
             else { throw ImportRefusal("line 1 is not the header of an export") }
             guard header["version"]?.integer == ExportReader.version else {
-                throw ImportRefusal("the export has version \(header["version"]?.raw ?? "?"), not \(ExportReader.version)")
+                throw ImportRefusal(
+                    "the export has version \(header["version"]?.raw ?? "?"), not \(ExportReader.version)"
+                )
             }
             self.user = user
         } else if entity == "trailer" {

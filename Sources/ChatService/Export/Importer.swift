@@ -103,7 +103,8 @@ package struct Importer: Sendable {
         let entity = ExportedEntity.conversation
         let values = try values(entity, element)
         let row = named(entity, values)
-        guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner), case .integer(let last)? = row["last_seq"],
+        guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner),
+            case .integer(let last)? = row["last_seq"],
             last >= 0, case .integer(let version)? = row["version"], version > 0
         else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
         unit.append(BoundStatement(ExportStatements.insertConversation, values + [.instant(clock.now())]))

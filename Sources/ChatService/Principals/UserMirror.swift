@@ -99,12 +99,17 @@ struct UserMirror: Sendable {
             ]
         case .deactivated: [MirrorStatements.activity(event.user, false, event.at, event.at, mover)]
         case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, mover)]
-        case .deleted: [MirrorStatements.entomb(event.user, now, mover)] + erasures.begin(event.user, .userDeleted, by: nil, at: now)
+        case .deleted:
+            [MirrorStatements.entomb(event.user, now, mover)]
+                + erasures.begin(event.user, .userDeleted, by: nil, at: now)
         }
     }
 
     private func beginAnew(_ lane: FeedLane, from place: String) async throws {
-        logger.warning("the place in auth's feed is gone, and it is read from its beginning", metadata: ["lane": "\(lane)"])
+        logger.warning(
+            "the place in auth's feed is gone, and it is read from its beginning",
+            metadata: ["lane": "\(lane)"]
+        )
         if lane == .profiles {
             while try await database.run(MirrorStatements.forgetInactivity(Self.repair)).affected == Int(Self.repair) {}
         }
