@@ -18,7 +18,7 @@ struct ErasureTests {
         arguments: TestEngine.allCases
     )
     func appendRacingErase(engine: TestEngine) async throws {
-        try await withNodes(engine) { chat in
+        try await withNodes(engine) { chat async throws in
             let id = try await chat.conversation()
             let kept = try await chat.conversation(#"{"messages":[{"role":"user","content":"x"}]}"#, as: "stranger")
             let answers = try await inParallel(40) { index -> (status: Int, conversations: Int64, messages: Int64) in
@@ -60,7 +60,7 @@ struct ErasureTests {
         arguments: TestEngine.allCases
     )
     func small(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").status == 404)
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","tokens_in":7}]}"#)
             let trashed = try await chat.conversation(#"{"messages":[{"role":"user","content":"y"}]}"#)
@@ -95,7 +95,7 @@ struct ErasureTests {
 
     @Test("somebody who never wrote can be erased, and can never write", arguments: TestEngine.allCases)
     func unknown(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let answer = try await chat.send(.delete, "/v1/chat/data")
             #expect(answer.status == 200)
             #expect(try await chat.send(.post, "/v1/conversations", "{}").code == "user_inactive")
@@ -104,7 +104,7 @@ struct ErasureTests {
 
     @Test("somebody deactivated erases nothing", arguments: TestEngine.allCases)
     func deactivated(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create()
             try await chat.mark("owner", active: false, erasedAt: nil)
             let answer = try await chat.send(.delete, "/v1/chat/data")
@@ -116,7 +116,7 @@ struct ErasureTests {
 
     @Test("a job that stops is carried on by another, and each row is counted once", arguments: TestEngine.allCases)
     func resumed(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let id = try await chat.conversation()
             try await chat.fill(id, count: 1300)
             for _ in 0..<3 { try await chat.create() }
@@ -144,7 +144,7 @@ struct ErasureTests {
 
     @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
     func twoNodes(engine: TestEngine) async throws {
-        try await withNodes(engine) { chat in
+        try await withNodes(engine) { chat async throws in
             let id = try await chat.conversation()
             try await chat.fill(id, count: 2600)
             let now = Clock.system.now()
@@ -160,7 +160,7 @@ struct ErasureTests {
 
     @Test("no statement of an erasure touches anybody who has no tombstone", arguments: TestEngine.allCases)
     func tombstoneOnly(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(#"{"messages":[{"role":"user","content":"x"}]}"#)
             // An erasure that a bug might have made.
             let forged = Statement(
@@ -179,7 +179,7 @@ struct ErasureTests {
 
     @Test("a refusal that another node made is seen by the next look", arguments: TestEngine.allCases)
     func watch(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             for user in ["gone", "off", "fine"] { try await chat.create(as: user) }
             let refused = RefusedPrincipals()
             let now = Clock.system.now()
@@ -208,7 +208,7 @@ struct ErasureTests {
 
     @Test("a lease is one node's, until it lets go or runs out", arguments: TestEngine.allCases)
     func lease(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let time = TestClock()
             func lease(_ holder: String) -> JobLease {
                 JobLease("job", holder: holder, database: chat.database, clock: time.clock)
