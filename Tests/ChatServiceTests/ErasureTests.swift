@@ -142,6 +142,24 @@ struct ErasureTests {
         }
     }
 
+    @Test("each unit removes 500 rows at most, however they lie", arguments: TestEngine.allCases)
+    func smallUnits(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let units = try #require(chat.database as? CountingDatabase)
+            // Empty ones in front, short ones, and one that is long.
+            try await chat.fillConversations(1200, of: "owner", messagesIn: 400)
+            try await chat.fill("owner-0700", count: 1100)
+            units.forget()
+            let receipt = try #require(try await chat.send(.delete, "/v1/chat/data").json["removed"])
+            #expect(receipt["conversations"]?.integer == 1200)
+            #expect(receipt["messages"]?.integer == 400 + 1100)
+            let counted = units.units.filter { $0.first == "erasures.lock" }
+            // Twenty conversations with messages at a time, and the long one by itself.
+            #expect((20...60).contains(counted.count), "\(counted.count)")
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+        }
+    }
+
     @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
     func twoNodes(engine: TestEngine) async throws {
         try await withNodes(engine) { chat async throws in
@@ -279,6 +297,39 @@ extension Chat {
             """
         )
         return try await database.run(statement(id)).first
+    }
+
+    /// Makes conversations past the service, of which the last ones have a message.
+    func fillConversations(_ count: Int, of owner: String, messagesIn last: Int) async throws {
+        try await create(as: owner)
+        _ = try await database.run(Statement("test.clear", .writes, [], "DELETE FROM conversations")())
+        let now = Clock.system.now()
+        let numbers = """
+            WITH RECURSIVE numbers (n) AS (SELECT $3 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
+            """
+        let conversations = Statement(
+            "test.conversations",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO conversations (id, owner_id, created_at, updated_at)
+            \(numbers) SELECT $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), $1, $2, $2 FROM numbers
+            """
+        )
+        let messages = Statement(
+            "test.messages",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
+            \(numbers) SELECT 'm-' || n, $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), 1, 'user', $2, $2, '[]'
+            FROM numbers
+            """
+        )
+        let end = Int64(count)
+        _ = try await database.run([
+            conversations(owner, now, 1, end), messages(owner, now, end - Int64(last) + 1, end),
+        ])
     }
 
     /// Puts messages into an empty conversation, past the service, for tests that need many.
