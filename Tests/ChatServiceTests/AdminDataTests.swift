@@ -22,7 +22,7 @@ struct AdminDataTests {
 
     @Test("only the role admin gets in, whoever asks", arguments: TestEngine.allCases)
     func roles(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(#"{"title":"secret"}"#)
             for (method, path) in Self.routes {
                 #expect(try await chat.send(method, path, as: nil).status == 401, "\(path)")
@@ -56,7 +56,7 @@ struct AdminDataTests {
 
     @Test("numbers of everybody and of one, without a word of anybody's", arguments: TestEngine.allCases)
     func numbers(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let headers = try admin(chat)
             let message = #"{"role":"user","content":"secret words","tokens_in":5}"#
             try await chat.create(#"{"title":"secret title","messages":[\#(message),\#(message)]}"#)
@@ -106,7 +106,7 @@ struct AdminDataTests {
         arguments: TestEngine.allCases
     )
     func oneWayIn(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret","id":"m"}]}"#)
             // A stranger's export, receipt and erase are about the stranger.
             for (method, path) in [
@@ -141,7 +141,7 @@ struct AdminDataTests {
         arguments: TestEngine.allCases
     )
     func boundary(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create()
             let bad = [
                 try chat.tokens.forged(for: "owner"), chat.tokens.unsigned(for: "owner"),
@@ -182,7 +182,7 @@ struct AdminDataTests {
 
     @Test("S20: after an erase no table holds a word of it", arguments: TestEngine.allCases)
     func gaps(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let feed = ScriptedUserEvents()
             feed.tell("user.created", "owner", #""name":"marker-7f3a name","avatar_url":"https://x.test/marker-7f3a""#)
             try await chat.mirror(feed).readAll()

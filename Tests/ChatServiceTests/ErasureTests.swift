@@ -18,7 +18,7 @@ struct ErasureTests {
         arguments: TestEngine.allCases
     )
     func appendRacingErase(engine: TestEngine) async throws {
-        try await withNodes(engine) { chat in
+        try await withNodes(engine) { chat async throws in
             let id = try await chat.conversation()
             let kept = try await chat.conversation(#"{"messages":[{"role":"user","content":"x"}]}"#, as: "stranger")
             let answers = try await inParallel(40) { index -> (status: Int, conversations: Int64, messages: Int64) in
@@ -60,7 +60,7 @@ struct ErasureTests {
         arguments: TestEngine.allCases
     )
     func small(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").status == 404)
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","tokens_in":7}]}"#)
             let trashed = try await chat.conversation(#"{"messages":[{"role":"user","content":"y"}]}"#)
@@ -95,7 +95,7 @@ struct ErasureTests {
 
     @Test("somebody who never wrote can be erased, and can never write", arguments: TestEngine.allCases)
     func unknown(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let answer = try await chat.send(.delete, "/v1/chat/data")
             #expect(answer.status == 200)
             #expect(try await chat.send(.post, "/v1/conversations", "{}").code == "user_inactive")
@@ -104,7 +104,7 @@ struct ErasureTests {
 
     @Test("somebody deactivated erases nothing", arguments: TestEngine.allCases)
     func deactivated(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create()
             try await chat.mark("owner", active: false, erasedAt: nil)
             let answer = try await chat.send(.delete, "/v1/chat/data")
@@ -116,7 +116,7 @@ struct ErasureTests {
 
     @Test("a job that stops is carried on by another, and each row is counted once", arguments: TestEngine.allCases)
     func resumed(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let id = try await chat.conversation()
             try await chat.fill(id, count: 1300)
             for _ in 0..<3 { try await chat.create() }
@@ -142,9 +142,27 @@ struct ErasureTests {
         }
     }
 
+    @Test("each unit removes 500 rows at most, however they lie", arguments: TestEngine.allCases)
+    func smallUnits(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let units = try #require(chat.database as? CountingDatabase)
+            // Empty ones in front, short ones, and one that is long.
+            try await chat.fillConversations(1200, of: "owner", messagesIn: 400)
+            try await chat.fill("owner-0700", count: 1100)
+            units.forget()
+            let receipt = try #require(try await chat.send(.delete, "/v1/chat/data").json["removed"])
+            #expect(receipt["conversations"]?.integer == 1200)
+            #expect(receipt["messages"]?.integer == 400 + 1100)
+            let counted = units.units.filter { $0.first == "erasures.lock" }
+            // Twenty conversations with messages at a time, and the long one by itself.
+            #expect((20...60).contains(counted.count), "\(counted.count)")
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+        }
+    }
+
     @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
     func twoNodes(engine: TestEngine) async throws {
-        try await withNodes(engine) { chat in
+        try await withNodes(engine) { chat async throws in
             let id = try await chat.conversation()
             try await chat.fill(id, count: 2600)
             let now = Clock.system.now()
@@ -160,7 +178,7 @@ struct ErasureTests {
 
     @Test("no statement of an erasure touches anybody who has no tombstone", arguments: TestEngine.allCases)
     func tombstoneOnly(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(#"{"messages":[{"role":"user","content":"x"}]}"#)
             // An erasure that a bug might have made.
             let forged = Statement(
@@ -179,7 +197,7 @@ struct ErasureTests {
 
     @Test("a refusal that another node made is seen by the next look", arguments: TestEngine.allCases)
     func watch(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             for user in ["gone", "off", "fine"] { try await chat.create(as: user) }
             let refused = RefusedPrincipals()
             let now = Clock.system.now()
@@ -208,7 +226,7 @@ struct ErasureTests {
 
     @Test("a lease is one node's, until it lets go or runs out", arguments: TestEngine.allCases)
     func lease(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let time = TestClock()
             func lease(_ holder: String) -> JobLease {
                 JobLease("job", holder: holder, database: chat.database, clock: time.clock)
@@ -279,6 +297,39 @@ extension Chat {
             """
         )
         return try await database.run(statement(id)).first
+    }
+
+    /// Makes conversations past the service, of which the last ones have a message.
+    func fillConversations(_ count: Int, of owner: String, messagesIn last: Int) async throws {
+        try await create(as: owner)
+        _ = try await database.run(Statement("test.clear", .writes, [], "DELETE FROM conversations")())
+        let now = Clock.system.now()
+        let numbers = """
+            WITH RECURSIVE numbers (n) AS (SELECT $3 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
+            """
+        let conversations = Statement(
+            "test.conversations",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO conversations (id, owner_id, created_at, updated_at)
+            \(numbers) SELECT $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), $1, $2, $2 FROM numbers
+            """
+        )
+        let messages = Statement(
+            "test.messages",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
+            \(numbers) SELECT 'm-' || n, $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), 1, 'user', $2, $2, '[]'
+            FROM numbers
+            """
+        )
+        let end = Int64(count)
+        _ = try await database.run([
+            conversations(owner, now, 1, end), messages(owner, now, end - Int64(last) + 1, end),
+        ])
     }
 
     /// Puts messages into an empty conversation, past the service, for tests that need many.

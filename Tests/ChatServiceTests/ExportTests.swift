@@ -56,7 +56,7 @@ struct ExportTests {
 
     @Test("what is imported exports the same, on the other engine too", arguments: TestEngine.allCases)
     func lossless(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await fill(chat)
             let answer = try await chat.send(.get, "/v1/chat/export")
             #expect(answer.status == 200)
@@ -66,7 +66,7 @@ struct ExportTests {
             #expect(lines.count("conversation") == 4 && lines.count("message") == 3 + 1 + 301)
             #expect(answer.text.utf8.contains(0x0D) == false)
             for target in TestEngine.allCases {
-                try await withChat(target) { other in
+                try await withChat(target) { other async throws in
                     let report = try await other.take(lines, for: "owner")
                     #expect(report.conversations == 4 && report.messages == 305 && report.refused.isEmpty)
                     let back = Lines(try await other.send(.get, "/v1/chat/export").text)
@@ -87,7 +87,7 @@ struct ExportTests {
 
     @Test("importing twice changes nothing, also what has changed since", arguments: TestEngine.allCases)
     func twice(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await fill(chat)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             try await chat.append(#"{"role":"user","content":"newer"}"#, to: "empty")
@@ -101,10 +101,10 @@ struct ExportTests {
 
     @Test("another person on another instance becomes the owner", arguments: TestEngine.allCases)
     func newOwner(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await fill(chat)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
-            try await withChat(engine) { other in
+            try await withChat(engine) { other async throws in
                 #expect(try await other.take(lines, for: "newcomer").conversations == 4)
                 let full = try await other.send(.get, "/v1/conversations/full?include=messages", as: "newcomer").json
                 #expect(full["owner_id"]?.string == "newcomer")
@@ -120,7 +120,7 @@ struct ExportTests {
         arguments: TestEngine.allCases
     )
     func takenIDs(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await fill(chat)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             let before = try await chat.send(.get, "/v1/chat/export").text
@@ -131,7 +131,7 @@ struct ExportTests {
             let after = try await chat.send(.get, "/v1/chat/export").text
             #expect(Lines(after).comparable == Lines(before).comparable)
             // A message's id alone is enough to refuse its conversation; the others come in.
-            try await withChat(engine) { other in
+            try await withChat(engine) { other async throws in
                 try await other.create(
                     #"{"id":"mine","messages":[{"id":"f-2","role":"user","content":"x"}]}"#,
                     as: "other"
@@ -151,11 +151,11 @@ struct ExportTests {
         arguments: TestEngine.allCases
     )
     func interrupted(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             let id = try await chat.conversation(#"{"title":"long"}"#)
             try await chat.fill(id, count: 900)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
-            try await withChat(engine) { other in
+            try await withChat(engine) { other async throws in
                 // Some units are committed, and then the process is gone.
                 var importer = Importer(for: "owner", database: other.database, clock: .system)
                 for line in lines.all.prefix(700) { try await importer.take(Array(line.utf8)) }
@@ -200,7 +200,7 @@ struct ExportTests {
         arguments: TestEngine.allCases
     )
     func forged(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(
                 #"{"id":"c","messages":[{"id":"m-1","role":"user","content":"a"},{"id":"m-2","role":"user","content":"b"}]}"#
             )
@@ -214,7 +214,7 @@ struct ExportTests {
                 (#""version":1"#, #""version":0"#), (#""created_at":""#, #""created_at":"x"#),
             ]
             for (before, after) in forgeries {
-                try await withChat(engine) { other in
+                try await withChat(engine) { other async throws in
                     let forged = Lines(lines.all.map { $0.replacing(before, with: after) })
                     #expect(forged.all != lines.all, "\(before)")
                     do {
@@ -230,7 +230,7 @@ struct ExportTests {
 
     @Test("nothing is imported for somebody who was erased", arguments: TestEngine.allCases)
     func erased(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"a"}]}"#)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             #expect(try await chat.send(.delete, "/v1/chat/data").status == 200)
@@ -241,7 +241,7 @@ struct ExportTests {
 
     @Test("each conversation of an export is whole while others write", arguments: TestEngine.allCases)
     func concurrent(engine: TestEngine) async throws {
-        try await withNodes(engine) { chat in
+        try await withNodes(engine) { chat async throws in
             let ids = try await inParallel(6) { _ in try await chat.conversation() }
             async let writing: [Int] = inParallel(60) { index in
                 let body = #"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#
@@ -251,7 +251,7 @@ struct ExportTests {
             for _ in 0..<5 {
                 let lines = Lines(try await chat.send(.get, "/v1/chat/export", node: 1).text)
                 #expect(lines.all.last?.hasPrefix(#"{"entity":"trailer""#) == true)
-                try await withChat(.sqlite) { other in
+                try await withChat(.sqlite) { other async throws in
                     let report = try await other.take(lines, for: "owner")
                     #expect(report.conversations == 6 && report.refused.isEmpty)
                 }
@@ -262,7 +262,7 @@ struct ExportTests {
 
     @Test("messages of a megabyte go by themselves, and short ones together", arguments: TestEngine.allCases)
     func large(engine: TestEngine) async throws {
-        try await withChat(engine, counting: true) { chat in
+        try await withChat(engine, counting: true) { chat async throws in
             let units = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation()
             try await chat.fill(id, count: 4, content: String(repeating: "x", count: 1 << 20))
@@ -283,7 +283,7 @@ struct ExportTests {
         arguments: TestEngine.allCases
     )
     func nobody(engine: TestEngine) async throws {
-        try await withChat(engine) { chat in
+        try await withChat(engine) { chat async throws in
             try await chat.create(#"{"messages":[{"role":"user","content":"secret"}]}"#)
             let answer = try await chat.send(.get, "/v1/chat/export", as: "stranger")
             #expect(answer.status == 200 && !answer.text.contains("secret"))

@@ -35,9 +35,8 @@ struct StatementPlanTests {
         "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
-        "events.after", "export.conversations", "export.messages",
-        "events.after", "conversations.numbered", "trash.older", "trash.newer", "votes.later", "votes.earlier",
-        "tags.later", "tags.earlier",
+        "events.after", "export.conversations", "conversations.numbered", "trash.older", "trash.newer", "votes.later",
+        "votes.earlier", "tags.later", "tags.earlier",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it; so do the numbers of everything.

@@ -67,21 +67,22 @@ struct EraseStep: Sendable {
                 "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)"
             },
         ],
-        // Messages before their conversation, which would take any number of them along in one statement. Both in the
-        // same order, so that a conversation goes as soon as it is empty and nothing is looked through twice.
+        // Messages before their conversation, which would take any number of them along in one statement. Both look at
+        // the first conversations only, and an empty one goes before the next look: nothing is looked through twice.
         [
             EraseStep("messages", table: "messages", key: "id") { owner in
                 """
-                SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
-                WHERE c.owner_id = \(owner) ORDER BY c.id
+                SELECT m.id FROM messages m WHERE m.conversation_id IN (
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20
+                )
                 """
             },
             EraseStep("conversations", table: "conversations", key: "id") { owner in
                 """
-                SELECT c.id FROM conversations c
-                WHERE c.owner_id = \(owner)
-                    AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
-                ORDER BY c.id
+                SELECT first.id FROM (
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT \(batch)
+                ) AS first
+                WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
                 """
             },
         ]

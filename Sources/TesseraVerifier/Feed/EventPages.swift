@@ -58,6 +58,7 @@ public struct EventPages: Sendable {
     ///   - cursor: `next_cursor` of the page before; `nil` to begin with the oldest event.
     ///   - kinds: the kinds of events that are wanted.
     ///   - limit: how many at most, from 1 to 1,000.
+    /// - Returns: the body of the answer.
     /// - Throws: `Failure`, or what the HTTP client throws.
     public func read(after cursor: String?, kinds: [String], limit: Int) async throws -> [UInt8] {
         var address = "\(url)?kinds=\(kinds.joined(separator: ","))&limit=\(limit)"

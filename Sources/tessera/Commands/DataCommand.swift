@@ -123,28 +123,3 @@ private struct LineFile {
         if !line.isEmpty { try await body(line) }
     }
 }
-
-extension TesseraCommand {
-    /// Runs `body` with chat on its database, which must be current, and closes it.
-    func withChat<T>(
-        _ settings: Settings,
-        logger: Logger,
-        _ body: (ChatService) async throws -> T
-    ) async throws -> T {
-        let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
-            service: "chat",
-            slow: settings.slowSQL,
-            logger: logger
-        )
-        do {
-            try await opened.prepare(migrate: false, logger: logger)
-            let result = try await body(try Start.chat(settings, feed: nil, opened, logger: logger).service)
-            await opened.database.close()
-            return result
-        } catch {
-            await opened.database.close()
-            throw error
-        }
-    }
-}
