@@ -244,7 +244,7 @@ struct ConversationClassTests {
                 let (method, path2, body) = requests[index % requests.count]
                 return try await chat.send(method, path2, body, node: index).status
             }
-            #expect(statuses.allSatisfy { [200, 201, 204, 404, 409].contains($0) })
+            #expect(statuses.allSatisfy { [200, 201, 204, 404, 409].contains($0) }, "\(statuses)")
             #expect(try await chat.send(.post, "/v1/conversations/c/restore").status == 200)
             for row in try await chat.pages("/v1/conversations?limit=50").flatMap({ $0 }) {
                 let id = try #require(row["id"]?.string)

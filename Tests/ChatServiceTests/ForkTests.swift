@@ -139,7 +139,7 @@ struct ForkTests {
             let row = try answer.json
             let id = try #require(row["id"]?.string)
             #expect(row["message_count"]?.integer == 9999)
-            #expect(row["tokens_in"]?.integer == 2 * 9999)
+            #expect(row["tokens_in"]?.integer == 19_998)
             let broken = Statement(
                 "test.broken",
                 .reads,
