@@ -158,7 +158,10 @@ struct ForkTests {
         }
     }
 
-    @Test("a fork that is being made is seen by nobody, and one that was abandoned goes", arguments: TestEngine.allCases)
+    @Test(
+        "a fork that is being made is seen by nobody, and one that was abandoned goes",
+        arguments: TestEngine.allCases
+    )
     func halfMade(engine: TestEngine) async throws {
         let clock = TestClock()
         try await withChat(engine, clock: clock.clock) { chat in
