@@ -62,7 +62,7 @@ ALTER TABLE principals ADD COLUMN is_replaying {{boolean}} NOT NULL DEFAULT FALS
 CREATE INDEX conversations_owner_deleted ON conversations (owner_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 CREATE INDEX conversations_deleted ON conversations (deleted_at, owner_id) WHERE deleted_at IS NOT NULL;
 -- Conversations that are being copied or taken apart, which nobody sees.
-CREATE INDEX conversations_unmade ON conversations (deleted_at, owner_id, id) WHERE version = 0;
+CREATE INDEX conversations_unmade ON conversations (deleted_at, owner_id, id) WHERE version <= 0;
 
 -- migrate:down
 

@@ -155,7 +155,7 @@ struct Chat: Sendable {
             .reads,
             [],
             """
-            SELECT (SELECT COUNT(*) FROM conversations WHERE version = 0)
+            SELECT (SELECT COUNT(*) FROM conversations WHERE version <= 0)
                 + (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
                    WHERE m.seq > c.last_seq) AS n
             """

@@ -50,7 +50,10 @@ struct ConversationClassTests {
             for isTrashed in [false, true] {
                 let before = try await chat.send(.get, "/v1/conversations/c?include=messages,votes").text
                 for (method, path, body) in Self.attempts("c", "m", tag: tag) {
-                    let nowhere = path.replacing("/conversations/c", with: "/conversations/nowhere").replacing(tag, with: "t-nowhere")
+                    let nowhere = path.replacing("/conversations/c", with: "/conversations/nowhere").replacing(
+                        tag,
+                        with: "t-nowhere"
+                    )
                     for header in [nil, guest] {
                         let headers: HTTPFields = header.map { [.authorization: $0] } ?? [:]
                         let answer = try await chat.send(method, path, as: "stranger", body, headers: headers)
@@ -61,7 +64,9 @@ struct ConversationClassTests {
                         #expect(other.code == answer.code, "\(method) \(path)")
                     }
                 }
-                for path in ["/v1/conversations", "/v1/conversations?trash=true", "/v1/tags", "/v1/conversations?tag=secret"] {
+                for path in [
+                    "/v1/conversations", "/v1/conversations?trash=true", "/v1/tags", "/v1/conversations?tag=secret",
+                ] {
                     #expect(try await chat.send(.get, path, as: "stranger").json["data"]?.array?.isEmpty == true)
                 }
                 let cleared = try await chat.send(.delete, "/v1/conversations?permanent=true", as: "stranger").json
@@ -90,7 +95,10 @@ struct ConversationClassTests {
         }
     }
 
-    @Test("S3: another user's tag is not renamed, deleted, or counted through one's own", arguments: TestEngine.allCases)
+    @Test(
+        "S3: another user's tag is not renamed, deleted, or counted through one's own",
+        arguments: TestEngine.allCases
+    )
     func s3Tags(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let tag = try await Self.furnish(chat)
@@ -104,7 +112,10 @@ struct ConversationClassTests {
         }
     }
 
-    @Test("S6: every route of these refuses who has no token, or one for another service", arguments: TestEngine.allCases)
+    @Test(
+        "S6: every route of these refuses who has no token, or one for another service",
+        arguments: TestEngine.allCases
+    )
     func s6SecondPath(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let tag = try await Self.furnish(chat)
@@ -153,8 +164,13 @@ struct ConversationClassTests {
                 let escaped = name.utf8.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
                 let found = try await chat.send(.get, "/v1/conversations?tag=\(escaped)").json
                 #expect(found["data"]?.array?.count == 1, "\(name)")
-                #expect(try await chat.send(.delete, "/v1/conversations/c/tags/\(escaped)").json["tags"]?.array?.isEmpty == true)
-                #expect(try await chat.send(.get, "/v1/conversations?tag=\(escaped)").json["data"]?.array?.isEmpty == true)
+                #expect(
+                    try await chat.send(.delete, "/v1/conversations/c/tags/\(escaped)").json["tags"]?.array?.isEmpty
+                        == true
+                )
+                #expect(
+                    try await chat.send(.get, "/v1/conversations?tag=\(escaped)").json["data"]?.array?.isEmpty == true
+                )
             }
             #expect(try await chat.rows("tags") == Int64(names.count))
             for query in ["order_by=id", "sort=title;--"] {
@@ -170,13 +186,17 @@ struct ConversationClassTests {
             let deep = String(repeating: "[", count: 100_000)
             let large = #"{"tags":["\#(String(repeating: "x", count: 70_000))"]}"#
             let many = "{\"tags\":[\(Array(repeating: "\"x\"", count: 10_000).joined(separator: ","))]}"
-            let writes = Self.attempts("c", "m", tag: tag).filter { $0.body != nil } + [(.post, "/v1/conversations", "{}")]
+            let writes =
+                Self.attempts("c", "m", tag: tag).filter { $0.body != nil } + [(.post, "/v1/conversations", "{}")]
             for (method, path, _) in writes {
                 for body in [deep, "", "null", "[]", "7", #""x""#, "{\"a\":", large, many, "\u{FEFF}{}"] {
                     // A fork needs no body.
                     if body.isEmpty, path.hasSuffix("/fork") { continue }
                     let answer = try await chat.send(method, path, body)
-                    #expect([400, 413].contains(answer.status), "\(method) \(path) \(body.prefix(20)): \(answer.status)")
+                    #expect(
+                        [400, 413].contains(answer.status),
+                        "\(method) \(path) \(body.prefix(20)): \(answer.status)"
+                    )
                 }
             }
             // A DELETE without a body, and one with nonsense.
@@ -185,7 +205,10 @@ struct ConversationClassTests {
         }
     }
 
-    @Test("S14: identity is the token's; headers and bodies that say otherwise do not count", arguments: TestEngine.allCases)
+    @Test(
+        "S14: identity is the token's; headers and bodies that say otherwise do not count",
+        arguments: TestEngine.allCases
+    )
     func s14Boundary(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             _ = try await Self.furnish(chat)
@@ -244,7 +267,7 @@ struct ConversationClassTests {
                 let (method, path2, body) = requests[index % requests.count]
                 return try await chat.send(method, path2, body, node: index).status
             }
-            #expect(statuses.allSatisfy { [200, 201, 204, 404, 409].contains($0) })
+            #expect(statuses.allSatisfy { [200, 201, 204, 404, 409].contains($0) }, "\(statuses)")
             #expect(try await chat.send(.post, "/v1/conversations/c/restore").status == 200)
             for row in try await chat.pages("/v1/conversations?limit=50").flatMap({ $0 }) {
                 let id = try #require(row["id"]?.string)

@@ -66,7 +66,10 @@ struct IdempotencyTests {
         }
     }
 
-    @Test("a key that comes with another request is 422, another person's is another key", arguments: TestEngine.allCases)
+    @Test(
+        "a key that comes with another request is 422, another person's is another key",
+        arguments: TestEngine.allCases
+    )
     func reused(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create(#"{"id":"c"}"#)

@@ -60,7 +60,10 @@ struct SeedPatternTests {
         }
     }
 
-    @Test("Seed001 Q3: a chat and its first message in one call, which returns the messages", arguments: TestEngine.allCases)
+    @Test(
+        "Seed001 Q3: a chat and its first message in one call, which returns the messages",
+        arguments: TestEngine.allCases
+    )
     func seed001CreateWithMessage(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
             let units = try #require(chat.database as? CountingDatabase)
@@ -99,7 +102,9 @@ struct SeedPatternTests {
             let second = try await chat.send(.get, "/v1/conversations?limit=2&after=\(after)")
             #expect(try Self.ids(second) == ["b", "a"])
             let before = try #require(try second.json["prev_cursor"]?.string)
-            #expect(try Self.ids(try await chat.send(.get, "/v1/conversations?limit=2&before=\(before)")) == ["d", "c"])
+            #expect(
+                try Self.ids(try await chat.send(.get, "/v1/conversations?limit=2&before=\(before)")) == ["d", "c"]
+            )
         }
     }
 
@@ -175,7 +180,10 @@ struct SeedPatternTests {
         }
     }
 
-    @Test("Seed004: sessions (conversations) of a user, and deleting one with its messages", arguments: TestEngine.allCases)
+    @Test(
+        "Seed004: sessions (conversations) of a user, and deleting one with its messages",
+        arguments: TestEngine.allCases
+    )
     func seed004Cascade(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"x"}]}"#)

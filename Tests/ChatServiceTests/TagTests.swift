@@ -111,7 +111,9 @@ struct TagTests {
             #expect(stale.status == 412)
             #expect(try await chat.send(.delete, path + "/tags/kept", headers: [.ifMatch: "\"v1\""]).status == 412)
             let long = String(repeating: "x", count: 101)
-            for body in ["{}", #"{"tags":["\#(long)"]}"#, #"{"tags":[" "]}"#, #"{"tags":["a\u0007"]}"#, #"{"tags":[1]}"#] {
+            for body in [
+                "{}", #"{"tags":["\#(long)"]}"#, #"{"tags":[" "]}"#, #"{"tags":["a\u0007"]}"#, #"{"tags":[1]}"#,
+            ] {
                 #expect(try await chat.send(.put, path + "/tags", body).status == 400, "\(body)")
             }
             #expect(try await chat.send(.put, path + "/tags/%20").status == 404)

@@ -44,7 +44,7 @@ struct UnitsPerRequestTests {
                     .put, path + "/tags", #"{"tags":["a"]}"#, 200,
                     Self.before + [
                         "conversation_tags.clear", "tags.ensure", "conversation_tags.add",
-                        "conversation_tags.changed",
+                        "conversation_tags.changed", "conversations.is_visible",
                     ]
                 ),
                 (.get, path + "/tags", nil, 200, ["conversations.get"]),

@@ -223,6 +223,7 @@ struct ConfigurationTests {
         add(.cleanupInterval, "0s", "2d")
         add(.eventRetention, "1h")
         add(.auditRetention, "23h")
+        add(.trashRetention, "3651d")
         add(.logSlowSQL, "61m", "-1ms", "100", "1.5s", "often", "9223372036854775807h")
         add(.logLevel, "loud")
         add(.logFormat, "xml")

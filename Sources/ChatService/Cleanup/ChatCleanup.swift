@@ -8,8 +8,8 @@ import Hummingbird
 import Logging
 import Metrics
 import OpenSSLCrypto
-package import Storage
 import ServiceLifecycle
+package import Storage
 import WebSupport
 
 package struct ChatCleanup: Sendable {

@@ -137,5 +137,13 @@ enum ForkStatements {
         """
     )
 
-    static let all = [source, marks, begin, copy, finish]
+    /// Gives up a fork that could not be finished; the statements of the trash take it apart.
+    static let discard = Statement(
+        "forks.discard",
+        .writes,
+        [.text, .text],
+        "UPDATE conversations SET version = -1 WHERE id = $1 AND owner_id = $2 AND version = 0 AND deleted_at IS NOT NULL"
+    )
+
+    static let all = [source, marks, begin, copy, finish, discard]
 }

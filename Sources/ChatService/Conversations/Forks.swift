@@ -85,6 +85,9 @@ struct Forks: Sendable {
                 return Outcome(value: try Conversation(row, whole: true), isReplay: false)
             }
             if !isShort {
+                _ = try await database.run([
+                    PrincipalStatements.lock(caller.id), ForkStatements.discard(id, caller.id),
+                ])
                 try await trash.takeApart(id, of: caller.id)
             }
             try Principals.requireActive(results)

@@ -3,10 +3,10 @@
 // kept → trash → kept, or gone for good: by the owner (`?permanent=true`) or by the cleanup, once it has been there for
 // the time that the configuration says.
 //
-// **A conversation ends in one small write and goes in small pieces.** `trash.end` sets version 0, with which nothing
+// **A conversation ends in one small write and goes in small pieces.** `trash.end` sets version -1, with which nothing
 // finds it any more. What hangs on it is removed afterwards in units of 500 messages, the row last, so that the size of
 // a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork that is
-// being copied looks the same, and the cleanup takes away those that were abandoned.
+// being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
 import Storage
 import WebSupport
 

@@ -1,7 +1,7 @@
 // SQL of the trash.
 //
-// `deleted_at` puts a conversation into the trash. `version = 0` beside it says that it is no conversation any more (or,
-// while a fork is being copied, not yet): nothing but the statements that take it apart finds it again.
+// `deleted_at` puts a conversation into the trash. Version -1 beside it says that it has ended, version 0 that it is a fork
+// which is being copied: nothing but the statements that take it apart, or finish it, finds it.
 import Storage
 
 enum TrashStatements {
@@ -97,7 +97,7 @@ enum TrashStatements {
         .writes,
         [.text, .text, .integer, .instant],
         """
-        UPDATE conversations SET deleted_at = $4, version = 0
+        UPDATE conversations SET deleted_at = $4, version = -1
         WHERE id = $1 AND owner_id = $2 AND version > 0 AND ($3 IS NULL OR version = $3)
             AND \(PrincipalStatements.mayWrite("$2"))
         RETURNING id
@@ -110,7 +110,7 @@ enum TrashStatements {
         .writes,
         [.text, .instant, .integer],
         """
-        UPDATE conversations SET version = 0
+        UPDATE conversations SET version = -1
         WHERE owner_id = $1 AND deleted_at <= $2 AND version > 0 AND id IN (
             SELECT o.id FROM conversations o
             WHERE o.owner_id = $1 AND o.deleted_at <= $2 AND o.version > 0
@@ -128,7 +128,7 @@ enum TrashStatements {
         DELETE FROM messages
         WHERE conversation_id = $1 AND id IN (
             SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id
-            WHERE m.conversation_id = $1 AND c.owner_id = $2 AND c.version = 0 AND c.deleted_at IS NOT NULL
+            WHERE m.conversation_id = $1 AND c.owner_id = $2 AND c.version < 0 AND c.deleted_at IS NOT NULL
             ORDER BY m.seq DESC LIMIT $3
         )
         """
@@ -141,7 +141,7 @@ enum TrashStatements {
         [.text, .text],
         """
         DELETE FROM conversations
-        WHERE id = $1 AND owner_id = $2 AND version = 0 AND deleted_at IS NOT NULL
+        WHERE id = $1 AND owner_id = $2 AND version < 0 AND deleted_at IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = $1)
         RETURNING id
         """
@@ -155,7 +155,7 @@ enum TrashStatements {
         """
         DELETE FROM messages WHERE id IN (
             SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
-            WHERE c.version = 0 AND c.deleted_at <= $2 AND c.owner_id = $1
+            WHERE c.version <= 0 AND c.deleted_at <= $2 AND c.owner_id = $1
             LIMIT $3
         )
         """
@@ -169,7 +169,7 @@ enum TrashStatements {
         """
         DELETE FROM conversations WHERE id IN (
             SELECT c.id FROM conversations c
-            WHERE c.version = 0 AND c.deleted_at <= $2 AND c.owner_id = $1
+            WHERE c.version <= 0 AND c.deleted_at <= $2 AND c.owner_id = $1
                 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
             LIMIT $3
         )
@@ -192,7 +192,7 @@ enum TrashStatements {
         "trash.owners_of_ended",
         .reads,
         [.instant, .integer],
-        "SELECT owner_id FROM conversations WHERE version = 0 AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2"
+        "SELECT owner_id FROM conversations WHERE version <= 0 AND deleted_at <= $1 ORDER BY deleted_at LIMIT $2"
     )
 
     static let all = [

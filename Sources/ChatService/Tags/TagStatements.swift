@@ -82,7 +82,7 @@ enum TagStatements {
         """
     )
 
-    /// Tells that the tags have changed, unless the one to be added (`$5`) found no room. The last of its unit.
+    /// Tells that the tags have changed, unless the one to be added (`$5`) found no room. The last write of its unit.
     static let changed = Statement(
         "conversation_tags.changed",
         .writes,

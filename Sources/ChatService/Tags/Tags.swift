@@ -69,12 +69,13 @@ struct Tags: Sendable {
             let now = clock.now()
             let writes = statements(change, conversation, caller, expected, now)
             let results = try await database.run(Principals.willWrite(caller, at: now) + writes)
-            if let row = results.last?.first { return try Conversation(row, whole: true) }
+            if let row = results[results.count - 2].first { return try Conversation(row, whole: true) }
             try Principals.requireActive(results)
-            guard expected == nil else { continue }
-            // It is there, so there was no room.
-            let current = try await conversations.get(conversation, for: caller)
-            throw APIError.field("tags", "out_of_range", "\(current.tags.count) of \(ConversationLimits.tags) are there")
+            if results[results.count - 1].isEmpty { throw APIError(.notFound) }
+            // It is there and of no certain version, so there was no room.
+            if expected == nil {
+                throw APIError.field("tags", "out_of_range", "must be at most \(ConversationLimits.tags)")
+            }
         }
         throw APIError(.conflict)
     }
@@ -117,7 +118,10 @@ struct Tags: Sendable {
                 TagStatements.add(conversation, caller.id, expected, name.key, ConversationLimits.tags)
             )
         }
-        return statements + [TagStatements.changed(conversation, caller.id, expected, now, required)]
+        return statements + [
+            TagStatements.changed(conversation, caller.id, expected, now, required),
+            ConversationStatements.isVisible(conversation, caller.id),
+        ]
     }
 
     /// A page of the caller's tags.

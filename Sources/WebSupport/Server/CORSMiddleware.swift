@@ -37,7 +37,7 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
             )
         }
         var response = allowing(origin, varying(try await next(request, context)))
-        response.headers[.accessControlExposeHeaders] = 
+        response.headers[.accessControlExposeHeaders] =
             "ETag, Idempotency-Replayed, Location, Retry-After, X-Request-ID, WWW-Authenticate"
         return response
     }

@@ -250,7 +250,8 @@ extension ConfigurationKey {
         postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
         verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
         passwordMinimum, argon2Memory, argon2Iterations,
-        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention, trashRetention,
+        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
+        trashRetention,
         logSlowSQL, logLevel, logFormat,
     ]
 }
