@@ -38,7 +38,7 @@ extension Revocation {
         try self.init(kind: kind, members: members)
     }
 
-    private init(kind: String, members data: [String: JSONReader.Value]) throws {
+    private init(kind: String, members data: JSONReader.Members) throws {
         func text(_ name: String) throws -> String {
             guard case .text(let text)? = data[name], !text.isEmpty else { throw NotUnderstood(kind: kind) }
             return text
