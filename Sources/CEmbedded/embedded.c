@@ -15,6 +15,9 @@ static const unsigned char auth_0003_clients[] = {
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
+static const unsigned char chat_0002_live_messages[] = {
+#embed "../../migrations/chat_0002_live_messages.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -26,6 +29,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
+    FILE_ENTRY("migrations/chat_0002_live_messages.sql", chat_0002_live_messages),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 
