@@ -181,7 +181,7 @@ struct MessageTreeTests {
             try await chat.fill(id, with: count)
             let path = "/v1/conversations/\(id)/messages"
             let clock = ContinuousClock()
-            let near = try await clock.measure {
+            let near = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?leaf=head&last=20").last == "n\(count)")
             }
             let page = try await chat.send(.get, "\(path)?leaf=head&limit=20&order=desc").json
@@ -190,16 +190,16 @@ struct MessageTreeTests {
             #expect(next["data"]?.array?.first?["id"]?.string == "n\(count - 20)")
             // From the root down: a walk over the whole branch, and still an answer.
             let root = Cursor(position: 1, id: "n1").encoded(for: "branch")
-            let far = try await clock.measure {
+            let far = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?leaf=head&limit=20&after=\(root)") == (2...21).map { "n\($0)" })
             }
-            let truncation = try await clock.measure {
+            let truncation = try await clock.measure { () async throws in
                 let answer = try await chat.send(.delete, "\(path)?after_seq=10")
                 #expect(answer.status == 200, "\(answer.text)")
                 #expect(try answer.json["deleted"]?.integer == Int64(count - 10))
                 #expect(try answer.json["head_message_id"]?.string == "n10")
             }
-            let after = try await clock.measure {
+            let after = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?last=50") == (1...10).map { "n\($0)" })
             }
             #expect(try await chat.append(#"{"role":"user","content":"x"}"#, to: id)["seq"]?.integer == Int64(count + 1))

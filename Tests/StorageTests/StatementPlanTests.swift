@@ -24,7 +24,9 @@ struct StatementPlanTests {
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
             "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
             "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
-            "messages.get", "messages.take_back",
+            "messages.get", "messages.take_back", "messages.towards_root", "messages.later_with_siblings",
+            "messages.earlier_with_siblings", "messages.change", "messages.delete", "messages.adopt",
+            "messages.truncate", "conversations.deduct", "conversations.deduct_newest",
         ],
     ]
 
@@ -33,7 +35,7 @@ struct StatementPlanTests {
         "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
-        "events.after",
+        "messages.later_with_siblings", "messages.earlier_with_siblings", "events.after",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it.
