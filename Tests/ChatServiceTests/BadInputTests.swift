@@ -113,7 +113,13 @@ struct BadInputTests {
         invalid(.patch, "\(messages)/m", #"{"content":5}"#, "content wrong_type"),
         invalid(.patch, "\(messages)/m", #"{"content":"x","parts":[]}"#, "parts invalid"),
         invalid(.patch, "\(messages)/m", #"{"parts":[{"text":"x"}]}"#, "parts[0] invalid"),
-        invalid(.patch, "\(messages)/m", #"{"tokens_in":-1,"tokens_out":1.5}"#, "tokens_in out_of_range", "tokens_out wrong_type"),
+        invalid(
+            .patch,
+            "\(messages)/m",
+            #"{"tokens_in":-1,"tokens_out":1.5}"#,
+            "tokens_in out_of_range",
+            "tokens_out wrong_type"
+        ),
         invalid(.patch, "\(messages)/m", #"{"tokens_total":9223372036854775807}"#, "tokens_total out_of_range"),
         invalid(.patch, "\(messages)/m", #"{"tokens_total":1e400}"#, "tokens_total wrong_type"),
         invalid(.patch, "\(messages)/m", #"{"metadata":"x"}"#, "metadata wrong_type"),

@@ -81,7 +81,9 @@ struct LockTests {
 
     @Test("a patch and a deletion that meet a deletion wait for it and find nothing", arguments: TestEngine.allCases)
     func deletion(engine: TestEngine) async throws {
-        let requests: [(HTTPRequest.Method, String?)] = [(.patch, #"{"content":"back","tokens_in":9}"#), (.delete, nil)]
+        let requests: [(HTTPRequest.Method, String?)] = [
+            (.patch, #"{"content":"back","tokens_in":9}"#), (.delete, nil),
+        ]
         for (method, body) in requests {
             try await withChat(engine) { chat in
                 let id = try await chat.conversation(

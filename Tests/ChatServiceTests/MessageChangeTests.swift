@@ -9,7 +9,10 @@ import WebSupport
 struct MessageChangeTests {
     // MARK: Patching
 
-    @Test("a patch changes what it names, counts the version, and leaves the rest byte for byte", arguments: TestEngine.allCases)
+    @Test(
+        "a patch changes what it names, counts the version, and leaves the rest byte for byte",
+        arguments: TestEngine.allCases
+    )
     func patch(engine: TestEngine) async throws {
         let clock = TestClock()
         try await withChat(engine, clock: clock.clock) { chat in
@@ -63,7 +66,10 @@ struct MessageChangeTests {
     func streaming(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
-            let begun = try await chat.append(#"{"id":"m","role":"assistant","status":"in_progress","content":""}"#, to: id)
+            let begun = try await chat.append(
+                #"{"id":"m","role":"assistant","status":"in_progress","content":""}"#,
+                to: id
+            )
             #expect(begun["status"]?.string == "in_progress")
             let path = "/v1/conversations/\(id)/messages/m"
             _ = try await chat.send(.patch, path, #"{"content":"Mostly"}"#)
@@ -89,7 +95,9 @@ struct MessageChangeTests {
     @Test("token counts move the conversation's and the principal's with them", arguments: TestEngine.allCases)
     func tokens(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"m","tokens_in":5}]}"#)
+            let id = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"m","tokens_in":5}]}"#
+            )
             let path = "/v1/conversations/\(id)"
             // (patch, the message's in/out/total, the conversation's in/out, the principal's total)
             let table: [(String, [Int64?], [Int64], Int64)] = [
@@ -114,10 +122,15 @@ struct MessageChangeTests {
         }
     }
 
-    @Test("If-Match is honoured by patch and delete, and a refused change moves no counter", arguments: TestEngine.allCases)
+    @Test(
+        "If-Match is honoured by patch and delete, and a refused change moves no counter",
+        arguments: TestEngine.allCases
+    )
     func preconditions(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"m","tokens_in":5}]}"#)
+            let id = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"m","tokens_in":5}]}"#
+            )
             let path = "/v1/conversations/\(id)/messages/m"
             for stale in ["\"v2\"", "W/\"v1\"", "\"other\""] {
                 let answer = try await chat.send(.patch, path, #"{"tokens_in":9}"#, headers: [.ifMatch: stale])
@@ -126,7 +139,9 @@ struct MessageChangeTests {
                 #expect(try await chat.send(.delete, path, headers: [.ifMatch: stale]).status == 412)
             }
             #expect(try await chat.send(.patch, path, #"{"tokens_in":6}"#, headers: [.ifMatch: "*"]).status == 200)
-            #expect(try await chat.send(.patch, path, #"{"status":"error"}"#, headers: [.ifMatch: "\"v2\""]).status == 200)
+            #expect(
+                try await chat.send(.patch, path, #"{"status":"error"}"#, headers: [.ifMatch: "\"v2\""]).status == 200
+            )
             #expect(try await chat.tokensTotal("owner") == 6)
             #expect(try await chat.send(.delete, path, headers: [.ifMatch: "\"v3\""]).status == 204)
             #expect(try await chat.send(.delete, path, headers: [.ifMatch: "\"v4\""]).status == 404)
@@ -134,7 +149,10 @@ struct MessageChangeTests {
         }
     }
 
-    @Test("metadata is merged up to its limit, and nothing else is written when it is passed", arguments: TestEngine.allCases)
+    @Test(
+        "metadata is merged up to its limit, and nothing else is written when it is passed",
+        arguments: TestEngine.allCases
+    )
     func metadataLimit(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"m"}]}"#)
@@ -152,7 +170,9 @@ struct MessageChangeTests {
     @Test("a deleted message leaves its number, and its children follow its parent", arguments: TestEngine.allCases)
     func delete(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            let items = (1...4).map { #"{"role":"user","content":"secret \#($0)","id":"m\#($0)","tokens_in":\#($0),"metadata":{"k":"secret"}}"# }
+            let items = (1...4).map {
+                #"{"role":"user","content":"secret \#($0)","id":"m\#($0)","tokens_in":\#($0),"metadata":{"k":"secret"}}"#
+            }
             let id = try await chat.conversation(#"{"messages":[\#(items.joined(separator: ","))]}"#)
             let path = "/v1/conversations/\(id)"
             #expect(try await chat.send(.delete, "\(path)/messages/m2").status == 204)
@@ -208,7 +228,8 @@ struct MessageChangeTests {
     func truncate(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
-            for (message, parent) in [("a", "null"), ("b", #""a""#), ("c", #""b""#), ("b2", #""a""#), ("c2", #""b2""#)] {
+            for (message, parent) in [("a", "null"), ("b", #""a""#), ("c", #""b""#), ("b2", #""a""#), ("c2", #""b2""#)]
+            {
                 try await chat.append(
                     #"{"id":"\#(message)","role":"user","content":"x","parent_id":\#(parent),"tokens_in":1,"tokens_out":2}"#,
                     to: id
@@ -237,7 +258,10 @@ struct MessageChangeTests {
         }
     }
 
-    @Test("a truncation of more than a unit's messages leaves a whole conversation after each unit", arguments: TestEngine.allCases)
+    @Test(
+        "a truncation of more than a unit's messages leaves a whole conversation after each unit",
+        arguments: TestEngine.allCases
+    )
     func units(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
             let units = try #require(chat.database as? CountingDatabase)

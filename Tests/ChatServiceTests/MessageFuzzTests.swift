@@ -40,11 +40,14 @@ struct MessageFuzzTests {
             for (id, text) in texts where !deleted.contains(id) {
                 #expect(said.texts[id]?.contains(text ?? "") == true, "\(id)")
             }
-            print("\(engine): \(said.done.sorted { $0.key < $1.key }), \(texts.count) messages, \(deleted.count) deleted")
+            print(
+                "\(engine): \(said.done.sorted { $0.key < $1.key }), \(texts.count) messages, \(deleted.count) deleted"
+            )
         }
     }
 
-    private static func operation(_ chat: Chat, _ known: Known, _ dice: inout Dice, worker: Int, step: Int) async throws {
+    private static func operation(_ chat: Chat, _ known: Known, _ dice: inout Dice, worker: Int, step: Int) async throws
+    {
         let conversation = known.state.withLock { $0.conversations[dice.roll(3)] }
         let path = "/v1/conversations/\(conversation)"
         let name = "w\(worker)-\(step)"

@@ -24,13 +24,20 @@ struct MessageSecurityTests {
     }
 
     /// Those that name a message, single and in a body.
-    private static func ofMessage(_ conversation: String, _ message: String) -> [(HTTPRequest.Method, String, String?)] {
+    private static func ofMessage(_ conversation: String, _ message: String) -> [(HTTPRequest.Method, String, String?)]
+    {
         let path = "/v1/conversations/\(conversation)/messages"
         return routes(conversation, message).filter { $0.1.contains(message) } + [
             (.post, path, #"{"role":"user","content":"x","parent_id":"\#(message)"}"#),
-            (.post, path, #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y","parent_id":"\#(message)"}]}"#),
+            (
+                .post, path,
+                #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y","parent_id":"\#(message)"}]}"#
+            ),
             (.post, path, #"{"role":"user","content":"x","id":"\#(message)"}"#),
-            (.post, path, #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y","id":"\#(message)"}]}"#),
+            (
+                .post, path,
+                #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y","id":"\#(message)"}]}"#
+            ),
             (.patch, "/v1/conversations/\(conversation)", #"{"head_message_id":"\#(message)"}"#),
         ]
     }
@@ -53,7 +60,10 @@ struct MessageSecurityTests {
         }
     }
 
-    @Test("S3: a message of another conversation is none of this one's, alone and in a batch", arguments: TestEngine.allCases)
+    @Test(
+        "S3: a message of another conversation is none of this one's, alone and in a batch",
+        arguments: TestEngine.allCases
+    )
     func s3(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             // Another conversation of the same owner, and one of somebody else's.
@@ -93,7 +103,8 @@ struct MessageSecurityTests {
             let deep = String(repeating: "[", count: 100_000)
             let nested = String(repeating: #"{"a":"#, count: 70) + "1" + String(repeating: "}", count: 70)
             let odd: [(String?, Set<Int>)] = [
-                (nil, [400]), ("", [400]), ("null", [400]), ("[]", [400]), ("\"x\"", [400]), ("{", [400]), ("{}}", [400]),
+                (nil, [400]), ("", [400]), ("null", [400]), ("[]", [400]), ("\"x\"", [400]), ("{", [400]),
+                ("{}}", [400]),
                 (deep, [400]), (#"{"role":"user","parts":\#(deep)}"#, [400]),
                 (#"{"role":"user","parts":[{"type":"x","v":\#(nested)}]}"#, [400]),
                 (#"{"role":"user","content":"\ud800"}"#, [400]), (#"{"role":"user","content":"\u0000"}"#, [400]),
@@ -126,7 +137,9 @@ struct MessageSecurityTests {
             // Made in the same millisecond or so: all but the random end can be guessed.
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret"}]}"#)
             let message = try #require(try await chat.messages(id).first?["id"]?.string)
-            for (method, path, body) in Self.routes(id, message) + Self.routes(mine, message).filter({ $0.1.contains(message) }) {
+            for (method, path, body) in Self.routes(id, message)
+                + Self.routes(mine, message).filter({ $0.1.contains(message) })
+            {
                 let answer = try await chat.send(method, path, as: "stranger", body)
                 #expect(answer.status == 404, "\(method) \(path)")
             }
@@ -146,9 +159,17 @@ struct MessageSecurityTests {
             let path = "/v1/conversations/\(id)"
             let statuses = try await inParallel(24) { index in
                 switch index % 4 {
-                case 0: try await chat.send(.post, "\(path)/messages", #"{"role":"user","content":"\#(index)"}"#, node: index).status
+                case 0:
+                    try await chat.send(
+                        .post,
+                        "\(path)/messages",
+                        #"{"role":"user","content":"\#(index)"}"#,
+                        node: index
+                    ).status
                 case 1: try await chat.send(.patch, path, #"{"title":"t\#(index)"}"#, node: index).status
-                case 2: try await chat.send(.patch, "\(path)/messages/m", #"{"metadata":{"k\#(index)":1}}"#, node: index).status
+                case 2:
+                    try await chat.send(.patch, "\(path)/messages/m", #"{"metadata":{"k\#(index)":1}}"#, node: index)
+                        .status
                 default: try await chat.send(.patch, path, #"{"metadata":{"k\#(index)":1}}"#, node: index).status
                 }
             }
@@ -162,7 +183,10 @@ struct MessageSecurityTests {
         }
     }
 
-    @Test("S18: what never was, what is another's and what was deleted are told in the same words", arguments: TestEngine.allCases)
+    @Test(
+        "S18: what never was, what is another's and what was deleted are told in the same words",
+        arguments: TestEngine.allCases
+    )
     func s18(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let items = #"[{"role":"user","content":"x","id":"live"},{"role":"user","content":"x","id":"gone"}]"#
@@ -170,7 +194,10 @@ struct MessageSecurityTests {
             #expect(try await chat.send(.delete, "/v1/conversations/\(id)/messages/gone").status == 204)
             let trashed = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"old"}]}"#)
             #expect(try await chat.send(.delete, "/v1/conversations/\(trashed)").status == 204)
-            let theirs = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"theirs"}]}"#, as: "stranger")
+            let theirs = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"theirs"}]}"#,
+                as: "stranger"
+            )
             let nowhere = Self.routes("nowhere", "nothing")
             for (conversation, message) in [(theirs, "theirs"), (trashed, "old"), ("nowhere", "live")] {
                 for ((method, path, body), (_, unknown, _)) in zip(Self.routes(conversation, message), nowhere) {
@@ -183,7 +210,10 @@ struct MessageSecurityTests {
             // Messages within one's own conversation.
             let unknown = Self.routes(id, "nothing").filter { $0.1.contains("nothing") }
             for message in ["gone", "old", "theirs"] {
-                for ((method, path, body), (_, other, _)) in zip(Self.routes(id, message).filter { $0.1.contains(message) }, unknown) {
+                for ((method, path, body), (_, other, _)) in zip(
+                    Self.routes(id, message).filter { $0.1.contains(message) },
+                    unknown
+                ) {
                     let answer = try await chat.send(method, path, body)
                     #expect(answer.status == 404, "\(method) \(path)")
                     #expect(try Self.words(answer) == Self.words(await chat.send(method, other, body)))
@@ -195,7 +225,9 @@ struct MessageSecurityTests {
     /// A problem without what is the request's own.
     private static func words(_ answer: Answer) throws -> [String: String] {
         var words: [String: String] = [:]
-        for member in try answer.json.object ?? [] where member.name != "request_id" { words[member.name] = member.value.raw }
+        for member in try answer.json.object ?? [] where member.name != "request_id" {
+            words[member.name] = member.value.raw
+        }
         return words
     }
 }

@@ -23,7 +23,10 @@ struct MessageTreeTests {
         return "/v1/conversations/\(id)"
     }
 
-    @Test("an edited question and a regenerated answer are siblings, and the newest is shown", arguments: TestEngine.allCases)
+    @Test(
+        "an edited question and a regenerated answer are siblings, and the newest is shown",
+        arguments: TestEngine.allCases
+    )
     func siblings(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let path = try await Self.tree(chat)
@@ -70,12 +73,18 @@ struct MessageTreeTests {
         }
     }
 
-    @Test("the head pointer switches the shown branch, to live messages of the conversation alone", arguments: TestEngine.allCases)
+    @Test(
+        "the head pointer switches the shown branch, to live messages of the conversation alone",
+        arguments: TestEngine.allCases
+    )
     func head(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let path = try await Self.tree(chat)
             let other = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"elsewhere"}]}"#)
-            _ = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"theirs"}]}"#, as: "stranger")
+            _ = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"theirs"}]}"#,
+                as: "stranger"
+            )
             let switched = try await chat.send(.patch, path, #"{"head_message_id":"a2"}"#)
             #expect(switched.status == 200)
             #expect(try switched.json["head_message_id"]?.string == "a2")
@@ -90,7 +99,9 @@ struct MessageTreeTests {
                 #expect(answer.status == 400)
                 #expect(answer.complaints == ["head_message_id invalid"], "\(wrong)")
             }
-            #expect(try await chat.send(.get, "/v1/conversations/\(other)").json["head_message_id"]?.string == "elsewhere")
+            #expect(
+                try await chat.send(.get, "/v1/conversations/\(other)").json["head_message_id"]?.string == "elsewhere"
+            )
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }
@@ -104,9 +115,15 @@ struct MessageTreeTests {
             for number in 1...23 {
                 let parent = branch.last.map { #""\#($0)""# } ?? "null"
                 if number.isMultiple(of: 3) {
-                    try await chat.append(#"{"id":"s\#(number)","role":"user","content":"s","parent_id":\#(parent)}"#, to: id)
+                    try await chat.append(
+                        #"{"id":"s\#(number)","role":"user","content":"s","parent_id":\#(parent)}"#,
+                        to: id
+                    )
                 }
-                try await chat.append(#"{"id":"m\#(number)","role":"user","content":"m","parent_id":\#(parent)}"#, to: id)
+                try await chat.append(
+                    #"{"id":"m\#(number)","role":"user","content":"m","parent_id":\#(parent)}"#,
+                    to: id
+                )
                 branch.append("m\(number)")
             }
             let path = "/v1/conversations/\(id)/messages?leaf=m23"
@@ -150,9 +167,14 @@ struct MessageTreeTests {
         try await withChat(engine) { chat in
             let path = try await Self.tree(chat)
             let empty = try await chat.conversation()
-            let mine = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"own"}]}"#, as: "stranger")
+            let mine = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"own"}]}"#,
+                as: "stranger"
+            )
             #expect(try await chat.ids("/v1/conversations/\(empty)/messages?leaf=head") == [])
-            let cursor = try #require(try await chat.send(.get, "\(path)/messages?leaf=a2&limit=1").json["prev_cursor"]?.string)
+            let cursor = try #require(
+                try await chat.send(.get, "\(path)/messages?leaf=a2&limit=1").json["prev_cursor"]?.string
+            )
             for (path, user) in [
                 ("\(path)/messages?leaf=nowhere", "owner"), ("\(path)/messages?leaf=own", "owner"),
                 ("\(path)/messages?leaf=nowhere&before=\(cursor)", "owner"),
@@ -167,13 +189,20 @@ struct MessageTreeTests {
                 #expect(answer.status == 404, "\(path) as \(user): \(answer.text)")
             }
             // A cursor into another conversation leads nowhere.
-            let foreign = try await chat.send(.get, "/v1/conversations/\(mine)/messages?leaf=own&before=\(cursor)", as: "stranger")
+            let foreign = try await chat.send(
+                .get,
+                "/v1/conversations/\(mine)/messages?leaf=own&before=\(cursor)",
+                as: "stranger"
+            )
             #expect(try foreign.json["data"]?.array?.isEmpty == true)
             #expect(try await chat.send(.get, "\(path)/messages?leaf=a2&count=true").complaints == ["count invalid"])
         }
     }
 
-    @Test("a page at the leaf of 100,000 messages is a short walk, and the newest page costs its rows after a truncation", arguments: TestEngine.allCases)
+    @Test(
+        "a page at the leaf of 100,000 messages is a short walk, and the newest page costs its rows after a truncation",
+        arguments: TestEngine.allCases
+    )
     func long(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let count = 100_000
@@ -202,8 +231,12 @@ struct MessageTreeTests {
             let after = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?last=50") == (1...10).map { "n\($0)" })
             }
-            #expect(try await chat.append(#"{"role":"user","content":"x"}"#, to: id)["seq"]?.integer == Int64(count + 1))
-            print("\(engine): 100,000 messages: leaf page \(near), root page \(far), truncation \(truncation), page \(after)")
+            #expect(
+                try await chat.append(#"{"role":"user","content":"x"}"#, to: id)["seq"]?.integer == Int64(count + 1)
+            )
+            print(
+                "\(engine): 100,000 messages: leaf page \(near), root page \(far), truncation \(truncation), page \(after)"
+            )
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }
@@ -243,7 +276,10 @@ extension Chat {
             [.text],
             "UPDATE conversations SET last_seq = \(count), message_count = \(count), head_message_id = 'n\(count)' WHERE id = $1"
         )
-        _ = try await database.run([messages(conversation, Instant(seconds: 1)), counters(conversation)], priority: .long)
+        _ = try await database.run(
+            [messages(conversation, Instant(seconds: 1)), counters(conversation)],
+            priority: .long
+        )
         try await database.withMigrationLock { try $0.execute(script: "ANALYZE") }
     }
 }

@@ -7,24 +7,33 @@ import WebSupport
 
 @Suite("Queries of the source schemas: messages")
 struct SeedMessageQueryTests {
-    @Test("000 insert message (chatId, role, content); chat by id with messages by createdAt", arguments: TestEngine.allCases)
+    @Test(
+        "000 insert message (chatId, role, content); chat by id with messages by createdAt",
+        arguments: TestEngine.allCases
+    )
     func schema000(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"Tides"}"#)
-            for (role, text) in [("user", "What makes the tides?"), ("assistant", "Mostly the moon."), ("system", "s")] {
+            for (role, text) in [("user", "What makes the tides?"), ("assistant", "Mostly the moon."), ("system", "s")]
+            {
                 try await chat.append(#"{"role":"\#(role)","content":"\#(text)"}"#, to: id)
             }
             let row = try await chat.send(.get, "/v1/conversations/\(id)?include=messages").json
             #expect(row["title"]?.string == "Tides")
             let messages = try #require(row["messages"]?.array)
             #expect(messages.compactMap { $0["role"]?.string } == ["user", "assistant", "system"])
-            #expect(messages.compactMap { $0["content"]?.string } == ["What makes the tides?", "Mostly the moon.", "s"])
+            #expect(
+                messages.compactMap { $0["content"]?.string } == ["What makes the tides?", "Mostly the moon.", "s"]
+            )
             let times = messages.compactMap { $0["created_at"]?.string }
             #expect(times == times.sorted())
         }
     }
 
-    @Test("001 create chat and first message in one call; chat by id and userId with its messages", arguments: TestEngine.allCases)
+    @Test(
+        "001 create chat and first message in one call; chat by id and userId with its messages",
+        arguments: TestEngine.allCases
+    )
     func schema001(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let made = try await chat.create(
@@ -34,7 +43,10 @@ struct SeedMessageQueryTests {
             #expect(made["title"]?.string == "Hello there")
             let id = try #require(made["id"]?.string)
             for type in ["ERROR", "TOOL_CALL"] {
-                let message = try await chat.append(#"{"role":"ASSISTANT","type":"\#(type)","content":"x","model":"m-2"}"#, to: id)
+                let message = try await chat.append(
+                    #"{"role":"ASSISTANT","type":"\#(type)","content":"x","model":"m-2"}"#,
+                    to: id
+                )
                 #expect(message["type"]?.string == type.lowercased())
                 #expect(message["model"]?.string == "m-2")
             }
@@ -107,16 +119,25 @@ struct SeedMessageQueryTests {
     func schema003Batch(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"metadata":{"model":"m","temperature":0.7}}"#)
-            let items = (1...100).map { #"{"role":"user","content":"x","tokens_total":\#($0),"metadata":{"n":\#($0)}}"# }
+            let items = (1...100).map {
+                #"{"role":"user","content":"x","tokens_total":\#($0),"metadata":{"n":\#($0)}}"#
+            }
             let made = try await chat.append(#"{"messages":[\#(items.joined(separator: ","))]}"#, to: id)
             #expect(made["data"]?.array?.compactMap { $0["tokens_total"]?.integer } == Array(1...100))
             #expect(try await chat.tokensTotal("owner") == 5050)
-            let more = try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"messages":[\#((items + items.prefix(1)).joined(separator: ","))]}"#)
+            let more = try await chat.send(
+                .post,
+                "/v1/conversations/\(id)/messages",
+                #"{"messages":[\#((items + items.prefix(1)).joined(separator: ","))]}"#
+            )
             #expect(more.complaints == ["messages out_of_range"])
         }
     }
 
-    @Test("004 messages of a session by time, with role and model_name; deleted with their session", arguments: TestEngine.allCases)
+    @Test(
+        "004 messages of a session by time, with role and model_name; deleted with their session",
+        arguments: TestEngine.allCases
+    )
     func schema004(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"Session"}"#)
@@ -125,7 +146,12 @@ struct SeedMessageQueryTests {
             let messages = try await chat.messages(id)
             #expect(messages.compactMap { $0["role"]?.string } == ["user", "assistant"])
             #expect(messages.map { $0["model"]?.string } == [nil, "gpt"])
-            let delete = Statement("test.delete_conversation", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
+            let delete = Statement(
+                "test.delete_conversation",
+                .writes,
+                [.text],
+                "DELETE FROM conversations WHERE id = $1"
+            )
             _ = try await chat.database.run(delete(id))
             let rows = Statement("test.left", .reads, [], "SELECT id FROM messages")
             #expect(try await chat.database.run(rows()).isEmpty)

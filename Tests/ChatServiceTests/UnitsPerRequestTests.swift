@@ -17,7 +17,7 @@ struct UnitsPerRequestTests {
             let id = try await chat.conversation(#"{"title":"Notes"}"#)
             let path = "/v1/conversations/\(id)"
             let message = "m-1"
-            try await chat.append(#"{"id":"\(message)","role":"user","content":"hello"}"#, to: id)
+            try await chat.append(#"{"id":"\#(message)","role":"user","content":"hello"}"#, to: id)
             let one = #"{"role":"user","parts":[{"type":"text","text":"hello"}]}"#
             let spending =
                 #"{"role":"assistant","parts":[{"type":"text","text":"hi"}],"tokens_in":3,"tokens_out":4,"tokens_total":7}"#

@@ -29,7 +29,8 @@ struct CrashWriter: Sendable {
 
     /// Starts the writers against both services of an installation, which must be ready. With `changes` they also edit,
     /// delete and truncate messages.
-    init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8, changes: Bool = false) async throws
+    init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8, changes: Bool = false)
+        async throws
     {
         let port = try FreePort.take()
         logFile = installation.folder.appending(path: "writers-\(port).log")

@@ -57,7 +57,8 @@ private struct MessageChangeAudit {
     private(set) var lost: [String] = []
 
     var summary: String {
-        checked.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ") + "; lost \(lost.count)"
+        checked.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            + "; lost \(lost.count)"
     }
 
     private struct Message {

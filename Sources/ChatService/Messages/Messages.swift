@@ -38,7 +38,8 @@ struct Messages: Sendable {
     }
 
     /// One message. Throws `not_found`.
-    func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message {
+    func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
+    {
         let statement = siblings ? MessageStatements.getWithSiblings : MessageStatements.get
         let result = try await database.run(statement(conversation, caller.id, id))
         guard let row = result.first else { throw APIError(.notFound) }
