@@ -72,11 +72,12 @@ enum ConversationDeductions {
             tokens_out = conversations.tokens_out - gone.tokens_out,
             head_message_id = COALESCE(
                 (
-                    WITH RECURSIVE line (message, above, place) AS (
-                        SELECT h.id, h.parent_id, h.seq FROM messages h WHERE h.id = conversations.head_message_id
+                    WITH RECURSIVE line (message, conversation, above, place) AS (
+                        SELECT h.id, h.conversation_id, h.parent_id, h.seq FROM messages h
+                        WHERE h.id = conversations.head_message_id
                         UNION ALL
-                        SELECT p.id, p.parent_id, p.seq
-                        FROM line JOIN messages p ON p.id = line.above AND p.conversation_id = $1
+                        SELECT p.id, p.conversation_id, p.parent_id, p.seq
+                        FROM line JOIN messages p ON p.id = line.above AND p.conversation_id = line.conversation
                             AND p.seq < line.place
                         WHERE line.place >= gone.first_seq
                     )

@@ -90,13 +90,17 @@ enum MessageChangeStatements {
         """
     }
 
+    // A range with two ends, since PostgreSQL takes one with a single end for a third of the table.
     static let truncate = Statement(
         "messages.truncate",
         .writes,
         [.text, .text, .integer, .integer, .instant],
         """
         UPDATE messages SET \(wipe(at: "$5"))
-        WHERE id IN (\(newest("id"))) AND \(mayChange)
+        WHERE conversation_id = $1 AND deleted_at IS NULL
+            AND \(MessagePages.liveSequence) >= (SELECT MIN(seq) FROM (\(newest("seq"))) AS newest)
+            AND \(MessagePages.liveSequence) <= (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
+            AND \(mayChange)
         """
     )
 

@@ -61,6 +61,9 @@ enum MessagePages {
     /// The leaf in `$3`, or else the conversation's head.
     private static let leaf = "COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))"
 
+    // The conversation is compared with the row below, not with `$1`: for a condition that a row of `messages` can fail
+    // by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
+    //
     // A deleted message hands its children to its own parent, so a walk that begins at a live message meets live ones
     // alone. One that begins at the edge of a page whose message was deleted since may pass others that were.
     private static func towardsRoot(_ name: String, columns: String) -> Statement {
@@ -69,8 +72,9 @@ enum MessagePages {
             .reads,
             [.text, .text, .text, .text, .integer],
             """
-            WITH RECURSIVE branch (message, above, place, shown) AS (
-                SELECT m.id, m.parent_id, m.seq, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
+            WITH RECURSIVE branch (message, conversation, above, place, is_live, shown) AS (
+                SELECT m.id, m.conversation_id, m.parent_id, m.seq, m.deleted_at IS NULL,
+                    CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
                 FROM messages m
                 WHERE m.conversation_id = $1 AND m.id = CASE
                         WHEN $4 IS NULL THEN \(leaf)
@@ -82,14 +86,14 @@ enum MessagePages {
                     )
                     AND \(MessageStatements.isVisible)
                 UNION ALL
-                SELECT p.id, p.parent_id, p.seq,
+                SELECT p.id, p.conversation_id, p.parent_id, p.seq, p.deleted_at IS NULL,
                     branch.shown + CASE WHEN p.deleted_at IS NULL THEN 1 ELSE 0 END
                 FROM branch JOIN messages p
-                    ON p.id = branch.above AND p.conversation_id = $1 AND p.seq < branch.place
+                    ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
                 WHERE branch.shown < $5
             )
             SELECT \(columns) FROM branch JOIN messages ON messages.id = branch.message
-            WHERE messages.deleted_at IS NULL
+            WHERE branch.is_live
             ORDER BY branch.place DESC LIMIT $5
             """
         )
@@ -101,20 +105,20 @@ enum MessagePages {
             .reads,
             [.text, .text, .text, .integer, .integer],
             """
-            WITH RECURSIVE branch (message, above, place) AS (
-                SELECT m.id, m.parent_id, m.seq FROM messages m
+            WITH RECURSIVE branch (message, conversation, above, place) AS (
+                SELECT m.id, m.conversation_id, m.parent_id, m.seq FROM messages m
                 WHERE m.conversation_id = $1 AND m.id = \(leaf) AND m.deleted_at IS NULL AND m.seq > $4
                     AND \(MessageStatements.isVisible)
                 UNION ALL
-                SELECT p.id, p.parent_id, p.seq
+                SELECT p.id, p.conversation_id, p.parent_id, p.seq
                 FROM branch JOIN messages p
-                    ON p.id = branch.above AND p.conversation_id = $1 AND p.seq < branch.place
-                WHERE p.seq > $4
+                    ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
+                WHERE branch.place > $4
             ), page (message, place) AS (
-                SELECT branch.message, branch.place FROM branch ORDER BY branch.place LIMIT $5
+                SELECT branch.message, branch.place FROM branch WHERE branch.place > $4
+                ORDER BY branch.place LIMIT $5
             )
             SELECT \(columns) FROM page JOIN messages ON messages.id = page.message
-            WHERE messages.deleted_at IS NULL
             ORDER BY page.place
             """
         )
