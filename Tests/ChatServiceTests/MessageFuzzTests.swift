@@ -150,7 +150,8 @@ private final class Known: Sendable {
 struct Dice {
     private var state: UInt64
 
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
+    // Not a multiple of the step below, or every stream would be a part of the same one.
+    init(seed: UInt64) { state = seed &* 0xD134_2543_DE82_EF95 }
 
     mutating func roll(_ sides: Int) -> Int {
         state &+= 0x9E37_79B9_7F4A_7C15
