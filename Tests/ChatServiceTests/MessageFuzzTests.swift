@@ -27,7 +27,9 @@ struct MessageFuzzTests {
             let said = known.state.withLock { $0 }
             #expect(said.odd == [])
             // Every kind did something.
-            #expect(said.done.keys.sorted() == ["append", "batch", "delete", "edit", "read", "switch", "trash", "truncate"])
+            #expect(
+                said.done.keys.sorted() == ["append", "batch", "delete", "edit", "read", "switch", "trash", "truncate"]
+            )
             let statement = Statement("test.all", .reads, [], "SELECT id, content_text, deleted_at FROM messages")
             let rows = try await chat.database.run(statement()).rows
             var texts: [String: String?] = [:]
@@ -94,7 +96,11 @@ struct MessageFuzzTests {
             known.note("switch", answer, [200, 400, 404])
         case 92..<96:
             let last = known.state.withLock { $0.ids[conversation]?.count ?? 0 }
-            let answer = try await chat.send(.delete, "\(path)/messages?after_seq=\(last / 2 + dice.roll(last / 2 + 1))", node: worker)
+            let answer = try await chat.send(
+                .delete,
+                "\(path)/messages?after_seq=\(last / 2 + dice.roll(last / 2 + 1))",
+                node: worker
+            )
             known.note("truncate", answer, [200, 404])
         case 96..<98:
             // Somebody else's next request meets it; then there is a new one in its place.
