@@ -21,6 +21,9 @@ static const unsigned char chat_0002_principals[] = {
 static const unsigned char chat_0003_tags_votes_keys[] = {
 #embed "../../migrations/chat_0003_tags_votes_keys.sql"
 };
+static const unsigned char chat_0004_live_messages[] = {
+#embed "../../migrations/chat_0004_live_messages.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -34,6 +37,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
+    FILE_ENTRY("migrations/chat_0004_live_messages.sql", chat_0004_live_messages),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -31,7 +31,12 @@ extension Chat {
             clock: clock,
             trash: Trash(database: database, clock: clock, conversations: conversations),
             trashRetention: retention,
-            lease: JobLease("cleanup", holder: Hex.encode(RandomSource.system.bytes(8)), database: database, clock: clock)
+            lease: JobLease(
+                "cleanup",
+                holder: Hex.encode(RandomSource.system.bytes(8)),
+                database: database,
+                clock: clock
+            )
         )
     }
 }

@@ -16,6 +16,8 @@ struct UnitsPerRequestTests {
             let units = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation(#"{"title":"Notes"}"#)
             let path = "/v1/conversations/\(id)"
+            let message = "m-1"
+            try await chat.append(#"{"id":"\#(message)","role":"user","content":"hello"}"#, to: id)
             let one = #"{"role":"user","parts":[{"type":"text","text":"hello"}]}"#
             let spending =
                 #"{"role":"assistant","parts":[{"type":"text","text":"hi"}],"tokens_in":3,"tokens_out":4,"tokens_total":7}"#
@@ -32,6 +34,32 @@ struct UnitsPerRequestTests {
                 (
                     .get, path + "/messages?limit=20&count=true", nil, 200,
                     ["conversations.is_visible", "messages.later"]
+                ),
+                (.get, path + "/messages?last=50", nil, 200, ["messages.earlier"]),
+                (.get, path + "/messages?last=50&include=siblings", nil, 200, ["messages.earlier_with_siblings"]),
+                (.get, path + "/messages?leaf=head", nil, 200, ["messages.towards_root"]),
+                (.get, path + "/messages/\(message)?include=siblings", nil, 200, ["messages.get_with_siblings"]),
+                (
+                    .patch, path + "/messages/\(message)", #"{"content":"more","status":"completed"}"#, 200,
+                    Self.before + ["conversations.lock", "messages.change"]
+                ),
+                (
+                    .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
+                    Self.before + [
+                        "conversations.lock", "principals.adjust_tokens", "conversations.adjust_tokens",
+                        "messages.change",
+                    ]
+                ),
+                (
+                    .delete, path + "/messages/\(message)", nil, 204,
+                    Self.before + ["conversations.lock", "conversations.deduct", "messages.delete", "messages.adopt"]
+                ),
+                (
+                    .delete, path + "/messages?after_seq=1", nil, 200,
+                    Self.before + [
+                        "conversations.lock", "conversations.deduct_newest", "messages.truncate",
+                        "conversations.remaining",
+                    ]
                 ),
                 (.get, path, nil, 200, ["conversations.get"]),
                 (.get, path + "?include=messages", nil, 200, ["conversations.get", "messages.earlier"]),

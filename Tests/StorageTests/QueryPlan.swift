@@ -99,7 +99,10 @@ struct QueryPlan {
             // What a subquery found is read whole, by its name.
             let derived = lines.compactMap { $0.wholeMatch(of: /(?:CO-ROUTINE|MATERIALIZE) (.+)/)?.1 }
             return lines.filter { line in
-                guard line.hasPrefix("SCAN ") else { return line.contains("AUTOMATIC") }
+                // SQLite fills a Bloom filter from the whole table.
+                guard line.hasPrefix("SCAN ") else {
+                    return line.contains("AUTOMATIC") || line.contains("BLOOM FILTER")
+                }
                 let name = line.dropFirst("SCAN ".count)
                 return name != "CONSTANT ROW" && !derived.contains(name)
             }

@@ -27,6 +27,9 @@ struct StatementPlanTests {
             "messages.get", "messages.take_back", "conversations.older_tagged", "trash.older", "votes.set",
             "votes.later", "votes.newest", "tags.later", "conversation_tags.add", "idempotency.claim",
             "idempotency.read", "idempotency.release", "idempotency.close", "forks.copy", "forks.marks",
+            "messages.get", "messages.take_back", "messages.towards_root", "messages.later_with_siblings",
+            "messages.earlier_with_siblings", "messages.change", "messages.delete", "messages.adopt",
+            "messages.truncate", "conversations.deduct", "conversations.deduct_newest",
         ],
     ]
 
@@ -37,6 +40,7 @@ struct StatementPlanTests {
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
         "events.after", "export.conversations", "conversations.numbered", "trash.older", "trash.newer", "votes.later",
         "votes.earlier", "tags.later", "tags.earlier",
+        "messages.later_with_siblings", "messages.earlier_with_siblings", "events.after",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it; so do the numbers of everything.

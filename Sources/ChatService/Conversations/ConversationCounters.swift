@@ -87,5 +87,5 @@ enum ConversationCounters {
         "DELETE FROM conversations WHERE id = $1 AND owner_id = $2 AND version = 0"
     )
 
-    static let all = [lockStatement, advanceStatement, abandonStatement]
+    static let all = [lockStatement, advanceStatement, abandonStatement] + ConversationDeductions.all
 }

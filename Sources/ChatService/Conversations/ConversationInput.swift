@@ -56,6 +56,8 @@ struct ConversationPatch: Sendable {
     let archived: Bool?
     let archiveReason: Patch<String>
     let pinned: Bool?
+    /// The end of the branch to show, a message of this conversation.
+    let headMessage: String?
     /// The whole object anew.
     let settings: String?
     /// Members to set, or to remove where `null`.
@@ -63,7 +65,7 @@ struct ConversationPatch: Sendable {
 
     var isEmpty: Bool {
         !title.isPresent && !model.isPresent && !slug.isPresent && visibility == nil && archived == nil
-            && !archiveReason.isPresent && pinned == nil && settings == nil && metadata == nil
+            && !archiveReason.isPresent && pinned == nil && headMessage == nil && settings == nil && metadata == nil
     }
 
     init(_ source: JSONBody) throws(APIError) {
@@ -75,6 +77,10 @@ struct ConversationPatch: Sendable {
         archived = body.boolean("archived")
         archiveReason = body.patchString("archive_reason", max: ConversationLimits.reason)
         pinned = body.boolean("pinned")
+        headMessage = body.rowID("head_message_id")
+        if let head = body.element("head_message_id"), head.isNull {
+            body.refuse("head_message_id", "invalid", "must be a message of this conversation")
+        }
         settings = body.rawObject("settings", max: ConversationLimits.json)
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
             body.element("metadata")?.object

@@ -157,7 +157,7 @@ enum ConversationStatements {
         .writes,
         [
             .text, .text, .integer, .instant, .boolean, .text, .boolean, .text, .boolean, .text, .text, .boolean,
-            .boolean, .text, .boolean, .text, .text,
+            .boolean, .text, .boolean, .text, .text, .text,
         ],
         """
         UPDATE conversations SET
@@ -171,6 +171,7 @@ enum ConversationStatements {
             pinned_at = CASE WHEN $15 IS NULL THEN pinned_at WHEN $15 THEN COALESCE(pinned_at, $4) END,
             settings = COALESCE($16, settings),
             metadata = COALESCE($17, metadata),
+            head_message_id = COALESCE($18, head_message_id),
             updated_at = $4,
             version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
@@ -178,6 +179,9 @@ enum ConversationStatements {
             AND ($10 IS NULL OR NOT EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = $2 AND o.slug = $10 AND o.id <> $1 AND o.deleted_at IS NULL
+            ))
+            AND ($18 IS NULL OR EXISTS (
+                SELECT 1 FROM messages m WHERE m.id = $18 AND m.conversation_id = $1 AND m.deleted_at IS NULL
             ))
         RETURNING \(columns)
         """

@@ -226,6 +226,11 @@ struct Conversations: Sendable {
             if let slug = patch.slug.value, let holder = try await slugHolder(slug, caller), holder != id {
                 throw APIError(.slugTaken)
             }
+            if let head = patch.headMessage,
+                try await database.run(MessagePages.isLeaf(id, caller.id, head)).isEmpty
+            {
+                throw APIError.field("head_message_id", "invalid", "must be a message of this conversation")
+            }
         }
         throw APIError(.conflict)
     }
@@ -254,7 +259,8 @@ struct Conversations: Sendable {
             patch.archiveReason.value,
             patch.pinned,
             patch.settings,
-            metadata
+            metadata,
+            patch.headMessage
         )
     }
 

@@ -85,7 +85,7 @@ struct EraseStep: Sendable {
                 WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
                 """
             },
-        ]
+        ],
     ]
 
     static let statements = groups.joined().flatMap { [$0.count, $0.delete] }

@@ -60,10 +60,12 @@ struct Messages: Sendable {
     }
 
     /// One message. Throws `not_found`.
-    func get(_ id: String, in conversation: String, for caller: Caller) async throws -> Message {
-        let result = try await database.run(MessageStatements.get(conversation, caller.id, id))
+    func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
+    {
+        let statement = siblings ? MessageStatements.getWithSiblings : MessageStatements.get
+        let result = try await database.run(statement(conversation, caller.id, id))
         guard let row = result.first else { throw APIError(.notFound) }
-        return try Message(row)
+        return try Message(row, withSiblings: siblings)
     }
 
     /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
@@ -74,20 +76,21 @@ struct Messages: Sendable {
         _ conversation: String,
         for caller: Caller,
         page: PageRequest,
-        order: MessageOrder
+        order: MessageOrder,
+        siblings: Bool = false
     ) async throws -> Page<Message> {
-        let read = Self.read(conversation, caller, page, order)
+        let read = Self.read(conversation, caller, page, order, siblings: siblings)
         guard page.wantsCount else {
             let result = try await database.run(read)
             if result.isEmpty, try await database.run(ConversationStatements.isVisible(conversation, caller.id)).isEmpty
             {
                 throw APIError(.notFound)
             }
-            return Page(fetched: try result.rows.map { try Message($0) }, request: page, cursor: \.cursor)
+            return try Self.page(result, page, siblings: siblings, cursor: \.cursor)
         }
         let results = try await database.run([ConversationStatements.isVisible(conversation, caller.id), read])
         guard let visible = results[0].first else { throw APIError(.notFound) }
-        var answer = Page(fetched: try results[1].rows.map { try Message($0) }, request: page, cursor: \.cursor)
+        var answer = try Self.page(results[1], page, siblings: siblings, cursor: \.cursor)
         answer.total = try visible.integer("message_count")
         return answer
     }
@@ -97,12 +100,64 @@ struct Messages: Sendable {
         _ conversation: String,
         _ caller: Caller,
         _ page: PageRequest,
-        _ order: MessageOrder
+        _ order: MessageOrder,
+        siblings: Bool = false
     ) -> BoundStatement {
         if (order == .asc) == (page.direction == .forward) {
-            return MessageStatements.later(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)
+            let statement = siblings ? MessagePages.laterWithSiblings : MessagePages.later
+            return statement(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)
         }
-        return MessageStatements.earlier(conversation, caller.id, page.cursor?.position ?? .max, page.fetchCount)
+        let statement = siblings ? MessagePages.earlierWithSiblings : MessagePages.earlier
+        return statement(conversation, caller.id, page.cursor?.position ?? .max, page.fetchCount)
+    }
+
+    private static func page(
+        _ result: SQLResult,
+        _ request: PageRequest,
+        siblings: Bool,
+        cursor: (Message) -> Cursor
+    ) throws -> Page<Message> {
+        let messages = try result.rows.map { try Message($0, withSiblings: siblings) }
+        return Page(fetched: messages, request: request, cursor: cursor)
+    }
+
+    // MARK: One branch
+
+    /// A page of the branch that ends in `leaf`, or in the conversation's head where that is `nil`. It begins at the
+    /// leaf; see MessagePages.swift for what it costs. Throws `not_found`.
+    func branch(
+        _ conversation: String,
+        leaf: String?,
+        for caller: Caller,
+        page request: PageRequest,
+        order: MessageOrder,
+        siblings: Bool = false
+    ) async throws -> Page<Message> {
+        // The first page is the leaf's, whichever way it is read.
+        let direction = request.cursor == nil && order == .asc ? .backward : request.direction
+        let page = PageRequest(limit: request.limit, cursor: request.cursor, direction: direction)
+        let isUpwards = (order == .asc) == (page.direction == .backward)
+        let result: SQLResult
+        if !isUpwards, let edge = page.cursor {
+            let statement = siblings ? MessagePages.towardsLeafWithSiblings : MessagePages.towardsLeaf
+            // Its cost is the distance from the leaf, which nobody knows before: not beside everybody's requests.
+            let results = try await database.run(
+                [statement(conversation, caller.id, leaf, edge.position, page.fetchCount)],
+                priority: .long
+            )
+            result = results[0]
+        } else {
+            let statement = siblings ? MessagePages.towardsRootWithSiblings : MessagePages.towardsRoot
+            let edge = page.cursor.map(\.id)
+            result = try await database.run(statement(conversation, caller.id, leaf, edge, page.fetchCount))
+        }
+        if result.isEmpty {
+            let isThere =
+                leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) }
+                ?? ConversationStatements.isVisible(conversation, caller.id)
+            if try await database.run(isThere).isEmpty { throw APIError(.notFound) }
+        }
+        return try Self.page(result, page, siblings: siblings, cursor: \.branchCursor)
     }
 }
 

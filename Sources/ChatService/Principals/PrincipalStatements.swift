@@ -86,5 +86,21 @@ enum PrincipalStatements {
         "UPDATE principals SET last_seen_at = last_seen_at WHERE id = $1"
     )
 
-    static let all = [touch, state, addTokens, entomb, refusedSince, lock]
+    /// By what a patch is about to make of a message's total (see TokenChange), before it does.
+    static let adjustTokens = Statement(
+        "principals.adjust_tokens",
+        .writes,
+        [.text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer],
+        """
+        UPDATE principals SET tokens_total = principals.tokens_total + change.more
+        FROM (
+            SELECT COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more
+            FROM messages m JOIN conversations c ON c.id = m.conversation_id
+            WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
+        ) AS change
+        WHERE principals.id = $2 AND principals.is_active AND principals.erased_at IS NULL
+        """
+    )
+
+    static let all = [touch, state, addTokens, adjustTokens, entomb, refusedSince, lock]
 }
