@@ -15,6 +15,15 @@ static const unsigned char auth_0003_clients[] = {
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
+static const unsigned char chat_0002_usage[] = {
+#embed "../../migrations/chat_0002_usage.sql"
+};
+static const unsigned char chat_0003_changes_postgres[] = {
+#embed "../../migrations/chat_0003_changes.postgres.sql"
+};
+static const unsigned char chat_0003_changes_sqlite[] = {
+#embed "../../migrations/chat_0003_changes.sqlite.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -26,6 +35,9 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
+    FILE_ENTRY("migrations/chat_0002_usage.sql", chat_0002_usage),
+    FILE_ENTRY("migrations/chat_0003_changes.postgres.sql", chat_0003_changes_postgres),
+    FILE_ENTRY("migrations/chat_0003_changes.sqlite.sql", chat_0003_changes_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

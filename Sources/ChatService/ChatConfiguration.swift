@@ -11,6 +11,11 @@ package struct ChatConfiguration: Sendable {
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
+    package var quotas = Quotas()
+    /// How long the change feed keeps what it told.
+    package var changeRetention: Duration = .seconds(7 * 86_400)
+    package var cleanupInterval: Duration = .seconds(600)
+    package var changeFeed = ChangeFeedLimits()
 
     package init(
         publicURL: String,

@@ -2,6 +2,7 @@
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
+package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
 package import WebSupport
@@ -10,6 +11,12 @@ package import WebSupport
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
+    let usage: Usage
+    let reservations: Reservations
+    let changes: Changes
+    let changeFeed: ChangeFeed
+    /// Background work, for the process to run.
+    package let services: [any Service]
     private let verifier: TokenVerifier
     private let health: HealthRoutes
     private let configuration: ChatConfiguration
@@ -17,7 +24,8 @@ package struct ChatService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + UsageStatements.all
+        + QuotaStanding.all + ReservationStatements.all + ChangeStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
     /// revoked, `isReady` throws while the database cannot be
@@ -33,8 +41,26 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
-        self.conversations = Conversations(database: database, clock: clock, random: random)
-        self.messages = Messages(database: database, clock: clock, random: random)
+        let changes = Changes(database: database, clock: clock)
+        let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
+        // Every unit that writes passes here, so that streams of this node hear of it at once.
+        let database: any SQLDatabase = ChangeTellingDatabase(database, feed: changeFeed)
+        let quotas = configuration.quotas
+        self.changes = changes
+        self.changeFeed = changeFeed
+        self.conversations = Conversations(database: database, clock: clock, random: random, quotas: quotas)
+        self.messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
+        self.usage = Usage(database: database, clock: clock, quotas: quotas)
+        self.reservations = Reservations(database: database, clock: clock, random: random, quotas: quotas)
+        self.services = [
+            ChangeNotices(feed: changeFeed, changes: changes, logger: logger),
+            ChangeCleanup(
+                changes: changes,
+                retention: configuration.changeRetention,
+                interval: configuration.cleanupInterval,
+                logger: logger
+            ),
+        ]
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
                 issuer: configuration.issuer,
@@ -71,6 +97,8 @@ package struct ChatService: Sendable {
             )
         ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
         MessageRoutes(messages: messages).mount(on: authenticated)
+        UsageRoutes(usage: usage, reservations: reservations).mount(on: authenticated)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier).mount(on: authenticated)
 
         routes.fill(from: router)
         return router

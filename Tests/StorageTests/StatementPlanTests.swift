@@ -24,7 +24,8 @@ struct StatementPlanTests {
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
             "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
             "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
-            "messages.get", "messages.take_back",
+            "messages.get", "messages.take_back", "usage.count", "usage.record", "usage.enforce", "usage.standing",
+            "usage.by_period", "reservations.insert", "changes.after", "changes.state", "changes.recent",
         ],
     ]
 
@@ -33,7 +34,7 @@ struct StatementPlanTests {
         "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
-        "events.after",
+        "events.after", "changes.after", "changes.recent",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it.
@@ -52,6 +53,8 @@ struct StatementPlanTests {
             "events.raise_horizon": [.instant(before), .integer(500)],
             "events.delete_before": [.instant(before), .integer(500)],
             "audit.delete_before": [.instant(before), .integer(500)],
+            "changes.raise_horizon": [.instant(before), .integer(500)],
+            "changes.delete_before": [.instant(before), .integer(500)],
         ]
     }()
 

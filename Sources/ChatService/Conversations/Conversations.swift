@@ -15,6 +15,7 @@ struct Conversations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// How often a change is tried again when others change the row in between.
     static let attempts = 32
@@ -28,11 +29,11 @@ struct Conversations: Sendable {
     // MARK: Creating
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
-    /// or a complaint about a message.
+    /// `quota_exceeded`, or a complaint about a message.
     func create(_ draft: ConversationDraft, by caller: Caller) async throws -> (Conversation, [Message]) {
         let now = clock.now()
         let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now)
+        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
         let title = draft.title ?? append?.automaticTitle
         let source: String? = draft.title != nil ? "user" : title != nil ? "auto" : nil
         let beginning = Principals.willWrite(caller, at: now)
@@ -59,6 +60,7 @@ struct Conversations: Sendable {
         switch try append.outcome(results) {
         case .appended(let conversation, let messages): return (conversation, messages)
         case .refused(let message): throw try await MessageAppend.refusal(of: message, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 

@@ -13,17 +13,20 @@ struct Messages: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// An id for a message whose caller said none.
     func makeID() -> String {
         UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
     }
 
-    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `user_inactive`, or a complaint about
-    /// `parent_id`.
+    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`, or a
+    /// complaint about `parent_id`.
     func append(_ drafts: [MessageDraft], to conversation: String, by caller: Caller) async throws -> [Message] {
         let now = clock.now()
-        guard let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now) else { return [] }
+        guard
+            let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
+        else { return [] }
         let beginning = Principals.willWrite(caller, at: now)
         let lock = ConversationCounters.lock(conversation, owner: caller.id)
         let results = try await database.run(beginning + [lock] + append.statements)
@@ -34,6 +37,7 @@ struct Messages: Sendable {
         switch try append.outcome(results) {
         case .appended(_, let messages): return messages
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 

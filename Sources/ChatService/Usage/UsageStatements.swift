@@ -1,0 +1,167 @@
+// SQL of `usage_events` and `usage_totals`.
+//
+// In the unit that appends, the messages it bills are the rows past the conversation's line (see ConversationCounters):
+// whatever was refused or taken back is not there, and costs nothing.
+import Storage
+
+enum UsageStatements {
+    /// The messages that the unit has inserted into `$1`, a conversation of `$2`.
+    private static let inserted = """
+        FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
+        WHERE c.id = $1 AND c.owner_id = $2
+        """
+
+    private static let addToTotals = """
+        ON CONFLICT (user_id, day, model) DO UPDATE SET
+            messages = usage_totals.messages + excluded.messages,
+            tokens_in = usage_totals.tokens_in + excluded.tokens_in,
+            tokens_out = usage_totals.tokens_out + excluded.tokens_out,
+            tokens_total = usage_totals.tokens_total + excluded.tokens_total
+        """
+
+    /// Into the ledger, a row for each message that names tokens.
+    static let record = Statement(
+        "usage.record",
+        .writes,
+        [.text, .text, .instant],
+        """
+        INSERT INTO usage_events
+            (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
+        SELECT c.owner_id, c.id, m.id, m.model, COALESCE(m.tokens_in, 0), COALESCE(m.tokens_out, 0),
+            COALESCE(m.tokens_total, 0), $3
+        \(inserted)
+            AND (m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
+        ORDER BY m.seq
+        """
+    )
+
+    /// Onto the day's sums.
+    static let count = Statement(
+        "usage.count",
+        .writes,
+        [.text, .text, .text],
+        """
+        INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
+        SELECT c.owner_id, $3, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
+            SUM(COALESCE(m.tokens_in, 0)), SUM(COALESCE(m.tokens_out, 0)), SUM(COALESCE(m.tokens_total, 0))
+        \(inserted)
+            AND (m.role = 'user' OR m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
+        GROUP BY c.owner_id, COALESCE(m.model, '')
+        \(addToTotals)
+        """
+    )
+
+    /// Takes back everything the unit has inserted if with it there are more than `$4` messages of the day.
+    static let enforce = Statement(
+        "usage.enforce",
+        .writes,
+        [.text, .text, .text, .integer],
+        """
+        DELETE FROM messages
+        WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
+            AND $4 < (
+                SELECT COALESCE(SUM(t.messages), 0) FROM usage_totals t WHERE t.user_id = $2 AND t.day = $3
+            ) + (
+                SELECT COUNT(*) FROM conversations c
+                    JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
+                WHERE c.id = $1 AND m.role = 'user'
+            )
+        """
+    )
+
+    // MARK: Corrections
+
+    /// The message `$1` of the conversation `$2` of `$3`, if it is at version `$4` (any, where NULL).
+    private static let corrected = """
+        FROM messages m JOIN conversations c ON c.id = m.conversation_id
+        WHERE m.id = $1 AND c.id = $2 AND c.owner_id = $3 AND c.deleted_at IS NULL AND m.deleted_at IS NULL
+            AND ($4 IS NULL OR m.version = $4) AND \(PrincipalStatements.mayWrite("$3"))
+            AND (COALESCE(m.tokens_in, 0) <> $5 OR COALESCE(m.tokens_out, 0) <> $6
+                OR COALESCE(m.tokens_total, 0) <> $7)
+        """
+
+    static let recordCorrection = Statement(
+        "usage.record_correction",
+        .writes,
+        [.text, .text, .text, .integer, .integer, .integer, .integer, .instant],
+        """
+        INSERT INTO usage_events
+            (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
+        SELECT c.owner_id, c.id, m.id, m.model, $5 - COALESCE(m.tokens_in, 0), $6 - COALESCE(m.tokens_out, 0),
+            $7 - COALESCE(m.tokens_total, 0), $8
+        \(corrected)
+        """
+    )
+
+    static let countCorrection = Statement(
+        "usage.count_correction",
+        .writes,
+        [.text, .text, .text, .integer, .integer, .integer, .integer, .text],
+        """
+        INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
+        SELECT c.owner_id, $8, COALESCE(m.model, ''), $5 - COALESCE(m.tokens_in, 0), $6 - COALESCE(m.tokens_out, 0),
+            $7 - COALESCE(m.tokens_total, 0)
+        \(corrected)
+        \(addToTotals)
+        """
+    )
+
+    static let spendCorrection = Statement(
+        "usage.spend_correction",
+        .writes,
+        [.text, .text, .text, .integer, .integer, .integer, .integer],
+        """
+        UPDATE principals SET tokens_total = principals.tokens_total + (
+            SELECT $7 - COALESCE(w.tokens_total, 0) FROM messages w WHERE w.id = $1
+        )
+        WHERE id = $3 AND EXISTS (SELECT 1 \(corrected))
+        """
+    )
+
+    // MARK: Reading
+
+    private static let sums = """
+        CAST(COALESCE(SUM(messages), 0) AS bigint) AS messages,
+        CAST(COALESCE(SUM(tokens_in), 0) AS bigint) AS tokens_in,
+        CAST(COALESCE(SUM(tokens_out), 0) AS bigint) AS tokens_out,
+        CAST(COALESCE(SUM(tokens_total), 0) AS bigint) AS tokens_total
+        """
+
+    private static let range = """
+        FROM usage_totals
+        WHERE user_id = $1 AND day >= $2 AND day <= $3 AND ($4 IS NULL OR model = $4)
+        """
+
+    /// By day or month: by the first `$5` characters of the day.
+    static let byPeriod = Statement(
+        "usage.by_period",
+        .reads,
+        [.text, .text, .text, .text, .integer],
+        """
+        SELECT SUBSTR(day, 1, CAST($5 AS integer)) AS period, \(sums) \(range)
+        GROUP BY SUBSTR(day, 1, CAST($5 AS integer)) ORDER BY period
+        """
+    )
+
+    /// The models that cost most.
+    static let byModel = Statement(
+        "usage.by_model",
+        .reads,
+        [.text, .text, .text, .text, .integer],
+        """
+        SELECT model, \(sums) \(range)
+        GROUP BY model ORDER BY SUM(usage_totals.tokens_total) DESC, model LIMIT $5
+        """
+    )
+
+    static let total = Statement(
+        "usage.total",
+        .reads,
+        [.text, .text, .text, .text],
+        "SELECT \(sums) \(range)"
+    )
+
+    static let all = [
+        record, count, enforce, recordCorrection, countCorrection, spendCorrection, byPeriod, byModel, total,
+    ]
+}
