@@ -7,6 +7,7 @@ import Logging
 import NIOCore
 import Storage
 import Synchronization
+import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 import WebSupport
@@ -18,17 +19,37 @@ func withChat(
     clock: Clock = .system,
     counting: Bool = false,
     overSocket: Bool = false,
-    configure: @Sendable (inout ChatConfiguration) -> Void = { _ in },
+    revocations: (any RevocationSource)? = nil,
+    configure: (inout ChatConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
+    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    configure(&configuration)
+    let configured = configuration
     try await withDatabase(engine, service: "chat") { own in
-        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
-        let tokens = try TestTokens(clock: clock)
-        var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
-        configure(&configuration)
-        try await withNode(database, tokens, clock, configuration, overSocket: overSocket) { client in
-            try await body(Chat(nodes: [client], tokens: tokens, database: database))
-        }
+        try await withChat(
+            on: counting ? CountingDatabase(own) : own,
+            clock: clock,
+            configured,
+            overSocket: overSocket,
+            revocations: revocations,
+            body
+        )
+    }
+}
+
+/// Runs `body` against a chat service on a database that is there.
+func withChat(
+    on database: any SQLDatabase,
+    clock: Clock = .system,
+    _ configuration: ChatConfiguration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+    overSocket: Bool = false,
+    revocations: (any RevocationSource)? = nil,
+    _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    let tokens = try TestTokens(clock: clock)
+    try await withNode(database, tokens, clock, configuration, overSocket: overSocket, revocations) { client in
+        try await body(Chat(nodes: [client], tokens: tokens, database: database))
     }
 }
 
@@ -37,7 +58,7 @@ func withChat(
 func withNodes(
     _ engine: TestEngine,
     overSocket: Bool = false,
-    configure: @Sendable (inout ChatConfiguration) -> Void = { _ in },
+    configure: (inout ChatConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
     guard engine == .postgres else {
@@ -69,6 +90,7 @@ private func withNode(
     _ clock: Clock,
     _ configuration: ChatConfiguration,
     overSocket: Bool,
+    _ revocations: (any RevocationSource)? = nil,
     _ body: @Sendable @escaping (any TestClientProtocol) async throws -> Void
 ) async throws {
     var logger = Logger(label: "test.chat")
@@ -77,6 +99,7 @@ private func withNode(
         database: database,
         configuration: configuration,
         keys: tokens.keySource,
+        revocations: revocations,
         isReady: {},
         contract: "openapi: 3.1.0\n",
         clock: clock,

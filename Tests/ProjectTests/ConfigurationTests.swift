@@ -69,6 +69,24 @@ struct ConfigurationTests {
         #expect(auth.rateLimits)
     }
 
+    @Test("quotas are read by tier, and a list that is none is refused")
+    func quotas() async throws {
+        let set = [
+            "TESSERA_QUOTA_MESSAGES_PER_DAY": "guest=20, user=50", "TESSERA_QUOTA_TOKENS_PER_DAY": "premium=1000000",
+            "TESSERA_QUOTA_TOKENS_PER_MONTH": "user=0",
+        ]
+        let quotas = try await Self.read(set).settings.chatConfiguration().quotas
+        #expect(quotas[.guest] == Quotas.Limits(messagesPerDay: 20))
+        #expect(quotas[.user] == Quotas.Limits(messagesPerDay: 50, tokensPerMonth: 0))
+        #expect(quotas[.premium] == Quotas.Limits(tokensPerDay: 1_000_000))
+        #expect(quotas[.admin] == Quotas.Limits())
+        for bad in ["50", "user=", "user=-1", "user=1.5", "user=1,user=2", "root=1", "user=9223372036854775807", "=1"] {
+            await #expect(throws: ConfigurationError.self, "\(bad)") {
+                try await Self.read(["TESSERA_QUOTA_MESSAGES_PER_DAY": bad])
+            }
+        }
+    }
+
     @Test("a flag goes before the environment, and that before the file")
     func precedence() async throws {
         try await Self.withFile("auth_port: 1001\nchat_port: 1002\nhash_queue: 7\n") { file in
