@@ -38,13 +38,14 @@ INSERT INTO change_feed (name, epoch) VALUES ('changes', left(replace(gen_random
 -- A subquery that locks is not flattened, so the number is taken above it: after the lock.
 CREATE FUNCTION tell_change(
     owner text, what text, what_id text, conversation text, happened text, new_version bigint
-) RETURNS void LANGUAGE sql AS $$
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     INSERT INTO changes (principal_id, entity, entity_id, conversation_id, op, version, at)
     SELECT p.id, what, what_id, conversation, happened, new_version, clock_timestamp()
     FROM (
         SELECT id FROM principals WHERE principals.id = owner AND erased_at IS NULL FOR NO KEY UPDATE
-    ) AS p
-$$;
+    ) AS p;
+END $$;
 
 CREATE FUNCTION tell_conversation() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -67,7 +67,8 @@ extension Migrator {
         var names: [String] = []
         for migration in try plan(for: engine) {
             let sql = try migration.section(.up).sql
-            for match in sql.matches(of: /CREATE (?:OR REPLACE )?FUNCTION ([a-z0-9_]+)/) where !names.contains(String(match.1)) {
+            for match in sql.matches(of: /CREATE (?:OR REPLACE )?FUNCTION ([a-z0-9_]+)/)
+            where !names.contains(String(match.1)) {
                 names.append(String(match.1))
             }
         }

@@ -68,7 +68,10 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("never skips: a change whose transaction stays open is told after it, in order", arguments: TestEngine.allCases)
+    @Test(
+        "never skips: a change whose transaction stays open is told after it, in order",
+        arguments: TestEngine.allCases
+    )
     func openTransaction(engine: TestEngine) async throws {
         try await withTestDatabase(engine, service: "chat") { test in
             let second = try await test.openAnother()
@@ -132,8 +135,10 @@ struct ChangeStreamTests {
         )(id)
     }
 
-    @Test("who is cut off and comes back with Last-Event-ID has each change once, in order",
-        arguments: TestEngine.allCases)
+    @Test(
+        "who is cut off and comes back with Last-Event-ID has each change once, in order",
+        arguments: TestEngine.allCases
+    )
     func resume(engine: TestEngine) async throws {
         try await withNodes(engine, overSocket: true) { chat in
             let id = try await chat.conversation()
@@ -155,7 +160,9 @@ struct ChangeStreamTests {
                 streams += 1
                 let wasDone = isDone.withLock { $0 }
                 try await eventually("it has caught up") { stream.isCaughtUp }
-                if !wasDone { try await eventually("it tells more") { stream.told.count > 3 || isDone.withLock { $0 } } }
+                if !wasDone {
+                    try await eventually("it tells more") { stream.told.count > 3 || isDone.withLock { $0 } }
+                }
                 stream.cut()
                 try await eventually("it has ended") { stream.hasEnded }
                 told += stream.told
@@ -173,7 +180,12 @@ struct ChangeStreamTests {
     @Test("S2, S7: a stream ends when its token expires", arguments: TestEngine.allCases)
     func expiry(engine: TestEngine) async throws {
         let clock = TestClock()
-        try await withChat(engine, clock: clock.clock, overSocket: true, configure: { $0.changeFeed.timing.look = .milliseconds(50) }) {
+        try await withChat(
+            engine,
+            clock: clock.clock,
+            overSocket: true,
+            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
+        ) {
             chat in
             let stream = try chat.follow()
             try await eventually("it has caught up") { stream.isCaughtUp }

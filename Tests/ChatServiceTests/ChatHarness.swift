@@ -106,7 +106,7 @@ private func withNode(
         logger: logger
     )
     var application = Application(router: service.buildRouter(), logger: logger)
-    if overSocket { application.addServices(contentsOf: service.services) }
+    if overSocket { application.addServices(service.services) }
     try await application.test(overSocket ? .live : .router, body)
 }
 

@@ -9,13 +9,14 @@ import WebSupport
 @Suite("Quotas")
 struct QuotaTests {
     private static func limited(
-        _ tier: Quotas.Tier = .user,
-        _ limits: Quotas.Limits
+        _ limits: Quotas.Limits,
+        _ tier: Quotas.Tier = .user
     ) -> @Sendable (inout ChatConfiguration) -> Void {
         { $0.quotas[tier] = limits }
     }
 
-    private func reserve(_ chat: Chat, _ tokens: Int64, as user: String = "owner", node: Int = 0) async throws -> Answer {
+    private func reserve(_ chat: Chat, _ tokens: Int64, as user: String = "owner", node: Int = 0) async throws -> Answer
+    {
         try await chat.send(.post, "/v1/usage/reservations", as: user, #"{"tokens":\#(tokens)}"#, node: node)
     }
 
@@ -55,8 +56,10 @@ struct QuotaTests {
         }
     }
 
-    @Test("a message beyond the day's quota is 429 with what is left, and the next day begins anew",
-        arguments: TestEngine.allCases)
+    @Test(
+        "a message beyond the day's quota is 429 with what is left, and the next day begins anew",
+        arguments: TestEngine.allCases
+    )
     func messages(engine: TestEngine) async throws {
         let clock = TestClock()
         try await withChat(

@@ -20,7 +20,8 @@ struct UnitsPerRequestTests {
             let spending =
                 #"{"role":"assistant","parts":[{"type":"text","text":"hi"}],"tokens_in":3,"tokens_out":4,"tokens_total":7}"#
 
-            let append = Self.before + ["conversations.lock", "messages.insert", "usage.count", "conversations.advance"]
+            let append =
+                Self.before + ["conversations.lock", "messages.insert", "usage.count", "conversations.advance"]
             let spend =
                 Self.before + [
                     "conversations.lock", "messages.insert", "usage.record", "usage.count", "principals.add_tokens",

@@ -60,8 +60,11 @@ struct UsageTests {
 
     @Test(
         "a range that is none is refused",
-        arguments: ["from=yesterday", "from=2027-02-30", "from=2027-01-15T00:00:00Z", "from=2030-01-01", "period=week", "to=2000-13-01",
-            "from=2020-01-01&to=2027-01-15", "group=user"]
+        arguments: [
+            "from=yesterday", "from=2027-02-30", "from=2027-01-15T00:00:00Z", "from=2030-01-01", "period=week",
+            "to=2000-13-01",
+            "from=2020-01-01&to=2027-01-15", "group=user",
+        ]
     )
     func ranges(query: String) async throws {
         try await withChat(.sqlite, clock: TestClock().clock) { chat in
@@ -201,8 +204,9 @@ extension Chat {
         let rows = try await database.run(statement()).rows
         #expect(!rows.isEmpty)
         for row in rows {
-            #expect(try row.integer("of_ledger") == row.integer("tokens_total"), "\(try row.text("id"))")
-            #expect(try row.integer("of_totals") == row.integer("tokens_total"), "\(try row.text("id"))")
+            let (id, all) = (try row.text("id"), try row.integer("tokens_total"))
+            #expect(try row.integer("of_ledger") == all, "\(id)")
+            #expect(try row.integer("of_totals") == all, "\(id)")
         }
     }
 }

@@ -102,7 +102,9 @@ struct SchemaMappingTests {
             if row.columns.isEmpty { return ["\(name) has no home"] }
             return row.columns.compactMap { column -> String? in
                 let parts = column.split(separator: ".").map(String.init)
-                guard parts.count == 3, let catalog = catalogs[parts[0]] else { return "\(name): \(column) is no column" }
+                guard parts.count == 3, let catalog = catalogs[parts[0]] else {
+                    return "\(name): \(column) is no column"
+                }
                 let table = catalog.tables[parts[1]]
                 switch row.state {
                 case "owned":

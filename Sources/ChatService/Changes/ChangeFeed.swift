@@ -99,7 +99,9 @@ final class ChangeFeed: Sendable {
     /// Counts a stream out; with the last one the reader goes.
     func leave(_ follower: EventFollower, of principal: String) {
         let (work, count) = state.withLock { state -> (Task<Void, Never>?, Int) in
-            guard state.members[principal]?.removeValue(forKey: follower.number) != nil else { return (nil, state.count) }
+            guard state.members[principal]?.removeValue(forKey: follower.number) != nil else {
+                return (nil, state.count)
+            }
             if state.members[principal]?.isEmpty == true { state.members[principal] = nil }
             state.count -= 1
             guard state.count == 0 else { return (nil, state.count) }

@@ -46,7 +46,8 @@ struct Reservations: Sendable {
     static let kept: Duration = .seconds(86_400)
 
     /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`.
-    func reserve(_ tokens: Int64, model: String?, for duration: Duration, by caller: Caller) async throws -> Reservation {
+    func reserve(_ tokens: Int64, model: String?, for duration: Duration, by caller: Caller) async throws -> Reservation
+    {
         let now = clock.now()
         let day = UsageDay(now)
         let limits = quotas[caller]

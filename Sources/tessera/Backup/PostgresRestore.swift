@@ -61,7 +61,7 @@ struct PostgresRestore {
     /// What stands before the dump's script: alone in the database, and without the tables of a newer schema, which the
     /// dump does not know and a later migration would meet.
     private func opening() throws -> String {
-        let migrator = ServiceDatabase.migrator(of: service.rawValue)
+        let migrator = try ServiceDatabase.migrator(of: service.rawValue)
         let tables = try migrator.tables(on: .postgres)
         let functions = try migrator.functions(on: .postgres)
         let dropFunctions = functions.map { "DROP FUNCTION IF EXISTS \($0) CASCADE;" }.joined(separator: "\n")
