@@ -67,7 +67,7 @@ struct UsageTests {
         ]
     )
     func ranges(query: String) async throws {
-        try await withChat(.sqlite, clock: TestClock().clock) { chat in
+        try await withChat(.sqlite, clock: TestClock().clock) { chat async throws in
             #expect(try await chat.send(.get, "/v1/usage?\(query)").status == 400)
         }
     }

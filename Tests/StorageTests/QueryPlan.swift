@@ -10,7 +10,7 @@ struct QueryPlan {
     let engine: SQLEngine
 
     /// Reads of a handful of rows, for which any plan is right.
-    static let smallTables: Set<String> = ["settings", "signing_keys", "job_leases", "clients"]
+    static let smallTables: Set<String> = ["settings", "signing_keys", "job_leases", "clients", "change_feed"]
 
     // MARK: Asking
 
