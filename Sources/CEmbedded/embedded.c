@@ -24,6 +24,15 @@ static const unsigned char chat_0003_tags_votes_keys[] = {
 static const unsigned char chat_0004_live_messages[] = {
 #embed "../../migrations/chat_0004_live_messages.sql"
 };
+static const unsigned char chat_0005_usage[] = {
+#embed "../../migrations/chat_0005_usage.sql"
+};
+static const unsigned char chat_0006_changes_postgres[] = {
+#embed "../../migrations/chat_0006_changes.postgres.sql"
+};
+static const unsigned char chat_0006_changes_sqlite[] = {
+#embed "../../migrations/chat_0006_changes.sqlite.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -38,6 +47,9 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
     FILE_ENTRY("migrations/chat_0004_live_messages.sql", chat_0004_live_messages),
+    FILE_ENTRY("migrations/chat_0005_usage.sql", chat_0005_usage),
+    FILE_ENTRY("migrations/chat_0006_changes.postgres.sql", chat_0006_changes_postgres),
+    FILE_ENTRY("migrations/chat_0006_changes.sqlite.sql", chat_0006_changes_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -18,6 +18,10 @@ package struct ChatService: Sendable {
     let refused = RefusedPrincipals()
     /// Background work, for the process to run.
     package let services: [any Service]
+    let usage: Usage
+    let reservations: Reservations
+    let changes: Changes
+    let changeFeed: ChangeFeed
     let tags: Tags
     let votes: Votes
     let trash: Trash
@@ -33,8 +37,9 @@ package struct ChatService: Sendable {
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
-        + VoteStatements.all + IdempotencyStatements.all + MirrorStatements.all
-        + LeaseStatements.all + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all
+        + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaStanding.all
+        + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
+        + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
     /// revoked, `userEvents` what happens to users at auth, `isReady` throws while the database cannot be
@@ -51,7 +56,14 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
-        let conversations = Conversations(database: database, clock: clock, random: random)
+        let changes = Changes(database: database, clock: clock)
+        let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
+        // Every unit that writes passes here, so that streams of this node hear of it at once.
+        let database: any SQLDatabase = ChangeTellingDatabase(database, feed: changeFeed)
+        let quotas = configuration.quotas
+        self.changes = changes
+        self.changeFeed = changeFeed
+        let conversations = Conversations(database: database, clock: clock, random: random, quotas: quotas)
         let trash = Trash(database: database, clock: clock, conversations: conversations)
         self.conversations = conversations
         self.trash = trash
@@ -72,7 +84,9 @@ package struct ChatService: Sendable {
             trashRetention: configuration.trashRetention,
             lease: JobLease("cleanup", holder: node, database: database, clock: clock)
         )
-        self.messages = Messages(database: database, clock: clock, random: random)
+        self.messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
+        self.usage = Usage(database: database, clock: clock, quotas: quotas)
+        self.reservations = Reservations(database: database, clock: clock, random: random, quotas: quotas)
         self.database = database
         self.clock = clock
         self.logger = logger
@@ -83,6 +97,13 @@ package struct ChatService: Sendable {
             ErasureService(
                 erasures: erasures,
                 lease: JobLease("erasures", holder: node, database: database, clock: clock),
+                logger: logger
+            ),
+            ChangeNotices(feed: changeFeed, changes: changes, logger: logger),
+            ChangeCleanup(
+                changes: changes,
+                retention: configuration.changeRetention,
+                interval: configuration.cleanupInterval,
                 logger: logger
             ),
             ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
@@ -150,6 +171,8 @@ package struct ChatService: Sendable {
         MessageRoutes(messages: messages).mount(on: admitted)
         VoteRoutes(votes: votes).mount(on: admitted)
         TagRoutes(tags: tags).mount(on: admitted)
+        UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier).mount(on: admitted)
         ExportRoutes(database: database, clock: clock).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")

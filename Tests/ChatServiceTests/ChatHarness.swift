@@ -7,36 +7,72 @@ import Logging
 import NIOCore
 import Storage
 import Synchronization
+import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 import WebSupport
 
-/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`.
+/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`, and `overSocket`
+/// lets it listen, with its background work.
 func withChat(
     _ engine: TestEngine,
     clock: Clock = .system,
     counting: Bool = false,
+    overSocket: Bool = false,
+    revocations: (any RevocationSource)? = nil,
+    configure: (inout ChatConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
+    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    configure(&configuration)
+    let configured = configuration
     try await withDatabase(engine, service: "chat") { own in
-        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
-        let tokens = try TestTokens(clock: clock)
-        try await withNode(database, tokens, clock) { client in
-            try await body(Chat(nodes: [client], tokens: tokens, database: database))
-        }
+        try await withChat(
+            on: counting ? CountingDatabase(own) : own,
+            clock: clock,
+            configured,
+            overSocket: overSocket,
+            revocations: revocations,
+            body
+        )
+    }
+}
+
+/// Runs `body` against a chat service on a database that is there.
+func withChat(
+    on database: any SQLDatabase,
+    clock: Clock = .system,
+    _ configuration: ChatConfiguration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+    overSocket: Bool = false,
+    revocations: (any RevocationSource)? = nil,
+    _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    let tokens = try TestTokens(clock: clock)
+    try await withNode(database, tokens, clock, configuration, overSocket: overSocket, revocations) { client in
+        try await body(Chat(nodes: [client], tokens: tokens, database: database))
     }
 }
 
 /// Runs `body` against two chat nodes on one PostgreSQL: what one process would put in order, two do not. SQLite has
 /// one process, hence one node.
-func withNodes(_ engine: TestEngine, _ body: @Sendable @escaping (Chat) async throws -> Void) async throws {
-    guard engine == .postgres else { return try await withChat(engine, body) }
+func withNodes(
+    _ engine: TestEngine,
+    overSocket: Bool = false,
+    configure: (inout ChatConfiguration) -> Void = { _ in },
+    _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    guard engine == .postgres else {
+        return try await withChat(engine, overSocket: overSocket, configure: configure, body)
+    }
+    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    configure(&configuration)
+    let configured = configuration
     try await withTestDatabase(engine, service: "chat") { test in
         let second = try await test.openAnother()
         let tokens = try TestTokens(clock: .system)
         do {
-            try await withNode(test.database, tokens, .system) { one in
-                try await withNode(second, tokens, .system) { other in
+            try await withNode(test.database, tokens, .system, configured, overSocket: overSocket) { one in
+                try await withNode(second, tokens, .system, configured, overSocket: overSocket) { other in
                     try await body(Chat(nodes: [one, other], tokens: tokens, database: test.database))
                 }
             }
@@ -52,20 +88,26 @@ private func withNode(
     _ database: any SQLDatabase,
     _ tokens: TestTokens,
     _ clock: Clock,
+    _ configuration: ChatConfiguration,
+    overSocket: Bool,
+    _ revocations: (any RevocationSource)? = nil,
     _ body: @Sendable @escaping (any TestClientProtocol) async throws -> Void
 ) async throws {
     var logger = Logger(label: "test.chat")
     logger.logLevel = .critical
     let service = ChatService(
         database: database,
-        configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+        configuration: configuration,
         keys: tokens.keySource,
+        revocations: revocations,
         isReady: {},
         contract: "openapi: 3.1.0\n",
         clock: clock,
         logger: logger
     )
-    try await Application(router: service.buildRouter(), logger: logger).test(.router, body)
+    var application = Application(router: service.buildRouter(), logger: logger)
+    if overSocket { application.addServices(service.services) }
+    try await application.test(overSocket ? .live : .router, body)
 }
 
 /// A client of the service.

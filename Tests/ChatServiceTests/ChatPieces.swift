@@ -25,7 +25,7 @@ enum ForkPieces {
 extension Chat {
     /// The cleanup of a node on this database.
     func cleanup(_ clock: Clock, retention: Duration = .seconds(30 * 86_400)) -> ChatCleanup {
-        let conversations = Conversations(database: database, clock: clock, random: .system)
+        let conversations = Conversations(database: database, clock: clock, random: .system, quotas: Quotas())
         return ChatCleanup(
             database: database,
             clock: clock,

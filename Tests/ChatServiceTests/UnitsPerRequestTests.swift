@@ -22,10 +22,12 @@ struct UnitsPerRequestTests {
             let spending =
                 #"{"role":"assistant","parts":[{"type":"text","text":"hi"}],"tokens_in":3,"tokens_out":4,"tokens_total":7}"#
 
-            let append = Self.before + ["conversations.lock", "messages.insert", "conversations.advance"]
+            let append =
+                Self.before + ["conversations.lock", "messages.insert", "usage.count", "conversations.advance"]
             let spend =
                 Self.before + [
-                    "conversations.lock", "messages.insert", "principals.add_tokens", "conversations.advance",
+                    "conversations.lock", "messages.insert", "usage.record", "usage.count", "principals.add_tokens",
+                    "conversations.advance",
                 ]
             let table: [(method: HTTPRequest.Method, path: String, body: String?, status: Int, unit: [String])] = [
                 (.post, path + "/messages", one, 201, append),

@@ -120,7 +120,7 @@ enum PlanData {
             ("conversation_tags (conversation_id, tag_id)", "'c' || n, 't' || n FROM numbers"),
             (
                 "votes (message_id, user_id, conversation_id, value, created_at, updated_at)",
-                "'m' || n, 'p1', 'c' || (n % 2000 + 1), 1, \(at("n")), \(at("n")) FROM numbers"
+                "'m' || n, 'p' || (n % 400 + 1), 'c' || (n % 2000 + 1), 1, \(at("n")), \(at("n")) FROM numbers"
             ),
             (
                 """
@@ -130,6 +130,22 @@ enum PlanData {
                 'p' || (n % 400 + 1), 'k' || n, 'POST /v1/conversations', 'h', 's' || n, 'c' || n, -1, \(at("n")),
                 \(at("n")) FROM numbers
                 """
+            ),
+            (
+                "usage_events (user_id, conversation_id, message_id, tokens_total, created_at)",
+                "'p' || (n % 400 + 1), 'c' || (n % 2000 + 1), 'm' || n, 7, \(at("n")) FROM numbers"
+            ),
+            (
+                "usage_totals (user_id, day, model, tokens_total)",
+                "'p' || (n % 400 + 1), '2027-01-' || (10 + n % 20), 'model-' || n, 7 FROM numbers"
+            ),
+            (
+                "quota_reservations (id, user_id, tokens, created_at, expires_at)",
+                "'r' || n, 'p' || (n % 400 + 1), 7, \(at("n")), \(at("n + 10")) FROM numbers"
+            ),
+            (
+                "changes (principal_id, entity, entity_id, conversation_id, op, version, at)",
+                "'p' || (n % 400 + 1), 'message', 'm' || n, 'c' || n, 'insert', 1, \(at("n")) FROM numbers"
             ),
         ]
     }

@@ -10,7 +10,9 @@ struct QueryPlan {
     let engine: SQLEngine
 
     /// Reads of a handful of rows, for which any plan is right.
-    static let smallTables: Set<String> = ["settings", "signing_keys", "job_leases", "clients", "auth_feed"]
+    static let smallTables: Set<String> = [
+        "settings", "signing_keys", "job_leases", "clients", "auth_feed", "change_feed",
+    ]
 
     // MARK: Asking
 

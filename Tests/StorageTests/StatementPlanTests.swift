@@ -30,6 +30,8 @@ struct StatementPlanTests {
             "messages.get", "messages.take_back", "messages.towards_root", "messages.later_with_siblings",
             "messages.earlier_with_siblings", "messages.change", "messages.delete", "messages.adopt",
             "messages.truncate", "conversations.deduct", "conversations.deduct_newest",
+            "messages.get", "messages.take_back", "usage.count", "usage.record", "usage.enforce", "usage.standing",
+            "usage.by_period", "reservations.insert", "changes.after", "changes.state", "changes.recent",
         ],
     ]
 
@@ -41,6 +43,7 @@ struct StatementPlanTests {
         "events.after", "export.conversations", "conversations.numbered", "trash.older", "trash.newer", "votes.later",
         "votes.earlier", "tags.later", "tags.earlier",
         "messages.later_with_siblings", "messages.earlier_with_siblings", "events.after",
+        "events.after", "changes.after", "changes.recent",
     ]
 
     /// A count of all users reads all users, and is made for an admin who asks for it; so do the numbers of everything.
@@ -66,6 +69,9 @@ struct StatementPlanTests {
             "idempotency.delete_expired": [.instant(before), .integer(500)],
             "trash.owners_of_expired": [.instant(before), .integer(100)],
             "trash.owners_of_ended": [.instant(before), .integer(100)],
+            // Rows that the triggers wrote are of today.
+            "changes.raise_horizon": [.instant(Instant(seconds: 1_000_000_000)), .integer(500)],
+            "changes.delete_before": [.instant(Instant(seconds: 1_000_000_000)), .integer(500)],
         ]
     }()
 

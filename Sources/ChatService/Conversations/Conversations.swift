@@ -15,6 +15,7 @@ struct Conversations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// How often a change is tried again when others change the row in between.
     static let attempts = 32
@@ -32,7 +33,7 @@ struct Conversations: Sendable {
     typealias Made = (conversation: Conversation, messages: [Message])
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
-    /// `idempotency_key_reused`, or a complaint about a message.
+    /// `quota_exceeded`, `idempotency_key_reused`, or a complaint about a message.
     ///
     /// - Parameters:
     ///   - read: reads the request with ids for the messages that say none.
@@ -46,7 +47,7 @@ struct Conversations: Sendable {
         let identity = attempt?.identity ?? AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
         let draft = try read(identity.childIDs)
         let id = draft.id ?? identity.ownID
-        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now)
+        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
         let (title, source) = draft.titleAndSource
         let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
         // Version 0 marks the row as this unit's own until its messages are in.
@@ -78,6 +79,7 @@ struct Conversations: Sendable {
         case .appended(let conversation, let messages):
             return Outcome(value: (conversation, messages), isReplay: false)
         case .refused(let message): throw try await MessageAppend.refusal(of: message, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 
@@ -89,7 +91,14 @@ struct Conversations: Sendable {
     ) throws -> Made {
         let draft = try read(record.identity.childIDs)
         let conversation = Conversation(draft, id: record.target, owner: caller.id, at: record.identity.at)
-        let append = MessageAppend(to: record.target, by: caller, draft.messages, isNew: true, at: record.identity.at)
+        let append = MessageAppend(
+            to: record.target,
+            by: caller,
+            draft.messages,
+            isNew: true,
+            at: record.identity.at,
+            quotas: Quotas()
+        )
         return (conversation, try append?.messages(after: 0, head: nil) ?? [])
     }
 

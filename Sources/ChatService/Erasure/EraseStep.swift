@@ -52,7 +52,7 @@ struct EraseStep: Sendable {
         // What would go along with other rows, any number of them in one statement.
         [
             EraseStep("votes", table: "votes", key: "(message_id, user_id)") { owner in
-                "SELECT message_id, user_id FROM votes WHERE user_id = \(owner)"
+                "SELECT message_id, user_id FROM votes WHERE user_id = \(owner) ORDER BY user_id"
             },
             EraseStep("conversation_tags", table: "conversation_tags", key: "(conversation_id, tag_id)") { owner in
                 """
@@ -84,6 +84,20 @@ struct EraseStep: Sendable {
                 ) AS first
                 WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
                 """
+            },
+        ],
+        [
+            EraseStep("usage_events", table: "usage_events", key: "id") { owner in
+                "SELECT id FROM usage_events WHERE user_id = \(owner) ORDER BY created_at"
+            },
+            EraseStep("usage_totals", table: "usage_totals", key: "(user_id, day, model)") { owner in
+                "SELECT user_id, day, model FROM usage_totals WHERE user_id = \(owner) ORDER BY day"
+            },
+            EraseStep("quota_reservations", table: "quota_reservations", key: "id") { owner in
+                "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
+            },
+            EraseStep("changes", table: "changes", key: "seq") { owner in
+                "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
             },
         ],
     ]

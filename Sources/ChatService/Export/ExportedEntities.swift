@@ -169,6 +169,21 @@ struct FlatEntity: Sendable {
         """
     }
 
-    static let all = [tags, conversationTags, votes]
+    // The sums, and not the ledger that they are of: what was used elsewhere is told, and billed to nobody again.
+    private static let usageTotals = FlatEntity(
+        ExportedEntity(
+            name: "usage_total",
+            table: "usage_totals",
+            columns: [
+                ExportedColumn("user_id", .person), ExportedColumn("day", .text), ExportedColumn("model", .text),
+                ExportedColumn("messages", .integer), ExportedColumn("tokens_in", .integer),
+                ExportedColumn("tokens_out", .integer), ExportedColumn("tokens_total", .integer),
+            ]
+        ),
+        key: ["day", "model"],
+        scope: "user_id = $1"
+    ) { parameter, owner in "\(parameter("user_id")) = \(owner)" }
+
+    static let all = [tags, conversationTags, votes, usageTotals]
     static let statements = all.flatMap { [$0.page, $0.insert] }
 }

@@ -71,6 +71,7 @@ extension Messages {
         ]
         var unit = beginning(conversation, caller, at: now)
         if patch.changesTokens {
+            unit += Usage.correct(common, at: now)
             unit.append(BoundStatement(PrincipalStatements.adjustTokens, common))
             unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
         }

@@ -13,13 +13,14 @@ struct Messages: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// An id for a message whose caller said none.
     func makeID() -> String {
         UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
     }
 
-    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `user_inactive`,
+    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
     /// `idempotency_key_reused`, or a complaint about `parent_id`.
     ///
     /// - Parameters:
@@ -33,9 +34,9 @@ struct Messages: Sendable {
     ) async throws -> Outcome<[Message]> {
         let now = attempt?.identity.at ?? clock.now()
         let drafts = try read(attempt?.identity.childIDs ?? makeID)
-        guard let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now) else {
-            return Outcome(value: [], isReplay: false)
-        }
+        guard
+            let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
+        else { return Outcome(value: [], isReplay: false) }
         let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: conversation) ?? [])
         let lock = ConversationCounters.lock(conversation, owner: caller.id)
         let ending = attempt?.closing(caller) ?? []
@@ -48,7 +49,8 @@ struct Messages: Sendable {
                 by: caller,
                 try read(record.identity.childIDs),
                 isNew: false,
-                at: record.identity.at
+                at: record.identity.at,
+                quotas: quotas
             )
             let messages = try again?.messages(after: record.baseSequence, head: record.baseHead) ?? []
             return Outcome(value: messages, isReplay: true)
@@ -56,6 +58,7 @@ struct Messages: Sendable {
         switch try append.outcome(results.dropLast(ending.count)) {
         case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 

@@ -45,6 +45,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 
     // What we can take
     case rateLimited = "rate_limited"
+    case quotaExceeded = "quota_exceeded"
     case hashingOverloaded = "hashing_overloaded"
     case databaseUnavailable = "database_unavailable"
     case outcomeUnknown = "outcome_unknown"
@@ -67,7 +68,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused: .unprocessableContent
-        case .rateLimited: .tooManyRequests
+        case .rateLimited, .quotaExceeded: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
             .serviceUnavailable
         case .internalError: .internalServerError
@@ -109,6 +110,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .lastAdmin: "The last active admin cannot be removed."
         case .conflict: "The row changed at the same time; try again."
         case .rateLimited: "Too many requests; try again later."
+        case .quotaExceeded: "That is more than the quota has left."
         case .hashingOverloaded: "Too many logins at once; try again shortly."
         case .databaseUnavailable: "The database cannot be reached; try again shortly."
         case .outcomeUnknown: "The connection was lost while committing; the change may or may not have been made."

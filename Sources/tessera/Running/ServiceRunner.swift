@@ -43,6 +43,7 @@ struct ServiceRunner {
     mutating func add(_ chat: ChatNode, on address: ListenAddress, database: any SQLDatabase) {
         services.append(DatabaseService(database: database))
         services.append(chat.keys)
+        services += chat.service.services
         if let revocations = chat.revocations {
             services.append(FollowingService(feed: revocations))
         } else {
