@@ -125,8 +125,8 @@ struct ErasureTests {
             let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
             _ = try await chat.database.run([PrincipalStatements.entomb("owner", now, true)] + erasure)
             let receipt = try #require(try await first.receipt(of: "owner"))
-            // Two units, and the node is gone.
-            let left = Countdown(2)
+            // A unit for each kind of row that there is none of, two for messages, and the node is gone.
+            let left = Countdown(4 + 2)
             #expect(try await !first.work(receipt.id) { left.tick() })
             #expect(try await chat.rows(of: "owner") == [1, 800])
             #expect(try await first.receipt(of: "owner")?.isCompleted == false)
@@ -154,8 +154,8 @@ struct ErasureTests {
             #expect(receipt["conversations"]?.integer == 1200)
             #expect(receipt["messages"]?.integer == 400 + 1100)
             let counted = units.units.filter { $0.first == "erasures.lock" }
-            // Twenty conversations with messages at a time, and the long one by itself.
-            #expect((20...60).contains(counted.count), "\(counted.count)")
+            // Ten conversations with messages at a time, and the long one by itself.
+            #expect((40...130).contains(counted.count), "\(counted.count)")
             #expect(try await chat.rows(of: "owner") == [0, 0])
         }
     }

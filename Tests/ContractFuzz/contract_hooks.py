@@ -1,7 +1,7 @@
 """Who asks, when Schemathesis asks Tessera.
 
-A caller's token ends when a request logs it out, deletes its user or takes its role away; whoever asks next is somebody
-new. Admins' and services' paths are asked with their tokens, the rest with a user's.
+A caller's token ends when a request logs it out, deletes its user or takes its role away, and one request erases all of a
+person's data for good; whoever asks next is somebody new. Admins' and services' paths are asked with their tokens, the rest with a user's.
 """
 
 import base64
@@ -60,5 +60,5 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    if response.status_code == 401:
+    if response.status_code == 401 or b'"user_inactive"' in response.content:
         tokens.pop(kind_of(case.operation.path), None)
