@@ -8,6 +8,7 @@ import HTTPTypes
 import Storage
 import TestSupport
 import Testing
+import WebSupport
 
 @Suite("Units per request")
 struct UnitsPerRequestTests {
