@@ -12,6 +12,7 @@ COPY migrations migrations
 COPY Sources Sources
 COPY Tests Tests
 COPY Benchmarks Benchmarks
+COPY Examples Examples
 RUN make release
 
 FROM debian:bookworm-slim

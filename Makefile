@@ -15,11 +15,12 @@ BUILD_FLAGS := --explicit-target-dependency-import-check error
 RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
 BENCH_FLAGS := $(subst --product tessera,--product storage-bench,$(RELEASE_FLAGS))
 VERIFIER_BENCH_FLAGS := $(subst --product tessera,--product verifier-bench,$(RELEASE_FLAGS))
+EXAMPLE_FLAGS := $(subst --product tessera,--product WhoAmI,$(RELEASE_FLAGS))
 # Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
 BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
 TEST_WIDTH ?= 16
-SWIFT_SOURCES := Package.swift Sources Tests Benchmarks
+SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: help
 help: ## Lists the targets
@@ -52,6 +53,13 @@ test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TEST_WIDTH) \
 		scripts/with-postgres swift test --skip-build --disable-xctest $(TEST_FLAGS)
 
+# How long `make fuzz` goes on, per service, and from where.
+FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM
+
+.PHONY: fuzz
+fuzz: release test-deps ## Asks the release binary at random what openapi.yaml allows (20 minutes; FUZZ_ARGUMENTS)
+	.venv/bin/python scripts/fuzz-contract "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" $(FUZZ_ARGUMENTS)
+
 .PHONY: graph-check
 graph-check: deps ## Compares the imports and the target graph with docs/architecture.md
 	swift build --build-tests $(BUILD_FLAGS)
@@ -75,10 +83,19 @@ bench-build: test-deps
 	swift build $(RELEASE_FLAGS)
 	swift build $(BENCH_FLAGS)
 	swift build $(VERIFIER_BENCH_FLAGS)
+	swift build $(EXAMPLE_FLAGS)
 
 .PHONY: bench
-bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)
+bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (25 minutes; BENCH_ARGUMENTS)
 	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" $(BENCH_ARGUMENTS)
+
+.PHONY: bench-trust
+bench-trust: bench-build ## Measures verifying, /v1/validate, introspection, and how soon a revocation is everywhere
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" --group trust $(BENCH_ARGUMENTS)
+
+.PHONY: bench-chat
+bench-chat: bench-build ## Measures chat's data at a million messages
+	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" --group chat $(BENCH_ARGUMENTS)
 
 .PHONY: bench-large
 bench-large: bench-build ## Measures growth up to 10⁶ users and 10⁷ messages, built once into .bench

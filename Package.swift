@@ -151,6 +151,14 @@ let package = Package(
             swiftSettings: swift6
         ),
 
+        // The example of a service with the library. Examples/WhoAmI is a package of its own; here the same sources are
+        // built with everything else, so that the tests can run them. A test compares the two.
+        .executableTarget(
+            name: "WhoAmI",
+            dependencies: ["TesseraVerifierHummingbird", hummingbird, logging, lifecycle],
+            path: "Examples/WhoAmI/Sources/WhoAmI"
+        ),
+
         // Tests. TestSupport starts engines, services and processes for all of them.
         .target(name: "CFaultyDisk", path: "Tests/CFaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
         .target(
@@ -211,7 +219,10 @@ let package = Package(
         ),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["TestSupport", "OpenSSLCrypto", "Storage", asyncHTTPClient, nioCore, nioHTTP1, httpTypes],
+            dependencies: [
+                "TestSupport", "OpenSSLCrypto", "Storage", "TesseraVerifier", asyncHTTPClient, nioCore, nioHTTP1,
+                httpTypes, logging,
+            ],
             swiftSettings: swift6
         ),
         .testTarget(

@@ -4,13 +4,16 @@ Ids are text: a user's ends in its number, a refresh token's is an MD5, which is
 schemas are the services' own: each has migrated its database before.
 """
 
+import base64
 import hashlib
+import http.client
+import json
 import random
 import sqlite3
 import time
 
 from cluster import BenchError
-from service import base64url, refresh_token
+from service import base64url, client_secret, refresh_token
 
 # What every loading session of PostgreSQL begins with: no foreign keys to check row by row, no wait for the disk.
 FAST = "SET session_replication_role = replica; SET synchronous_commit = off;\n"
@@ -102,9 +105,9 @@ def refresh_tokens(rows, path, limit=4096):
     return path
 
 
-def postgres_tokens(cluster, database, sessions, path, count=4096):
-    """Tokens of sessions drawn over the whole table."""
-    numbers = random.sample(range(1, sessions + 1), min(count, sessions))
+def postgres_tokens(cluster, database, sessions, path, count=4096, first=1):
+    """Tokens of sessions drawn over the whole table, or from `first` on."""
+    numbers = random.sample(range(first, sessions + 1), min(count, sessions - first + 1))
     ids = ",".join("'" + hashlib.md5(f"refresh{number}".encode()).hexdigest() + "'" for number in numbers)
     return refresh_tokens(cluster.sql(f"SELECT id, generation FROM refresh_tokens WHERE id IN ({ids})", database), path)
 
@@ -143,6 +146,52 @@ def access_token(auth, cluster, database, user, per_user=1):
     generation = cluster.sql(f"SELECT generation FROM refresh_tokens WHERE id = '{row}'", database)[0][0]
     body = {"refresh_token": refresh_token(row, int(generation))}
     return auth.expect(200, "POST", "/v1/token/refresh", body)["access_token"]
+
+
+def access_tokens(auth, cluster, database, count):
+    """Bearer tokens of the first users, through a refresh of each one's session."""
+    rows = [hashlib.md5(f"refresh{number}".encode()).hexdigest() for number in range(1, count + 1)]
+    ids = ",".join(f"'{row}'" for row in rows)
+    found = cluster.sql(f"SELECT id, generation FROM refresh_tokens WHERE id IN ({ids})", database)
+    connection, tokens = http.client.HTTPConnection("127.0.0.1", auth.port, timeout=30), []
+    try:
+        for row, generation in found:
+            body = json.dumps({"refresh_token": refresh_token(row, int(generation))})
+            connection.request("POST", "/v1/token/refresh", body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            content = answer.read()
+            if answer.status != 200:
+                raise BenchError(f"a refresh answered {answer.status}: {content[:300]}")
+            tokens.append(json.loads(content)["access_token"])
+    finally:
+        connection.close()
+    if len(tokens) != count:
+        raise BenchError(f"{len(tokens)} sessions where {count} were wanted")
+    return tokens
+
+
+def make_client(cluster, database, client, scopes, audiences):
+    """A client as `tessera clients create` would make it; its credentials as HTTP Basic has them."""
+    secret = client_secret(client)
+    cluster.sql(f"""INSERT INTO clients (id, name, scopes, audiences, secret_hash, secret_created_at, created_at, updated_at)
+        VALUES ('{client}', '{client}', '{scopes}', '{audiences}',
+            decode('{hashlib.sha256(secret.encode()).hexdigest()}', 'hex'), now(), now(), now())
+        ON CONFLICT (id) DO NOTHING""", database)
+    return base64.b64encode(f"{client}:{secret}".encode()).decode()
+
+
+def introspected(auth, tokens, credentials):
+    """Asks about each token once, and ends the run unless all are active: a wrong answer has the status of a right one."""
+    connection = http.client.HTTPConnection("127.0.0.1", auth.port, timeout=30)
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        for token in tokens:
+            connection.request("POST", "/oauth2/introspect", f"token={token}", headers)
+            content = connection.getresponse().read()
+            if json.loads(content).get("active") is not True:
+                raise BenchError(f"an introspection answered {content[:300]}")
+    finally:
+        connection.close()
 
 
 def message_pages(conversation, length, token, path, count=500):

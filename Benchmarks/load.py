@@ -67,8 +67,27 @@ def wrk(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREA
     return wrk_sample(finished(command, wrk_environment(), seconds + 60), script)
 
 
-def wrk_beside(script, url, seconds, *arguments, connections, threads):
-    """A wrk that runs beside something else; read its output with `wrk_sample`."""
+def wrk_half(script, url, seconds, peak, *arguments):
+    """The same load at half of a rate that was measured: as many connections, each with pauses, found by trying."""
+    wanted = peak / 2
+    cycle = CONNECTIONS / wanted * 1000
+    pause = max(cycle - 1, 0.5)
+    for _ in range(5):
+        tried = wrk(script, url, 2, *arguments, f"{pause:.3f}")
+        if abs(tried.per_second / wanted - 1) <= 0.05:
+            break
+        # What a request takes besides the pause stays about the same.
+        pause = max(cycle - (CONNECTIONS / tried.per_second * 1000 - pause), 0.1)
+    sample = wrk(script, url, seconds, *arguments, f"{pause:.3f}")
+    share = sample.per_second / peak
+    sample.note = f"{share:.0%} of the rate before it"
+    if not 0.4 <= share <= 0.6:
+        raise BenchError(f"wrk {script}: wanted half the load of {peak:.0f} a second and made {sample.per_second:.0f}")
+    return sample
+
+
+def wrk_beside(script, url, seconds, *arguments, connections=CONNECTIONS, threads=THREADS):
+    """A wrk that runs beside something else; read its output with `wrk_sample`. SIGINT ends it early."""
     command = wrk_command(script, url, seconds, connections, threads, arguments)
     return subprocess.Popen(command, env=wrk_environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                             text=True)

@@ -15,7 +15,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 @dataclasses.dataclass
 class Goal:
-    """A comparison of two contenders of a row. `least` bounds a ratio of rates, `most` a ratio of p99s."""
+    """A comparison of two contenders of a row. `least` bounds a ratio of rates, `most` one of p99s or another figure."""
 
     what: str
     of: str
@@ -23,6 +23,7 @@ class Goal:
     least: float = None
     most: float = None
     stretch: float = None
+    figure: str = "p99_us"
 
 
 def judge(goal, rounds):
@@ -33,7 +34,7 @@ def judge(goal, rounds):
         met = median >= goal.least
         stretched = goal.stretch and median >= goal.stretch
     else:
-        ratios = [round[goal.of].p99_us / round[goal.against].p99_us for round in rounds]
+        ratios = [getattr(round[goal.of], goal.figure) / getattr(round[goal.against], goal.figure) for round in rounds]
         median = statistics.median(ratios)
         met = median <= goal.most
         stretched = goal.stretch and median <= goal.stretch

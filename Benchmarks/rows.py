@@ -5,13 +5,16 @@ so that what the machine does besides falls on all of them; a ratio is the media
 """
 
 import contextlib
+import http.client
 import pathlib
 import secrets
+import time
 import urllib.parse
 
 import fixtures
 import load
-from cluster import stop
+import reach as reaching
+from cluster import BenchError, stop
 from report import Goal
 from service import Service
 
@@ -272,6 +275,58 @@ def duplicates(stage):
                  "refresh beside signups, no duplicates", least=0.8)], []
 
 
+def read_export(chat, token, messages):
+    """Reads an export to its trailer; messages a second, and the service's memory at its highest."""
+    began = time.monotonic()
+    connection = http.client.HTTPConnection("127.0.0.1", chat.port, timeout=120)
+    try:
+        connection.request("GET", "/v1/chat/export", headers={"Authorization": f"Bearer {token}"})
+        answer = connection.getresponse()
+        size, last = 0, b""
+        while chunk := answer.read(1 << 20):
+            size, last = size + len(chunk), (last + chunk)[-1000:]
+    finally:
+        connection.close()
+    if answer.status != 200 or b'"trailer"' not in last or f'"message":{messages}'.encode() not in last:
+        raise BenchError(f"the export ended with {answer.status} and {last!r}")
+    seconds = time.monotonic() - began
+    sample = load.Sample(messages / seconds, None, None, 1, note=f"{size >> 20} MiB in {seconds:.1f} s")
+    for name, value in chat.memory().items():
+        setattr(sample, name, value)
+    return sample
+
+
+@contextlib.contextmanager
+def export(stage):
+    """A million messages of one person as NDJSON, in short conversations and in one, each by a fresh process."""
+    stage.auth_rows()
+    messages = 1_000_000
+    if not stage.cluster.exists("export"):
+        stage.cluster.create("export")
+        with stage.service("auth", "auth") as auth, stage.service("chat", "export", auth.url):
+            pass
+        # All of user 1, and then one of user 2: the even ones are, where there are two owners.
+        chunk = 20_000
+        for first in range(1, 100_000, chunk):
+            stage.cluster.sql(fixtures.conversations_sql(first, first + chunk - 1, 1, messages // 100_000), "export")
+        stage.cluster.sql(fixtures.conversations_sql(100_002, 100_002, 2, messages), "export")
+        fixtures.loaded(stage.cluster, "export")
+
+    def run(user):
+        with stage.service("auth", "auth") as auth, stage.service("chat", "export", auth.url) as chat:
+            return read_export(chat, fixtures.access_token(auth, stage.cluster, "auth", user), messages)
+
+    yield {
+        "export, 100,000 conversations of 10": lambda: run(1),
+        "export, one conversation of 1,000,000": lambda: run(2),
+        "100 MB": lambda: load.Sample(None, None, None, hwm_kib=100_000_000 // 1024),
+    }, [
+        Goal("memory of short conversations", "export, 100,000 conversations of 10", "100 MB", most=1.0,
+             figure="hwm_kib"),
+        Goal("memory of a long one", "export, one conversation of 1,000,000", "100 MB", most=1.0, figure="hwm_kib"),
+    ], []
+
+
 @contextlib.contextmanager
 def verify(stage):
     """Access tokens (ES256) verified by one thread: never seen before, and seen before."""
@@ -287,4 +342,93 @@ def verify(stage):
     ], [weight.note, f"{weight.rss_kib / 1024:.0f} MiB resident with them"]
 
 
-ROWS = {row.__name__: row for row in (update, read, page, append, search, sqlite, duplicates, verify)}
+TOKENS = 1000
+TEN_MILLISECONDS = "ten milliseconds"
+
+
+def asked(stage, auth, what, least, full, half):
+    """Contenders and goals of a question about tokens: at full load, at half of it, and `/healthz` of the same server."""
+    peak = []
+
+    def measured():
+        sample = stage.counted(auth, "auth", full)
+        peak[:] = [sample.per_second]
+        return sample
+
+    return {
+        what: measured,
+        "GET /healthz": lambda: load.wrk("plain", auth.url + "/healthz", stage.seconds),
+        # Of the rate of the same round.
+        f"{what}, half the load": lambda: half(peak[0]),
+        TEN_MILLISECONDS: lambda: load.Sample(1, None, 10_000),
+    }, [
+        Goal("against /healthz", what, "GET /healthz", least=least),
+        Goal("p99 at half the load against 10 ms", f"{what}, half the load", TEN_MILLISECONDS, most=1.0),
+    ]
+
+
+@contextlib.contextmanager
+def validate(stage):
+    """A gateway asks about 1,000 tokens, over and over: GET /v1/validate."""
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        path = stage.folder / "validate"
+        with open(path, "w") as file:
+            for token in fixtures.access_tokens(auth, stage.cluster, "auth", TOKENS):
+                file.write(f"/v1/validate\t{token}\n")
+        load.wrk("get", auth.url, 2, path)
+        yield *asked(
+            stage, auth, "GET /v1/validate", 0.85,
+            lambda: load.wrk("get", auth.url, stage.seconds, path),
+            lambda peak: load.wrk_half("get", auth.url, stage.seconds, peak, path),
+        ), []
+
+
+@contextlib.contextmanager
+def introspect(stage):
+    """A service asks about 1,000 tokens, over and over: POST /oauth2/introspect."""
+    stage.auth_rows()
+    with stage.service("auth", "auth") as auth:
+        credentials = fixtures.make_client(stage.cluster, "auth", "bench", "introspect", "tessera chat")
+        tokens = fixtures.access_tokens(auth, stage.cluster, "auth", TOKENS)
+        path = stage.folder / "introspect"
+        path.write_text("".join(f"{token}\n" for token in tokens))
+        fixtures.introspected(auth, tokens, credentials)
+        yield *asked(
+            stage, auth, "POST /oauth2/introspect", 0.65,
+            lambda: load.wrk("introspect", auth.url, stage.seconds, path, credentials),
+            lambda peak: load.wrk_half("introspect", auth.url, stage.seconds, peak, path, credentials),
+        ), []
+        fixtures.introspected(auth, tokens, credentials)
+@contextlib.contextmanager
+def reach(stage):
+    """From the answer of what ends a token to its first refusal elsewhere, beside refreshes at half their greatest rate."""
+    with reaching.Fleet(stage) as fleet:
+        measured, latest = [], {}
+
+        def first():
+            measured.append(fleet.measure(len(measured)))
+            latest.update(measured[-1].samples())
+            return latest[reaching.JUDGES[0]]
+
+        contenders = {reaching.JUDGES[0]: first}
+        for judge in reaching.JUDGES[1:]:
+            contenders[judge] = lambda judge=judge: latest[judge]
+        contenders["100 ms"] = lambda: load.Sample(None, None, 100_000)
+        notes = [fleet.silence, fleet.load_note()]
+        yield contenders, [Goal(f"p99 at the {judge} against 100 ms", judge, "100 ms", most=1.0)
+                           for judge in reaching.JUDGES], notes
+        notes += reaching.table(measured)
+
+
+def named(*rows):
+    return {row.__name__: row for row in rows}
+
+
+# What is measured together: make bench, make bench-trust, make bench-chat.
+GROUPS = {
+    "storage": named(update, read, page, append, sqlite, duplicates),
+    "trust": named(verify, validate, introspect, reach),
+    "chat": named(export, search),
+}
+ROWS = {name: row for group in GROUPS.values() for name, row in group.items()}

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Measures storage side by side with the tools that everybody has: `make bench`, `make bench-large`.
+"""Measures Tessera side by side with the tools that everybody has: `make bench`, `bench-trust`, `bench-chat` and
+`bench-large`.
 
-    Benchmarks/run.py --bin-dir .build/release [--only NAME…] [--seconds 10] [--rounds 5]
+    Benchmarks/run.py --bin-dir .build/release [--group trust | --only NAME…] [--seconds 10] [--rounds 5]
     Benchmarks/run.py --large …
 
 The exit status is 1 when a figure that must be reached was not, 2 when something could not be measured.
@@ -19,12 +20,13 @@ import time
 import growth
 from cluster import BenchError, Cluster
 from report import Report
-from rows import ROWS, Stage
+from rows import GROUPS, ROWS, Stage
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bin-dir", type=pathlib.Path, required=True, help="where tessera and storage-bench are")
+    parser.add_argument("--group", choices=GROUPS, default="storage", help="which rows, unless they are named")
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help=f"{', '.join(ROWS)}; with --large "
                         f"{', '.join(growth.ROWS)}")
     parser.add_argument("--seconds", type=int, default=10, help="of one run")
@@ -77,7 +79,7 @@ def main():
         stage = (growth.LargeStage if options.large else Stage)(cluster, options, folder)
         report = Report("bench-large" if options.large else "bench", cluster, shown)
         report.heading()
-        for name in options.only or rows:
+        for name in options.only or (rows if options.large else GROUPS[options.group]):
             measure(name, rows[name], stage, report)
         status = report.write()
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)

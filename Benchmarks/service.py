@@ -37,6 +37,12 @@ def refresh_token(row, generation):
     return text + base64url(struct.pack(">I", zlib.crc32(text.encode())))
 
 
+def client_secret(client):
+    """A client's secret in its form (Sources/AuthService/Clients/ClientSecret.swift), the same at each call."""
+    text = "tcs_" + base64url(hmac.digest(MASTER_KEY, client.encode(), "sha256"))
+    return text + base64url(struct.pack(">I", zlib.crc32(text.encode())))
+
+
 class Service:
     """`tessera auth` or `tessera chat` on a database, until the `with` ends."""
 
@@ -111,8 +117,27 @@ class Service:
             raise BenchError(f"{method} {path} answered {got}: {answer}")
         return answer
 
+    def run(self, *arguments):
+        """A command beside the service, with its settings; what it wrote."""
+        done = subprocess.run([self.command[0], *arguments], env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise BenchError(f"tessera {' '.join(arguments)} failed: {done.stderr[-2000:]}")
+        return done.stdout
+
     def memory(self):
         """Resident memory now and at its highest, in KiB (proc(5))."""
         with open(f"/proc/{self.process.pid}/status") as status:
             fields = dict(line.split(":", 1) for line in status)
         return {"rss_kib": int(fields["VmRSS"].split()[0]), "hwm_kib": int(fields["VmHWM"].split()[0])}
+
+
+class Example(Service):
+    """Examples/WhoAmI: a service with the library, as its README says to run it."""
+
+    def __init__(self, binary, auth_url, secret):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = tempfile.TemporaryDirectory(prefix="tessera-bench-example.")
+        self.environment = {"TESSERA_AUTH_URL": auth_url, "CLIENT_SECRET": secret, "PORT": str(self.port)}
+        self.command = [str(binary)]
+        self.kind = "example"

@@ -15,6 +15,15 @@ function setup(thread)
     threads = threads + 1
 end
 
+-- Makes each connection wait between an answer and its next request, a random time with this mean, in milliseconds. wrk
+-- times a request from when it is sent. To be called in `init`: wrk looks for `delay` right after it.
+function pace(mean)
+    mean = tonumber(mean)
+    if not mean then return end
+    -- wrk takes whole milliseconds; what is cut off is given back by chance.
+    function delay() return math.floor(math.random() * 2 * mean + math.random()) end
+end
+
 -- The lines of a file that belong to this thread, one in every `count`.
 function own_lines(path, count)
     local lines, index = {}, 0

@@ -1,4 +1,5 @@
--- POST /v1/token/refresh. arguments: a file of refresh tokens, the number of threads.
+-- POST /v1/token/refresh. arguments: a file of refresh tokens, the number of threads, and for a load below the greatest
+-- one, for how many milliseconds a connection rests on average before its next request.
 --
 -- A token is good for one rotation and its answer holds the next, so tokens stand in a queue: a request takes the
 -- first, its answer puts the successor at the end. There are more tokens than connections, so no token is on its
@@ -17,6 +18,12 @@ function init(arguments)
     local whole = wrk.format("POST", "/v1/token/refresh", { ["Content-Type"] = "application/json" },
         '{"refresh_token":"' .. queue[1] .. after)
     before = whole:sub(1, #whole - length - #after)
+    local rest = tonumber(arguments[3] or 0)
+    if rest > 0 then
+        -- Never the same twice, so that connections do not come in step. wrk asks for it only where it is there.
+        math.randomseed(number + 1)
+        function delay() return math.random(0, 2 * rest) end
+    end
 end
 
 function request()

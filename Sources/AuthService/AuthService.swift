@@ -24,8 +24,10 @@ package struct AuthService: Sendable {
     private let clock: Clock
     private let throttle: Throttle
     private let verifier: TokenVerifier
-    /// Judge tokens that other services were sent.
-    private let verifiers: AudienceVerifiers
+    /// Judges tokens that others were sent.
+    private let asked: AskedTokens
+    /// Keeps what `asked` judges by current.
+    package let following: RevocationFollowing
     private let hasher: PasswordHasher
     private let health: HealthRoutes
     private let configuration: AuthConfiguration
@@ -42,7 +44,7 @@ package struct AuthService: Sendable {
     /// `contract`: the text of `openapi.yaml`.
     /// `afterVerification`: called between the check of a password and the unit that relies on it.
     package init(
-        database: any SQLDatabase,
+        database base: any SQLDatabase,
         configuration: AuthConfiguration,
         isReady: @escaping @Sendable () async throws -> Void,
         contract: String,
@@ -51,6 +53,17 @@ package struct AuthService: Sendable {
         logger: Logger,
         afterVerification: @escaping @Sendable () async -> Void = {}
     ) async throws {
+        let revocations = FollowedRevocations(
+            log: EventLog(
+                database: base,
+                epochs: EventEpochs(database: base, clock: clock, random: random),
+                clock: clock
+            ),
+            tokenLifetime: configuration.accessTokenLifetime,
+            patience: configuration.eventFeed.vouch,
+            logger: logger
+        )
+        let database = AppendNotingDatabase(base: base) { revocations.appended() }
         let events = Events()
         let audit = Audit()
         let ends = SessionEnds()
@@ -63,7 +76,7 @@ package struct AuthService: Sendable {
             audit: audit,
             sessions: ends
         )
-        let clients = Clients(database: database, clock: clock, random: random, audit: audit)
+        let clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
             database: database,
@@ -139,18 +152,31 @@ package struct AuthService: Sendable {
             logger: logger
         )
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
-        let issuer = configuration.issuer
         let localKeys = LocalKeySource(keys: keys, clock: clock)
-        let lookup = LocalRevocationLookup(sessions: sessions, clients: clients, clock: clock)
-        let makeVerifier: @Sendable (String) -> TokenVerifier = { audience in
-            let requirements = TokenRequirements(issuer: issuer, audience: audience, clock: { clock.now().seconds })
-            return TokenVerifier(requirements: requirements, keys: localKeys, lookup: lookup)
-        }
-        self.verifier = makeVerifier(AuthConfiguration.ownAudience)
-        // SEAM (decision 0014): gateways and introspection are asked once a request, so these are to be judged by a
-        // revocation source in memory that follows the event log. Until there is one they read the rows, as auth does.
-        self.verifiers = AudienceVerifiers(make: makeVerifier)
-        self.health = HealthRoutes(service: "auth", contract: contract, isReady: isReady)
+        let rows = LocalRevocationLookup(sessions: sessions, clients: clients, clock: clock)
+        var requirements = TokenRequirements(
+            issuer: configuration.issuer,
+            audience: AuthConfiguration.ownAudience,
+            clock: { clock.now().seconds }
+        )
+        // Decision 0015: what acts on a session asks its row; what gateways and services ask about is judged from memory.
+        self.verifier = TokenVerifier(requirements: requirements, keys: localKeys, lookup: rows)
+        requirements.demandsAudience = false
+        self.asked = AskedTokens(
+            TokenVerifier(requirements: requirements, keys: localKeys),
+            revocations: revocations,
+            rows: rows
+        )
+        self.following = RevocationFollowing(revocations: revocations, keys: keys, clients: clients)
+        self.health = HealthRoutes(
+            service: "auth",
+            contract: contract,
+            isReady: {
+                try await isReady()
+                // After a restart it knows what was revoked before it says that it is ready.
+                try revocations.requireFirstReading()
+            }
+        )
         self.configuration = configuration
         self.random = random
         self.logger = logger
@@ -164,6 +190,7 @@ package struct AuthService: Sendable {
     package var services: [any Service] {
         [
             hasher,
+            following,
             KeyMaintenance(keys: keys, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
@@ -229,7 +256,7 @@ package struct AuthService: Sendable {
         introspecting.takesRecent = true
         IntrospectionRoutes(
             authentication: introspecting,
-            verifiers: verifiers,
+            asked: asked,
             tokens: tokens,
             issuer: configuration.issuer
         ).mount(on: oauth)
@@ -240,15 +267,7 @@ package struct AuthService: Sendable {
             tokens: tokens
         ).mount(on: oauth)
 
-        let asked = router.group("v1")
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: verifiers.verifier(for: AuthConfiguration.ownAudience),
-                    mode: .optional,
-                    failure: { TokenFailures.apiError($0) }
-                )
-            )
-        ValidateRoutes(sessions: sessions, cookies: cookies, csrf: csrf).mount(on: asked)
+        ValidateRoutes(asked: asked, sessions: sessions, cookies: cookies, csrf: csrf).mount(on: open)
 
         let authenticated = router.group("v1")
             .add(

@@ -15,11 +15,29 @@ static const unsigned char auth_0003_clients[] = {
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
-static const unsigned char chat_0002_search_postgres[] = {
-#embed "../../migrations/chat_0002_search.postgres.sql"
+static const unsigned char chat_0002_principals[] = {
+#embed "../../migrations/chat_0002_principals.sql"
 };
-static const unsigned char chat_0002_search_sqlite[] = {
-#embed "../../migrations/chat_0002_search.sqlite.sql"
+static const unsigned char chat_0003_tags_votes_keys[] = {
+#embed "../../migrations/chat_0003_tags_votes_keys.sql"
+};
+static const unsigned char chat_0004_live_messages[] = {
+#embed "../../migrations/chat_0004_live_messages.sql"
+};
+static const unsigned char chat_0005_usage[] = {
+#embed "../../migrations/chat_0005_usage.sql"
+};
+static const unsigned char chat_0006_changes_postgres[] = {
+#embed "../../migrations/chat_0006_changes.postgres.sql"
+};
+static const unsigned char chat_0006_changes_sqlite[] = {
+#embed "../../migrations/chat_0006_changes.sqlite.sql"
+};
+static const unsigned char chat_0007_search_postgres[] = {
+#embed "../../migrations/chat_0007_search.postgres.sql"
+};
+static const unsigned char chat_0007_search_sqlite[] = {
+#embed "../../migrations/chat_0007_search.sqlite.sql"
 };
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
@@ -32,8 +50,14 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
-    FILE_ENTRY("migrations/chat_0002_search.postgres.sql", chat_0002_search_postgres),
-    FILE_ENTRY("migrations/chat_0002_search.sqlite.sql", chat_0002_search_sqlite),
+    FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
+    FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
+    FILE_ENTRY("migrations/chat_0004_live_messages.sql", chat_0004_live_messages),
+    FILE_ENTRY("migrations/chat_0005_usage.sql", chat_0005_usage),
+    FILE_ENTRY("migrations/chat_0006_changes.postgres.sql", chat_0006_changes_postgres),
+    FILE_ENTRY("migrations/chat_0006_changes.sqlite.sql", chat_0006_changes_sqlite),
+    FILE_ENTRY("migrations/chat_0007_search.postgres.sql", chat_0007_search_postgres),
+    FILE_ENTRY("migrations/chat_0007_search.sqlite.sql", chat_0007_search_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -11,6 +11,14 @@ package struct ChatConfiguration: Sendable {
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
+    /// How long a deleted conversation can be brought back.
+    package var trashRetention: Duration = .seconds(30 * 86_400)
+    /// How often rows that nobody needs any more are removed.
+    package var cleanupInterval: Duration = .seconds(600)
+    package var quotas = Quotas()
+    /// How long the change feed keeps what it told.
+    package var changeRetention: Duration = .seconds(7 * 86_400)
+    package var changeFeed = ChangeFeedLimits()
 
     package init(
         publicURL: String,

@@ -1,6 +1,7 @@
 // A request to chat, and who sent it.
 import HTTPTypes
 package import Hummingbird
+package import NIOCore
 package import TesseraVerifierHummingbird
 package import WebSupport
 
@@ -9,11 +10,13 @@ package struct ChatRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var requestID = ""
     package var clientAddress = ClientAddress.unknown
     package let peerAddress: String?
+    package let channel: any Channel
     /// The claims of the verified bearer token.
     package var accessToken: AccessTokenClaims?
 
     package init(source: ApplicationRequestContextSource) {
         self.coreContext = .init(source: source)
+        self.channel = source.channel
         self.peerAddress = source.channel.remoteAddress?.ipAddress
     }
 }
@@ -30,7 +33,11 @@ extension ChatRequestContext {
                     headers: [.wwwAuthenticate: "Bearer realm=\"tessera\", error=\"invalid_token\""]
                 )
             }
-            return Caller(id: accessToken.subject, kind: accessToken.kind ?? "user")
+            return Caller(
+                id: accessToken.subject,
+                kind: accessToken.kind ?? "user",
+                role: accessToken.role ?? "user"
+            )
         }
     }
 

@@ -11,8 +11,24 @@ package import WebSupport
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
+    let database: any SQLDatabase
+    let clock: Clock
+    /// Erases people; the command line does so too.
+    package let erasures: Erasures
+    let refused = RefusedPrincipals()
+    /// Background work, for the process to run.
+    package let services: [any Service]
+    let usage: Usage
+    let reservations: Reservations
+    let changes: Changes
+    let changeFeed: ChangeFeed
     let search: Search
-    private let database: any SQLDatabase
+    let tags: Tags
+    let votes: Votes
+    let trash: Trash
+    let forks: Forks
+    /// Run by the service itself, and by `tessera cleanup`.
+    package let cleanup: ChatCleanup
     private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
@@ -21,28 +37,101 @@ package struct ChatService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all
-        + SearchStatements.all
+        PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
+        + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaStanding.all
+        + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
+        + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
-    /// revoked, `isReady` throws while the database cannot be
+    /// revoked, `userEvents` what happens to users at auth, `isReady` throws while the database cannot be
     /// reached or its schema is not current, and `contract` is the text of `openapi.yaml`.
     package init(
         database: any SQLDatabase,
         configuration: ChatConfiguration,
         keys: any KeySource,
         revocations: (any RevocationSource)? = nil,
+        userEvents: (any UserEventSource)? = nil,
         isReady: @escaping @Sendable () async throws -> Void,
         contract: String,
         clock: Clock = .system,
         random: RandomSource = .system,
         logger: Logger
     ) {
-        self.conversations = Conversations(database: database, clock: clock, random: random)
-        self.messages = Messages(database: database, clock: clock, random: random)
+        // Words of an index are nothing that a stream tells.
+        let backfill = SearchBackfill(database: database)
+        let changes = Changes(database: database, clock: clock)
+        let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
+        // Every unit that writes passes here, so that streams of this node hear of it at once.
+        let database: any SQLDatabase = ChangeTellingDatabase(database, feed: changeFeed)
+        let quotas = configuration.quotas
+        self.changes = changes
+        self.changeFeed = changeFeed
+        let conversations = Conversations(database: database, clock: clock, random: random, quotas: quotas)
+        let trash = Trash(database: database, clock: clock, conversations: conversations)
+        self.conversations = conversations
+        self.trash = trash
+        self.forks = Forks(
+            database: database,
+            clock: clock,
+            random: random,
+            conversations: conversations,
+            trash: trash
+        )
+        self.tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
+        self.votes = Votes(database: database, clock: clock)
         self.search = Search(database: database)
+        let node = Hex.encode(random.bytes(8))
+        self.cleanup = ChatCleanup(
+            database: database,
+            clock: clock,
+            trash: trash,
+            trashRetention: configuration.trashRetention,
+            lease: JobLease("cleanup", holder: node, database: database, clock: clock)
+        )
+        self.messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
+        self.usage = Usage(database: database, clock: clock, quotas: quotas)
+        self.reservations = Reservations(database: database, clock: clock, random: random, quotas: quotas)
         self.database = database
+        self.clock = clock
         self.logger = logger
+        let erasures = Erasures(database: database, refused: refused, clock: clock, random: random, logger: logger)
+        self.erasures = erasures
+        var services: [any Service] = [
+            RefusedPrincipalsWatch(refused: refused, database: database, clock: clock, logger: logger),
+            ErasureService(
+                erasures: erasures,
+                lease: JobLease("erasures", holder: node, database: database, clock: clock),
+                logger: logger
+            ),
+            ChangeNotices(feed: changeFeed, changes: changes, logger: logger),
+            ChangeCleanup(
+                changes: changes,
+                retention: configuration.changeRetention,
+                interval: configuration.cleanupInterval,
+                logger: logger
+            ),
+            ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
+            SearchBackfillService(backfill: backfill, interval: .seconds(60), logger: logger),
+        ]
+        if let userEvents {
+            let mirror = UserMirror(
+                database: database,
+                source: userEvents,
+                erasures: erasures,
+                refused: refused,
+                clock: clock,
+                random: random,
+                logger: logger
+            )
+            services.append(
+                MirrorService(
+                    mirror: mirror,
+                    lease: JobLease("auth_feed", holder: node, database: database, clock: clock),
+                    logger: logger
+                )
+            )
+        }
+        self.services = services
         self.verifier = TokenVerifier(
             requirements: TokenRequirements(
                 issuer: configuration.issuer,
@@ -55,11 +144,6 @@ package struct ChatService: Sendable {
         self.health = HealthRoutes(service: "chat", contract: contract, isReady: isReady)
         self.configuration = configuration
         self.random = random
-    }
-
-    /// What runs beside the requests, until shutdown.
-    package var services: [any Service] {
-        [SearchBackfillService(backfill: SearchBackfill(database: database), interval: .seconds(60), logger: logger)]
     }
 
     package func buildRouter() -> Router<ChatRequestContext> {
@@ -82,9 +166,24 @@ package struct ChatService: Sendable {
                     failure: TokenRefusal.apiError
                 )
             )
-        ConversationRoutes(conversations: conversations, messages: messages).mount(on: authenticated)
-        MessageRoutes(messages: messages).mount(on: authenticated)
-        SearchRoutes(search: search).mount(on: authenticated)
+        DataRoutes(erasures: erasures).mount(on: authenticated)
+
+        // Everything else of a person's own.
+        let admitted = authenticated.group().add(middleware: RefusedPrincipalsMiddleware(refused: refused))
+        ConversationRoutes(conversations: conversations, trash: trash).mount(on: admitted)
+        TrashRoutes(trash: trash).mount(on: admitted)
+        ForkRoutes(forks: forks).mount(on: admitted)
+        MessageRoutes(messages: messages).mount(on: admitted)
+        VoteRoutes(votes: votes).mount(on: admitted)
+        TagRoutes(tags: tags).mount(on: admitted)
+        SearchRoutes(search: search).mount(on: admitted)
+        UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier).mount(on: admitted)
+        ExportRoutes(database: database, clock: clock).mount(on: admitted)
+
+        let admin = admitted.group("chat/admin")
+            .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
+        AdminDataRoutes(database: database, erasures: erasures, logger: logger).mount(on: admin)
 
         routes.fill(from: router)
         return router

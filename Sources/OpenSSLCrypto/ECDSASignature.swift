@@ -10,8 +10,12 @@ enum ECDSASignature {
     /// DER of r‖s; `nil` unless there are exactly 64 bytes. Whether r and s are in range is the verifier's check.
     static func der(fromRaw raw: [UInt8]) -> [UInt8]? {
         guard raw.count == rawCount else { return nil }
-        let content = integer(raw[..<32]) + integer(raw[32...])
-        return [0x30, UInt8(content.count)] + content
+        var der: [UInt8] = [0x30, 0]
+        der.reserveCapacity(2 + 2 * 35)
+        append(integer: raw[..<32], to: &der)
+        append(integer: raw[32...], to: &der)
+        der[1] = UInt8(der.count - 2)
+        return der
     }
 
     /// r‖s of a signature that OpenSSL has just made.
@@ -35,9 +39,12 @@ enum ECDSASignature {
 
     /// A DER INTEGER: minimal, with a zero byte in front of a set high bit. At most 35 bytes, so that every length
     /// fits into one byte.
-    private static func integer(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
-        var digits = Array(bytes.drop { $0 == 0 })
-        if digits.isEmpty || digits[0] & 0x80 != 0 { digits.insert(0, at: 0) }
-        return [0x02, UInt8(digits.count)] + digits
+    private static func append(integer bytes: ArraySlice<UInt8>, to der: inout [UInt8]) {
+        let digits = bytes.drop { $0 == 0 }
+        let isPadded = digits.first.map { $0 & 0x80 != 0 } ?? true
+        der.append(0x02)
+        der.append(UInt8(digits.count + (isPadded ? 1 : 0)))
+        if isPadded { der.append(0) }
+        der.append(contentsOf: digits)
     }
 }

@@ -102,7 +102,18 @@ struct JSONObjectReader {
 
     private mutating func string() throws(JWSError) -> String {
         try expect("\"")
-        var out: [UInt8] = []
+        let start = index
+        // Nearly all text is as it stands: one look for its end, one copy. ASCII is valid as it is.
+        var seen: UInt8 = 0
+        while let byte = peek, byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+            seen |= byte
+            index += 1
+        }
+        if seen < 0x80, peek == UInt8(ascii: "\"") {
+            defer { index += 1 }
+            return String(decoding: bytes[start..<index], as: UTF8.self)
+        }
+        var out = Array(bytes[start..<index])
         while let byte = peek {
             index += 1
             switch byte {
@@ -164,8 +175,9 @@ struct JSONObjectReader {
     }
 
     private mutating func take(_ text: StaticString) -> Bool {
-        let wanted = text.description.utf8
-        guard bytes[index...].starts(with: wanted) else { return false }
+        let wanted = unsafe UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount)
+        guard wanted.count <= bytes.count - index else { return false }
+        for offset in 0..<wanted.count where unsafe bytes[index + offset] != wanted[offset] { return false }
         index += wanted.count
         return true
     }

@@ -15,25 +15,37 @@ package struct JWSHeader: Sendable, Equatable {
         self.kid = kid
     }
 
-    /// Members that make the rest mean something else: `crit` lists extensions that must be understood (§4.1.11)
-    /// and none is, `b64` (RFC 7797) takes the payload's encoding away, and `enc` and `zip` belong to encrypted
-    /// tokens (RFC 7516).
-    private static let refused: Set<String> = ["crit", "b64", "enc", "zip"]
+    /// SECURITY: each member's name is compared with all before it. A header of ours has three.
+    private static let maximumMembers = 32
 
     /// Reads a header from UTF-8. Other members are passed over, as §4 asks.
     init(json: [UInt8]) throws(JWSError) {
         var reader = JSONObjectReader(json)
-        var seen: Set<String> = []
-        var texts: [String: String] = [:]
+        var seen: [String] = []
+        seen.reserveCapacity(4)
+        var (alg, typ, kid): (String?, String?, String?)
         while let (name, text) = try reader.nextMember() {
-            guard seen.insert(name).inserted else { throw .duplicateMember(name) }
-            guard !Self.refused.contains(name) else { throw .unsupportedMember(name) }
-            guard name == "alg" || name == "typ" || name == "kid" else { continue }
-            guard let text else { throw .invalidHeader }
-            texts[name] = text
+            guard !seen.contains(name) else { throw .duplicateMember(name) }
+            guard seen.count < Self.maximumMembers else { throw .invalidHeader }
+            seen.append(name)
+            switch name {
+            case "alg": alg = try Self.required(text)
+            case "typ": typ = try Self.required(text)
+            case "kid": kid = try Self.required(text)
+            // These make the rest mean something else: `crit` lists extensions that must be understood (§4.1.11) and
+            // none is, `b64` (RFC 7797) takes the payload's encoding away, `enc` and `zip` belong to encrypted tokens
+            // (RFC 7516).
+            case "crit", "b64", "enc", "zip": throw .unsupportedMember(name)
+            default: break
+            }
         }
-        guard let alg = texts["alg"] else { throw .invalidHeader }
-        self.init(alg: alg, typ: texts["typ"], kid: texts["kid"])
+        guard let alg else { throw .invalidHeader }
+        self.init(alg: alg, typ: typ, kid: kid)
+    }
+
+    private static func required(_ text: String?) throws(JWSError) -> String {
+        guard let text else { throw .invalidHeader }
+        return text
     }
 
     /// The header as JSON, members in the order alg, typ, kid.

@@ -61,4 +61,17 @@ extension Migrator {
         }
         return names
     }
+
+    /// The names of the functions that they make, which go with no table.
+    package func functions(on engine: SQLEngine) throws(StorageError) -> [String] {
+        var names: [String] = []
+        for migration in try plan(for: engine) {
+            let sql = try migration.section(.up).sql
+            for match in sql.matches(of: /CREATE (?:OR REPLACE )?FUNCTION ([a-z0-9_]+)/)
+            where !names.contains(String(match.1)) {
+                names.append(String(match.1))
+            }
+        }
+        return names
+    }
 }

@@ -40,6 +40,10 @@ package protocol SQLDatabase: Sendable {
     func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
         async throws -> T
 
+    /// Lets go of the bytes of deleted rows, as far as the engine can at once: SQLite empties its log. PostgreSQL's are
+    /// gone after the next VACUUM, which autovacuum brings. Best effort, and never an error.
+    func forgetDeleted() async
+
     /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
     /// when the database closes.
     func changes(of log: OrderedLog) -> AsyncStream<Void>
@@ -61,6 +65,8 @@ package protocol SQLMigrationConnection: SQLTransaction {
 }
 
 extension SQLDatabase {
+    package func forgetDeleted() async {}
+
     package func run(_ unit: [BoundStatement]) async throws(StorageError) -> [SQLResult] {
         try await run(unit, priority: .normal)
     }

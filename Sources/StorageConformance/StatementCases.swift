@@ -48,6 +48,19 @@ extension StorageConformance {
             #expect(missed.isEmpty)
             #expect(missed.affected == 0)
         },
+        ConformanceCase("string_agg joins the texts of a group, and nothing is NULL") { subject async throws in
+            let join = Statement(
+                "statements.join",
+                .reads,
+                [.text],
+                "SELECT string_agg(name, '/') AS names FROM parents WHERE id >= $1"
+            )
+            let database = subject.database
+            #expect(try await database.run(join("")).first?.optionalText("names") == nil)
+            for name in ["a", "b", "ü"] { _ = try await database.run(Fixtures.insertParent(name, name, 0)) }
+            let names = try #require(try await database.run(join("")).first).text("names")
+            #expect(names.split(separator: "/").sorted() == ["a", "b", "ü"])
+        },
         ConformanceCase("affected counts the rows of an insert, an update and a delete without RETURNING") {
             subject async throws in
             let database = subject.database

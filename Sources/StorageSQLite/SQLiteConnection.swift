@@ -32,6 +32,9 @@ final class SQLiteConnection: Sendable {
                 // FULL: a commit that was acknowledged survives a loss of power.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
                 try db.execute(sql: "PRAGMA temp_store = MEMORY")
+                // Zeros over what was deleted (sqlite.org/pragma.html#pragma_secure_delete): an erase means it.
+                try db.execute(sql: "PRAGMA secure_delete = ON")
+                db.add(function: .stringAggregate)
             }
         } catch {
             throw .unavailable(reason: "SQLite could not open \(path): \(SQLiteFailure.reason(of: error))")

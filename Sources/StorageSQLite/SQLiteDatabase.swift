@@ -169,6 +169,19 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
+    package func forgetDeleted() async {
+        // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`).
+        _ = await writes.submit(refusal: { $0 }) { (reply: Reply<Void, StorageError>) in
+            .transaction(
+                run: { connection in
+                    connection.emptyLog(patience: .seconds(5))
+                    reply.resume(returning: .success(()))
+                },
+                refuse: { reply.resume(returning: .failure($0)) }
+            )
+        }
+    }
+
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {
         logChanges.stream(of: log)
     }

@@ -43,6 +43,24 @@ public struct AccessTokenClaims: Sendable, Hashable {
     public var emailVerified: Bool? { storage.fields.emailVerified }
 
     /// Makes claims by hand, for the tests of a service that reads them. A verifier never takes these for a token.
+    ///
+    /// - Parameters:
+    ///   - issuer: `iss`.
+    ///   - subject: `sub`, a user's id or `client_<id>`.
+    ///   - audience: `aud`.
+    ///   - expiresAt: `exp`, in seconds since 1970.
+    ///   - issuedAt: `iat`, in seconds since 1970.
+    ///   - tokenID: `jti`.
+    ///   - sessionID: `sid`; `nil` for a service.
+    ///   - clientID: `client_id`.
+    ///   - scope: `scope`, one entry a scope.
+    ///   - role: `role`.
+    ///   - kind: `kind`, `user` or `guest`.
+    ///   - userVersion: `ver`, the user's token version.
+    ///   - globalVersion: `gver`, the deployment's token version.
+    ///   - authenticationMethods: `amr` (RFC 8176).
+    ///   - authenticatedAt: `auth_time`, in seconds since 1970.
+    ///   - emailVerified: `email_verified`.
     public init(
         issuer: String,
         subject: String,

@@ -14,19 +14,29 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
     let kind: Kind
 
     /// `aud` contains this name too.
+    ///
+    /// - Parameter name: of a service.
     public static func audience(_ name: String) -> Self { Self(kind: .audience(name)) }
 
     /// `scope` contains all of these.
+    ///
+    /// - Parameter scopes: one entry a scope.
     public static func scope(_ scopes: String...) -> Self { Self(kind: .scope(scopes)) }
 
     /// `role` is one of these.
+    ///
+    /// - Parameter roles: the roles that will do.
     public static func role(_ roles: String...) -> Self { Self(kind: .role(roles)) }
 
     /// The user signed in, by `auth_time`, no longer ago than this. Whole seconds count. A token without `auth_time` is
     /// not enough.
+    ///
+    /// - Parameter age: the longest time since then; less than nothing counts as nothing.
     public static func maxAge(_ age: Duration) -> Self { Self(kind: .maxAge(max(0, age.components.seconds))) }
 
     /// `amr` contains all of these (RFC 8176), for example `otp`.
+    ///
+    /// - Parameter methods: one entry a method.
     public static func authenticationMethods(_ methods: String...) -> Self {
         Self(kind: .authenticationMethods(methods))
     }
@@ -34,7 +44,7 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
     /// The scopes that are demanded, where it is scopes.
     public var scopes: [String]? { if case .scope(let scopes) = kind { scopes } else { nil } }
 
-    /// How long ago a user may have signed in, where it is that.
+    /// How many seconds ago a user may have signed in, where it is that.
     public var maxAgeInSeconds: Int64? { if case .maxAge(let seconds) = kind { seconds } else { nil } }
 
     /// The claim, and what it must hold.

@@ -12,7 +12,55 @@ struct JSONReader {
         case boolean(Bool)
         case null
         case array([Value])
-        case object([String: Value])
+        case object(Members)
+    }
+
+    /// The members of an object in the order of the text, no two of the same name.
+    ///
+    /// A token has some twenty, read in the order in which auth writes them: the next one asked for is mostly the next
+    /// one there, which a comparison finds sooner than a hash.
+    struct Members: Sendable, Hashable {
+        /// SECURITY: each name is compared with all before it. No token of ours has a quarter as many.
+        private static let maximumCount = 64
+
+        private var list: [(name: String, value: Value)] = []
+
+        fileprivate init() {
+            list.reserveCapacity(20)
+        }
+
+        /// Whether there was room for it and its name is new.
+        fileprivate mutating func add(_ name: String, _ value: Value) -> Bool {
+            guard list.count < Self.maximumCount, !list.contains(where: { $0.name == name }) else { return false }
+            list.append((name, value))
+            return true
+        }
+
+        subscript(name: String) -> Value? {
+            list.first { $0.name == name }?.value
+        }
+
+        /// The value of `name`, looked for from `place` on and then from the beginning; `place` moves behind it.
+        func value(_ name: String, from place: inout Int) -> Value? {
+            for index in list.indices {
+                let turned = index + place < list.count ? index + place : index + place - list.count
+                guard list[turned].name == name else { continue }
+                place = turned + 1 < list.count ? turned + 1 : 0
+                return list[turned].value
+            }
+            return nil
+        }
+
+        static func == (left: Members, right: Members) -> Bool {
+            left.list.elementsEqual(right.list) { $0.name == $1.name && $0.value == $1.value }
+        }
+
+        func hash(into hasher: inout Hasher) {
+            for member in list {
+                hasher.combine(member.name)
+                hasher.combine(member.value)
+            }
+        }
     }
 
     /// SECURITY: deep nesting must not exhaust the stack. No claim of ours is deeper than an array of strings.
@@ -28,7 +76,7 @@ struct JSONReader {
     }
 
     /// The members of the object that `bytes` are; `nil` when they are anything else.
-    static func object(_ bytes: [UInt8]) -> [String: Value]? {
+    static func object(_ bytes: [UInt8]) -> Members? {
         var reader = JSONReader(bytes)
         guard case .object(let members)? = try? reader.value(depth: 0) else { return nil }
         reader.skipSpace()
@@ -51,16 +99,15 @@ struct JSONReader {
         }
     }
 
-    private mutating func members(depth: Int) throws(Malformed) -> [String: Value] {
-        var members: [String: Value] = [:]
-        if depth == 0 { members.reserveCapacity(20) }
+    private mutating func members(depth: Int) throws(Malformed) -> Members {
+        var members = Members()
         index += 1
         if takeAfterSpace("}") { return members }
         repeat {
             skipSpace()
             let name = try text()
             guard takeAfterSpace(":") else { throw Malformed() }
-            guard members.updateValue(try value(depth: depth + 1), forKey: name) == nil else { throw Malformed() }
+            guard members.add(name, try value(depth: depth + 1)) else { throw Malformed() }
         } while takeAfterSpace(",")
         guard takeAfterSpace("}") else { throw Malformed() }
         return members
@@ -78,9 +125,10 @@ struct JSONReader {
     }
 
     private mutating func word(_ word: StaticString, _ value: Value) throws(Malformed) -> Value {
-        let letters = word.description.utf8
-        guard bytes[index...].starts(with: letters) else { throw Malformed() }
-        index += letters.count
+        for letter in word.description.utf8 {
+            guard peek == letter else { throw Malformed() }
+            index += 1
+        }
         return value
     }
 
@@ -99,10 +147,15 @@ struct JSONReader {
             if !take("+") { _ = take("-") }
             try digits()
         }
-        guard isInteger, let value = Int64(String(decoding: bytes[start..<index], as: UTF8.self)) else {
-            return .otherNumber
+        guard isInteger else { return .otherNumber }
+        // Eighteen digits fit whatever they are.
+        if index - start <= 18 {
+            let isNegative = bytes[start] == UInt8(ascii: "-")
+            let digits = bytes[(isNegative ? start + 1 : start)..<index]
+            let value = digits.reduce(0) { $0 * 10 + Int64($1 & 0x0F) }
+            return .integer(isNegative ? -value : value)
         }
-        return .integer(value)
+        return Int64(String(decoding: bytes[start..<index], as: UTF8.self)).map(Value.integer) ?? .otherNumber
     }
 
     private mutating func digits() throws(Malformed) {
@@ -116,10 +169,15 @@ struct JSONReader {
     private mutating func text() throws(Malformed) -> String {
         guard take("\"") else { throw Malformed() }
         let start = index
-        // Nearly all text is as it stands: one look for its end, one copy.
-        while let byte = peek, byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { index += 1 }
+        // Nearly all text is as it stands: one look for its end, one copy. ASCII is valid as it is.
+        var seen: UInt8 = 0
+        while let byte = peek, byte >= 0x20, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") {
+            seen |= byte
+            index += 1
+        }
         if peek == UInt8(ascii: "\"") {
             defer { index += 1 }
+            if seen < 0x80 { return String(decoding: bytes[start..<index], as: UTF8.self) }
             guard let text = String(validating: bytes[start..<index], as: UTF8.self) else { throw Malformed() }
             return text
         }

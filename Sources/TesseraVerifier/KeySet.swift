@@ -47,6 +47,8 @@ public struct KeySet: Sendable {
     public var isEmpty: Bool { keys.isEmpty }
 
     /// Whether a key has this id.
+    ///
+    /// - Parameter keyID: the `kid` of a token's header.
     public func contains(_ keyID: String) -> Bool { keys[keyID] != nil }
 
     subscript(keyID: String) -> VerificationKey? { keys[keyID] }

@@ -80,6 +80,7 @@ public final class RemoteKeySource: KeySource, Service {
 
     /// Fetches the set once more, unless that was done for another unknown key just now.
     ///
+    /// - Parameter keyID: the `kid` of a token's header.
     /// - Throws: `.keysUnavailable` when the issuer could not be asked: the key may exist.
     public func refresh(afterUnknownKeyID keyID: String) async throws {
         // A fetch that is under way may have been answered before the key was published, so it is waited for, but if
@@ -105,6 +106,8 @@ public final class RemoteKeySource: KeySource, Service {
     }
 
     /// Keeps the set fresh until graceful shutdown or cancellation.
+    ///
+    /// - Throws: nothing; `Service` asks for the word. A fetch that fails is logged and made up for.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {

@@ -13,6 +13,9 @@ public struct TokenRequirements: Sendable {
     public var issuer: String
     /// This service's name; `aud` must contain exactly this text.
     public var audience: String
+    /// Whether `audience` is demanded. The issuer itself, asked about tokens for others, compares audiences where it
+    /// knows who asks.
+    package var demandsAudience = true
     /// How many seconds the issuer's clock may be ahead of this one, for `iat` and `nbf`.
     ///
     /// It does not make a token live longer: at its `exp` a token is refused (RFC 7519 §4.1.4 allows leeway there too,
@@ -47,7 +50,9 @@ public struct TokenRequirements: Sendable {
     func check(_ claims: AccessTokenClaims, notBefore: Int64?) throws(VerificationError) {
         guard claims.issuer == issuer else { throw VerificationError(.wrongIssuer, claim: "iss") }
         // SECURITY: a token for one service must not open another (RFC 8725 §3.9).
-        guard claims.audience.contains(audience) else { throw VerificationError(.wrongAudience, claim: "aud") }
+        guard !demandsAudience || claims.audience.contains(audience) else {
+            throw VerificationError(.wrongAudience, claim: "aud")
+        }
         try checkTimes(claims, notBefore: notBefore)
     }
 

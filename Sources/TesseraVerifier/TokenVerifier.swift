@@ -40,6 +40,22 @@ public struct TokenVerifier: Sendable {
         self.verified = cachedTokens > 0 ? VerifiedTokenCache(limit: cachedTokens) : nil
     }
 
+    private init(_ other: TokenVerifier, _ revocations: (any RevocationSource)?, _ lookup: (any RevocationLookup)?) {
+        self.requirements = other.requirements
+        self.keys = other.keys
+        self.revocations = revocations
+        self.lookup = lookup
+        self.verified = other.verified
+    }
+
+    /// The same requirements, keys and remembered tokens, with somebody else to say what was revoked. What is
+    /// remembered is that a signature was right, whoever was asked then.
+    package func asking(revocations: (any RevocationSource)? = nil, lookup: (any RevocationLookup)? = nil)
+        -> TokenVerifier
+    {
+        TokenVerifier(self, revocations, lookup)
+    }
+
     /// How many verified tokens are remembered now.
     public var cachedTokenCount: Int { verified?.count ?? 0 }
 

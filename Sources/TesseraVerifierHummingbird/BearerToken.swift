@@ -17,18 +17,25 @@ public enum BearerToken: Sendable, Hashable {
     /// - Returns: what the header holds. The token is not verified.
     public static func read(_ headers: HTTPFields) -> BearerToken {
         let values = headers[values: .authorization]
-        guard let value = values.first else { return .none }
+        guard var value = values.first else { return .none }
         // SECURITY: of two headers a proxy may have judged the other one.
         guard values.count == 1 else { return .unreadable }
-        // The scheme ignores case (RFC 9110 §11.1); one or more spaces follow it (§11.4).
-        // By bytes: a token has hundreds of them, and looking for the bounds of characters costs more than its verification
-        // does once it is known.
-        let parts = value.utf8.split(separator: UInt8(ascii: " "), maxSplits: 2, omittingEmptySubsequences: true)
-        guard let scheme = parts.first, Substring(scheme).lowercased() == "bearer" else { return .none }
-        // Spaces behind the token are no second part.
-        guard parts.count == 2 || parts.count == 3 && parts[2].allSatisfy({ $0 == UInt8(ascii: " ") }) else {
-            return .unreadable
+        // By bytes, and without pieces: a token has hundreds of them, and is read for every request.
+        return value.withUTF8 { bytes in
+            let space = UInt8(ascii: " ")
+            func end(from start: Int) -> Int { bytes[start...].firstIndex(of: space) ?? bytes.count }
+            func start(from end: Int) -> Int? { bytes[end...].firstIndex { $0 != space } }
+            // The scheme ignores case (RFC 9110 §11.1); one or more spaces follow it (§11.4).
+            guard let scheme = start(from: 0), isBearer(bytes[scheme..<end(from: scheme)]) else { return .none }
+            guard let token = start(from: end(from: scheme)) else { return .unreadable }
+            // Spaces behind the token are no second part.
+            guard start(from: end(from: token)) == nil else { return .unreadable }
+            return .token(String(decoding: bytes[token..<end(from: token)], as: UTF8.self))
         }
-        return .token(String(Substring(parts[1])))
+    }
+
+    private static func isBearer(_ scheme: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
+        // The bit that tells small letters from capitals, and no two other bytes of the word.
+        scheme.count == 6 && zip(scheme, "bearer".utf8).allSatisfy { $0 | 0x20 == $1 }
     }
 }

@@ -28,7 +28,14 @@ public struct ClaimRequirementMiddleware<Context: AuthenticatedRequestContext>: 
         self.failure = failure
     }
 
-    /// Passes the request on when its claims are enough, or throws what `failure` makes of the refusal.
+    /// Passes the request on when its claims are enough.
+    ///
+    /// - Parameters:
+    ///   - request: any request.
+    ///   - context: with the claims that `TokenVerifierMiddleware` put there.
+    ///   - next: what is behind.
+    /// - Returns: the answer of what is behind.
+    /// - Throws: what `failure` makes of the refusal, and what is thrown behind.
     public func handle(
         _ request: Request,
         context: Context,

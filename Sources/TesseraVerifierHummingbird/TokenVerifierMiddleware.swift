@@ -49,8 +49,15 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
         self.failure = failure
     }
 
-    /// Passes the request on with its claims, or throws what `failure` makes of the refusal. Errors of a key or
-    /// revocation source that could not tell are thrown as they are.
+    /// Passes the request on with its claims.
+    ///
+    /// - Parameters:
+    ///   - request: whose `Authorization` header is read.
+    ///   - context: gets the claims; whatever claims it had are dropped.
+    ///   - next: what is behind.
+    /// - Returns: the answer of what is behind.
+    /// - Throws: what `failure` makes of the refusal; errors of a source that could not tell, as they are; and what is
+    ///   thrown behind.
     public func handle(
         _ request: Request,
         context: Context,

@@ -18,7 +18,7 @@ struct Tessera: AsyncParsableCommand {
         subcommands: [
             DevCommand.self, AuthCommand.self, ChatCommand.self, MigrateCommand.self, KeysCommand.self,
             CleanupCommand.self, UsersCommand.self, ClientsCommand.self, SeedCommand.self, BackupCommand.self,
-            RestoreCommand.self,
+            RestoreCommand.self, DataCommand.self,
             VersionCommand.self,
         ]
     )

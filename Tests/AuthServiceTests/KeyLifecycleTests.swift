@@ -111,6 +111,38 @@ struct KeyLifecycleTests {
         }
     }
 
+    @Test("the next key takes a compromised one's place in the unit that retires it", arguments: TestEngine.allCases)
+    func compromisedAtOnce(engine: TestEngine) async throws {
+        try await withConfiguredNode(engine, counting: true) { node in
+            let units = try #require(node.database as? CountingDatabase)
+            let (current, next) = (try await kid("current", node), try await kid("next", node))
+            units.forget()
+            try await node.service.keys.retire(current, compromised: true)
+            let writing = units.units.filter {
+                $0.contains { $0.hasPrefix("signing_keys.") && $0 != "signing_keys.published" }
+            }
+            #expect(
+                writing == [
+                    ["signing_keys.everything"],
+                    [
+                        "signing_keys.demote_current", "signing_keys.promote_next",
+                        "signing_keys.insert_next_after_promotion", "events.about_key", "signing_keys.retire",
+                        "events.about_key",
+                    ],
+                ]
+            )
+            let states = try await states(node)
+            #expect(states[current] == "retired" && states[next] == "current")
+            #expect(states.values.filter { $0 == "next" }.count == 1 && states.count == 3)
+            let told = try await node.query("SELECT kind, data FROM events WHERE kind LIKE 'keys.%' ORDER BY seq")
+            #expect(
+                try told.map { try $0.text("kind") + $0.text("data") } == [
+                    #"keys.rotated{"kid":"\#(next)"}"#, #"keys.revoked{"kid":"\#(current)"}"#,
+                ]
+            )
+        }
+    }
+
     @Test("maintenance reads once and writes nothing while nothing is due", arguments: TestEngine.allCases)
     func quiet(engine: TestEngine) async throws {
         try await withConfiguredNode(engine, counting: true) { node in

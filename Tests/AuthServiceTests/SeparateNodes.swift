@@ -13,14 +13,17 @@ import TestSupport
 import Testing
 import WebSupport
 
-/// Runs `body` against one node for each ring, each with connections of its own.
+/// Runs `body` against one node for each ring, each with connections of its own. `wrap` puts something around the database
+/// of the node with this number, and `configure` sets what all nodes share.
 func withSeparateNodes(
     _ engine: TestEngine,
     rings: [String] = [AuthNode.ring(1), AuthNode.ring(1)],
+    configure: @Sendable @escaping (inout AuthConfiguration) -> Void = { _ in },
+    wrap: @Sendable @escaping (Int, any SQLDatabase) -> any SQLDatabase = { $1 },
     _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
 ) async throws {
     try await withTestDatabase(engine, service: "auth") { shared async throws in
-        try await open(rings[...], shared, TestClock(), [], body)
+        try await open(rings[...], shared, TestClock(), [], configure, wrap, body)
     }
 }
 
@@ -29,6 +32,8 @@ private func open(
     _ shared: TestDatabase,
     _ clock: TestClock,
     _ nodes: [AuthNode],
+    _ configure: @Sendable @escaping (inout AuthConfiguration) -> Void,
+    _ wrap: @Sendable @escaping (Int, any SQLDatabase) -> any SQLDatabase,
     _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
 ) async throws {
     guard let ring = rings.first else { return try await body(nodes) }
@@ -39,10 +44,11 @@ private func open(
     configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
     configuration.hashQueue = 1000
     configuration.rateLimits = false
+    configure(&configuration)
     var logger = Logger(label: "test.auth")
     logger.logLevel = .critical
     let barrier = Barrier()
-    let database = try await shared.openAnother()
+    let database = wrap(nodes.count, try await shared.openAnother())
     do {
         let service = try await AuthService(
             database: database,
@@ -56,7 +62,7 @@ private func open(
         let rest = rings.dropFirst()
         try await Application(router: service.buildRouter(), logger: logger).test(.router) { client in
             let node = AuthNode(service: service, client: client, database: database, clock: clock, barrier: barrier)
-            try await open(rest, shared, clock, nodes + [node], body)
+            try await open(rest, shared, clock, nodes + [node], configure, wrap, body)
         }
     } catch {
         await database.close()

@@ -8,6 +8,7 @@ import HTTPTypes
 import Storage
 import TestSupport
 import Testing
+import WebSupport
 
 @Suite("Units per request")
 struct UnitsPerRequestTests {
@@ -97,7 +98,7 @@ struct UnitsPerRequestTests {
             // The caller's row is read once in five seconds.
             #expect(try await introspect(ada.refresh) == [["clients.by_id"], ["refresh_tokens.state"]])
             #expect(try await introspect(ada.refresh) == [["refresh_tokens.state"]])
-            // Until auth follows its own event log, a session's row says whether it lives.
+            // While a node does not follow its event log, a session's row says whether it lives.
             #expect(try await introspect(ada.access) == [["sessions.state"]])
             units.forget()
             #expect(try await node.send(.get, "/v1/validate/x", token: ada.access).status == 200)
@@ -113,12 +114,41 @@ struct UnitsPerRequestTests {
         }
     }
 
+    @Test("a token that a gateway or a service asks about again costs no unit", arguments: TestEngine.allCases)
+    func askedAgain(engine: TestEngine) async throws {
+        try await withCounted(engine) { node, _ in
+            try await AuthNode.whileFollowing([node]) {
+                let ada = try await node.signUp()
+                let client = try await node.makeClient()
+                let service = try await node.serviceToken(client)
+                try await node.eventuallyCurrent()
+                func ask() async throws {
+                    #expect(try await node.validated(ada.access) == "200")
+                    #expect(try await node.isActive(ada.access, to: client) == true)
+                    #expect(try await node.isActive(service, to: client) == true)
+                }
+                try node.forgetUnits()
+                // Cold, it is the caller's row, once in five seconds.
+                try await ask()
+                #expect(try node.unitsOfRequests() == [["clients.by_id"]])
+                try node.forgetUnits()
+                for _ in 0..<3 { try await ask() }
+                #expect(try node.unitsOfRequests() == [])
+                // A refresh token is one read, and what acts on a session asks its row.
+                #expect(try await node.isActive(ada.refresh, to: client) == true)
+                #expect(try await node.me(ada.access).status == 200)
+                #expect(try node.unitsOfRequests() == [["refresh_tokens.state"], ["sessions.state"], ["users.by_id"]])
+            }
+        }
+    }
+
     private func withCounted(
         _ engine: TestEngine,
         _ body: @Sendable @escaping (AuthNode, CountingDatabase) async throws -> Void
     ) async throws {
         try await withConfiguredNode(engine, counting: true) {
             $0.rateLimits = true
+            $0.eventFeed.vouch = .seconds(60)
         } _: { node in
             try await body(node, try #require(node.database as? CountingDatabase))
         }

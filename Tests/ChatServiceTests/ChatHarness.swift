@@ -7,36 +7,72 @@ import Logging
 import NIOCore
 import Storage
 import Synchronization
+import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 import WebSupport
 
-/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`.
+/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`, and `overSocket`
+/// lets it listen, with its background work.
 func withChat(
     _ engine: TestEngine,
     clock: Clock = .system,
     counting: Bool = false,
+    overSocket: Bool = false,
+    revocations: (any RevocationSource)? = nil,
+    configure: (inout ChatConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
+    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    configure(&configuration)
+    let configured = configuration
     try await withDatabase(engine, service: "chat") { own in
-        let database: any SQLDatabase = counting ? CountingDatabase(own) : own
-        let tokens = try TestTokens(clock: clock)
-        try await withNode(database, tokens, clock) { client in
-            try await body(Chat(nodes: [client], tokens: tokens, database: database))
-        }
+        try await withChat(
+            on: counting ? CountingDatabase(own) : own,
+            clock: clock,
+            configured,
+            overSocket: overSocket,
+            revocations: revocations,
+            body
+        )
+    }
+}
+
+/// Runs `body` against a chat service on a database that is there.
+func withChat(
+    on database: any SQLDatabase,
+    clock: Clock = .system,
+    _ configuration: ChatConfiguration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+    overSocket: Bool = false,
+    revocations: (any RevocationSource)? = nil,
+    _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    let tokens = try TestTokens(clock: clock)
+    try await withNode(database, tokens, clock, configuration, overSocket: overSocket, revocations) { client in
+        try await body(Chat(nodes: [client], tokens: tokens, database: database))
     }
 }
 
 /// Runs `body` against two chat nodes on one PostgreSQL: what one process would put in order, two do not. SQLite has
 /// one process, hence one node.
-func withNodes(_ engine: TestEngine, _ body: @Sendable @escaping (Chat) async throws -> Void) async throws {
-    guard engine == .postgres else { return try await withChat(engine, body) }
+func withNodes(
+    _ engine: TestEngine,
+    overSocket: Bool = false,
+    configure: (inout ChatConfiguration) -> Void = { _ in },
+    _ body: @Sendable @escaping (Chat) async throws -> Void
+) async throws {
+    guard engine == .postgres else {
+        return try await withChat(engine, overSocket: overSocket, configure: configure, body)
+    }
+    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    configure(&configuration)
+    let configured = configuration
     try await withTestDatabase(engine, service: "chat") { test in
         let second = try await test.openAnother()
         let tokens = try TestTokens(clock: .system)
         do {
-            try await withNode(test.database, tokens, .system) { one in
-                try await withNode(second, tokens, .system) { other in
+            try await withNode(test.database, tokens, .system, configured, overSocket: overSocket) { one in
+                try await withNode(second, tokens, .system, configured, overSocket: overSocket) { other in
                     try await body(Chat(nodes: [one, other], tokens: tokens, database: test.database))
                 }
             }
@@ -52,20 +88,26 @@ private func withNode(
     _ database: any SQLDatabase,
     _ tokens: TestTokens,
     _ clock: Clock,
+    _ configuration: ChatConfiguration,
+    overSocket: Bool,
+    _ revocations: (any RevocationSource)? = nil,
     _ body: @Sendable @escaping (any TestClientProtocol) async throws -> Void
 ) async throws {
     var logger = Logger(label: "test.chat")
     logger.logLevel = .critical
     let service = ChatService(
         database: database,
-        configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+        configuration: configuration,
         keys: tokens.keySource,
+        revocations: revocations,
         isReady: {},
         contract: "openapi: 3.1.0\n",
         clock: clock,
         logger: logger
     )
-    try await Application(router: service.buildRouter(), logger: logger).test(.router, body)
+    var application = Application(router: service.buildRouter(), logger: logger)
+    if overSocket { application.addServices(service.services) }
+    try await application.test(overSocket ? .live : .router, body)
 }
 
 /// A client of the service.
@@ -155,12 +197,67 @@ struct Chat: Sendable {
             .reads,
             [],
             """
-            SELECT (SELECT COUNT(*) FROM conversations WHERE version = 0)
+            SELECT (SELECT COUNT(*) FROM conversations WHERE version <= 0)
                 + (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
                    WHERE m.seq > c.last_seq) AS n
             """
         )
         return try #require(try await database.run(statement()).first).integer("n")
+    }
+
+    /// How many rows a table has, or a table with a condition.
+    func rows(_ table: String) async throws -> Int64 {
+        let statement = Statement("test.rows", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")
+        return try #require(try await database.run(statement()).first).integer("n")
+    }
+
+    /// Makes conversations `f-1` to `f-count` of the owner without a request for each; with a tag, where there is one.
+    func fill(_ count: Int, tag: String? = nil, at instant: Instant = Instant(seconds: 1)) async throws {
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))"
+        let conversations = Statement(
+            "test.fill",
+            .writes,
+            [.instant, .boolean],
+            """
+            INSERT INTO conversations (id, owner_id, created_at, updated_at, has_tags)
+            \(numbers) SELECT 'f-' || n, 'owner', $1, $1, $2 FROM numbers
+            """
+        )
+        let tags = Statement(
+            "test.fill_tags",
+            .writes,
+            [.text],
+            """
+            INSERT INTO conversation_tags (conversation_id, tag_id) \(numbers) SELECT 'f-' || n, $1 FROM numbers
+            """
+        )
+        _ = try await database.run([conversations(instant, tag != nil)] + (tag.map { [tags($0)] } ?? []))
+    }
+
+    /// Gives a conversation a chain of messages `<id>-1` to `<id>-count` without a request for each.
+    func chain(_ count: Int, in conversation: String) async throws {
+        let messages = Statement(
+            "test.chain",
+            .writes,
+            [.text, .instant],
+            """
+            INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, created_at,
+                updated_at, content_text, parts)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
+            SELECT $1 || '-' || n, $1, n, CASE WHEN n > 1 THEN $1 || '-' || (n - 1) END, 'owner', 'user', 2, $2, $2,
+                'Text ' || n, '[]' FROM numbers
+            """
+        )
+        let counters = Statement(
+            "test.chain_counters",
+            .writes,
+            [.text],
+            """
+            UPDATE conversations SET last_seq = \(count), message_count = \(count), tokens_in = 2 * \(count),
+                head_message_id = $1 || '-\(count)' WHERE id = $1
+            """
+        )
+        _ = try await database.run([messages(conversation, Instant(seconds: 1)), counters(conversation)])
     }
 
     /// Marks a principal as auth's event feed will.

@@ -234,6 +234,7 @@ struct ConversationTests {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
             let path = "/v1/conversations/\(id)"
+            try await chat.append(#"{"id":"m-1","role":"user","content":"x"}"#, to: id)
             for (active, erased) in [(false, nil), (true, Instant(seconds: 1))] as [(Bool, Instant?)] {
                 try await chat.mark("owner", active: active, erasedAt: erased)
                 let writes: [(HTTPRequest.Method, String, String?)] = [
@@ -243,6 +244,11 @@ struct ConversationTests {
                     (.patch, path, #"{"metadata":{"x":1}}"#),
                     (.delete, path, nil),
                     (.post, path + "/messages", #"{"role":"user","content":"x"}"#),
+                    (.patch, path + "/messages/m-1", #"{"content":"y"}"#),
+                    (.patch, path + "/messages/m-1", #"{"tokens_in":9,"metadata":{"x":1}}"#),
+                    (.delete, path + "/messages/m-1", nil),
+                    (.delete, path + "/messages?after_seq=0", nil),
+                    (.patch, path, #"{"head_message_id":"m-1"}"#),
                     (
                         .post, path + "/messages",
                         #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#
@@ -255,7 +261,7 @@ struct ConversationTests {
                 }
             }
             try await chat.mark("owner", active: true, erasedAt: nil)
-            try await chat.expectSound(id, count: 0)
+            try await chat.expectSound(id, count: 1)
             #expect(try await chat.pages("/v1/conversations?limit=20").flatMap { $0 }.count == 1)
         }
     }

@@ -25,7 +25,21 @@ struct IsolationTests {
                     .post, "/v1/conversations/\(id)/messages",
                     #"{"messages":[{"role":"user","content":"x"},{"role":"user","content":"y"}]}"#
                 ),
+                (.get, "/v1/conversations/\(id)/messages?leaf=m-1", nil),
+                (.get, "/v1/conversations/\(id)/messages?leaf=head", nil),
+                (.get, "/v1/conversations/\(id)/messages?last=5&include=siblings", nil),
+                (.get, "/v1/conversations/\(id)/messages/m-1?include=siblings", nil),
+                (.patch, "/v1/conversations/\(id)/messages/m-1", #"{"content":"x"}"#),
+                (.patch, "/v1/conversations/\(id)/messages/m-1", #"{"tokens_in":5}"#),
+                (.patch, "/v1/conversations/\(id)/messages/m-1", #"{"metadata":{"x":1}}"#),
+                (.patch, "/v1/conversations/\(id)/messages/m-1", "{}"),
+                (.delete, "/v1/conversations/\(id)/messages/m-1", nil),
+                (.delete, "/v1/conversations/\(id)/messages?after_seq=0", nil),
+                (.patch, "/v1/conversations/\(id)", #"{"head_message_id":"m-1"}"#),
                 // A child under a parent that is not its own.
+                (.get, "/v1/conversations/\(mine)/messages?leaf=m-1", nil),
+                (.patch, "/v1/conversations/\(mine)/messages/m-1", #"{"content":"x"}"#),
+                (.delete, "/v1/conversations/\(mine)/messages/m-1", nil),
                 (.get, "/v1/conversations/\(mine)/messages/m-1", nil),
             ]
             for (method, path, body) in attempts {

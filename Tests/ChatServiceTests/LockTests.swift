@@ -79,6 +79,57 @@ struct LockTests {
         }
     }
 
+    @Test("a patch and a deletion that meet a deletion wait for it and find nothing", arguments: TestEngine.allCases)
+    func deletion(engine: TestEngine) async throws {
+        let requests: [(HTTPRequest.Method, String?)] = [
+            (.patch, #"{"content":"back","tokens_in":9}"#), (.delete, nil),
+        ]
+        for (method, body) in requests {
+            try await withChat(engine) { chat in
+                let id = try await chat.conversation(
+                    #"{"messages":[{"role":"user","content":"x","id":"a"},{"role":"user","content":"x","id":"b"}]}"#
+                )
+                let owner = Caller(id: "owner", kind: "user")
+                let now = Clock.system.now()
+                let other: [BoundStatement] = [
+                    ConversationCounters.lock(id, owner: "owner"),
+                    ConversationDeductions.deduct(id, "owner", "b", Int64?.none, now),
+                    MessageChangeStatements.delete(id, "owner", "b", Int64?.none, now),
+                    MessageChangeStatements.adopt(id, "owner", "b", now),
+                ]
+                let answer = try await meeting(chat, engine, Principals.willWrite(owner, at: now) + other) {
+                    try await chat.send(method, "/v1/conversations/\(id)/messages/b", body)
+                }
+                #expect(answer.status == 404)
+                #expect(try await chat.ids("/v1/conversations/\(id)/messages") == ["a"])
+                #expect(try await ChatInvariant.broken(in: chat.database) == [])
+            }
+        }
+    }
+
+    @Test("an append that meets a truncation waits for it and follows what is left", arguments: TestEngine.allCases)
+    func truncation(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation(
+                #"{"messages":[{"role":"user","content":"x","id":"a"},{"role":"user","content":"x","id":"b"}]}"#
+            )
+            let owner = Caller(id: "owner", kind: "user")
+            let now = Clock.system.now()
+            let other: [BoundStatement] = [
+                ConversationCounters.lock(id, owner: "owner"),
+                ConversationDeductions.deductNewest(id, "owner", Int64(1), Int64(100), now),
+                MessageChangeStatements.truncate(id, "owner", Int64(1), Int64(100), now),
+            ]
+            let answer = try await meeting(chat, engine, Principals.willWrite(owner, at: now) + other) {
+                try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#)
+            }
+            #expect(answer.status == 201)
+            #expect(try answer.json["seq"]?.integer == 3)
+            #expect(try answer.json["parent_id"]?.string == "a")
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+        }
+    }
+
     @Test("a slug that another request is taking is waited for and found taken", arguments: TestEngine.allCases)
     func slug(engine: TestEngine) async throws {
         try await withChat(engine) { chat in

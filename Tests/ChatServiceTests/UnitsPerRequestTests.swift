@@ -16,14 +16,18 @@ struct UnitsPerRequestTests {
             let units = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation(#"{"title":"Notes"}"#)
             let path = "/v1/conversations/\(id)"
+            let message = "m-1"
+            try await chat.append(#"{"id":"\#(message)","role":"user","content":"hello"}"#, to: id)
             let one = #"{"role":"user","parts":[{"type":"text","text":"hello"}]}"#
             let spending =
                 #"{"role":"assistant","parts":[{"type":"text","text":"hi"}],"tokens_in":3,"tokens_out":4,"tokens_total":7}"#
 
-            let append = Self.before + ["conversations.lock", "messages.insert", "conversations.advance"]
+            let append =
+                Self.before + ["conversations.lock", "messages.insert", "usage.count", "conversations.advance"]
             let spend =
                 Self.before + [
-                    "conversations.lock", "messages.insert", "principals.add_tokens", "conversations.advance",
+                    "conversations.lock", "messages.insert", "usage.record", "usage.count", "principals.add_tokens",
+                    "conversations.advance",
                 ]
             let table: [(method: HTTPRequest.Method, path: String, body: String?, status: Int, unit: [String])] = [
                 (.post, path + "/messages", one, 201, append),
@@ -33,9 +37,52 @@ struct UnitsPerRequestTests {
                     .get, path + "/messages?limit=20&count=true", nil, 200,
                     ["conversations.is_visible", "messages.later"]
                 ),
+                (.get, path + "/messages?last=50", nil, 200, ["messages.earlier"]),
+                (.get, path + "/messages?last=50&include=siblings", nil, 200, ["messages.earlier_with_siblings"]),
+                (.get, path + "/messages?leaf=head", nil, 200, ["messages.towards_root"]),
+                (.get, path + "/messages/\(message)?include=siblings", nil, 200, ["messages.get_with_siblings"]),
+                (
+                    .patch, path + "/messages/\(message)", #"{"content":"more","status":"completed"}"#, 200,
+                    Self.before + ["conversations.lock", "messages.change"]
+                ),
+                (
+                    .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
+                    Self.before + [
+                        "conversations.lock", "principals.adjust_tokens", "conversations.adjust_tokens",
+                        "messages.change",
+                    ]
+                ),
+                (
+                    .delete, path + "/messages/\(message)", nil, 204,
+                    Self.before + ["conversations.lock", "conversations.deduct", "messages.delete", "messages.adopt"]
+                ),
+                (
+                    .delete, path + "/messages?after_seq=1", nil, 200,
+                    Self.before + [
+                        "conversations.lock", "conversations.deduct_newest", "messages.truncate",
+                        "conversations.remaining",
+                    ]
+                ),
                 (.get, path, nil, 200, ["conversations.get"]),
                 (.get, path + "?include=messages", nil, 200, ["conversations.get", "messages.earlier"]),
+                (
+                    .get, path + "?include=messages,votes", nil, 200,
+                    ["conversations.get", "messages.earlier", "votes.newest"]
+                ),
+                (.get, path + "/votes", nil, 200, ["conversations.is_visible", "votes.later"]),
+                (
+                    .put, path + "/tags", #"{"tags":["a"]}"#, 200,
+                    Self.before + [
+                        "conversation_tags.clear", "tags.ensure", "conversation_tags.add",
+                        "conversation_tags.changed", "conversations.is_visible",
+                    ]
+                ),
+                (.get, path + "/tags", nil, 200, ["conversations.get"]),
+                (.get, "/v1/tags", nil, 200, ["tags.later"]),
                 (.get, "/v1/conversations", nil, 200, ["conversations.older"]),
+                (.get, "/v1/conversations?tag=a", nil, 200, ["conversations.older_tagged"]),
+                (.get, "/v1/conversations?page=2", nil, 200, ["conversations.numbered"]),
+                (.get, "/v1/conversations?trash=true", nil, 200, ["trash.older"]),
                 (.get, "/v1/conversations?count=true", nil, 200, ["conversations.older", "conversations.count"]),
                 (.post, "/v1/conversations", "{}", 201, Self.before + ["conversations.insert"]),
                 (
@@ -43,6 +90,11 @@ struct UnitsPerRequestTests {
                     Self.before + ["conversations.change", "conversations.is_visible"]
                 ),
                 (.delete, path, nil, 204, Self.before + ["conversations.trash", "conversations.is_visible"]),
+                (.post, path + "/restore", nil, 200, Self.before + ["trash.restore", "conversations.get"]),
+                (
+                    .delete, path + "?permanent=true", nil, 204,
+                    Self.before + ["trash.end", "trash.remove_messages", "trash.remove"]
+                ),
             ]
             for request in table {
                 units.forget()

@@ -1,15 +1,16 @@
 """Writers that outlive what they write to, and the hand that kills it. Started by the crash and full-disk tests.
 
-    crash_writer.py AUTH_PORT CHAT_PORT CONTROL_PORT LOG [CHAT_WRITERS] [SIGNUP_WRITERS] [OWNERS]
+    crash_writer.py AUTH_PORT CHAT_PORT CONTROL_PORT LOG [CHAT_WRITERS] [SIGNUP_WRITERS] [OWNERS] [CHANGES]
 
 Each writer is one connection with one request on it at a time: it makes conversations with three messages, appends
 two messages to the last one it made, or signs people up. Every request is one unit of the service, and has an id of
-its own. The outcome goes to LOG *after* the answer was read whole, one line each:
+its own. With CHANGES = 1 it also edits, deletes and truncates messages of that conversation, which
+nobody else writes. The outcome goes to LOG *after* the answer was read whole, one line each:
 
     acknowledged|refused|unknown|odd KIND ID [WHAT]
 
 *refused* is a 503 that promises that nothing was committed, *unknown* a 503 `outcome_unknown` or a connection that
-ended without an answer. Anything else is *odd*, and the test fails on it. After anything but an acknowledgement a
+ended without an answer. A change of a message that an earlier unknown request had deleted is refused too. Anything else is *odd*, and the test fails on it. After anything but an acknowledgement a
 writer pauses a little and goes on with its next id: an id is never sent twice.
 
 The test speaks to CONTROL_PORT, one GET each:
@@ -49,6 +50,8 @@ class Writer:
         self.answer = b""
         self.not_before = 0.0
         self.last = None  # the last conversation that was acknowledged
+        self.messages = []  # the messages of it that may be there
+        self.effect = None  # what the open unit makes of `messages`
 
     def begin(self):
         """Sends the next request, connecting first when needed."""
@@ -86,13 +89,15 @@ class Writer:
             return
         fields = head.decode("latin-1").lower().split("\r\n")
         length = next((int(f.split(":")[1]) for f in fields if f.startswith("content-length:")), None)
-        if length is None:
-            return self.end("odd", "no content-length")
-        if len(body) < length:
-            return
         status = int(fields[0].split()[1])
-        if status == 201:
+        if length is None and status != 204:
+            return self.end("odd", "no content-length")
+        if len(body) < (length or 0):
+            return
+        if status in (200, 201, 204):
             self.end("acknowledged")
+        elif status == 404 and self.unit[0] in ("edit", "delete"):
+            self.end("refused", "404 not_found")
         else:
             try:
                 code = json.loads(body)["code"]
@@ -119,6 +124,8 @@ class Writer:
         if outcome == "acknowledged":
             if kind == "create":
                 self.last = unit
+            if self.effect is not None:
+                self.messages = self.effect
             self.not_before = 0.0
         else:
             self.rest()
@@ -158,7 +165,7 @@ class Control:
 
 
 class Load:
-    def __init__(self, auth, chat, control, log, chat_writers, signup_writers, owners):
+    def __init__(self, auth, chat, control, log, chat_writers, signup_writers, owners, changes):
         self.selector = selectors.DefaultSelector()
         self.open = set()
         self.log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -167,6 +174,7 @@ class Load:
         self.pending_kill = self.pending_stop = None
         self.stopping = False
         self.next = 0
+        self.changes = changes
         self.tokens = [self.sign_up(auth, f"owner-{n}@example.com") for n in range(owners)]
         self.chat_port, self.auth_port = chat, auth
         self.writers = [Writer(self, n, chat, self.chat_request) for n in range(chat_writers)]
@@ -185,28 +193,54 @@ class Load:
 
     # What is written
 
-    def post(self, port, path, body, token=None):
-        data = json.dumps(body, separators=(",", ":"))
+    def post(self, port, path, body, token=None, method="POST"):
+        data = json.dumps(body, separators=(",", ":")) if body is not None else ""
         authorization = f"Authorization: Bearer {token}\r\n" if token else ""
         return (
-            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{authorization}"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{authorization}"
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n{data}"
         ).encode()
 
     def chat_request(self, writer):
         self.next += 1
         token = self.tokens[writer.number % len(self.tokens)]
+        writer.effect = None
+        if self.changes and writer.last and self.next % 8 in (1, 2, 3, 5, 6) and writer.messages:
+            return self.change_request(writer, token)
         if writer.last and self.next % 4 == 0:
             unit = f"{writer.last}.a{self.next}"
             body = {"messages": self.messages(unit, 2)}
+            writer.effect = writer.messages + [m["id"] for m in body["messages"]]
             return "append", unit, self.post(self.chat_port, f"/v1/conversations/{writer.last}/messages", body, token)
         unit = f"c{self.next}"
         body = {"id": unit, "title": unit, "messages": self.messages(unit, 3)}
+        writer.effect = [m["id"] for m in body["messages"]]
         return "create", unit, self.post(self.chat_port, "/v1/conversations", body, token)
 
-    @staticmethod
-    def messages(unit, count):
-        return [{"id": f"{unit}.m{n}", "role": "user", "content": f"message {n} of {unit}"} for n in range(count)]
+    def change_request(self, writer, token):
+        """Edits, deletes or truncates. The unit's id says what, its number, and `:` of which message or past which."""
+        path = f"/v1/conversations/{writer.last}/messages"
+        target = writer.messages[self.next % len(writer.messages)]
+        kind = {1: "edit", 2: "edit", 3: "delete", 5: "edit", 6: "truncate"}[self.next % 8]
+        if kind == "edit":
+            unit = f"{writer.last}.e{self.next}:{target}"
+            body = {"content": f"edit {self.next}", "tokens_in": self.next % 50}
+            return kind, unit, self.post(self.chat_port, f"{path}/{target}", body, token, "PATCH")
+        if kind == "delete":
+            writer.effect = [message for message in writer.messages if message != target]
+            return kind, f"{writer.last}.d{self.next}:{target}", self.post(
+                self.chat_port, f"{path}/{target}", None, token, "DELETE"
+            )
+        # Which messages are past the number is the audit's business: it sees what has which. No more changes here.
+        after, writer.effect = self.next % 5, []
+        unit = f"{writer.last}.t{self.next}:{after}"
+        return kind, unit, self.post(self.chat_port, f"{path}?after_seq={after}", None, token, "DELETE")
+
+    def messages(self, unit, count):
+        tokens = {"tokens_in": 1, "tokens_out": 2} if self.changes else {}
+        return [
+            {"id": f"{unit}.m{n}", "role": "user", "content": f"message {n} of {unit}", **tokens} for n in range(count)
+        ]
 
     def signup_request(self, writer):
         self.next += 1
@@ -278,4 +312,4 @@ class Load:
 
 if __name__ == "__main__":
     numbers = [int(argument) for argument in sys.argv[1:4] + sys.argv[5:]]
-    Load(*numbers[:3], sys.argv[4], *(numbers[3:] + [88, 8, 4][len(numbers) - 3:])).run()
+    Load(*numbers[:3], sys.argv[4], *(numbers[3:] + [88, 8, 4, 0][len(numbers) - 3:])).run()

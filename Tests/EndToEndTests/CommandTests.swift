@@ -11,7 +11,7 @@ struct CommandTests {
         let help = try await installation.run("--help")
         for command in [
             "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "clients", "seed", "backup", "restore",
-            "version",
+            "data", "version",
         ] {
             #expect(help.contains(command), "\(command)")
         }
@@ -170,12 +170,64 @@ struct CommandTests {
         #expect(try await server.terminate() == .status(0))
     }
 
+    @Test("a client's secret is kept in a file: running the command again does nothing, and what is lost is replaced")
+    func clientSecretFile() async throws {
+        let installation = try await Installation()
+        let server = try await installation.startAuth()
+        let file = installation.folder.appending(path: "secret")
+        let arguments = [
+            "clients", "create", "--id", "worker", "--name", "Worker", "--scope", "events", "--secret-file", file.path,
+        ]
+        func provide(_ arguments: [String]) async throws -> String {
+            let output = try await installation.start(arguments, settings: [:], input: "").waitForSuccess()
+            #expect(!output.contains("tcs_"))
+            return try String(contentsOf: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+        func status(_ secret: String) async throws -> Int {
+            try await installation.auth.form(
+                "/oauth2/token",
+                "grant_type=client_credentials&client_id=worker&client_secret=\(secret)"
+            ).status
+        }
+        let first = try await provide(arguments)
+        #expect(try await status(first) == 200)
+        #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
+        #expect(try await provide(arguments) == first)
+
+        // The file is lost: another secret, and the one before is good for a while.
+        try FileManager.default.removeItem(at: file)
+        let second = try await provide(arguments)
+        #expect(second != first)
+        #expect(try await status(second) == 200)
+        #expect(try await status(first) == 200)
+        // The file is older than the database.
+        try await installation.run("clients", "rotate-secret", "worker", "--overlap", "0")
+        #expect(try await status(second) == 401)
+        let third = try await provide(arguments)
+        #expect(third != second)
+        #expect(try await status(third) == 200)
+
+        for (wrong, reason) in [
+            (arguments + ["--scope", "introspect"], "other scopes"),
+            (arguments.filter { $0 != "--id" && $0 != "worker" }, "needs --id"),
+            (arguments.dropLast() + ["/nowhere/secret"], "cannot be written"),
+        ] {
+            let refused = try installation.start(Array(wrong), settings: [:], input: "")
+            #expect(try await refused.waitForExit() != .status(0))
+            #expect(refused.output.contains(reason), "\(refused.output)")
+        }
+        #expect(try await server.terminate() == .status(0))
+    }
+
     @Test("cleanup runs at once and reports counts", arguments: Engine.allCases)
     func cleanup(engine: Engine) async throws {
         let installation = try await Installation(engine)
         try await installation.run("migrate", "up", "--service", "auth")
-        let report = try await installation.run("cleanup")
-        #expect(report.contains("sessions") && report.contains("0"), "\(report)")
+        let auth = try await installation.run("cleanup", "--service", "auth")
+        #expect(auth.contains("sessions  0") && !auth.contains("chat_"), "\(auth)")
+        try await installation.run("migrate", "up", "--service", "chat")
+        let both = try await installation.run("cleanup")
+        #expect(both.contains("sessions  0") && both.contains("chat_trash_conversations  0"), "\(both)")
     }
 
     @Test("seed makes an admin, a premium and a standard user once", arguments: Engine.allCases)

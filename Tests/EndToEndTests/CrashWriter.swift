@@ -27,8 +27,11 @@ struct CrashWriter: Sendable {
     private let control: Client
     private let logFile: URL
 
-    /// Starts the writers against both services of an installation, which must be ready.
-    init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8) async throws {
+    /// Starts the writers against both services of an installation, which must be ready. With `changes` they also edit,
+    /// delete and truncate messages.
+    init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8, changes: Bool = false)
+        async throws
+    {
         let port = try FreePort.take()
         logFile = installation.folder.appending(path: "writers-\(port).log")
         control = Client(base: "http://127.0.0.1:\(port)")
@@ -37,7 +40,7 @@ struct CrashWriter: Sendable {
             arguments: [
                 "python3", "-I", Installation.repository.appending(path: "Tests/CrashWriter/crash_writer.py").path,
                 "\(installation.authPort)", "\(installation.chatPort)", "\(port)", logFile.path,
-                "\(chatWriters)", "\(signupWriters)", "4",
+                "\(chatWriters)", "\(signupWriters)", "4", changes ? "1" : "0",
             ],
             environment: [:],
             folder: installation.folder

@@ -69,6 +69,19 @@ struct ConfigurationTests {
         #expect(auth.rateLimits)
     }
 
+    @Test("quotas are read by tier, and a list that is none is refused")
+    func quotas() async throws {
+        let set = [
+            "TESSERA_QUOTA_MESSAGES_PER_DAY": "guest=20, user=50", "TESSERA_QUOTA_TOKENS_PER_DAY": "premium=1000000",
+            "TESSERA_QUOTA_TOKENS_PER_MONTH": "user=0",
+        ]
+        let quotas = try await Self.read(set).settings.chatConfiguration().quotas
+        #expect(quotas[.guest] == Quotas.Limits(messagesPerDay: 20))
+        #expect(quotas[.user] == Quotas.Limits(messagesPerDay: 50, tokensPerMonth: 0))
+        #expect(quotas[.premium] == Quotas.Limits(tokensPerDay: 1_000_000))
+        #expect(quotas[.admin] == Quotas.Limits())
+    }
+
     @Test("a flag goes before the environment, and that before the file")
     func precedence() async throws {
         try await Self.withFile("auth_port: 1001\nchat_port: 1002\nhash_queue: 7\n") { file in
@@ -219,10 +232,16 @@ struct ConfigurationTests {
         add(.argon2Parallelism, "0", "17")
         add(.hashThreads, "0", "257")
         add(.hashQueue, "0", "unbounded")
+        for key in [ConfigurationKey.quotaMessages, .quotaTokensPerDay, .quotaTokensPerMonth] {
+            add(key, "50", "user=", "user=-1", "user=1.5", "user=1,user=2", "root=1", "user=9223372036854775807", "=1")
+            add(key, ",", "user=1;guest=2", "User=1")
+        }
         add(.rateLimits, "perhaps", "true")
         add(.cleanupInterval, "0s", "2d")
         add(.eventRetention, "1h")
+        add(.changeRetention, "59m", "forever")
         add(.auditRetention, "23h")
+        add(.trashRetention, "3651d")
         add(.logSlowSQL, "61m", "-1ms", "100", "1.5s", "often", "9223372036854775807h")
         add(.logLevel, "loud")
         add(.logFormat, "xml")

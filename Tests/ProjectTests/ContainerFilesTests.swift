@@ -65,14 +65,33 @@ struct ContainerFilesTests {
         let output = try await Repository.run(python, ["-c", script, file])
         let compose = try JSONDecoder().decode(Compose.self, from: Data(output.utf8))
 
-        #expect(Set(compose.services.keys) == ["auth", "chat", "auth-db", "chat-db"])
-        for (name, service) in compose.services {
+        #expect(Set(compose.services.keys) == ["auth", "chat", "chat-client", "auth-db", "chat-db"])
+        // It runs to its end.
+        for (name, service) in compose.services where name != "chat-client" {
             #expect(service.healthcheck?.test.isEmpty == false, "\(name) has a health check")
         }
         #expect(compose.services["auth"]?.dependencies?["auth-db"]?.condition == "service_healthy")
         #expect(compose.services["chat"]?.dependencies?["chat-db"]?.condition == "service_healthy")
+        #expect(compose.services["chat"]?.dependencies?["chat-client"]?.condition == "service_completed_successfully")
+        #expect(compose.services["chat-client"]?.dependencies?["auth"]?.condition == "service_healthy")
         #expect(compose.services["auth"]?.command?.first == "auth")
         #expect(compose.services["chat"]?.command?.first == "chat")
+    }
+
+    @Test("chat reads the secret that chat-client's command writes, from the one volume that both have")
+    func chatClient() async throws {
+        let text = try Repository.text("compose.yaml")
+        let command = try #require(text.firstMatch(of: /command: \["clients", [^\]]+\]/)?.0)
+        let file = "/var/lib/tessera/chat-client-secret"
+        // With these options CommandTests runs it.
+        #expect(
+            command.matches(of: /"([^"]+)"/).map { String($0.1) } == [
+                "clients", "create", "--id", "chat", "--name", "chat", "--scope", "events", "--secret-file", file,
+            ]
+        )
+        #expect(text.contains("TESSERA_CHAT_CLIENT_SECRET_FILE: \(file)\n"))
+        #expect(text.contains("TESSERA_CHAT_CLIENT_ID: chat\n"))
+        #expect(text.matches(of: /volumes: \["chat-client:\/var\/lib\/tessera(:ro)?"\]/).count == 2)
     }
 
     @Test("every TESSERA_ key in compose.yaml and the Dockerfile is documented")
@@ -81,7 +100,7 @@ struct ContainerFilesTests {
         for file in ["compose.yaml", "Dockerfile"] {
             let keys = Set(try Repository.text(file).matches(of: /TESSERA_[A-Z_]+/).map { String($0.0) })
             #expect(!keys.isEmpty)
-            for key in keys {
+            for key in keys.map({ $0.hasSuffix("_FILE") ? String($0.dropLast(5)) : $0 }) {
                 #expect(documented.contains("`\(key)`"), "\(key) of \(file)")
             }
         }

@@ -24,6 +24,7 @@ struct GraphTests {
                 switch target {
                 case "TestSupport": "Tests/TestSupport"
                 case "StorageBench", "VerifierBench": "Benchmarks/\(target)"
+                case "WhoAmI": "Examples/WhoAmI/Sources/WhoAmI"
                 default: "Sources/\(target)"
                 }
             for file in Repository.swiftFiles(under: folder) {

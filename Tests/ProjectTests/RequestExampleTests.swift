@@ -133,13 +133,13 @@ private struct BothServices {
         chat = chatService.buildRouter()
         conversationID = try await chatService.createConversation(
             ownedBy: userID,
-            JSONElement.parse(#"{"messages":[{"role":"user","content":"Hello"}]}"#)
+            JSONElement.parse(#"{"messages":[{"id":"m-1","role":"user","content":"Hello"}]}"#)
         )
     }
 
     func send(_ example: RequestExample) async throws -> TestResponse {
         let id = example.service == "chat" ? conversationID : userID
-        let path = example.path.replacing("{id}", with: id)
+        let path = example.path.replacing("{id}", with: id).replacing("{message_id}", with: "m-1")
         return example.service == "chat"
             ? try await Self.send(chat, example.method, path, example.body, token)
             : try await Self.send(auth, example.method, path, example.body, token)

@@ -78,7 +78,20 @@ enum PlanData {
 
     private static func chat(_ at: (String) -> String) -> [Insert] {
         [
-            ("principals (id, first_seen_at, last_seen_at)", "'p' || n, \(at("n")), \(at("n")) FROM numbers"),
+            (
+                "principals (id, first_seen_at, last_seen_at, is_active, deactivated_at, erased_at)",
+                """
+                'p' || n, \(at("n")), \(at("n")), n % 50 <> 1, CASE WHEN n % 50 = 1 THEN \(at("n")) END,
+                CASE WHEN n % 20 = 0 THEN \(at("n")) END FROM numbers
+                """
+            ),
+            (
+                "erasures (id, principal_id, reason, requested_at, completed_at)",
+                """
+                'e' || n, 'p' || n, 'requested', \(at("n")), CASE WHEN n % 200 <> 0 THEN \(at("n")) END FROM numbers
+                """
+            ),
+            ("erasure_counts (erasure_id, entity, removed)", "'e' || n, 'messages', n FROM numbers"),
             (
                 """
                 conversations (id, owner_id, title, slug, created_at, updated_at, last_seq, message_count, deleted_at,
@@ -98,6 +111,41 @@ enum PlanData {
                 'm' || n, 'c' || (n % 2000 + 1), n / 2000 + 1, 'p1', 'user', \(at("n")), \(at("n")), 'Some words',
                 '[]', 'some words' FROM numbers
                 """
+            ),
+            (
+                "tags (id, owner_id, name, name_key, created_at, updated_at)",
+                "'t' || n, 'p' || (n % 400 + 1), 'Tag ' || n, 'tag ' || n, \(at("n")), \(at("n")) FROM numbers"
+            ),
+            // A conversation's owner has every 400th tag, as every 400th conversation.
+            ("conversation_tags (conversation_id, tag_id)", "'c' || n, 't' || n FROM numbers"),
+            (
+                "votes (message_id, user_id, conversation_id, value, created_at, updated_at)",
+                "'m' || n, 'p' || (n % 400 + 1), 'c' || (n % 2000 + 1), 1, \(at("n")), \(at("n")) FROM numbers"
+            ),
+            (
+                """
+                idempotency_keys (principal_id, key, route, request_hash, seed, target_id, base_seq, made_at, expires_at)
+                """,
+                """
+                'p' || (n % 400 + 1), 'k' || n, 'POST /v1/conversations', 'h', 's' || n, 'c' || n, -1, \(at("n")),
+                \(at("n")) FROM numbers
+                """
+            ),
+            (
+                "usage_events (user_id, conversation_id, message_id, tokens_total, created_at)",
+                "'p' || (n % 400 + 1), 'c' || (n % 2000 + 1), 'm' || n, 7, \(at("n")) FROM numbers"
+            ),
+            (
+                "usage_totals (user_id, day, model, tokens_total)",
+                "'p' || (n % 400 + 1), '2027-01-' || (10 + n % 20), 'model-' || n, 7 FROM numbers"
+            ),
+            (
+                "quota_reservations (id, user_id, tokens, created_at, expires_at)",
+                "'r' || n, 'p' || (n % 400 + 1), 7, \(at("n")), \(at("n + 10")) FROM numbers"
+            ),
+            (
+                "changes (principal_id, entity, entity_id, conversation_id, op, version, at)",
+                "'p' || (n % 400 + 1), 'message', 'm' || n, 'c' || n, 'insert', 1, \(at("n")) FROM numbers"
             ),
         ]
     }

@@ -10,7 +10,9 @@ struct QueryPlan {
     let engine: SQLEngine
 
     /// Reads of a handful of rows, for which any plan is right.
-    static let smallTables: Set<String> = ["settings", "signing_keys", "job_leases", "clients"]
+    static let smallTables: Set<String> = [
+        "settings", "signing_keys", "job_leases", "clients", "auth_feed", "change_feed",
+    ]
 
     // MARK: Asking
 
@@ -101,7 +103,10 @@ struct QueryPlan {
             // What a subquery found is read whole, by its name.
             let derived = lines.compactMap { $0.wholeMatch(of: /(?:CO-ROUTINE|MATERIALIZE) (.+)/)?.1 }
             return lines.filter { line in
-                guard line.hasPrefix("SCAN ") else { return line.contains("AUTOMATIC") }
+                // SQLite fills a Bloom filter from the whole table.
+                guard line.hasPrefix("SCAN ") else {
+                    return line.contains("AUTOMATIC") || line.contains("BLOOM FILTER")
+                }
                 let name = line.dropFirst("SCAN ".count)
                 // FTS5 with a MATCH reads what it finds, whatever the plan calls it.
                 if name.contains(/VIRTUAL TABLE INDEX [0-9]+:.*M/) { return false }

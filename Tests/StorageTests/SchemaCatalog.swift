@@ -58,7 +58,8 @@ struct SchemaCatalog: Equatable {
             "catalog.indexes",
             .reads,
             [.text],
-            #"SELECT l.name AS index_name, l."unique" AS is_unique, l.partial AS is_partial, i.name AS column_name "#
+            #"SELECT l.name AS index_name, l."unique" AS is_unique, l.partial AS is_partial, "#
+                + "COALESCE(i.name, '(expression)') AS column_name "
                 + "FROM pragma_index_list($1) AS l, pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
         )
         let keys = Statement(
@@ -122,10 +123,10 @@ struct SchemaCatalog: Equatable {
             .reads,
             [],
             "SELECT c.relname AS table_name, i.relname AS index_name, x.indisunique AS is_unique, "
-                + "x.indpred IS NOT NULL AS is_partial, a.attname AS column_name "
+                + "x.indpred IS NOT NULL AS is_partial, COALESCE(a.attname, '(expression)') AS column_name "
                 + "FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
                 + "CROSS JOIN generate_series(0, x.indnkeyatts - 1) AS k "
-                + "JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) "
+                + "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) "
                 // FTS5 is what a GIN index is on SQLite.
                 + "AND i.relam <> (SELECT oid FROM pg_am WHERE amname = 'gin') ORDER BY i.relname, k"
         )

@@ -67,10 +67,11 @@ struct SchemaCompatibilityTests {
 
     @Test("the statements of the program before run on the schema of today", arguments: TestEngine.allCases)
     func statements(engine: TestEngine) async throws {
-        #expect(PreviousStatements.auth.count == 2)
-        try await withDatabase(engine, service: "auth") { database async throws in
-            let complaints = try await StatementTrial.complaints(about: PreviousStatements.auth, on: database)
-            #expect(complaints == [])
+        for (service, statements) in [("auth", PreviousStatements.auth), ("chat", PreviousStatements.chat)] {
+            #expect(statements.count > 1)
+            try await withDatabase(engine, service: service) { database async throws in
+                #expect(try await StatementTrial.complaints(about: statements, on: database) == [])
+            }
         }
     }
 

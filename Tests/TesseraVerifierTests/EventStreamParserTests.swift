@@ -95,6 +95,7 @@ extension EventStreamParserTests {
             ),
             ("user.deleted", #"{"data":{"user_id":"u"}}"#, .user("u", minimumVersion: .max, exceptSession: nil)),
             ("all.tokens_revoked", #"{"data":{"min_gver":7}}"#, .everybody(minimumVersion: 7)),
+            ("client.tokens_revoked", #"{"data":{"client_id":"x","issued_before":7}}"#, .client("x", issuedBefore: 7)),
             ("keys.revoked", #"{"id":"e:1","data":{"kid":"k","more":[]}}"#, .key("k")),
         ] as [(String, String, Revocation)]
     )
@@ -117,6 +118,7 @@ extension EventStreamParserTests {
             ("user.tokens_revoked", #"{"data":{"user_id":"u","min_ver":"4"}}"#),
             ("user.tokens_revoked", #"{"data":{"user_id":"u","min_ver":4,"except_sid":7}}"#),
             ("all.tokens_revoked", #"{"data":{"min_gver":1.5}}"#), ("keys.revoked", #"{"data":{"kid":null}}"#),
+            ("client.tokens_revoked", #"{"data":{"client_id":"x"}}"#),
         ]
     )
     func notUnderstood(_ kind: String, _ json: String) {

@@ -9,16 +9,19 @@ struct RevocationsTests {
         user: String = "u",
         session: String? = "s",
         version: Int64? = 3,
-        global: Int64? = 1
+        global: Int64? = 1,
+        client: String? = nil,
+        issuedAt: Int64 = 0
     ) -> AccessTokenClaims {
         AccessTokenClaims(
             issuer: "i",
             subject: user,
             audience: [],
             expiresAt: .max,
-            issuedAt: 0,
+            issuedAt: issuedAt,
             tokenID: "t",
             sessionID: session,
+            clientID: client,
             userVersion: version,
             globalVersion: global
         )
@@ -58,7 +61,23 @@ struct RevocationsTests {
         #expect(refusal(set, claims(global: 2)) == nil)
     }
 
-    @Test("a service's own token is concerned by keys alone")
+    @Test("a client's tokens are refused up to the second, whoever acts by them, and another client's are not")
+    func clients() {
+        var set = set(.client("x", issuedBefore: 100), .client("x", issuedBefore: 90))
+        let service = { claims(user: "client_x", session: nil, version: nil, global: nil, client: $0, issuedAt: $1) }
+        #expect(refusal(set, service("x", 99)) == .revoked, "the later of two counts")
+        #expect(refusal(set, service("x", 100)) == nil)
+        #expect(refusal(set, service("y", 99)) == nil)
+        #expect(refusal(set, service(nil, 99)) == nil)
+        #expect(refusal(set, claims(client: "x", issuedAt: 99)) == .revoked)
+        set.add(.client("x", issuedBefore: 100), now: 50)
+        set.purge(now: 900)
+        #expect(refusal(set, service("x", 99)) == .revoked, "kept from when it was heard last")
+        set.purge(now: 950)
+        #expect(refusal(set, service("x", 99)) == nil && set.count == 0)
+    }
+
+    @Test("a service's own token is concerned by its client and by keys alone")
     func services() {
         var set = set(
             .everybody(minimumVersion: 9),

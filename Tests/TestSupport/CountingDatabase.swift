@@ -9,6 +9,8 @@ internal import Synchronization
 /// Wraps a database and records the units that pass.
 package final class CountingDatabase: SQLDatabase {
     private let base: any SQLDatabase
+    /// What it wraps.
+    package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
 
     package init(_ base: any SQLDatabase) {
@@ -45,6 +47,10 @@ package final class CountingDatabase: SQLDatabase {
     ) async throws -> T {
         record.withLock { $0.append(["(migration)"]) }
         return try await base.withMigrationLock(body)
+    }
+
+    package func forgetDeleted() async {
+        await base.forgetDeleted()
     }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {

@@ -80,7 +80,7 @@ package final class ServerProcess: Sendable {
     }
 
     /// Waits until a GET of `path` on `port` is answered with 200; throws at once when the process ends instead.
-    package func waitUntilReady(port: Int, path: String = "/readyz", within limit: Duration = .seconds(30)) async throws
+    package func waitUntilReady(port: Int, path: String = "/readyz", within limit: Duration = .seconds(60)) async throws
     {
         do {
             try await eventually(within: limit, "\(name) answers \(path)") {

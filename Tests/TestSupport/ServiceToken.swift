@@ -23,18 +23,28 @@ package enum ServiceToken {
         at seconds: Int64 = Int64(Date().timeIntervalSince1970)
     ) async throws -> String {
         _ = try await database.run(client(Instant(seconds: seconds)))
+        let payload = """
+            {"iss":"\(issuer)","sub":"client_test","aud":["tessera","chat"],"exp":\(seconds + 86_400),\
+            "iat":\(seconds),"jti":"\(UUID().uuidString)","client_id":"test","scope":"\(scope)"}
+            """
+        return try await signer(database, ring: ring).sign(Array(payload.utf8))
+    }
+
+    /// Signs access tokens as the deployment does, with its current key.
+    ///
+    /// - Parameters:
+    ///   - database: auth's, with its signing keys.
+    ///   - ring: the master keys, as `TESSERA_MASTER_KEY` has them.
+    /// - Returns: what signs.
+    /// - Throws: when there is no key, or the ring does not open it.
+    package static func signer(_ database: any SQLDatabase, ring: String) async throws -> JWSSigner {
         guard let row = try await database.run(currentKey()).first,
             let algorithm = SigningAlgorithm(rawValue: try row.text("alg"))
         else { throw TestDatabaseError(description: "there is no current signing key") }
         let kid = try row.text("kid")
         let pkcs8 = try MasterKeyRing(base64Ring: ring)
             .open(try row.bytes("private_key"), associatedData: Array("signing_keys/\(kid)/private_key".utf8))
-        let payload = """
-            {"iss":"\(issuer)","sub":"client_test","aud":["tessera","chat"],"exp":\(seconds + 86_400),\
-            "iat":\(seconds),"jti":"\(UUID().uuidString)","client_id":"test","scope":"\(scope)"}
-            """
-        let key = try SigningKey(pkcs8: pkcs8, algorithm: algorithm)
-        return try JWS.sign(payload: Array(payload.utf8), type: "at+jwt", keyID: kid, key: key)
+        return JWSSigner(type: "at+jwt", keyID: kid, key: try SigningKey(pkcs8: pkcs8, algorithm: algorithm))
     }
 
     private static let client = Statement(

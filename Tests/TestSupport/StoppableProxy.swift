@@ -1,24 +1,51 @@
-// A network that goes silent: a proxy process between client and server which is stopped (SIGSTOP). Nothing is closed
-// and nothing is refused, the kernel even takes new connections; but no byte comes through any more.
+// A network that fails: a proxy process between client and server. Stopped (SIGSTOP) it goes silent: nothing is closed and
+// nothing is refused, the kernel even takes new connections; but no byte comes through any more. Killed, it is a cut:
+// connections break and new ones are refused, until it is started again on the same port.
 package import Foundation
 internal import Glibc
+internal import Synchronization
 
 /// Forwards connections from a port of its own to another one; ends with the last reference to it.
 package final class StoppableProxy: Sendable {
     package let port: Int
     private let folder: URL
-    private let process: ServerProcess
+    private let target: Int
+    private let current: Mutex<ServerProcess>
+    private var process: ServerProcess { current.withLock { $0 } }
 
     package init(to target: Int) async throws {
         port = try FreePort.take()
+        self.target = target
         folder = FileManager.default.temporaryDirectory.appending(path: "tessera-proxy-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        process = try ServerProcess(
+        current = Mutex(try Self.start(from: port, to: target, in: folder))
+        try await untilItListens()
+    }
+
+    /// Breaks every connection; new ones are refused until `restore()`.
+    package func cut() async throws {
+        process.kill()
+        _ = try await process.waitForExit()
+    }
+
+    /// Lets new connections through again.
+    package func restore() async throws {
+        let fresh = try Self.start(from: port, to: target, in: folder)
+        current.withLock { $0 = fresh }
+        try await untilItListens()
+    }
+
+    private static func start(from port: Int, to target: Int, in folder: URL) throws -> ServerProcess {
+        try ServerProcess(
             executable: URL(filePath: "/usr/bin/env"),
-            arguments: ["python3", "-c", Self.program, "\(port)", "\(target)"],
+            arguments: ["python3", "-c", program, "\(port)", "\(target)"],
             environment: [:],
             folder: folder
         )
+    }
+
+    private func untilItListens() async throws {
+        let process = process
         try await eventually("the proxy listens") {
             guard process.exit == nil else { throw ServerPrograms.Failure("the proxy ended: \(process.output)") }
             return (try? RawConnection(port: port)) != nil

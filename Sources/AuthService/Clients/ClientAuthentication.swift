@@ -1,10 +1,11 @@
 // Decides whether a request comes from the client that it names.
 //
 // Where tokens are made the row is read for every request, so a disabled client, a rotated secret and a replaced key
-// count at once; introspection takes what was read a moment ago. Failures are counted per network: secrets cannot be
+// count at once; introspection takes what was read, and who proved themselves, a moment ago. Failures are counted per network: secrets cannot be
 // guessed, but guessing should not be free either.
 import HTTPTypes
 import Hummingbird
+import OpenSSLCrypto
 import Storage
 import WebSupport
 
@@ -25,11 +26,28 @@ struct ClientAuthentication: Sendable {
     /// The client, where a public one will not do.
     func requiredClient(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client {
         try await counted(origin) {
-            guard let client = try await judge(try ClientCredentials(request.headers, form)) else {
-                throw OAuthError.invalidClient
+            let credentials = try ClientCredentials(request.headers, form)
+            guard let client = try await judge(credentials) else { throw OAuthError.invalidClient }
+            if takesRecent, case .secret = credentials, let digest = Self.digest(request.headers, form) {
+                clients.remember(digest, of: client)
             }
             return client
         }
+    }
+
+    /// The client, if it sent the same header a moment ago: then nothing of it is taken apart.
+    func recentClient(of request: Request, _ form: FormBody) -> Client? {
+        guard takesRecent, let digest = Self.digest(request.headers, form) else { return nil }
+        return clients.recent(by: digest)
+    }
+
+    /// What is remembered of credentials that are nothing but a header. Two headers would be one text with a comma, which
+    /// is no good credential and so never remembered.
+    private static func digest(_ headers: HTTPFields, _ form: FormBody) -> SHA256Digest? {
+        guard form["client_id"] == nil, form["client_secret"] == nil, form["client_assertion"] == nil else {
+            return nil
+        }
+        return headers[.authorization].map { SHA256.digest(of: $0) }
     }
 
     private func counted<T>(_ origin: Origin, _ body: () async throws -> T) async throws -> T {

@@ -2,8 +2,8 @@
 // with keys of their own, get tokens for what their row allows, and may ask auth about other services' tokens.
 //
 // A secret is rotated with an overlap: the one before stays good until its date, so that nobody has to change both
-// sides in the same moment. A disabled client is refused at once by auth; tokens that it got before live on elsewhere
-// until they expire.
+// sides in the same moment. A client that is disabled or removed is refused at once by auth, and its tokens are refused
+// everywhere as soon as the event arrives.
 package import OpenSSLCrypto
 package import Storage
 package import WebSupport
@@ -18,13 +18,15 @@ package struct Clients: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let events: Events
     let audit: Audit
     private let recent = RecentClients()
 
-    init(database: any SQLDatabase, clock: Clock, random: RandomSource, audit: Audit) {
+    init(database: any SQLDatabase, clock: Clock, random: RandomSource, events: Events, audit: Audit) {
         self.database = database
         self.clock = clock
         self.random = random
+        self.events = events
         self.audit = audit
     }
 
@@ -63,14 +65,30 @@ package struct Clients: Sendable {
         }
     }
 
+    /// Whether a text is the client's secret, or the one before it until its date.
+    package func accepts(_ text: String, from client: Client) -> Bool {
+        ClientSecret(text: text).map { client.accepts($0, at: clock.now()) } ?? false
+    }
+
     /// The client as it was at most five seconds ago.
     func findRecent(_ id: String) async throws -> Client? {
         let now = clock.now()
         if let known = recent.client(id, at: now) { return known }
+        let mark = recent.mark
         guard let client = try await find(id) else { return nil }
-        recent.remember(client, readAt: now)
+        recent.remember(client, readAt: now, mark: mark)
         return client
     }
+
+    /// The client that proved itself by these credentials at most five seconds ago.
+    func recent(by credentials: SHA256Digest) -> Client? { recent.caller(credentials, at: clock.now()) }
+
+    func remember(_ credentials: SHA256Digest, of client: Client) {
+        recent.remember(credentials, of: client, at: clock.now())
+    }
+
+    /// Another node has ended the client.
+    func forgetRecent(_ id: String) { recent.forget(id) }
 
     package func list() async throws -> [Client] {
         try await database.run(ClientStatements.list()).rows.map { try Client($0) }
@@ -99,6 +117,7 @@ package struct Clients: Sendable {
                 change.isDisabled,
                 now
             ),
+            events.clientTokensRevoked(id, ifDisabledAt: now),
             audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
         ])
         recent.forget(id)
@@ -135,11 +154,12 @@ package struct Clients: Sendable {
     package func delete(_ id: String, actor: String?, origin: Origin) async throws {
         let now = clock.now()
         let results = try await database.run([
+            events.clientWillBeDeleted(id, at: now),
             audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now),
             ClientStatements.delete(id),
         ])
         recent.forget(id)
-        guard results[1].affected > 0 else { throw APIError(.notFound) }
+        guard results[2].affected > 0 else { throw APIError(.notFound) }
     }
 
     /// Whether the assertion with this id is used for the first time. It is remembered until nobody would take it.

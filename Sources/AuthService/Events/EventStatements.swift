@@ -16,11 +16,10 @@ enum EventStatements {
     static let aboutUser = Statement(
         "events.about_user",
         .appends(Events.log),
-        [.instant, .text, .text],
+        [.instant, .text, .text, .text],
         """
         INSERT INTO events (at, kind, user_id, data)
-        SELECT $1, $2, id, '{"user_id":"' || id || '"}'
-        FROM users WHERE id = $3
+        SELECT $1, $2, id, $4 FROM users WHERE id = $3
         """
     )
 
@@ -68,6 +67,26 @@ enum EventStatements {
         INSERT INTO events (at, kind, data)
         SELECT $1, $2, $3 FROM signing_keys
         WHERE kid = $4 AND state = $5 AND (activated_at = $1 OR retired_at = $1)
+        """
+    )
+
+    static let clientDisabled = Statement(
+        "events.client_disabled",
+        .appends(Events.log),
+        [.instant, .text, .text],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2 AND disabled_at = $1
+        """
+    )
+
+    static let clientWillBeDeleted = Statement(
+        "events.client_will_be_deleted",
+        .appends(Events.log),
+        [.instant, .text, .text],
+        """
+        INSERT INTO events (at, kind, data)
+        SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2
         """
     )
 
@@ -170,7 +189,8 @@ enum EventStatements {
     )
 
     static let all = [
-        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, epoch,
+        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey,
+        clientDisabled, clientWillBeDeleted, epoch,
         nameEpoch, beginEpoch, after, state, firstSince, raiseHorizon, deleteBefore,
     ]
 }

@@ -53,12 +53,7 @@ struct EventStream: Sendable {
             case .upToDate(let end):
                 entries = []
                 seq = max(seq, end)
-                if !isCaughtUp, seq >= opening.newest {
-                    isCaughtUp = true
-                    told = seq
-                    try await send(caughtUp(seq), follower, &writer)
-                    continue
-                }
+                if !isCaughtUp, seq >= opening.newest { break }
                 let signals = await follower.wait()
                 guard signals.contains(.heartbeat), !signals.contains(.end) else { continue }
                 var bytes = ServerSentEvent.comment("heartbeat")
@@ -78,8 +73,13 @@ struct EventStream: Sendable {
                 bytes.writeImmutableBuffer(entry.frame)
                 told = entry.seq
             }
-            guard bytes.readableBytes > 0 else { continue }
-            try await send(bytes, follower, &writer)
+            if bytes.readableBytes > 0 { try await send(bytes, follower, &writer) }
+            // Whether or not more has come meanwhile: beside a log that always grows it would never be said otherwise.
+            if !isCaughtUp, seq >= opening.newest {
+                isCaughtUp = true
+                told = seq
+                try await send(caughtUp(seq), follower, &writer)
+            }
         }
     }
 

@@ -19,6 +19,7 @@ package enum EventKind: String, Sendable, CaseIterable {
     case userDeleted = "user.deleted"
     case keysRotated = "keys.rotated"
     case keysRevoked = "keys.revoked"
+    case clientTokensRevoked = "client.tokens_revoked"
 }
 
 /// Statements that append events, for other features to put into their units.
@@ -30,9 +31,21 @@ package struct Events: Sendable {
         EventStatements.sessionRevoked(now, session)
     }
 
-    /// An event about a user who exists when the statement runs.
-    func about(user: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
-        EventStatements.aboutUser(now, kind.rawValue, user)
+    /// An event about a user who exists when the statement runs, with what it sets of name and picture: what services
+    /// that show people need, and never the address.
+    func about(
+        user: String,
+        _ kind: EventKind,
+        name: Patch<String>,
+        avatarURL: Patch<String>,
+        at now: Instant
+    ) -> BoundStatement {
+        let data = JSONWriter.object { writer in
+            writer.field("user_id", user)
+            if name.isPresent { writer.field("name", name.value) }
+            if avatarURL.isPresent { writer.field("avatar_url", avatarURL.value) }
+        }
+        return EventStatements.aboutUser(now, kind.rawValue, user, data.string)
     }
 
     /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.
@@ -51,6 +64,25 @@ package struct Events: Sendable {
     /// `all.tokens_revoked` with the global version as it is now.
     func allTokensRevoked(at now: Instant) -> BoundStatement {
         EventStatements.allTokensRevoked(now)
+    }
+
+    /// `client.tokens_revoked`, if this unit disabled the client: `now` is what it set `disabled_at` to.
+    func clientTokensRevoked(_ client: String, ifDisabledAt now: Instant) -> BoundStatement {
+        EventStatements.clientDisabled(now, client, Self.tokens(of: client, before: now))
+    }
+
+    /// `client.tokens_revoked`, if the client exists. Goes *before* the deletion.
+    func clientWillBeDeleted(_ client: String, at now: Instant) -> BoundStatement {
+        EventStatements.clientWillBeDeleted(now, client, Self.tokens(of: client, before: now))
+    }
+
+    /// SECURITY: a token of the client may be from a node whose clock is ahead, by as much as verifiers allow, so tokens
+    /// of the next half minute are meant too. A client that is taken back within it waits for the rest.
+    private static func tokens(of client: String, before now: Instant) -> String {
+        JSONWriter.object { writer in
+            writer.field("client_id", client)
+            writer.field("issued_before", now.seconds + 31)
+        }.string
     }
 
     /// An event about a signing key that this unit brought into the given state: of two nodes that rotate at once, one

@@ -7,6 +7,7 @@
 package import OpenSSLCrypto
 package import Storage
 import Synchronization
+import TesseraVerifierHummingbird
 package import WebSupport
 
 #if canImport(FoundationEssentials)
@@ -37,7 +38,7 @@ package final class SigningKeys: Sendable {
         /// Published keys that sign no more, of any algorithm.
         var previous: [SigningKeyInfo] = []
         /// Every published key, ready to verify.
-        var verification: [String: VerificationKey] = [:]
+        var verification = KeySet([:])
         /// The JWKS document (RFC 7517 §5).
         var jwks = JSONWriter()
     }
@@ -65,6 +66,9 @@ package final class SigningKeys: Sendable {
     }
 
     var published: Snapshot { snapshot.withLock { $0 } }
+
+    /// Every published key, ready to verify.
+    var verification: KeySet { snapshot.withLock(\.verification) }
 
     /// Signs access tokens with the current key.
     func signer() throws -> JWSSigner {
@@ -138,23 +142,26 @@ package final class SigningKeys: Sendable {
         next.createdAt <= current.createdAt || next.createdAt + publicationLead <= now
     }
 
-    /// Takes a key out of the JWKS at once. A compromised current key is replaced by the next one, ready or not.
+    /// Takes a key out of the JWKS at once. A compromised current key is replaced by the next one, ready or not: in the same
+    /// unit, so that nothing can happen between "it signs no more" and "nobody may trust it".
     package func retire(_ kid: String, compromised: Bool) async throws {
         try await reload()
         let now = clock.now()
         guard let key = try await list().first(where: { $0.kid == kid && $0.state != "retired" }) else {
             throw APIError(.notFound)
         }
+        var unit: [BoundStatement] = []
         if key.state == "current", key.algorithm == algorithm.rawValue {
             guard compromised, let next = snapshot.withLock(\.next) else {
                 throw APIError(.conflict, detail: "the current key is retired by rotating")
             }
-            try await promote(next.kid, at: now)
+            unit = try promotion(of: next.kid, at: now)
         }
-        _ = try await database.run([
+        unit += [
             SigningKeyStatements.retire(kid, now),
             events.about(key: kid, state: "retired", .keysRevoked, at: now),
-        ])
+        ]
+        _ = try await database.run(unit)
         try await reload()
     }
 
@@ -163,8 +170,14 @@ package final class SigningKeys: Sendable {
     }
 
     private func promote(_ kid: String, at now: Instant) async throws {
+        _ = try await database.run(try promotion(of: kid, at: now))
+        try await read()
+    }
+
+    /// The next key takes the current one's place, and a new one its own.
+    private func promotion(of kid: String, at now: Instant) throws -> [BoundStatement] {
         let made = try make()
-        _ = try await database.run([
+        return [
             SigningKeyStatements.demoteCurrent(algorithm.rawValue, kid, now),
             SigningKeyStatements.promoteNext(algorithm.rawValue, kid, now),
             SigningKeyStatements.insertNextAfterPromotion(
@@ -176,8 +189,7 @@ package final class SigningKeys: Sendable {
                 kid
             ),
             events.about(key: kid, state: "current", .keysRotated, at: now),
-        ])
-        try await read()
+        ]
     }
 
     // MARK: Rows
@@ -185,13 +197,14 @@ package final class SigningKeys: Sendable {
     private func read() async throws {
         let rows = try await database.run(SigningKeyStatements.published()).rows
         var fresh = Snapshot()
+        var verification: [String: VerificationKey] = [:]
         let jwks = try JSONWriter.object { writer in
             try writer.array("keys") { writer in
                 for row in rows {
                     let info = try Self.info(row)
                     let jwk = try row.text("public_jwk")
                     writer.raw(jwk)
-                    fresh.verification[info.kid] = try Self.verificationKey(jwk)
+                    verification[info.kid] = try Self.verificationKey(jwk)
                     if info.state == "previous" { fresh.previous.append(info) }
                     guard info.algorithm == algorithm.rawValue else { continue }
                     if info.state == "current" {
@@ -210,6 +223,7 @@ package final class SigningKeys: Sendable {
             }
         }
         fresh.jwks = jwks
+        fresh.verification = KeySet(verification)
         let read = fresh
         snapshot.withLock { $0 = read }
     }

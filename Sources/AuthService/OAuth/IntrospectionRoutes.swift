@@ -11,7 +11,7 @@ import WebSupport
 
 struct IntrospectionRoutes: Sendable {
     let authentication: ClientAuthentication
-    let verifiers: AudienceVerifiers
+    let asked: AskedTokens
     let tokens: Tokens
     let issuer: String
 
@@ -21,14 +21,19 @@ struct IntrospectionRoutes: Sendable {
 
     @Sendable private func introspect(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let form = try await request.formBody(limit: bodyLimit)
-        let caller = try await authentication.requiredClient(of: request, form, origin: context.origin(of: request))
+        let caller: Client
+        if let recent = authentication.recentClient(of: request, form) {
+            caller = recent
+        } else {
+            caller = try await authentication.requiredClient(of: request, form, origin: context.origin(of: request))
+        }
         guard caller.scopes.contains(ClientScope.introspect) else {
             throw OAuthError(.insufficientScope, "the client needs the scope introspect")
         }
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
         // `token_type_hint` would save a search (§2.1); a token's own form says more.
         if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
-        guard let claims = try await verifiers.claims(of: token, for: caller.audiences) else { return .inactive }
+        guard let claims = try await asked.claims(of: token, for: caller.audiences) else { return .inactive }
         return active(claims)
     }
 

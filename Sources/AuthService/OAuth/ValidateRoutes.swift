@@ -14,6 +14,7 @@ import TesseraVerifierHummingbird
 import WebSupport
 
 struct ValidateRoutes: Sendable {
+    let asked: AskedTokens
     let sessions: Sessions
     let cookies: SessionCookiePolicy
     let csrf: CSRFMiddleware
@@ -29,7 +30,6 @@ struct ValidateRoutes: Sendable {
         "UNSUBSCRIBE", "QUERY",
     ].compactMap { HTTPRequest.Method($0) }
 
-    /// Behind `TokenVerifierMiddleware` in its optional mode.
     func mount(on router: RouterGroup<AuthRequestContext>) {
         for method in Self.methods {
             router.on("validate", method: method, use: validate)
@@ -38,7 +38,11 @@ struct ValidateRoutes: Sendable {
     }
 
     @Sendable private func validate(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        if let claims = context.accessToken { return Self.answer(claims) }
+        switch BearerToken.read(request.headers) {
+        case .token(let token): return Self.answer(try await user(token))
+        case .unreadable: throw TokenFailures.apiError(VerificationError(.malformed))
+        case .none: break
+        }
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         // SECURITY: what a browser adds by itself counts only for requests that no other site could have caused. Gateways
         // that ask with GET tell the original method in one of these fields, and browsers let no other site set them.
@@ -46,6 +50,20 @@ struct ValidateRoutes: Sendable {
         guard methods.allSatisfy({ csrf.isAllowed(request.headers, method: $0) }) else { throw APIError(.csrfRefused) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         return Self.answer(try await sessions.current(cookie: cookie).state)
+    }
+
+    /// The claims of a user's token for auth's own audience, as every request with a bearer token needs it.
+    private func user(_ token: String) async throws -> AccessTokenClaims {
+        do {
+            let claims = try await asked.claims(of: token)
+            guard claims.audience.contains(AuthConfiguration.ownAudience) else {
+                throw VerificationError(.wrongAudience, claim: "aud")
+            }
+            guard claims.isUser else { throw VerificationError(.missingClaim, claim: "sid") }
+            return claims
+        } catch let error as VerificationError {
+            throw TokenFailures.apiError(error)
+        }
     }
 
     private static func answer(_ claims: AccessTokenClaims) -> Response {

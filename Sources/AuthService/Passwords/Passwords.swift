@@ -90,7 +90,13 @@ package struct Passwords: Sendable {
                 at: now
             ),
             accounts.passwordInsertion(user: user, hash: hash, at: now),
-            events.about(user: user, .userCreated, at: now),
+            events.about(
+                user: user,
+                .userCreated,
+                name: signup.name.map { .value($0) } ?? .null,
+                avatarURL: .null,
+                at: now
+            ),
             audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now),
         ]
     }

@@ -1,5 +1,6 @@
 // How auth trusts its own tokens: through the same verifier as everybody, with sources in the process. It never calls
-// itself over HTTP, and what others learn from the feed it reads from the rows.
+// itself over HTTP. Requests that act on a session read its row; tokens that others ask about are judged from memory, see
+// `FollowedRevocations`.
 import OpenSSLCrypto
 import Storage
 import Synchronization
@@ -17,7 +18,7 @@ final class LocalKeySource: KeySource {
         self.clock = clock
     }
 
-    func snapshot() -> KeySet { KeySet(keys.published.verification) }
+    func snapshot() -> KeySet { keys.verification }
 
     /// SECURITY: a key id is text that anyone can send; made-up ones cost one read in five seconds, not one each.
     func refresh(afterUnknownKeyID: String) async throws {

@@ -95,7 +95,7 @@ package struct Users: Sendable {
                 profile.metadata.isPresent,
                 profile.metadata.value
             ),
-            events.about(user: user, .userUpdated, at: now),
+            events.about(user: user, .userUpdated, name: profile.name, avatarURL: profile.avatarURL, at: now),
             audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now),
         ])
         guard let row = results[0].first else { throw APIError(.notFound) }

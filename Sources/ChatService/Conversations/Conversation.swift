@@ -30,6 +30,10 @@ struct Conversation: Sendable {
     let createdAt: Instant
     let updatedAt: Instant
     let version: Int64
+    /// Names, in the order of the alphabet.
+    let tags: [String]
+    /// When it went to the trash; read with the trash alone.
+    var deletedAt: Instant?
     /// JSON objects, byte for byte; `nil` in rows of a list, which never reads them.
     let documents: (settings: String, metadata: String)?
 
@@ -56,11 +60,42 @@ struct Conversation: Sendable {
         createdAt = try row.instant("created_at")
         updatedAt = try row.instant("updated_at")
         version = try row.integer("version")
+        let names = try row.optionalText("tags")?.split(separator: TagStatements.separator).map(String.init) ?? []
+        tags = names.count < 2 ? names : names.sorted { ($0.lowercased(), $0) < ($1.lowercased(), $1) }
         documents = whole ? (try row.text("settings"), try row.text("metadata")) : nil
+    }
+
+    /// A conversation as it is right after it was made from a request, with its messages.
+    init(_ draft: ConversationDraft, id: String, owner: String, at now: Instant) {
+        self.id = id
+        ownerID = owner
+        (title, titleSource) = draft.titleAndSource
+        model = draft.model
+        slug = draft.slug
+        visibility = draft.visibility.rawValue
+        pinnedAt = nil
+        archivedAt = nil
+        archiveReason = nil
+        forkedFromConversationID = nil
+        forkedFromMessageID = nil
+        headMessageID = draft.messages.last?.id
+        lastSequence = Int64(draft.messages.count)
+        messageCount = lastSequence
+        tokensIn = draft.messages.reduce(0) { $0 + ($1.tokensIn ?? 0) }
+        tokensOut = draft.messages.reduce(0) { $0 + ($1.tokensOut ?? 0) }
+        lastMessageAt = draft.messages.isEmpty ? nil : now
+        createdAt = now
+        updatedAt = now
+        version = 1
+        tags = []
+        documents = (draft.settings, draft.metadata)
     }
 
     /// Its place in the list, which is ordered by `updated_at`, newest first.
     var cursor: Cursor { Cursor(updatedAt, id) }
+
+    /// Its place in the trash, which is ordered by `deleted_at`, newest first.
+    var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
     /// Writes the members, without the braces around them.
     func write(to writer: inout JSONWriter) {
@@ -87,6 +122,8 @@ struct Conversation: Sendable {
         writer.field("created_at", createdAt)
         writer.field("updated_at", updatedAt)
         writer.field("version", version)
+        writer.field("tags", tags)
+        if let deletedAt { writer.field("deleted_at", deletedAt) }
         if let documents {
             writer.field("settings", raw: documents.settings)
             writer.field("metadata", raw: documents.metadata)

@@ -5,7 +5,8 @@
 // last, only if the row at `last_seq + n` exists; whatever lies past the line is therefore the unit's own, and can
 // be taken back without knowing which rows it is.
 //
-// **Version 0 exists only inside the unit that makes a conversation with messages.** It tells that unit's own fresh
+// **Version 0 exists only inside the unit that makes a conversation with messages** (and in the trash, where a fork is
+// being copied; see Forks.swift). It tells that unit's own fresh
 // row from one that had the id already, which must not be adopted. `advance` makes it 1, `abandon` removes it.
 import Storage
 
@@ -98,5 +99,5 @@ enum ConversationCounters {
         "DELETE FROM conversations WHERE id = $1 AND owner_id = $2 AND version = 0"
     )
 
-    static let all = [lockStatement, advanceStatement, abandonStatement]
+    static let all = [lockStatement, advanceStatement, abandonStatement] + ConversationDeductions.all
 }

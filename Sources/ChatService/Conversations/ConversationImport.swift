@@ -4,7 +4,9 @@ package import WebSupport
 extension ChatService {
     /// Makes a conversation, with what `POST /v1/conversations` takes, for a user. Returns its id.
     package func createConversation(ownedBy owner: String, _ body: JSONElement) async throws -> String {
-        let draft = try ConversationDraft(JSONBody(body), identify: messages.makeID)
-        return try await conversations.create(draft, by: Caller(id: owner, kind: "user")).0.id
+        let made = try await conversations.create(by: Caller(id: owner, kind: "user")) { identify in
+            try ConversationDraft(JSONBody(body), identify: identify)
+        }
+        return made.value.conversation.id
     }
 }

@@ -11,6 +11,7 @@ enum ConversationLimits {
     /// `settings` and `metadata`, each.
     static let json = 16 * 1024
     static let messages = 100
+    static let tags = 32
 }
 
 /// `POST /v1/conversations`.
@@ -23,6 +24,13 @@ struct ConversationDraft: Sendable {
     let settings: String
     let metadata: String
     let messages: [MessageDraft]
+
+    /// A title that was given is the user's; without one the first user message gives it.
+    var titleAndSource: (title: String?, source: String?) {
+        if let title { return (title, "user") }
+        let automatic = MessageAppend.automaticTitle(messages)
+        return (automatic, automatic == nil ? nil : "auto")
+    }
 
     init(_ source: JSONBody, identify: () -> String) throws(APIError) {
         var body = source
@@ -48,6 +56,8 @@ struct ConversationPatch: Sendable {
     let archived: Bool?
     let archiveReason: Patch<String>
     let pinned: Bool?
+    /// The end of the branch to show, a message of this conversation.
+    let headMessage: String?
     /// The whole object anew.
     let settings: String?
     /// Members to set, or to remove where `null`.
@@ -55,7 +65,7 @@ struct ConversationPatch: Sendable {
 
     var isEmpty: Bool {
         !title.isPresent && !model.isPresent && !slug.isPresent && visibility == nil && archived == nil
-            && !archiveReason.isPresent && pinned == nil && settings == nil && metadata == nil
+            && !archiveReason.isPresent && pinned == nil && headMessage == nil && settings == nil && metadata == nil
     }
 
     init(_ source: JSONBody) throws(APIError) {
@@ -67,6 +77,10 @@ struct ConversationPatch: Sendable {
         archived = body.boolean("archived")
         archiveReason = body.patchString("archive_reason", max: ConversationLimits.reason)
         pinned = body.boolean("pinned")
+        headMessage = body.rowID("head_message_id")
+        if let head = body.element("head_message_id"), head.isNull {
+            body.refuse("head_message_id", "invalid", "must be a message of this conversation")
+        }
         settings = body.rawObject("settings", max: ConversationLimits.json)
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
             body.element("metadata")?.object
@@ -85,7 +99,7 @@ extension JSONBody {
     }
 
     /// A string that says something.
-    fileprivate mutating func filled(_ name: String, max: Int) -> Patch<String> {
+    mutating func filled(_ name: String, max: Int) -> Patch<String> {
         let patch = patchString(name, max: max)
         if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
             refuse(name, "too_short", "must not be blank")

@@ -8,12 +8,7 @@ struct ConversationRoutes: Sendable {
     static let list = "conversations"
 
     let conversations: Conversations
-    let messages: Messages
-
-    /// What `?include=` can ask for.
-    enum Inclusion: String, CaseIterable {
-        case messages
-    }
+    let trash: Trash
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group
@@ -21,39 +16,67 @@ struct ConversationRoutes: Sendable {
             .post("conversations", use: create)
             .get("conversations/:id", use: get)
             .patch("conversations/:id", use: change)
-            .delete("conversations/:id", use: trash)
     }
 
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let query = QueryParameters(request)
+        if try query.boolean("trash") ?? false { return try await listTrash(query, context) }
+        let tag = try query.text("tag")
         let filter = Conversations.Filter(
             archived: try query.boolean("archived"),
             pinned: try query.boolean("pinned"),
+            tag: tag.flatMap(TagName.init),
             query: query["q"] == nil ? nil : try SearchRoutes.query(query)
         )
-        let request = try PageRequest(query, list: Self.list)
+        if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
+        let request = try PageRequest(numbered: query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)
         return .json(page.json(list: Self.list) { writer, item in writer.object { item.write(to: &$0) } })
     }
 
+    /// The trash has a list of its own, in the order of deletion.
+    private func listTrash(_ query: QueryParameters, _ context: ChatRequestContext) async throws -> Response {
+        for name in ["archived", "pinned", "tag", "q", "page"] where query[name] != nil {
+            throw APIError.field(name, "invalid", "cannot be combined with trash")
+        }
+        let request = try PageRequest(query, list: TrashRoutes.list)
+        let page = try await trash.list(for: try context.caller, page: request)
+        return .json(page.json(list: TrashRoutes.list) { writer, item in writer.object { item.write(to: &$0) } })
+    }
+
     @Sendable func create(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let body = try await request.jsonBody(limit: BodyLimits.messages)
-        let draft = try ConversationDraft(body, identify: messages.makeID)
-        let (conversation, made) = try await conversations.create(draft, by: try context.caller)
-        let location: HTTPFields = [.location: "/v1/conversations/\(conversation.id)"]
-        guard !draft.messages.isEmpty else { return Self.answer(conversation, status: .created, headers: location) }
-        let all = PageRequest(limit: max(made.count, 1), cursor: nil, direction: .forward)
-        let page = Page(fetched: made, request: all, cursor: \.cursor)
-        return Self.answer(conversation, messages: page, status: .created, headers: location)
+        let body = try await request.jsonElement(limit: BodyLimits.messages)
+        let attempt = try IdempotentAttempt(
+            request,
+            body: body,
+            at: conversations.clock.now(),
+            random: conversations.random
+        )
+        let made = try await conversations.create(by: try context.caller, once: attempt) { identify in
+            try ConversationDraft(JSONBody(body), identify: identify)
+        }
+        let (conversation, messages) = made.value
+        var headers = made.headers
+        headers[.location] = "/v1/conversations/\(conversation.id)"
+        guard !messages.isEmpty else { return Self.answer(conversation, status: .created, headers: headers) }
+        let all = PageRequest(limit: messages.count, cursor: nil, direction: .forward)
+        let page = Page(fetched: messages, request: all, cursor: \.cursor)
+        return Self.answer(conversation, .init(messages: page), status: .created, headers: headers)
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
-        guard try QueryParameters(request).choice("include", of: Inclusion.self) == .messages else {
-            return Self.answer(try await conversations.get(id, for: try context.caller))
+        let names = QueryParameters(request)["include"]?.lowercased().split(separator: ",") ?? []
+        guard names.allSatisfy({ $0 == "messages" || $0 == "votes" }) else {
+            throw APIError.field("include", "invalid", "must be messages, votes, or both with a comma")
         }
-        let (conversation, newest) = try await conversations.getWithMessages(id, for: try context.caller)
-        return Self.answer(conversation, messages: newest)
+        let (conversation, included) = try await conversations.get(
+            id,
+            withMessages: names.contains("messages"),
+            votes: names.contains("votes"),
+            for: try context.caller
+        )
+        return Self.answer(conversation, included)
     }
 
     @Sendable func change(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -68,15 +91,9 @@ struct ConversationRoutes: Sendable {
         return Self.answer(changed)
     }
 
-    @Sendable func trash(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let id = try context.id("id")
-        try await conversations.trash(id, if: VersionPrecondition(request), by: try context.caller)
-        return .noContent()
-    }
-
-    private static func answer(
+    static func answer(
         _ conversation: Conversation,
-        messages: Page<Message>? = nil,
+        _ included: Conversations.Included = .init(),
         status: HTTPResponse.Status = .ok,
         headers: HTTPFields = [:]
     ) -> Response {
@@ -84,7 +101,12 @@ struct ConversationRoutes: Sendable {
         headers[.eTag] = EntityTag.version(conversation.version)
         let body = JSONWriter.object { writer in
             conversation.write(to: &writer)
-            guard let messages else { return }
+            if let votes = included.votes {
+                writer.array("votes") { writer in
+                    for vote in votes { writer.object { vote.write(to: &$0) } }
+                }
+            }
+            guard let messages = included.messages else { return }
             writer.array("messages") { writer in
                 for message in messages.items { writer.object { message.write(to: &$0) } }
             }

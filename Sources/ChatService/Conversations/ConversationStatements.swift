@@ -6,7 +6,8 @@ enum ConversationStatements {
     static let summaryColumns = """
         id, owner_id, title, title_source, model, slug, visibility, pinned_at, archived_at, archive_reason, \
         forked_from_conversation_id, forked_from_message_id, head_message_id, last_seq, message_count, \
-        tokens_in, tokens_out, last_message_at, created_at, updated_at, version
+        tokens_in, tokens_out, last_message_at, created_at, updated_at, version, \
+        \(TagStatements.names)
         """
     static let columns = summaryColumns + ", settings, metadata"
 
@@ -20,7 +21,7 @@ enum ConversationStatements {
             (id, owner_id, title, title_source, model, slug, visibility, created_at, updated_at, version,
              settings, metadata, search)
         SELECT $1, principals.id, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12
-        FROM principals WHERE principals.id = $2 AND is_active AND erased_at IS NULL
+        FROM principals WHERE principals.id = $2 AND \(PrincipalStatements.mayWrite("$2"))
         ON CONFLICT DO NOTHING
         RETURNING \(columns)
         """
@@ -55,7 +56,7 @@ enum ConversationStatements {
         "SELECT id FROM conversations WHERE owner_id = $1 AND slug = $2 AND deleted_at IS NULL"
     )
 
-    private static let filter = """
+    static let filter = """
         owner_id = $1 AND deleted_at IS NULL
             AND ($2 IS NULL OR (archived_at IS NOT NULL) = $2)
             AND ($3 IS NULL OR (pinned_at IS NOT NULL) = $3)
@@ -90,18 +91,81 @@ enum ConversationStatements {
         "SELECT COUNT(*) AS total FROM conversations WHERE \(filter)"
     )
 
+    /// Whether a conversation of the owner `$1` has the tag `key`.
+    static func hasTag(_ key: String) -> String {
+        """
+        id IN (
+            SELECT ct.conversation_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
+            WHERE t.owner_id = $1 AND t.name_key = \(key)
+        )
+        """
+    }
+
+    // What has a tag is found first or the owner's range is walked, whichever the engine finds cheaper.
+    private static func tagged(_ key: String) -> String { "\(filter) AND \(hasTag(key))" }
+
+    static let olderTagged = Statement(
+        "conversations.older_tagged",
+        .reads,
+        [.text, .boolean, .boolean, .instant, .text, .integer, .text],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(tagged("$7")) AND (updated_at, id) < ($4, $5)
+        ORDER BY updated_at DESC, id DESC LIMIT $6
+        """
+    )
+
+    static let newerTagged = Statement(
+        "conversations.newer_tagged",
+        .reads,
+        [.text, .boolean, .boolean, .instant, .text, .integer, .text],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(tagged("$7")) AND (updated_at, id) > ($4, $5)
+        ORDER BY updated_at, id LIMIT $6
+        """
+    )
+
+    static let countTagged = Statement(
+        "conversations.count_tagged",
+        .reads,
+        [.text, .boolean, .boolean, .text],
+        "SELECT COUNT(*) AS total FROM conversations WHERE \(tagged("$4"))"
+    )
+
+    /// A page by its number. What is skipped is read, which is why there is an end to it.
+    static let numbered = Statement(
+        "conversations.numbered",
+        .reads,
+        [.text, .boolean, .boolean, .integer, .integer],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(filter) ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
+        """
+    )
+
+    static let numberedTagged = Statement(
+        "conversations.numbered_tagged",
+        .reads,
+        [.text, .boolean, .boolean, .integer, .integer, .text],
+        """
+        SELECT \(summaryColumns) FROM conversations
+        WHERE \(tagged("$6")) ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
+        """
+    )
+
     // Pairs of (is it set, to what); where NULL cannot be stored, NULL means "leave it".
     static let change = Statement(
         "conversations.change",
         .writes,
         [
             .text, .text, .integer, .instant, .boolean, .text, .boolean, .text, .boolean, .text, .text, .boolean,
-            .boolean, .text, .boolean, .text, .text, .words,
+            .boolean, .text, .boolean, .text, .text, .text, .words,
         ],
         """
         UPDATE conversations SET
             title = CASE WHEN $5 THEN $6 ELSE title END,
-            search = CASE WHEN $5 THEN $18 ELSE search END,
+            search = CASE WHEN $5 THEN $19 ELSE search END,
             title_source = CASE WHEN $5 THEN 'user' ELSE title_source END,
             model = CASE WHEN $7 THEN $8 ELSE model END,
             slug = CASE WHEN $9 THEN $10 ELSE slug END,
@@ -111,6 +175,7 @@ enum ConversationStatements {
             pinned_at = CASE WHEN $15 IS NULL THEN pinned_at WHEN $15 THEN COALESCE(pinned_at, $4) END,
             settings = COALESCE($16, settings),
             metadata = COALESCE($17, metadata),
+            head_message_id = COALESCE($18, head_message_id),
             updated_at = $4,
             version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
@@ -119,22 +184,16 @@ enum ConversationStatements {
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = $2 AND o.slug = $10 AND o.id <> $1 AND o.deleted_at IS NULL
             ))
+            AND ($18 IS NULL OR EXISTS (
+                SELECT 1 FROM messages m WHERE m.id = $18 AND m.conversation_id = $1 AND m.deleted_at IS NULL
+            ))
         RETURNING \(columns)
         """
     )
 
-    static let trash = Statement(
-        "conversations.trash",
-        .writes,
-        [.text, .text, .integer, .instant],
-        """
-        UPDATE conversations SET deleted_at = $4, updated_at = $4, version = version + 1
-        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
-            AND \(PrincipalStatements.mayWrite("$2"))
-        RETURNING id
-        """
-    )
-
     static let all =
-        [insert, get, isVisible, isTaken, slugHolder, older, newer, count, change, trash] + ConversationCounters.all
+        [
+            insert, get, isVisible, isTaken, slugHolder, older, newer, count, olderTagged, newerTagged, countTagged,
+            numbered, numberedTagged, change,
+        ] + ConversationCounters.all + TrashStatements.all + ForkStatements.all
 }

@@ -15,6 +15,7 @@ struct Conversations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// How often a change is tried again when others change the row in between.
     static let attempts = 32
@@ -23,21 +24,34 @@ struct Conversations: Sendable {
     struct Filter: Sendable {
         let archived: Bool?
         let pinned: Bool?
+        var tag: TagName?
         /// Of titles.
-        let query: SearchQuery?
+        var query: SearchQuery?
     }
 
     // MARK: Creating
 
+    /// A conversation and its first messages.
+    typealias Made = (conversation: Conversation, messages: [Message])
+
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
-    /// or a complaint about a message.
-    func create(_ draft: ConversationDraft, by caller: Caller) async throws -> (Conversation, [Message]) {
-        let now = clock.now()
-        let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now)
-        let title = draft.title ?? append?.automaticTitle
-        let source: String? = draft.title != nil ? "user" : title != nil ? "auto" : nil
-        let beginning = Principals.willWrite(caller, at: now)
+    /// `quota_exceeded`, `idempotency_key_reused`, or a complaint about a message.
+    ///
+    /// - Parameters:
+    ///   - read: reads the request with ids for the messages that say none.
+    ///   - attempt: the request's key, if it has one.
+    func create(
+        by caller: Caller,
+        once attempt: IdempotentAttempt? = nil,
+        _ read: (_ identify: () -> String) throws -> ConversationDraft
+    ) async throws -> Outcome<Made> {
+        let now = attempt?.identity.at ?? clock.now()
+        let identity = attempt?.identity ?? AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
+        let draft = try read(identity.childIDs)
+        let id = draft.id ?? identity.ownID
+        let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
+        let (title, source) = draft.titleAndSource
+        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
         // Version 0 marks the row as this unit's own until its messages are in.
         let insert = ConversationStatements.insert(
             id,
@@ -53,16 +67,42 @@ struct Conversations: Sendable {
             draft.metadata,
             SearchText.words(of: title)
         )
-        let results = try await database.run(beginning + [insert] + (append?.statements ?? []))
-        guard let row = results[beginning.count].first else {
+        let writes = [insert] + (append?.statements ?? [])
+        let results = try await database.run(beginning + writes + (attempt?.closing(caller) ?? []))
+        let own = results.dropFirst(beginning.count).prefix(writes.count)
+        guard let row = own.first?.first else {
             try Principals.requireActive(results)
+            if let record = try attempt?.earlier(results) {
+                return Outcome(value: try Self.remake(record, caller, read), isReplay: true)
+            }
             throw try await refusal(id: id, slug: draft.slug, caller)
         }
-        guard let append else { return (try Conversation(row, whole: true), []) }
-        switch try append.outcome(results) {
-        case .appended(let conversation, let messages): return (conversation, messages)
+        guard let append else { return Outcome(value: (try Conversation(row, whole: true), []), isReplay: false) }
+        switch try append.outcome(own) {
+        case .appended(let conversation, let messages):
+            return Outcome(value: (conversation, messages), isReplay: false)
         case .refused(let message): throw try await MessageAppend.refusal(of: message, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
+    }
+
+    /// What the request made when it came first: everything about it follows from the request, the moment and the seed.
+    private static func remake(
+        _ record: IdempotencyRecord,
+        _ caller: Caller,
+        _ read: (_ identify: () -> String) throws -> ConversationDraft
+    ) throws -> Made {
+        let draft = try read(record.identity.childIDs)
+        let conversation = Conversation(draft, id: record.target, owner: caller.id, at: record.identity.at)
+        let append = MessageAppend(
+            to: record.target,
+            by: caller,
+            draft.messages,
+            isNew: true,
+            at: record.identity.at,
+            quotas: Quotas()
+        )
+        return (conversation, try append?.messages(after: 0, head: nil) ?? [])
     }
 
     private func refusal(id: String, slug: String?, _ caller: Caller) async throws -> APIError {
@@ -86,45 +126,40 @@ struct Conversations: Sendable {
         return try Conversation(row, whole: true)
     }
 
-    /// A conversation and its newest messages, oldest first, both read in one unit. Throws `not_found`.
-    func getWithMessages(_ id: String, for caller: Caller) async throws -> (Conversation, Page<Message>) {
+    /// What comes with a conversation.
+    struct Included: Sendable {
+        var messages: Page<Message>?
+        var votes: [Vote]?
+    }
+
+    /// A conversation with its newest messages, oldest first, the caller's votes on those, or both, read in one unit.
+    /// Throws `not_found`.
+    func get(
+        _ id: String,
+        withMessages: Bool,
+        votes: Bool,
+        for caller: Caller
+    ) async throws -> (Conversation, Included) {
         // The page that ends where the conversation does.
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
-        let results = try await database.run([
-            ConversationStatements.get(id, caller.id),
-            Messages.read(id, caller, page, .asc),
-        ])
+        var unit = [ConversationStatements.get(id, caller.id)]
+        if withMessages { unit.append(Messages.read(id, caller, page, .asc)) }
+        if votes { unit.append(VoteStatements.newest(id, caller.id, ConversationLimits.messages)) }
+        let results = try await database.run(unit)
         guard let row = results[0].first else { throw APIError(.notFound) }
-        let messages = Page(fetched: try results[1].rows.map { try Message($0) }, request: page, cursor: \.cursor)
-        return (try Conversation(row, whole: true), messages)
+        var included = Included()
+        if withMessages {
+            let rows = results[1].rows
+            included.messages = Page(fetched: try rows.map { try Message($0) }, request: page, cursor: \.cursor)
+        }
+        if votes { included.votes = try results.last?.rows.map { try Vote($0) } }
+        return (try Conversation(row, whole: true), included)
     }
 
     /// A page of the caller's conversations, the last touched first.
     func list(_ filter: Filter, for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
-        let statement = page.direction == .forward ? ConversationStatements.older : ConversationStatements.newer
-        // Past every row, in the direction of the page.
-        let edge = page.direction == .forward ? Instant(seconds: 253_402_300_799) : Instant(microseconds: 0)
-        let cursor = page.cursor ?? Cursor(edge, "")
-        var unit = [
-            statement(caller.id, filter.archived, filter.pinned, cursor.instant, cursor.id, page.fetchCount)
-        ]
-        if page.wantsCount { unit.append(ConversationStatements.count(caller.id, filter.archived, filter.pinned)) }
-        if let query = filter.query {
-            let words = TitleFilter.words(query, of: caller, database.engine)
-            let matching = page.direction == .forward ? TitleFilter.older : TitleFilter.newer
-            unit = [
-                matching(
-                    caller.id,
-                    filter.archived,
-                    filter.pinned,
-                    cursor.instant,
-                    cursor.id,
-                    page.fetchCount,
-                    words
-                )
-            ]
-            if page.wantsCount { unit.append(TitleFilter.count(caller.id, filter.archived, filter.pinned, words)) }
-        }
+        var unit = [read(filter, caller, page)]
+        if page.wantsCount { unit.append(count(filter, caller)) }
         let results = try await database.run(unit)
         var answer = Page(
             fetched: try results[0].rows.map { try Conversation($0, whole: false) },
@@ -133,6 +168,69 @@ struct Conversations: Sendable {
         )
         if page.wantsCount { answer.total = try results[1].first?.integer("total") }
         return answer
+    }
+
+    private func count(_ filter: Filter, _ caller: Caller) -> BoundStatement {
+        let (archived, pinned) = (filter.archived, filter.pinned)
+        if let query = filter.query {
+            let words = TitleFilter.words(query, of: caller, database.engine)
+            return TitleFilter.count(caller.id, archived, pinned, filter.tag?.key, words)
+        }
+        guard let tag = filter.tag else { return ConversationStatements.count(caller.id, archived, pinned) }
+        return ConversationStatements.countTagged(caller.id, archived, pinned, tag.key)
+    }
+
+    /// The statement that fetches a page.
+    private func read(_ filter: Filter, _ caller: Caller, _ page: PageRequest) -> BoundStatement {
+        let (archived, pinned) = (filter.archived, filter.pinned)
+        let words = filter.query.map { TitleFilter.words($0, of: caller, database.engine) }
+        let isForward = page.direction == .forward
+        if let offset = page.offset {
+            if let words {
+                return TitleFilter.numbered(
+                    caller.id,
+                    archived,
+                    pinned,
+                    filter.tag?.key,
+                    words,
+                    page.fetchCount,
+                    offset
+                )
+            }
+            guard let tag = filter.tag else {
+                return ConversationStatements.numbered(caller.id, archived, pinned, page.fetchCount, offset)
+            }
+            return ConversationStatements.numberedTagged(
+                caller.id,
+                archived,
+                pinned,
+                page.fetchCount,
+                offset,
+                tag.key
+            )
+        }
+        // Past every row, in the direction of the page.
+        let edge = isForward ? Instant(seconds: 253_402_300_799) : Instant(microseconds: 0)
+        let cursor = page.cursor ?? Cursor(edge, "")
+        if let words {
+            let statement = isForward ? TitleFilter.older : TitleFilter.newer
+            return statement(
+                caller.id,
+                archived,
+                pinned,
+                filter.tag?.key,
+                words,
+                cursor.instant,
+                cursor.id,
+                page.fetchCount
+            )
+        }
+        guard let tag = filter.tag else {
+            let statement = isForward ? ConversationStatements.older : ConversationStatements.newer
+            return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount)
+        }
+        let statement = isForward ? ConversationStatements.olderTagged : ConversationStatements.newerTagged
+        return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount, tag.key)
     }
 
     // MARK: Changing
@@ -169,6 +267,11 @@ struct Conversations: Sendable {
             if let slug = patch.slug.value, let holder = try await slugHolder(slug, caller), holder != id {
                 throw APIError(.slugTaken)
             }
+            if let head = patch.headMessage,
+                try await database.run(MessagePages.isLeaf(id, caller.id, head)).isEmpty
+            {
+                throw APIError.field("head_message_id", "invalid", "must be a message of this conversation")
+            }
         }
         throw APIError(.conflict)
     }
@@ -198,6 +301,7 @@ struct Conversations: Sendable {
             patch.pinned,
             patch.settings,
             metadata,
+            patch.headMessage,
             SearchText.words(of: patch.title.value)
         )
     }
@@ -209,29 +313,5 @@ struct Conversations: Sendable {
             throw APIError.field("metadata", "too_long", "must be at most \(ConversationLimits.json) bytes when merged")
         }
         return merged
-    }
-
-    /// Moves a conversation to the trash. Throws `not_found`, `precondition_failed`, `user_inactive` or `conflict`.
-    func trash(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
-        for _ in 0..<Self.attempts {
-            var expected: Int64?
-            if precondition != .none {
-                let current = try await get(id, for: caller)
-                try precondition.check(current.version)
-                expected = current.version
-            }
-            let now = clock.now()
-            let results = try await database.run(
-                Principals.willWrite(caller, at: now)
-                    + [
-                        ConversationStatements.trash(id, caller.id, expected, now),
-                        ConversationStatements.isVisible(id, caller.id),
-                    ]
-            )
-            if !results[Principals.leadingResults].isEmpty { return }
-            try Principals.requireActive(results)
-            if results[Principals.leadingResults + 1].isEmpty { throw APIError(.notFound) }
-        }
-        throw APIError(.conflict)
     }
 }

@@ -40,9 +40,11 @@ struct Message: Sendable {
     let contentText: String?
     /// A JSON array, byte for byte.
     let parts: String
+    /// Told only when asked for.
+    var siblings: MessageSiblings?
 
-    /// Reads a row of `MessageStatements.columns`.
-    init(_ row: Row) throws(StorageError) {
+    /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
+    init(_ row: Row, withSiblings: Bool = false) throws(StorageError) {
         id = try row.text("id")
         conversationID = try row.text("conversation_id")
         sequence = try row.integer("seq")
@@ -62,6 +64,7 @@ struct Message: Sendable {
         metadata = try row.text("metadata")
         contentText = try row.optionalText("content_text")
         parts = try row.text("parts")
+        siblings = withSiblings ? try MessageSiblings(row) : nil
     }
 
     /// A message just inserted: what the caller sent and what the database decided.
@@ -92,6 +95,9 @@ struct Message: Sendable {
     /// Its place among the conversation's messages.
     var cursor: Cursor { Cursor(position: sequence, id: "") }
 
+    /// Its place on a branch, which is walked from message to message.
+    var branchCursor: Cursor { Cursor(position: sequence, id: id) }
+
     /// Writes the members, without the braces around them.
     func write(to writer: inout JSONWriter) {
         writer.field("id", id)
@@ -113,5 +119,6 @@ struct Message: Sendable {
         writer.field("metadata", raw: metadata)
         writer.field("content", contentText)
         writer.field("parts", raw: parts)
+        if let siblings { writer.object("siblings") { siblings.write(to: &$0) } }
     }
 }

@@ -7,7 +7,7 @@
 //   3. take back what lies past L if it is fewer than n. Needed when an id of the caller's own exists, here or in
 //                anybody's conversation: asking beforehand would not do, since the other row may commit in between,
 //                while the index itself makes `ON CONFLICT` wait for it and then decide.
-//   4. spend     tokens onto the principal, if the row at L + n is there.
+//   4. bill      what lies past L (see Usage); where a quota is set, everything is taken back first if it is too much.
 //   5. advance   L to L + n, if the row at L + n is there. Parents, title, head and counters move with it.
 //   6. abandon   a conversation that this unit made and could not fill.
 // Nobody sees the conversation between 2 and 5, and no appending unit can be between its own 2 and 5 at the same
@@ -25,10 +25,20 @@ struct MessageAppend: Sendable {
     /// Whether the same unit makes the conversation.
     let isNew: Bool
     let now: Instant
+    /// The caller's own messages of a day; `nil` for no limit, or where none of these counts.
+    let quota: Int64?
 
     /// `nil` for an empty list.
-    init?(to conversation: String, by caller: Caller, _ drafts: [MessageDraft], isNew: Bool, at now: Instant) {
+    init?(
+        to conversation: String,
+        by caller: Caller,
+        _ drafts: [MessageDraft],
+        isNew: Bool,
+        at now: Instant,
+        quotas: Quotas
+    ) {
         guard !drafts.isEmpty else { return nil }
+        quota = drafts.contains { $0.role == .user } ? quotas[caller].messagesPerDay : nil
         self.conversation = conversation
         self.caller = caller
         self.drafts = drafts
@@ -46,10 +56,8 @@ struct MessageAppend: Sendable {
             previous = draft.id
         }
         if drafts.count > 1 { unit.append(MessageStatements.takeBack(conversation, drafts.count)) }
-        let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
-        if tokens > 0 {
-            unit.append(Principals.willSpend(tokens, caller, conversation: conversation, messages: drafts.count))
-        }
+        if let quota { unit.append(Usage.enforce(quota, caller, conversation: conversation, at: now)) }
+        unit += Usage.spend(on: drafts, caller, conversation: conversation, at: now)
         unit.append(
             ConversationCounters.advance(
                 conversation,
@@ -80,6 +88,8 @@ struct MessageAppend: Sendable {
         case appended(Conversation, [Message])
         /// The first message that was not inserted.
         case refused(MessageDraft)
+        /// More messages than the day's quota has left.
+        case overQuota
     }
 
     /// Reads the results of `statements`, which are the last of a unit's.
@@ -88,6 +98,7 @@ struct MessageAppend: Sendable {
         let advanced = own[own.count - (isNew ? 2 : 1)]
         let inserted = own.prefix(drafts.count)
         guard let row = advanced.first else {
+            if quota != nil, own[drafts.count + (drafts.count > 1 ? 1 : 0)].affected > 0 { return .overQuota }
             let index = inserted.firstIndex(where: \.isEmpty) ?? 0
             return .refused(drafts[index])
         }
@@ -99,6 +110,22 @@ struct MessageAppend: Sendable {
             )
         }
         return .appended(try Conversation(row, whole: true), messages)
+    }
+
+    /// The messages of an earlier attempt at this request, which found the conversation with `last` messages.
+    func messages(after last: Int64, head: String?) throws -> [Message] {
+        var previous: String?
+        let columns = Columns(["seq", "parent_id"])
+        return try drafts.enumerated().map { index, draft in
+            let parent: String? =
+                switch draft.parent ?? previous.map({ .message($0) }) ?? .head {
+                case .head: head
+                case .message(let id): id
+                }
+            previous = draft.id
+            let inserted = Row(columns: columns, values: [.integer(last + Int64(index) + 1), parent.sqlValue])
+            return try Message(draft, conversation: conversation, author: caller, inserted: inserted, at: now)
+        }
     }
 
     /// The complaint about a refused message: its id exists, or else its parent does not.

@@ -35,6 +35,9 @@ struct MessageDraft: Sendable {
     /// The member's path in the request, for complaints found later.
     let path: String
 
+    /// What a count of tokens may be.
+    static let tokenCounts: ClosedRange<Int64> = 0...1_000_000_000
+
     /// `author_id`: whoever wrote it, when a person did.
     func author(_ caller: Caller) -> String? { role == .user ? caller.id : nil }
 
@@ -50,10 +53,9 @@ struct MessageDraft: Sendable {
         type = body.choice("type", of: MessageType.self) ?? .normal
         status = body.choice("status", of: MessageStatus.self) ?? .completed
         model = body.string("model", max: ConversationLimits.model)
-        let counts: ClosedRange<Int64> = 0...1_000_000_000
-        let tokensIn = body.integer("tokens_in", in: counts)
-        let tokensOut = body.integer("tokens_out", in: counts)
-        let total = body.integer("tokens_total", in: counts)
+        let tokensIn = body.integer("tokens_in", in: Self.tokenCounts)
+        let tokensOut = body.integer("tokens_out", in: Self.tokenCounts)
+        let total = body.integer("tokens_total", in: Self.tokenCounts)
         self.tokensIn = tokensIn
         self.tokensOut = tokensOut
         tokensTotal = total ?? (tokensIn == nil && tokensOut == nil ? nil : (tokensIn ?? 0) + (tokensOut ?? 0))
@@ -88,12 +90,18 @@ struct MessageDraft: Sendable {
 
     /// The parts as stored, and their text.
     private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
+        if let content = optionalContent(&body) { return content }
+        body.refuse("content", "required", "is required, or parts")
+        return ("[]", nil)
+    }
+
+    /// As `content`, or `nil` where neither content nor parts is said.
+    static func optionalContent(_ body: inout JSONBody) -> (parts: String, text: String?)? {
         let content = body.element("content").flatMap { $0.isNull ? nil : $0 }
         let parts = body.element("parts").flatMap { $0.isNull ? nil : $0 }
         switch (content, parts) {
         case (nil, nil):
-            body.refuse("content", "required", "is required, or parts")
-            return ("[]", nil)
+            return nil
         case (_?, _?):
             body.refuse("parts", "invalid", "cannot be combined with content")
             return ("[]", nil)

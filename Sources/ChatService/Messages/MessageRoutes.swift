@@ -7,66 +7,163 @@ import WebSupport
 struct MessageRoutes: Sendable {
     static let list = "messages"
 
+    /// The name in cursors of one branch's pages.
+    static let branch = "branch"
+
     let messages: Messages
+
+    /// What `?include=` can ask for.
+    enum Inclusion: String, CaseIterable {
+        case siblings
+    }
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group
             .get("conversations/:id/messages", use: list)
             .post("conversations/:id/messages", use: append)
+            .delete("conversations/:id/messages", use: truncate)
             .get("conversations/:id/messages/:message_id", use: get)
+            .patch("conversations/:id/messages/:message_id", use: change)
+            .delete("conversations/:id/messages/:message_id", use: delete)
     }
 
+    /// The whole conversation by number, or with `?leaf=` one branch of it.
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
         let query = QueryParameters(request)
         let order = try query.choice("order", of: MessageOrder.self) ?? .asc
-        let request = try PageRequest(query, list: Self.list)
-        let page = try await messages.list(conversation, for: try context.caller, page: request, order: order)
-        return .json(Self.json(page))
+        let siblings = try query.choice("include", of: Inclusion.self) == .siblings
+        let caller = try context.caller
+        guard let leaf = query["leaf"] else {
+            let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.list)
+            let page = try await messages.list(
+                conversation,
+                for: caller,
+                page: request,
+                order: order,
+                siblings: siblings
+            )
+            return .json(Self.json(page))
+        }
+        let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch)
+        // Nobody counts a branch but by walking it.
+        guard !request.wantsCount else { throw APIError.field("count", "invalid", "cannot be combined with leaf") }
+        guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
+        let page = try await messages.branch(
+            conversation,
+            leaf: leaf == "head" ? nil : leaf,
+            for: caller,
+            page: request,
+            order: order,
+            siblings: siblings
+        )
+        return .json(Self.json(page, list: Self.branch))
+    }
+
+    /// `?last=50`: the newest 50, oldest first, which is the page that ends where the list does.
+    private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
+        guard let last = try query.integer("last", in: 1...100) else { return nil }
+        for name in ["limit", "after", "before"] where query[name] != nil {
+            throw APIError.field("last", "invalid", "cannot be combined with \(name)")
+        }
+        guard order == .asc else { throw APIError.field("last", "invalid", "cannot be combined with order=desc") }
+        let wantsCount = try query.boolean("count") ?? false
+        return PageRequest(limit: last, cursor: nil, direction: .backward, wantsCount: wantsCount)
     }
 
     /// One message as an object, or a batch as `{"messages": […]}`.
     @Sendable func append(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
-        var body = try await request.jsonBody(limit: BodyLimits.messages)
-        guard body.element("messages") != nil else {
-            return try await appendOne(body, to: conversation, by: try context.caller)
+        let element = try await request.jsonElement(limit: BodyLimits.messages)
+        let isBatch = element["messages"] != nil
+        let attempt = try IdempotentAttempt(request, body: element, at: messages.clock.now(), random: messages.random)
+        let appended = try await messages.append(to: conversation, by: try context.caller, once: attempt) { identify in
+            isBatch ? try Self.batch(element, identify) : [try Self.one(element, identify)]
         }
-        let elements = body.array("messages", count: 1...ConversationLimits.messages)
-        if elements == nil, body.errors.isEmpty { body.refuse("messages", "required", "is required") }
-        let drafts = MessageDraft.all(elements ?? [], in: &body, identify: messages.makeID)
-        try body.finish()
-        let appended = try await messages.append(drafts, to: conversation, by: try context.caller)
-        return .json(
-            JSONWriter.object { writer in
-                writer.array("data") { writer in
-                    for message in appended { writer.object { message.write(to: &$0) } }
-                }
-            },
-            status: .created
-        )
+        guard !isBatch else {
+            return .json(
+                JSONWriter.object { writer in
+                    writer.array("data") { writer in
+                        for message in appended.value { writer.object { message.write(to: &$0) } }
+                    }
+                },
+                status: .created,
+                headers: appended.headers
+            )
+        }
+        guard let message = appended.value.first else { throw APIError(.internalError) }
+        var headers = appended.headers
+        headers[.location] = "/v1/conversations/\(conversation)/messages/\(message.id)"
+        return Self.answer(message, status: .created, headers: headers)
     }
 
-    private func appendOne(_ source: JSONBody, to conversation: String, by caller: Caller) async throws -> Response {
-        var body = source
-        let draft = MessageDraft(&body, path: "", identify: messages.makeID)
+    private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {
+        var body = try JSONBody(element)
+        let elements = body.array("messages", count: 1...ConversationLimits.messages)
+        if elements == nil, body.errors.isEmpty { body.refuse("messages", "required", "is required") }
+        let drafts = MessageDraft.all(elements ?? [], in: &body, identify: identify)
         try body.finish()
-        let appended = try await messages.append([draft], to: conversation, by: caller)
-        guard let message = appended.first else { throw APIError(.internalError) }
-        let location = "/v1/conversations/\(conversation)/messages/\(message.id)"
-        return Self.answer(message, status: .created, headers: [.location: location])
+        return drafts
+    }
+
+    private static func one(_ element: JSONElement, _ identify: () -> String) throws -> MessageDraft {
+        var body = try JSONBody(element)
+        let draft = MessageDraft(&body, path: "", identify: identify)
+        try body.finish()
+        return draft
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let message = try await messages.get(
             try context.id("message_id"),
             in: try context.id("id"),
-            for: try context.caller
+            for: try context.caller,
+            siblings: try QueryParameters(request).choice("include", of: Inclusion.self) == .siblings
         )
         return Self.answer(message)
     }
 
-    static func json(_ page: Page<Message>) -> JSONWriter {
+    @Sendable func change(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let (id, conversation) = (try context.id("message_id"), try context.id("id"))
+        let patch = try MessagePatch(try await request.jsonBody(limit: BodyLimits.messages))
+        let changed = try await messages.change(
+            id,
+            in: conversation,
+            patch,
+            if: VersionPrecondition(request),
+            by: try context.caller
+        )
+        return Self.answer(changed)
+    }
+
+    @Sendable func delete(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        try await messages.delete(
+            try context.id("message_id"),
+            in: try context.id("id"),
+            if: VersionPrecondition(request),
+            by: try context.caller
+        )
+        return .noContent()
+    }
+
+    /// Everything past a number, which has to be said: no request deletes all messages by leaving something out.
+    @Sendable func truncate(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let conversation = try context.id("id")
+        guard let sequence = try QueryParameters(request).integer("after_seq", in: 0...Int(Int32.max)) else {
+            throw APIError.field("after_seq", "required", "is required")
+        }
+        let done = try await messages.truncate(conversation, after: Int64(sequence), by: try context.caller)
+        return .json(
+            JSONWriter.object { writer in
+                writer.field("deleted", done.deleted)
+                writer.field("message_count", done.messageCount)
+                writer.field("last_seq", done.lastSequence)
+                writer.field("head_message_id", done.headMessageID)
+            }
+        )
+    }
+
+    static func json(_ page: Page<Message>, list: String = list) -> JSONWriter {
         page.json(list: list) { writer, message in writer.object { message.write(to: &$0) } }
     }
 

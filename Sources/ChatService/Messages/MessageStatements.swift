@@ -1,4 +1,4 @@
-// SQL of messages.
+// SQL of messages one by one. Pages of them are in MessagePages.swift, their changes in MessageChangeStatements.swift.
 import Storage
 
 enum MessageStatements {
@@ -7,7 +7,8 @@ enum MessageStatements {
         tokens_total, created_at, updated_at, edited_at, version, metadata, content_text, parts
         """
 
-    private static let isVisible = """
+    /// Whether the conversation `$1` is there for the caller `$2`.
+    static let isVisible = """
         EXISTS (
             SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
         )
@@ -71,27 +72,16 @@ enum MessageStatements {
         """
     )
 
-    static let later = Statement(
-        "messages.later",
+    static let getWithSiblings = Statement(
+        "messages.get_with_siblings",
         .reads,
-        [.text, .text, .integer, .integer],
+        [.text, .text, .text],
         """
-        SELECT \(columns) FROM messages
-        WHERE conversation_id = $1 AND seq > $3 AND deleted_at IS NULL AND \(isVisible)
-        ORDER BY seq LIMIT $4
+        SELECT \(MessageSiblings.columns) FROM messages
+        WHERE id = $3 AND conversation_id = $1 AND deleted_at IS NULL AND \(isVisible)
         """
     )
 
-    static let earlier = Statement(
-        "messages.earlier",
-        .reads,
-        [.text, .text, .integer, .integer],
-        """
-        SELECT \(columns) FROM messages
-        WHERE conversation_id = $1 AND seq < $3 AND deleted_at IS NULL AND \(isVisible)
-        ORDER BY seq DESC LIMIT $4
-        """
-    )
-
-    static let all = [insert, takeBack, isTaken, get, later, earlier]
+    static let all =
+        [insert, takeBack, isTaken, get, getWithSiblings] + MessagePages.all + MessageChangeStatements.all
 }

@@ -13,35 +13,62 @@ struct Messages: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
+    let quotas: Quotas
 
     /// An id for a message whose caller said none.
     func makeID() -> String {
         UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
     }
 
-    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `user_inactive`, or a complaint about
-    /// `parent_id`.
-    func append(_ drafts: [MessageDraft], to conversation: String, by caller: Caller) async throws -> [Message] {
-        let now = clock.now()
-        guard let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now) else { return [] }
-        let beginning = Principals.willWrite(caller, at: now)
+    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
+    /// `idempotency_key_reused`, or a complaint about `parent_id`.
+    ///
+    /// - Parameters:
+    ///   - read: reads the request with ids for the messages that say none.
+    ///   - attempt: the request's key, if it has one.
+    func append(
+        to conversation: String,
+        by caller: Caller,
+        once attempt: IdempotentAttempt? = nil,
+        _ read: (_ identify: () -> String) throws -> [MessageDraft]
+    ) async throws -> Outcome<[Message]> {
+        let now = attempt?.identity.at ?? clock.now()
+        let drafts = try read(attempt?.identity.childIDs ?? makeID)
+        guard
+            let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
+        else { return Outcome(value: [], isReplay: false) }
+        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: conversation) ?? [])
         let lock = ConversationCounters.lock(conversation, owner: caller.id)
-        let results = try await database.run(beginning + [lock] + append.statements)
+        let ending = attempt?.closing(caller) ?? []
+        let results = try await database.run(beginning + [lock] + append.statements + ending)
         guard !results[beginning.count].isEmpty else {
             try Principals.requireActive(results)
-            throw APIError(.notFound)
+            guard let record = try attempt?.earlier(results) else { throw APIError(.notFound) }
+            let again = MessageAppend(
+                to: conversation,
+                by: caller,
+                try read(record.identity.childIDs),
+                isNew: false,
+                at: record.identity.at,
+                quotas: quotas
+            )
+            let messages = try again?.messages(after: record.baseSequence, head: record.baseHead) ?? []
+            return Outcome(value: messages, isReplay: true)
         }
-        switch try append.outcome(results) {
-        case .appended(_, let messages): return messages
+        switch try append.outcome(results.dropLast(ending.count)) {
+        case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
+        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 
     /// One message. Throws `not_found`.
-    func get(_ id: String, in conversation: String, for caller: Caller) async throws -> Message {
-        let result = try await database.run(MessageStatements.get(conversation, caller.id, id))
+    func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
+    {
+        let statement = siblings ? MessageStatements.getWithSiblings : MessageStatements.get
+        let result = try await database.run(statement(conversation, caller.id, id))
         guard let row = result.first else { throw APIError(.notFound) }
-        return try Message(row)
+        return try Message(row, withSiblings: siblings)
     }
 
     /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
@@ -52,20 +79,21 @@ struct Messages: Sendable {
         _ conversation: String,
         for caller: Caller,
         page: PageRequest,
-        order: MessageOrder
+        order: MessageOrder,
+        siblings: Bool = false
     ) async throws -> Page<Message> {
-        let read = Self.read(conversation, caller, page, order)
+        let read = Self.read(conversation, caller, page, order, siblings: siblings)
         guard page.wantsCount else {
             let result = try await database.run(read)
             if result.isEmpty, try await database.run(ConversationStatements.isVisible(conversation, caller.id)).isEmpty
             {
                 throw APIError(.notFound)
             }
-            return Page(fetched: try result.rows.map { try Message($0) }, request: page, cursor: \.cursor)
+            return try Self.page(result, page, siblings: siblings, cursor: \.cursor)
         }
         let results = try await database.run([ConversationStatements.isVisible(conversation, caller.id), read])
         guard let visible = results[0].first else { throw APIError(.notFound) }
-        var answer = Page(fetched: try results[1].rows.map { try Message($0) }, request: page, cursor: \.cursor)
+        var answer = try Self.page(results[1], page, siblings: siblings, cursor: \.cursor)
         answer.total = try visible.integer("message_count")
         return answer
     }
@@ -75,12 +103,64 @@ struct Messages: Sendable {
         _ conversation: String,
         _ caller: Caller,
         _ page: PageRequest,
-        _ order: MessageOrder
+        _ order: MessageOrder,
+        siblings: Bool = false
     ) -> BoundStatement {
         if (order == .asc) == (page.direction == .forward) {
-            return MessageStatements.later(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)
+            let statement = siblings ? MessagePages.laterWithSiblings : MessagePages.later
+            return statement(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)
         }
-        return MessageStatements.earlier(conversation, caller.id, page.cursor?.position ?? .max, page.fetchCount)
+        let statement = siblings ? MessagePages.earlierWithSiblings : MessagePages.earlier
+        return statement(conversation, caller.id, page.cursor?.position ?? .max, page.fetchCount)
+    }
+
+    private static func page(
+        _ result: SQLResult,
+        _ request: PageRequest,
+        siblings: Bool,
+        cursor: (Message) -> Cursor
+    ) throws -> Page<Message> {
+        let messages = try result.rows.map { try Message($0, withSiblings: siblings) }
+        return Page(fetched: messages, request: request, cursor: cursor)
+    }
+
+    // MARK: One branch
+
+    /// A page of the branch that ends in `leaf`, or in the conversation's head where that is `nil`. It begins at the
+    /// leaf; see MessagePages.swift for what it costs. Throws `not_found`.
+    func branch(
+        _ conversation: String,
+        leaf: String?,
+        for caller: Caller,
+        page request: PageRequest,
+        order: MessageOrder,
+        siblings: Bool = false
+    ) async throws -> Page<Message> {
+        // The first page is the leaf's, whichever way it is read.
+        let direction = request.cursor == nil && order == .asc ? .backward : request.direction
+        let page = PageRequest(limit: request.limit, cursor: request.cursor, direction: direction)
+        let isUpwards = (order == .asc) == (page.direction == .backward)
+        let result: SQLResult
+        if !isUpwards, let edge = page.cursor {
+            let statement = siblings ? MessagePages.towardsLeafWithSiblings : MessagePages.towardsLeaf
+            // Its cost is the distance from the leaf, which nobody knows before: not beside everybody's requests.
+            let results = try await database.run(
+                [statement(conversation, caller.id, leaf, edge.position, page.fetchCount)],
+                priority: .long
+            )
+            result = results[0]
+        } else {
+            let statement = siblings ? MessagePages.towardsRootWithSiblings : MessagePages.towardsRoot
+            let edge = page.cursor.map(\.id)
+            result = try await database.run(statement(conversation, caller.id, leaf, edge, page.fetchCount))
+        }
+        if result.isEmpty {
+            let isThere =
+                leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) }
+                ?? ConversationStatements.isVisible(conversation, caller.id)
+            if try await database.run(isThere).isEmpty { throw APIError(.notFound) }
+        }
+        return try Self.page(result, page, siblings: siblings, cursor: \.branchCursor)
     }
 }
 

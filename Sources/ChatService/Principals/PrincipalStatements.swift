@@ -2,10 +2,47 @@
 import Storage
 
 enum PrincipalStatements {
-    /// The condition of every write, on the principal in `$n`.
+    /// The condition of every write, on the principal in `$n`. It is false too in a unit that repeats a request which
+    /// was answered before (see Idempotency.swift).
     static func mayWrite(_ parameter: String) -> String {
-        "EXISTS (SELECT 1 FROM principals WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL)"
+        """
+        EXISTS (
+            SELECT 1 FROM principals
+            WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL AND NOT is_replaying
+        )
+        """
     }
+
+    /// What an erase leaves of a row: its id.
+    static func tombstone(_ instant: String) -> String {
+        """
+        kind = 'user', display_name = NULL, avatar_url = NULL, is_active = TRUE, tokens_total = 0,
+        first_seen_at = \(instant), last_seen_at = \(instant), deactivated_at = NULL, erased_at = \(instant)
+        """
+    }
+
+    /// Sets the tombstone, once. `$3`: whether of somebody who is deactivated too.
+    static let entomb = Statement(
+        "principals.entomb",
+        .writes,
+        [.text, .instant, .boolean],
+        """
+        UPDATE principals SET \(tombstone("$2"))
+        WHERE id = $1 AND erased_at IS NULL AND ($3 OR is_active)
+        """
+    )
+
+    static let refusedSince = Statement(
+        "principals.refused_since",
+        .reads,
+        [.instant],
+        """
+        SELECT id FROM principals WHERE deactivated_at >= $1 AND NOT is_active
+        UNION ALL
+        SELECT id FROM principals WHERE erased_at >= $1
+        LIMIT 100000
+        """
+    )
 
     // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
     static let touch = Statement(
@@ -41,5 +78,29 @@ enum PrincipalStatements {
         """
     )
 
-    static let all = [touch, state, addTokens]
+    /// For a unit that tidies up behind a person: the order of locks, and nothing else.
+    static let lock = Statement(
+        "principals.lock",
+        .writes,
+        [.text],
+        "UPDATE principals SET last_seen_at = last_seen_at WHERE id = $1"
+    )
+
+    /// By what a patch is about to make of a message's total (see TokenChange), before it does.
+    static let adjustTokens = Statement(
+        "principals.adjust_tokens",
+        .writes,
+        [.text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer],
+        """
+        UPDATE principals SET tokens_total = principals.tokens_total + change.more
+        FROM (
+            SELECT COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more
+            FROM messages m JOIN conversations c ON c.id = m.conversation_id
+            WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
+        ) AS change
+        WHERE principals.id = $2 AND principals.is_active AND principals.erased_at IS NULL
+        """
+    )
+
+    static let all = [touch, state, addTokens, adjustTokens, entomb, refusedSince, lock]
 }

@@ -17,10 +17,13 @@ package struct Caller: Sendable, Hashable {
     package let id: String
     /// `user` or `guest`.
     package let kind: String
+    /// `user`, `premium` or `admin`.
+    package let role: String
 
-    package init(id: String, kind: String) {
+    package init(id: String, kind: String, role: String = "user") {
         self.id = id
         self.kind = kind
+        self.role = role
     }
 }
 

@@ -114,7 +114,7 @@ struct SearchCursor: Sendable, Hashable {
     }
 }
 
-/// Positions of entries in FTS5, as the triggers of migrations/chat_0002_search.sqlite.sql make them.
+/// Positions of entries in FTS5, as the triggers of its schema make them.
 enum SearchPosition {
     /// How far a position may be ahead of its row's time.
     static let slack: Duration = .seconds(3)

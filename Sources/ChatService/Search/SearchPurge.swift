@@ -10,15 +10,25 @@ package enum SearchPurge {
     /// Pages that one step merges.
     private static let step = 500
 
-    /// Leaves no word in the index that no row has.
-    package static func run(on database: any SQLDatabase) async throws {
-        guard database.engine == .sqlite else { return }
+    /// Leaves no word in the index that no row has. Begun again after it could not go on, it goes on where it was.
+    ///
+    /// - Returns: whether it came to the end.
+    @discardableResult
+    package static func run(
+        on database: any SQLDatabase,
+        while mayGoOn: @Sendable () async throws -> Bool = { true }
+    ) async throws -> Bool {
+        guard database.engine == .sqlite else { return true }
         for (pages, merge) in [(messagePages, mergeMessages), (titlePages, mergeTitles)] {
             let size = try await database.run(pages()).first?.int("pages") ?? 0
             // The first, negative, makes all segments one another's neighbours; further steps do the work.
             _ = try await database.run([merge(-step)], priority: .long)
-            for _ in 0...(size / step + 1) { _ = try await database.run([merge(step)], priority: .long) }
+            for _ in 0...(size / step + 1) {
+                guard try await mayGoOn() else { return false }
+                _ = try await database.run([merge(step)], priority: .long)
+            }
         }
+        return true
     }
 
     private static func merge(_ name: String, _ table: String) -> Statement {

@@ -1,5 +1,5 @@
 // Where an entry belongs, as words that no text can hold: § separates words, and is a letter to neither engine's
-// index. The triggers of migrations/chat_0002_search.*.sql write them; this is their other half.
+// index. The triggers of the schema write them; this is their other half.
 //
 // SQLite writes ids in hexadecimal, where a word is stored once. PostgreSQL stores them with every row, so they are
 // 48 bits of a digest there; two owners with the same 48 bits would cost each other time and nothing else, since

@@ -93,7 +93,7 @@ enum SearchStatements {
         [.integer],
         """
         SELECT id, version, content_text AS pending_text FROM messages
-        WHERE search IS NULL AND content_text IS NOT NULL ORDER BY id LIMIT $1
+        WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL ORDER BY id LIMIT $1
         """
     )
 
@@ -127,7 +127,8 @@ enum SearchStatements {
         .reads,
         [],
         """
-        SELECT EXISTS (SELECT 1 FROM messages WHERE search IS NULL AND content_text IS NOT NULL)
+        SELECT EXISTS (SELECT 1 FROM messages
+                WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL)
             OR EXISTS (SELECT 1 FROM conversations WHERE search IS NULL AND title IS NOT NULL) AS pending
         """
     )

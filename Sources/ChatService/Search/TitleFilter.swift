@@ -5,53 +5,52 @@
 import Storage
 
 enum TitleFilter {
-    private static let filter = """
-        owner_id = $1 AND deleted_at IS NULL
-            AND ($2 IS NULL OR (archived_at IS NOT NULL) = $2)
-            AND ($3 IS NULL OR (pinned_at IS NOT NULL) = $3)
-        """
+    // 1 owner, 2 archived, 3 pinned, 4 tag, 5 words
+    private static let types: [SQLType] = [.text, .boolean, .boolean, .text, .text]
 
-    /// The words of the query stand in the last parameter.
-    private static func statement(_ name: String, _ types: [SQLType], _ before: String, _ after: String) -> Statement {
-        let words = "$\(types.count)"
+    private static func statement(_ name: String, _ more: [SQLType], _ columns: String, _ rest: String) -> Statement {
+        let before = """
+            SELECT \(columns) FROM conversations WHERE \(ConversationStatements.filter)
+                AND ($4 IS NULL OR \(ConversationStatements.hasTag("$4")))
+            """
         return Statement(
             name,
             .reads,
-            types,
-            postgres: "\(before) AND search @@ \(words)::tsquery \(after)",
+            types + more,
+            postgres: "\(before) AND search @@ $5::tsquery \(rest)",
             sqlite: """
                 \(before) AND id IN (
                     SELECT r.conversation_id FROM search_titles s
-                    CROSS JOIN search_title_rows r ON r.position = s.rowid WHERE s.search_titles MATCH \(words)
-                ) \(after)
+                    CROSS JOIN search_title_rows r ON r.position = s.rowid WHERE s.search_titles MATCH $5
+                ) \(rest)
                 """
         )
     }
 
-    private static let pageTypes: [SQLType] = [.text, .boolean, .boolean, .instant, .text, .integer, .text]
-
     static let older = statement(
         "conversations.older_matching",
-        pageTypes,
-        "SELECT \(ConversationStatements.summaryColumns) FROM conversations WHERE \(filter) AND (updated_at, id) < ($4, $5)",
-        "ORDER BY updated_at DESC, id DESC LIMIT $6"
+        [.instant, .text, .integer],
+        ConversationStatements.summaryColumns,
+        "AND (updated_at, id) < ($6, $7) ORDER BY updated_at DESC, id DESC LIMIT $8"
     )
 
     static let newer = statement(
         "conversations.newer_matching",
-        pageTypes,
-        "SELECT \(ConversationStatements.summaryColumns) FROM conversations WHERE \(filter) AND (updated_at, id) > ($4, $5)",
-        "ORDER BY updated_at, id LIMIT $6"
+        [.instant, .text, .integer],
+        ConversationStatements.summaryColumns,
+        "AND (updated_at, id) > ($6, $7) ORDER BY updated_at, id LIMIT $8"
     )
 
-    static let count = statement(
-        "conversations.count_matching",
-        [.text, .boolean, .boolean, .text],
-        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter)",
-        ""
+    static let numbered = statement(
+        "conversations.numbered_matching",
+        [.integer, .integer],
+        ConversationStatements.summaryColumns,
+        "ORDER BY updated_at DESC, id DESC LIMIT $6 OFFSET $7"
     )
 
-    static let all = [older, newer, count]
+    static let count = statement("conversations.count_matching", [], "COUNT(*) AS total", "")
+
+    static let all = [older, newer, numbered, count]
 
     /// The query as the engine takes it, among one owner's titles.
     static func words(_ query: SearchQuery, of caller: Caller, _ engine: SQLEngine) -> String {

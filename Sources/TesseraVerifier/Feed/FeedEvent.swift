@@ -2,13 +2,14 @@
 // what is known, so it is an error; events of other kinds are none of a verifier's business.
 
 extension Revocation {
-    struct NotUnderstood: Error {
+    package struct NotUnderstood: Error {
         let kind: String
     }
 
     /// The kinds of events that a verifier asks for.
     static let kinds = [
-        "session.revoked", "user.tokens_revoked", "user.deleted", "all.tokens_revoked", "keys.revoked",
+        "session.revoked", "user.tokens_revoked", "user.deleted", "all.tokens_revoked", "client.tokens_revoked",
+        "keys.revoked",
     ]
 
     /// What an event revokes; `nil` where it revokes nothing.
@@ -22,6 +23,22 @@ extension Revocation {
         guard let members = JSONReader.object(json), case .object(let data)? = members["data"] else {
             throw NotUnderstood(kind: kind)
         }
+        try self.init(kind: kind, members: data)
+    }
+
+    /// The same, of an event that is at hand in the issuer's own process.
+    ///
+    /// - Parameters:
+    ///   - kind: of the event.
+    ///   - data: the JSON that is the event's `data`.
+    /// - Throws: `NotUnderstood`.
+    package init?(kind: String, data: [UInt8]) throws {
+        guard Self.kinds.contains(kind) else { return nil }
+        guard let members = JSONReader.object(data) else { throw NotUnderstood(kind: kind) }
+        try self.init(kind: kind, members: members)
+    }
+
+    private init(kind: String, members data: JSONReader.Members) throws {
         func text(_ name: String) throws -> String {
             guard case .text(let text)? = data[name], !text.isEmpty else { throw NotUnderstood(kind: kind) }
             return text
@@ -44,6 +61,8 @@ extension Revocation {
             self = .user(try text("user_id"), minimumVersion: .max, exceptSession: nil)
         case "all.tokens_revoked":
             self = .everybody(minimumVersion: try integer("min_gver"))
+        case "client.tokens_revoked":
+            self = .client(try text("client_id"), issuedBefore: try integer("issued_before"))
         default:
             self = .key(try text("kid"))
         }

@@ -1,19 +1,19 @@
 // What a follower knows, apart from how it came to know it: the revocations, where in the feed it is, and how current
 // that is. One value behind one lock.
 
-struct FeedKnowledge {
+package struct FeedKnowledge: Sendable {
     /// What tokens are judged by.
-    private(set) var revocations: Revocations
+    package private(set) var revocations: Revocations
     /// What has been read since the feed was begun anew. Its end is not reached yet; then it replaces `revocations`.
     private var collected: Revocations?
     /// The last position that was heard, to go on from; `nil` to begin anew.
     private(set) var position: String?
-    private(set) var isCurrent = false
-    private(set) var wasEverCurrent = false
+    package private(set) var isCurrent = false
+    package private(set) var wasEverCurrent = false
     /// When the issuer was heard from last.
-    private(set) var heardAt: ContinuousClock.Instant
+    package private(set) var heardAt: ContinuousClock.Instant
 
-    init(lifetime: Int64, now: ContinuousClock.Instant) {
+    package init(lifetime: Int64, now: ContinuousClock.Instant) {
         revocations = Revocations(lifetime: lifetime)
         collected = Revocations(lifetime: lifetime)
         heardAt = now
@@ -31,10 +31,10 @@ struct FeedKnowledge {
         }
     }
 
-    mutating func hear(at now: ContinuousClock.Instant) { heardAt = now }
+    package mutating func hear(at now: ContinuousClock.Instant) { heardAt = now }
 
     /// Takes what an event says. It counts at once, also while the feed is read anew.
-    mutating func take(_ revocation: Revocation, position: String?, now: Int64) {
+    package mutating func take(_ revocation: Revocation, position: String?, now: Int64) {
         revocations.add(revocation, now: now)
         collected?.add(revocation, now: now)
         if let position { self.position = position }
@@ -45,7 +45,8 @@ struct FeedKnowledge {
     /// Everything that there was has been read.
     ///
     /// - Returns: whether that is news.
-    mutating func catchUp() -> Bool {
+    @discardableResult
+    package mutating func catchUp() -> Bool {
         if let collected {
             // A restored database counts versions from where its backup was: what was demanded before it does not
             // hold. A key that was revoked never comes back.
@@ -59,18 +60,19 @@ struct FeedKnowledge {
     /// The stream has ended.
     ///
     /// - Returns: whether that is news.
-    mutating func lose() -> Bool {
+    @discardableResult
+    package mutating func lose() -> Bool {
         defer { isCurrent = false }
         return isCurrent
     }
 
     /// The position is none any more: the feed must be read from as long ago as a token lives.
-    mutating func beginAnew() {
+    package mutating func beginAnew() {
         position = nil
         collected = Revocations(lifetime: revocations.lifetime, keys: revocations.keys)
     }
 
-    mutating func purge(now: Int64) {
+    package mutating func purge(now: Int64) {
         revocations.purge(now: now)
         collected?.purge(now: now)
     }

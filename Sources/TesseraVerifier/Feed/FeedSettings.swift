@@ -10,7 +10,7 @@ public enum RevocationState: Sendable, Hashable {
 
 /// What becomes of tokens while the revocations are not current.
 ///
-/// Before they have been current once, every user's token is refused with `.revocationsUnavailable`, whatever the
+/// Before they have been current once, every token is refused with `.revocationsUnavailable`, whatever the
 /// policy: a process that starts knows nothing yet of what was revoked a minute ago.
 public enum StalePolicy: Sendable, Hashable {
     /// Tokens stand until they expire, by what was known last. A revocation may then take as long as a token lives.
@@ -23,7 +23,7 @@ public enum StalePolicy: Sendable, Hashable {
 /// The times by which the feed is followed. The defaults suit an issuer with tokens of ten minutes.
 public struct FeedPace: Sendable {
     /// The longest that a token may live, and as much as clocks differ besides: how far back a start reads the feed, and
-    /// how long a revocation is remembered. A user's token that was made longer ago is refused with `.stale`.
+    /// how long a revocation is remembered. A token that was made longer ago is refused with `.stale`.
     public var tokenLifetime: Duration = .seconds(900)
     /// How often the issuer says that it is there.
     public var heartbeat: Duration = .seconds(5)

@@ -105,6 +105,13 @@ public final class RevocationFeed: RevocationSource {
     }
 
     /// Refuses a token that was revoked, or of which it cannot be told.
+    ///
+    /// - Parameters:
+    ///   - claims: of a token that is genuine, unexpired and for this service.
+    ///   - keyID: of the key that signed it.
+    /// - Throws: `.revoked` for a session or everybody's tokens, `.stale` for a user's older tokens and for those made
+    ///   longer ago than revocations are remembered, `.unknownKey` for a key that was revoked, and
+    ///   `.revocationsUnavailable` before the revocations have been current once, or while the policy refuses.
     public func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
         let refusal = knowledge.withLock { knowledge -> VerificationError? in
             guard knowledge.suffices(policy, now: { .now }) else { return VerificationError(.revocationsUnavailable) }
@@ -115,7 +122,7 @@ public final class RevocationFeed: RevocationSource {
             throw refusal
         }
         // SECURITY: what was revoked so long ago is forgotten, so nothing is known of a token that was there then.
-        guard claims.sessionID == nil || claims.issuedAt >= clock() - lifetime else {
+        guard claims.issuedAt >= clock() - lifetime else {
             throw VerificationError(.stale, claim: "iat")
         }
     }

@@ -5,20 +5,22 @@
 // hour. Keys are the exception: with a stolen one tokens can be made at any time, so its id is kept.
 
 /// A revocation, as the feed tells of it.
-enum Revocation: Sendable, Hashable {
+package enum Revocation: Sendable, Hashable {
     case session(String)
     /// Tokens of the user below the version, but not those of one session.
     case user(String, minimumVersion: Int64, exceptSession: String?)
     /// Tokens of everybody below the version.
     case everybody(minimumVersion: Int64)
+    /// Tokens that a client got before this second.
+    case client(String, issuedBefore: Int64)
     case key(String)
 }
 
 /// A set of revocations. A value; see `RevocationFeed` for who shares it.
-struct Revocations {
+package struct Revocations: Sendable {
     /// What is demanded of a user's tokens: the greatest version that was, and the greatest one that was with another
     /// exception. No more is needed: each session is the exception of at most one of the two.
-    private struct Demand {
+    private struct Demand: Sendable {
         private var greatest: (version: Int64, exceptSession: String?)
         private var next: (version: Int64, exceptSession: String?)?
         var endsAt: Int64
@@ -41,15 +43,17 @@ struct Revocations {
         }
     }
 
-    private enum Entry {
+    private enum Entry: Sendable {
         case session(String)
         case user(String)
+        case client(String)
     }
 
     /// How long an entry is kept, in seconds.
-    let lifetime: Int64
+    package let lifetime: Int64
     private var sessions: [String: Int64] = [:]
     private var users: [String: Demand] = [:]
+    private var clients: [String: (issuedBefore: Int64, endsAt: Int64)] = [:]
     private(set) var keys: Set<String> = []
     /// Never forgotten: it is one number.
     private var minimumGlobalVersion: Int64 = .min
@@ -63,7 +67,9 @@ struct Revocations {
     }
 
     /// How many entries there are.
-    var count: Int { sessions.count + users.count + keys.count + (minimumGlobalVersion > .min ? 1 : 0) }
+    package var count: Int {
+        sessions.count + users.count + clients.count + keys.count + (minimumGlobalVersion > .min ? 1 : 0)
+    }
 
     mutating func add(_ revocation: Revocation, now: Int64) {
         let endsAt = now + lifetime
@@ -81,6 +87,9 @@ struct Revocations {
             queue.append((endsAt, .user(id)))
         case .everybody(let version):
             minimumGlobalVersion = max(minimumGlobalVersion, version)
+        case .client(let id, let second):
+            clients[id] = (max(second, clients[id]?.issuedBefore ?? .min), endsAt)
+            queue.append((endsAt, .client(id)))
         case .key(let id):
             keys.insert(id)
         }
@@ -92,6 +101,7 @@ struct Revocations {
             switch queue[head].entry {
             case .session(let id): if let end = sessions[id], end <= now { sessions[id] = nil }
             case .user(let id): if let demand = users[id], demand.endsAt <= now { users[id] = nil }
+            case .client(let id): if let end = clients[id]?.endsAt, end <= now { clients[id] = nil }
             }
             head += 1
         }
@@ -103,13 +113,16 @@ struct Revocations {
     }
 
     /// Why a token is refused; `nil` when nothing is known against it.
-    func refusal(of claims: AccessTokenClaims, keyID: String) -> VerificationError? {
+    package func refusal(of claims: AccessTokenClaims, keyID: String) -> VerificationError? {
         // No key of this id is to be trusted, which is how it would be if the issuer had not published it.
         if keys.contains(keyID) { return VerificationError(.unknownKey) }
-        guard let session = claims.sessionID else {
-            // A service's own token has no session and no versions; it ends by itself.
-            return nil
+        if !clients.isEmpty, let client = claims.clientID, let known = clients[client],
+            claims.issuedAt < known.issuedBefore
+        {
+            return VerificationError(.revoked, claim: "client_id")
         }
+        // A service's own token has no session and no versions.
+        guard let session = claims.sessionID else { return nil }
         if sessions[session] != nil { return VerificationError(.revoked, claim: "sid") }
         if claims.globalVersion ?? .min < minimumGlobalVersion { return VerificationError(.revoked, claim: "gver") }
         if let demand = users[claims.subject], claims.userVersion ?? .min < demand.minimum(of: session) {

@@ -26,6 +26,8 @@ package struct APIError: Error, Sendable, HTTPResponseError {
     package var headers: HTTPFields
     /// Extension members of the problem (RFC 9457 §3.2), for what a program acts on.
     package var members: [(name: String, value: String)]
+    /// As `members`, for numbers.
+    package var counts: [(name: String, value: Int64)] = []
 
     package init(
         _ code: ErrorCode,
@@ -67,6 +69,7 @@ package struct APIError: Error, Sendable, HTTPResponseError {
             writer.field("code", code.rawValue)
             writer.field("request_id", requestID)
             for (name, value) in members { writer.key(named: name) { $0.string(value) } }
+            for (name, value) in counts { writer.key(named: name) { $0.integer(value) } }
             if !fields.isEmpty {
                 writer.array("errors") { writer in
                     for field in fields {

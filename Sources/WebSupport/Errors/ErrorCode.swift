@@ -38,12 +38,15 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case emailTaken = "email_taken"
     case idTaken = "id_taken"
     case slugTaken = "slug_taken"
+    case tagTaken = "tag_taken"
+    case idempotencyKeyReused = "idempotency_key_reused"
     case lastAdmin = "last_admin"
     case conflict = "conflict"
     case queryUnsearchable = "query_unsearchable"
 
     // What we can take
     case rateLimited = "rate_limited"
+    case quotaExceeded = "quota_exceeded"
     case hashingOverloaded = "hashing_overloaded"
     case databaseUnavailable = "database_unavailable"
     case outcomeUnknown = "outcome_unknown"
@@ -64,9 +67,9 @@ package enum ErrorCode: String, Sendable, CaseIterable {
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
         case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
-        case .emailTaken, .idTaken, .slugTaken, .lastAdmin, .conflict: .conflict
-        case .queryUnsearchable: .unprocessableContent
-        case .rateLimited: .tooManyRequests
+        case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
+        case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
+        case .rateLimited, .quotaExceeded: .tooManyRequests
         case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
             .serviceUnavailable
         case .internalError: .internalServerError
@@ -103,10 +106,13 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .emailTaken: "A user with this email exists."
         case .idTaken: "A row with this id exists."
         case .slugTaken: "Another conversation of yours has this slug."
+        case .tagTaken: "Another tag of yours has this name."
+        case .idempotencyKeyReused: "The Idempotency-Key came with another request before."
         case .lastAdmin: "The last active admin cannot be removed."
         case .conflict: "The row changed at the same time; try again."
         case .queryUnsearchable: "The query has nothing to look for, or too much."
         case .rateLimited: "Too many requests; try again later."
+        case .quotaExceeded: "That is more than the quota has left."
         case .hashingOverloaded: "Too many logins at once; try again shortly."
         case .databaseUnavailable: "The database cannot be reached; try again shortly."
         case .outcomeUnknown: "The connection was lost while committing; the change may or may not have been made."

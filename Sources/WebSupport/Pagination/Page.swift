@@ -55,6 +55,11 @@ package struct PageRequest: Sendable {
     package let cursor: Cursor?
     package let direction: Direction
     package let wantsCount: Bool
+    /// How many rows to skip, of a list that is asked for by page numbers.
+    package private(set) var offset: Int64?
+
+    /// The furthest row that a page number reaches: skipped rows are read, so there must be an end to it.
+    package static let furthestRow = 10_000
 
     /// One more row than asked for tells whether there are more.
     package var fetchCount: Int64 { Int64(limit) + 1 }
@@ -64,6 +69,14 @@ package struct PageRequest: Sendable {
         self.cursor = cursor
         self.direction = direction
         self.wantsCount = wantsCount
+    }
+
+    /// Reads `page`, from 1, instead of a cursor, for lists that can be paged by number; and the rest as `init(_:list:)`.
+    package init(numbered query: QueryParameters, list: String) throws(APIError) {
+        try self.init(query, list: list)
+        guard let page = try query.integer("page", in: 1...Self.furthestRow / limit) else { return }
+        guard cursor == nil else { throw .field("page", "invalid", "cannot be combined with after or before") }
+        offset = Int64(page - 1) * Int64(limit)
     }
 
     /// Reads `limit` (1–100, default 20), `after` or `before`, and `count`.

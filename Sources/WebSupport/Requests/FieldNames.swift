@@ -7,6 +7,9 @@ extension HTTPField.Name {
     /// draft-ietf-httpapi-ratelimit-headers
     package static let rateLimit = known("RateLimit")
     package static let accelBuffering = known("X-Accel-Buffering")
+    /// draft-ietf-httpapi-idempotency-key-header-07, and what says that an answer was given before.
+    package static let idempotencyKey = known("Idempotency-Key")
+    package static let idempotencyReplayed = known("Idempotency-Replayed")
     package static let lastEventID = known("Last-Event-ID")
     /// HTTP/1.0's word for `no-store`, which RFC 6749 §5.1 still asks for.
     package static let pragma = known("Pragma")

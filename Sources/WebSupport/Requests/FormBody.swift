@@ -35,8 +35,13 @@ package struct FormBody: Sendable {
     }
 
     /// One name or value: `+` is a space and `%XX` a byte; `nil` when that gives no text.
-    package static func decode(_ bytes: some Sequence<UInt8>) -> String? {
+    package static func decode(_ bytes: some Collection<UInt8>) -> String? {
+        // Nearly every name and value is as it stands.
+        if bytes.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") && $0 != 0 }) {
+            return String(validating: bytes, as: UTF8.self)
+        }
         var out: [UInt8] = []
+        out.reserveCapacity(bytes.count)
         var iterator = bytes.makeIterator()
         while let byte = iterator.next() {
             switch byte {

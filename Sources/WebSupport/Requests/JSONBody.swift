@@ -201,6 +201,14 @@ extension Request {
         return try Self.parse(bytes)
     }
 
+    /// As `jsonElement`, but a request without a body has none.
+    package func optionalJSONElement(limit: Int) async throws -> JSONElement? {
+        let bytes = try await bodyBytes(limit: limit)
+        if bytes.isEmpty { return nil }
+        try requireJSON()
+        return try Self.parse(bytes)
+    }
+
     func bodyBytes(limit: Int) async throws -> [UInt8] {
         if let declared = headers[.contentLength].flatMap(Int.init), declared > limit {
             throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")

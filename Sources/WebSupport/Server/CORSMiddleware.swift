@@ -37,7 +37,8 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
             )
         }
         var response = allowing(origin, varying(try await next(request, context)))
-        response.headers[.accessControlExposeHeaders] = "ETag, Retry-After, X-Request-ID, WWW-Authenticate"
+        response.headers[.accessControlExposeHeaders] =
+            "ETag, Idempotency-Replayed, Location, Retry-After, X-Request-ID, WWW-Authenticate"
         return response
     }
 

@@ -4,6 +4,7 @@
 // --single-transaction` would commit at the end of its input, and the end of its input is also what it sees when this
 // process dies in the middle.
 import AuthService
+import ChatService
 import Foundation
 import Logging
 import Storage
@@ -42,7 +43,7 @@ struct PostgresRestore {
         let tools = try PostgresTools(url: target, as: "tessera restore")
         let epoch = service == .auth ? NewEpoch(after: .restore, replacing: found.globalVersion) : nil
         let before = try opening()
-        let after = try epoch.map { try PostgresScript.text(of: $0.unit) } ?? ""
+        let after = try epoch.map { try PostgresScript.text(of: $0.unit) } ?? ChangeHistory.postgresScript
         let label = service.rawValue
         try await tools.run { [progress, source] send in
             try send(Data(before.utf8))
@@ -60,7 +61,10 @@ struct PostgresRestore {
     /// What stands before the dump's script: alone in the database, and without the tables of a newer schema, which the
     /// dump does not know and a later migration would meet.
     private func opening() throws -> String {
-        let tables = try ServiceDatabase.migrator(of: service.rawValue).tables(on: .postgres)
+        let migrator = try ServiceDatabase.migrator(of: service.rawValue)
+        let tables = try migrator.tables(on: .postgres)
+        let functions = try migrator.functions(on: .postgres)
+        let dropFunctions = functions.map { "DROP FUNCTION IF EXISTS \($0) CASCADE;" }.joined(separator: "\n")
         return """
             BEGIN;
             SET client_min_messages = warning;
@@ -68,6 +72,7 @@ struct PostgresRestore {
             \(PostgresScript.takeMigrationLock)
             \(PostgresScript.requireUnused)
             DROP TABLE IF EXISTS \(tables.joined(separator: ", ")) CASCADE;
+            \(dropFunctions)
 
             """
     }

@@ -3,6 +3,7 @@
 // Auth's new epoch is begun in the file beside, so there is no moment at which the database holds the backup's sessions
 // alive. See SQLiteBackup.swift for why the target is replaced in place.
 import AuthService
+import ChatService
 import Foundation
 import Logging
 import Storage
@@ -67,6 +68,13 @@ struct SQLiteRestore {
             try await MigrateCommand.with(service, at: .sqlite(path: beside), logger) { opened in
                 epoch = try await EventEpochs(database: opened.database)
                     .begin(after: .restore, replacing: found.globalVersion)
+            }
+        } else {
+            try await MigrateCommand.with(service, at: .sqlite(path: beside), logger) { opened in
+                let applied = try await opened.migrator.status(opened.database).filter { $0.appliedAt != nil }
+                if applied.contains(where: { $0.name.hasSuffix(ChangeHistory.migration) }) {
+                    try await ChangeHistory.begin(in: opened.database)
+                }
             }
         }
         try await SQLiteBackup.check(beside)

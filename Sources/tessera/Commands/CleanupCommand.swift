@@ -1,6 +1,7 @@
 // `tessera cleanup` and `tessera version`.
 import ArgumentParser
 import AuthService
+import ChatService
 import Logging
 
 struct CleanupCommand: TesseraCommand {
@@ -11,9 +12,19 @@ struct CleanupCommand: TesseraCommand {
 
     @OptionGroup var options: CommonOptions
 
+    @Option(help: "auth or chat; both unless given.")
+    var service: MigrateCommand.Service?
+
     func run(_ settings: Settings, logger: Logger) async throws {
-        try await withAuth(settings, logger: logger) { auth in
-            for (name, count) in try await auth.cleanup.run().counts { print("\(name)  \(count)") }
+        if service != .chat {
+            try await withAuth(settings, logger: logger) { auth in
+                for (name, count) in try await auth.cleanup.run().counts { print("\(name)  \(count)") }
+            }
+        }
+        if service != .auth {
+            try await withChat(settings, logger: logger) { chat in
+                for (name, count) in try await chat.cleanup.run() { print("\(name)  \(count)") }
+            }
         }
     }
 }

@@ -26,7 +26,13 @@ struct ClientsCommand: AsyncParsableCommand {
     }
 
     struct Create: TesseraCommand {
-        static let configuration = CommandConfiguration(abstract: "Create a client. Its secret is printed once.")
+        static let configuration = CommandConfiguration(
+            abstract: "Create a client. Its secret is printed once, or written into a file.",
+            discussion: """
+                With --secret-file it can run at every start: nothing is done while the client is there and the file holds \
+                its secret, and a secret that is lost is replaced.
+                """
+        )
         @OptionGroup var options: CommonOptions
         @Option(help: "What people call it.") var name: String
         @Option(help: "Its id; made up where none is given.") var id: String?
@@ -36,6 +42,14 @@ struct ClientsCommand: AsyncParsableCommand {
         var audience: [String] = [AuthConfiguration.ownAudience]
         @Option(help: "A file with a JWK set of its public keys, for private_key_jwt; it then gets no secret.")
         var jwks: String?
+        @Option(help: "A file for the secret, made with mode 0600; needs --id.")
+        var secretFile: String?
+
+        func validate() throws {
+            guard secretFile == nil || id != nil && jwks == nil else {
+                throw ValidationError("--secret-file needs --id, and goes not with --jwks")
+            }
+        }
 
         func run(_ settings: Settings, logger: Logger) async throws {
             var draft = ClientDraft(id: id, name: name, scopes: scope, audiences: audience)
@@ -46,6 +60,16 @@ struct ClientsCommand: AsyncParsableCommand {
                 draft.jwks = text
             }
             let wanted = draft
+            if let secretFile {
+                try await withAuth(settings, logger: logger) { auth in
+                    let client = try await Refusal.told(about: wanted.id ?? wanted.name) {
+                        try await ClientSecretFile(path: secretFile).provide(wanted, auth.clients).client
+                    }
+                    print(line(client))
+                    print("its secret is in \(secretFile)")
+                }
+                return
+            }
             try await withAuth(settings, logger: logger) { auth in
                 show(
                     try await Refusal.told(about: wanted.id ?? wanted.name) {

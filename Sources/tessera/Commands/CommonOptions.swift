@@ -1,6 +1,7 @@
 // The flags that every command takes, and what they lead to.
 import ArgumentParser
 import AuthService
+import ChatService
 import Foundation
 import Logging
 import OpenSSLCrypto
@@ -120,6 +121,30 @@ extension TesseraCommand {
         do {
             try await opened.prepare(migrate: migrate, logger: logger)
             let service = try await Start.auth(settings, ring: ring, opened, logger: logger)
+            let result = try await body(service)
+            await opened.database.close()
+            return result
+        } catch {
+            await opened.database.close()
+            throw error
+        }
+    }
+
+    /// Runs `body` with chat on its database, which must be current, and closes it.
+    func withChat<T>(
+        _ settings: Settings,
+        logger: Logger,
+        _ body: (ChatService) async throws -> T
+    ) async throws -> T {
+        let opened = try await ServiceDatabase.open(
+            settings.chatDatabase,
+            service: "chat",
+            slow: settings.slowSQL,
+            logger: logger
+        )
+        do {
+            try await opened.prepare(migrate: false, logger: logger)
+            let service = try Start.chat(settings, feed: nil, opened, logger: logger).service
             let result = try await body(service)
             await opened.database.close()
             return result

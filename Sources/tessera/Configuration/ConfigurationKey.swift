@@ -5,7 +5,7 @@
 struct ConfigurationKey: Hashable, Sendable {
     /// What a value must look like.
     enum Kind: Hashable, Sendable {
-        case text, path, host, port, listenAddress, origin, origins, networks, list, databaseURL, keyRing
+        case text, path, host, port, listenAddress, origin, origins, networks, list, limits, databaseURL, keyRing
         /// A whole number within the range.
         case number(ClosedRange<Int>)
         /// A duration, in seconds.
@@ -73,6 +73,7 @@ extension ConfigurationKey.Kind {
         case .origins: "list of origins"
         case .networks: "list of networks"
         case .list: "list"
+        case .limits: "list of tier=number"
         case .databaseURL: "database"
         case .keyRing: "list of keys"
         case .number(let range): "number, \(range.lowerBound)–\(range.upperBound)"
@@ -95,6 +96,7 @@ extension ConfigurationKey.Kind {
         case .origins: "must be a list of origins, such as https://app.example.com"
         case .networks: "must be a list of networks, such as 10.0.0.0/8"
         case .list: "must be a list separated by commas, with at least one entry"
+        case .limits: "must be a list such as guest=20,user=50, of guest, user, premium and admin, each once"
         case .databaseURL: "must be sqlite:PATH or postgres://…"
         case .keyRing: "must be a comma-separated list of 32-byte keys in base64, no two with the same id"
         case .number(let range): "must be a whole number from \(range.lowerBound) to \(range.upperBound)"

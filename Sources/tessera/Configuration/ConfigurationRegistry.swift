@@ -191,6 +191,28 @@ extension ConfigurationKey {
     )
 }
 
+// Quotas. Tiers are `guest`, and for everybody else the role; who is not named has no limit.
+extension ConfigurationKey {
+    static let quotaMessages = Self(
+        "TESSERA_QUOTA_MESSAGES_PER_DAY",
+        .limits,
+        none,
+        "messages of one's own in a day of UTC, such as `guest=20,user=50`; who is not named has no limit"
+    )
+    static let quotaTokensPerDay = Self(
+        "TESSERA_QUOTA_TOKENS_PER_DAY",
+        .limits,
+        none,
+        "tokens that can be used and reserved in a day of UTC"
+    )
+    static let quotaTokensPerMonth = Self(
+        "TESSERA_QUOTA_TOKENS_PER_MONTH",
+        .limits,
+        none,
+        "tokens that can be used and reserved in a month of UTC"
+    )
+}
+
 // Abuse, cleanup, logs.
 extension ConfigurationKey {
     static let rateLimits = Self(
@@ -210,6 +232,18 @@ extension ConfigurationKey {
         .duration(day...3650 * day),
         .value("7d"),
         "how long events are kept"
+    )
+    static let trashRetention = Self(
+        "TESSERA_TRASH_RETENTION",
+        .duration(0...3650 * day),
+        .value("30d"),
+        "how long a deleted conversation can be brought back"
+    )
+    static let changeRetention = Self(
+        "TESSERA_CHANGE_RETENTION",
+        .duration(3600...3650 * day),
+        .value("7d"),
+        "how long chat's change feed keeps what it told"
     )
     static let auditRetention = Self(
         "TESSERA_AUDIT_RETENTION",
@@ -244,7 +278,8 @@ extension ConfigurationKey {
         postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
         verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
         passwordMinimum, argon2Memory, argon2Iterations,
-        argon2Parallelism, hashThreads, hashQueue, rateLimits, cleanupInterval, eventRetention, auditRetention,
+        argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth, rateLimits,
+        cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
         logSlowSQL, logLevel, logFormat,
     ]
 }

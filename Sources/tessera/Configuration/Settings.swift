@@ -176,12 +176,34 @@ struct Settings: Sendable {
     }
 
     func chatConfiguration() throws -> ChatConfiguration {
-        ChatConfiguration(
+        var configuration = ChatConfiguration(
             publicURL: chatPublicURL,
             issuer: issuer,
             audience: try reader.line(.chatAudience),
             trustedProxies: trustedProxies,
             corsOrigins: corsOrigins
         )
+        configuration.trashRetention = try reader.duration(.trashRetention)
+        for (tier, limit) in try limits(.quotaMessages) { configuration.quotas[tier].messagesPerDay = limit }
+        for (tier, limit) in try limits(.quotaTokensPerDay) { configuration.quotas[tier].tokensPerDay = limit }
+        for (tier, limit) in try limits(.quotaTokensPerMonth) { configuration.quotas[tier].tokensPerMonth = limit }
+        configuration.changeRetention = try reader.duration(.changeRetention)
+        configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        return configuration
+    }
+
+    /// Reads `guest=20,user=50`.
+    private func limits(_ key: ConfigurationKey) throws -> [Quotas.Tier: Int64] {
+        var limits: [Quotas.Tier: Int64] = [:]
+        for entry in try reader.list(key) {
+            let parts = entry.split(separator: "=", omittingEmptySubsequences: false)
+            guard parts.count == 2, let tier = Quotas.Tier(rawValue: String(parts[0])), limits[tier] == nil,
+                // Digits alone: `Int64` would take a sign. Far from where sums of them would overflow.
+                parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let limit = Int64(parts[1]),
+                limit <= 1_000_000_000_000_000
+            else { throw ConfigurationError(key) }
+            limits[tier] = limit
+        }
+        return limits
     }
 }

@@ -22,25 +22,12 @@ enum DevSecrets {
     // MARK: Chat's client
 
     private static let chatClientID = "chat"
-    private static func chatSecretPath(in folder: String) -> String { "\(folder)/chat-client-secret" }
 
     /// The secret of chat's client, made where it or its client is missing: a database may be newer than the folder.
     static func chatClient(in folder: String, _ clients: Clients) async throws -> (id: String, secret: String) {
-        let known = PrivateFiles.read(chatSecretPath(in: folder))
-        let isThere = try await clients.find(chatClientID) != nil
-        if isThere, let known { return (chatClientID, known) }
-        let made: ClientWithSecret
-        if isThere {
-            made = try await clients.rotateSecret(of: chatClientID, actor: nil, origin: .commandLine)
-        } else {
-            let draft = ClientDraft(id: chatClientID, name: "chat", scopes: ["events"])
-            made = try await clients.create(draft, actor: nil, origin: .commandLine)
-        }
-        guard let secret = made.secret?.text else {
-            throw StartFailure("the client \(chatClientID) has keys of its own, and tessera dev cannot act for it")
-        }
         try PrivateFiles.makeFolder(folder)
-        try PrivateFiles.write(secret + "\n", to: chatSecretPath(in: folder))
-        return (chatClientID, secret)
+        let draft = ClientDraft(id: chatClientID, name: "chat", scopes: ["events"])
+        let file = ClientSecretFile(path: "\(folder)/chat-client-secret")
+        return (chatClientID, try await file.provide(draft, clients).secret)
     }
 }

@@ -6,6 +6,7 @@ import Embedded
 import Hummingbird
 import HummingbirdCore
 import Logging
+import Metrics
 import NIOCore
 import ServiceLifecycle
 import Storage
@@ -36,12 +37,13 @@ struct ServiceRunner {
         services.append(DatabaseService(database: database))
         services += auth.services
         starting.add()
-        services.append(server(auth.buildRouter(), on: address, isListening: starting.isListening))
+        services.append(server(auth.buildRouter(), "auth", on: address, isListening: starting.isListening))
     }
 
     mutating func add(_ chat: ChatNode, on address: ListenAddress, database: any SQLDatabase) {
         services.append(DatabaseService(database: database))
         services.append(chat.keys)
+        services += chat.service.services
         if let revocations = chat.revocations {
             services.append(FollowingService(feed: revocations))
         } else {
@@ -50,9 +52,11 @@ struct ServiceRunner {
                 metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
             )
         }
-        starting.add()
         services += chat.service.services
-        services.append(server(chat.service.buildRouter(), on: address, isListening: starting.isListening))
+        starting.add()
+        services.append(
+            server(chat.service.buildRouter(), "chat", on: address, isListening: starting.isListening)
+        )
     }
 
     /// `/metrics`, on an address of its own that is not for the public.
@@ -65,17 +69,23 @@ struct ServiceRunner {
                 body: .init(byteBuffer: ByteBuffer(string: registry.exposition()))
             )
         }
-        services.append(server(router, on: address))
+        services.append(server(router, "metrics", on: address))
     }
 
     private func server<Context: RequestContext>(
         _ router: Router<Context>,
+        _ name: String,
         on address: ListenAddress,
         isListening: @escaping @Sendable () -> Void = {}
     ) -> some Service where Context.Source == ApplicationRequestContextSource {
+        let connections = ConnectionMeter.counter(service: name)
         let application = Application(
             router: router,
-            server: .http1(configuration: .init(additionalChannelHandlers: [RequestDeadlineHandler()])),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ConnectionMeter(counter: connections), RequestDeadlineHandler()]
+                )
+            ),
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),
             onServerRunning: { _ in isListening() },
             logger: logger

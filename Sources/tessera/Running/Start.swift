@@ -44,6 +44,7 @@ enum Start {
             configuration: try settings.chatConfiguration(),
             keys: keys,
             revocations: revocations,
+            userEvents: feed.map { EventPages($0, at: settings.authURL, logger: logger) },
             isReady: {
                 try await opened.isReady()
                 // After a restart it knows what was revoked before it says that it is ready.
@@ -63,6 +64,22 @@ struct ChatNode {
     let revocations: RevocationFeed?
 }
 
+extension ClientCredentials {
+    fileprivate init(_ settings: ChatFeedSettings, at authURL: String) {
+        self.init(tokenEndpoint: "\(authURL)/oauth2/token", id: settings.clientID, secret: settings.clientSecret)
+    }
+}
+
+extension EventPages {
+    fileprivate init(_ settings: ChatFeedSettings, at authURL: String, logger: Logger) {
+        self.init(
+            url: "\(authURL)/v1/events",
+            credentials: ClientCredentials(settings, at: authURL),
+            logger: logger
+        )
+    }
+}
+
 extension RevocationFeed {
     convenience init(_ settings: ChatFeedSettings, at authURL: String, logger: Logger) {
         var pace = FeedPace()
@@ -70,11 +87,7 @@ extension RevocationFeed {
         pace.tokenLifetime = max(pace.tokenLifetime, settings.tokenLifetime + .seconds(300))
         self.init(
             url: "\(authURL)/v1/events",
-            credentials: ClientCredentials(
-                tokenEndpoint: "\(authURL)/oauth2/token",
-                id: settings.clientID,
-                secret: settings.clientSecret
-            ),
+            credentials: ClientCredentials(settings, at: authURL),
             policy: settings.refuseAfter.map { .refuse(after: $0) } ?? .serve,
             pace: pace,
             logger: logger

@@ -30,7 +30,7 @@ struct WhoAmI {
                 id: environment["CLIENT_ID"] ?? "who-am-i",
                 secret: environment["CLIENT_SECRET"] ?? ""
             ),
-            policy: .refuse(after: .seconds(60)),
+            policy: policy(environment["REFUSE_AFTER"]),
             logger: logger
         )
         let verifier = TokenVerifier(
@@ -54,6 +54,12 @@ struct WhoAmI {
             logger: logger
         )
         try await group.run()
+    }
+
+    /// What becomes of tokens while nothing is heard from Tessera: they stand until they expire (`serve`), or are refused
+    /// after so many seconds.
+    static func policy(_ text: String?) -> StalePolicy {
+        text == "serve" ? .serve : .refuse(after: .seconds(Int(text ?? "") ?? 60))
     }
 
     static func router(_ verifier: TokenVerifier, _ revocations: RevocationFeed) -> Router<Context> {

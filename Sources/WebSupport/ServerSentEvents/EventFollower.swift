@@ -2,18 +2,20 @@
 //
 // A follower is told *that* there is something, never what. It reads the events itself, at its own pace, so a slow one
 // holds nothing but its place, and a thousand idle ones are a thousand suspended tasks.
-import NIOCore
-import Synchronization
+package import NIOCore
+internal import Synchronization
 
 /// Where a stream waits between events.
-final class EventFollower: Sendable {
-    struct Signals: OptionSet, Sendable {
-        let rawValue: UInt8
+package final class EventFollower: Sendable {
+    package struct Signals: OptionSet, Sendable {
+        package let rawValue: UInt8
 
-        static let events = Signals(rawValue: 1)
-        static let heartbeat = Signals(rawValue: 2)
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        package static let events = Signals(rawValue: 1)
+        package static let heartbeat = Signals(rawValue: 2)
         /// For good: it is seen by each look from then on.
-        static let end = Signals(rawValue: 4)
+        package static let end = Signals(rawValue: 4)
     }
 
     private struct State {
@@ -24,14 +26,14 @@ final class EventFollower: Sendable {
         var lastWrite = ContinuousClock.now
     }
 
-    let number: UInt64
-    let startedAt = ContinuousClock.now
+    package let number: UInt64
+    private let startedAt = ContinuousClock.now
     /// How long the stream may go on; then its consumer has to show a new token.
-    let lifetime: Duration
+    private let lifetime: Duration
     private let channel: any Channel
     private let state = Mutex(State())
 
-    init(number: UInt64, channel: any Channel, lifetime: Duration) {
+    package init(number: UInt64, channel: any Channel, lifetime: Duration) {
         self.number = number
         self.channel = channel
         self.lifetime = lifetime
@@ -39,7 +41,7 @@ final class EventFollower: Sendable {
 
     // MARK: Waking
 
-    func signal(_ signals: Signals) {
+    package func signal(_ signals: Signals) {
         let (waiting, isStuck) = state.withLock { state in
             state.signals.formUnion(signals)
             defer { state.waiting = nil }
@@ -51,7 +53,7 @@ final class EventFollower: Sendable {
     }
 
     /// Returns as soon as there is a signal, and takes all of them.
-    func wait() async -> Signals {
+    package func wait() async -> Signals {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isSignalled = state.withLock { state in
@@ -69,16 +71,16 @@ final class EventFollower: Sendable {
         }
     }
 
-    var hasEnded: Bool { state.withLock { $0.signals.contains(.end) } }
+    package var hasEnded: Bool { state.withLock { $0.signals.contains(.end) } }
 
     // MARK: Writing
 
     /// Around each write, so that the feed can tell a reader that takes nothing from one that has nothing to take.
-    func writeBegins() {
+    package func writeBegins() {
         state.withLock { $0.writingSince = .now }
     }
 
-    func writeEnded() {
+    package func writeEnded() {
         state.withLock { state in
             state.writingSince = nil
             state.lastWrite = .now
@@ -86,7 +88,7 @@ final class EventFollower: Sendable {
     }
 
     /// What the passing of time means for this follower.
-    func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
+    package func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
         state.withLock { state in
             if let writingSince = state.writingSince {
                 return writingSince + timing.stall <= now ? .end : []

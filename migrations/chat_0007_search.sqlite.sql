@@ -129,7 +129,8 @@ CREATE TRIGGER conversations_search_delete AFTER DELETE ON conversations WHEN OL
 END;
 
 -- What the backfill has yet to do; empty most of the time.
-CREATE INDEX messages_search_pending ON messages (id) WHERE search IS NULL AND content_text IS NOT NULL;
+CREATE INDEX messages_search_pending ON messages (id)
+    WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX conversations_search_pending ON conversations (id) WHERE search IS NULL AND title IS NOT NULL;
 
 -- migrate:down

@@ -64,7 +64,8 @@ CREATE INDEX messages_search ON messages USING gin (search)
 CREATE INDEX conversations_search ON conversations USING gin (search)
     WITH (fastupdate = on, gin_pending_list_limit = 512) WHERE search IS NOT NULL;
 -- What the backfill has yet to do; empty most of the time.
-CREATE INDEX messages_search_pending ON messages (id) WHERE search IS NULL AND content_text IS NOT NULL;
+CREATE INDEX messages_search_pending ON messages (id)
+    WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL;
 CREATE INDEX conversations_search_pending ON conversations (id) WHERE search IS NULL AND title IS NOT NULL;
 
 -- migrate:down

@@ -1,17 +1,15 @@
 // A place in the event log: `epoch:seq`. Everything up to and with `seq` is behind it.
-import WebSupport
+package struct EventCursor: Sendable, Hashable {
+    package let epoch: String
+    package let seq: Int64
 
-struct EventCursor: Sendable, Hashable {
-    let epoch: String
-    let seq: Int64
-
-    init(epoch: String, seq: Int64) {
+    package init(epoch: String, seq: Int64) {
         self.epoch = epoch
         self.seq = seq
     }
 
     /// Reads what a consumer sends back. An epoch that is not the log's own is judged later, by the log.
-    init(_ text: String) throws(APIError) {
+    package init(_ text: String) throws(APIError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, (1...64).contains(parts[0].utf8.count),
             parts[0].utf8.allSatisfy({ Self.isLetterOrDigit($0) }),
@@ -21,7 +19,7 @@ struct EventCursor: Sendable, Hashable {
         self.init(epoch: String(parts[0]), seq: seq)
     }
 
-    var text: String { "\(epoch):\(seq)" }
+    package var text: String { "\(epoch):\(seq)" }
 
     private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
         switch byte {
@@ -33,7 +31,7 @@ struct EventCursor: Sendable, Hashable {
 
 extension APIError {
     /// A consumer has missed events, or may have: it starts again, and `now` is where the log ends at this moment.
-    static func cursorGone(now: EventCursor) -> APIError {
+    package static func cursorGone(now: EventCursor) -> APIError {
         APIError(.cursorGone, members: [("resync_cursor", now.text)])
     }
 }

@@ -1,0 +1,98 @@
+// HTTP for admins: how much there is, of everybody and of one, and an erase on somebody's behalf. Mounted behind a
+// requirement of the role. No answer here and no line of the log has content; nobody reads another's conversations.
+import Hummingbird
+import Logging
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct AdminDataRoutes: Sendable {
+    let database: any SQLDatabase
+    let erasures: Erasures
+    let logger: Logger
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group
+            .get("stats", use: stats)
+            .get("users/:id/data", use: summary)
+            .delete("users/:id/data", use: erase)
+            .get("users/:id/data/erasure", use: receipt)
+    }
+
+    @Sendable func stats(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let results = try await database.run(
+            [
+                AdminDataStatements.principals(), AdminDataStatements.conversations(), AdminDataStatements.erasures(),
+                AdminDataStatements.feed(),
+            ],
+            priority: .long
+        )
+        guard let principals = results[0].first, let conversations = results[1].first, let erasures = results[2].first,
+            let feed = results[3].first
+        else { throw APIError(.internalError) }
+        return .json(
+            try JSONWriter.object { writer in
+                writer.field("users", try principals.integer("users"))
+                writer.field("guests", try principals.integer("guests"))
+                writer.field("deactivated", try principals.integer("deactivated"))
+                writer.field("erased", try principals.integer("erased"))
+                writer.field("tokens_total", try principals.integer("tokens"))
+                writer.field("conversations", try conversations.integer("conversations"))
+                writer.field("trashed_conversations", try conversations.integer("trashed"))
+                writer.field("messages", try conversations.integer("messages"))
+                writer.field("erasures_running", try erasures.integer("running"))
+                writer.field("oldest_running_erasure_at", try erasures.optionalInstant("oldest"))
+                writer.field("auth_feed_moved_at", try feed.optionalInstant("moved_at"))
+            }
+        )
+    }
+
+    @Sendable func summary(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        let results = try await database.run([AdminDataStatements.summary(id), ErasureStatements.receipt(id)])
+        guard let row = results[0].first else { throw APIError(.notFound) }
+        let receipt = try ErasureReceipt(results[1].rows)
+        log("user data summary read", id, context)
+        return .json(
+            try JSONWriter.object { writer in
+                writer.field("user_id", try row.text("id"))
+                writer.field("kind", try row.text("kind"))
+                writer.field("active", try row.boolean("is_active"))
+                writer.field("tokens_total", try row.integer("tokens_total"))
+                writer.field("conversations", try row.integer("conversations"))
+                writer.field("trashed_conversations", try row.integer("trashed"))
+                writer.field("messages", try row.integer("messages"))
+                writer.field("last_change_at", try row.optionalInstant("changed_at"))
+                writer.field("first_seen_at", try row.instant("first_seen_at"))
+                writer.field("last_seen_at", try row.instant("last_seen_at"))
+                writer.field("deactivated_at", try row.optionalInstant("deactivated_at"))
+                writer.field("erased_at", try row.optionalInstant("erased_at"))
+                guard let receipt else { return writer.field("erasure", raw: "null") }
+                writer.object("erasure") { receipt.write(to: &$0) }
+            }
+        )
+    }
+
+    @Sendable func erase(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        let receipt = try await erasures.erase(id, .admin, by: try context.caller.id)
+        log("user data erased", id, context)
+        return DataRoutes.answer(receipt, at: "/v1/chat/admin/users/\(id)/data/erasure")
+    }
+
+    @Sendable func receipt(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        guard let receipt = try await erasures.receipt(of: try context.id("id")) else { throw APIError(.notFound) }
+        return .json(JSONWriter.object { receipt.write(to: &$0) })
+    }
+
+    /// Who did what to whom.
+    private func log(_ what: String, _ target: String, _ context: ChatRequestContext) {
+        logger.notice(
+            "\(what)",
+            metadata: [
+                "actor": "\(context.accessToken?.subject ?? "")", "target": "\(target)",
+                "request_id": "\(context.requestID)",
+            ]
+        )
+    }
+}

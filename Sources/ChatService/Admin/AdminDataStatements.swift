@@ -1,0 +1,63 @@
+// SQL of what admins may know: numbers, and never a title or a word.
+import Storage
+
+enum AdminDataStatements {
+    /// Of one person. Counters of conversations are added up rather than their messages counted, which may be millions.
+    static let summary = Statement(
+        "admin.summary",
+        .reads,
+        [.text],
+        """
+        SELECT p.id, p.kind, p.is_active, p.tokens_total, p.first_seen_at, p.last_seen_at, p.deactivated_at, p.erased_at,
+            COUNT(c.id) AS conversations, COUNT(c.deleted_at) AS trashed,
+            CAST(COALESCE(SUM(c.message_count), 0) AS BIGINT) AS messages, MAX(c.updated_at) AS changed_at
+        FROM principals p LEFT JOIN conversations c ON c.owner_id = p.id
+        WHERE p.id = $1
+        GROUP BY p.id, p.kind, p.is_active, p.tokens_total, p.first_seen_at, p.last_seen_at, p.deactivated_at,
+            p.erased_at
+        """
+    )
+
+    /// Of everybody: reads the tables, and is made for an admin who asks.
+    static let principals = Statement(
+        "admin.stats_principals",
+        .reads,
+        [],
+        """
+        SELECT COUNT(*) FILTER (WHERE erased_at IS NULL AND kind = 'user') AS users,
+            COUNT(*) FILTER (WHERE erased_at IS NULL AND kind = 'guest') AS guests,
+            COUNT(*) FILTER (WHERE erased_at IS NULL AND NOT is_active) AS deactivated,
+            COUNT(erased_at) AS erased, CAST(COALESCE(SUM(tokens_total), 0) AS BIGINT) AS tokens
+        FROM principals
+        """
+    )
+
+    static let conversations = Statement(
+        "admin.stats_conversations",
+        .reads,
+        [],
+        """
+        SELECT COUNT(*) AS conversations, COUNT(deleted_at) AS trashed,
+            CAST(COALESCE(SUM(message_count), 0) AS BIGINT) AS messages
+        FROM conversations
+        """
+    )
+
+    static let erasures = Statement(
+        "admin.stats_erasures",
+        .reads,
+        [],
+        """
+        SELECT COUNT(*) AS running, MIN(requested_at) AS oldest FROM erasures WHERE completed_at IS NULL
+        """
+    )
+
+    static let feed = Statement(
+        "admin.stats_feed",
+        .reads,
+        [],
+        "SELECT MAX(moved_at) AS moved_at FROM auth_feed"
+    )
+
+    static let all = [summary, principals, conversations, erasures, feed]
+}

@@ -1,0 +1,78 @@
+// HTTP of the change feed: one address, as pages or as a stream, by what the caller accepts.
+import HTTPTypes
+import Hummingbird
+import Storage
+import TesseraVerifierHummingbird
+import WebSupport
+
+struct ChangeRoutes: Sendable {
+    let changes: Changes
+    let feed: ChangeFeed
+    let verifier: TokenVerifier
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group.get("changes", use: changes)
+    }
+
+    @Sendable private func changes(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let caller = try context.caller
+        let query = QueryParameters(request)
+        let limit = try query.integer("limit", in: 1...1000) ?? 100
+        let start = try Self.start(request, query)
+        guard request.acceptsEventStream else {
+            return .json(try await changes.page(from: start, limit: limit, for: caller).json())
+        }
+        guard feed.hasRoom(for: caller.id) else {
+            throw APIError.retry(.rateLimited, afterSeconds: Int(feed.limits.timing.heartbeat.components.seconds))
+        }
+        // The end is taken first: whatever was there then is told before the stream says that it has caught up.
+        let end = try await changes.end(of: caller)
+        let cursor = start == .end ? end : try await changes.open(start, for: caller)
+        guard cursor.epoch == end.epoch else { throw try await changes.gone(caller) }
+        let stream = ChangeStream(
+            feed: feed,
+            caller: caller,
+            cursor: cursor,
+            end: end,
+            channel: context.channel,
+            isAdmitted: Self.admission(request, verifier)
+        )
+        return .eventStream { try await stream.write(to: &$0) }
+    }
+
+    /// Where to begin: the header of a client that comes back goes before the address that it began with.
+    private static func start(_ request: Request, _ query: QueryParameters) throws(APIError) -> Changes.Start {
+        let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
+        if let lastID, !lastID.isEmpty { return .after(try EventCursor(lastID)) }
+        switch query["after"] {
+        case nil: return .oldest
+        case "end": return .end
+        case let after?: return .after(try EventCursor(after))
+        }
+    }
+
+    /// Judges the request's token again, whenever it is called.
+    private static func admission(_ request: Request, _ verifier: TokenVerifier) -> @Sendable () -> Bool {
+        guard case .token(let token) = BearerToken.read(request.headers) else { return { false } }
+        return {
+            do throws(VerificationError) {
+                _ = try verifier.verify(token)
+                return true
+            } catch {
+                return false
+            }
+        }
+    }
+}
+
+extension Changes.Page {
+    fileprivate func json() -> JSONWriter {
+        JSONWriter.object { writer in
+            writer.array("data") { writer in
+                for change in changes { change.write(to: &writer, epoch: next.epoch) }
+            }
+            writer.field("next_cursor", next.text)
+            writer.field("has_more", hasMore)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+// The feed's background work: telling the other nodes, and forgetting what is old.
+import Logging
+import Metrics
+import ServiceLifecycle
+import Storage
+import WebSupport
+
+/// Tells the other nodes that something was written here, on PostgreSQL.
+///
+/// Not by a NOTIFY in each unit: a transaction that notifies commits alone, one after the other through the whole
+/// server, and appends of different people would wait for each other's disks. One notice in a transaction of its own
+/// stands for everything since the last. A node that dies before it sends one leaves the others to find out by
+/// themselves, within a second.
+struct ChangeNotices: Service {
+    let feed: ChangeFeed
+    let changes: Changes
+    let logger: Logger
+
+    /// Between two notices.
+    private static let pause: Duration = .milliseconds(50)
+
+    func run() async throws {
+        guard changes.database.engine == .postgres else {
+            try await gracefulShutdown()
+            return
+        }
+        for await _ in feed.notices().cancelOnGracefulShutdown() where feed.takeNotice() {
+            do {
+                _ = try await changes.database.run([ChangeStatements.notify()], priority: .long)
+            } catch {
+                logger.debug("other nodes were not told of changes", metadata: ["error": "\(error)"])
+            }
+            try? await Task.sleep(for: Self.pause)
+        }
+    }
+}
+
+/// Removes changes that are older than the retention, in small batches. Nodes that do so at once harm nothing.
+struct ChangeCleanup: Service {
+    let changes: Changes
+    let retention: Duration
+    let interval: Duration
+    let logger: Logger
+
+    private static let batch: Int64 = 500
+
+    func run() async throws {
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
+            do {
+                let count = try await clean()
+                if count > 0 { logger.info("cleaned up", metadata: ["changes": "\(count)"]) }
+            } catch {
+                logger.error("cleanup of changes failed", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// One pass. Returns how many rows went.
+    @discardableResult
+    func clean() async throws -> Int {
+        var count = 0
+        while true {
+            let before = changes.clock.now() - retention
+            let results = try await changes.database.run(
+                [
+                    ChangeStatements.raiseHorizon(before, Self.batch),
+                    ChangeStatements.deleteBefore(before, Self.batch),
+                ],
+                priority: .long
+            )
+            count += results[1].affected
+            if results[1].affected < Int(Self.batch) { break }
+        }
+        Counter(label: "tessera_cleanup_rows_total", dimensions: [("what", "changes")]).increment(by: count)
+        return count
+    }
+}

@@ -1,0 +1,93 @@
+// One stream of changes, from its first byte to its last.
+//
+// It reads, tells, and waits to be woken. `caught_up` comes once: when everything has been told that existed when the
+// stream was asked for. A heartbeat is sent only after a read that worked, so it vouches: a node that is cut off from its
+// database ends the stream instead.
+import Hummingbird
+import NIOCore
+import ServiceLifecycle
+import WebSupport
+
+struct ChangeStream: Sendable {
+    let feed: ChangeFeed
+    let caller: Caller
+    /// Where the client begins.
+    let cursor: EventCursor
+    /// Where the caller's changes ended when the client asked.
+    let end: EventCursor
+    let channel: any Channel
+    let isAdmitted: @Sendable () -> Bool
+
+    /// Milliseconds.
+    private static let retry = 1000
+    private static let batch = 256
+
+    @concurrent
+    func write(to writer: inout any ResponseBodyWriter) async throws {
+        // Too many came at the same moment; the client will be told so when it comes back.
+        guard let follower = feed.join(caller.id, channel: channel, isAdmitted: isAdmitted) else { return }
+        defer { feed.leave(follower, of: caller.id) }
+        try await withGracefulShutdownHandler {
+            try await follow(follower, &writer)
+        } onGracefulShutdown: {
+            follower.signal(.end)
+        }
+    }
+
+    @concurrent
+    private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
+        try await send(ServerSentEvent.retry(milliseconds: Self.retry), follower, &writer)
+        var seq = cursor.seq
+        var isCaughtUp = false
+        var isHeartbeatDue = false
+        while !follower.hasEnded {
+            let batch = try await feed.changes.read(after: seq, of: caller.id, limit: Self.batch)
+            // The rows are gone, or the history is another; who comes back is told 410. A stream that has caught up
+            // reads rows when they are new, however far the horizon has moved over other people's.
+            guard batch.state.epoch == cursor.epoch, isCaughtUp || seq >= batch.state.horizon else { return }
+            // SECURITY: a token that died while the rows were read is told nothing more.
+            guard isAdmitted(), !follower.hasEnded else { return }
+            if !batch.changes.isEmpty {
+                var bytes = ByteBuffer()
+                for change in batch.changes { bytes.writeImmutableBuffer(frame(change)) }
+                seq = max(seq, batch.changes.last?.seq ?? seq)
+                try await send(bytes, follower, &writer)
+                isHeartbeatDue = false
+                if batch.isFull { continue }
+            }
+            if !isCaughtUp {
+                isCaughtUp = true
+                seq = max(seq, end.seq)
+                try await send(caughtUp(seq), follower, &writer)
+            } else if isHeartbeatDue {
+                try await send(ServerSentEvent.comment("heartbeat"), follower, &writer)
+            }
+            let signals = await follower.wait()
+            isHeartbeatDue = signals.contains(.heartbeat)
+        }
+    }
+
+    private func frame(_ change: Change) -> ByteBuffer {
+        var json = JSONWriter(reserving: 256)
+        change.write(to: &json, epoch: cursor.epoch)
+        let place = EventCursor(epoch: cursor.epoch, seq: change.seq).text
+        return ServerSentEvent(id: place, name: "change", data: json.string).bytes
+    }
+
+    @concurrent
+    private func send(
+        _ bytes: ByteBuffer,
+        _ follower: EventFollower,
+        _ writer: inout any ResponseBodyWriter
+    ) async throws {
+        follower.writeBegins()
+        defer { follower.writeEnded() }
+        try await writer.write(bytes)
+    }
+
+    private func caughtUp(_ seq: Int64) -> ByteBuffer {
+        let place = EventCursor(epoch: cursor.epoch, seq: seq).text
+        let data = JSONWriter.object { $0.field("cursor", place) }.string
+        return ServerSentEvent(id: place, name: "caught_up", data: data).bytes
+    }
+}

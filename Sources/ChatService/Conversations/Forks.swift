@@ -1,0 +1,139 @@
+// A fork: a new conversation that begins with a branch of another, from its root to one message.
+//
+// The copies have ids of their own, are numbered 1…n without the gaps that deleted messages left, and follow each other
+// as the originals do. The fork has the title, model, settings, metadata and tags of the original, and says what it was
+// made from; its slug, pin, archive, visibility and votes stay behind. Forking at the head duplicates.
+//
+// **A fork is seen whole or not at all.** It is read where the branch lies, then:
+//   begin    makes the row at version 0 and in the trash, where nothing looks for it.
+//   copy     500 messages at most to a unit.
+//   finish   gives it its counters and version 1, if all messages are there and none up to the tip was edited or
+//            deleted since the branch was read. Otherwise what was copied is thrown away, and it begins anew.
+// A branch of up to 500 messages is one unit. What a dying process leaves of a longer one, the cleanup removes.
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+struct Forks: Sendable {
+    static let attempts = 4
+
+    let database: any SQLDatabase
+    let clock: Clock
+    let random: RandomSource
+    let conversations: Conversations
+    let trash: Trash
+
+    /// Where a branch lies, as it was read.
+    private struct Branch {
+        let tip: String?
+        let tipSequence: Int64
+        /// Messages that are not deleted.
+        let count: Int64
+        /// What `finish` compares.
+        let liveCount: Int64
+        let versionSum: Int64
+        /// Messages to copy from, and the numbers they would have.
+        let marks: [(id: String, number: Int64)]
+    }
+
+    /// Forks a conversation at a message (its head, where `nil`). Throws `not_found`, `user_inactive`,
+    /// `idempotency_key_reused`, `conflict`, or a complaint about `message_id`.
+    func fork(
+        _ source: String,
+        at message: String?,
+        title: String?,
+        by caller: Caller,
+        once attempt: IdempotentAttempt? = nil
+    ) async throws -> Outcome<Conversation> {
+        if let attempt, let earlier = try await earlier(attempt, caller) { return earlier }
+        for _ in 0..<Self.attempts {
+            let branch = try await read(source, message, caller)
+            let now = attempt?.identity.at ?? clock.now()
+            let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+            let copies = branch.marks.map { ForkStatements.copy(id, caller.id, source, $0.id, $0.number) }
+            let begin = [
+                ForkStatements.begin(id, caller.id, source, title, branch.tip, now, SearchText.words(of: title)),
+                TagStatements.copy(id, caller.id, source),
+            ]
+            let finish = ForkStatements.finish(
+                id,
+                caller.id,
+                branch.count,
+                now,
+                source,
+                branch.tipSequence,
+                branch.liveCount,
+                branch.versionSum
+            )
+            let isShort = copies.count <= 1
+            if !isShort {
+                // Each piece for itself, behind its own lock of the principal.
+                for piece in [begin] + copies.map({ [$0] }) {
+                    let results = try await database.run(
+                        Principals.willWrite(caller, at: clock.now()) + piece,
+                        priority: .long
+                    )
+                    try Principals.requireActive(results)
+                }
+            }
+            let opening = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
+            let writes = isShort ? begin + copies + [finish] : [finish]
+            let abandon = isShort ? [ConversationCounters.abandon(id, owner: caller.id)] : []
+            let closing = attempt?.closing(caller) ?? []
+            let results = try await database.run(opening + writes + abandon + closing)
+            if let row = results[opening.count + writes.count - 1].first {
+                return Outcome(value: try Conversation(row, whole: true), isReplay: false)
+            }
+            if !isShort {
+                _ = try await database.run([
+                    PrincipalStatements.lock(caller.id), ForkStatements.discard(id, caller.id),
+                ])
+                try await trash.takeApart(id, of: caller.id)
+            }
+            try Principals.requireActive(results)
+            if let attempt, let record = try attempt.earlier(results) {
+                return Outcome(value: try await conversations.get(record.target, for: caller), isReplay: true)
+            }
+        }
+        throw APIError(.conflict)
+    }
+
+    /// What an earlier attempt made, looked for before anything is copied.
+    private func earlier(_ attempt: IdempotentAttempt, _ caller: Caller) async throws -> Outcome<Conversation>? {
+        let row = try await database.run(
+            IdempotencyStatements.read(caller.id, attempt.key, attempt.identity.at)
+        ).first
+        guard let record = try attempt.earlier(row) else { return nil }
+        return Outcome(value: try await conversations.get(record.target, for: caller), isReplay: true)
+    }
+
+    private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> Branch {
+        let results = try await database.run(
+            [
+                ForkStatements.source(source, caller.id, message),
+                ForkStatements.marks(source, caller.id, message),
+            ],
+            priority: .long
+        )
+        guard let row = results[0].first else { throw APIError(.notFound) }
+        let tip = try row.optionalText("tip_id")
+        if message != nil, try tip == nil || row.optionalInstant("tip_deleted_at") != nil {
+            throw APIError.field("message_id", "invalid", "must be a message of this conversation")
+        }
+        // From the tip to the root: the last row has counted all.
+        let count = try results[1].rows.last?.integer("live") ?? 0
+        let marks = try results[1].rows.filter { try $0.integer("step") % ForkStatements.batch == 1 }
+            .map { mark in
+                let nearer = try mark.integer("live") - mark.integer("is_live")
+                return (id: try mark.text("id"), number: count - nearer)
+            }
+        return Branch(
+            tip: tip,
+            tipSequence: try row.integer("tip_seq"),
+            count: count,
+            liveCount: try row.integer("live_count"),
+            versionSum: try row.integer("version_sum"),
+            marks: marks
+        )
+    }
+}

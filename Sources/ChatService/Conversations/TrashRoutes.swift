@@ -1,0 +1,69 @@
+// HTTP of deleting, restoring and forking.
+import HTTPTypes
+import Hummingbird
+import Storage
+import WebSupport
+
+struct TrashRoutes: Sendable {
+    static let list = "trash"
+
+    let trash: Trash
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group
+            .delete("conversations", use: removeAll)
+            .delete("conversations/:id", use: remove)
+            .post("conversations/:id/restore", use: restore)
+    }
+
+    @Sendable func remove(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        let precondition = VersionPrecondition(request)
+        if try QueryParameters(request).boolean("permanent") ?? false {
+            try await trash.remove(id, if: precondition, by: try context.caller)
+        } else {
+            try await trash.put(id, if: precondition, by: try context.caller)
+        }
+        return .noContent()
+    }
+
+    @Sendable func removeAll(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let permanently = try QueryParameters(request).boolean("permanent") ?? false
+        let removed = try await trash.removeAll(permanently: permanently, by: try context.caller)
+        return .json(
+            JSONWriter.object { writer in
+                writer.field("conversations", removed.conversations)
+                writer.field("messages", removed.messages)
+                writer.field("permanent", permanently)
+            }
+        )
+    }
+
+    @Sendable func restore(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        let restored = try await trash.restore(id, if: VersionPrecondition(request), by: try context.caller)
+        return ConversationRoutes.answer(restored)
+    }
+}
+
+struct ForkRoutes: Sendable {
+    let forks: Forks
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group.post("conversations/:id/fork", use: fork)
+    }
+
+    @Sendable func fork(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        let element = try await request.optionalJSONElement(limit: BodyLimits.fields)
+        let attempt = try IdempotentAttempt(request, body: element, at: forks.clock.now(), random: forks.random)
+        var body = try element.map { element throws(APIError) in try JSONBody(element) } ?? .empty
+        let message = body.rowID("message_id")
+        let title = body.filled("title", max: ConversationLimits.title).value
+        try body.finish()
+        let made = try await forks.fork(id, at: message, title: title, by: try context.caller, once: attempt)
+        var headers = made.headers
+        headers[.location] = "/v1/conversations/\(made.value.id)"
+        return ConversationRoutes.answer(made.value, status: .created, headers: headers)
+    }
+}

@@ -1,0 +1,33 @@
+// HTTP of a person's own data as a whole: erase it, and the receipt of that.
+//
+// Mounted outside of `RefusedPrincipalsMiddleware`: who was erased may still see that it was done.
+import HTTPTypes
+import Hummingbird
+import WebSupport
+
+struct DataRoutes: Sendable {
+    static let receiptPath = "/v1/chat/data/erasure"
+
+    let erasures: Erasures
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group
+            .delete("chat/data", use: erase)
+            .get("chat/data/erasure", use: receipt)
+    }
+
+    @Sendable func erase(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        Self.answer(try await erasures.erase(try context.caller), at: Self.receiptPath)
+    }
+
+    @Sendable func receipt(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        guard let receipt = try await erasures.receipt(of: try context.caller.id) else { throw APIError(.notFound) }
+        return .json(JSONWriter.object { receipt.write(to: &$0) })
+    }
+
+    /// 200 when everything is gone, 202 with the receipt's address while it goes.
+    static func answer(_ receipt: ErasureReceipt, at path: String) -> Response {
+        let body = JSONWriter.object { receipt.write(to: &$0) }
+        return receipt.isCompleted ? .json(body) : .json(body, status: .accepted, headers: [.location: path])
+    }
+}

@@ -1,0 +1,106 @@
+// What an erase removes, table by table. A table with anything of a person in it has a step here; a test greps the
+// database for a marker afterwards.
+//
+// A step names the rows, and its two statements are made from that: one counts what the other removes, in one unit, so
+// the receipt is exact whatever dies in between. Both find the person through the erasure and only while the tombstone
+// stands: no mistake of a caller makes them remove the rows of somebody who was not erased.
+import Storage
+
+/// Rows of one table that go with their owner.
+struct EraseStep: Sendable {
+    /// Rows in one unit.
+    static let batch = 500
+
+    /// As the receipt calls them.
+    let entity: String
+    let count: Statement
+    let delete: Statement
+
+    /// - Parameters:
+    ///   - entity: as the receipt calls the rows.
+    ///   - table: where they are.
+    ///   - key: the primary key, in parentheses where it is several columns.
+    ///   - rows: selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
+    init(_ entity: String, table: String, key: String, rows: (_ owner: String) -> String) {
+        let owner = """
+            (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
+             WHERE e.id = $1 AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
+            """
+        let selection = "\(rows(owner)) LIMIT \(Self.batch)"
+        self.entity = entity
+        count = Statement(
+            "erase.count_\(entity)",
+            .writes,
+            [.text],
+            """
+            INSERT INTO erasure_counts (erasure_id, entity, removed)
+            SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(selection)) AS batch)
+            FROM erasures e WHERE e.id = $1 AND e.completed_at IS NULL
+            ON CONFLICT (erasure_id, entity) DO UPDATE SET removed = erasure_counts.removed + excluded.removed
+            """
+        )
+        delete = Statement(
+            "erase.delete_\(entity)",
+            .writes,
+            [.text],
+            "DELETE FROM \(table) WHERE \(key) IN (\(selection))"
+        )
+    }
+
+    /// Groups in order; the steps of one group take turns until none of them finds anything.
+    static let groups: [[EraseStep]] = [
+        // What would go along with other rows, any number of them in one statement.
+        [
+            EraseStep("votes", table: "votes", key: "(message_id, user_id)") { owner in
+                "SELECT message_id, user_id FROM votes WHERE user_id = \(owner) ORDER BY user_id"
+            },
+            EraseStep("conversation_tags", table: "conversation_tags", key: "(conversation_id, tag_id)") { owner in
+                """
+                SELECT ct.conversation_id, ct.tag_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
+                WHERE t.owner_id = \(owner)
+                """
+            },
+        ],
+        [
+            EraseStep("tags", table: "tags", key: "id") { owner in "SELECT id FROM tags WHERE owner_id = \(owner)" },
+            EraseStep("idempotency_keys", table: "idempotency_keys", key: "(principal_id, key)") { owner in
+                "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)"
+            },
+        ],
+        // Messages before their conversation, which would take any number of them along in one statement. Both look at
+        // the first conversations only, and an empty one goes before the next look: nothing is looked through twice.
+        [
+            EraseStep("messages", table: "messages", key: "id") { owner in
+                """
+                SELECT m.id FROM messages m WHERE m.conversation_id IN (
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 10
+                )
+                """
+            },
+            EraseStep("conversations", table: "conversations", key: "id") { owner in
+                """
+                SELECT first.id FROM (
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT \(batch)
+                ) AS first
+                WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
+                """
+            },
+        ],
+        [
+            EraseStep("usage_events", table: "usage_events", key: "id") { owner in
+                "SELECT id FROM usage_events WHERE user_id = \(owner) ORDER BY created_at"
+            },
+            EraseStep("usage_totals", table: "usage_totals", key: "(user_id, day, model)") { owner in
+                "SELECT user_id, day, model FROM usage_totals WHERE user_id = \(owner) ORDER BY day"
+            },
+            EraseStep("quota_reservations", table: "quota_reservations", key: "id") { owner in
+                "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
+            },
+            EraseStep("changes", table: "changes", key: "seq") { owner in
+                "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
+            },
+        ],
+    ]
+
+    static let statements = groups.joined().flatMap { [$0.count, $0.delete] }
+}

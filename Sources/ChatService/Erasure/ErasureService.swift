@@ -1,0 +1,27 @@
+// Carries open erasures on, on one node at a time: those of users whom auth deleted, those that were too large for their
+// request, and those whose node died.
+import Logging
+import ServiceLifecycle
+import WebSupport
+
+struct ErasureService: Service {
+    let erasures: Erasures
+    let lease: JobLease
+    let logger: Logger
+    var interval: Duration = .seconds(1)
+
+    func run() async throws {
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
+            do {
+                guard try await lease.hold() else { continue }
+                try await erasures.finishOpen {
+                    if Task.isShuttingDownGracefully { return false }
+                    return try await lease.hold()
+                }
+            } catch {
+                logger.warning("an erasure did not get on, and is tried again", metadata: ["error": "\(error)"])
+            }
+        }
+        await lease.release()
+    }
+}

@@ -1,0 +1,214 @@
+// An export, a piece at a time: NDJSON, read by keyset in small units, so that ten messages and ten million take the
+// same memory.
+//
+// Lines: a header with the format's version, the principal, each conversation followed by its messages, then what else
+// the person owns, and a trailer with the count of each entity. Whoever misses the trailer has not read the whole.
+//
+// It is no snapshot: what is written meanwhile may be in it or not. Each conversation is whole all the same: its messages
+// are those up to the `last_seq` of its line, and every number has a row (tombstones too). A conversation that goes for
+// good in the middle ends the export, without a trailer.
+import Storage
+import WebSupport
+
+/// Reads one person's data to its end. A value: whoever reads on owns it.
+package struct ExportReader: Sendable {
+    package static let format = "tessera.chat.export"
+    package static let version: Int64 = 1
+
+    /// The rows changed in a way that would make a hole.
+    package struct Changed: Error {}
+
+    /// Bytes of a piece, roughly.
+    private static let piece = 64 * 1024
+    /// Conversations whose first messages are read in one unit, and what each may take there.
+    private static let group: Int64 = 25
+    private static let firstRows: Int64 = 100
+    private static let firstSize: Int64 = 64 * 1024
+    /// What one read of a longer conversation may take.
+    private static let rows: Int64 = 500
+    private static let size: Int64 = 1 << 20
+
+    private struct Conversation {
+        let row: Row
+        let id: String
+        let last: Int64
+        let messages: [Row]
+    }
+
+    private enum Phase {
+        case header
+        case conversations(after: String)
+        case flat(index: Int, key: [SQLValue])
+        case trailer
+        case done
+    }
+
+    private let database: any SQLDatabase
+    private let user: String
+    private let at: Instant
+    private let principal: Row?
+    private var phase = Phase.header
+    /// Conversations that were read and not yet written, the next one last.
+    private var waiting: [Conversation] = []
+    /// The conversation that is being written, and where.
+    private var current: (id: String, seq: Int64, last: Int64)?
+    private var counts: [String: Int64] = [:]
+
+    /// Begins. Throws `user_inactive` for somebody who is refused; somebody unknown has an export of nothing.
+    init(of user: String, database: any SQLDatabase, at now: Instant) async throws {
+        self.database = database
+        self.user = user
+        at = now
+        principal = try await database.run(ExportStatements.principal(user)).first
+        if let principal {
+            guard try principal.boolean("is_active"), try principal.optionalInstant("erased_at") == nil else {
+                throw APIError(.userInactive)
+            }
+        }
+    }
+
+    /// The next lines; `nil` after the trailer.
+    package mutating func next() async throws -> [UInt8]? {
+        var out: [UInt8] = []
+        while out.count < Self.piece {
+            if current != nil {
+                try await writeOn(to: &out)
+                continue
+            }
+            if let conversation = waiting.popLast() {
+                try write(conversation, to: &out)
+                continue
+            }
+            switch phase {
+            case .header:
+                writeHeader(to: &out)
+                if let principal { try write(principal, .principal, to: &out) }
+                phase = .conversations(after: "")
+            case .conversations(let place): try await readGroup(after: place)
+            case .flat(let index, let key): try await writeFlat(index, after: key, to: &out)
+            case .trailer:
+                writeTrailer(to: &out)
+                phase = .done
+            case .done: return out.isEmpty ? nil : out
+            }
+        }
+        return out
+    }
+
+    // MARK: Conversations
+
+    private mutating func readGroup(after place: String) async throws {
+        let rows = try await database.run(ExportStatements.conversations(user, place, Self.group)).rows
+        guard let last = rows.last else {
+            phase = .flat(index: 0, key: [])
+            return
+        }
+        phase = .conversations(after: try last.text("id"))
+        let reads = try rows.map { row in
+            ExportStatements.messages(
+                try row.text("id"),
+                user,
+                0,
+                try row.integer("last_seq"),
+                Self.firstSize,
+                Self.firstRows
+            )
+        }
+        let messages = try await database.run(reads)
+        for (row, messages) in zip(rows, messages).reversed() {
+            waiting.append(
+                Conversation(
+                    row: row,
+                    id: try row.text("id"),
+                    last: try row.integer("last_seq"),
+                    messages: messages.rows
+                )
+            )
+        }
+    }
+
+    private mutating func write(_ conversation: Conversation, to out: inout [UInt8]) throws {
+        try write(conversation.row, .conversation, to: &out)
+        current = (conversation.id, 0, conversation.last)
+        try write(conversation.messages, to: &out)
+    }
+
+    /// Writes messages of the current conversation, which must be its next ones.
+    private mutating func write(_ messages: [Row], to out: inout [UInt8]) throws {
+        guard var current else { return }
+        for row in messages {
+            guard try row.integer("seq") == current.seq + 1 else { throw Changed() }
+            current.seq += 1
+            try write(row, .message, to: &out)
+        }
+        self.current = current.seq == current.last ? nil : current
+    }
+
+    private mutating func writeOn(to out: inout [UInt8]) async throws {
+        guard let current else { return }
+        var rows = try await database.run(
+            ExportStatements.messages(current.id, user, current.seq, current.last, Self.size, Self.rows)
+        ).rows
+        if rows.isEmpty {
+            // One that is larger than a read should be, by itself.
+            rows =
+                try await database.run(
+                    ExportStatements.messages(current.id, user, current.seq, current.last, Int64.max, 1)
+                ).rows
+        }
+        guard !rows.isEmpty else { throw Changed() }
+        try write(rows, to: &out)
+    }
+
+    // MARK: The rest
+
+    private mutating func writeFlat(_ index: Int, after key: [SQLValue], to out: inout [UInt8]) async throws {
+        guard index < FlatEntity.all.count else {
+            phase = .trailer
+            return
+        }
+        let flat = FlatEntity.all[index]
+        let place = key.isEmpty ? flat.key.map(\.lowest) : key
+        let values = [.text(user)] + place + [.integer(Self.rows)]
+        let rows = try await database.run(BoundStatement(flat.page, values)).rows
+        for row in rows { try write(row, flat.entity, to: &out) }
+        if let last = rows.last, rows.count == Int(Self.rows) {
+            let types = Dictionary(uniqueKeysWithValues: flat.entity.columns.map { ($0.name, $0.type) })
+            phase = .flat(
+                index: index,
+                key: try flat.key.map { key in
+                    // SQLite has integers for instants.
+                    types[key.column] == .instant ? .instant(try last.instant(key.column)) : try last.value(key.column)
+                }
+            )
+        } else {
+            phase = .flat(index: index + 1, key: [])
+        }
+    }
+
+    private mutating func write(_ row: Row, _ entity: ExportedEntity, to out: inout [UInt8]) throws {
+        try entity.write(row, to: &out)
+        counts[entity.name, default: 0] += 1
+    }
+
+    private func writeHeader(to out: inout [UInt8]) {
+        let line = JSONWriter.object { writer in
+            writer.field("entity", "header")
+            writer.field("format", Self.format)
+            writer.field("version", Self.version)
+            writer.field("user_id", user)
+            writer.field("exported_at", at)
+        }
+        out += line.bytes + [0x0A]
+    }
+
+    private func writeTrailer(to out: inout [UInt8]) {
+        let line = JSONWriter.object { writer in
+            writer.field("entity", "trailer")
+            writer.object("counts") { writer in
+                for name in ExportedEntity.names { writer.key(named: name) { $0.integer(counts[name] ?? 0) } }
+            }
+        }
+        out += line.bytes + [0x0A]
+    }
+}

@@ -1,0 +1,150 @@
+// What an export holds, entity by entity: a table's columns by name and kind, from which its lines are written and read
+// and its rows inserted. A table joins the export with one entry in `ExportedEntity.flat`.
+//
+// A line is a JSON object: `entity`, then the columns by their names. JSON that is stored byte for byte stands in the
+// line as it is; where it holds a line break, which would end the line, it is a string in a member `<column>_text`.
+import Storage
+import WebSupport
+
+/// A column as it is exported and imported.
+struct ExportedColumn: Sendable {
+    enum Kind: Sendable {
+        /// An id, of the shape of `RowID`.
+        case id
+        /// The id of a person. The exported person's becomes that of the one who is imported for.
+        case person
+        case text, integer, boolean, instant
+        /// JSON, byte for byte.
+        case json
+    }
+
+    let name: String
+    let kind: Kind
+
+    init(_ name: String, _ kind: Kind) {
+        self.name = name
+        self.kind = kind
+    }
+
+    var type: SQLType {
+        switch kind {
+        case .id, .person, .text, .json: .text
+        case .integer: .integer
+        case .boolean: .boolean
+        case .instant: .instant
+        }
+    }
+}
+
+/// One kind of line.
+struct ExportedEntity: Sendable {
+    let name: String
+    let table: String
+    let columns: [ExportedColumn]
+
+    /// The columns of a SELECT.
+    var columnList: String { columns.map(\.name).joined(separator: ", ") }
+
+    // MARK: Writing
+
+    /// The line of a row, with its line feed.
+    func write(_ row: Row, to out: inout [UInt8]) throws(StorageError) {
+        var writer = JSONWriter(reserving: 512)
+        do {
+            try writer.object { writer in
+                writer.field("entity", name)
+                for column in columns { try Self.write(column, row, to: &writer) }
+            }
+        } catch let error as StorageError {
+            throw error
+        } catch {
+            throw .invalidRow(column: name)
+        }
+        out += writer.bytes
+        out.append(0x0A)
+    }
+
+    private static func write(_ column: ExportedColumn, _ row: Row, to writer: inout JSONWriter) throws {
+        let name = column.name
+        switch column.kind {
+        case .id, .person, .text:
+            let text = try row.optionalText(name)
+            writer.key(named: name) { writer in
+                if let text { writer.string(text) } else { writer.raw("null") }
+            }
+        case .integer:
+            let value = try row.optionalInteger(name)
+            writer.key(named: name) { writer in
+                if let value { writer.integer(value) } else { writer.raw("null") }
+            }
+        case .boolean:
+            let value = try row.optionalBoolean(name)
+            writer.member(name, raw: value.map { $0 ? "true" : "false" } ?? "null")
+        case .instant:
+            let value = try row.optionalInstant(name)
+            writer.key(named: name) { writer in
+                if let value { writer.string(value.rfc3339) } else { writer.raw("null") }
+            }
+        case .json:
+            guard let json = try row.optionalText(name) else { return writer.member(name, raw: "null") }
+            if json.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) {
+                writer.key(named: name + "_text") { $0.string(json) }
+            } else {
+                writer.member(name, raw: json)
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    /// The values of a line, in the order of the columns.
+    func values(_ line: JSONElement, person: (String) -> String) throws(ImportRefusal) -> [SQLValue] {
+        var values: [SQLValue] = []
+        for column in columns { values.append(try value(column, line, person)) }
+        return values
+    }
+
+    private func value(
+        _ column: ExportedColumn,
+        _ line: JSONElement,
+        _ person: (String) -> String
+    ) throws(ImportRefusal) -> SQLValue {
+        let wrong = ImportRefusal("\(name).\(column.name) is not what an export has there")
+        if column.kind == .json, let text = line[column.name + "_text"] {
+            guard let json = text.string, (try? JSONElement.parse(json)) != nil else { throw wrong }
+            return .text(json)
+        }
+        guard let element = line[column.name], !element.isNull else { return .null }
+        switch column.kind {
+        case .id:
+            guard let id = element.string, RowID.isValid(id) else { throw wrong }
+            return .text(id)
+        case .person:
+            guard let id = element.string, RowID.isValid(id) else { throw wrong }
+            return .text(person(id))
+        case .text:
+            guard let text = element.string else { throw wrong }
+            return .text(text)
+        case .integer:
+            guard let integer = element.integer else { throw wrong }
+            return .integer(integer)
+        case .boolean:
+            guard let boolean = element.boolean else { throw wrong }
+            return .boolean(boolean)
+        case .instant:
+            guard let instant = element.string.flatMap(Instant.init(rfc3339:)) else { throw wrong }
+            return .instant(instant)
+        case .json:
+            return .text(element.raw)
+        }
+    }
+}
+
+/// Why a file, or a row of it, is not taken.
+package struct ImportRefusal: Error, Sendable, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}

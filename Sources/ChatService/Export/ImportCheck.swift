@@ -1,0 +1,70 @@
+// The first reading of a file that is to be imported: whether it is an export, and whether it is all of one. Nothing is
+// written before a whole file was found whole.
+import WebSupport
+
+package struct ImportCheck: Sendable {
+    /// Whose export it is.
+    package private(set) var user: String?
+    private var counts: [String: Int64] = [:]
+    private var expected: [String: Int64]?
+    private var lines = 0
+
+    package init() {}
+
+    /// Takes the next line, without its line feed.
+    package mutating func take(_ line: [UInt8]) throws(ImportRefusal) {
+        lines += 1
+        guard expected == nil else { throw ImportRefusal("line \(lines) comes after the trailer") }
+        let entity = try Self.entity(of: line, number: lines)
+        if lines == 1 {
+            let header = try Self.parse(line, number: lines)
+            guard entity == "header", header["format"]?.string == ExportReader.format,
+                let user = header["user_id"]?.string, RowID.isValid(user)
+            else { throw ImportRefusal("line 1 is not the header of an export") }
+            guard header["version"]?.integer == ExportReader.version else {
+                throw ImportRefusal(
+                    "the export has version \(header["version"]?.raw ?? "?"), not \(ExportReader.version)"
+                )
+            }
+            self.user = user
+        } else if entity == "trailer" {
+            let members = try Self.parse(line, number: lines)["counts"]?.object ?? []
+            expected = Dictionary(
+                members.map { ($0.name, $0.value.integer ?? -1) },
+                uniquingKeysWith: { first, _ in first }
+            )
+        } else {
+            guard ExportedEntity.names.contains(entity) else {
+                throw ImportRefusal("line \(lines) is a \(entity.prefix(64)), which is not known here")
+            }
+            counts[entity, default: 0] += 1
+        }
+    }
+
+    /// Throws unless everything was there.
+    package func finish() throws(ImportRefusal) {
+        guard let expected else {
+            throw ImportRefusal("the file ends after line \(lines) without a trailer: it is not all of the export")
+        }
+        for name in Set(expected.keys).union(counts.keys).sorted() where expected[name] ?? 0 != counts[name] ?? 0 {
+            throw ImportRefusal("the file has \(counts[name] ?? 0) of \(expected[name] ?? 0) \(name) lines")
+        }
+    }
+
+    static func parse(_ line: [UInt8], number: Int) throws(ImportRefusal) -> JSONElement {
+        do throws(JSONSyntaxError) {
+            return try JSONElement.parse(line)
+        } catch {
+            throw ImportRefusal("line \(number) is not JSON: \(error)")
+        }
+    }
+
+    /// Lines begin with their entity, so that a reading that only counts need not parse megabytes.
+    private static func entity(of line: [UInt8], number: Int) throws(ImportRefusal) -> String {
+        let beginning = Array(#"{"entity":""#.utf8)
+        guard line.starts(with: beginning),
+            let end = line[beginning.count...].prefix(80).firstIndex(of: UInt8(ascii: "\""))
+        else { throw ImportRefusal("line \(number) does not say what it is") }
+        return String(decoding: line[beginning.count..<end], as: UTF8.self)
+    }
+}

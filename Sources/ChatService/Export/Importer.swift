@@ -1,0 +1,216 @@
+// The second reading: rows come back as they were, ids, numbers, versions, times and bytes included, for the person who
+// was named. Importing twice changes nothing, and neither does a crash in between.
+//
+// An id that is somebody else's is refused and never adopted (and a conversation with a message of such an id is not
+// brought in at all). A conversation that the person has already is left as it is, whatever has become of it since.
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+/// What an import did.
+package struct ImportReport: Sendable {
+    package fileprivate(set) var conversations = 0
+    package fileprivate(set) var messages: Int64 = 0
+    /// Conversations that were there before.
+    package fileprivate(set) var present = 0
+    /// Rows besides conversations and messages.
+    package fileprivate(set) var others = 0
+    /// Conversations that were not taken, each with the reason.
+    package fileprivate(set) var refused: [String] = []
+}
+
+/// Takes an export line by line. A value: whoever reads the file owns it.
+package struct Importer: Sendable {
+    /// A unit holds as many statements, or as many bytes of lines.
+    private static let statements = 200
+    private static let bytes = 2 << 20
+
+    private enum Outcome {
+        case finish(conversation: String, messages: Int64)
+        case flat
+    }
+
+    private let database: any SQLDatabase
+    private let clock: Clock
+    private let owner: String
+    private var source = ""
+    private var number = 0
+    private var kind = "user"
+    private var current: (id: String, last: Int64, version: Int64, deletedAt: SQLValue)?
+    private var unit: [BoundStatement] = []
+    private var weight = 0
+    /// What is to be looked at when the unit has run, by the places in it.
+    private var outcomes: [(index: Int, outcome: Outcome)] = []
+    private var report = ImportReport()
+
+    init(for owner: String, database: any SQLDatabase, clock: Clock) {
+        self.owner = owner
+        self.database = database
+        self.clock = clock
+    }
+
+    /// Takes the next line of a file that `ImportCheck` has passed.
+    package mutating func take(_ line: [UInt8]) async throws {
+        number += 1
+        let element = try ImportCheck.parse(line, number: number)
+        let entity = element["entity"]?.string ?? ""
+        weight += line.count
+        switch entity {
+        case "header": source = element["user_id"]?.string ?? ""
+        case "principal": try takePrincipal(element)
+        case "conversation": try takeConversation(element)
+        case "message": try takeMessage(element)
+        case "trailer": finishConversation()
+        default: try takeFlat(entity, element)
+        }
+        if unit.count >= Self.statements || weight >= Self.bytes { try await flush() }
+    }
+
+    /// Finishes what is left.
+    package mutating func finish() async throws -> ImportReport {
+        finishConversation()
+        try await flush()
+        return report
+    }
+
+    private func values(_ entity: ExportedEntity, _ element: JSONElement) throws(ImportRefusal) -> [SQLValue] {
+        do throws(ImportRefusal) {
+            return try entity.values(element) { $0 == source ? owner : $0 }
+        } catch {
+            throw ImportRefusal("line \(number): \(error)")
+        }
+    }
+
+    // MARK: Lines
+
+    private mutating func takePrincipal(_ element: JSONElement) throws {
+        let entity = ExportedEntity.principal
+        let row = named(entity, try values(entity, element))
+        if case .text(let kind)? = row["kind"] { self.kind = kind == "guest" ? "guest" : "user" }
+        unit.append(
+            ExportStatements.mergePrincipal(
+                owner,
+                row["display_name"] ?? .null,
+                row["avatar_url"] ?? .null,
+                row["tokens_total"] ?? .null,
+                row["first_seen_at"] ?? .null
+            )
+        )
+    }
+
+    private mutating func takeConversation(_ element: JSONElement) throws {
+        finishConversation()
+        let entity = ExportedEntity.conversation
+        let values = try values(entity, element)
+        let row = named(entity, values)
+        guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner),
+            case .integer(let last)? = row["last_seq"],
+            last >= 0, case .integer(let version)? = row["version"], version > 0
+        else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
+        unit.append(
+            BoundStatement(
+                ExportStatements.insertConversation,
+                values + [.instant(clock.now()), Self.words(of: row["title"])]
+            )
+        )
+        current = (id, last, version, row["deleted_at"] ?? .null)
+    }
+
+    private mutating func takeMessage(_ element: JSONElement) throws {
+        let entity = ExportedEntity.message
+        let values = try values(entity, element)
+        let row = named(entity, values)
+        guard let current, row["conversation_id"] == .text(current.id) else {
+            throw ImportRefusal("line \(number): the message does not follow its conversation")
+        }
+        let words = Self.words(of: row["content_text"])
+        unit.append(BoundStatement(ExportStatements.insertMessage, values + [.text(owner), words]))
+    }
+
+    /// For the index of the search; an export does not have them.
+    private static func words(of text: SQLValue?) -> SQLValue {
+        guard case .text(let text)? = text else { return .null }
+        return SearchText.words(of: text).sqlValue
+    }
+
+    private mutating func finishConversation() {
+        guard let current else { return }
+        outcomes.append((unit.count, .finish(conversation: current.id, messages: current.last)))
+        unit.append(
+            ExportStatements.finishConversation(current.id, owner, current.last, current.version, current.deletedAt)
+        )
+        self.current = nil
+    }
+
+    private mutating func takeFlat(_ name: String, _ element: JSONElement) throws {
+        finishConversation()
+        guard let flat = FlatEntity.all.first(where: { $0.entity.name == name }) else {
+            throw ImportRefusal("line \(number): \(name.prefix(64)) is not known here")
+        }
+        outcomes.append((unit.count, .flat))
+        unit.append(BoundStatement(flat.insert, try values(flat.entity, element) + [.text(owner)]))
+    }
+
+    private func named(_ entity: ExportedEntity, _ values: [SQLValue]) -> [String: SQLValue] {
+        Dictionary(zip(entity.columns.map(\.name), values), uniquingKeysWith: { first, _ in first })
+    }
+
+    // MARK: Units
+
+    private mutating func flush() async throws {
+        guard !unit.isEmpty else { return }
+        let beginning = Principals.willWrite(Caller(id: owner, kind: kind), at: clock.now())
+        let results: [SQLResult]
+        do throws(StorageError) {
+            results = try await database.run(beginning + unit, priority: .long)
+        } catch {
+            guard case .checkViolation = error else { throw error }
+            throw ImportRefusal("a row up to line \(number) has a value that no export has: \(error)")
+        }
+        try Principals.requireActive(results)
+        for (index, outcome) in outcomes {
+            let result = results[beginning.count + index]
+            switch outcome {
+            case .flat: report.others += result.affected
+            case .finish(let conversation, let messages):
+                if result.isEmpty {
+                    try await refuse(conversation)
+                } else {
+                    report.conversations += 1
+                    report.messages += messages
+                }
+            }
+        }
+        unit = []
+        outcomes = []
+        weight = 0
+    }
+
+    /// Finds out why a conversation was not finished, and leaves nothing of it.
+    private mutating func refuse(_ conversation: String) async throws {
+        let state = try await database.run(ExportStatements.conversationState(conversation)).first
+        if let state, try state.text("owner_id") == owner, try state.integer("version") > 0 {
+            report.present += 1
+            return
+        }
+        let isOwn = try state?.text("owner_id") == owner
+        _ = try await database.run(ExportStatements.abandonConversation(conversation, owner))
+        report.refused.append(
+            isOwn
+                ? "conversation \(conversation): it is not whole, or the id of one of its messages is taken"
+                : "conversation \(conversation): the id is somebody else's"
+        )
+    }
+}
+
+extension ChatService {
+    /// An export of a person's data, to be read to its end.
+    package func export(of user: String) async throws -> ExportReader {
+        try await ExportReader(of: user, database: database, at: clock.now())
+    }
+
+    /// An import for a person, line by line.
+    package func importer(for user: String) -> Importer {
+        Importer(for: user, database: database, clock: clock)
+    }
+}

@@ -1,0 +1,183 @@
+// What happens to a message that is there: it is patched, deleted, or truncated away with all that came after it.
+//
+// **A patch** changes the row in place and counts its version: that is how a reply in progress grows and is completed,
+// and how a note is corrected. `edited_at` tells of content that changed after the message was complete. A question
+// that is asked anew is not a patch but a sibling, appended with the same parent.
+//
+// **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and the tokens that were spent on
+// it, and loses what it said. Its children become its parent's children, so every branch stays whole without it.
+//
+// **A truncation** deletes from the newest message down to a number, in units of bounded size. Between two of them the
+// conversation is what a truncation to a higher number would have left: no message without its parent, counters exact,
+// the head on a message that is there. The last unit finds fewer messages than it would take; after it there is none
+// past the number, whoever appended in the meantime. One that fits into a unit is one unit.
+import Storage
+import WebSupport
+
+extension Messages {
+    /// How often a patch is tried again when others change the row in between.
+    private static let attempts = 32
+
+    // MARK: Patching
+
+    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` when the row changed under every
+    /// attempt.
+    func change(
+        _ id: String,
+        in conversation: String,
+        _ patch: MessagePatch,
+        if precondition: VersionPrecondition,
+        by caller: Caller
+    ) async throws -> Message {
+        for _ in 0..<Self.attempts {
+            // What the change depends on is read first, and named by version in the change itself.
+            var expected: Int64?
+            var metadata: String?
+            if patch.metadata != nil || precondition != .none || patch.isEmpty {
+                let current = try await get(id, in: conversation, for: caller)
+                try precondition.check(current.version)
+                if patch.isEmpty { return current }
+                metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: current.metadata) }
+                if let metadata, metadata.utf8.count > ConversationLimits.json {
+                    let most = "must be at most \(ConversationLimits.json) bytes when merged"
+                    throw APIError.field("metadata", "too_long", most)
+                }
+                expected = current.version
+            }
+            let unit = patching(id, in: conversation, patch, metadata: metadata, expected: expected, caller)
+            let results = try await database.run(unit)
+            if let row = results.last?.first { return try Message(row) }
+            try requireConversation(results)
+            if expected == nil { throw APIError(.notFound) }
+        }
+        throw APIError(.conflict)
+    }
+
+    private func patching(
+        _ id: String,
+        in conversation: String,
+        _ patch: MessagePatch,
+        metadata: String?,
+        expected: Int64?,
+        _ caller: Caller
+    ) -> [BoundStatement] {
+        let now = clock.now()
+        // What every statement of the unit finds the message by, and what it does to the tokens.
+        let common: [SQLValue] = [
+            conversation.sqlValue, caller.id.sqlValue, id.sqlValue, expected.sqlValue,
+            patch.tokensIn.isPresent.sqlValue, patch.tokensIn.value.sqlValue,
+            patch.tokensOut.isPresent.sqlValue, patch.tokensOut.value.sqlValue,
+            patch.tokensTotal.isPresent.sqlValue, patch.tokensTotal.value.sqlValue,
+        ]
+        var unit = beginning(conversation, caller, at: now)
+        if patch.changesTokens {
+            unit += Usage.correct(common, at: now)
+            unit.append(BoundStatement(PrincipalStatements.adjustTokens, common))
+            unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
+        }
+        let own: [SQLValue] = [
+            now.sqlValue, (patch.type?.rawValue).sqlValue, (patch.status?.rawValue).sqlValue,
+            patch.model.isPresent.sqlValue, patch.model.value.sqlValue, metadata.sqlValue,
+            (patch.content?.text).sqlValue, (patch.content?.parts).sqlValue,
+            SearchText.words(of: patch.content?.text).sqlValue,
+        ]
+        unit.append(BoundStatement(MessageChangeStatements.change, common + own))
+        return unit
+    }
+
+    // MARK: Deleting
+
+    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` when the row changed under every
+    /// attempt.
+    func delete(
+        _ id: String,
+        in conversation: String,
+        if precondition: VersionPrecondition,
+        by caller: Caller
+    ) async throws {
+        for _ in 0..<Self.attempts {
+            var expected: Int64?
+            if precondition != .none {
+                let current = try await get(id, in: conversation, for: caller)
+                try precondition.check(current.version)
+                expected = current.version
+            }
+            let now = clock.now()
+            let unit = beginning(conversation, caller, at: now)
+            let results = try await database.run(
+                unit + [
+                    ConversationDeductions.deduct(conversation, caller.id, id, expected, now),
+                    MessageChangeStatements.delete(conversation, caller.id, id, expected, now),
+                    MessageChangeStatements.adopt(conversation, caller.id, id, now),
+                ]
+            )
+            if !results[unit.count + 1].isEmpty { return }
+            try requireConversation(results)
+            if expected == nil { throw APIError(.notFound) }
+        }
+        throw APIError(.conflict)
+    }
+
+    // MARK: Truncating
+
+    /// What a truncation did, and what it left.
+    struct Truncation: Sendable {
+        let deleted: Int
+        let messageCount: Int64
+        let lastSequence: Int64
+        let headMessageID: String?
+    }
+
+    /// How many messages a unit of a truncation deletes: the first, which most often is the only one, and the others,
+    /// which are known to be long.
+    static let truncationSizes = (first: 100, next: 500)
+
+    /// Deletes every message past a number. Throws `not_found`, `user_inactive`, or `conflict` when others append
+    /// faster than this deletes.
+    func truncate(_ conversation: String, after sequence: Int64, by caller: Caller) async throws -> Truncation {
+        var deleted = 0
+        var size = Self.truncationSizes.first
+        var most = Int64.max
+        while Int64(deleted) < most {
+            let now = clock.now()
+            let unit = beginning(conversation, caller, at: now)
+            let results = try await database.run(
+                unit + [
+                    ConversationDeductions.deductNewest(conversation, caller.id, sequence, Int64(size), now),
+                    MessageChangeStatements.truncate(conversation, caller.id, sequence, Int64(size), now),
+                    ConversationDeductions.remaining(conversation, caller.id),
+                ],
+                priority: deleted == 0 ? .normal : .long
+            )
+            try requireConversation(results)
+            guard let row = results.last?.first else { throw APIError(.internalError) }
+            let count = results[unit.count + 1].affected
+            deleted += count
+            let left = Truncation(
+                deleted: deleted,
+                messageCount: try row.integer("message_count"),
+                lastSequence: try row.integer("last_seq"),
+                headMessageID: try row.optionalText("head_message_id")
+            )
+            if count < size { return left }
+            // Twice what there was to delete at first is enough for any truncation but one that is being outrun.
+            if most == .max { most = 2 * (left.lastSequence - sequence) + Int64(Self.truncationSizes.next) }
+            size = Self.truncationSizes.next
+        }
+        throw APIError(.conflict)
+    }
+
+    // MARK: Units
+
+    /// The beginning of every unit that changes messages: the caller's row, then the conversation's.
+    private func beginning(_ conversation: String, _ caller: Caller, at now: Instant) -> [BoundStatement] {
+        Principals.willWrite(caller, at: now) + [ConversationCounters.lock(conversation, owner: caller.id)]
+    }
+
+    /// Throws `user_inactive` or `not_found` when a unit that began with `beginning` found no conversation to lock.
+    private func requireConversation(_ results: [SQLResult]) throws {
+        guard results[Principals.leadingResults].isEmpty else { return }
+        try Principals.requireActive(results)
+        throw APIError(.notFound)
+    }
+}

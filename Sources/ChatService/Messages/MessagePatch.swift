@@ -1,0 +1,47 @@
+// What callers may say of a message that is there: what it says, how far it has come, and what it cost. Who said it
+// and what it follows stay: an edited question is a new message beside the old one.
+import WebSupport
+
+/// `PATCH /v1/conversations/{id}/messages/{message_id}`: every member may be left out, `null` clears what can be empty.
+struct MessagePatch: Sendable {
+    let type: MessageType?
+    let status: MessageStatus?
+    let model: Patch<String>
+    let tokensIn: Patch<Int64>
+    let tokensOut: Patch<Int64>
+    let tokensTotal: Patch<Int64>
+    /// Members to set, or to remove where `null`.
+    let metadata: [JSONElement.Member]?
+    /// The whole content anew, with its text.
+    let content: (parts: String, text: String?)?
+
+    var changesTokens: Bool { tokensIn.isPresent || tokensOut.isPresent || tokensTotal.isPresent }
+
+    var isEmpty: Bool {
+        type == nil && status == nil && !model.isPresent && !changesTokens && metadata == nil && content == nil
+    }
+
+    init(_ source: JSONBody) throws(APIError) {
+        var body = source
+        type = body.choice("type", of: MessageType.self)
+        status = body.choice("status", of: MessageStatus.self)
+        model = body.patchString("model", max: ConversationLimits.model)
+        tokensIn = body.tokens("tokens_in")
+        tokensOut = body.tokens("tokens_out")
+        tokensTotal = body.tokens("tokens_total")
+        metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
+            body.element("metadata")?.object
+        }
+        content = MessageDraft.optionalContent(&body)
+        try body.finish()
+    }
+}
+
+extension JSONBody {
+    /// A count of tokens, `null` for one that is not known.
+    fileprivate mutating func tokens(_ name: String) -> Patch<Int64> {
+        guard let element = element(name) else { return .absent }
+        if element.isNull { return .null }
+        return integer(name, in: MessageDraft.tokenCounts).map { .value($0) } ?? .absent
+    }
+}

@@ -1,0 +1,89 @@
+// What auth tells of users, as chat takes it from the pages of the event feed.
+package import Storage
+package import TesseraVerifierHummingbird
+package import WebSupport
+
+/// Something that happened to a user at auth.
+package struct UserEvent: Sendable {
+    package enum Change: Sendable {
+        /// Created or updated: what is not said stays as it is.
+        case profile(name: Patch<String>, avatarURL: Patch<String>)
+        case deactivated
+        case reactivated
+        case deleted
+    }
+
+    package let user: String
+    package let at: Instant
+    package let change: Change
+
+    package init(user: String, at: Instant, change: Change) {
+        self.user = user
+        self.at = at
+        self.change = change
+    }
+}
+
+/// A stretch of the feed.
+package struct UserEventPage: Sendable {
+    package let events: [UserEvent]
+    /// Where to go on, on an empty page too.
+    package let next: String
+    package let hasMore: Bool
+
+    package init(events: [UserEvent], next: String, hasMore: Bool) {
+        self.events = events
+        self.next = next
+        self.hasMore = hasMore
+    }
+}
+
+/// Where pages of the feed come from.
+package protocol UserEventSource: Sendable {
+    /// - Throws: `EventPages.Failure.cursorGone` when the feed cannot be followed from there without a hole.
+    func page(after cursor: String?, kinds: [String], limit: Int) async throws -> UserEventPage
+}
+
+extension EventPages: UserEventSource {
+    package func page(after cursor: String?, kinds: [String], limit: Int) async throws -> UserEventPage {
+        try UserEventPage(json: try await read(after: cursor, kinds: kinds, limit: limit))
+    }
+}
+
+extension UserEventPage {
+    /// A page that says something else than docs/events.md.
+    package struct NotUnderstood: Error {}
+
+    /// Reads the answer of `GET /v1/events`. An event of a kind that is asked for and cannot be understood is an error:
+    /// to step over it would be to forget it for good.
+    package init(json: [UInt8]) throws {
+        let page = try JSONElement.parse(json)
+        guard let data = page["data"]?.array, let next = page["next_cursor"]?.string,
+            let hasMore = page["has_more"]?.boolean
+        else { throw NotUnderstood() }
+        self.init(events: try data.compactMap(Self.event), next: next, hasMore: hasMore)
+    }
+
+    private static func event(_ element: JSONElement) throws -> UserEvent? {
+        guard let kind = element["kind"]?.string else { throw NotUnderstood() }
+        let data = element["data"]
+        let change: UserEvent.Change
+        switch kind {
+        case "user.created", "user.updated":
+            change = .profile(name: patch(data?["name"]), avatarURL: patch(data?["avatar_url"]))
+        case "user.deactivated": change = .deactivated
+        case "user.reactivated": change = .reactivated
+        case "user.deleted": change = .deleted
+        default: return nil
+        }
+        guard let user = data?["user_id"]?.string, RowID.isValid(user),
+            let at = element["at"]?.string.flatMap(Instant.init(rfc3339:))
+        else { throw NotUnderstood() }
+        return UserEvent(user: user, at: at, change: change)
+    }
+
+    private static func patch(_ element: JSONElement?) -> Patch<String> {
+        guard let element else { return .absent }
+        return element.string.map { .value($0) } ?? .null
+    }
+}

@@ -1,0 +1,164 @@
+// How much each kind of person may use, and how much somebody has.
+//
+// A limit that is not set is none. Windows are days and months of UTC, not rolling ones: a limit that a person can read
+// off a clock, and one range of a few rows to look at.
+package import Storage
+import WebSupport
+
+/// Limits, by tier.
+package struct Quotas: Sendable, Hashable {
+    /// A guest is a guest whatever the role; everybody else is what their role says.
+    package enum Tier: String, Sendable, CaseIterable {
+        case guest, user, premium, admin
+    }
+
+    /// The limits of one tier.
+    package struct Limits: Sendable, Hashable {
+        package var messagesPerDay: Int64?
+        package var tokensPerDay: Int64?
+        package var tokensPerMonth: Int64?
+
+        package init(messagesPerDay: Int64? = nil, tokensPerDay: Int64? = nil, tokensPerMonth: Int64? = nil) {
+            self.messagesPerDay = messagesPerDay
+            self.tokensPerDay = tokensPerDay
+            self.tokensPerMonth = tokensPerMonth
+        }
+    }
+
+    private var limits: [Tier: Limits] = [:]
+
+    package init() {}
+
+    package subscript(tier: Tier) -> Limits {
+        get { limits[tier] ?? Limits() }
+        set { limits[tier] = newValue }
+    }
+
+    /// SECURITY: a role that this program does not know is a user's, so that no name lifts a limit.
+    subscript(caller: Caller) -> Limits {
+        self[caller.kind == "guest" ? .guest : Tier(rawValue: caller.role) ?? .user]
+    }
+}
+
+/// What somebody has used in the windows of a moment, beside their limits.
+struct QuotaStanding: Sendable {
+    let limits: Quotas.Limits
+    let messagesToday: Int64
+    let tokensToday: Int64
+    let tokensThisMonth: Int64
+    /// Tokens of reservations that have not run out.
+    let reserved: Int64
+    let day: UsageDay
+
+    private static let statement = Statement(
+        "usage.standing",
+        .reads,
+        [.text, .text, .text, .instant],
+        """
+        SELECT CAST(COALESCE((
+                SELECT SUM(messages) FROM usage_totals WHERE user_id = $1 AND day = $2
+            ), 0) AS bigint) AS messages_today,
+            CAST(COALESCE((
+                SELECT SUM(tokens_total) FROM usage_totals WHERE user_id = $1 AND day = $2
+            ), 0) AS bigint) AS tokens_today,
+            CAST(COALESCE((
+                SELECT SUM(tokens_total) FROM usage_totals WHERE user_id = $1 AND day >= $3 AND day <= $2
+            ), 0) AS bigint) AS tokens_month,
+            CAST(COALESCE((
+                SELECT SUM(tokens) FROM quota_reservations WHERE user_id = $1 AND expires_at > $4
+            ), 0) AS bigint) AS reserved,
+            (SELECT tokens_total FROM principals WHERE id = $1) AS lifetime
+        """
+    )
+
+    static let all = [statement]
+
+    static func read(_ caller: Caller, at now: Instant) -> BoundStatement {
+        let day = UsageDay(now)
+        return statement(caller.id, day.text, day.monthBegin, now)
+    }
+
+    /// The complaint about messages that were more than the quota has left.
+    static func refusal(of caller: Caller, _ quotas: Quotas, in database: any SQLDatabase, at now: Instant) async throws
+        -> APIError
+    {
+        guard let row = try await database.run(read(caller, at: now)).first,
+            let window = try QuotaStanding(row, limits: quotas[caller], at: now).messages
+        else { return APIError(.conflict) }
+        return .quotaExceeded(window, at: now)
+    }
+
+    init(_ row: Row, limits: Quotas.Limits, at now: Instant) throws(StorageError) {
+        self.limits = limits
+        messagesToday = try row.integer("messages_today")
+        tokensToday = try row.integer("tokens_today")
+        tokensThisMonth = try row.integer("tokens_month")
+        reserved = try row.integer("reserved")
+        day = UsageDay(now)
+    }
+
+    /// One limit and how much of it is gone.
+    struct Window: Sendable {
+        let name: StaticString
+        let limit: Int64
+        let used: Int64
+        let reserved: Int64
+        let resetsAt: Instant
+
+        var remaining: Int64 { max(0, limit - used - reserved) }
+
+        func write(to writer: inout JSONWriter) {
+            writer.object(name) { writer in
+                writer.field("limit", limit)
+                writer.field("used", used)
+                writer.field("reserved", reserved)
+                writer.field("remaining", remaining)
+                writer.field("resets_at", resetsAt)
+            }
+        }
+    }
+
+    var messages: Window? {
+        limits.messagesPerDay.map {
+            Window(name: "messages_per_day", limit: $0, used: messagesToday, reserved: 0, resetsAt: day.end)
+        }
+    }
+
+    /// The limits of tokens that are set.
+    var tokens: [Window] {
+        let ofDay = limits.tokensPerDay.map {
+            Window(name: "tokens_per_day", limit: $0, used: tokensToday, reserved: reserved, resetsAt: day.end)
+        }
+        let ofMonth = limits.tokensPerMonth.map {
+            Window(
+                name: "tokens_per_month",
+                limit: $0,
+                used: tokensThisMonth,
+                reserved: reserved,
+                resetsAt: day.monthEnd
+            )
+        }
+        return [ofDay, ofMonth].compactMap(\.self)
+    }
+
+    /// Tokens that may still be reserved; `nil` without a limit.
+    var tokensRemaining: Int64? { tokens.map(\.remaining).min() }
+
+    /// Writes the limits that are set, as an object.
+    func write(to writer: inout JSONWriter) {
+        for window in [messages].compactMap(\.self) + tokens { window.write(to: &writer) }
+    }
+}
+
+extension APIError {
+    /// Refuses for want of quota: what the limit is, what is left of it, and when there is more (RFC 6585 §4).
+    static func quotaExceeded(_ window: QuotaStanding.Window, at now: Instant) -> APIError {
+        var error = APIError.retry(.quotaExceeded, afterSeconds: Int(window.resetsAt.seconds - now.seconds))
+        error.members = [("window", "\(window.name)"), ("resets_at", window.resetsAt.rfc3339)]
+        error.counts = [
+            ("limit", window.limit), ("used", window.used), ("reserved", window.reserved),
+            ("remaining", window.remaining),
+        ]
+        return error
+    }
+}

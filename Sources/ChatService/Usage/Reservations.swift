@@ -1,0 +1,122 @@
+// Reservations: what an answer may cost, set aside before it is generated.
+//
+// A product that looks how much is left and then spends it lets a hundred requests at once spend it a hundred times. So
+// it reserves: one INSERT whose condition is everything used and everything reserved, in a unit that holds the lock of
+// the principal's row, so that of requests at the same time each sees what those before it took. What was reserved is
+// given back when the product settles it, releases it, or does neither until it expires.
+//
+// An answer that is appended as a message with its token counts is billed by that; its reservation is then released.
+// Settling bills by itself, once, whether the reservation has expired or not: what was used was used.
+//
+// SECURITY: a storage fault is 503, never a reservation. Only positive whole numbers get here: a negative one would be
+// credit.
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+/// Tokens that were set aside.
+struct Reservation: Sendable {
+    let id: String
+    let tokens: Int64
+    let model: String?
+    let createdAt: Instant
+    let expiresAt: Instant
+    /// How many more could be reserved; `nil` without a limit.
+    let remaining: Int64?
+
+    func write(to writer: inout JSONWriter) {
+        writer.field("id", id)
+        writer.field("tokens", tokens)
+        writer.field("model", model)
+        writer.field("created_at", createdAt)
+        writer.field("expires_at", expiresAt)
+        writer.field("remaining", remaining)
+    }
+}
+
+struct Reservations: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+    let random: RandomSource
+    let quotas: Quotas
+
+    /// Reservations of one person at a time.
+    static let most: Int64 = 1000
+    /// How long one that has expired can still be settled.
+    static let kept: Duration = .seconds(86_400)
+
+    /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`.
+    func reserve(_ tokens: Int64, model: String?, for duration: Duration, by caller: Caller) async throws -> Reservation
+    {
+        let now = clock.now()
+        let day = UsageDay(now)
+        let limits = quotas[caller]
+        let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let results = try await database.run(
+            Principals.willWrite(caller, at: now)
+                + [
+                    ReservationStatements.deleteExpired(caller.id, now - Self.kept),
+                    ReservationStatements.insert(
+                        id,
+                        caller.id,
+                        model,
+                        tokens,
+                        now,
+                        now + duration,
+                        limits.tokensPerDay,
+                        limits.tokensPerMonth,
+                        day.text,
+                        day.monthBegin,
+                        Self.most
+                    ),
+                    QuotaStanding.read(caller, at: now),
+                ]
+        )
+        guard let row = results[Principals.leadingResults + 2].first else { throw APIError(.internalError) }
+        let standing = try QuotaStanding(row, limits: limits, at: now)
+        guard !results[Principals.leadingResults + 1].isEmpty else {
+            try Principals.requireActive(results)
+            // The one that has least left is the one to tell of.
+            let tightest = standing.tokens.min { $0.remaining < $1.remaining }
+            if let tightest, tightest.remaining < tokens { throw APIError.quotaExceeded(tightest, at: now) }
+            throw APIError.retry(.rateLimited, afterSeconds: Int(duration.components.seconds))
+        }
+        return Reservation(
+            id: id,
+            tokens: tokens,
+            model: model,
+            createdAt: now,
+            expiresAt: now + duration,
+            remaining: standing.tokensRemaining
+        )
+    }
+
+    /// Bills what was used in place of what was reserved. Throws `not_found`, `user_inactive`.
+    func settle(_ id: String, tokensIn: Int64, tokensOut: Int64, total: Int64, by caller: Caller) async throws {
+        let now = clock.now()
+        let results = try await database.run(
+            Principals.willWrite(caller, at: now)
+                + [
+                    ReservationStatements.record(id, caller.id, tokensIn, tokensOut, total, now),
+                    ReservationStatements.count(id, caller.id, tokensIn, tokensOut, total, UsageDay(now).text),
+                    ReservationStatements.spend(id, caller.id, total),
+                    ReservationStatements.delete(id, caller.id),
+                ]
+        )
+        try requireDeleted(results)
+    }
+
+    /// Gives back what was reserved. Throws `not_found`, `user_inactive`.
+    func release(_ id: String, by caller: Caller) async throws {
+        let results = try await database.run(
+            Principals.willWrite(caller, at: clock.now()) + [ReservationStatements.delete(id, caller.id)]
+        )
+        try requireDeleted(results)
+    }
+
+    private func requireDeleted(_ results: [SQLResult]) throws {
+        guard results.last?.isEmpty != false else { return }
+        try Principals.requireActive(results)
+        throw APIError(.notFound)
+    }
+}

@@ -1,0 +1,172 @@
+// What each person has used, and what of it is left.
+//
+// **The ledger** has a row for each message that named tokens, for each correction of such numbers, and for each settled
+// reservation. Rows are only ever added: deleting a message or a conversation gives nothing back, and neither a fork nor
+// an import is billed. **The sums** are kept by day and model and say the same as the ledger, always: both are written in
+// one unit, under the lock of the principal's row, so a hundred units at once lose nothing. They also count the messages
+// of the person's own, which no deletion makes fewer. **`principals.tokens_total`** is the sum of everything, ever.
+//
+// The quota of messages is looked at in the unit that appends: what would be too many is taken back before it is seen.
+// The quota of tokens is for what is not known beforehand; see Reservations.swift.
+import Storage
+import WebSupport
+
+/// Statements about usage, for other features to put into their units, and the reading of it.
+struct Usage: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+    let quotas: Quotas
+
+    // MARK: Writing
+
+    /// Refuses the messages that this unit has inserted into a conversation when there are too many for the day: they
+    /// are taken back, and the statement that moves `last_seq` finds none. Affects rows when it refuses.
+    static func enforce(_ limit: Int64, _ caller: Caller, conversation: String, at now: Instant) -> BoundStatement {
+        UsageStatements.enforce(conversation, caller.id, UsageDay(now).text, limit)
+    }
+
+    /// Bills the messages that this unit has inserted into a conversation. Goes before the statement that moves
+    /// `last_seq`.
+    static func spend(on drafts: [MessageDraft], _ caller: Caller, conversation: String, at now: Instant)
+        -> [BoundStatement]
+    {
+        let namesTokens = drafts.contains {
+            ($0.tokensIn ?? 0) > 0 || ($0.tokensOut ?? 0) > 0 || ($0.tokensTotal ?? 0) > 0
+        }
+        var unit: [BoundStatement] = []
+        if namesTokens { unit.append(UsageStatements.record(conversation, caller.id, now)) }
+        if namesTokens || drafts.contains(where: { $0.role == .user }) {
+            unit.append(UsageStatements.count(conversation, caller.id, UsageDay(now).text))
+        }
+        let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
+        if tokens > 0 {
+            unit.append(Principals.willSpend(tokens, caller, conversation: conversation, messages: drafts.count))
+        }
+        return unit
+    }
+
+    /// Bills what a patch makes of a message's numbers, on the day of the patch and for the model that the message has
+    /// until then. Goes *before* `messages.change`, and finds the message as that does: `change` are its first ten
+    /// parameters.
+    static func correct(_ change: [SQLValue], at now: Instant) -> [BoundStatement] {
+        [
+            BoundStatement(UsageStatements.recordCorrection, change + [now.sqlValue]),
+            BoundStatement(UsageStatements.countCorrection, change + [UsageDay(now).text.sqlValue]),
+        ]
+    }
+
+    // MARK: Reading
+
+    /// What a caller asks of the sums.
+    struct Query: Sendable {
+        enum Period: String, Sendable, CaseIterable {
+            case day, month
+        }
+
+        enum Group: String, Sendable, CaseIterable {
+            case period, model
+        }
+
+        let period: Period
+        let group: Group
+        /// The days at both ends, as 2026-11-21.
+        let from: String
+        let to: String
+        /// `nil` for all models together, an empty text for what named none.
+        let model: String?
+
+        /// Models in one answer.
+        static let models: Int64 = 100
+    }
+
+    /// Sums of a period or a model.
+    struct Sums: Sendable {
+        let messages: Int64
+        let tokensIn: Int64
+        let tokensOut: Int64
+        let tokensTotal: Int64
+
+        init(_ row: Row) throws(StorageError) {
+            messages = try row.integer("messages")
+            tokensIn = try row.integer("tokens_in")
+            tokensOut = try row.integer("tokens_out")
+            tokensTotal = try row.integer("tokens_total")
+        }
+
+        func write(to writer: inout JSONWriter) {
+            writer.field("messages", messages)
+            writer.field("tokens_in", tokensIn)
+            writer.field("tokens_out", tokensOut)
+            writer.field("tokens_total", tokensTotal)
+        }
+    }
+
+    struct Report: Sendable {
+        /// Each with its period (`2026-11-21`, `2026-11`) or its model.
+        let rows: [(name: String, sums: Sums)]
+        let hasMore: Bool
+        let total: Sums
+        let standing: QuotaStanding
+        /// Of the person's whole life here.
+        let lifetime: Int64
+    }
+
+    func report(_ query: Query, for caller: Caller) async throws -> Report {
+        let now = clock.now()
+        let rows =
+            switch query.group {
+            case .period:
+                UsageStatements.byPeriod(
+                    caller.id,
+                    query.from,
+                    query.to,
+                    query.model,
+                    Int64(query.period == .day ? 10 : 7)
+                )
+            case .model: UsageStatements.byModel(caller.id, query.from, query.to, query.model, Query.models + 1)
+            }
+        let results = try await database.run([
+            rows,
+            UsageStatements.total(caller.id, query.from, query.to, query.model),
+            QuotaStanding.read(caller, at: now),
+        ])
+        guard let total = results[1].first, let standing = results[2].first else { throw APIError(.internalError) }
+        let name = query.group == .period ? "period" : "model"
+        let found = try results[0].rows.map { (name: try $0.text(name), sums: try Sums($0)) }
+        let most = query.group == .period ? found.count : Int(Query.models)
+        return Report(
+            rows: Array(found.prefix(most)),
+            hasMore: found.count > most,
+            total: try Sums(total),
+            standing: try QuotaStanding(standing, limits: quotas[caller], at: now),
+            lifetime: try standing.optionalInteger("lifetime") ?? 0
+        )
+    }
+}
+
+/// A day in UTC.
+struct UsageDay: Sendable, Hashable {
+    /// As 2026-11-21.
+    let text: String
+    /// Where the next one begins.
+    let end: Instant
+
+    init(_ instant: Instant) {
+        text = String(instant.rfc3339.prefix(10))
+        let length: Int64 = 86_400
+        let seconds = instant.seconds
+        let begin = seconds - ((seconds % length) + length) % length
+        end = Instant(seconds: begin + length)
+    }
+
+    /// The first day of its month.
+    var monthBegin: String { text.prefix(7) + "-01" }
+
+    /// Where the next month begins.
+    var monthEnd: Instant {
+        let (year, month) = (Int(text.prefix(4)) ?? 0, Int(text.dropFirst(5).prefix(2)) ?? 0)
+        let (nextYear, nextMonth) = month == 12 ? (year + 1, 1) : (year, month + 1)
+        let padded = nextMonth < 10 ? "0\(nextMonth)" : "\(nextMonth)"
+        return Instant(rfc3339: "\(nextYear)-\(padded)-01T00:00:00Z") ?? end
+    }
+}

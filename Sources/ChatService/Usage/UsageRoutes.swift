@@ -1,0 +1,123 @@
+// HTTP of `/v1/usage`.
+import HTTPTypes
+import Hummingbird
+import Storage
+import WebSupport
+
+struct UsageRoutes: Sendable {
+    let usage: Usage
+    let reservations: Reservations
+
+    /// Tokens of one message or reservation.
+    static let tokens: ClosedRange<Int64> = 0...1_000_000_000
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group
+            .get("usage", use: report)
+            .post("usage/reservations", use: reserve)
+            .post("usage/reservations/:id/settle", use: settle)
+            .delete("usage/reservations/:id", use: release)
+    }
+
+    @Sendable func report(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let query = try Usage.Query(QueryParameters(request), today: UsageDay(usage.clock.now()))
+        let report = try await usage.report(query, for: try context.caller)
+        return .json(report.json(query))
+    }
+
+    @Sendable func reserve(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        var body = try await request.jsonBody(limit: BodyLimits.fields)
+        let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)
+        if tokens == nil, body.errors.isEmpty { body.refuse("tokens", "required", "is required") }
+        let model = body.string("model", max: ConversationLimits.model)
+        let seconds = body.integer("expires_in", in: 1...3600) ?? 600
+        try body.finish()
+        let reservation = try await reservations.reserve(
+            tokens ?? 0,
+            model: model,
+            for: .seconds(seconds),
+            by: try context.caller
+        )
+        return .json(JSONWriter.object { reservation.write(to: &$0) }, status: .created)
+    }
+
+    @Sendable func settle(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        var body = try await request.jsonBody(limit: BodyLimits.fields)
+        let input = body.integer("tokens_in", in: Self.tokens)
+        let output = body.integer("tokens_out", in: Self.tokens)
+        let total = body.integer("tokens_total", in: Self.tokens)
+        if input == nil, output == nil, total == nil, body.errors.isEmpty {
+            body.refuse("tokens_total", "required", "is required, or tokens_in and tokens_out")
+        }
+        try body.finish()
+        try await reservations.settle(
+            id,
+            tokensIn: input ?? 0,
+            tokensOut: output ?? 0,
+            total: total ?? (input ?? 0) + (output ?? 0),
+            by: try context.caller
+        )
+        return .noContent()
+    }
+
+    @Sendable func release(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        try await reservations.release(try context.id("id"), by: try context.caller)
+        return .noContent()
+    }
+}
+
+extension Usage.Query {
+    /// Days from the first to the last of an answer.
+    private static let longest = 366
+
+    /// Without `from`, thirty days or twelve months up to `to`, which without a word is today.
+    init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
+        period = try query.choice("period", of: Period.self) ?? .day
+        group = try query.choice("group", of: Group.self) ?? .period
+        model = try query.text("model")
+        let last = try Self.day(query, "to") ?? today
+        to = last.text
+        let back = period == .day ? 29 : 365
+        let first = try Self.day(query, "from") ?? UsageDay(last.end - .seconds(86_400 * (back + 1)))
+        // By month, whole months: a part of one would look like all of it.
+        from = period == .day ? first.text : first.monthBegin
+        let days = last.end.since(first.end).components.seconds / 86_400
+        guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to") }
+        guard days < Self.longest else {
+            throw .field("from", "out_of_range", "must be at most \(Self.longest) days before to")
+        }
+    }
+
+    private static func day(_ query: QueryParameters, _ name: String) throws(APIError) -> UsageDay? {
+        guard let text = query[name] else { return nil }
+        guard text.utf8.count == 10, let begin = Instant(rfc3339: "\(text)T00:00:00Z") else {
+            throw .field(name, "invalid", "must be a day such as 2026-11-21")
+        }
+        return UsageDay(begin)
+    }
+}
+
+extension Usage.Report {
+    fileprivate func json(_ query: Usage.Query) -> JSONWriter {
+        JSONWriter.object { writer in
+            writer.field("from", query.from)
+            writer.field("to", query.to)
+            writer.array("data") { writer in
+                for row in rows {
+                    writer.object { writer in
+                        switch query.group {
+                        case .period: writer.field("period", row.name)
+                        case .model: writer.field("model", row.name.isEmpty ? nil : row.name)
+                        }
+                        row.sums.write(to: &writer)
+                    }
+                }
+            }
+            writer.field("has_more", hasMore)
+            writer.object("total") { total.write(to: &$0) }
+            writer.field("tokens_lifetime", lifetime)
+            writer.object("quota") { standing.write(to: &$0) }
+        }
+    }
+}

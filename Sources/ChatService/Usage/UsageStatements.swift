@@ -1,0 +1,162 @@
+// SQL of `usage_events` and `usage_totals`.
+//
+// In the unit that appends, the messages it bills are the rows past the conversation's line (see ConversationCounters):
+// whatever was refused or taken back is not there, and costs nothing.
+import Storage
+
+enum UsageStatements {
+    /// The messages that the unit has inserted into `$1`, a conversation of `$2`.
+    private static let inserted = """
+        FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
+        WHERE c.id = $1 AND c.owner_id = $2
+        """
+
+    private static let addToTotals = """
+        ON CONFLICT (user_id, day, model) DO UPDATE SET
+            messages = usage_totals.messages + excluded.messages,
+            tokens_in = usage_totals.tokens_in + excluded.tokens_in,
+            tokens_out = usage_totals.tokens_out + excluded.tokens_out,
+            tokens_total = usage_totals.tokens_total + excluded.tokens_total
+        """
+
+    /// Into the ledger, a row for each message that names tokens.
+    static let record = Statement(
+        "usage.record",
+        .writes,
+        [.text, .text, .instant],
+        """
+        INSERT INTO usage_events
+            (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
+        SELECT c.owner_id, c.id, m.id, m.model, COALESCE(m.tokens_in, 0), COALESCE(m.tokens_out, 0),
+            COALESCE(m.tokens_total, 0), $3
+        \(inserted)
+            AND (m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
+        ORDER BY m.seq
+        """
+    )
+
+    /// Onto the day's sums.
+    static let count = Statement(
+        "usage.count",
+        .writes,
+        [.text, .text, .text],
+        """
+        INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
+        SELECT c.owner_id, $3, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
+            SUM(COALESCE(m.tokens_in, 0)), SUM(COALESCE(m.tokens_out, 0)), SUM(COALESCE(m.tokens_total, 0))
+        \(inserted)
+            AND (m.role = 'user' OR m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
+        GROUP BY c.owner_id, COALESCE(m.model, '')
+        \(addToTotals)
+        """
+    )
+
+    /// Takes back everything the unit has inserted if with it there are more than `$4` messages of the day.
+    static let enforce = Statement(
+        "usage.enforce",
+        .writes,
+        [.text, .text, .text, .integer],
+        """
+        DELETE FROM messages
+        WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
+            AND $4 < (
+                SELECT COALESCE(SUM(t.messages), 0) FROM usage_totals t WHERE t.user_id = $2 AND t.day = $3
+            ) + (
+                SELECT COUNT(*) FROM conversations c
+                    JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
+                WHERE c.id = $1 AND m.role = 'user'
+            )
+        """
+    )
+
+    // MARK: Corrections
+
+    /// What a patch is about to make of a message's numbers, by the parameters of `TokenChange` and
+    /// `MessageChangeStatements.isChangeable`.
+    private static let difference = """
+        FROM (
+            SELECT c.owner_id, m.conversation_id, m.id, m.model,
+                COALESCE(\(TokenChange.tokensIn("m")), 0) - COALESCE(m.tokens_in, 0) AS more_in,
+                COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
+                COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
+            FROM messages m JOIN conversations c ON c.id = m.conversation_id
+            WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
+                AND \(PrincipalStatements.mayWrite("$2"))
+        ) AS change
+        WHERE more_in <> 0 OR more_out <> 0 OR more_total <> 0
+        """
+    private static let differenceParameters: [SQLType] = [
+        .text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer,
+    ]
+
+    static let recordCorrection = Statement(
+        "usage.record_correction",
+        .writes,
+        differenceParameters + [.instant],
+        """
+        INSERT INTO usage_events
+            (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
+        SELECT owner_id, conversation_id, id, model, more_in, more_out, more_total, $11
+        \(difference)
+        """
+    )
+
+    static let countCorrection = Statement(
+        "usage.count_correction",
+        .writes,
+        differenceParameters + [.text],
+        """
+        INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
+        SELECT owner_id, $11, COALESCE(model, ''), more_in, more_out, more_total
+        \(difference)
+        \(addToTotals)
+        """
+    )
+
+    // MARK: Reading
+
+    private static let sums = """
+        CAST(COALESCE(SUM(messages), 0) AS bigint) AS messages,
+        CAST(COALESCE(SUM(tokens_in), 0) AS bigint) AS tokens_in,
+        CAST(COALESCE(SUM(tokens_out), 0) AS bigint) AS tokens_out,
+        CAST(COALESCE(SUM(tokens_total), 0) AS bigint) AS tokens_total
+        """
+
+    private static let range = """
+        FROM usage_totals
+        WHERE user_id = $1 AND day >= $2 AND day <= $3 AND ($4 IS NULL OR model = $4)
+        """
+
+    /// By day or month: by the first `$5` characters of the day.
+    static let byPeriod = Statement(
+        "usage.by_period",
+        .reads,
+        [.text, .text, .text, .text, .integer],
+        """
+        SELECT SUBSTR(day, 1, CAST($5 AS integer)) AS period, \(sums) \(range)
+        GROUP BY SUBSTR(day, 1, CAST($5 AS integer)) ORDER BY period
+        """
+    )
+
+    /// The models that cost most.
+    static let byModel = Statement(
+        "usage.by_model",
+        .reads,
+        [.text, .text, .text, .text, .integer],
+        """
+        SELECT model, \(sums) \(range)
+        GROUP BY model ORDER BY SUM(usage_totals.tokens_total) DESC, model LIMIT $5
+        """
+    )
+
+    static let total = Statement(
+        "usage.total",
+        .reads,
+        [.text, .text, .text, .text],
+        "SELECT \(sums) \(range)"
+    )
+
+    static let all = [
+        record, count, enforce, recordCorrection, countCorrection, byPeriod, byModel, total,
+    ]
+}

@@ -1,0 +1,40 @@
+// HTTP of votes.
+import HTTPTypes
+import Hummingbird
+import WebSupport
+
+struct VoteRoutes: Sendable {
+    static let list = "votes"
+
+    let votes: Votes
+
+    func mount(on group: RouterGroup<ChatRequestContext>) {
+        group
+            .get("conversations/:id/votes", use: list)
+            .put("conversations/:id/messages/:message_id/vote", use: vote)
+            .delete("conversations/:id/messages/:message_id/vote", use: takeBack)
+    }
+
+    @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let page = try PageRequest(QueryParameters(request), list: Self.list)
+        let found = try await votes.list(try context.id("id"), for: try context.caller, page: page)
+        return .json(found.json(list: Self.list) { writer, vote in writer.object { vote.write(to: &$0) } })
+    }
+
+    @Sendable func vote(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let (conversation, message) = (try context.id("id"), try context.id("message_id"))
+        var body = try await request.jsonBody(limit: BodyLimits.fields)
+        let before = body.errors.count
+        let value = body.choice("value", of: VoteValue.self)
+        if value == nil, body.errors.count == before { body.refuse("value", "required", "is required") }
+        try body.finish()
+        let vote = try await votes.vote(value ?? .none, on: message, in: conversation, by: try context.caller)
+        return .json(JSONWriter.object { vote.write(to: &$0) })
+    }
+
+    @Sendable func takeBack(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let (conversation, message) = (try context.id("id"), try context.id("message_id"))
+        _ = try await votes.vote(.none, on: message, in: conversation, by: try context.caller)
+        return .noContent()
+    }
+}

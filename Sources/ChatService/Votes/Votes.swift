@@ -1,0 +1,94 @@
+// Votes: what a person thinks of a message. One for each voter and message, up or down; none is no row.
+//
+// The message must be of the conversation in the path, and that conversation the caller's own: a vote on a message of
+// another conversation would tell that it exists, and would stand in the way of its owner's.
+import Storage
+import WebSupport
+
+enum VoteValue: String, Sendable, CaseIterable {
+    case up, down, none
+
+    /// As stored.
+    var number: Int64 { self == .up ? 1 : -1 }
+
+    init(number: Int64) { self = number > 0 ? .up : .down }
+}
+
+/// One row of `votes`, or what is told of a message without one.
+struct Vote: Sendable {
+    let conversationID: String
+    let messageID: String
+    let userID: String
+    let value: VoteValue
+    let createdAt: Instant?
+    let updatedAt: Instant?
+
+    init(_ row: Row) throws(StorageError) {
+        conversationID = try row.text("conversation_id")
+        messageID = try row.text("message_id")
+        userID = try row.text("user_id")
+        value = VoteValue(number: try row.integer("value"))
+        createdAt = try row.instant("created_at")
+        updatedAt = try row.instant("updated_at")
+    }
+
+    /// No vote.
+    init(noneOn message: String, in conversation: String, by user: String) {
+        conversationID = conversation
+        messageID = message
+        userID = user
+        value = .none
+        createdAt = nil
+        updatedAt = nil
+    }
+
+    var cursor: Cursor { Cursor(createdAt ?? Instant(microseconds: 0), messageID) }
+
+    func write(to writer: inout JSONWriter) {
+        writer.field("conversation_id", conversationID)
+        writer.field("message_id", messageID)
+        writer.field("user_id", userID)
+        writer.field("value", value.rawValue)
+        writer.field("created_at", createdAt)
+        writer.field("updated_at", updatedAt)
+    }
+}
+
+struct Votes: Sendable {
+    let database: any SQLDatabase
+    let clock: Clock
+
+    /// Sets, changes or takes back the caller's vote. Throws `not_found` or `user_inactive`.
+    func vote(_ value: VoteValue, on message: String, in conversation: String, by caller: Caller) async throws -> Vote {
+        let now = clock.now()
+        let write =
+            value == .none
+            ? VoteStatements.remove(conversation, message, caller.id)
+            : VoteStatements.set(conversation, message, caller.id, value.number, now)
+        let results = try await database.run(
+            Principals.willWrite(caller, at: now) + [write, VoteStatements.isOpen(conversation, message, caller.id)]
+        )
+        try Principals.requireActive(results)
+        guard !results[Principals.leadingResults + 1].isEmpty else { throw APIError(.notFound) }
+        guard value != .none else { return Vote(noneOn: message, in: conversation, by: caller.id) }
+        guard let row = results[Principals.leadingResults].first else { throw APIError(.conflict) }
+        return try Vote(row)
+    }
+
+    /// A page of the caller's votes in a conversation, in the order in which they were given. Throws `not_found`.
+    func list(_ conversation: String, for caller: Caller, page: PageRequest) async throws -> Page<Vote> {
+        let statement = page.direction == .forward ? VoteStatements.later : VoteStatements.earlier
+        let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
+        let cursor = page.cursor ?? edge
+        var unit = [
+            ConversationStatements.isVisible(conversation, caller.id),
+            statement(conversation, caller.id, cursor.instant, cursor.id, page.fetchCount),
+        ]
+        if page.wantsCount { unit.append(VoteStatements.count(conversation, caller.id)) }
+        let results = try await database.run(unit)
+        guard !results[0].isEmpty else { throw APIError(.notFound) }
+        var answer = Page(fetched: try results[1].rows.map { try Vote($0) }, request: page, cursor: \.cursor)
+        if page.wantsCount { answer.total = try results[2].first?.integer("total") }
+        return answer
+    }
+}

@@ -1,0 +1,125 @@
+// `tessera data`: a person's chat data as a whole, from the operator's hand.
+import ArgumentParser
+import ChatService
+import Foundation
+import Logging
+import Storage
+
+struct DataCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "data",
+        abstract: "Export, import or erase what chat keeps of one user.",
+        subcommands: [Export.self, Import.self, Erase.self]
+    )
+
+    struct Export: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Write a user's chat data as NDJSON, to a file or to standard output."
+        )
+        @OptionGroup var options: CommonOptions
+        @Option(help: "The user's id.") var user: String
+        @Argument(help: "A file, which must not exist.") var file: String?
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await withChat(settings, logger: logger) { chat in
+                let output = try file.map(Self.make) ?? FileHandle.standardOutput
+                var reader = try await Refusal.told(about: user) { try await chat.export(of: user) }
+                while let piece = try await reader.next() { try output.write(contentsOf: Data(piece)) }
+                try? output.synchronize()
+            }
+        }
+
+        /// SECURITY: what is in it is for its owner.
+        private static func make(_ path: String) throws -> FileHandle {
+            let attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
+            guard !FileManager.default.fileExists(atPath: path) else { throw StartFailure("\(path) exists") }
+            guard FileManager.default.createFile(atPath: path, contents: nil, attributes: attributes),
+                let handle = FileHandle(forWritingAtPath: path)
+            else { throw StartFailure("\(path) cannot be written") }
+            return handle
+        }
+    }
+
+    struct Import: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Bring an export back, for its user or for another one. Safe to repeat."
+        )
+        @OptionGroup var options: CommonOptions
+        @Option(help: "The id of the user who is to own it; by default the one who was exported.") var user: String?
+        @Argument(help: "The file.") var file: String
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            do {
+                var check = ImportCheck()
+                try await LineFile(file).forEach { line in try check.take(line) }
+                try check.finish()
+                guard let owner = user ?? check.user else { throw StartFailure("\(file) names no user") }
+                try await withChat(settings, logger: logger) { chat in
+                    var importer = chat.importer(for: owner)
+                    let report = try await Refusal.told(about: owner) {
+                        try await LineFile(file).forEach { line in try await importer.take(line) }
+                        return try await importer.finish()
+                    }
+                    print("conversations  \(report.conversations)")
+                    print("messages  \(report.messages)")
+                    print("other rows  \(report.others)")
+                    print("conversations that were there  \(report.present)")
+                    for reason in report.refused.prefix(20) { print("refused  \(reason)") }
+                    guard report.refused.isEmpty else {
+                        throw StartFailure("\(report.refused.count) conversations were refused")
+                    }
+                }
+            } catch let refusal as ImportRefusal {
+                throw StartFailure("\(file): \(refusal)")
+            }
+        }
+    }
+
+    struct Erase: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Erase a user's chat data for good, and print the receipt."
+        )
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The user's id.") var user: String
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await withChat(settings, logger: logger) { chat in
+                try await Refusal.told(about: user) {
+                    _ = try await chat.erasures.erase(user, .operator, by: nil)
+                    try await chat.erasures.finishOpen()
+                    guard let receipt = try await chat.erasures.receipt(of: user) else { return }
+                    print("erasure  \(receipt.id)")
+                    for (entity, count) in receipt.removed { print("\(entity)  \(count)") }
+                }
+            }
+        }
+    }
+}
+
+/// A file that is read line by line, however large it is.
+private struct LineFile {
+    /// SECURITY: no line of an export comes near; a file without line feeds ends there.
+    private static let longest = 64 << 20
+
+    let path: String
+
+    init(_ path: String) { self.path = path }
+
+    func forEach(_ body: ([UInt8]) async throws -> Void) async throws {
+        guard let handle = FileHandle(forReadingAtPath: path) else { throw StartFailure("\(path) cannot be read") }
+        defer { try? handle.close() }
+        var line: [UInt8] = []
+        while let piece = try handle.read(upToCount: 1 << 16), !piece.isEmpty {
+            var rest = piece[...]
+            while let end = rest.firstIndex(of: 0x0A) {
+                line += rest[..<end]
+                rest = rest[(end + 1)...]
+                try await body(line)
+                line.removeAll(keepingCapacity: true)
+            }
+            line += rest
+            guard line.count <= Self.longest else { throw ImportRefusal("a line is too long") }
+        }
+        if !line.isEmpty { try await body(line) }
+    }
+}

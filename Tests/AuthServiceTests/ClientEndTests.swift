@@ -1,0 +1,148 @@
+// A client that is disabled or removed: the event, what becomes of its tokens, and for how long a node that did not do it
+// still lets the client ask.
+import AuthService
+import HTTPTypes
+import Storage
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("The end of a client")
+struct ClientEndTests {
+    private func disable(_ id: String, _ isDisabled: Bool = true, at node: AuthNode) async throws {
+        var change = ClientChange()
+        change.isDisabled = isDisabled
+        _ = try await node.service.clients.update(id, change, actor: nil, origin: .commandLine)
+    }
+
+    private func told(_ node: AuthNode) async throws -> [String] {
+        try await node.query("SELECT data FROM events WHERE kind = 'client.tokens_revoked' ORDER BY seq").map {
+            try $0.text("data")
+        }
+    }
+
+    @Test("one event tells of it, and only of what really ended", arguments: TestEngine.allCases)
+    func event(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeClient()
+            var rename = ClientChange()
+            rename.name = "Other"
+            _ = try await node.service.clients.update(client.id, rename, actor: nil, origin: .commandLine)
+            try await disable(client.id, false, at: node)
+            #expect(try await told(node) == [])
+            let second = node.clock.now.seconds
+            try await disable(client.id, at: node)
+            let data = #"{"client_id":"worker","issued_before":\#(second + 31)}"#
+            #expect(try await told(node) == [data])
+            try await disable(client.id, at: node)
+            try await disable(client.id, false, at: node)
+            #expect(try await told(node) == [data], "disabled once")
+            try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
+            #expect(try await told(node) == [data, data])
+            await #expect(throws: APIError.self) {
+                try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
+            }
+            #expect(try await told(node).count == 2)
+        }
+    }
+
+    @Test("its tokens are refused by another node, which no longer lets it ask either", arguments: TestEngine.allCases)
+    func everywhere(engine: TestEngine) async throws {
+        try await withSeparateNodes(engine, configure: FollowedRevocationTests.patient) { nodes in
+            let (here, there) = (nodes[0], nodes[1])
+            try await AuthNode.whileFollowing([there]) {
+                let judge = try await here.makeClient("judge")
+                for (id, ends) in [("disabled", false), ("removed", true)] {
+                    let client = try await here.makeClient(id)
+                    let token = try await here.serviceToken(client)
+                    #expect(try await there.isActive(token, to: judge) == true)
+                    #expect(try await there.isActive(token, to: client) == true)
+                    if ends {
+                        try await here.service.clients.delete(id, actor: nil, origin: .commandLine)
+                    } else {
+                        try await disable(id, at: here)
+                    }
+                    // The clock stands still, so what is remembered for five seconds is remembered for ever.
+                    try await eventually("its token is inactive there") {
+                        try await there.isActive(token, to: judge) == false
+                    }
+                    let asking = try await there.form("/oauth2/introspect", [("token", token)], headers: client.basic)
+                    #expect(asking.error == "invalid_client", "\(asking.text)")
+                }
+                // Taken back, it gets tokens that are good once clocks cannot have lied about the old ones.
+                try await disable("disabled", false, at: here)
+                here.clock.advance(.seconds(31))
+                let again = TestClient(id: "disabled", secret: try await secret(of: "disabled", at: here))
+                #expect(try await there.isActive(try await here.serviceToken(again), to: judge) == true)
+            }
+        }
+    }
+
+    private func secret(of id: String, at node: AuthNode) async throws -> String {
+        let made = try await node.service.clients.rotateSecret(of: id, overlap: .zero, actor: nil, origin: .commandLine)
+        return try #require(made.secret).text
+    }
+
+    @Test(
+        "a secret that was rotated out asks for five seconds more at other nodes, and not at all where it was rotated",
+        arguments: TestEngine.allCases
+    )
+    func rotated(engine: TestEngine) async throws {
+        try await withSeparateNodes(engine) { nodes in
+            let (here, there) = (nodes[0], nodes[1])
+            try await AuthNode.whileFollowing(nodes) {
+                let client = try await here.makeClient()
+                let ada = try await here.signUp()
+                for node in nodes { #expect(try await node.isActive(ada.access, to: client) == true) }
+                _ = try await secret(of: client.id, at: here)
+                #expect(try await here.isActive(ada.access, to: client) == nil)
+                #expect(
+                    try await there.isActive(ada.access, to: client) == true,
+                    "the bound that is promised is five seconds"
+                )
+                there.clock.advance(.milliseconds(5001))
+                #expect(try await there.isActive(ada.access, to: client) == nil)
+            }
+        }
+    }
+
+    @Test("a secret before the current one is good up to its end, remembered or not", arguments: TestEngine.allCases)
+    func overlap(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeClient()
+            let ada = try await node.signUp()
+            _ = try await node.service.clients.rotateSecret(
+                of: client.id,
+                overlap: .seconds(2),
+                actor: nil,
+                origin: .commandLine
+            )
+            #expect(try await node.isActive(ada.access, to: client) == true)
+            #expect(try await node.isActive(ada.access, to: client) == true)
+            node.clock.advance(.seconds(2))
+            #expect(try await node.isActive(ada.access, to: client) == nil)
+        }
+    }
+
+    @Test("what is remembered of a caller is the whole header, and nothing beside it", arguments: TestEngine.allCases)
+    func credentials(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeClient()
+            let other = try await node.makeClient("other")
+            let ada = try await node.signUp()
+            let good = try #require(client.basic[.authorization])
+            #expect(try await node.isActive(ada.access, to: client) == true)
+            var two = client.basic
+            two.append(HTTPField(name: .authorization, value: good))
+            for (headers, more) in [
+                ([.authorization: String(good.dropLast(4))], []), (two, []), (client.basic, [("client_id", "other")]),
+                (client.basic, [("client_secret", other.secret)]),
+                ([.authorization: good + "A"], []), ([.authorization: "Bearer " + good.dropFirst(6)], []),
+            ] as [(HTTPFields, [(String, String)])] {
+                let answer = try await node.form("/oauth2/introspect", [("token", ada.access)] + more, headers: headers)
+                #expect(answer.status == 401 || answer.status == 400, "\(headers) \(more): \(answer.text)")
+            }
+            #expect(try await node.isActive(ada.access, to: client) == true)
+        }
+    }
+}

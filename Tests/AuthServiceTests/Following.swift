@@ -1,0 +1,88 @@
+// Nodes that follow their own event log, as they do in production, and ways to keep one from it.
+import AuthService
+import HTTPTypes
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+extension AuthNode {
+    /// Runs `body` while these nodes follow, all of them current at its beginning.
+    static func whileFollowing(_ nodes: [AuthNode], _ body: () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for node in nodes { group.addTask { try await node.service.following.run() } }
+            defer { group.cancelAll() }
+            for node in nodes { try await node.eventuallyCurrent() }
+            try await body()
+        }
+    }
+
+    func eventuallyCurrent() async throws {
+        try await eventually("the node judges tokens from memory") { service.following.isCurrent }
+    }
+
+    /// What a gateway hears of a token; 200 or the code.
+    func validated(_ token: String) async throws -> String {
+        let answer = try await send(.get, "/v1/validate", token: token)
+        return answer.status == 200 ? "200" : answer.code ?? "\(answer.status)"
+    }
+
+    func isActive(_ token: String, to client: TestClient) async throws -> Bool? {
+        let answer = try await form("/oauth2/introspect", [("token", token)], headers: client.basic)
+        return answer.json["active"]?.boolean
+    }
+
+    /// The units of a counting node without those of its own follower.
+    func unitsOfRequests() throws -> [[String]] {
+        let units = try #require(database as? CountingDatabase).units
+        return units.filter { !$0.allSatisfy { $0.hasPrefix("events.") } }
+    }
+
+    func forgetUnits() throws { try #require(database as? CountingDatabase).forget() }
+}
+
+/// Passes everything on but what reads the event log: that fails, or does not come back, while the test says so.
+final class BlindDatabase: SQLDatabase {
+    enum Sight: Sendable { case clear, fails, hangs }
+
+    private let base: any SQLDatabase
+    private let state = Mutex(Sight.clear)
+    private let reads = Mutex(0)
+
+    init(_ base: any SQLDatabase) { self.base = base }
+
+    var sight: Sight {
+        get { state.withLock { $0 } }
+        set { state.withLock { $0 = newValue } }
+    }
+
+    /// How often the log was asked for since the sight was lost.
+    var blindReads: Int { reads.withLock { $0 } }
+
+    var engine: SQLEngine { base.engine }
+
+    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+        if unit.contains(where: { $0.statement.name == "events.after" || $0.statement.name == "events.first_since" }) {
+            if sight != .clear { reads.withLock { $0 += 1 } }
+            if sight == .fails { throw .unavailable(reason: "the test says so") }
+            while sight == .hangs, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
+        }
+        return try await base.run(unit, priority: priority)
+    }
+
+    func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        try await base.transaction(body)
+    }
+
+    func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        try await base.withMigrationLock(body)
+    }
+
+    func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
+
+    func close() async { await base.close() }
+}

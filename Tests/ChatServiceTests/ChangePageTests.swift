@@ -1,0 +1,191 @@
+// The change feed as pages: what is told of each thing that can happen, to whom, and when a cursor is void.
+import HTTPTypes
+import Logging
+import Storage
+import TestSupport
+import Testing
+import WebSupport
+
+@testable import ChatService
+
+@Suite("Pages of changes")
+struct ChangePageTests {
+    @Test("each thing that happens is told once, in order, to its owner alone", arguments: TestEngine.allCases)
+    func story(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let made = try await chat.conversation(
+                #"{"id":"c1","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}"#
+            )
+            #expect(made == "c1")
+            _ = try await chat.conversation(#"{"id":"c2"}"#)
+            // Counters are no change; a title made from the first message is one.
+            try await chat.append(#"{"id":"m1","role":"user","content":"x"}"#, to: "c1")
+            try await chat.append(
+                #"{"messages":[{"id":"m2","role":"user","content":"x"},{"id":"m3","role":"tool","content":"x"}]}"#,
+                to: "c2"
+            )
+            let patch = #"{"pinned":true}"#
+            #expect(try await chat.send(.patch, "/v1/conversations/c1", patch).status == 200)
+            // Refused: told of nothing.
+            #expect(try await chat.send(.patch, "/v1/conversations/c1", as: "other", patch).status == 404)
+            let taken = #"{"messages":[{"role":"user","content":"x"},{"id":"m1","role":"user","content":"x"}]}"#
+            #expect(try await chat.send(.post, "/v1/conversations/c2/messages", taken).status == 409)
+            #expect(
+                try await chat.send(
+                    .post,
+                    "/v1/conversations",
+                    #"{"id":"c9","messages":[{"id":"m1","role":"user","content":"x"}]}"#
+                ).status == 409
+            )
+            #expect(try await chat.send(.delete, "/v1/conversations/c1").status == 204)
+            try await chat.change("UPDATE conversations SET deleted_at = NULL, version = version + 1 WHERE id = 'c1'")
+            try await chat.change("UPDATE messages SET parts = '[]', version = version + 1 WHERE id = 'm1'")
+            try await chat.change(
+                "UPDATE messages SET deleted_at = created_at, version = version + 1 WHERE id = 'm1'"
+            )
+            // With everything in it, one row.
+            try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
+            #expect(
+                try await chat.told() == [
+                    "insert conversation c1 in c1 v1", "insert conversation c2 in c2 v1", "insert message m1 in c1 v1",
+                    "update conversation c2 in c2 v2", "insert message m2 in c2 v1", "insert message m3 in c2 v1",
+                    "update conversation c1 in c1 v2", "delete conversation c1 in c1 v3",
+                    "insert conversation c1 in c1 v4", "update message m1 in c1 v2", "delete message m1 in c1 v3",
+                    "delete conversation c1 in c1 v4",
+                ]
+            )
+            #expect(try await chat.told(as: "other") == [])
+        }
+    }
+
+    @Test("a page ends where the next begins, and the last one says where to go on", arguments: TestEngine.allCases)
+    func pages(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            for index in 0..<5 { _ = try await chat.conversation(#"{"id":"c\#(index)"}"#) }
+            var ids: [String] = []
+            var cursor = ""
+            var isOver = false
+            while !isOver {
+                let answer = try await chat.send(.get, "/v1/changes?limit=2\(cursor)")
+                #expect(answer.headers[.cacheControl] == "no-store")
+                let page = try answer.json
+                ids += page["data"]?.array?.compactMap { $0["entity_id"]?.string } ?? []
+                cursor = "&after=\(try #require(page["next_cursor"]?.string))"
+                isOver = try #require(page["has_more"]?.boolean) == false
+            }
+            #expect(ids == (0..<5).map { "c\($0)" })
+            #expect(try await chat.send(.get, "/v1/changes?limit=2\(cursor)").json["data"]?.array?.isEmpty == true)
+            _ = try await chat.conversation(#"{"id":"c5"}"#)
+            let more = try await chat.send(.get, "/v1/changes?limit=2\(cursor)").json
+            #expect(more["data"]?.array?.compactMap { $0["entity_id"]?.string } == ["c5"])
+        }
+    }
+
+    @Test("`after=end` begins with what comes next, for somebody who never wrote too", arguments: TestEngine.allCases)
+    func end(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            _ = try await chat.conversation(as: "other")
+            for user in ["owner", "newcomer"] {
+                let end = try await chat.send(.get, "/v1/changes?after=end", as: user).json
+                #expect(end["data"]?.array?.isEmpty == true)
+                let cursor = try #require(end["next_cursor"]?.string)
+                _ = try await chat.conversation(#"{"id":"of-\#(user)"}"#, as: user)
+                let page = try await chat.send(.get, "/v1/changes?after=\(cursor)", as: user).json
+                #expect(page["data"]?.array?.compactMap { $0["entity_id"]?.string } == ["of-\(user)"])
+            }
+        }
+    }
+
+    @Test("a cursor that cannot be followed without a hole is 410 with the way back", arguments: TestEngine.allCases)
+    func gone(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            for index in 0..<4 { _ = try await chat.conversation(#"{"id":"c\#(index)"}"#) }
+            let first = try await chat.send(.get, "/v1/changes?limit=1").json
+            let old = try #require(first["next_cursor"]?.string)
+            let cursor = try EventCursor(old)
+            for bad in ["\(cursor.epoch):99", "0000000000000000:1"] {
+                let answer = try await chat.send(.get, "/v1/changes?after=\(bad)")
+                #expect(answer.status == 410)
+                #expect(answer.code == "cursor_gone")
+            }
+            for bad in ["yesterday", "\(cursor.epoch):-1", ":1", "\(cursor.epoch):x"] {
+                #expect(try await chat.send(.get, "/v1/changes?after=\(bad)").code == "invalid_cursor", "\(bad)")
+            }
+            // Three of four grow old and are removed.
+            let old8 = Clock.system.now() - .seconds(8 * 86_400)
+            let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1 WHERE entity_id <> 'c3'")
+            _ = try await chat.database.run(age(old8))
+            let changes = Changes(database: chat.database, clock: .system)
+            let cleanup = ChangeCleanup(
+                changes: changes,
+                retention: .seconds(7 * 86_400),
+                interval: .seconds(1),
+                logger: Logger(label: "test")
+            )
+            #expect(try await cleanup.clean() == 3)
+            #expect(try await cleanup.clean() == 0)
+            let answer = try await chat.send(.get, "/v1/changes?after=\(old)")
+            #expect(answer.status == 410)
+            // What is kept is told, and the way back leads on.
+            #expect(try await chat.told() == ["insert conversation c3 in c3 v1"])
+            let resync = try #require(try answer.json["resync_cursor"]?.string)
+            _ = try await chat.conversation(#"{"id":"c4"}"#)
+            #expect(try await chat.told(after: resync) == ["insert conversation c4 in c4 v1"])
+            // The history is another after a restore.
+            _ = try await chat.database.run(ChangeStatements.beginEpoch("another"))
+            #expect(try await chat.send(.get, "/v1/changes?after=\(resync)").status == 410)
+        }
+    }
+
+    @Test("a hole that is never filled does not keep a reader waiting, and one that is filled is seen")
+    func frontier() {
+        var frontier = ChangeFrontier(at: 10)
+        let now = ContinuousClock.now
+        func take(_ numbers: [Int64]) -> [Bool] { numbers.map { frontier.take($0) } }
+        #expect(take([11, 12, 14, 15]) == [true, true, true, true])
+        frontier.advance(at: now)
+        #expect(frontier.floor == 12)
+        // Looked at again from there, and only what is new counts.
+        #expect(take([14, 11, 13]) == [false, false, true])
+        frontier.advance(at: now)
+        #expect(frontier.floor == 15)
+        #expect(take([17]) == [true])
+        frontier.advance(at: now)
+        frontier.advance(at: now + .seconds(4))
+        #expect(frontier.floor == 15)
+        frontier.advance(at: now + .seconds(6))
+        #expect(frontier.floor == 17)
+    }
+
+    @Test("who was erased is told nothing, and nothing of theirs is told", arguments: TestEngine.allCases)
+    func erased(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            try await chat.change("DELETE FROM changes")
+            try await chat.mark("owner", active: true, erasedAt: Instant(seconds: 1_800_000_000))
+            try await chat.change("UPDATE conversations SET version = version + 1 WHERE id = '\(id)'")
+            try await chat.change("DELETE FROM conversations WHERE id = '\(id)'")
+            #expect(try await chat.told() == [])
+        }
+    }
+}
+
+extension Chat {
+    /// Changes rows past the API.
+    func change(_ sql: String) async throws {
+        _ = try await database.run(Statement("test.change", .writes, [], sql)())
+    }
+
+    /// Every change that somebody is told of, a line each.
+    func told(as user: String = "owner", after: String? = nil) async throws -> [String] {
+        let answer = try await send(.get, "/v1/changes?limit=1000" + (after.map { "&after=\($0)" } ?? ""), as: user)
+        try #require(answer.status == 200, "\(answer.text)")
+        return (try answer.json["data"]?.array ?? []).map(Self.line)
+    }
+
+    static func line(_ change: JSONElement) -> String {
+        let text = { (name: String) in change[name]?.string ?? "-" }
+        let version = change["version"]?.integer.map { "v\($0)" } ?? "-"
+        return "\(text("op")) \(text("entity")) \(text("entity_id")) in \(text("conversation_id")) \(version)"
+    }
+}

@@ -1,0 +1,54 @@
+// Units of the service that a test runs by themselves, as a process that is killed after one would have.
+import Logging
+import OpenSSLCrypto
+import Storage
+import WebSupport
+
+@testable import ChatService
+
+enum ForkPieces {
+    static func begin(_ id: String, _ owner: String, _ source: String, _ now: Instant) -> [BoundStatement] {
+        [ForkStatements.begin(id, owner, source, nil as String?, nil as String?, now, nil as IndexedWords?)]
+    }
+
+    static func copy(
+        _ id: String,
+        _ owner: String,
+        _ source: String,
+        from message: String,
+        number: Int64
+    ) -> [BoundStatement] {
+        [ForkStatements.copy(id, owner, source, message, number)]
+    }
+}
+
+extension Chat {
+    /// The cleanup of a node on this database.
+    func cleanup(_ clock: Clock, retention: Duration = .seconds(30 * 86_400)) -> ChatCleanup {
+        let conversations = Conversations(database: database, clock: clock, random: .system, quotas: Quotas())
+        return ChatCleanup(
+            database: database,
+            clock: clock,
+            trash: Trash(database: database, clock: clock, conversations: conversations),
+            trashRetention: retention,
+            lease: JobLease(
+                "cleanup",
+                holder: Hex.encode(RandomSource.system.bytes(8)),
+                database: database,
+                clock: clock
+            )
+        )
+    }
+}
+
+extension IdempotentAttempt {
+    /// An attempt without a request.
+    init(testKey key: String, route: String, body: String) {
+        self.init(
+            key: key,
+            route: route,
+            requestHash: Hex.encode(SHA256.digest(Array(body.utf8))),
+            identity: AttemptIdentity(seed: Hex.encode(RandomSource.system.bytes(16)), at: Clock.system.now())
+        )
+    }
+}

@@ -1,0 +1,364 @@
+// A person is erased once and for ever: what is written meanwhile is gone too or refused, a job that stops goes on where
+// it was, and the receipt is exact.
+import HTTPTypes
+import Logging
+import OpenSSLCrypto
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+@testable import ChatService
+
+@Suite("Erasures")
+struct ErasureTests {
+    @Test(
+        "append racing erase: nothing stays, and what was answered is what the receipt counts",
+        arguments: TestEngine.allCases
+    )
+    func appendRacingErase(engine: TestEngine) async throws {
+        try await withNodes(engine) { chat async throws in
+            let id = try await chat.conversation()
+            let kept = try await chat.conversation(#"{"messages":[{"role":"user","content":"x"}]}"#, as: "stranger")
+            let answers = try await inParallel(40) { index -> (status: Int, conversations: Int64, messages: Int64) in
+                if index == 15 { return (try await chat.send(.delete, "/v1/chat/data", node: index).status, 0, 0) }
+                if index.isMultiple(of: 4) {
+                    let body = #"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}]}"#
+                    return (try await chat.send(.post, "/v1/conversations", body, node: index).status, 1, 2)
+                }
+                let body = #"{"role":"user","content":"x"}"#
+                return (
+                    try await chat.send(.post, "/v1/conversations/\(id)/messages", body, node: index).status, 0, 1
+                )
+            }
+            #expect(Set(answers.map(\.status)).isSubset(of: [200, 202, 201, 403]), "\(answers.map(\.status))")
+            try await chat.erasures.finishOpen()
+            let receipt = try #require(try await chat.erasures.receipt(of: "owner"))
+            let written = answers.filter { $0.status == 201 }
+            #expect(receipt.count("conversations") == 1 + written.reduce(0) { $0 + $1.conversations })
+            #expect(receipt.count("messages") == written.reduce(0) { $0 + $1.messages })
+            #expect(receipt.isCompleted)
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+            // A token that is still alive brings nothing back.
+            for (path, body) in [
+                ("/v1/conversations", "{}"), ("/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#),
+            ] {
+                for node in 0..<2 {
+                    let late = try await chat.send(.post, path, body, node: node)
+                    #expect(late.status == 403 && late.code == "user_inactive")
+                }
+            }
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+            #expect(try await chat.rows(of: "stranger") == [1, 1])
+            try await chat.expectSound(kept, count: 1, as: "stranger")
+        }
+    }
+
+    @Test(
+        "small data is gone when the answer comes, and the receipt can be read ever after",
+        arguments: TestEngine.allCases
+    )
+    func small(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            #expect(try await chat.send(.get, "/v1/chat/data/erasure").status == 404)
+            let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","tokens_in":7}]}"#)
+            let trashed = try await chat.conversation(#"{"messages":[{"role":"user","content":"y"}]}"#)
+            #expect(try await chat.send(.delete, "/v1/conversations/\(trashed)").status == 204)
+            try await chat.create(as: "stranger")
+
+            let answer = try await chat.send(.delete, "/v1/chat/data")
+            #expect(answer.status == 200)
+            #expect(answer.headers[.cacheControl] == "no-store")
+            #expect(try answer.json["status"]?.string == "completed")
+            #expect(try answer.json["reason"]?.string == "requested")
+            #expect(try answer.json["removed"]?["conversations"]?.integer == 2)
+            #expect(try answer.json["removed"]?["messages"]?.integer == 2)
+            // Again, and as often as one likes: the same receipt.
+            #expect(try await chat.send(.delete, "/v1/chat/data").text == answer.text)
+            #expect(try await chat.send(.get, "/v1/chat/data/erasure").text == answer.text)
+            #expect(try await chat.send(.get, "/v1/chat/data/erasure", as: "stranger").status == 404)
+            // Reads are refused as writes are.
+            for path in [
+                "/v1/conversations", "/v1/conversations/\(id)", "/v1/conversations/\(id)/messages", "/v1/chat/export",
+            ] {
+                let refused = try await chat.send(.get, path)
+                #expect(refused.status == 403 && refused.code == "user_inactive", "\(path)")
+            }
+            #expect(try await chat.send(.get, "/v1/conversations", as: "stranger").json["data"]?.array?.count == 1)
+            let tombstone = try #require(try await chat.principal("owner"))
+            #expect(try tombstone.optionalText("display_name") == nil)
+            #expect(try tombstone.integer("tokens_total") == 0)
+            #expect(try tombstone.optionalInstant("erased_at") != nil)
+        }
+    }
+
+    @Test("somebody who never wrote can be erased, and can never write", arguments: TestEngine.allCases)
+    func unknown(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let answer = try await chat.send(.delete, "/v1/chat/data")
+            #expect(answer.status == 200)
+            #expect(try await chat.send(.post, "/v1/conversations", "{}").code == "user_inactive")
+        }
+    }
+
+    @Test("somebody deactivated erases nothing", arguments: TestEngine.allCases)
+    func deactivated(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            try await chat.create()
+            try await chat.mark("owner", active: false, erasedAt: nil)
+            let answer = try await chat.send(.delete, "/v1/chat/data")
+            #expect(answer.status == 403 && answer.code == "user_inactive")
+            #expect(try await chat.rows(of: "owner") == [1, 0])
+            #expect(try await chat.erasures.receipt(of: "owner") == nil)
+        }
+    }
+
+    @Test("a job that stops is carried on by another, and each row is counted once", arguments: TestEngine.allCases)
+    func resumed(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let id = try await chat.conversation()
+            try await chat.fill(id, count: 1300)
+            for _ in 0..<3 { try await chat.create() }
+            let now = Clock.system.now()
+            let first = chat.erasures
+            let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
+            _ = try await chat.database.run([PrincipalStatements.entomb("owner", now, true)] + erasure)
+            let receipt = try #require(try await first.receipt(of: "owner"))
+            // A unit for each kind of row that there is none of, two for messages, and the node is gone.
+            let left = Countdown(4 + 2)
+            #expect(try await !first.work(receipt.id) { left.tick() })
+            #expect(try await chat.rows(of: "owner") == [1, 800])
+            #expect(try await first.receipt(of: "owner")?.isCompleted == false)
+            // Reading of them is over all the same, and so is writing.
+            let late = try await chat.send(.post, "/v1/conversations", "{}")
+            #expect(late.code == "user_inactive")
+
+            #expect(try await chat.erasures.finishOpen() == 1)
+            let done = try #require(try await chat.erasures.receipt(of: "owner"))
+            #expect(done.isCompleted && done.count("messages") == 1300 && done.count("conversations") == 4)
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+            #expect(try await chat.erasures.finishOpen() == 0)
+        }
+    }
+
+    @Test("each unit removes 500 rows at most, however they lie", arguments: TestEngine.allCases)
+    func smallUnits(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let units = try #require(chat.database as? CountingDatabase)
+            // Empty ones in front, short ones, and one that is long.
+            try await chat.fillConversations(1200, of: "owner", messagesIn: 400)
+            try await chat.fill("owner-0700", count: 1100)
+            units.forget()
+            let receipt = try #require(try await chat.send(.delete, "/v1/chat/data").json["removed"])
+            #expect(receipt["conversations"]?.integer == 1200)
+            #expect(receipt["messages"]?.integer == 400 + 1100)
+            let counted = units.units.filter { $0.first == "erasures.lock" }
+            // Ten conversations with messages at a time, and the long one by itself.
+            #expect((40...130).contains(counted.count), "\(counted.count)")
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+        }
+    }
+
+    @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
+    func twoNodes(engine: TestEngine) async throws {
+        try await withNodes(engine) { chat async throws in
+            let id = try await chat.conversation()
+            try await chat.fill(id, count: 2600)
+            let now = Clock.system.now()
+            let erasures = chat.erasures
+            _ = try await chat.database.run(
+                [PrincipalStatements.entomb("owner", now, true)] + erasures.begin("owner", .admin, by: nil, at: now)
+            )
+            _ = try await inParallel(4) { _ in try await chat.erasures.finishOpen() }
+            let receipt = try #require(try await chat.erasures.receipt(of: "owner"))
+            #expect(receipt.isCompleted && receipt.count("messages") == 2600 && receipt.count("conversations") == 1)
+        }
+    }
+
+    @Test("no statement of an erasure touches anybody who has no tombstone", arguments: TestEngine.allCases)
+    func tombstoneOnly(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            try await chat.create(#"{"messages":[{"role":"user","content":"x"}]}"#)
+            // An erasure that a bug might have made.
+            let forged = Statement(
+                "test.forged",
+                .writes,
+                [.instant],
+                "INSERT INTO erasures (id, principal_id, reason, requested_at) VALUES ('e', 'owner', 'admin', $1)"
+            )
+            _ = try await chat.database.run(forged(Clock.system.now()))
+            for step in EraseStep.groups.joined() {
+                _ = try await chat.database.run([ErasureStatements.lock("e"), step.count("e"), step.delete("e")])
+            }
+            #expect(try await chat.rows(of: "owner") == [1, 1])
+        }
+    }
+
+    @Test("a refusal that another node made is seen by the next look", arguments: TestEngine.allCases)
+    func watch(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            for user in ["gone", "off", "fine"] { try await chat.create(as: user) }
+            let refused = RefusedPrincipals()
+            let now = Clock.system.now()
+            let watch = RefusedPrincipalsWatch(
+                refused: refused,
+                database: chat.database,
+                clock: .system,
+                logger: .quiet
+            )
+            _ = try await chat.database.run(PrincipalStatements.entomb("gone", now, true))
+            let off = Statement(
+                "test.off",
+                .writes,
+                [.instant],
+                "UPDATE principals SET is_active = FALSE, deactivated_at = $1 WHERE id = 'off'"
+            )
+            _ = try await chat.database.run(off(now))
+            await watch.look()
+            #expect(refused.contains("gone") && refused.contains("off") && !refused.contains("fine"))
+            // What this node did itself is not undone by a look that was under way.
+            refused.set("off", isRefused: false)
+            await watch.look()
+            #expect(!refused.contains("off") && refused.contains("gone"))
+        }
+    }
+
+    @Test("a lease is one node's, until it lets go or runs out", arguments: TestEngine.allCases)
+    func lease(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let time = TestClock()
+            func lease(_ holder: String) -> JobLease {
+                JobLease("job", holder: holder, database: chat.database, clock: time.clock)
+            }
+            let one = lease("one")
+            #expect(try await one.hold())
+            #expect(try await !lease("two").hold())
+            await one.release()
+            #expect(try await lease("two").hold())
+            #expect(try await !lease("three").hold())
+            time.advance(.seconds(31))
+            #expect(try await lease("three").hold())
+        }
+    }
+}
+
+/// Says yes a number of times.
+final class Countdown: Sendable {
+    private let left: Atomic<Int>
+
+    init(_ count: Int) { left = Atomic(count) }
+
+    func tick() -> Bool { left.subtract(1, ordering: .relaxed).newValue >= 0 }
+}
+
+extension Logger {
+    static var quiet: Logger {
+        var logger = Logger(label: "test.chat")
+        logger.logLevel = .critical
+        return logger
+    }
+}
+
+extension ErasureReceipt {
+    func count(_ entity: String) -> Int64 { removed.first { $0.entity == entity }?.count ?? 0 }
+}
+
+extension Chat {
+    /// As another process would have them.
+    var erasures: Erasures {
+        Erasures(database: database, refused: RefusedPrincipals(), clock: .system, random: .system, logger: .quiet)
+    }
+
+    /// How many conversations a person has, and messages in them.
+    func rows(of owner: String) async throws -> [Int64] {
+        let statement = Statement(
+            "test.rows",
+            .reads,
+            [.text],
+            """
+            SELECT (SELECT COUNT(*) FROM conversations WHERE owner_id = $1) AS conversations,
+                (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = $1)
+                    AS messages
+            """
+        )
+        let row = try #require(try await database.run(statement(owner)).first)
+        return [try row.integer("conversations"), try row.integer("messages")]
+    }
+
+    func principal(_ id: String) async throws -> Row? {
+        let statement = Statement(
+            "test.principal",
+            .reads,
+            [.text],
+            """
+            SELECT id, kind, display_name, avatar_url, is_active, tokens_total, deactivated_at, erased_at
+            FROM principals WHERE id = $1
+            """
+        )
+        return try await database.run(statement(id)).first
+    }
+
+    /// Makes conversations past the service, of which the last ones have a message.
+    func fillConversations(_ count: Int, of owner: String, messagesIn last: Int) async throws {
+        try await create(as: owner)
+        _ = try await database.run(Statement("test.clear", .writes, [], "DELETE FROM conversations")())
+        let now = Clock.system.now()
+        let numbers = """
+            WITH RECURSIVE numbers (n) AS (SELECT $3 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
+            """
+        let conversations = Statement(
+            "test.conversations",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO conversations (id, owner_id, created_at, updated_at)
+            \(numbers) SELECT $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), $1, $2, $2 FROM numbers
+            """
+        )
+        let messages = Statement(
+            "test.messages",
+            .writes,
+            [.text, .instant, .integer, .integer],
+            """
+            INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
+            \(numbers) SELECT 'm-' || n, $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), 1, 'user', $2, $2, '[]'
+            FROM numbers
+            """
+        )
+        let end = Int64(count)
+        _ = try await database.run([
+            conversations(owner, now, 1, end), messages(owner, now, end - Int64(last) + 1, end),
+        ])
+    }
+
+    /// Puts messages into an empty conversation, past the service, for tests that need many.
+    func fill(_ conversation: String, count: Int, content: String = "some words") async throws {
+        let now = Clock.system.now()
+        let insert = Statement(
+            "test.fill",
+            .writes,
+            [.text, .integer, .instant, .text, .text],
+            """
+            INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts)
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $2)
+            SELECT $1 || '-' || n, $1, n, 'user', $3, $3, $4, $5 FROM numbers
+            """
+        )
+        let count64 = Int64(count)
+        let advance = Statement(
+            "test.fill_advance",
+            .writes,
+            [.text, .integer, .instant],
+            """
+            UPDATE conversations SET last_seq = $2, message_count = $2, head_message_id = $1 || '-' || $2,
+                last_message_at = $3 WHERE id = $1
+            """
+        )
+        let parts = #"[{"type":"text","text":"\#(content)"}]"#
+        _ = try await database.run(
+            [insert(conversation, count64, now, content, parts), advance(conversation, count64, now)],
+            priority: .long
+        )
+    }
+}

@@ -1,0 +1,170 @@
+// Everything at once, in an order that nobody chose: append, edit, delete, truncate, switch branches, trash. At the end
+// the promises of ChatInvariants hold, and what was acknowledged is what is there.
+import HTTPTypes
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+import WebSupport
+
+@Suite("Fuzz of messages")
+struct MessageFuzzTests {
+    private static let workers = 12
+    private static let operations = 50
+
+    @Test("concurrent changes of every kind break no promise", arguments: TestEngine.allCases)
+    func everything(engine: TestEngine) async throws {
+        try await withNodes(engine) { chat in
+            let known = Known()
+            for number in 0..<3 { try await chat.create(#"{"id":"c\#(number)"}"#) }
+            _ = try await inParallel(Self.workers) { worker in
+                var dice = Dice(seed: UInt64(worker) + 1)
+                for step in 0..<Self.operations {
+                    try await Self.operation(chat, known, &dice, worker: worker, step: step)
+                }
+            }
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+            #expect(try await chat.wronglyIndexed() == [])
+            let said = known.state.withLock { $0 }
+            #expect(said.odd == [])
+            // Every kind did something.
+            #expect(
+                said.done.keys.sorted() == ["append", "batch", "delete", "edit", "read", "switch", "trash", "truncate"]
+            )
+            let statement = Statement("test.all", .reads, [], "SELECT id, content_text, deleted_at FROM messages")
+            let rows = try await chat.database.run(statement()).rows
+            var texts: [String: String?] = [:]
+            for row in rows { texts[try row.text("id")] = .some(try row.optionalText("content_text")) }
+            let deleted = Set(try rows.filter { try $0.optionalInstant("deleted_at") != nil }.map { try $0.text("id") })
+            #expect(said.appended.subtracting(texts.keys) == [])
+            #expect(Set(texts.keys).subtracting(said.appended) == [])
+            #expect(said.deleted.subtracting(deleted) == [])
+            // A live message says what it was given last, of what was acknowledged or under way.
+            for (id, text) in texts where !deleted.contains(id) {
+                #expect(said.texts[id]?.contains(text ?? "") == true, "\(id)")
+            }
+            print(
+                "\(engine): \(said.done.sorted { $0.key < $1.key }), \(texts.count) messages, \(deleted.count) deleted"
+            )
+        }
+    }
+
+    private static func operation(_ chat: Chat, _ known: Known, _ dice: inout Dice, worker: Int, step: Int) async throws
+    {
+        let conversation = known.state.withLock { $0.conversations[dice.roll(3)] }
+        let path = "/v1/conversations/\(conversation)"
+        let name = "w\(worker)-\(step)"
+        let target = known.state.withLock { state -> String? in
+            let ids = state.ids[conversation] ?? []
+            return ids.isEmpty ? nil : ids[dice.roll(ids.count)]
+        }
+        switch dice.roll(100) {
+        case 0..<30:
+            let parent = dice.roll(3) == 0 ? target.map { #","parent_id":"\#($0)""# } ?? "" : ""
+            known.says(name, name)
+            let body = #"{"id":"\#(name)","role":"user","content":"\#(name)","tokens_in":\#(dice.roll(9))\#(parent)}"#
+            let answer = try await chat.send(.post, "\(path)/messages", body, node: worker)
+            known.note("append", answer, [201, 400, 404])
+            if answer.status == 201 { known.appended([name], in: conversation) }
+        case 30..<45:
+            let ids = (0..<(2 + dice.roll(4))).map { "\(name)-\($0)" }
+            for id in ids { known.says(id, id) }
+            let items = ids.map { #"{"id":"\#($0)","role":"assistant","content":"\#($0)","tokens_out":2}"# }
+            let body = #"{"messages":[\#(items.joined(separator: ","))]}"#
+            let answer = try await chat.send(.post, "\(path)/messages", body, node: worker)
+            known.note("batch", answer, [201, 404])
+            if answer.status == 201 { known.appended(ids, in: conversation) }
+        case 45..<68:
+            guard let target else { return }
+            known.says(target, "\(name) edit")
+            let tokens = dice.roll(2) == 0 ? #","tokens_in":\#(dice.roll(50))"# : ""
+            let answer = try await chat.send(
+                .patch,
+                "\(path)/messages/\(target)",
+                #"{"content":"\#(name) edit"\#(tokens)}"#,
+                headers: dice.roll(3) == 0 ? [.ifMatch: "\"v1\""] : [:],
+                node: worker
+            )
+            known.note("edit", answer, [200, 404, 412])
+        case 68..<83:
+            guard let target else { return }
+            let answer = try await chat.send(.delete, "\(path)/messages/\(target)", node: worker)
+            known.note("delete", answer, [204, 404])
+            if answer.status == 204 { known.state.withLock { _ = $0.deleted.insert(target) } }
+        case 83..<92:
+            guard let target else { return }
+            let answer = try await chat.send(.patch, path, #"{"head_message_id":"\#(target)"}"#, node: worker)
+            known.note("switch", answer, [200, 400, 404])
+        case 92..<96:
+            let last = known.state.withLock { $0.ids[conversation]?.count ?? 0 }
+            let answer = try await chat.send(
+                .delete,
+                "\(path)/messages?after_seq=\(last / 2 + dice.roll(last / 2 + 1))",
+                node: worker
+            )
+            known.note("truncate", answer, [200, 404])
+        case 96..<98:
+            // Somebody else's next request meets it; then there is a new one in its place.
+            let answer = try await chat.send(.delete, path, node: worker)
+            known.note("trash", answer, [204, 404])
+            if answer.status == 204 {
+                try await chat.create(#"{"id":"c-\#(name)"}"#)
+                known.state.withLock { state in
+                    state.conversations = state.conversations.map { $0 == conversation ? "c-\(name)" : $0 }
+                }
+            }
+        default:
+            let answer = try await chat.send(.get, "\(path)/messages?leaf=head&last=20", node: worker)
+            known.note("read", answer, [200, 404])
+        }
+    }
+}
+
+/// What the workers know and were told.
+private final class Known: Sendable {
+    struct State {
+        var conversations = ["c0", "c1", "c2"]
+        var ids: [String: [String]] = [:]
+        var appended: Set<String> = []
+        var deleted: Set<String> = []
+        /// Everything that a message was ever given to say.
+        var texts: [String: Set<String>] = [:]
+        /// How often a kind of operation succeeded.
+        var done: [String: Int] = [:]
+        var odd: [String] = []
+    }
+
+    let state = Mutex(State())
+
+    func says(_ id: String, _ text: String) { state.withLock { _ = $0.texts[id, default: []].insert(text) } }
+
+    func appended(_ ids: [String], in conversation: String) {
+        state.withLock {
+            $0.appended.formUnion(ids)
+            $0.ids[conversation, default: []].append(contentsOf: ids)
+        }
+    }
+
+    func note(_ kind: String, _ answer: Answer, _ expected: Set<Int>) {
+        state.withLock {
+            if answer.status < 300 { $0.done[kind, default: 0] += 1 }
+            if !expected.contains(answer.status) { $0.odd.append("\(kind) \(answer.status) \(answer.text)") }
+        }
+    }
+}
+
+/// The same numbers for the same seed (SplitMix64).
+struct Dice {
+    private var state: UInt64
+
+    // Not a multiple of the step below, or every stream would be a part of the same one.
+    init(seed: UInt64) { state = seed &* 0xD134_2543_DE82_EF95 }
+
+    mutating func roll(_ sides: Int) -> Int {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return Int((z ^ (z >> 31)) % UInt64(sides))
+    }
+}

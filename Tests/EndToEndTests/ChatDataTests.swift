@@ -1,0 +1,313 @@
+// A person's chat data over processes and sockets: erased because auth deleted them, whoever was away or killed
+// meanwhile; gone from the disk; exported in constant memory and brought back by the command.
+import AsyncHTTPClient
+import Foundation
+import NIOCore
+import NIOHTTP1
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Chat data", .timeLimit(.minutes(3)))
+struct ChatDataTests {
+    private static let marker = "marker-7f3a90"
+
+    @Test(
+        "a user whom auth deletes while chat is away is erased, also when the job is killed, and nothing is on the disk",
+        arguments: Engine.allCases
+    )
+    func erased(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        var auth = try await installation.startAuth()
+        let admin = try await installation.makeAdmin()
+        let client = try await installation.makeChatClient()
+        var chat = try await installation.startChat(client)
+        let gone = try await installation.signUp("gone@example.com", name: Self.marker)
+        let stays = try await installation.signUp("stays@example.com", name: "Stays")
+        for (user, content) in [(gone, Self.marker), (stays, "words")] {
+            let made = try await installation.chat.post(
+                "/v1/conversations",
+                [
+                    "id": .string("c-\(user.id)"), "title": .string(content),
+                    "messages": [["role": "user", "content": .string(content)]],
+                ],
+                token: user.token
+            )
+            #expect(made.status == 201, "\(made.text)")
+        }
+        // The name comes with the feed.
+        try await eventually("chat knows the name") {
+            try await installation.principal(gone.id)?.optionalText("display_name") == Self.marker
+        }
+        chat.kill()
+        _ = try await chat.waitForExit()
+        try await installation.addMessages(20_000, to: "c-\(gone.id)", from: 2, content: Self.marker)
+        #expect(try await installation.auth.send("DELETE", "/v1/admin/users/\(gone.id)", token: admin).status == 204)
+        // Both were away by turns.
+        auth.kill()
+        _ = try await auth.waitForExit()
+        chat = try await installation.startChat(client, path: "/healthz")
+        auth = try await installation.startAuth()
+        // Killed as soon as a unit is seen to be committed, in the middle of forty.
+        let removed = Statement("tests.removed", .reads, [], "SELECT removed FROM erasure_counts WHERE removed > 0")
+        try await installation.withDatabase("chat") { database async throws in
+            try await eventually("rows are going") { try await !database.run(removed()).isEmpty }
+            chat.kill()
+        }
+        _ = try await chat.waitForExit()
+        let left = try await installation.messages(of: gone.id)
+        print("\(engine): killed with \(left) of 20,001 messages left")
+        chat = try await installation.startChat(client)
+        try await eventually(within: .seconds(90), "the erasure is completed") {
+            try await installation.completedErasures() == 1
+        }
+        // A token still alive brings nothing back.
+        let late = try await installation.chat.post("/v1/conversations", [:], token: gone.token)
+        #expect([401, 403].contains(late.status), "\(late.text)")
+        #expect(try await installation.messages(of: gone.id) == 0)
+        #expect(try await installation.messages(of: stays.id) == 1)
+        #expect(try await installation.chat.get("/v1/conversations/c-\(stays.id)", token: stays.token).status == 200)
+        let summary = try await installation.chat.get("/v1/chat/admin/users/\(gone.id)/data", token: admin)
+        #expect(summary["erasure"]["status"].string == "completed", "\(summary.text)")
+        #expect(summary["erasure"]["reason"].string == "user_deleted")
+        // Each row once, whatever was killed.
+        #expect(summary["erasure"]["removed"]["messages"] == .number(20_001))
+        #expect(summary["erasure"]["removed"]["conversations"] == .number(1))
+        #expect(try await chat.terminate() == .status(0))
+        #expect(try await auth.terminate() == .status(0))
+        #expect(!chat.output.contains(Self.marker))
+        #expect(try await installation.chatDatabaseHolds("words"))
+        #expect(try await !installation.chatDatabaseHolds(Self.marker))
+    }
+
+    @Test("20,000 messages are exported in constant memory", arguments: Engine.allCases)
+    func constantMemory(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        let auth = try await installation.startAuth()
+        let chat = try await installation.startChat(try await installation.makeChatClient())
+        let user = try await installation.signUp("ada@example.com", name: "Ada")
+        for index in 0..<20 {
+            let id = "c-\(index)"
+            let body: JSONValue = ["id": .string(id), "messages": [["role": "user", "content": "first"]]]
+            #expect(try await installation.chat.post("/v1/conversations", body, token: user.token).status == 201)
+            // One long conversation and many short ones.
+            let count = index == 0 ? 18_100 : 100
+            try await installation.addMessages(count - 1, to: id, from: 2, content: String(repeating: "w", count: 400))
+        }
+        // Once, so that what a process takes for good is there.
+        let first = try await installation.export(token: user.token) {}
+        let before = try ProcessUsage(chat.identifier).residentBytes
+        let most = Peak()
+        let export = try await installation.export(token: user.token) {
+            most.see(try ProcessUsage(chat.identifier).residentBytes)
+        }
+        let grown = most.value - before
+        print("\(engine): an export of \(export.bytes >> 20) MiB grew by \(grown >> 20) MiB")
+        #expect(export.trailer.contains(#""principal":1,"conversation":20,"message":20000"#), "\(export.trailer)")
+        #expect(export.trailer == first.trailer && export.bytes > 20 << 20)
+        // A reader that is slower than the service holds no more than the pieces under way.
+        #expect(grown < 14 << 20)
+        #expect(try await chat.terminate() == .status(0))
+        #expect(try await auth.terminate() == .status(0))
+    }
+
+    @Test("the command exports, imports into another installation, twice, and erases", arguments: Engine.allCases)
+    func commands(engine: Engine) async throws {
+        let one = try await Installation(engine)
+        let other = try await Installation(engine)
+        for installation in [one, other] {
+            try await installation.run("migrate", "up", "--service", "chat")
+        }
+        try await one.withDatabase("chat") { database async throws in
+            let now = Instant(seconds: 1_800_000_000)
+            let principal = Statement(
+                "tests.principal",
+                .writes,
+                [.instant],
+                "INSERT INTO principals (id, display_name, first_seen_at, last_seen_at) VALUES ('ada', 'Ada', $1, $1)"
+            )
+            let conversation = Statement(
+                "tests.conversation",
+                .writes,
+                [.instant],
+                """
+                INSERT INTO conversations (id, owner_id, title, created_at, updated_at)
+                VALUES ('c', 'ada', 'Notes', $1, $1)
+                """
+            )
+            _ = try await database.run([principal(now), conversation(now)])
+        }
+        try await one.addMessages(700, to: "c", from: 1, content: Self.marker)
+        let file = one.folder.appending(path: "export.ndjson")
+        try await one.run("data", "export", "--user", "ada", file.path)
+        let attributes = try FileManager.default.attributesOfItem(atPath: file.path)
+        #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
+        let refused = try one.start("data", "export", "--user", "ada", file.path)
+        #expect(try await refused.waitForExit() != .status(0))
+
+        let report = try await other.run("data", "import", "--user", "grace", file.path)
+        #expect(report.contains("conversations  1") && report.contains("messages  700"), "\(report)")
+        let again = try await other.run("data", "import", "--user", "grace", file.path)
+        #expect(again.contains("conversations  0") && again.contains("there  1"), "\(again)")
+        let back = other.folder.appending(path: "back.ndjson")
+        try await other.run("data", "export", "--user", "grace", back.path)
+        func lines(_ url: URL) throws -> [Substring] {
+            try String(contentsOf: url, encoding: .utf8).split(separator: "\n").filter {
+                $0.hasPrefix(#"{"entity":"message""#)
+            }
+        }
+        #expect(try lines(back) == lines(file) && lines(back).count == 700)
+        // For its own user the ids are taken there.
+        let taken = try other.start("data", "import", file.path)
+        #expect(try await taken.waitForExit() != .status(0))
+        #expect(taken.output.contains("somebody else"), "\(taken.output)")
+
+        let half = one.folder.appending(path: "half.ndjson")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try text.prefix(text.count / 2).write(to: half, atomically: true, encoding: .utf8)
+        let truncated = try one.start("data", "import", half.path)
+        #expect(try await truncated.waitForExit() != .status(0))
+        #expect(truncated.output.contains("half.ndjson"), "\(truncated.output)")
+
+        let receipt = try await other.run("data", "erase", "grace")
+        #expect(receipt.contains("messages  700") && receipt.contains("conversations  1"), "\(receipt)")
+        #expect(try await !other.chatDatabaseHolds(Self.marker))
+        let nobody = try other.start("data", "erase", "nobody")
+        #expect(try await nobody.waitForExit() != .status(0))
+    }
+}
+
+/// The greatest of the numbers that were seen.
+private final class Peak: Sendable {
+    private let state = Mutex(0)
+
+    var value: Int { state.withLock { $0 } }
+    func see(_ number: Int) { state.withLock { $0 = max($0, number) } }
+}
+
+extension Installation {
+    /// chat's client at auth, as settings.
+    fileprivate func makeChatClient() async throws -> [String: String] {
+        let made = try await run("clients", "create", "--name", "chat", "--id", "chat", "--scope", "events")
+        let secret = try #require(made.split(separator: "\n").first { $0.hasPrefix("secret: ") }?.dropFirst(8))
+        return ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": String(secret)]
+    }
+
+    fileprivate func startChat(_ client: [String: String], path: String = "/readyz") async throws -> ServerProcess {
+        let metrics = ["TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())"]
+        let process = try start("chat", "--migrate", settings: client.merging(metrics) { $1 })
+        try await process.waitUntilReady(port: chatPort, path: path)
+        return process
+    }
+
+    fileprivate func signUp(_ email: String, name: String) async throws -> (id: String, token: String) {
+        let body: JSONValue = [
+            "email": .string(email), "password": .string(Client.password), "name": .string(name),
+        ]
+        let answer = try await auth.post("/v1/signup", body)
+        return (
+            try #require(answer["user"]["id"].string, "\(answer.text)"),
+            try #require(answer["access_token"].string)
+        )
+    }
+
+    /// Puts messages behind those that a conversation has, past the service.
+    fileprivate func addMessages(_ count: Int, to conversation: String, from first: Int, content: String) async throws {
+        let now = Instant(seconds: Int64(Date.now.timeIntervalSince1970))
+        let insert = Statement(
+            "tests.add_messages",
+            .writes,
+            [.text, .integer, .integer, .instant, .text, .text],
+            """
+            INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts)
+            WITH RECURSIVE numbers (n) AS (SELECT $2 UNION ALL SELECT n + 1 FROM numbers WHERE n < $3)
+            SELECT $1 || '-' || n, $1, n, 'user', $4, $4, $5, $6 FROM numbers
+            """
+        )
+        let advance = Statement(
+            "tests.advance",
+            .writes,
+            [.text, .integer],
+            "UPDATE conversations SET last_seq = $2, message_count = $2, head_message_id = $1 || '-' || $2 WHERE id = $1"
+        )
+        let last = Int64(first + count - 1)
+        let parts = #"[{"type":"text","text":"\#(content)"}]"#
+        try await withDatabase("chat") { database async throws in
+            _ = try await database.run(
+                [insert(conversation, Int64(first), last, now, content, parts), advance(conversation, last)],
+                priority: .long
+            )
+        }
+    }
+
+    fileprivate func principal(_ id: String) async throws -> Row? {
+        let statement = Statement(
+            "tests.principal",
+            .reads,
+            [.text],
+            "SELECT display_name FROM principals WHERE id = $1"
+        )
+        return try await withDatabase("chat") { try await $0.run(statement(id)).first }
+    }
+
+    fileprivate func messages(of owner: String) async throws -> Int {
+        let statement = Statement(
+            "tests.messages",
+            .reads,
+            [.text],
+            """
+            SELECT COUNT(*) AS n FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = $1
+            """
+        )
+        return try await withDatabase("chat") { try await $0.run(statement(owner)).first?.int("n") ?? -1 }
+    }
+
+    fileprivate func completedErasures() async throws -> Int {
+        let statement = Statement(
+            "tests.erasures",
+            .reads,
+            [],
+            "SELECT COUNT(*) AS n FROM erasures WHERE completed_at IS NOT NULL"
+        )
+        return try await withDatabase("chat") { try await $0.run(statement()).first?.int("n") ?? -1 }
+    }
+
+    /// Whether a text is anywhere in chat's database: in SQLite's files byte by byte, the log included, or in a dump of
+    /// PostgreSQL; and whether it is anywhere else in chat's part of the data folder.
+    fileprivate func chatDatabaseHolds(_ text: String) async throws -> Bool {
+        let url = databaseURL("chat")
+        let script =
+            url.hasPrefix("sqlite:")
+            ? #"cat "$0" "$0"-* 2>/dev/null | grep -c -a -F "$1" || true"#
+            : #"set -o pipefail; pg_dump "$0" | grep -c -a -F "$1" || [ "${PIPESTATUS[0]}" = 0 ]"#
+        let place = url.hasPrefix("sqlite:") ? String(url.dropFirst("sqlite:".count)) : url
+        let process = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ["bash", "-c", script, place, text],
+            environment: [:],
+            folder: folder
+        )
+        let output = try await process.waitForSuccess().trimmingCharacters(in: .whitespacesAndNewlines)
+        return try #require(Int(output), "\(output)") > 0
+    }
+
+    /// Reads an export as it comes, and calls `look` now and then.
+    fileprivate func export(
+        token: String,
+        _ look: () throws -> Void
+    ) async throws -> (bytes: Int, trailer: Substring) {
+        var request = HTTPClientRequest(url: chat.base + "/v1/chat/export")
+        request.headers.add(name: "Authorization", value: "Bearer \(token)")
+        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(120))
+        try #require(response.status == .ok)
+        var bytes = 0
+        var end: [UInt8] = []
+        for try await chunk in response.body {
+            bytes += chunk.readableBytes
+            end = Array((end + chunk.readableBytesView.suffix(1000)).suffix(1000))
+            try look()
+        }
+        return (bytes, String(decoding: end, as: UTF8.self).split(separator: "\n").last ?? "")
+    }
+}

@@ -1,0 +1,116 @@
+// kill -9 while messages are appended, edited, deleted and truncated: the promises of ChatInvariants hold, and every
+// change that was acknowledged is there.
+import Foundation
+import Glibc
+import Storage
+import TestSupport
+import Testing
+
+@Suite("Crashes amid changes of messages", .serialized)
+struct MessageCrashTests {
+    private static let rounds = 5
+
+    @Test("kill -9 of the service on SQLite amid edits, deletions and truncations breaks no promise")
+    func sqlite() async throws {
+        try await killService(of: Installation.forCrashes(), engine: .sqlite)
+    }
+
+    @Test("kill -9 of the service on PostgreSQL amid edits, deletions and truncations breaks no promise")
+    func postgres() async throws {
+        try await withDurableCluster { cluster in
+            try await killService(of: Installation.forCrashes(on: cluster), engine: .postgres)
+        }
+    }
+
+    private func killService(of installation: Installation, engine: TestEngine) async throws {
+        var service = try await installation.startDev()
+        let writer = try await CrashWriter(installation, signupWriters: 0, changes: true)
+        for _ in 0..<Self.rounds {
+            let kill = try await writer.kill(.process(service.identifier, signal: SIGKILL), acknowledged: 256)
+            #expect(kill.open >= 32)
+            #expect(try await service.waitForExit() == .signal(SIGKILL))
+            service = try await installation.startDev()
+        }
+        try await writer.waitForAcknowledgements(128)
+        let log = try await writer.stop()
+        #expect(try await service.terminate() == .status(0))
+        #expect(log.odd.isEmpty, "answers that are none of the three: \(log.odd.prefix(10))")
+        let database = try await engine.open(installation.databaseURL("chat"))
+        let audit = try await MessageChangeAudit(log, database)
+        let broken = try await ChatInvariant.broken(in: database)
+        await database.close()
+        print("kill -9 amid changes on \(engine): \(audit.summary)")
+        #expect(audit.checked.values.allSatisfy { $0 >= 20 } && audit.checked.count == 4, "\(audit.checked)")
+        #expect(audit.lost.isEmpty, "acknowledged and not there: \(audit.lost.prefix(10))")
+        #expect(broken == [])
+    }
+}
+
+/// What the writers' notes say of messages, held against the messages.
+///
+/// A unit's id ends in what it is and its number, which only grows: `c7.a12` appended, `c7.e13:c7.m1` edited that
+/// message, `c7.d14:c7.m1` deleted it, `c7.t15:2` truncated past 2. One writer alone changes a conversation, one request
+/// after the other, so a message says what its last acknowledged edit said or what a later one did.
+private struct MessageChangeAudit {
+    /// How many acknowledged units of each kind were looked for.
+    private(set) var checked: [String: Int] = [:]
+    private(set) var lost: [String] = []
+
+    var summary: String {
+        checked.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+            + "; lost \(lost.count)"
+    }
+
+    private struct Message {
+        let sequence: Int64
+        let isDeleted: Bool
+        /// The number of the unit that appended it.
+        let unit: Int
+        /// The number of the edit whose text it has, if it has one's.
+        let edit: Int?
+    }
+
+    init(_ log: CrashLog, _ database: any SQLDatabase) async throws {
+        let statement = Statement(
+            "tests.messages",
+            .reads,
+            [],
+            "SELECT id, conversation_id, seq, deleted_at, content_text FROM messages"
+        )
+        var messages: [String: Message] = [:]
+        var conversations: [String: [String]] = [:]
+        for row in try await database.run([statement()], priority: .long)[0].rows {
+            let id = try row.text("id")
+            let text = try row.optionalText("content_text") ?? ""
+            guard let match = id.wholeMatch(of: /c([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/) else { continue }
+            messages[id] = Message(
+                sequence: try row.integer("seq"),
+                isDeleted: try row.optionalInstant("deleted_at") != nil,
+                unit: Int(match.2 ?? match.1) ?? 0,
+                edit: text.wholeMatch(of: /edit ([0-9]+)/).flatMap { Int($0.1) }
+            )
+            conversations[try row.text("conversation_id"), default: []].append(id)
+        }
+        for unit in log.acknowledged {
+            guard let match = unit.wholeMatch(of: /(c[0-9]+)(?:\.([aedt])([0-9]+)(?::(.+))?)?/) else { continue }
+            let (conversation, kind, target) = (String(match.1), match.2 ?? "a", String(match.4 ?? ""))
+            let number = match.3.flatMap { Int($0) } ?? 0
+            let isThere: Bool
+            switch kind {
+            case "a":
+                isThere = messages["\(unit).m0"] != nil && messages["\(unit).m1"] != nil
+            case "e":
+                isThere = messages[target].map { $0.isDeleted || ($0.edit ?? 0) >= number } ?? false
+            case "d":
+                isThere = messages[target]?.isDeleted ?? false
+            default:
+                let after = Int64(target) ?? 0
+                isThere = (conversations[conversation] ?? []).compactMap { messages[$0] }
+                    .allSatisfy { $0.isDeleted || $0.sequence <= after || $0.unit > number }
+            }
+            let name = ["a": "appended", "e": "edited", "d": "deleted"][kind] ?? "truncated"
+            checked[name, default: 0] += 1
+            if !isThere { lost.append(unit) }
+        }
+    }
+}
