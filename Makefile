@@ -86,7 +86,7 @@ bench-build: test-deps
 	swift build $(EXAMPLE_FLAGS)
 
 .PHONY: bench
-bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (25 minutes; BENCH_ARGUMENTS)
+bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)
 	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" $(BENCH_ARGUMENTS)
 
 .PHONY: bench-trust
