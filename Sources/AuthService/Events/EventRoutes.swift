@@ -27,6 +27,7 @@ struct EventRoutes: Sendable {
             cursor: cursor,
             opening: state,
             kinds: query.kinds,
+            client: context.accessToken?.clientID,
             channel: context.channel
         )
         return .eventStream { try await stream.write(to: &$0) }

@@ -49,6 +49,8 @@ struct ChangeTellingDatabase: SQLDatabase {
         try await base.withMigrationLock(body)
     }
 
+    func forgetDeleted() async { await base.forgetDeleted() }
+
     func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
 
     func close() async { await base.close() }
