@@ -2,6 +2,7 @@
 import HTTPTypes
 import Hummingbird
 import Storage
+import TesseraVerifierHummingbird
 import WebSupport
 
 struct EventRoutes: Sendable {
