@@ -15,7 +15,8 @@ struct SlideRaceTests {
 
     @Test(
         "a refresh racing what ends its session gives no token, even when the session ends between its two units",
-        arguments: TestEngine.allCases, Ending.allCases
+        arguments: TestEngine.allCases,
+        Ending.allCases
     )
     func race(engine: TestEngine, ending: Ending) async throws {
         try await withConfiguredNode(engine, counting: true) { node in

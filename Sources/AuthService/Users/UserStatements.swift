@@ -274,7 +274,8 @@ enum UserStatements {
 
     static let all = [
         insert, lock, lockBySession, touchLogin, byID, byEmailKey, updateProfile, setRole, deactivate, reactivate,
-        bumpVersionIfPassword, bumpVersion, delete, deletedTokensEvent, deletedEvent, listAfter, listBefore, listOfRoleAfter,
+        bumpVersionIfPassword, bumpVersion, delete, deletedTokensEvent, deletedEvent, listAfter, listBefore,
+        listOfRoleAfter,
         listOfRoleBefore,
         searchAfter, searchBefore, count, searchCount,
     ]
