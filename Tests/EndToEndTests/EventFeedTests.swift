@@ -56,8 +56,7 @@ struct EventFeedTests {
         let stream = try await installation.follow()
         try await eventually("the stream has caught up") { stream.isCaughtUp }
         var delays: [Duration] = []
-        // Five, and more where the machine stops processes for that long: what is slow itself is slow each time.
-        while delays.count < 5 || (delays.count < 20 && delays.sorted()[2] >= .milliseconds(100)) {
+        for _ in 0..<5 {
             let index = stream.events.count
             let command = try installation.start("users", "revoke-sessions", "ada@example.com")
             try await eventually("the event is told") { stream.events.count > index }
@@ -69,7 +68,7 @@ struct EventFeedTests {
             try await command.waitForSuccess()
         }
         print("\(engine): a command's event is told after \(delays.sorted().map(\.milliseconds)) ms")
-        // The bound is the issue's.
+        // The bound is the issue's. The middle one of five, since a busy machine may stop any process for that long.
         #expect(delays.sorted()[2] < .milliseconds(100), "\(delays)")
         #expect(try await node.terminate() == .status(0))
     }
