@@ -19,7 +19,7 @@ EXAMPLE_FLAGS := $(subst --product tessera,--product WhoAmI,$(RELEASE_FLAGS))
 # Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
 BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
-TEST_WIDTH ?= 16
+TEST_WIDTH ?= 8
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: help
@@ -86,7 +86,7 @@ bench-build: test-deps
 	swift build $(EXAMPLE_FLAGS)
 
 .PHONY: bench
-bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (25 minutes; BENCH_ARGUMENTS)
+bench: bench-build ## Measures storage beside pgbench and GRDB, with wrk (20 minutes; BENCH_ARGUMENTS)
 	@python3 Benchmarks/run.py --bin-dir "$$(swift build $(RELEASE_FLAGS) --show-bin-path)" $(BENCH_ARGUMENTS)
 
 .PHONY: bench-trust

@@ -168,13 +168,14 @@ class Fleet:
         self.auth = self.start(Service(tessera, "auth", url("reach")))
         self.rows()
         second = self.start(Service(tessera, "auth", url("reach"), self.auth.url))
+        example = self.start(Example(self.stage.options.bin_dir / "WhoAmI", self.auth.url, self.client("who-am-i")))
+        # Before there is a chat: it reads pages of the feed besides, for what it keeps about users.
+        self.silence = self.ask_nobody(example)
         chat = self.start(Service(tessera, "chat", url("reach_chat"), self.auth.url, {
             "TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": self.client("chat")}))
-        example = self.start(Example(self.stage.options.bin_dir / "WhoAmI", self.auth.url, self.client("who-am-i")))
         paths = ("/v1/validate", "/v1/conversations?limit=1", "/whoami")
         self.addresses = [(judge, service.port, path)
                           for judge, service, path in zip(JUDGES, (second, chat, example), paths)]
-        self.silence = self.ask_nobody(example)
         self.calibrate()
 
     def client(self, name):

@@ -16,27 +16,32 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
     /// `aud` contains this name too.
     ///
     /// - Parameter name: of a service.
+    /// - Returns: the requirement.
     public static func audience(_ name: String) -> Self { Self(kind: .audience(name)) }
 
     /// `scope` contains all of these.
     ///
     /// - Parameter scopes: one entry a scope.
+    /// - Returns: the requirement.
     public static func scope(_ scopes: String...) -> Self { Self(kind: .scope(scopes)) }
 
     /// `role` is one of these.
     ///
     /// - Parameter roles: the roles that will do.
+    /// - Returns: the requirement.
     public static func role(_ roles: String...) -> Self { Self(kind: .role(roles)) }
 
     /// The user signed in, by `auth_time`, no longer ago than this. Whole seconds count. A token without `auth_time` is
     /// not enough.
     ///
     /// - Parameter age: the longest time since then; less than nothing counts as nothing.
+    /// - Returns: the requirement.
     public static func maxAge(_ age: Duration) -> Self { Self(kind: .maxAge(max(0, age.components.seconds))) }
 
     /// `amr` contains all of these (RFC 8176), for example `otp`.
     ///
     /// - Parameter methods: one entry a method.
+    /// - Returns: the requirement.
     public static func authenticationMethods(_ methods: String...) -> Self {
         Self(kind: .authenticationMethods(methods))
     }

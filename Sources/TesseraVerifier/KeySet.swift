@@ -49,6 +49,7 @@ public struct KeySet: Sendable {
     /// Whether a key has this id.
     ///
     /// - Parameter keyID: the `kid` of a token's header.
+    /// - Returns: whether it is one of these.
     public func contains(_ keyID: String) -> Bool { keys[keyID] != nil }
 
     subscript(keyID: String) -> VerificationKey? { keys[keyID] }

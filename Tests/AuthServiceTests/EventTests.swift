@@ -50,7 +50,7 @@ struct EventTests {
             _ = try await node.send(.post, "/v1/admin/keys/rotate", token: admin.access)
             try await expect(["keys.rotated"], after: "rotation")
             _ = try await node.send(.delete, path, token: admin.access)
-            try await expect(["user.deleted"], after: "deletion")
+            try await expect(["user.tokens_revoked", "user.deleted"], after: "deletion")
             _ = try await node.send(.post, "/v1/admin/sessions/revoke", #"{"all":true}"#, token: admin.access)
             try await expect(["all.tokens_revoked"], after: "revoking everything")
         }

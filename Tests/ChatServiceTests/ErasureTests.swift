@@ -152,7 +152,7 @@ struct ErasureTests {
             units.forget()
             let receipt = try #require(try await chat.send(.delete, "/v1/chat/data").json["removed"])
             #expect(receipt["conversations"]?.integer == 1200)
-            #expect(receipt["messages"]?.integer == 400 + 1100)
+            #expect(receipt["messages"]?.integer == 1500)
             let counted = units.units.filter { $0.first == "erasures.lock" }
             // Ten conversations with messages at a time, and the long one by itself.
             #expect((40...130).contains(counted.count), "\(counted.count)")

@@ -224,8 +224,8 @@ struct IdempotencyTests {
                 units.units == [
                     [
                         "principals.touch", "principals.state", "idempotency.claim", "idempotency.close",
-                        "conversations.lock", "messages.insert", "conversations.advance", "idempotency.release",
-                        "idempotency.read", "idempotency.open",
+                        "conversations.lock", "messages.insert", "usage.count", "conversations.advance",
+                        "idempotency.release", "idempotency.read", "idempotency.open",
                     ]
                 ]
             )

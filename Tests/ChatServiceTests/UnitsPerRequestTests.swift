@@ -48,8 +48,8 @@ struct UnitsPerRequestTests {
                 (
                     .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
                     Self.before + [
-                        "conversations.lock", "principals.adjust_tokens", "conversations.adjust_tokens",
-                        "messages.change",
+                        "conversations.lock", "usage.record_correction", "usage.count_correction",
+                        "principals.adjust_tokens", "conversations.adjust_tokens", "messages.change",
                     ]
                 ),
                 (

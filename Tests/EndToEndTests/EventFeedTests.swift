@@ -149,7 +149,7 @@ struct EventFeedTests {
         try await eventually("the reader has the first") { reader.lastID?.hasSuffix(":1000") == true }
         let before = try ProcessUsage(node.identifier).residentBytes
         for _ in 0..<2 { try await installation.makeEvents(2500, padding: 2000) }
-        try await eventually(within: .seconds(60), "the reader has all of it") {
+        try await eventually(within: .seconds(150), "the reader has all of it") {
             // A node that is too busy to read its log ends its streams rather than vouch for it.
             if reader.hasEnded { reader = try await installation.follow(after: reader.lastID) }
             return reader.lastID?.hasSuffix(":6000") == true

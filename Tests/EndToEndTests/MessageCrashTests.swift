@@ -77,22 +77,26 @@ private struct MessageChangeAudit {
             [],
             "SELECT id, conversation_id, seq, deleted_at, content_text FROM messages"
         )
+        // Compiled once: a literal in a loop is compiled each time, which kept a thread for minutes.
+        let messageName = /c([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/
+        let editedText = /edit ([0-9]+)/
+        let unitName = /(c[0-9]+)(?:\.([aedt])([0-9]+)(?::(.+))?)?/
         var messages: [String: Message] = [:]
         var conversations: [String: [String]] = [:]
         for row in try await database.run([statement()], priority: .long)[0].rows {
             let id = try row.text("id")
             let text = try row.optionalText("content_text") ?? ""
-            guard let match = id.wholeMatch(of: /c([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/) else { continue }
+            guard let match = id.wholeMatch(of: messageName) else { continue }
             messages[id] = Message(
                 sequence: try row.integer("seq"),
                 isDeleted: try row.optionalInstant("deleted_at") != nil,
                 unit: Int(match.2 ?? match.1) ?? 0,
-                edit: text.wholeMatch(of: /edit ([0-9]+)/).flatMap { Int($0.1) }
+                edit: text.wholeMatch(of: editedText).flatMap { Int($0.1) }
             )
             conversations[try row.text("conversation_id"), default: []].append(id)
         }
         for unit in log.acknowledged {
-            guard let match = unit.wholeMatch(of: /(c[0-9]+)(?:\.([aedt])([0-9]+)(?::(.+))?)?/) else { continue }
+            guard let match = unit.wholeMatch(of: unitName) else { continue }
             let (conversation, kind, target) = (String(match.1), match.2 ?? "a", String(match.4 ?? ""))
             let number = match.3.flatMap { Int($0) } ?? 0
             let isThere: Bool

@@ -101,6 +101,8 @@ struct RestoreTests {
             token: token
         )
         #expect(more.status == 201)
+        let followed = try await installation.chat.get("/v1/changes?after=end", token: token)
+        let cursor = try #require(followed["next_cursor"].string)
         #expect(try await server.terminate() == .status(0))
         #expect(try await installation.rows("chat", Installation.chatTables) != before)
 
@@ -112,6 +114,14 @@ struct RestoreTests {
         let login = try await installation.auth.logIn("ada@example.com")
         let list = try await installation.chat.get("/v1/conversations", token: login["access_token"].string)
         #expect(list["data"].array.count == 5, "\(list.text)")
+        // The change feed is another history too, and goes on telling.
+        let again = login["access_token"].string
+        let gone = try await installation.chat.get("/v1/changes?after=\(cursor)", token: again)
+        #expect(gone.status == 410, "\(gone.text)")
+        #expect(try await installation.chat.post("/v1/conversations", ["id": "new"], token: again).status == 201)
+        let resync = try #require(gone["resync_cursor"].string)
+        let told = try await installation.chat.get("/v1/changes?after=\(resync)", token: again)
+        #expect(told["data"].array.map { $0["entity_id"].string } == ["new"], "\(told.text)")
         #expect(try await server.terminate() == .status(0))
     }
 

@@ -146,7 +146,11 @@ struct StatementPlanTests {
     /// Signing keys are a dozen rows at most, whatever a service does, clients are made by hand, and the place in auth's
     /// feed is two rows; SQLite's plan names tables by their alias.
     private func isOfFewRows(_ plan: QueryPlan) -> Bool {
-        plan.engine == .sqlite
+        // Five hundred of the twenty thousand messages here: PostgreSQL rather reads them all, and would not among more.
+        if plan.engine == .postgres, ["erase.count_messages", "erase.delete_messages"].contains(plan.statement.name) {
+            return true
+        }
+        return plan.engine == .sqlite
             && (plan.statement.name.hasPrefix("signing_keys.") || plan.statement.name.hasPrefix("mirror.")
                 || ["events.about_key", "clients.list"].contains(plan.statement.name))
     }

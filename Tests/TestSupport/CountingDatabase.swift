@@ -12,6 +12,7 @@ package final class CountingDatabase: SQLDatabase {
     /// What it wraps.
     package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
+    private let interruption = Mutex<(statement: String, body: @Sendable () async -> Void)?>(nil)
 
     package init(_ base: any SQLDatabase) {
         self.base = base
@@ -19,6 +20,11 @@ package final class CountingDatabase: SQLDatabase {
 
     /// The units since the beginning or the last `forget`, each as its statements' names.
     package var units: [[String]] { record.withLock { $0 } }
+
+    /// Runs `body` once, before the next unit with this statement.
+    package func interrupt(before statement: String, _ body: @Sendable @escaping () async -> Void) {
+        interruption.withLock { $0 = (statement, body) }
+    }
 
     /// Begins anew.
     package func forget() {
@@ -32,6 +38,14 @@ package final class CountingDatabase: SQLDatabase {
         priority: UnitPriority
     ) async throws(StorageError) -> [SQLResult] {
         record.withLock { $0.append(unit.map(\.statement.name)) }
+        let body = interruption.withLock { interruption -> (@Sendable () async -> Void)? in
+            guard let next = interruption, unit.contains(where: { $0.statement.name == next.statement }) else {
+                return nil
+            }
+            interruption = nil
+            return next.body
+        }
+        await body?()
         return try await base.run(unit, priority: priority)
     }
 

@@ -17,6 +17,7 @@ import NIOCore
 import ServiceLifecycle
 import Storage
 import Synchronization
+import TesseraVerifierHummingbird
 import WebSupport
 
 final class EventFeed: Sendable {
@@ -25,6 +26,8 @@ final class EventFeed: Sendable {
         let seq: Int64
         let kind: String
         let frame: ByteBuffer
+        /// The client whose tokens it ends, if it does that.
+        let endsClient: String?
     }
 
     /// What the tail has for a place.
@@ -221,7 +224,14 @@ final class EventFeed: Sendable {
             name: event.kind,
             data: json.string
         )
-        return Entry(seq: event.seq, kind: event.kind, frame: frame.bytes)
+        return Entry(seq: event.seq, kind: event.kind, frame: frame.bytes, endsClient: endedClient(event))
+    }
+
+    private static func endedClient(_ event: StoredEvent) -> String? {
+        guard event.kind == EventKind.clientTokensRevoked.rawValue,
+            case .client(let id, _)? = try? Revocation(kind: event.kind, data: Array(event.data.utf8))
+        else { return nil }
+        return id
     }
 
     /// Ends every stream of this history.

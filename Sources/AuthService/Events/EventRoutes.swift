@@ -2,6 +2,7 @@
 import HTTPTypes
 import Hummingbird
 import Storage
+import TesseraVerifierHummingbird
 import WebSupport
 
 struct EventRoutes: Sendable {
@@ -27,6 +28,7 @@ struct EventRoutes: Sendable {
             cursor: cursor,
             opening: state,
             kinds: query.kinds,
+            client: context.accessToken?.clientID,
             channel: context.channel
         )
         return .eventStream { try await stream.write(to: &$0) }

@@ -14,6 +14,8 @@ struct EventStream: Sendable {
     /// The log as it was when the consumer asked.
     let opening: EventLogState
     let kinds: EventKinds
+    /// Whose token it was asked for with.
+    let client: String?
     let channel: any Channel
 
     /// Milliseconds.
@@ -66,14 +68,17 @@ struct EventStream: Sendable {
                 }
                 try await send(bytes, follower, &writer)
             }
+            // SECURITY: a client that was disabled is told so, and nothing after it. Its next request is refused.
+            let end = entries.firstIndex { $0.seq > opening.newest && $0.endsClient != nil && $0.endsClient == client }
             var bytes = ByteBuffer()
-            for entry in entries {
+            for entry in entries[..<(end.map { $0 + 1 } ?? entries.endIndex)] {
                 seq = max(seq, entry.seq)
                 guard kinds.contain(entry.kind) else { continue }
                 bytes.writeImmutableBuffer(entry.frame)
                 told = entry.seq
             }
             if bytes.readableBytes > 0 { try await send(bytes, follower, &writer) }
+            if end != nil { return }
             // Whether or not more has come meanwhile: beside a log that always grows it would never be said otherwise.
             if !isCaughtUp, seq >= opening.newest {
                 isCaughtUp = true

@@ -184,9 +184,12 @@ package struct Passwords: Sendable {
             ] + suffix + [sessions.stateWithUser(session)]
         )
         guard let row = results.last?.first else { throw APIError(refused) }
+        // On PostgreSQL each statement has its own look at the data: everything may have been revoked since the first.
+        let state = try SessionState(row)
+        if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
         return try tokens.grant(
-            try SessionState(row),
+            state,
             refreshToken: opening.cookie == nil ? refresh.token : nil,
             showing: try User(row),
             at: now

@@ -51,7 +51,8 @@ package struct AccessTokens: Sendable {
             writer.field("role", state.user.role.rawValue)
             writer.field("kind", state.user.kind)
             writer.field("ver", state.user.tokenVersion)
-            writer.field("gver", state.currentGlobalVersion)
+            // The session's own, which is the deployment's for as long as the session lives.
+            writer.field("gver", state.session.globalVersion)
             writer.field("amr", state.session.amr)
             writer.field("auth_time", state.session.authTime.seconds)
             writer.field("email_verified", state.user.emailVerifiedAt != nil)

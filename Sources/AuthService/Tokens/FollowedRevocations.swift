@@ -30,6 +30,8 @@ final class FollowedRevocations: RevocationSource {
         var appendsRead: UInt64 = 0
         var wake: AsyncStream<Void>.Continuation?
         var hasFailed = false
+        /// How often in a row the log was begun anew.
+        var begunAnew = 0
 
         func isCurrent(within patience: Duration) -> Bool {
             knowledge.isCurrent && appends == appendsRead && knowledge.heardAt + patience > .now
@@ -165,11 +167,15 @@ final class FollowedRevocations: RevocationSource {
         let batch = try await log.read(after: cursor.seq, limit: Self.chunk)
         guard batch.state.reaches(cursor, .all) else {
             // Restored, or rewound: what is known may be of another history.
-            state.withLock { state in
+            let isAgain = state.withLock { state in
                 state.knowledge.lose()
                 state.knowledge.beginAnew()
                 state.cursor = nil
+                state.begunAnew += 1
+                return state.begunAnew > 1
             }
+            // Not for ever without a pause: the next hint tries again.
+            if isAgain { throw VerificationError(.revocationsUnavailable) }
             return false
         }
         let keyKinds = [EventKind.keysRevoked.rawValue, EventKind.keysRotated.rawValue]
@@ -179,6 +185,7 @@ final class FollowedRevocations: RevocationSource {
         let now = clock.now().seconds
         let (isNews, count) = state.withLock { state in
             state.cursor = EventCursor(epoch: cursor.epoch, seq: batch.events.last?.seq ?? cursor.seq)
+            state.begunAnew = 0
             for revocation in revocations { state.knowledge.take(revocation, position: nil, now: now) }
             guard !batch.isFull else { return (false, 0) }
             state.knowledge.purge(now: now)

@@ -95,7 +95,12 @@ package struct Tokens: Sendable {
         case 1 where results[0].affected == 1 || now < rotatedAt + grace:
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
-            if sessions.isSlideDue(state.session, at: now) { state = try await sessions.slid(state, at: now) }
+            if sessions.isSlideDue(state.session, at: now) {
+                state = try await sessions.slid(state, at: now)
+                // SECURITY: judged again. What ended the session in between also raised the versions that the token would
+                // carry, and such a token no event about versions would refuse.
+                if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw APIError(refusal) }
+            }
             return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             try await endStolen(state.session.id, origin: origin, at: now)

@@ -133,6 +133,25 @@ enum UserStatements {
     )
 
     /// The event of a deletion, written before the row goes and only if it will go.
+    private static let isDeletable = """
+        id = $1
+            AND (role <> 'admin' OR NOT is_active OR EXISTS (
+                SELECT 1 FROM users other WHERE other.role = 'admin' AND other.is_active AND other.id <> $1))
+        """
+
+    /// For followers that look at revocations alone: no token of the user has the version that comes after the last.
+    static let deletedTokensEvent = Statement(
+        "users.deleted_tokens_event",
+        .appends(Events.log),
+        [.text, .instant],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT $2, 'user.tokens_revoked', id,
+            '{"user_id":"' || id || '","min_ver":' || CAST(token_version + 1 AS TEXT) || '}'
+        FROM users WHERE \(isDeletable)
+        """
+    )
+
     static let deletedEvent = Statement(
         "users.deleted_event",
         .appends(Events.log),
@@ -140,9 +159,7 @@ enum UserStatements {
         """
         INSERT INTO events (at, kind, user_id, data)
         SELECT $2, 'user.deleted', id, '{"user_id":"' || id || '"}' FROM users
-        WHERE id = $1
-            AND (role <> 'admin' OR NOT is_active OR EXISTS (
-                SELECT 1 FROM users other WHERE other.role = 'admin' AND other.is_active AND other.id <> $1))
+        WHERE \(isDeletable)
         """
     )
 
@@ -257,7 +274,8 @@ enum UserStatements {
 
     static let all = [
         insert, lock, lockBySession, touchLogin, byID, byEmailKey, updateProfile, setRole, deactivate, reactivate,
-        bumpVersionIfPassword, bumpVersion, delete, deletedEvent, listAfter, listBefore, listOfRoleAfter,
+        bumpVersionIfPassword, bumpVersion, delete, deletedTokensEvent, deletedEvent, listAfter, listBefore,
+        listOfRoleAfter,
         listOfRoleBefore,
         searchAfter, searchBefore, count, searchCount,
     ]

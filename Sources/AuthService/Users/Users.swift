@@ -154,13 +154,14 @@ package struct Users: Sendable {
         let now = clock.now()
         let results = try await database.run([
             UserStatements.lock(user),
+            UserStatements.deletedTokensEvent(user, now),
             UserStatements.deletedEvent(user, now),
             audit.entry("user.delete", actor: actor, ifUserExists: user, origin: origin, at: now),
             UserStatements.delete(user),
             UserStatements.byID(user),
         ])
-        if results[3].isEmpty {
-            throw APIError(results[4].isEmpty ? .notFound : .lastAdmin)
+        if results[4].isEmpty {
+            throw APIError(results[5].isEmpty ? .notFound : .lastAdmin)
         }
     }
 

@@ -144,6 +144,11 @@ final class ChangeFeed: Sendable {
         }
     }
 
+    private func wakeAll() {
+        let followers = state.withLock { $0.members.values.flatMap { $0.values.map(\.follower) } }
+        for follower in followers { follower.signal(.events) }
+    }
+
     private func wake(_ principals: Set<String>) {
         let followers = state.withLock { state in
             principals.flatMap { (state.members[$0] ?? [:]).values.map(\.follower) }
@@ -164,7 +169,11 @@ final class ChangeFeed: Sendable {
         var frontier: ChangeFrontier?
         for await _ in changes.database.changes(of: Changes.log) {
             do {
-                if frontier == nil { frontier = ChangeFrontier(at: try await changes.state().newest) }
+                if frontier == nil {
+                    frontier = ChangeFrontier(at: try await changes.state().newest)
+                    // What came between a stream's own first read and this moment is behind the frontier.
+                    wakeAll()
+                }
                 guard var looking = frontier else { continue }
                 wake(try await readNew(&looking))
                 frontier = looking

@@ -35,11 +35,8 @@ struct Conversations: Sendable {
     typealias Made = (conversation: Conversation, messages: [Message])
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
-    /// `quota_exceeded`, `idempotency_key_reused`, or a complaint about a message.
-    ///
-    /// - Parameters:
-    ///   - read: reads the request with ids for the messages that say none.
-    ///   - attempt: the request's key, if it has one.
+    /// `quota_exceeded`, `idempotency_key_reused`, or a complaint about a message. `attempt` is the request's key, if it
+    /// has one; `read` reads the request with ids for the messages that say none.
     func create(
         by caller: Caller,
         once attempt: IdempotentAttempt? = nil,

@@ -21,11 +21,8 @@ struct Messages: Sendable {
     }
 
     /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
-    /// `idempotency_key_reused`, or a complaint about `parent_id`.
-    ///
-    /// - Parameters:
-    ///   - read: reads the request with ids for the messages that say none.
-    ///   - attempt: the request's key, if it has one.
+    /// `idempotency_key_reused`, or a complaint about `parent_id`. `attempt` is the request's key, if it has one; `read`
+    /// reads the request with ids for the messages that say none.
     func append(
         to conversation: String,
         by caller: Caller,

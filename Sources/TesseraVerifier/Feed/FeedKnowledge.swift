@@ -13,6 +13,9 @@ package struct FeedKnowledge: Sendable {
     /// When the issuer was heard from last.
     package private(set) var heardAt: ContinuousClock.Instant
 
+    /// Three heartbeats: who has heard nothing for longer is not current, whatever it believes.
+    private static let longestSilence: Duration = .seconds(15)
+
     package init(lifetime: Int64, now: ContinuousClock.Instant) {
         revocations = Revocations(lifetime: lifetime)
         collected = Revocations(lifetime: lifetime)
@@ -23,11 +26,12 @@ package struct FeedKnowledge: Sendable {
 
     /// Whether tokens may be judged by what is known.
     func suffices(_ policy: StalePolicy, now: () -> ContinuousClock.Instant) -> Bool {
-        if isCurrent { return true }
         guard wasEverCurrent else { return false }
         switch policy {
         case .serve: return true
-        case .refuse(let limit): return now() - heardAt <= limit
+        case .refuse(let limit):
+            // A process that was halted wakes up with a connection that it takes for alive.
+            return now() - heardAt <= (isCurrent ? max(limit, Self.longestSilence) : limit)
         }
     }
 

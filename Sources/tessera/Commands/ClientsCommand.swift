@@ -122,7 +122,7 @@ struct ClientsCommand: AsyncParsableCommand {
 
     struct Disable: TesseraCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Refuse a client. Tokens that it has live on until they expire, except at auth itself."
+            abstract: "Refuse a client, and the tokens that it has."
         )
         @OptionGroup var options: CommonOptions
         @Argument(help: "The client's id.") var client: String

@@ -126,6 +126,11 @@ struct Settings: Sendable {
         configuration.trustedProxies = trustedProxies
         configuration.corsOrigins = corsOrigins
         configuration.eventRetention = try reader.duration(.eventRetention)
+        // Verifiers read back as far as a token lives, and a little; what is gone by then would keep them from starting.
+        guard configuration.eventRetention >= configuration.accessTokenLifetime + .seconds(600) else {
+            let least = "must be at least ten minutes longer than \(ConfigurationKey.accessTokenTTL.name)"
+            throw ConfigurationError(.eventRetention, least)
+        }
         configuration.auditRetention = try reader.duration(.auditRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)
         configuration.rateLimits = try reader.choice(.rateLimits) != "off"
