@@ -172,7 +172,7 @@ package struct ChatService: Sendable {
         VoteRoutes(votes: votes).mount(on: admitted)
         TagRoutes(tags: tags).mount(on: admitted)
         UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
-        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier).mount(on: admitted)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier, refused: refused).mount(on: admitted)
         ExportRoutes(database: database, clock: clock).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")
