@@ -51,7 +51,7 @@ run: release ## Builds, then runs both services on SQLite, with nothing to confi
 test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts and stops
 	swift build --build-tests $(BUILD_FLAGS)
 	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TEST_WIDTH) \
-		scripts/with-postgres swift test --skip-build --disable-xctest $(TEST_FLAGS)
+		scripts/with-postgres scripts/repeat-failures swift test --skip-build --disable-xctest $(TEST_FLAGS)
 
 # How long `make fuzz` goes on, per service, and from where.
 FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM

@@ -9,6 +9,9 @@
 -- of the principal's row, which every unit that writes holds from its beginning. So a reader with `seq > $after` misses
 -- nothing of one person's, while numbers of different people commit in any order.
 --
+-- A tag is told of by itself; which conversations have it is part of their version. A vote is told to who gave it, by its
+-- message's id. What goes with its message or conversation, and what is in one that nobody sees yet, is not told.
+--
 -- Who has been erased is told nothing, and the tables refer to nothing: a change outlives its row. `change_feed` holds
 -- the name of the history that the numbers belong to, and the greatest number that the cleanup may have taken.
 
@@ -92,6 +95,27 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE FUNCTION tell_tag() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' THEN
+        PERFORM tell_change(OLD.owner_id, 'tag', OLD.id, NULL, 'delete', NULL);
+    ELSE
+        PERFORM tell_change(NEW.owner_id, 'tag', NEW.id, NULL, lower(TG_OP), NULL);
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION tell_vote() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    vote votes;
+BEGIN
+    IF TG_OP = 'DELETE' THEN vote := OLD; ELSE vote := NEW; END IF;
+    PERFORM tell_change(vote.user_id, 'vote', m.id, c.id, lower(TG_OP), NULL)
+    FROM messages m JOIN conversations c ON c.id = m.conversation_id
+    WHERE m.id = vote.message_id AND m.deleted_at IS NULL AND c.version > 0;
+    RETURN NULL;
+END $$;
+
 CREATE TRIGGER conversations_tell_insert AFTER INSERT ON conversations
     FOR EACH ROW WHEN (NEW.version > 0) EXECUTE FUNCTION tell_conversation();
 CREATE TRIGGER conversations_tell_update AFTER UPDATE ON conversations
@@ -100,13 +124,25 @@ CREATE TRIGGER conversations_tell_delete AFTER DELETE ON conversations
     FOR EACH ROW WHEN (OLD.version > 0) EXECUTE FUNCTION tell_conversation();
 CREATE TRIGGER messages_tell_update AFTER UPDATE ON messages
     FOR EACH ROW WHEN (NEW.version <> OLD.version) EXECUTE FUNCTION tell_message();
+CREATE TRIGGER tags_tell AFTER INSERT OR DELETE ON tags FOR EACH ROW EXECUTE FUNCTION tell_tag();
+CREATE TRIGGER tags_tell_update AFTER UPDATE ON tags
+    FOR EACH ROW WHEN (NEW.name <> OLD.name) EXECUTE FUNCTION tell_tag();
+CREATE TRIGGER votes_tell AFTER INSERT OR DELETE ON votes FOR EACH ROW EXECUTE FUNCTION tell_vote();
+CREATE TRIGGER votes_tell_update AFTER UPDATE ON votes
+    FOR EACH ROW WHEN (NEW.value <> OLD.value) EXECUTE FUNCTION tell_vote();
 
 -- migrate:down
 
+DROP TRIGGER votes_tell_update ON votes;
+DROP TRIGGER votes_tell ON votes;
+DROP TRIGGER tags_tell_update ON tags;
+DROP TRIGGER tags_tell ON tags;
 DROP TRIGGER messages_tell_update ON messages;
 DROP TRIGGER conversations_tell_delete ON conversations;
 DROP TRIGGER conversations_tell_update ON conversations;
 DROP TRIGGER conversations_tell_insert ON conversations;
+DROP FUNCTION tell_vote();
+DROP FUNCTION tell_tag();
 DROP FUNCTION tell_message();
 DROP FUNCTION tell_conversation();
 DROP FUNCTION tell_change(text, text, text, text, text, bigint);

@@ -70,8 +70,59 @@ BEGIN
     WHERE c.id = NEW.conversation_id AND p.erased_at IS NULL;
 END;
 
+CREATE TRIGGER tags_tell_insert AFTER INSERT ON tags
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, op, at)
+    SELECT p.id, 'tag', NEW.id, 'insert', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM principals p WHERE p.id = NEW.owner_id AND p.erased_at IS NULL;
+END;
+
+CREATE TRIGGER tags_tell_update AFTER UPDATE ON tags WHEN NEW.name <> OLD.name
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, op, at)
+    SELECT p.id, 'tag', NEW.id, 'update', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM principals p WHERE p.id = NEW.owner_id AND p.erased_at IS NULL;
+END;
+
+CREATE TRIGGER tags_tell_delete AFTER DELETE ON tags
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, op, at)
+    SELECT p.id, 'tag', OLD.id, 'delete', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM principals p WHERE p.id = OLD.owner_id AND p.erased_at IS NULL;
+END;
+
+CREATE TRIGGER votes_tell_insert AFTER INSERT ON votes
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, conversation_id, op, at)
+    SELECT p.id, 'vote', m.id, c.id, 'insert', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN principals p ON p.id = NEW.user_id
+    WHERE m.id = NEW.message_id AND m.deleted_at IS NULL AND c.version > 0 AND p.erased_at IS NULL;
+END;
+
+CREATE TRIGGER votes_tell_update AFTER UPDATE ON votes WHEN NEW.value <> OLD.value
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, conversation_id, op, at)
+    SELECT p.id, 'vote', m.id, c.id, 'update', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN principals p ON p.id = NEW.user_id
+    WHERE m.id = NEW.message_id AND m.deleted_at IS NULL AND c.version > 0 AND p.erased_at IS NULL;
+END;
+
+CREATE TRIGGER votes_tell_delete AFTER DELETE ON votes
+BEGIN
+    INSERT INTO changes (principal_id, entity, entity_id, conversation_id, op, at)
+    SELECT p.id, 'vote', m.id, c.id, 'delete', CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
+    FROM messages m JOIN conversations c ON c.id = m.conversation_id JOIN principals p ON p.id = OLD.user_id
+    WHERE m.id = OLD.message_id AND m.deleted_at IS NULL AND c.version > 0 AND p.erased_at IS NULL;
+END;
+
 -- migrate:down
 
+DROP TRIGGER votes_tell_delete;
+DROP TRIGGER votes_tell_update;
+DROP TRIGGER votes_tell_insert;
+DROP TRIGGER tags_tell_delete;
+DROP TRIGGER tags_tell_update;
+DROP TRIGGER tags_tell_insert;
 DROP TRIGGER messages_tell_update;
 DROP TRIGGER conversations_tell_delete;
 DROP TRIGGER conversations_tell_update;

@@ -178,7 +178,7 @@ package struct ChatService: Sendable {
         TagRoutes(tags: tags).mount(on: admitted)
         SearchRoutes(search: search).mount(on: admitted)
         UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
-        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier).mount(on: admitted)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier, refused: refused).mount(on: admitted)
         ExportRoutes(database: database, clock: clock).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")

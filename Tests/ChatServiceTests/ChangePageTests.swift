@@ -58,6 +58,46 @@ struct ChangePageTests {
         }
     }
 
+    @Test("tags and votes are told by themselves, and nothing of what goes along", arguments: TestEngine.allCases)
+    func tagsAndVotes(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let messages = (1...3).map { #"{"id":"m\#($0)","role":"assistant","content":"x"}"# }.joined(separator: ",")
+            _ = try await chat.conversation(#"{"id":"c1","messages":[\#(messages)]}"#)
+            try await chat.change("DELETE FROM changes")
+            let vote = { (message: String, value: String) async throws in
+                let path = "/v1/conversations/c1/messages/\(message)/vote"
+                let answer = try await chat.send(.put, path, #"{"value":"\#(value)"}"#)
+                #expect(answer.status == 200, "\(answer.text)")
+            }
+            for (message, value) in [("m1", "up"), ("m1", "up"), ("m1", "down"), ("m1", "none"), ("m2", "up")] {
+                try await vote(message, value)
+            }
+            try await vote("m3", "up")
+            // A message that goes takes its vote along.
+            #expect(try await chat.send(.delete, "/v1/conversations/c1/messages/m2").status == 204)
+            let tags = try await chat.send(.put, "/v1/conversations/c1/tags", #"{"tags":["work"]}"#)
+            #expect(tags.status == 200, "\(tags.text)")
+            let page = try await chat.send(.get, "/v1/tags").json
+            let tag = try #require(page["data"]?.array?.first?["id"]?.string)
+            #expect(try await chat.send(.patch, "/v1/tags/\(tag)", #"{"name":"home"}"#).status == 200)
+            #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
+            // So does a conversation.
+            try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
+            let told = try await chat.told()
+            #expect(
+                told.filter { $0.contains(" tag ") }
+                    == ["insert", "update", "delete"].map { "\($0) tag \(tag) in - -" }
+            )
+            #expect(
+                told.filter { $0.contains(" vote ") } == [
+                    "insert vote m1 in c1 -", "update vote m1 in c1 -", "delete vote m1 in c1 -",
+                    "insert vote m2 in c1 -", "insert vote m3 in c1 -",
+                ]
+            )
+            #expect(told.last?.hasPrefix("delete conversation c1") == true)
+        }
+    }
+
     @Test("a page ends where the next begins, and the last one says where to go on", arguments: TestEngine.allCases)
     func pages(engine: TestEngine) async throws {
         try await withChat(engine) { chat in

@@ -221,6 +221,24 @@ struct ChangeStreamTests {
         }
     }
 
+    @Test("S2, S7: a stream ends when its person is erased on another node, whatever becomes of the token")
+    func refusal() async throws {
+        try await withChat(
+            .sqlite,
+            overSocket: true,
+            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
+        ) { chat in
+            for user in ["owner", "other"] { _ = try await chat.conversation(as: user) }
+            let stream = try chat.follow()
+            let other = try chat.follow(as: "other")
+            try await eventually("both have caught up") { stream.isCaughtUp && other.isCaughtUp }
+            // As another node would.
+            try await chat.mark("owner", active: true, erasedAt: Clock.system.now())
+            try await eventually("it has ended") { stream.hasEnded }
+            #expect(!other.hasEnded)
+        }
+    }
+
     @Test("S12: a person has so many streams and no more, and one that goes makes room")
     func bound() async throws {
         try await withChat(.sqlite, overSocket: true, configure: { $0.changeFeed.streamsPerUser = 3 }) { chat in

@@ -154,8 +154,8 @@ struct ErasureTests {
             #expect(receipt["conversations"]?.integer == 1200)
             #expect(receipt["messages"]?.integer == 1500)
             let counted = units.units.filter { $0.first == "erasures.lock" }
-            // Ten conversations with messages at a time, and the long one by itself.
-            #expect((40...130).contains(counted.count), "\(counted.count)")
+            // Twenty conversations with messages at a time, and the long one by itself.
+            #expect((20...60).contains(counted.count), "\(counted.count)")
             #expect(try await chat.rows(of: "owner") == [0, 0])
         }
     }

@@ -9,6 +9,7 @@ struct ChangeRoutes: Sendable {
     let changes: Changes
     let feed: ChangeFeed
     let verifier: TokenVerifier
+    let refused: RefusedPrincipals
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group.get("changes", use: changes)
@@ -35,7 +36,7 @@ struct ChangeRoutes: Sendable {
             cursor: cursor,
             end: end,
             channel: context.channel,
-            isAdmitted: Self.admission(request, verifier)
+            isAdmitted: admission(request, caller.id)
         )
         return .eventStream { try await stream.write(to: &$0) }
     }
@@ -51,10 +52,11 @@ struct ChangeRoutes: Sendable {
         }
     }
 
-    /// Judges the request's token again, whenever it is called.
-    private static func admission(_ request: Request, _ verifier: TokenVerifier) -> @Sendable () -> Bool {
+    /// Judges the request again, whenever it is called: its token, and whether its principal is refused by now.
+    private func admission(_ request: Request, _ principal: String) -> @Sendable () -> Bool {
         guard case .token(let token) = BearerToken.read(request.headers) else { return { false } }
-        return {
+        return { [verifier, refused] in
+            guard !refused.contains(principal) else { return false }
             do throws(VerificationError) {
                 _ = try verifier.verify(token)
                 return true

@@ -73,7 +73,7 @@ struct EraseStep: Sendable {
             EraseStep("messages", table: "messages", key: "id") { owner in
                 """
                 SELECT m.id FROM messages m WHERE m.conversation_id IN (
-                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 10
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20
                 )
                 """
             },
