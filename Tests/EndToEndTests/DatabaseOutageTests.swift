@@ -52,8 +52,9 @@ struct DatabaseOutageTests {
             }
             let time = start.duration(to: .now)
             print("partition: 5 requests ended after \(time)")
-            // Ten seconds in line and ten on the wire.
-            #expect(time < .seconds(25))
+            // Ten seconds in line, ten on the wire and two to connect, on a busy machine; without a deadline TCP gives up
+            // after a quarter of an hour.
+            #expect(time < .seconds(45))
             for answer in answers { Self.expectUnavailable(answer) }
 
             network.resume()

@@ -91,6 +91,16 @@ struct RestoreTests {
             )
             #expect(made.status == 201)
         }
+        // What auth tells of the user changes a row too, and comes a moment later.
+        let followed = Statement(
+            "test.followed",
+            .reads,
+            [],
+            "SELECT 1 FROM auth_feed WHERE name = 'profiles' AND cursor <> ''"
+        )
+        try await eventually("chat has heard of the user") {
+            try await installation.withDatabase("chat") { try await !$0.run(followed()).isEmpty }
+        }
         try await installation.run("backup", "--to", installation.backupPath())
         let before = try await installation.rows("chat", Installation.chatTables)
         let users = try await installation.rows("auth", ["users", "accounts", "signing_keys"])
@@ -101,8 +111,8 @@ struct RestoreTests {
             token: token
         )
         #expect(more.status == 201)
-        let followed = try await installation.chat.get("/v1/changes?after=end", token: token)
-        let cursor = try #require(followed["next_cursor"].string)
+        let end = try await installation.chat.get("/v1/changes?after=end", token: token)
+        let cursor = try #require(end["next_cursor"].string)
         #expect(try await server.terminate() == .status(0))
         #expect(try await installation.rows("chat", Installation.chatTables) != before)
 

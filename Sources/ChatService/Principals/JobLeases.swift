@@ -6,7 +6,7 @@ import WebSupport
 
 /// A job that one node has at a time.
 final class JobLease: Sendable {
-    private static let time: Duration = .seconds(30)
+    private static let time: Duration = .seconds(15)
     /// How often a node asks that does not have it.
     private static let patience: Duration = .seconds(3)
 
