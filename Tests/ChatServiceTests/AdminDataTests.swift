@@ -221,7 +221,10 @@ extension Chat {
             .reads,
             [],
             database.engine == .sqlite
-                ? "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+                ? """
+                SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
+                    AND sql NOT LIKE 'CREATE VIRTUAL %'
+                """
                 : """
                 SELECT CAST(tablename AS TEXT) AS name FROM pg_tables WHERE schemaname = 'public'
                 """

@@ -246,7 +246,8 @@ struct IdempotencyTests {
                         attempt.identity.at,
                         1,
                         "{}",
-                        "{}"
+                        "{}",
+                        nil as String?
                     )
                 ] + attempt.closing(caller)
             for length in 1..<unit.count {

@@ -19,7 +19,7 @@ enum TitleFilter {
             types + more,
             postgres: "\(before) AND search @@ $5::tsquery \(rest)",
             sqlite: """
-                \(before) AND id IN (
+                \(before) AND $5 IS NOT NULL AND id IN (
                     SELECT r.conversation_id FROM search_titles s
                     CROSS JOIN search_title_rows r ON r.position = s.rowid WHERE s.search_titles MATCH $5
                 ) \(rest)
