@@ -79,7 +79,7 @@ package struct ChatService: Sendable {
         )
         self.tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
         self.votes = Votes(database: database, clock: clock)
-        self.search = Search(database: database)
+        self.search = Search(database: database, clock: clock)
         let node = Hex.encode(random.bytes(8))
         self.cleanup = ChatCleanup(
             database: database,

@@ -1,9 +1,10 @@
-import ChatService
 import HTTPTypes
 import Storage
 import TestSupport
 import Testing
 import WebSupport
+
+@testable import ChatService
 
 @Suite("Search")
 struct SearchTests {
@@ -214,6 +215,55 @@ struct SearchTests {
             try await chat.append(#"{"role":"user","content":"quiet"}"#, to: id)
             let found = try await chat.pages("/v1/search?q=crowd&limit=100").flatMap { $0 }
             #expect(found.compactMap { $0["id"]?.string } == (0..<600).reversed().map { "m-\($0)" })
+        }
+    }
+
+    @Test(
+        "a page costs a handful of units, and what is in the trash hides nothing older",
+        arguments: TestEngine.allCases
+    )
+    func probes(engine: TestEngine) async throws {
+        let time = TestClock()
+        try await withChat(engine, clock: time.clock, counting: true) { chat in
+            let units = try #require(chat.database as? CountingDatabase)
+            let search = { (query: String, most: Int) async throws -> [String] in
+                units.forget()
+                let hits = try await chat.search(query)
+                let count = units.units.count { $0.first == "search.messages" }
+                #expect((1...most).contains(count), "\(query): \(count)")
+                return hits.compactMap { $0["id"]?.string }
+            }
+            // One at the far end of time, as an import may bring it; then the clock is right again.
+            let id = try await chat.conversation(#"{"id":"c","title":"x"}"#)
+            time.advance(.seconds(900_000_000))
+            try await chat.append(#"{"role":"user","content":"crowd","id":"late"}"#, to: id)
+            time.advance(.seconds(-900_000_000))
+            try await chat.append(#"{"role":"user","content":"crowd rare","id":"first"}"#, to: id)
+            time.advance(.seconds(100_000_000))
+            let busy = try await chat.conversation(#"{"id":"busy","title":"x"}"#)
+            for batch in 0..<11 {
+                let messages = (0..<100).map { #"{"role":"user","content":"crowd","id":"m-\#(batch * 100 + $0)"}"# }
+                try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: busy)
+                time.advance(.seconds(3600))
+            }
+            #expect(try await search("rare", 5) == ["first"])
+            #expect(try await search("crowd", 16) == ["late"] + (1001..<1100).reversed().map { "m-\($0)" })
+            time.advance(.seconds(50_000_000))
+            #expect(try await search("crowd", 40) == ["late"] + (1001..<1100).reversed().map { "m-\($0)" })
+            #expect(try await chat.send(.delete, "/v1/conversations/busy").status == 204)
+            #expect(try await search("crowd", 48) == ["late", "first"])
+        }
+    }
+
+    @Test("windows cover all of time, each second once")
+    func windows() {
+        for (level, second) in [(0, 1_800_000_000), (1, 0), (3, 4_294_967_295), (2, 16_777_215)] as [(Int, Int64)] {
+            let window = SearchScope.Window(level: level, containing: second)
+            let all = window.following(until: 4_294_967_295) + [window] + window.preceding(until: 0)
+            #expect(all.first.map { $0.end > 4_294_967_295 } == true)
+            #expect(all.last?.firstSecond == 0)
+            for (later, earlier) in zip(all, all.dropFirst()) { #expect(earlier.end == later.firstSecond) }
+            #expect(all.count < 320)
         }
     }
 

@@ -2,13 +2,15 @@
 //
 // Newest first is the order of FTS5's entries: SQLite stops reading when the page is full. A GIN index has no order,
 // and a common word of a busy owner is in 100,000 rows; so PostgreSQL is asked for the owner's newest window of time,
-// then for ever wider ones. A window that has more candidates than are worth sorting is taken apart into sixteenths,
-// newest first. A page costs a handful of index probes, however rare or common its words.
+// then for ever wider ones. Where there are more candidates than are worth sorting, windows are asked by themselves,
+// newest first: empty ones in ever larger groups, crowded ones in sixteenths. A page costs a handful of index probes,
+// however rare or common its words.
 import Storage
 import WebSupport
 
 struct Search: Sendable {
     let database: any SQLDatabase
+    let clock: Clock
 
     /// What a caller asks for.
     struct Request: Sendable {
@@ -76,6 +78,7 @@ struct Search: Sendable {
                 role: request.role
             ),
             after: (request.after ?? .newest).place(among: kind, database.engine),
+            now: clock.now(),
             fetch: fetch
         )
         return try await database.engine == .sqlite ? scan.read() : scan.readByWindows()
@@ -90,6 +93,7 @@ struct SearchScan: Sendable {
     let request: Search.Request
     let scope: SearchScope
     let after: SearchCursor
+    let now: Instant
     /// How many hits are wanted.
     let fetch: Int
 
@@ -104,29 +108,46 @@ struct SearchScan: Sendable {
     func readByWindows() async throws -> [SearchHit] {
         let newest = SearchScope.Window.second(min(request.to ?? .farFuture, after.time))
         let oldest = SearchScope.Window.second(request.from ?? Instant(seconds: 0))
+        // Rows of later than now (brought in, or of a clock that went back) are few, and asked for along with now's.
+        let start = min(newest, SearchScope.Window.second(now))
         for level in 1..<SearchScope.Window.levels {
-            let last = SearchScope.Window(level: level, containing: newest)
+            let last = SearchScope.Window(level: level, containing: start)
             let before = SearchScope.Window(level: level, number: last.number - 1)
-            let (hits, isWhole) = try await run(in: [last, before])
-            if !isWhole { return try await takeApart(last.parts + before.parts, until: oldest) }
+            let later = last.following(until: newest)
+            let (hits, isWhole) = try await run(in: later + [last, before])
+            if !isWhole {
+                return try await takeApart(later, last.parts + before.parts + before.preceding(until: oldest))
+            }
             if hits.count >= fetch || before.firstSecond <= oldest { return hits }
         }
         let (hits, isWhole) = try await run(in: [])
         if isWhole { return hits }
-        let top = SearchScope.Window.levels - 1
-        let last = SearchScope.Window(level: top, containing: newest)
-        let windows = (0...last.number).reversed().map { SearchScope.Window(level: top, number: $0) }
-        return try await takeApart(windows, until: oldest)
+        let last = SearchScope.Window(level: SearchScope.Window.levels - 1, containing: start)
+        return try await takeApart(last.following(until: newest), [last] + last.preceding(until: oldest))
     }
 
-    /// Hits of windows, given newest first, each taken apart where it has too many candidates.
-    private func takeApart(_ windows: [SearchScope.Window], until oldest: Int64) async throws -> [SearchHit] {
-        var found: [SearchHit] = []
-        var waiting = Array(windows.reversed())
-        while let window = waiting.popLast(), found.count < fetch {
-            let (hits, isWhole) = try await run(in: [window], sortingAll: window.level == 0)
-            if isWhole { found += hits } else { waiting += window.parts.reversed() }
-            if window.firstSecond <= oldest, isWhole { break }
+    /// Hits of windows, given newest first; hardly any are in those of later than now. Candidates are not hits (they may
+    /// be in the trash), so all are looked at until there are enough.
+    private func takeApart(
+        _ later: [SearchScope.Window],
+        _ windows: [SearchScope.Window]
+    ) async throws -> [SearchHit] {
+        var (found, isWhole) = later.isEmpty ? ([], true) : try await run(in: later)
+        if !isWhole { found = [] }
+        var waiting = (isWhole ? windows : later + windows)[...]
+        var size = 1
+        while found.count < fetch, !waiting.isEmpty {
+            let group = waiting.prefix(size)
+            let isSmallest = group.count == 1 && group.allSatisfy { $0.level == 0 }
+            let (hits, isWhole) = try await run(in: Array(group), sortingAll: isSmallest)
+            if isWhole {
+                found += hits
+                waiting = waiting.dropFirst(group.count)
+                size *= 2
+            } else {
+                if group.count == 1 { waiting = (group.flatMap(\.parts) + waiting.dropFirst())[...] }
+                size = 1
+            }
         }
         return Array(found.prefix(fetch))
     }

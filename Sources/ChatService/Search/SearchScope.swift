@@ -36,6 +36,39 @@ struct SearchScope: Sendable {
 
         var firstSecond: Int64 { number << (12 + 4 * level) }
 
+        /// The second after its last.
+        var end: Int64 { (number + 1) << (12 + 4 * level) }
+
+        /// What comes after it up to a second, in as few windows as there can be, the newest first.
+        func following(until second: Int64) -> [Window] {
+            var windows: [Window] = []
+            var window = self
+            while window.end <= second {
+                if window.level < Self.levels - 1, window.number & 15 == 15 {
+                    window = Window(level: window.level + 1, number: window.number >> 4)
+                } else {
+                    window = Window(level: window.level, number: window.number + 1)
+                    windows.append(window)
+                }
+            }
+            return windows.reversed()
+        }
+
+        /// What comes before it down to a second, in as few windows as there can be, the newest first.
+        func preceding(until second: Int64) -> [Window] {
+            var windows: [Window] = []
+            var window = self
+            while window.firstSecond > second {
+                if window.level < Self.levels - 1, window.number & 15 == 0 {
+                    window = Window(level: window.level + 1, number: window.number >> 4)
+                } else {
+                    window = Window(level: window.level, number: window.number - 1)
+                    windows.append(window)
+                }
+            }
+            return windows
+        }
+
         /// Its sixteenths, the newest first; none on level 0.
         var parts: [Window] {
             level == 0 ? [] : (0..<16).reversed().map { Window(level: level - 1, number: number * 16 + $0) }
