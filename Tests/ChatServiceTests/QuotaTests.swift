@@ -235,6 +235,30 @@ struct QuotaTests {
         }
     }
 
+    @Test(
+        "a reservation that ran out more than a day ago settles nothing and is not there",
+        arguments: TestEngine.allCases
+    )
+    func forgotten(engine: TestEngine) async throws {
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            let path = "/v1/usage/reservations"
+            let made = try await inParallel(3) { _ in
+                try await chat.send(.post, path, #"{"tokens":5,"expires_in":60}"#).json["id"]?.string
+            }
+            let ids = try made.map { try #require($0) }
+            let settle = #"{"tokens_total":5}"#
+            clock.advance(.seconds(60 + 86_400))
+            #expect(try await chat.send(.post, "\(path)/\(ids[0])/settle", settle).status == 204)
+            clock.advance(.seconds(1))
+            #expect(try await chat.send(.post, "\(path)/\(ids[1])/settle", settle).status == 404)
+            #expect(try await chat.send(.delete, "\(path)/\(ids[2])").status == 404)
+            #expect(try await chat.send(.get, "/v1/usage").json["tokens_lifetime"]?.integer == 5)
+            #expect(try await chat.ledger() == 1)
+            try await chat.expectLedgerAgrees()
+        }
+    }
+
     @Test("S16: no number that is none, negative, not whole or too large is a reservation")
     func numbers() async throws {
         try await withChat(.sqlite, configure: Self.limited(Quotas.Limits(tokensPerDay: 10))) { chat in

@@ -1,4 +1,4 @@
-// Chat cleans up after itself: keys that nobody will repeat, changes that nobody
+// Chat cleans up after itself: keys that nobody will repeat, reservations that nobody will settle, changes that nobody
 // comes back for, the trash once it is old enough, and what a process that died left half-made or half-removed.
 //
 // One node at a time: a lease that ran out (a node died) may be taken by another. Every pass is safe to repeat and to
@@ -59,6 +59,12 @@ package struct ChatCleanup: Sendable {
         }
         let counts: Counts = [
             ("chat_idempotency_keys", try await remove { IdempotencyStatements.deleteExpired(clock.now(), $0) }),
+            (
+                "chat_reservations",
+                try await remove {
+                    ReservationStatements.deleteAllExpired(clock.now() - Reservations.abandonedAfter, $0)
+                }
+            ),
             ("chat_changes", try await changes.run(renew)),
             ("chat_trash_conversations", removed.conversations),
             ("chat_trash_messages", removed.messages),
