@@ -44,6 +44,7 @@ CREATE TABLE quota_reservations (
     expires_at {{instant}} NOT NULL
 ){{table}};
 CREATE INDEX quota_reservations_user_expires ON quota_reservations (user_id, expires_at);
+CREATE INDEX quota_reservations_expires ON quota_reservations (expires_at);
 
 -- migrate:down
 

@@ -13,7 +13,9 @@
 -- message's id. What goes with its message or conversation, and what is in one that nobody sees yet, is not told.
 --
 -- Who has been erased is told nothing, and the tables refer to nothing: a change outlives its row. `change_feed` holds
--- the name of the history that the numbers belong to, and the greatest number that the cleanup may have taken.
+-- the name of the history that the numbers belong to, and the greatest number of those that are gone, so that what was
+-- there once is known to have been. `change_horizons` holds the greatest number of one person's that the cleanup may have
+-- taken: only who has not had that one has missed something.
 
 -- migrate:up
 
@@ -32,11 +34,17 @@ CREATE INDEX changes_principal_seq ON changes (principal_id, seq);
 CREATE INDEX changes_at ON changes (at);
 
 CREATE TABLE change_feed (
-    name    {{text}} NOT NULL PRIMARY KEY,
-    epoch   {{text}} NOT NULL,
-    horizon {{integer}} NOT NULL DEFAULT 0
+    name   {{text}} NOT NULL PRIMARY KEY,
+    epoch  {{text}} NOT NULL,
+    newest {{integer}} NOT NULL DEFAULT 0
 ){{table}};
 INSERT INTO change_feed (name, epoch) VALUES ('changes', left(replace(gen_random_uuid()::text, '-', ''), 16));
+
+-- One row for each person of whom the cleanup has taken changes.
+CREATE TABLE change_horizons (
+    principal_id {{text}} NOT NULL PRIMARY KEY,
+    seq          {{integer}} NOT NULL
+){{table}};
 
 -- A subquery that locks is not flattened, so the number is taken above it: after the lock.
 CREATE FUNCTION tell_change(
@@ -146,5 +154,6 @@ DROP FUNCTION tell_tag();
 DROP FUNCTION tell_message();
 DROP FUNCTION tell_conversation();
 DROP FUNCTION tell_change(text, text, text, text, text, bigint);
+DROP TABLE change_horizons;
 DROP TABLE change_feed;
 DROP TABLE changes;

@@ -16,11 +16,16 @@ CREATE INDEX changes_principal_seq ON changes (principal_id, seq);
 CREATE INDEX changes_at ON changes (at);
 
 CREATE TABLE change_feed (
-    name    {{text}} NOT NULL PRIMARY KEY,
-    epoch   {{text}} NOT NULL,
-    horizon {{integer}} NOT NULL DEFAULT 0
+    name   {{text}} NOT NULL PRIMARY KEY,
+    epoch  {{text}} NOT NULL,
+    newest {{integer}} NOT NULL DEFAULT 0
 ){{table}};
 INSERT INTO change_feed (name, epoch) VALUES ('changes', lower(hex(randomblob(8))));
+
+CREATE TABLE change_horizons (
+    principal_id {{text}} NOT NULL PRIMARY KEY,
+    seq          {{integer}} NOT NULL
+){{table}};
 
 CREATE TRIGGER conversations_tell_insert AFTER INSERT ON conversations WHEN NEW.version > 0
 BEGIN
@@ -127,5 +132,6 @@ DROP TRIGGER messages_tell_update;
 DROP TRIGGER conversations_tell_delete;
 DROP TRIGGER conversations_tell_update;
 DROP TRIGGER conversations_tell_insert;
+DROP TABLE change_horizons;
 DROP TABLE change_feed;
 DROP TABLE changes;

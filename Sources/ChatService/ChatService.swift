@@ -86,6 +86,7 @@ package struct ChatService: Sendable {
             clock: clock,
             trash: trash,
             trashRetention: configuration.trashRetention,
+            changes: ChangeCleanup(changes: changes, retention: configuration.changeRetention),
             lease: JobLease("cleanup", holder: node, database: database, clock: clock)
         )
         self.messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
@@ -104,12 +105,6 @@ package struct ChatService: Sendable {
                 logger: logger
             ),
             ChangeNotices(feed: changeFeed, changes: changes, logger: logger),
-            ChangeCleanup(
-                changes: changes,
-                retention: configuration.changeRetention,
-                interval: configuration.cleanupInterval,
-                logger: logger
-            ),
             ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
             SearchBackfillService(backfill: backfill, interval: .seconds(60), logger: logger),
         ]

@@ -9,6 +9,10 @@ package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible 
         self.microseconds = microseconds
     }
 
+    /// 0001-01-01T00:00:00Z: the first that has a text which both engines and RFC 3339 read alike; the year before is
+    /// 0 to the one and none to the other.
+    package static let distantPast = Instant(seconds: -62_135_596_800)
+
     /// 9999-12-31T23:59:59Z: later than anything that happens here, and within both engines' range.
     package static let farFuture = Instant(seconds: 253_402_300_799)
 
@@ -53,6 +57,9 @@ extension Duration {
 // MARK: - RFC 3339
 
 extension Instant {
+    /// What has a text: a year has four digits (RFC 3339 §5.6).
+    private static let writable = distantPast.microseconds...farFuture.microseconds + 999_999
+
     /// RFC 3339 §5.6 in UTC; microseconds are always written so that answers sort as text.
     package var rfc3339: String {
         var out: [UInt8] = []
@@ -61,8 +68,10 @@ extension Instant {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// As `rfc3339`, into a text that is being written.
+    /// As `rfc3339`, into a text that is being written. What no text can say is written as the nearest that one can: a
+    /// row must not stop whoever reads it.
     package func appendRFC3339(to out: inout [UInt8]) {
+        let microseconds = min(max(microseconds, Self.writable.lowerBound), Self.writable.upperBound)
         let days = Self.floorDivide(microseconds, 86_400_000_000)
         let inDay = microseconds - days * 86_400_000_000
         let (year, month, day) = Self.civil(fromDays: days)
@@ -83,7 +92,7 @@ extension Instant {
     }
 
     /// Reads RFC 3339 §5.6 with any offset and up to nine fraction digits (the ones past µs are dropped);
-    /// `nil` for anything else, leap seconds included.
+    /// `nil` for anything else: leap seconds, and what lies in UTC before the year 1 or after 9999.
     package init?(rfc3339 text: String) {
         var scanner = DigitScanner(bytes: Array(text.utf8))
         guard
@@ -101,7 +110,9 @@ extension Instant {
         }
         let days = Self.days(year: year, month: month, day: day)
         let minutes = Int64(hour * 60 + minute - offset)
-        self.init(microseconds: ((days * 1440 + minutes) * 60 + Int64(second)) * 1_000_000 + fraction)
+        let microseconds = ((days * 1440 + minutes) * 60 + Int64(second)) * 1_000_000 + fraction
+        guard Self.writable.contains(microseconds) else { return nil }
+        self.init(microseconds: microseconds)
     }
 
     private static func daysIn(month: Int, year: Int) -> Int {

@@ -21,7 +21,8 @@ package struct Statement: Sendable, Hashable {
     /// `feature.intent`, for example `sessions.revoke`. Unique within a service.
     package let name: String
     package let sql: String
-    /// What SQLite runs instead, where the engines have no words in common: full-text search, and nothing else.
+    /// What SQLite runs instead, where the engines have no words in common: full-text search, and the day of an
+    /// instant.
     package let sqliteText: String?
     package let parameters: [SQLType]
     package let effect: Effect

@@ -1,7 +1,10 @@
 import HTTPTypes
+import Storage
 import TestSupport
 import Testing
 import WebSupport
+
+@testable import ChatService
 
 @Suite("Bad input")
 struct BadInputTests {
@@ -142,6 +145,39 @@ struct BadInputTests {
         Case(.get, "\(messages)?leaf=head&after=nonsense", nil, 400, "invalid_cursor"),
         invalid(.patch, "\(conversations)/c", #"{"head_message_id":null}"#, "head_message_id invalid"),
     ]
+
+    @Test("a row whose time no calendar has is served, and stops nobody", arguments: TestEngine.allCases)
+    func outsideTheCalendar(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            let age = Statement("test.age", .writes, [.instant], "UPDATE conversations SET created_at = $1")
+            // The year -1.
+            _ = try await chat.database.run(age(Instant(seconds: -62_200_000_000)))
+            let answer = try await chat.send(.get, "/v1/conversations/\(id)")
+            #expect(answer.status == 200)
+            #expect(try answer.json["created_at"]?.string == "0001-01-01T00:00:00.000000Z")
+            #expect(try await chat.send(.get, "/v1/conversations").status == 200)
+            #expect(try await chat.send(.get, "/v1/chat/export").status == 200)
+        }
+    }
+
+    @Test("a time that no calendar has is not imported", arguments: TestEngine.allCases)
+    func importOutsideTheCalendar(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"x"}]}"#)
+            let made = try #require(
+                try await chat.send(.get, "/v1/conversations/c").json["created_at"]?.string
+            )
+            let text = try await chat.send(.get, "/v1/chat/export").text
+            let forged = text.replacing(made, with: "0000-01-01T00:00:00+14:00")
+            try #require(forged != text)
+            try await withChat(engine) { other async throws in
+                await #expect(throws: (any Error).self) { _ = try await other.take(Lines(forged), for: "owner") }
+                #expect(try await other.rows(of: "owner") == [0, 0])
+                #expect(try await other.take(Lines(text), for: "owner").conversations == 1)
+            }
+        }
+    }
 
     @Test(
         "every refusal is a problem with its code and fields, and nothing is half-written",

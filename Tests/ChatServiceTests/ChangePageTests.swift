@@ -1,6 +1,5 @@
 // The change feed as pages: what is told of each thing that can happen, to whom, and when a cursor is void.
 import HTTPTypes
-import Logging
 import Storage
 import TestSupport
 import Testing
@@ -155,15 +154,9 @@ struct ChangePageTests {
             let old8 = Clock.system.now() - .seconds(8 * 86_400)
             let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1 WHERE entity_id <> 'c3'")
             _ = try await chat.database.run(age(old8))
-            let changes = Changes(database: chat.database, clock: .system)
-            let cleanup = ChangeCleanup(
-                changes: changes,
-                retention: .seconds(7 * 86_400),
-                interval: .seconds(1),
-                logger: Logger(label: "test")
-            )
-            #expect(try await cleanup.clean() == 3)
-            #expect(try await cleanup.clean() == 0)
+            let cleanup = chat.cleanup(.system, changeRetention: .seconds(7 * 86_400))
+            #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 3)
+            #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 0)
             let answer = try await chat.send(.get, "/v1/changes?after=\(old)")
             #expect(answer.status == 410)
             // What is kept is told, and the way back leads on.
@@ -174,6 +167,56 @@ struct ChangePageTests {
             // The history is another after a restore.
             _ = try await chat.database.run(ChangeStatements.beginEpoch("another"))
             #expect(try await chat.send(.get, "/v1/changes?after=\(resync)").status == 410)
+        }
+    }
+
+    @Test("a person's erasure makes nobody else's cursor void", arguments: TestEngine.allCases)
+    func othersErasure(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            _ = try await chat.conversation(as: "other")
+            _ = try await chat.conversation(as: "owner")
+            // Of the owner's row, which is the newest.
+            let end = try await chat.send(.get, "/v1/changes?after=end", as: "other").json
+            let cursor = try #require(end["next_cursor"]?.string)
+            let erasure = try await chat.send(.delete, "/v1/chat/data")
+            #expect(erasure.status == 200, "\(erasure.text)")
+            #expect(try await chat.rows("changes WHERE principal_id = 'owner'") == 0)
+            #expect(try await chat.told(as: "other", after: cursor) == [])
+            // And what does not exist yet is as void as it was.
+            let beyond = try EventCursor(cursor)
+            let answer = try await chat.send(.get, "/v1/changes?after=\(beyond.epoch):\(beyond.seq + 1)", as: "other")
+            #expect(answer.status == 410)
+            _ = try await chat.conversation(#"{"id":"next"}"#, as: "other")
+            #expect(try await chat.told(as: "other", after: cursor) == ["insert conversation next in next v1"])
+        }
+    }
+
+    @Test(
+        "who polls, and missed nothing, is never told to begin anew; a poll is one unit, which only reads",
+        arguments: TestEngine.allCases
+    )
+    func poller(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat in
+            let units = try #require(chat.database as? CountingDatabase)
+            _ = try await chat.conversation(#"{"id":"mine"}"#)
+            let page = try await chat.send(.get, "/v1/changes").json
+            let cursor = try #require(page["next_cursor"]?.string)
+            let newcomer = try #require(
+                try await chat.send(.get, "/v1/changes", as: "newcomer").json["next_cursor"]?.string
+            )
+            for _ in 0..<3 { _ = try await chat.conversation(as: "other") }
+            let others = try #require(
+                try await chat.send(.get, "/v1/changes?limit=1", as: "other").json["next_cursor"]?.string
+            )
+            try await chat.forgetChanges(expecting: 4)
+            units.forget()
+            #expect(try await chat.told(after: cursor) == [])
+            #expect(units.units == [["changes.after", "changes.state"]])
+            #expect(try await chat.told(as: "newcomer", after: newcomer) == [])
+            // Two of theirs are gone, and they have not had them.
+            #expect(try await chat.send(.get, "/v1/changes?after=\(others)", as: "other").status == 410)
+            _ = try await chat.conversation(#"{"id":"new"}"#)
+            #expect(try await chat.told(after: cursor) == ["insert conversation new in new v1"])
         }
     }
 
@@ -214,6 +257,14 @@ extension Chat {
     /// Changes rows past the API.
     func change(_ sql: String) async throws {
         _ = try await database.run(Statement("test.change", .writes, [], sql)())
+    }
+
+    /// Lets every change that is there grow old and be removed.
+    func forgetChanges(expecting count: Int) async throws {
+        let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
+        _ = try await database.run(age(Clock.system.now() - .seconds(8 * 86_400)))
+        let counts = try await cleanup(.system, changeRetention: .seconds(7 * 86_400)).run()
+        #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }
 
     /// Every change that somebody is told of, a line each.

@@ -200,7 +200,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("S2, S7: a stream ends when its session is revoked, and so does a role's when it is changed")
+    @Test("S2, S7: a stream ends when its session is revoked")
     func revocation() async throws {
         let revoked = Revoked()
         try await withChat(
@@ -218,6 +218,35 @@ struct ChangeStreamTests {
             let back = try chat.follow()
             try await eventually("it is answered") { back.body.hasSuffix("}") }
             #expect(back.status == 401)
+        }
+    }
+
+    @Test("S2, S7: a stream ends when its person's role is changed, and a token of the new role opens another")
+    func roleChange() async throws {
+        let revoked = Revoked()
+        try await withChat(
+            .sqlite,
+            overSocket: true,
+            revocations: revoked,
+            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
+        ) { chat in
+            let stream = try chat.follow()
+            let other = try chat.follow(as: "other")
+            try await eventually("both have caught up") { stream.isCaughtUp && other.isCaughtUp }
+            revoked.demand(version: 2, of: "owner")
+            try await eventually("it has ended") { stream.hasEnded }
+            #expect(!other.hasEnded)
+            // Nobody is told anything by the role that was.
+            _ = try await chat.conversation(as: "other")
+            try await eventually("the other is told") { other.told.count == 1 }
+            #expect(stream.told.isEmpty)
+            let back = try chat.follow()
+            try await eventually("it is answered") { back.body.hasSuffix("}") }
+            #expect(back.status == 401)
+            let token = try chat.tokens.token(for: "owner", ["ver": "2", "role": #""premium""#])
+            let again = try chat.follow(token: token)
+            try await eventually("it has caught up") { again.isCaughtUp }
+            #expect(!again.hasEnded)
         }
     }
 
@@ -301,15 +330,21 @@ extension Chat {
     }
 }
 
-/// Sessions that were revoked, as a feed would tell.
+/// What was revoked, as a feed would tell: sessions, and every token of a person before a version, which is what a
+/// change of their role does.
 private final class Revoked: RevocationSource {
-    private let sessions = Mutex<Set<String>>([])
+    private let state = Mutex((sessions: Set<String>(), versions: [String: Int64]()))
 
-    func revoke(_ session: String) { sessions.withLock { _ = $0.insert(session) } }
+    func revoke(_ session: String) { state.withLock { _ = $0.sessions.insert(session) } }
+
+    func demand(version: Int64, of user: String) { state.withLock { $0.versions[user] = version } }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
-        let isRevoked = sessions.withLock { claims.sessionID.map($0.contains) ?? false }
-        if isRevoked { throw VerificationError(.revoked) }
+        let (sessions, versions) = state.withLock { ($0.sessions, $0.versions) }
+        if let session = claims.sessionID, sessions.contains(session) { throw VerificationError(.revoked) }
+        if let least = versions[claims.subject], (claims.userVersion ?? .min) < least {
+            throw VerificationError(.stale, claim: "ver")
+        }
     }
 }
 

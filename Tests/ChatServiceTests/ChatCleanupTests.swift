@@ -63,6 +63,38 @@ struct ChatCleanupTests {
         }
     }
 
+    @Test(
+        "reservations that can be settled no more and changes that are too old go, of whomever",
+        arguments: TestEngine.allCases
+    )
+    func reservationsAndChanges(engine: TestEngine) async throws {
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            for user in ["owner", "stranger"] {
+                let body = #"{"tokens":5,"expires_in":60}"#
+                #expect(try await chat.send(.post, "/v1/usage/reservations", as: user, body).status == 201)
+                try await chat.create(as: user)
+            }
+            // The triggers tell of now by the database's own clock.
+            let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
+            _ = try await chat.database.run(age(clock.clock.now()))
+            let cleanup = chat.cleanup(clock.clock, changeRetention: Self.day * 7)
+            clock.advance(Self.day + .seconds(60))
+            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+            #expect(try await chat.rows("quota_reservations") == 2)
+            // Not before every node's clock says so.
+            clock.advance(.seconds(3601))
+            #expect(try await cleanup.run().filter { $0.count > 0 }.map(\.name) == ["chat_reservations"])
+            #expect(try await chat.rows("quota_reservations") == 0)
+            #expect(try await chat.rows("changes") == 2)
+            clock.advance(Self.day * 6)
+            let counts = try await cleanup.run().filter { $0.count > 0 }
+            #expect(counts.map(\.name) == ["chat_changes"] && counts.first?.count == 2)
+            #expect(try await chat.rows("changes") == 0)
+            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+        }
+    }
+
     @Test("one node at a time cleans, and a lease that ran out is taken over", arguments: TestEngine.allCases)
     func lease(engine: TestEngine) async throws {
         let clock = TestClock()

@@ -24,13 +24,18 @@ enum ForkPieces {
 
 extension Chat {
     /// The cleanup of a node on this database.
-    func cleanup(_ clock: Clock, retention: Duration = .seconds(30 * 86_400)) -> ChatCleanup {
+    func cleanup(
+        _ clock: Clock,
+        retention: Duration = .seconds(30 * 86_400),
+        changeRetention: Duration = .seconds(36_500 * 86_400)
+    ) -> ChatCleanup {
         let conversations = Conversations(database: database, clock: clock, random: .system, quotas: Quotas())
         return ChatCleanup(
             database: database,
             clock: clock,
             trash: Trash(database: database, clock: clock, conversations: conversations),
             trashRetention: retention,
+            changes: ChangeCleanup(changes: Changes(database: database, clock: clock), retention: changeRetention),
             lease: JobLease(
                 "cleanup",
                 holder: Hex.encode(RandomSource.system.bytes(8)),

@@ -189,7 +189,7 @@ struct ErasureTests {
             )
             _ = try await chat.database.run(forged(Clock.system.now()))
             for step in EraseStep.groups.joined() {
-                _ = try await chat.database.run([ErasureStatements.lock("e"), step.count("e"), step.delete("e")])
+                _ = try await chat.database.run(step.unit("e"))
             }
             #expect(try await chat.rows(of: "owner") == [1, 1])
         }

@@ -190,6 +190,75 @@ struct QuotaTests {
         }
     }
 
+    @Test(
+        "a correction gives back what was used and never more: no day's and no month's use falls below it",
+        arguments: TestEngine.allCases
+    )
+    func corrections(engine: TestEngine) async throws {
+        // 2027-01-15T08:00:00Z
+        let clock = TestClock()
+        try await withChat(
+            engine,
+            clock: clock.clock,
+            configure: Self.limited(Quotas.Limits(tokensPerDay: 1000, tokensPerMonth: 5000))
+        ) { chat in
+            func used() async throws -> [Int64?] {
+                let quota = try await chat.send(.get, "/v1/usage").json["quota"]
+                return ["tokens_per_day", "tokens_per_month"].map { quota?[$0]?["used"]?.integer }
+            }
+            let id = try await chat.conversation()
+            let answer = #"{"role":"assistant","content":"x","tokens_total":900}"#
+            let old = try #require(try await chat.append(answer, to: id)["id"]?.string)
+            let path = "/v1/conversations/\(id)/messages/\(old)"
+            // A copy was not billed, so there is nothing of it to give back.
+            let fork = try await chat.send(.post, "/v1/conversations/\(id)/fork", "{}")
+            try #require(fork.status == 201, "\(fork.text)")
+            let copy = try #require(try fork.json["id"]?.string)
+            let copied = try #require(try await chat.messages(copy).first?["id"]?.string)
+
+            clock.advance(.seconds(86_400))
+            try await chat.append(#"{"role":"assistant","content":"x","tokens_total":100}"#, to: id)
+            #expect(try await used() == [100, 1000])
+            // Today's use stays what it was; yesterday's is what has become less.
+            #expect(try await chat.send(.patch, path, #"{"tokens_total":0}"#).status == 200)
+            #expect(try await used() == [100, 100])
+            try await chat.expectLedgerAgrees()
+            let twice = "/v1/conversations/\(copy)/messages/\(copied)"
+            #expect(try await chat.send(.patch, twice, #"{"tokens_total":0}"#).status == 200)
+            #expect(try await used() == [100, 100])
+            #expect(try await reserve(chat, 901).status == 429)
+            // More is used when it becomes known: an old message is no way around today's quota.
+            #expect(try await chat.send(.patch, path, #"{"tokens_total":400}"#).status == 200)
+            #expect(try await used() == [500, 500])
+            #expect(try await reserve(chat, 501).status == 429)
+            #expect(try await reserve(chat, 500).status == 201)
+        }
+    }
+
+    @Test(
+        "a reservation that ran out more than a day ago settles nothing and is not there",
+        arguments: TestEngine.allCases
+    )
+    func forgotten(engine: TestEngine) async throws {
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            let path = "/v1/usage/reservations"
+            let made = try await inParallel(3) { _ in
+                try await chat.send(.post, path, #"{"tokens":5,"expires_in":60}"#).json["id"]?.string
+            }
+            let ids = try made.map { try #require($0) }
+            let settle = #"{"tokens_total":5}"#
+            clock.advance(.seconds(60 + 86_400))
+            #expect(try await chat.send(.post, "\(path)/\(ids[0])/settle", settle).status == 204)
+            clock.advance(.seconds(1))
+            #expect(try await chat.send(.post, "\(path)/\(ids[1])/settle", settle).status == 404)
+            #expect(try await chat.send(.delete, "\(path)/\(ids[2])").status == 404)
+            #expect(try await chat.send(.get, "/v1/usage").json["tokens_lifetime"]?.integer == 5)
+            #expect(try await chat.ledger() == 1)
+            try await chat.expectLedgerAgrees()
+        }
+    }
+
     @Test("S16: no number that is none, negative, not whole or too large is a reservation")
     func numbers() async throws {
         try await withChat(.sqlite, configure: Self.limited(Quotas.Limits(tokensPerDay: 10))) { chat in

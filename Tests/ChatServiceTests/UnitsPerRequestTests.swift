@@ -49,7 +49,7 @@ struct UnitsPerRequestTests {
                     .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
                     Self.before + [
                         "conversations.lock", "usage.record_correction", "usage.count_correction",
-                        "principals.adjust_tokens", "conversations.adjust_tokens", "messages.change",
+                        "usage.take_back", "principals.adjust_tokens", "conversations.adjust_tokens", "messages.change",
                     ]
                 ),
                 (

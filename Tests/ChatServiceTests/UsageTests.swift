@@ -64,11 +64,28 @@ struct UsageTests {
             "from=yesterday", "from=2027-02-30", "from=2027-01-15T00:00:00Z", "from=2030-01-01", "period=week",
             "to=2000-13-01",
             "from=2020-01-01&to=2027-01-15", "group=user",
+            // Before the first day there is.
+            "to=0000-01-01", "to=0001-01-29", "to=0001-12-30&period=month", "from=0000-12-31&to=0001-01-02",
         ]
     )
     func ranges(query: String) async throws {
         try await withChat(.sqlite, clock: TestClock().clock) { chat async throws in
             #expect(try await chat.send(.get, "/v1/usage?\(query)").status == 400)
+        }
+    }
+
+    @Test("the first days there are and the last are ranges like others")
+    func ends() async throws {
+        try await withChat(.sqlite, clock: TestClock().clock) { chat async throws in
+            for (query, from, to) in [
+                ("to=0001-01-30", "0001-01-01", "0001-01-30"), ("from=0001-01-01&to=0001-01-01", "0001-01-01", nil),
+                ("to=9999-12-31&period=month", "9998-12-01", "9999-12-31"),
+            ] as [(String, String, String?)] {
+                let answer = try await chat.send(.get, "/v1/usage?\(query)")
+                #expect(answer.status == 200, "\(query): \(answer.text)")
+                #expect(try answer.json["from"]?.string == from)
+                #expect(try answer.json["to"]?.string == to ?? from)
+            }
         }
     }
 

@@ -88,6 +88,30 @@ struct UserMirrorTests {
         }
     }
 
+    @Test("a reactivation lets nobody in who was erased here", arguments: TestEngine.allCases)
+    func erasedAndReactivated(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let feed = ScriptedUserEvents()
+            let refused = RefusedPrincipals()
+            let mirror = chat.mirror(feed, refused)
+            for user in ["owner", "other"] { try await chat.create(as: user) }
+            _ = try await mirror.erasures.erase("owner", .admin, by: "admin")
+            refused.set("owner", isRefused: true)
+            for user in ["owner", "other"] {
+                feed.tell("user.deactivated", user)
+                feed.tell("user.reactivated", user)
+            }
+            try await mirror.readAll()
+            #expect(refused.contains("owner"))
+            #expect(!refused.contains("other"))
+            // A node that hears of the deactivation alone refuses too.
+            feed.tell("user.deactivated", "owner")
+            feed.tell("user.deactivated", "other")
+            try await mirror.readAll()
+            #expect(refused.contains("owner") && refused.contains("other"))
+        }
+    }
+
     @Test(
         "deleted is erased, and so is somebody who never came; a token still alive brings nothing back",
         arguments: TestEngine.allCases

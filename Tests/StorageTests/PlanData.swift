@@ -147,6 +147,7 @@ enum PlanData {
                 "changes (principal_id, entity, entity_id, conversation_id, op, version, at)",
                 "'p' || (n % 400 + 1), 'message', 'm' || n, 'c' || n, 'insert', 1, \(at("n")) FROM numbers"
             ),
+            ("change_horizons (principal_id, seq)", "'p' || n, n FROM numbers"),
         ]
     }
 }

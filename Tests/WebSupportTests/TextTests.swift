@@ -35,6 +35,21 @@ struct TextTests {
         ] { #expect(Instant(rfc3339: bad) == nil, "\(bad)") }
     }
 
+    @Test("a time is one of the years 1 to 9999 in UTC, and writing any other stops nobody")
+    func calendarEnds() {
+        #expect(Instant(rfc3339: "0001-01-01T00:00:00Z") == .distantPast)
+        #expect(Instant(rfc3339: "9999-12-31T23:59:59-00:00") == .farFuture)
+        for outside in [
+            "0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999999Z", "0000-01-01T00:00:00+14:00",
+            "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T00:02:00-23:59",
+        ] { #expect(Instant(rfc3339: outside) == nil, "\(outside)") }
+        // The nearest time there is.
+        for (microseconds, text) in [
+            (Int64.min, "0001-01-01T00:00:00.000000Z"), (-62_135_596_800_000_001, "0001-01-01T00:00:00.000000Z"),
+            (253_402_300_800_000_000, "9999-12-31T23:59:59.999999Z"), (.max, "9999-12-31T23:59:59.999999Z"),
+        ] { #expect(Instant(microseconds: microseconds).rfc3339 == text) }
+    }
+
     @Test("metrics are written as Prometheus reads them")
     func prometheus() {
         let registry = PrometheusRegistry()

@@ -170,7 +170,7 @@ final class ChangeFeed: Sendable {
         for await _ in changes.database.changes(of: Changes.log) {
             do {
                 if frontier == nil {
-                    frontier = ChangeFrontier(at: try await changes.state().newest)
+                    frontier = ChangeFrontier(at: try await changes.newest())
                     // What came between a stream's own first read and this moment is behind the frontier.
                     wakeAll()
                 }

@@ -1,6 +1,5 @@
 // The feed's background work: telling the other nodes, and forgetting what is old.
 import Logging
-import Metrics
 import ServiceLifecycle
 import Storage
 import WebSupport
@@ -36,42 +35,28 @@ struct ChangeNotices: Service {
 }
 
 /// Removes changes that are older than the retention, in small batches. Nodes that do so at once harm nothing.
-struct ChangeCleanup: Service {
+struct ChangeCleanup: Sendable {
     let changes: Changes
     let retention: Duration
-    let interval: Duration
-    let logger: Logger
 
     private static let batch: Int64 = 500
 
-    func run() async throws {
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            do {
-                let count = try await clean()
-                if count > 0 { logger.info("cleaned up", metadata: ["changes": "\(count)"]) }
-            } catch {
-                logger.error("cleanup of changes failed", metadata: ["error": "\(error)"])
-            }
-        }
-    }
-
-    /// One pass. Returns how many rows went.
-    @discardableResult
-    func clean() async throws -> Int {
+    /// One pass. Returns how many rows went. `renew` is called again and again.
+    func run(_ renew: () async throws -> Void) async throws -> Int {
         var count = 0
         while true {
+            try await renew()
             let before = changes.clock.now() - retention
             let results = try await changes.database.run(
                 [
-                    ChangeStatements.raiseHorizon(before, Self.batch),
+                    ChangeStatements.keepNewest(),
+                    ChangeStatements.raiseHorizons(before, Self.batch),
                     ChangeStatements.deleteBefore(before, Self.batch),
                 ],
                 priority: .long
             )
-            count += results[1].affected
-            if results[1].affected < Int(Self.batch) { break }
+            count += results[2].affected
+            if results[2].affected < Int(Self.batch) { return count }
         }
-        Counter(label: "tessera_cleanup_rows_total", dimensions: [("what", "changes")]).increment(by: count)
-        return count
     }
 }

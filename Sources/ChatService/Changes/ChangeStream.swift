@@ -43,7 +43,7 @@ struct ChangeStream: Sendable {
         while !follower.hasEnded {
             let batch = try await feed.changes.read(after: seq, of: caller.id, limit: Self.batch)
             // The rows are gone, or the history is another; who comes back is told 410. A stream that has caught up
-            // reads rows when they are new, however far the horizon has moved over other people's.
+            // reads rows when they are new.
             guard batch.state.epoch == cursor.epoch, isCaughtUp || seq >= batch.state.horizon else { return }
             // SECURITY: a token that died while the rows were read is told nothing more.
             guard isAdmitted(), !follower.hasEnded else { return }

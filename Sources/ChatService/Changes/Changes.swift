@@ -8,10 +8,12 @@
 // person's numbers become visible in their order, and `seq > $after` misses none of them. Between people there is no
 // such order, and none is needed.
 //
-// A cursor is `epoch:seq`. It is void (410) when the epoch is another's, when it lies beyond the newest number, and when
-// it lies before the horizon, up to which the cleanup may have taken rows away; the horizon is read after the page. Where
-// the log ends can be said of one person only: `end` takes their lock first, so whatever they change later has a greater
-// number than any that is there. A client whom nothing happens to is thereby told a place that does not grow old.
+// A cursor is `epoch:seq`. It is void (410) when the epoch is another's, when it lies beyond the newest number there ever
+// was, and when it lies before the person's own horizon, up to which the cleanup may have taken their rows away; the
+// horizon is read after the page. So what becomes of other people's rows makes nobody's cursor void, and the place of a
+// client whom nothing happens to does not grow old, though reading a page locks and writes nothing. Where the log ends
+// can be said of one person only: `end` takes their lock first, so whatever they change later has a greater number than
+// any that is there.
 import Storage
 import WebSupport
 
@@ -54,17 +56,19 @@ struct Changes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    /// The edges of the log.
+    /// The edges of the log, as one person has to do with it.
     struct State: Sendable {
         let epoch: String
+        /// Of whomever, rows that are gone too.
         let newest: Int64
+        /// Of the person's own rows.
         let horizon: Int64
 
         init(_ result: SQLResult) throws {
             guard let row = result.first else { throw StorageError.invalidRow(column: "epoch") }
             epoch = try row.text("epoch")
-            horizon = try row.integer("horizon")
-            newest = max(try row.optionalInteger("newest") ?? 0, horizon)
+            horizon = try row.optionalInteger("horizon") ?? 0
+            newest = max(try row.integer("newest"), try row.optionalInteger("newest_here") ?? 0)
         }
 
         /// Whether nothing that comes after the place is missing.
@@ -91,7 +95,7 @@ struct Changes: Sendable {
 
     func read(after seq: Int64, of principal: String, limit: Int) async throws -> Batch {
         let results = try await database.run([
-            ChangeStatements.after(principal, seq, Int64(limit)), ChangeStatements.state(),
+            ChangeStatements.after(principal, seq, Int64(limit)), ChangeStatements.state(principal),
         ])
         let changes = try results[0].rows.map { row throws(StorageError) in try Change(row) }
         return Batch(changes: changes, isFull: changes.count == limit, state: try State(results[1]))
@@ -100,7 +104,7 @@ struct Changes: Sendable {
     /// Where one person's changes end: everything of theirs up to there is visible to whoever reads from now on.
     func end(of caller: Caller) async throws -> EventCursor {
         let results = try await database.run(
-            Principals.willWrite(caller, at: clock.now()) + [ChangeStatements.state()]
+            Principals.willWrite(caller, at: clock.now()) + [ChangeStatements.state(caller.id)]
         )
         let state = try State(results[Principals.leadingResults])
         return EventCursor(epoch: state.epoch, seq: state.newest)
@@ -111,10 +115,10 @@ struct Changes: Sendable {
         switch start {
         case .end: return try await end(of: caller)
         case .oldest:
-            let state = try await state()
+            let state = try await state(of: caller.id)
             return EventCursor(epoch: state.epoch, seq: state.horizon)
         case .after(let cursor):
-            guard try await state().reaches(cursor) else { throw try await gone(caller) }
+            guard try await state(of: caller.id).reaches(cursor) else { throw try await gone(caller) }
             return cursor
         }
     }
@@ -122,7 +126,14 @@ struct Changes: Sendable {
     /// The complaint about a cursor that cannot be followed.
     func gone(_ caller: Caller) async throws -> APIError { .cursorGone(now: try await end(of: caller)) }
 
-    func state() async throws -> State { try State(try await database.run(ChangeStatements.state())) }
+    func state(of principal: String) async throws -> State {
+        try State(try await database.run(ChangeStatements.state(principal)))
+    }
+
+    /// The greatest number of whomever that is visible, rows that are gone too.
+    func newest() async throws -> Int64 {
+        try State(try await database.run(ChangeStatements.state(nil as String?))).newest
+    }
 
     /// A page for one request.
     struct Page: Sendable {

@@ -1,5 +1,5 @@
-// Chat cleans up after itself: keys that nobody will repeat, the trash once it is old enough, and what a process that
-// died left half-made or half-removed.
+// Chat cleans up after itself: keys that nobody will repeat, reservations that nobody will settle, changes that nobody
+// comes back for, the trash once it is old enough, and what a process that died left half-made or half-removed.
 //
 // One node at a time: a lease that ran out (a node died) may be taken by another. Every pass is safe to repeat and to
 // stop half-way, and goes in units of 500 rows. Rows of a person are removed behind the lock of that person's row, as
@@ -17,6 +17,7 @@ package struct ChatCleanup: Sendable {
     let clock: Clock
     let trash: Trash
     let trashRetention: Duration
+    let changes: ChangeCleanup
     let lease: JobLease
 
     private static let owners: Int64 = 100
@@ -57,7 +58,14 @@ package struct ChatCleanup: Sendable {
             try await removed.add(trash.removeEnded(of: owner, before: abandoned))
         }
         let counts: Counts = [
-            ("chat_idempotency_keys", try await removeKeys()),
+            ("chat_idempotency_keys", try await remove { IdempotencyStatements.deleteExpired(clock.now(), $0) }),
+            (
+                "chat_reservations",
+                try await remove {
+                    ReservationStatements.deleteAllExpired(clock.now() - Reservations.abandonedAfter, $0)
+                }
+            ),
+            ("chat_changes", try await changes.run(renew)),
             ("chat_trash_conversations", removed.conversations),
             ("chat_trash_messages", removed.messages),
         ]
@@ -68,13 +76,11 @@ package struct ChatCleanup: Sendable {
         return counts
     }
 
-    private func removeKeys() async throws -> Int {
+    /// Runs a statement that removes up to so many rows until it finds fewer.
+    private func remove(_ some: (_ batch: Int64) -> BoundStatement) async throws -> Int {
         var count = 0
         while true {
-            let result = try await database.run(
-                [IdempotencyStatements.deleteExpired(clock.now(), Trash.batch)],
-                priority: .long
-            )
+            let result = try await database.run([some(Trash.batch)], priority: .long)
             count += result[0].affected
             if result[0].affected < Int(Trash.batch) { return count }
         }

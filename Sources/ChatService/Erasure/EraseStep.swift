@@ -15,13 +15,28 @@ struct EraseStep: Sendable {
     let entity: String
     let count: Statement
     let delete: Statement
+    /// Runs before both.
+    let before: Statement?
+
+    /// The unit that removes up to `batch` rows for an erasure; the last result is the removal's.
+    func unit(_ erasure: String) -> [BoundStatement] {
+        [ErasureStatements.lock(erasure)] + (before.map { [$0()] } ?? []) + [count(erasure), delete(erasure)]
+    }
 
     /// - Parameters:
     ///   - entity: as the receipt calls the rows.
     ///   - table: where they are.
     ///   - key: the primary key, in parentheses where it is several columns.
+    ///   - before: what runs first in each unit, without parameters.
     ///   - rows: selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
-    init(_ entity: String, table: String, key: String, rows: (_ owner: String) -> String) {
+    init(
+        _ entity: String,
+        table: String,
+        key: String,
+        before: Statement? = nil,
+        rows: (_ owner: String) -> String
+    ) {
+        self.before = before
         let owner = """
             (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
              WHERE e.id = $1 AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
@@ -96,9 +111,16 @@ struct EraseStep: Sendable {
             EraseStep("quota_reservations", table: "quota_reservations", key: "id") { owner in
                 "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
             },
-            EraseStep("changes", table: "changes", key: "seq") { owner in
+            // Others' cursors may stand at a number of this person's, and stay good.
+            EraseStep("changes", table: "changes", key: "seq", before: ChangeStatements.keepNewest) { owner in
                 "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
             },
+        ],
+        // After the rows that the cleanup makes them from.
+        [
+            EraseStep("change_horizons", table: "change_horizons", key: "principal_id") { owner in
+                "SELECT principal_id FROM change_horizons WHERE principal_id = \(owner)"
+            }
         ],
     ]
 

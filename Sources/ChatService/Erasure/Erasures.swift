@@ -156,13 +156,10 @@ package struct Erasures: Sendable {
                 found = false
                 for step in group {
                     guard try await mayGoOn() else { return false }
-                    let results = try await database.run(
-                        [ErasureStatements.lock(erasure), step.count(erasure), step.delete(erasure)],
-                        priority: .long
-                    )
-                    found = found || results[2].affected > 0
+                    let removed = try await database.run(step.unit(erasure), priority: .long).last?.affected ?? 0
+                    found = found || removed > 0
                     Counter(label: "tessera_chat_erased_rows_total", dimensions: [("what", step.entity)])
-                        .increment(by: results[2].affected)
+                        .increment(by: removed)
                 }
             } while found
         }

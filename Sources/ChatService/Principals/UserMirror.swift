@@ -67,13 +67,19 @@ struct UserMirror: Sendable {
         let mover = Hex.encode(random.bytes(16))
         let now = clock.now()
         var unit = [MirrorStatements.move(lane.rawValue, place, page.next, mover, now)]
-        for event in page.events { unit += effect(event, mover: mover, at: now) }
+        var first: [Int] = []
+        for event in page.events {
+            first.append(unit.count)
+            unit += effect(event, mover: mover, at: now)
+        }
         let results = try await database.run(unit)
         // Another node was there first, and its unit had the effects.
         guard results[0].affected > 0 else { return }
-        for event in page.events {
+        for (event, index) in zip(page.events, first) {
             switch event.change {
             case .profile: break
+            // SECURITY: none of somebody who was erased here, who stays refused whatever auth makes of them.
+            case .reactivated where results[index].affected == 0: break
             case .reactivated: refused.set(event.user, isRefused: false)
             case .deactivated: refused.set(event.user, isRefused: true)
             case .deleted:

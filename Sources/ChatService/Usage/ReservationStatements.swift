@@ -41,27 +41,31 @@ enum ReservationStatements {
         "DELETE FROM quota_reservations WHERE user_id = $1 AND expires_at < $2"
     )
 
-    private static let own = """
-        FROM quota_reservations r WHERE r.id = $1 AND r.user_id = $2 AND \(PrincipalStatements.mayWrite("$2"))
+    /// A reservation that ran out before `cutoff` is none any more, whether its row has been removed or not.
+    private static func own(_ cutoff: String) -> String {
         """
+        FROM quota_reservations r
+        WHERE r.id = $1 AND r.user_id = $2 AND r.expires_at >= \(cutoff) AND \(PrincipalStatements.mayWrite("$2"))
+        """
+    }
 
     static let record = Statement(
         "reservations.record",
         .writes,
-        [.text, .text, .integer, .integer, .integer, .instant],
+        [.text, .text, .integer, .integer, .integer, .instant, .instant],
         """
         INSERT INTO usage_events (user_id, model, tokens_in, tokens_out, tokens_total, created_at)
-        SELECT r.user_id, r.model, $3, $4, $5, $6 \(own)
+        SELECT r.user_id, r.model, $3, $4, $5, $6 \(own("$7"))
         """
     )
 
     static let count = Statement(
         "reservations.count",
         .writes,
-        [.text, .text, .integer, .integer, .integer, .text],
+        [.text, .text, .integer, .integer, .integer, .text, .instant],
         """
         INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
-        SELECT r.user_id, $6, COALESCE(r.model, ''), $3, $4, $5 \(own)
+        SELECT r.user_id, $6, COALESCE(r.model, ''), $3, $4, $5 \(own("$7"))
         ON CONFLICT (user_id, day, model) DO UPDATE SET
             tokens_in = usage_totals.tokens_in + excluded.tokens_in,
             tokens_out = usage_totals.tokens_out + excluded.tokens_out,
@@ -72,20 +76,32 @@ enum ReservationStatements {
     static let spend = Statement(
         "reservations.spend",
         .writes,
-        [.text, .text, .integer],
-        "UPDATE principals SET tokens_total = tokens_total + $3 WHERE id = $2 AND EXISTS (SELECT 1 \(own))"
+        [.text, .text, .integer, .instant],
+        "UPDATE principals SET tokens_total = tokens_total + $3 WHERE id = $2 AND EXISTS (SELECT 1 \(own("$4")))"
     )
 
     static let delete = Statement(
         "reservations.delete",
         .writes,
-        [.text, .text],
+        [.text, .text, .instant],
         """
         DELETE FROM quota_reservations
-        WHERE id = $1 AND user_id = $2 AND \(PrincipalStatements.mayWrite("$2"))
+        WHERE id = $1 AND user_id = $2 AND expires_at >= $3 AND \(PrincipalStatements.mayWrite("$2"))
         RETURNING id
         """
     )
 
-    static let all = [insert, deleteExpired, record, count, spend, delete]
+    /// Of everybody, for the cleanup.
+    static let deleteAllExpired = Statement(
+        "reservations.delete_all_expired",
+        .writes,
+        [.instant, .integer],
+        """
+        DELETE FROM quota_reservations WHERE id IN (
+            SELECT id FROM quota_reservations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
+        )
+        """
+    )
+
+    static let all = [insert, deleteExpired, deleteAllExpired, record, count, spend, delete]
 }

@@ -6,7 +6,8 @@
 // given back when the product settles it, releases it, or does neither until it expires.
 //
 // An answer that is appended as a message with its token counts is billed by that; its reservation is then released.
-// Settling bills by itself, once, whether the reservation has expired or not: what was used was used.
+// Settling bills by itself, once, whether the reservation has expired or not: what was used was used. A day after that it
+// is forgotten.
 //
 // SECURITY: a storage fault is 503, never a reservation. Only positive whole numbers get here: a negative one would be
 // credit.
@@ -44,6 +45,8 @@ struct Reservations: Sendable {
     static let most: Int64 = 1000
     /// How long one that has expired can still be settled.
     static let kept: Duration = .seconds(86_400)
+    /// When the cleanup takes it, which has no lock of anybody's: an hour after the last node's clock could settle it.
+    static let abandonedAfter: Duration = kept + .seconds(3600)
 
     /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`.
     func reserve(_ tokens: Int64, model: String?, for duration: Duration, by caller: Caller) async throws -> Reservation
@@ -97,10 +100,18 @@ struct Reservations: Sendable {
         let results = try await database.run(
             Principals.willWrite(caller, at: now)
                 + [
-                    ReservationStatements.record(id, caller.id, tokensIn, tokensOut, total, now),
-                    ReservationStatements.count(id, caller.id, tokensIn, tokensOut, total, UsageDay(now).text),
-                    ReservationStatements.spend(id, caller.id, total),
-                    ReservationStatements.delete(id, caller.id),
+                    ReservationStatements.record(id, caller.id, tokensIn, tokensOut, total, now, now - Self.kept),
+                    ReservationStatements.count(
+                        id,
+                        caller.id,
+                        tokensIn,
+                        tokensOut,
+                        total,
+                        UsageDay(now).text,
+                        now - Self.kept
+                    ),
+                    ReservationStatements.spend(id, caller.id, total, now - Self.kept),
+                    ReservationStatements.delete(id, caller.id, now - Self.kept),
                 ]
         )
         try requireDeleted(results)
@@ -108,8 +119,9 @@ struct Reservations: Sendable {
 
     /// Gives back what was reserved. Throws `not_found`, `user_inactive`.
     func release(_ id: String, by caller: Caller) async throws {
+        let now = clock.now()
         let results = try await database.run(
-            Principals.willWrite(caller, at: clock.now()) + [ReservationStatements.delete(id, caller.id)]
+            Principals.willWrite(caller, at: now) + [ReservationStatements.delete(id, caller.id, now - Self.kept)]
         )
         try requireDeleted(results)
     }

@@ -79,7 +79,10 @@ extension Usage.Query {
         let last = try Self.day(query, "to") ?? today
         to = last.text
         let back = period == .day ? 29 : 365
-        let first = try Self.day(query, "from") ?? UsageDay(last.end - .seconds(86_400 * (back + 1)))
+        let begin = last.end - .seconds(86_400 * (back + 1))
+        guard let first = try Self.day(query, "from") ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
+            throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01")
+        }
         // By month, whole months: a part of one would look like all of it.
         from = period == .day ? first.text : first.monthBegin
         let days = last.end.since(first.end).components.seconds / 86_400

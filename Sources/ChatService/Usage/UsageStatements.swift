@@ -73,9 +73,10 @@ enum UsageStatements {
 
     /// What a patch is about to make of a message's numbers, by the parameters of `TokenChange` and
     /// `MessageChangeStatements.isChangeable`.
-    private static let difference = """
+    private static func difference(_ more: String = "") -> String {
+        """
         FROM (
-            SELECT c.owner_id, m.conversation_id, m.id, m.model,
+            SELECT c.owner_id, m.conversation_id, m.id, m.model,\(more)
                 COALESCE(\(TokenChange.tokensIn("m")), 0) - COALESCE(m.tokens_in, 0) AS more_in,
                 COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
@@ -83,8 +84,8 @@ enum UsageStatements {
             WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
                 AND \(PrincipalStatements.mayWrite("$2"))
         ) AS change
-        WHERE more_in <> 0 OR more_out <> 0 OR more_total <> 0
         """
+    }
     private static let differenceParameters: [SQLType] = [
         .text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer,
     ]
@@ -97,21 +98,59 @@ enum UsageStatements {
         INSERT INTO usage_events
             (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
         SELECT owner_id, conversation_id, id, model, more_in, more_out, more_total, $11
-        \(difference)
+        \(difference())
+        WHERE more_in <> 0 OR more_out <> 0 OR more_total <> 0
         """
     )
 
+    /// What has become more, onto the sums of `$11`, the day on which it became known: an old message is no way around
+    /// the quota of today.
     static let countCorrection = Statement(
         "usage.count_correction",
         .writes,
         differenceParameters + [.text],
         """
         INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
-        SELECT owner_id, $11, COALESCE(model, ''), more_in, more_out, more_total
-        \(difference)
+        SELECT owner_id, $11, COALESCE(model, ''), \(rise("more_in")), \(rise("more_out")), \(rise("more_total"))
+        \(difference())
+        WHERE more_in > 0 OR more_out > 0 OR more_total > 0
         \(addToTotals)
         """
     )
+
+    private static func rise(_ column: String) -> String { "CASE WHEN \(column) > 0 THEN \(column) ELSE 0 END" }
+
+    /// What has become less, off the sums of the message's own day, which never fall below nothing: a copy that was not
+    /// billed gives nothing back, and no day lends to another.
+    static let takeBack = Statement(
+        "usage.take_back",
+        .writes,
+        differenceParameters,
+        postgres: takeBack(day: "to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
+        sqlite: takeBack(day: "strftime('%Y-%m-%d', m.created_at / 1000000, 'unixepoch')")
+    )
+
+    private static func takeBack(day: String) -> String {
+        """
+        UPDATE usage_totals SET
+            tokens_in = \(fall("tokens_in", "more_in")),
+            tokens_out = \(fall("tokens_out", "more_out")),
+            tokens_total = \(fall("tokens_total", "more_total"))
+        \(difference(" \(day) AS day,"))
+        WHERE usage_totals.user_id = change.owner_id AND usage_totals.day = change.day
+            AND usage_totals.model = COALESCE(change.model, '')
+            AND (more_in < 0 OR more_out < 0 OR more_total < 0)
+        """
+    }
+
+    private static func fall(_ column: String, _ more: String) -> String {
+        """
+        CASE WHEN \(more) >= 0 THEN usage_totals.\(column)
+                WHEN usage_totals.\(column) + \(more) < 0 THEN 0
+                ELSE usage_totals.\(column) + \(more)
+            END
+        """
+    }
 
     // MARK: Reading
 
@@ -157,6 +196,6 @@ enum UsageStatements {
     )
 
     static let all = [
-        record, count, enforce, recordCorrection, countCorrection, byPeriod, byModel, total,
+        record, count, enforce, recordCorrection, countCorrection, takeBack, byPeriod, byModel, total,
     ]
 }
