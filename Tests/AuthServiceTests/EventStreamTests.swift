@@ -273,6 +273,44 @@ struct EventStreamTests {
             #expect(streams[2].told.map(\.seq) == all.suffix(40))
         }
     }
+
+    @Test(
+        "a client that is disabled or removed is told so by its open streams, which end; another client's go on",
+        arguments: TestEngine.allCases,
+        [false, true]
+    )
+    func endedClient(engine: TestEngine, isRemoved: Bool) async throws {
+        try await withConfiguredNode(engine, overSocket: true) { node in
+            let ada = try await node.signUp()
+            let (leaving, staying) = (try await node.makeClient("leaving"), try await node.makeClient("staying"))
+            let token = try await node.serviceToken(leaving)
+            let port = try #require(node.client.port)
+            let told = try EventStreamReader(port: port, token: token)
+            // It asked for nothing that tells of clients, and is ended all the same.
+            let others = try EventStreamReader(port: port, path: "/v1/events?kinds=user.deleted", token: token)
+            let another = try EventStreamReader(port: port, token: try await node.serviceToken(staying))
+            let all = [told, others, another]
+            try await eventually("all have caught up") { all.allSatisfy(\.isCaughtUp) }
+            if isRemoved {
+                try await node.service.clients.delete("leaving", actor: nil, origin: .commandLine)
+            } else {
+                var change = ClientChange()
+                change.isDisabled = true
+                _ = try await node.service.clients.update("leaving", change, actor: nil, origin: .commandLine)
+            }
+            try await node.revokeAll(of: ada.userID)
+            try await eventually("the client's streams have ended") { told.hasEnded && others.hasEnded }
+            #expect(told.told.map(\.name) == ["user.created", "client.tokens_revoked"], "and nothing after it")
+            #expect(others.told == [])
+            try await eventually("the other client is told all") { another.told.count == 3 }
+            #expect(another.told.map(\.name) == ["user.created", "client.tokens_revoked", "user.tokens_revoked"])
+            #expect(!another.hasEnded)
+            let back = try EventStreamReader(port: port, token: token, lastEventID: told.lastID)
+            try await eventually("it is answered") { back.body.hasSuffix("}") }
+            #expect(back.status == 401, "\(back.body)")
+            #expect(node.service.followers == 1)
+        }
+    }
 }
 
 /// Turned on and off by a test.

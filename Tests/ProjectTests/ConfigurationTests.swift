@@ -288,6 +288,25 @@ struct ConfigurationTests {
         }
     }
 
+    @Test(
+        "events kept for less than ten minutes longer than an access token lives are refused, by their variable's name"
+    )
+    func eventRetention() async throws {
+        // A day is the shortest retention and the longest life.
+        func read(_ life: String) async throws -> AuthConfiguration {
+            try await Self.read(["TESSERA_EVENT_RETENTION": "1d", "TESSERA_ACCESS_TOKEN_TTL": life]).auth
+        }
+        for life in ["24h", "1d", "85801s", "1431m"] {
+            let error = await #expect(throws: ConfigurationError.self, "\(life)") { try await read(life) }
+            let text = try #require(error).description
+            #expect(text.hasPrefix("TESSERA_EVENT_RETENTION "), "\(text)")
+            #expect(text.contains("TESSERA_ACCESS_TOKEN_TTL"), "\(text)")
+        }
+        for life in ["85800s", "1430m", "10m"] {
+            #expect(try await read(life).eventRetention == .seconds(86_400), "\(life)")
+        }
+    }
+
     @Test("every good form is taken")
     func goodValues() async throws {
         let (settings, auth) = try await Self.read([

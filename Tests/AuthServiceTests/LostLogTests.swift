@@ -1,0 +1,121 @@
+// A node whose event log turns out to be another each time that it looks, as it would between two databases that take turns
+// behind one address: it begins anew, and does not turn in circles.
+import AuthService
+import Storage
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("A log that is lost again and again")
+struct LostLogTests {
+    /// Tells another epoch at each look while the test says so. It gives a hint when the test does, and never else.
+    private final class TurningDatabase: SQLDatabase {
+        private struct State {
+            var turns = true
+            var looks = 0
+            var reads = 0
+            var hints: AsyncStream<Void>.Continuation?
+        }
+
+        private let base: any SQLDatabase
+        private let state = Mutex(State())
+        /// Whoever turns in circles is let out here, so that the test ends.
+        private static let most = 500
+
+        init(_ base: any SQLDatabase) { self.base = base }
+
+        func turn(_ turns: Bool) { state.withLock { $0.turns = turns } }
+
+        /// How often events were read.
+        var reads: Int { state.withLock(\.reads) }
+
+        var isFollowed: Bool { state.withLock { $0.hints != nil } }
+
+        func hint() { _ = state.withLock(\.hints)?.yield() }
+
+        var engine: SQLEngine { base.engine }
+
+        func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+            let isRead = unit.contains { $0.statement.name == "events.after" }
+            let reads = state.withLock { state in
+                if isRead { state.reads += 1 }
+                return state.reads
+            }
+            if isRead, reads > Self.most { throw .unavailable(reason: "the test says so") }
+            var results = try await base.run(unit, priority: priority)
+            for (index, statement) in unit.enumerated() where statement.statement.name == "events.state" {
+                results[index] = turned(results[index])
+            }
+            return results
+        }
+
+        private func turned(_ result: SQLResult) -> SQLResult {
+            let look = state.withLock { state -> Int? in
+                state.looks += 1
+                return state.turns ? state.looks : nil
+            }
+            guard let look else { return result }
+            let rows = result.rows.map { row in
+                Row(
+                    columns: row.columns,
+                    values: zip(row.columns.names, row.values).map { $0 == "epoch" ? .text("epoch\(look)") : $1 }
+                )
+            }
+            return SQLResult(rows: rows, affected: result.affected)
+        }
+
+        func transaction<T: Sendable>(
+            _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+        ) async throws -> T {
+            try await base.transaction(body)
+        }
+
+        func withMigrationLock<T: Sendable>(
+            _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+        ) async throws -> T {
+            try await base.withMigrationLock(body)
+        }
+
+        func changes(of log: OrderedLog) -> AsyncStream<Void> {
+            let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
+            state.withLock { $0.hints = continuation }
+            return stream
+        }
+
+        func close() async { await base.close() }
+    }
+
+    @Test(
+        "a follower whose place is gone again and again reads once for each hint, and is current when the log stands still",
+        arguments: TestEngine.allCases
+    )
+    func bounded(engine: TestEngine) async throws {
+        try await withSeparateNodes(
+            engine,
+            rings: [AuthNode.ring(1)],
+            configure: FollowedRevocationTests.patient,
+            wrap: { TurningDatabase($1) }
+        ) { nodes in
+            let node = nodes[0]
+            let database = try #require(node.database as? TurningDatabase)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await node.service.following.run() }
+                defer { group.cancelAll() }
+                try await eventually("it follows") { database.isFollowed }
+                for hint in 1...20 {
+                    database.hint()
+                    // The first loss is looked into at once; the others wait for the next hint.
+                    try await eventually("hint \(hint) is followed") { database.reads >= hint + 1 }
+                    #expect(!node.service.following.isCurrent)
+                }
+                // As many units as a reader that goes on by itself would need to be noticed.
+                for _ in 0..<100 { _ = try await node.query("SELECT seq FROM events LIMIT 1") }
+                #expect(database.reads == 21, "without a hint nothing is read")
+                database.turn(false)
+                database.hint()
+                try await node.eventuallyCurrent()
+                #expect(database.reads == 22)
+            }
+        }
+    }
+}
