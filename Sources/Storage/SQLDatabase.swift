@@ -41,8 +41,10 @@ package protocol SQLDatabase: Sendable {
         async throws -> T
 
     /// Lets go of the bytes of deleted rows, as far as the engine can at once: SQLite empties its log. PostgreSQL's are
-    /// gone after the next VACUUM, which autovacuum brings. Best effort, and never an error.
-    func forgetDeleted() async
+    /// gone after the next VACUUM, which autovacuum brings.
+    ///
+    /// - Returns: whether it is done; `false` while readers of an older state need the log, or where it failed.
+    func forgetDeleted() async -> Bool
 
     /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
     /// when the database closes.
@@ -65,7 +67,7 @@ package protocol SQLMigrationConnection: SQLTransaction {
 }
 
 extension SQLDatabase {
-    package func forgetDeleted() async {}
+    package func forgetDeleted() async -> Bool { true }
 
     package func run(_ unit: [BoundStatement]) async throws(StorageError) -> [SQLResult] {
         try await run(unit, priority: .normal)

@@ -61,14 +61,18 @@ final class SQLiteConnection: Sendable {
     ///
     /// SQLite's own checkpoints after a commit wait for nobody: under readers without a pause they move the pages, and
     /// never get to begin the log anew (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
-    func emptyLog(patience: Duration) {
-        // A failure costs nothing but room: what is in the log is durable.
-        try? queue.writeWithoutTransaction { db in
+    ///
+    /// - Returns: whether it is empty. What is in it is durable either way.
+    @discardableResult
+    func emptyLog(patience: Duration) -> Bool {
+        let isEmpty = try? queue.writeWithoutTransaction { db in
             let milliseconds = patience.wholeMicroseconds / 1000
             try db.execute(sql: "PRAGMA busy_timeout = \(milliseconds)")
             defer { try? db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)") }
-            try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)")
+            // The first column is 1 where readers or writers were in the way.
+            return try Int64.fetchOne(db, sql: "PRAGMA wal_checkpoint(TRUNCATE)") == 0
         }
+        return isEmpty ?? false
     }
 
     /// A number that differs from one call to the next when another connection, of whichever process, has committed in

@@ -169,17 +169,18 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
-    package func forgetDeleted() async {
-        // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`).
-        _ = await writes.submit(refusal: { $0 }) { (reply: Reply<Void, StorageError>) in
+    package func forgetDeleted() async -> Bool {
+        // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). Short, for who
+        // writes has to wait: whoever is told `false` comes again.
+        let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in
             .transaction(
                 run: { connection in
-                    connection.emptyLog(patience: .seconds(5))
-                    reply.resume(returning: .success(()))
+                    reply.resume(returning: .success(connection.emptyLog(patience: .milliseconds(250))))
                 },
                 refuse: { reply.resume(returning: .failure($0)) }
             )
         }
+        return (try? isEmpty.get()) ?? false
     }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {

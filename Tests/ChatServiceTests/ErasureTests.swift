@@ -160,6 +160,37 @@ struct ErasureTests {
         }
     }
 
+    @Test(
+        "an erasure is complete only when the bytes have been let go, and the job comes again until then",
+        arguments: TestEngine.allCases
+    )
+    func bytesFirst(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let database = try #require(chat.database as? CountingDatabase)
+            try await chat.create(#"{"messages":[{"role":"user","content":"x"}]}"#)
+            let erasures = chat.erasures
+            let seen = Mutex<[Bool?]>([])
+            let isInTheWay = Mutex(true)
+            database.beforeForgetting {
+                let receipt = try? await erasures.receipt(of: "owner")
+                seen.withLock { $0.append(receipt?.isCompleted) }
+                return isInTheWay.withLock { !$0 }
+            }
+            let answer = try await chat.send(.delete, "/v1/chat/data")
+            #expect(answer.status == 202, "\(answer.text)")
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+            #expect(try await erasures.finishOpen() == 0)
+            #expect(try await chat.send(.get, "/v1/chat/data/erasure").json["status"]?.string == "running")
+            isInTheWay.withLock { $0 = false }
+            #expect(try await erasures.finishOpen() == 1)
+            let receipt = try await chat.send(.get, "/v1/chat/data/erasure").json
+            #expect(receipt["status"]?.string == "completed")
+            #expect(receipt["removed"]?["messages"]?.integer == 1)
+            // Never after the receipt said so.
+            #expect(seen.withLock { $0.count >= 3 && $0.allSatisfy { $0 == false } })
+        }
+    }
+
     @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
     func twoNodes(engine: TestEngine) async throws {
         try await withNodes(engine) { chat async throws in

@@ -171,6 +171,22 @@ struct ChatDataTests {
         #expect(try await truncated.waitForExit() != .status(0))
         #expect(truncated.output.contains("half.ndjson"), "\(truncated.output)")
 
+        // What cannot be read twice is refused, and so is an owner that no token could name.
+        let executable = URL(filePath: "/usr/bin/env")
+        let piped = try ServerProcess(
+            executable: executable,
+            arguments: [
+                "bash", "-c", #"cat "$0" | "$1" data import --user hedy /dev/stdin"#, file.path, Installation.binary.path,
+            ],
+            environment: other.environment,
+            folder: other.folder
+        )
+        #expect(try await piped.waitForExit() != .status(0))
+        #expect(piped.output.contains("regular file"), "\(piped.output)")
+        let nameless = try other.start("data", "import", "--user", "../ x", file.path)
+        #expect(try await nameless.waitForExit() != .status(0))
+        for nobody in ["../ x", "hedy"] { #expect(try await other.principal(nobody) == nil) }
+
         let receipt = try await other.run("data", "erase", "grace")
         #expect(receipt.contains("messages  700") && receipt.contains("conversations  1"), "\(receipt)")
         #expect(try await !other.chatDatabaseHolds(Self.marker))

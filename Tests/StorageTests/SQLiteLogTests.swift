@@ -58,6 +58,32 @@ struct SQLiteLogTests {
         #expect(largest < 8 * limit, "\(largest) bytes")
     }
 
+    @Test("the log says whether it was emptied: not while somebody needs it")
+    func forgotten() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-wal-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appending(path: "log.sqlite").path
+        let database = try await SQLiteDatabase.open(
+            path: path,
+            configuration: .init(),
+            logger: Logger(label: "test")
+        )
+        let make = Statement("log.make", .writes, [], "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        _ = try await database.run(make())
+        _ = try await database.run(Self.write(1, [UInt8](repeating: 7, count: 8 << 10)))
+        // Another process, in the middle of a transaction.
+        let other = try await SQLiteDatabase.open(path: path, configuration: .init(), logger: Logger(label: "test"))
+        let holder = try await HeldWriter.hold(other)
+        #expect(await !database.forgetDeleted())
+        #expect(Self.size(path + "-wal") > 0)
+        try await holder.release()
+        #expect(await database.forgetDeleted())
+        #expect(Self.size(path + "-wal") == 0)
+        await other.close()
+        await database.close()
+    }
+
     private static func size(_ path: String) -> Int {
         let attributes = try? FileManager.default.attributesOfItem(atPath: path)
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0

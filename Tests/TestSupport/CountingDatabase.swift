@@ -13,6 +13,7 @@ package final class CountingDatabase: SQLDatabase {
     package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
     private let interruption = Mutex<(statement: String, body: @Sendable () async -> Void)?>(nil)
+    private let forgetting = Mutex<(@Sendable () async -> Bool)?>(nil)
 
     package init(_ base: any SQLDatabase) {
         self.base = base
@@ -63,8 +64,14 @@ package final class CountingDatabase: SQLDatabase {
         return try await base.withMigrationLock(body)
     }
 
-    package func forgetDeleted() async {
-        await base.forgetDeleted()
+    /// Runs `body` each time before deleted bytes are let go, which it may forbid.
+    package func beforeForgetting(_ body: @Sendable @escaping () async -> Bool) {
+        forgetting.withLock { $0 = body }
+    }
+
+    package func forgetDeleted() async -> Bool {
+        if let body = forgetting.withLock({ $0 }), await !body() { return false }
+        return await base.forgetDeleted()
     }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {

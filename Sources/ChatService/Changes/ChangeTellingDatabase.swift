@@ -49,7 +49,7 @@ struct ChangeTellingDatabase: SQLDatabase {
         try await base.withMigrationLock(body)
     }
 
-    func forgetDeleted() async { await base.forgetDeleted() }
+    func forgetDeleted() async -> Bool { await base.forgetDeleted() }
 
     func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
 

@@ -1,6 +1,6 @@
 // Erasing a person: everything they own goes, for good, and a receipt says how much it was.
 //
-// States: tombstone → rows going, in units of at most 500 → completed. The tombstone and the receipt are one unit, so
+// States: tombstone → rows going, in units of at most 500 → their bytes let go → completed. The tombstone and the receipt are one unit, so
 // from that commit on nothing can be written (`PrincipalStatements.mayWrite` of every write) and the job is known to
 // whoever looks for open erasures; a node that dies in the middle leaves counts that are exact and rows that the next
 // one finds. It is for ever: the same person's next token, a retry that waited in a queue or an event that comes twice
@@ -67,6 +67,9 @@ package struct Erasures: Sendable {
 
     /// How long a request waits for its rows to go before it says that they are going.
     static let patience: Duration = .seconds(5)
+    /// How often a request asks for the bytes to be let go; each may keep writers waiting for a moment. The job asks once
+    /// and comes again.
+    static let attempts = 8
 
     // MARK: Beginning
 
@@ -117,7 +120,7 @@ package struct Erasures: Sendable {
         guard !receipt.isCompleted else { return receipt }
         // What is small is gone when the answer comes; the job takes the rest.
         let deadline = ContinuousClock.now + Self.patience
-        try await work(receipt.id) { ContinuousClock.now < deadline }
+        try await work(receipt.id, attempts: Self.attempts) { ContinuousClock.now < deadline }
         return try await self.receipt(of: receipt.principal) ?? receipt
     }
 
@@ -149,7 +152,11 @@ package struct Erasures: Sendable {
     ///
     /// - Returns: whether the erasure is complete.
     @discardableResult
-    func work(_ erasure: String, while mayGoOn: @Sendable () async throws -> Bool) async throws -> Bool {
+    func work(
+        _ erasure: String,
+        attempts: Int = 1,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws -> Bool {
         for group in EraseStep.groups {
             var found: Bool
             repeat {
@@ -164,11 +171,11 @@ package struct Erasures: Sendable {
             } while found
         }
         guard try await SearchPurge.run(on: database, while: mayGoOn) else { return false }
-        let now = clock.now()
-        // Nothing can have been written since: the tombstone stands.
-        let completed = try await database.run([ErasureStatements.complete(erasure, now)], priority: .long)
+        // Nothing can have been written since: the tombstone stands. A receipt says that it is done only when no log
+        // holds the rows any more, whatever ends the process in between.
+        guard try await letGo(erasure, attempts, while: mayGoOn) else { return false }
+        let completed = try await database.run([ErasureStatements.complete(erasure, clock.now())], priority: .long)
         guard completed[0].affected > 0 else { return true }
-        await database.forgetDeleted()
         let rows = try await database.run(ErasureStatements.receiptByID(erasure)).rows
         if let receipt = try ErasureReceipt(rows) {
             // Counts, and nothing of what went.
@@ -179,5 +186,18 @@ package struct Erasures: Sendable {
             )
         }
         return true
+    }
+
+    private func letGo(
+        _ erasure: String,
+        _ attempts: Int,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws -> Bool {
+        for _ in 0..<attempts {
+            guard try await mayGoOn() else { return false }
+            if await database.forgetDeleted() { return true }
+        }
+        logger.info("an erasure waits for readers of the log", metadata: ["erasure": "\(erasure)"])
+        return false
     }
 }

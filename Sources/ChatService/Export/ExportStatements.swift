@@ -1,7 +1,7 @@
 // SQL of exports and imports of conversations and messages.
 //
 // An import makes a conversation **out of sight**: version 0 and in the trash, without a number, until its messages are
-// all there. One statement then checks the whole and brings it to light. So at no commit is there a conversation that
+// all there, and their votes and tags. One statement then checks the whole and brings it to light. So at no commit is there a conversation that
 // anybody could see with a number missing, and a half that a crash left is completed by the same import run again.
 import Storage
 
@@ -77,7 +77,8 @@ enum ExportStatements {
         )
     }()
 
-    private static func isHidden(_ alias: String) -> String {
+    /// Of a conversation that an import has not finished.
+    static func isHidden(_ alias: String) -> String {
         "\(alias).version = 0 AND \(alias).deleted_at IS NOT NULL"
     }
 

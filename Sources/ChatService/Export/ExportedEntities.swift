@@ -3,12 +3,14 @@
 import Storage
 
 extension ExportedEntity {
+    private typealias Bounds = ExportedColumn.Bounds
+
     static let principal = ExportedEntity(
         name: "principal",
         table: "principals",
         columns: [
             ExportedColumn("id", .person), ExportedColumn("kind", .text), ExportedColumn("display_name", .text),
-            ExportedColumn("avatar_url", .text), ExportedColumn("tokens_total", .integer),
+            ExportedColumn("avatar_url", .text), ExportedColumn("tokens_total", .integer(Bounds.sums)),
             ExportedColumn("first_seen_at", .instant), ExportedColumn("last_seen_at", .instant),
         ]
     )
@@ -23,12 +25,12 @@ extension ExportedEntity {
             ExportedColumn("visibility", .text), ExportedColumn("pinned_at", .instant),
             ExportedColumn("archived_at", .instant), ExportedColumn("archive_reason", .text),
             ExportedColumn("forked_from_conversation_id", .id), ExportedColumn("forked_from_message_id", .id),
-            ExportedColumn("head_message_id", .id), ExportedColumn("last_seq", .integer),
-            ExportedColumn("message_count", .integer), ExportedColumn("tokens_in", .integer),
-            ExportedColumn("tokens_out", .integer), ExportedColumn("last_message_at", .instant),
+            ExportedColumn("head_message_id", .id), ExportedColumn("last_seq", .integer(Bounds.numbers)),
+            ExportedColumn("message_count", .integer(Bounds.numbers)), ExportedColumn("tokens_in", .integer(Bounds.sums)),
+            ExportedColumn("tokens_out", .integer(Bounds.sums)), ExportedColumn("last_message_at", .instant),
             ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
-            ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer),
-            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .json), ExportedColumn("metadata", .json),
+            ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer(Bounds.versions)),
+            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .object), ExportedColumn("metadata", .object),
         ]
     )
 
@@ -36,14 +38,14 @@ extension ExportedEntity {
         name: "message",
         table: "messages",
         columns: [
-            ExportedColumn("id", .id), ExportedColumn("conversation_id", .id), ExportedColumn("seq", .integer),
+            ExportedColumn("id", .id), ExportedColumn("conversation_id", .id), ExportedColumn("seq", .integer(Bounds.numbers)),
             ExportedColumn("parent_id", .id), ExportedColumn("author_id", .person), ExportedColumn("role", .text),
             ExportedColumn("type", .text), ExportedColumn("status", .text), ExportedColumn("model", .text),
-            ExportedColumn("tokens_in", .integer), ExportedColumn("tokens_out", .integer),
-            ExportedColumn("tokens_total", .integer), ExportedColumn("created_at", .instant),
+            ExportedColumn("tokens_in", .integer(Bounds.tokens)), ExportedColumn("tokens_out", .integer(Bounds.tokens)),
+            ExportedColumn("tokens_total", .integer(Bounds.tokens)), ExportedColumn("created_at", .instant),
             ExportedColumn("updated_at", .instant), ExportedColumn("edited_at", .instant),
-            ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer),
-            ExportedColumn("metadata", .json), ExportedColumn("content_text", .text), ExportedColumn("parts", .json),
+            ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer(Bounds.versions)),
+            ExportedColumn("metadata", .object), ExportedColumn("content_text", .text), ExportedColumn("parts", .array),
         ]
     )
 
@@ -65,12 +67,14 @@ struct FlatEntity: Sendable {
     ///   - entity: the columns.
     ///   - key: the columns that order the pages; together unique.
     ///   - scope: the SQL condition that a row is that of `$1`.
+    ///   - rows: the row of an insert, where it is not simply the parameters of its columns.
     ///   - condition: the SQL condition of an insert, by the parameters of its columns and of the owner: what the row
     ///     refers to must be the owner's, and in that the row itself.
     init(
         _ entity: ExportedEntity,
         key: [String],
         scope: String,
+        rows: String? = nil,
         condition: (_ parameter: (String) -> String, _ owner: String) -> String
     ) {
         self.entity = entity
@@ -99,7 +103,7 @@ struct FlatEntity: Sendable {
             columns.map(\.type) + [.text],
             """
             INSERT INTO \(entity.table) (\(entity.columnList))
-            SELECT \(columns.indices.map { "$\($0 + 1)" }.joined(separator: ", "))
+            SELECT \(rows ?? columns.indices.map { "$\($0 + 1)" }.joined(separator: ", "))
             WHERE \(PrincipalStatements.mayWrite(owner)) AND \(condition(parameter, owner))
             ON CONFLICT DO NOTHING
             """
@@ -114,8 +118,14 @@ struct FlatEntity: Sendable {
         }
     }
 
-    private static func ownsConversation(_ id: String, _ owner: String) -> String {
-        "EXISTS (SELECT 1 FROM conversations c WHERE c.id = \(id) AND c.owner_id = \(owner))"
+    /// Whether a conversation is the owner's and being imported. One that was there is left as it is.
+    private static func isImporting(_ id: String, _ owner: String) -> String {
+        """
+        EXISTS (
+            SELECT 1 FROM conversations c
+            WHERE c.id = \(id) AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
+        )
+        """
     }
 
     private static let tags = FlatEntity(
@@ -130,7 +140,17 @@ struct FlatEntity: Sendable {
         ),
         key: ["id"],
         scope: "owner_id = $1"
-    ) { parameter, owner in "\(parameter("owner_id")) = \(owner)" }
+    ) { parameter, owner in
+        // Where every conversation was there, so was every tag, and one that is missing was deleted.
+        """
+        \(parameter("owner_id")) = \(owner) AND (
+            EXISTS (
+                SELECT 1 FROM conversations c
+                WHERE c.version <= 0 AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
+            ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = \(owner))
+        )
+        """
+    }
 
     private static let conversationTags = FlatEntity(
         ExportedEntity(
@@ -139,11 +159,13 @@ struct FlatEntity: Sendable {
             columns: [ExportedColumn("conversation_id", .id), ExportedColumn("tag_id", .id)]
         ),
         key: ["tag_id", "conversation_id"],
-        scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = $1)"
+        scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = $1)",
+        rows: "$1, t.id FROM tags t"
     ) { parameter, owner in
+        // An import says the tag's key in the place of its id, which may be another one here.
         """
-        \(ownsConversation(parameter("conversation_id"), owner))
-            AND EXISTS (SELECT 1 FROM tags t WHERE t.id = \(parameter("tag_id")) AND t.owner_id = \(owner))
+        t.owner_id = \(owner) AND t.name_key = \(parameter("tag_id"))
+            AND \(isImporting(parameter("conversation_id"), owner))
         """
     }
 
@@ -153,7 +175,7 @@ struct FlatEntity: Sendable {
             table: "votes",
             columns: [
                 ExportedColumn("message_id", .id), ExportedColumn("user_id", .person),
-                ExportedColumn("conversation_id", .id), ExportedColumn("value", .integer),
+                ExportedColumn("conversation_id", .id), ExportedColumn("value", .integer(-1...1)),
                 ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
             ]
         ),
@@ -161,7 +183,7 @@ struct FlatEntity: Sendable {
         scope: "user_id = $1"
     ) { parameter, owner in
         """
-        \(parameter("user_id")) = \(owner) AND \(ownsConversation(parameter("conversation_id"), owner))
+        \(parameter("user_id")) = \(owner) AND \(isImporting(parameter("conversation_id"), owner))
             AND EXISTS (
                 SELECT 1 FROM messages m
                 WHERE m.id = \(parameter("message_id")) AND m.conversation_id = \(parameter("conversation_id"))
@@ -175,9 +197,9 @@ struct FlatEntity: Sendable {
             name: "usage_total",
             table: "usage_totals",
             columns: [
-                ExportedColumn("user_id", .person), ExportedColumn("day", .text), ExportedColumn("model", .text),
-                ExportedColumn("messages", .integer), ExportedColumn("tokens_in", .integer),
-                ExportedColumn("tokens_out", .integer), ExportedColumn("tokens_total", .integer),
+                ExportedColumn("user_id", .person), ExportedColumn("day", .day), ExportedColumn("model", .text),
+                ExportedColumn("messages", .usage), ExportedColumn("tokens_in", .usage),
+                ExportedColumn("tokens_out", .usage), ExportedColumn("tokens_total", .usage),
             ]
         ),
         key: ["day", "model"],

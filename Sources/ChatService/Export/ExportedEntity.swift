@@ -1,5 +1,5 @@
 // What an export holds, entity by entity: a table's columns by name and kind, from which its lines are written and read
-// and its rows inserted. A table joins the export with one entry in `ExportedEntity.flat`.
+// and its rows inserted. A table joins the export with one entry in `FlatEntity.all`.
 //
 // A line is a JSON object: `entity`, then the columns by their names. JSON that is stored byte for byte stands in the
 // line as it is; where it holds a line break, which would end the line, it is a string in a member `<column>_text`.
@@ -13,9 +13,28 @@ struct ExportedColumn: Sendable {
         case id
         /// The id of a person. The exported person's becomes that of the one who is imported for.
         case person
-        case text, integer, boolean, instant
+        case text, boolean, instant
+        /// A day of UTC, as 2026-11-21.
+        case day
+        case integer(ClosedRange<Int64>)
+        /// A sum of usage. A correction can leave one below zero, and what would be a credit is taken as nothing.
+        case usage
         /// JSON, byte for byte.
-        case json
+        case object, array
+    }
+
+    /// SECURITY: a file may say anything. Numbers stay so far from the end of their type that the services can go on
+    /// adding to them, and add up thousands of people's.
+    enum Bounds {
+        /// `seq`, and how many messages there are.
+        static let numbers: ClosedRange<Int64> = 0...Int64(Int32.max)
+        /// Tokens of one message: the total may be the sum of both counts.
+        static let tokens: ClosedRange<Int64> = 0...2 * MessageDraft.tokenCounts.upperBound
+        static let sums: ClosedRange<Int64> = 0...1_000_000_000_000_000
+        static let versions = sums
+        /// The years 1 to 9999.
+        static let instants =
+            Instant(microseconds: -62_135_596_800_000_000)...Instant(microseconds: 253_402_300_799_999_999)
     }
 
     let name: String
@@ -28,8 +47,8 @@ struct ExportedColumn: Sendable {
 
     var type: SQLType {
         switch kind {
-        case .id, .person, .text, .json: .text
-        case .integer: .integer
+        case .id, .person, .text, .day, .object, .array: .text
+        case .integer, .usage: .integer
         case .boolean: .boolean
         case .instant: .instant
         }
@@ -67,12 +86,12 @@ struct ExportedEntity: Sendable {
     private static func write(_ column: ExportedColumn, _ row: Row, to writer: inout JSONWriter) throws {
         let name = column.name
         switch column.kind {
-        case .id, .person, .text:
+        case .id, .person, .text, .day:
             let text = try row.optionalText(name)
             writer.key(named: name) { writer in
                 if let text { writer.string(text) } else { writer.raw("null") }
             }
-        case .integer:
+        case .integer, .usage:
             let value = try row.optionalInteger(name)
             writer.key(named: name) { writer in
                 if let value { writer.integer(value) } else { writer.raw("null") }
@@ -85,7 +104,7 @@ struct ExportedEntity: Sendable {
             writer.key(named: name) { writer in
                 if let value { writer.string(value.rfc3339) } else { writer.raw("null") }
             }
-        case .json:
+        case .object, .array:
             guard let json = try row.optionalText(name) else { return writer.member(name, raw: "null") }
             if json.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) {
                 writer.key(named: name + "_text") { $0.string(json) }
@@ -110,9 +129,9 @@ struct ExportedEntity: Sendable {
         _ person: (String) -> String
     ) throws(ImportRefusal) -> SQLValue {
         let wrong = ImportRefusal("\(name).\(column.name) is not what an export has there")
-        if column.kind == .json, let text = line[column.name + "_text"] {
-            guard let json = text.string, (try? JSONElement.parse(json)) != nil else { throw wrong }
-            return .text(json)
+        switch column.kind {
+        case .object, .array: return try json(column, line, wrong)
+        default: break
         }
         guard let element = line[column.name], !element.isNull else { return .null }
         switch column.kind {
@@ -125,18 +144,53 @@ struct ExportedEntity: Sendable {
         case .text:
             guard let text = element.string else { throw wrong }
             return .text(text)
-        case .integer:
-            guard let integer = element.integer else { throw wrong }
+        case .day:
+            guard let day = element.string, day.utf8.count == 10, Self.instant("\(day)T00:00:00Z") != nil else {
+                throw wrong
+            }
+            return .text(day)
+        case .integer(let range):
+            guard let integer = element.integer, range.contains(integer) else { throw wrong }
             return .integer(integer)
+        case .usage:
+            let sums = ExportedColumn.Bounds.sums
+            guard let integer = element.integer, (-sums.upperBound...sums.upperBound).contains(integer) else {
+                throw wrong
+            }
+            return .integer(max(0, integer))
         case .boolean:
             guard let boolean = element.boolean else { throw wrong }
             return .boolean(boolean)
         case .instant:
-            guard let instant = element.string.flatMap(Instant.init(rfc3339:)) else { throw wrong }
+            guard let instant = element.string.flatMap(Self.instant) else { throw wrong }
             return .instant(instant)
-        case .json:
-            return .text(element.raw)
+        case .object, .array: throw wrong
         }
+    }
+
+    private static func instant(_ text: String) -> Instant? {
+        Instant(rfc3339: text).flatMap { ExportedColumn.Bounds.instants.contains($0) ? $0 : nil }
+    }
+
+    private func json(
+        _ column: ExportedColumn,
+        _ line: JSONElement,
+        _ wrong: ImportRefusal
+    ) throws(ImportRefusal) -> SQLValue {
+        let element: JSONElement
+        let raw: String
+        if let text = line[column.name + "_text"] {
+            guard let json = text.string, let parsed = try? JSONElement.parse(json) else { throw wrong }
+            (element, raw) = (parsed, json)
+        } else {
+            guard let inPlace = line[column.name] else { throw wrong }
+            (element, raw) = (inPlace, inPlace.raw)
+        }
+        switch column.kind {
+        case .object: guard element.object != nil else { throw wrong }
+        default: guard element.array != nil else { throw wrong }
+        }
+        return .text(raw)
     }
 }
 

@@ -1,6 +1,10 @@
 // The second reading: rows come back as they were, ids, numbers, versions, times and bytes included, for the person who
 // was named. Importing twice changes nothing, and neither does a crash in between.
 //
+// Conversations stay out of sight until everything that the file has of them is there: messages, tags, votes. At the end
+// each comes to light in one statement. So what is out of sight is what this file has yet to fill, whatever died before,
+// and a vote or tag that was taken away since is not brought back to a conversation that was there.
+//
 // An id that is somebody else's is refused and never adopted (and a conversation with a message of such an id is not
 // brought in at all). A conversation that the person has already is left as it is, whatever has become of it since.
 import OpenSSLCrypto
@@ -15,6 +19,8 @@ package struct ImportReport: Sendable {
     package fileprivate(set) var present = 0
     /// Rows besides conversations and messages.
     package fileprivate(set) var others = 0
+    /// Of those, what was not brought in, by entity: it was there, or its conversation was, or its id is taken.
+    package fileprivate(set) var skipped: [String: Int] = [:]
     /// Conversations that were not taken, each with the reason.
     package fileprivate(set) var refused: [String] = []
 }
@@ -25,9 +31,21 @@ package struct Importer: Sendable {
     private static let statements = 200
     private static let bytes = 2 << 20
 
+    /// Messages of the conversations that come to light in one unit; each is counted there.
+    private static let counted: Int64 = 10_000
+    /// Conversations under way are no leftovers of a process that died before this has passed.
+    private static let patience: Duration = .seconds(86_400)
+
     private enum Outcome {
         case finish(conversation: String, messages: Int64)
-        case flat
+        case flat(String)
+    }
+
+    private struct Conversation {
+        let id: String
+        let last: Int64
+        let version: Int64
+        let deletedAt: SQLValue
     }
 
     private let database: any SQLDatabase
@@ -36,7 +54,12 @@ package struct Importer: Sendable {
     private var source = ""
     private var number = 0
     private var kind = "user"
-    private var current: (id: String, last: Int64, version: Int64, deletedAt: SQLValue)?
+    /// The one whose messages come now, last; all of them are still out of sight.
+    private var conversations: [Conversation] = []
+    private var isInConversation = false
+    /// The keys of the file's tags by their ids; the person may have a tag of that key under another id.
+    private var tags: [String: SQLValue] = [:]
+    private var isWhole = false
     private var unit: [BoundStatement] = []
     private var weight = 0
     /// What is to be looked at when the unit has run, by the places in it.
@@ -60,15 +83,34 @@ package struct Importer: Sendable {
         case "principal": try takePrincipal(element)
         case "conversation": try takeConversation(element)
         case "message": try takeMessage(element)
-        case "trailer": finishConversation()
+        case "trailer": isWhole = true
         default: try takeFlat(entity, element)
         }
         if unit.count >= Self.statements || weight >= Self.bytes { try await flush() }
     }
 
-    /// Finishes what is left.
+    /// Finishes what is left. Throws unless the file was read to its trailer.
     package mutating func finish() async throws -> ImportReport {
-        finishConversation()
+        guard isWhole else { throw ImportRefusal("the second reading ended after line \(number), before the trailer") }
+        try await flush()
+        var messages: Int64 = 0
+        for conversation in conversations {
+            outcomes.append((unit.count, .finish(conversation: conversation.id, messages: conversation.last)))
+            unit.append(
+                ExportStatements.finishConversation(
+                    conversation.id,
+                    owner,
+                    conversation.last,
+                    conversation.version,
+                    conversation.deletedAt
+                )
+            )
+            messages += conversation.last
+            guard unit.count >= Self.statements || messages >= Self.counted else { continue }
+            try await flush()
+            messages = 0
+        }
+        conversations = []
         try await flush()
         return report
     }
@@ -99,7 +141,6 @@ package struct Importer: Sendable {
     }
 
     private mutating func takeConversation(_ element: JSONElement) throws {
-        finishConversation()
         let entity = ExportedEntity.conversation
         let values = try values(entity, element)
         let row = named(entity, values)
@@ -110,17 +151,20 @@ package struct Importer: Sendable {
         unit.append(
             BoundStatement(
                 ExportStatements.insertConversation,
-                values + [.instant(clock.now()), Self.words(of: row["title"])]
+                values + [.instant(clock.now() + Self.patience), Self.words(of: row["title"])]
             )
         )
-        current = (id, last, version, row["deleted_at"] ?? .null)
+        conversations.append(
+            Conversation(id: id, last: last, version: version, deletedAt: row["deleted_at"] ?? .null)
+        )
+        isInConversation = true
     }
 
     private mutating func takeMessage(_ element: JSONElement) throws {
         let entity = ExportedEntity.message
         let values = try values(entity, element)
         let row = named(entity, values)
-        guard let current, row["conversation_id"] == .text(current.id) else {
+        guard isInConversation, let current = conversations.last, row["conversation_id"] == .text(current.id) else {
             throw ImportRefusal("line \(number): the message does not follow its conversation")
         }
         let words = Self.words(of: row["content_text"])
@@ -133,22 +177,24 @@ package struct Importer: Sendable {
         return SearchText.words(of: text).sqlValue
     }
 
-    private mutating func finishConversation() {
-        guard let current else { return }
-        outcomes.append((unit.count, .finish(conversation: current.id, messages: current.last)))
-        unit.append(
-            ExportStatements.finishConversation(current.id, owner, current.last, current.version, current.deletedAt)
-        )
-        self.current = nil
-    }
-
     private mutating func takeFlat(_ name: String, _ element: JSONElement) throws {
-        finishConversation()
+        isInConversation = false
         guard let flat = FlatEntity.all.first(where: { $0.entity.name == name }) else {
             throw ImportRefusal("line \(number): \(name.prefix(64)) is not known here")
         }
-        outcomes.append((unit.count, .flat))
-        unit.append(BoundStatement(flat.insert, try values(flat.entity, element) + [.text(owner)]))
+        var values = try values(flat.entity, element)
+        let row = named(flat.entity, values)
+        if case .text(let id)? = row["id"], let key = row["name_key"] { tags[id] = key }
+        if let index = flat.entity.columns.firstIndex(where: { $0.name == "tag_id" }) {
+            // A tag that was made while the export was read may be missing in it.
+            guard case .text(let id) = values[index], let key = tags[id] else {
+                report.skipped[name, default: 0] += 1
+                return
+            }
+            values[index] = key
+        }
+        outcomes.append((unit.count, .flat(name)))
+        unit.append(BoundStatement(flat.insert, values + [.text(owner)]))
     }
 
     private func named(_ entity: ExportedEntity, _ values: [SQLValue]) -> [String: SQLValue] {
@@ -157,21 +203,26 @@ package struct Importer: Sendable {
 
     // MARK: Units
 
-    private mutating func flush() async throws {
+    mutating func flush() async throws {
         guard !unit.isEmpty else { return }
         let beginning = Principals.willWrite(Caller(id: owner, kind: kind), at: clock.now())
         let results: [SQLResult]
         do throws(StorageError) {
             results = try await database.run(beginning + unit, priority: .long)
         } catch {
-            guard case .checkViolation = error else { throw error }
-            throw ImportRefusal("a row up to line \(number) has a value that no export has: \(error)")
+            switch error {
+            case .checkViolation, .notNullViolation:
+                throw ImportRefusal("a row up to line \(number) has a value that no export has: \(error)")
+            default: throw error
+            }
         }
         try Principals.requireActive(results)
         for (index, outcome) in outcomes {
             let result = results[beginning.count + index]
             switch outcome {
-            case .flat: report.others += result.affected
+            case .flat(let name):
+                report.others += result.affected
+                if result.affected == 0 { report.skipped[name, default: 0] += 1 }
             case .finish(let conversation, let messages):
                 if result.isEmpty {
                     try await refuse(conversation)

@@ -4,6 +4,11 @@ import ChatService
 import Foundation
 import Logging
 import Storage
+import WebSupport
+
+#if canImport(Glibc)
+    import Glibc
+#endif
 
 struct DataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -49,6 +54,8 @@ struct DataCommand: AsyncParsableCommand {
         @Argument(help: "The file.") var file: String
 
         func run(_ settings: Settings, logger: Logger) async throws {
+            // SECURITY: what no token could name must not become a person.
+            if let user, !RowID.isValid(user) { throw StartFailure("--user is not an id") }
             do {
                 var check = ImportCheck()
                 try await LineFile(file).forEach { line in try check.take(line) }
@@ -64,6 +71,9 @@ struct DataCommand: AsyncParsableCommand {
                     print("messages  \(report.messages)")
                     print("other rows  \(report.others)")
                     print("conversations that were there  \(report.present)")
+                    for (entity, count) in report.skipped.sorted(by: { $0.key < $1.key }) {
+                        print("\(entity) rows skipped  \(count)")
+                    }
                     for reason in report.refused.prefix(20) { print("refused  \(reason)") }
                     guard report.refused.isEmpty else {
                         throw StartFailure("\(report.refused.count) conversations were refused")
@@ -90,13 +100,17 @@ struct DataCommand: AsyncParsableCommand {
                     guard let receipt = try await chat.erasures.receipt(of: user) else { return }
                     print("erasure  \(receipt.id)")
                     for (entity, count) in receipt.removed { print("\(entity)  \(count)") }
+                    guard receipt.isCompleted else {
+                        throw StartFailure("the rows are gone, and their bytes not yet: run it again, or leave it to the service")
+                    }
                 }
             }
         }
     }
 }
 
-/// A file that is read line by line, however large it is.
+/// A file that is read line by line, however large it is, and as often as one likes: a pipe would be empty the second
+/// time.
 private struct LineFile {
     /// SECURITY: no line of an export comes near; a file without line feeds ends there.
     private static let longest = 64 << 20
@@ -108,6 +122,10 @@ private struct LineFile {
     func forEach(_ body: ([UInt8]) async throws -> Void) async throws {
         guard let handle = FileHandle(forReadingAtPath: path) else { throw StartFailure("\(path) cannot be read") }
         defer { try? handle.close() }
+        var status = stat()
+        guard fstat(handle.fileDescriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            throw StartFailure("\(path) is not a regular file, and is to be read twice")
+        }
         var line: [UInt8] = []
         while let piece = try handle.read(upToCount: 1 << 16), !piece.isEmpty {
             var rest = piece[...]
