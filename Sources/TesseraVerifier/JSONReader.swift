@@ -29,9 +29,12 @@ struct JSONReader {
             list.reserveCapacity(20)
         }
 
-        /// Whether there was room for it and its name is new.
+        /// Whether there was room for it and its name is new. RFC 8259 §8.3 compares code units; `==` is the quick look,
+        /// which takes canonically equivalent names for equal too.
         fileprivate mutating func add(_ name: String, _ value: Value) -> Bool {
-            guard list.count < Self.maximumCount, !list.contains(where: { $0.name == name }) else { return false }
+            guard list.count < Self.maximumCount,
+                !list.contains(where: { $0.name == name && $0.name.utf8.elementsEqual(name.utf8) })
+            else { return false }
             list.append((name, value))
             return true
         }

@@ -150,6 +150,68 @@ struct IdempotencyTests {
         }
     }
 
+    @Test("a reservation with a key is made once, and told again with what remains", arguments: TestEngine.allCases)
+    func reservations(engine: TestEngine) async throws {
+        let clock = TestClock()
+        let limited: @Sendable (inout ChatConfiguration) -> Void = {
+            $0.quotas[.user] = Quotas.Limits(tokensPerDay: 1000)
+        }
+        try await withChat(engine, clock: clock.clock, configure: limited) { chat in
+            let path = "/v1/usage/reservations"
+            let body = #"{"tokens":400,"model":"m","expires_in":60}"#
+            let answers = try await inParallel(8) { _ in
+                try await chat.send(.post, path, body, headers: Self.key("r"))
+            }
+            #expect(answers.allSatisfy { $0.status == 201 })
+            #expect(answers.count { $0.headers[.idempotencyReplayed] == nil } == 1)
+            #expect(Set(answers.map(\.text)).count == 1)
+            #expect(try answers[0].json["remaining"]?.integer == 600)
+            #expect(try await chat.rows("quota_reservations") == 1)
+            // Another key is another reservation; another body is refused.
+            #expect(try await chat.send(.post, path, body, headers: Self.key("r2")).status == 201)
+            let reused = try await chat.send(.post, path, #"{"tokens":1}"#, headers: Self.key("r"))
+            #expect(reused.code == "idempotency_key_reused")
+            // Told again with what remains now, though no more could be had; a refusal keeps no key.
+            #expect(try await chat.send(.post, path, body, headers: Self.key("r3")).status == 429)
+            clock.advance(.seconds(5))
+            let again = try await chat.send(.post, path, body, headers: Self.key("r")).json
+            for member in ["id", "created_at", "expires_at", "tokens", "model"] {
+                #expect(again[member]?.raw == (try answers[0].json[member]?.raw), "\(member)")
+            }
+            #expect(again["remaining"]?.integer == 200)
+            clock.advance(.seconds(60))
+            let third = try await chat.send(.post, path, body, headers: Self.key("r3"))
+            #expect(third.status == 201)
+            #expect(third.headers[.idempotencyReplayed] == nil)
+            try await chat.expectNoLeftovers()
+        }
+    }
+
+    @Test(
+        "a fork is told again from the trash, and once it is gone for good that is told",
+        arguments: TestEngine.allCases
+    )
+    func deletedFork(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"x"}]}"#)
+            func fork() async throws -> Answer {
+                try await chat.send(.post, "/v1/conversations/c/fork", headers: Self.key("k"))
+            }
+            let id = try #require(try await fork().json["id"]?.string)
+            _ = try await chat.send(.delete, "/v1/conversations/\(id)")
+            let trashed = try await fork()
+            #expect(trashed.status == 201)
+            #expect(trashed.headers[.idempotencyReplayed] == "true")
+            #expect(try trashed.json["id"]?.string == id)
+            #expect(try trashed.json["deleted_at"]?.string?.isEmpty == false)
+            _ = try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true")
+            let gone = try await fork()
+            #expect(gone.status == 410)
+            #expect(gone.code == "result_gone")
+            #expect(try await chat.rows("conversations") == 1)
+        }
+    }
+
     @Test("a key is forgotten after 24 hours, and its rows are removed", arguments: TestEngine.allCases)
     func expiry(engine: TestEngine) async throws {
         let clock = TestClock()

@@ -1,5 +1,5 @@
-// Everything at once, in an order that nobody chose: append, edit, delete, truncate, switch branches, trash. At the end
-// the promises of ChatInvariants hold, and what was acknowledged is what is there.
+// Everything at once, in an order that nobody chose: append, edit, delete, truncate, switch branches, fork,
+// trash, restore. At the end the promises of ChatInvariants hold, and what was acknowledged is what is there.
 import HTTPTypes
 import Storage
 import Synchronization
@@ -29,7 +29,9 @@ struct MessageFuzzTests {
             #expect(said.odd == [])
             // Every kind did something.
             #expect(
-                said.done.keys.sorted() == ["append", "batch", "delete", "edit", "read", "switch", "trash", "truncate"]
+                said.done.keys.sorted() == [
+                    "append", "batch", "delete", "edit", "fork", "read", "restore", "switch", "trash", "truncate",
+                ]
             )
             let statement = Statement("test.all", .reads, [], "SELECT id, content_text, deleted_at FROM messages")
             let rows = try await chat.database.run(statement()).rows
@@ -39,10 +41,15 @@ struct MessageFuzzTests {
             #expect(said.appended.subtracting(texts.keys) == [])
             #expect(Set(texts.keys).subtracting(said.appended) == [])
             #expect(said.deleted.subtracting(deleted) == [])
-            // A live message says what it was given last, of what was acknowledged or under way.
+            // A live message says what it was given last, of what was acknowledged or under way; a copy, what some message
+            // was ever given.
+            let everything = said.texts.values.reduce(into: Set<String>()) { $0.formUnion($1) }
             for (id, text) in texts where !deleted.contains(id) {
-                #expect(said.texts[id]?.contains(text ?? "") == true, "\(id)")
+                let allowed = said.copies.contains(id) ? everything : said.texts[id] ?? []
+                #expect(allowed.contains(text ?? ""), "\(id)")
             }
+            // What nobody deleted in a fork is there as it was acknowledged, whatever became of the original.
+            #expect(said.copies.subtracting(texts.keys) == [])
             print(
                 "\(engine): \(said.done.sorted { $0.key < $1.key }), \(texts.count) messages, \(deleted.count) deleted"
             )
@@ -59,14 +66,14 @@ struct MessageFuzzTests {
             return ids.isEmpty ? nil : ids[dice.roll(ids.count)]
         }
         switch dice.roll(100) {
-        case 0..<30:
+        case 0..<28:
             let parent = dice.roll(3) == 0 ? target.map { #","parent_id":"\#($0)""# } ?? "" : ""
             known.says(name, name)
             let body = #"{"id":"\#(name)","role":"user","content":"\#(name)","tokens_in":\#(dice.roll(9))\#(parent)}"#
             let answer = try await chat.send(.post, "\(path)/messages", body, node: worker)
             known.note("append", answer, [201, 400, 404])
             if answer.status == 201 { known.appended([name], in: conversation) }
-        case 30..<45:
+        case 28..<40:
             let ids = (0..<(2 + dice.roll(4))).map { "\(name)-\($0)" }
             for id in ids { known.says(id, id) }
             let items = ids.map { #"{"id":"\#($0)","role":"assistant","content":"\#($0)","tokens_out":2}"# }
@@ -74,7 +81,7 @@ struct MessageFuzzTests {
             let answer = try await chat.send(.post, "\(path)/messages", body, node: worker)
             known.note("batch", answer, [201, 404])
             if answer.status == 201 { known.appended(ids, in: conversation) }
-        case 45..<68:
+        case 40..<60:
             guard let target else { return }
             known.says(target, "\(name) edit")
             let tokens = dice.roll(2) == 0 ? #","tokens_in":\#(dice.roll(50))"# : ""
@@ -86,16 +93,16 @@ struct MessageFuzzTests {
                 node: worker
             )
             known.note("edit", answer, [200, 404, 412])
-        case 68..<83:
+        case 60..<73:
             guard let target else { return }
             let answer = try await chat.send(.delete, "\(path)/messages/\(target)", node: worker)
             known.note("delete", answer, [204, 404])
             if answer.status == 204 { known.state.withLock { _ = $0.deleted.insert(target) } }
-        case 83..<92:
+        case 73..<81:
             guard let target else { return }
             let answer = try await chat.send(.patch, path, #"{"head_message_id":"\#(target)"}"#, node: worker)
             known.note("switch", answer, [200, 400, 404])
-        case 92..<96:
+        case 81..<85:
             let last = known.state.withLock { $0.ids[conversation]?.count ?? 0 }
             let answer = try await chat.send(
                 .delete,
@@ -103,16 +110,32 @@ struct MessageFuzzTests {
                 node: worker
             )
             known.note("truncate", answer, [200, 404])
-        case 96..<98:
+        case 85..<90:
+            let body = dice.roll(2) == 0 ? target.map { #"{"message_id":"\#($0)"}"# } : nil
+            let answer = try await chat.send(.post, "\(path)/fork", body, node: worker)
+            // 409 when others changed the branch at every attempt.
+            known.note("fork", answer, [201, 400, 404, 409])
+            if answer.status == 201, let fork = try answer.json["id"]?.string {
+                let count = try answer.json["message_count"]?.integer ?? 0
+                known.copied((0..<count).map { "\(fork).\($0 + 1)" }, in: fork)
+                // Every other one is where everybody goes on.
+                if dice.roll(2) == 0 { known.replace(conversation, with: fork) }
+            }
+        case 90..<93:
             // Somebody else's next request meets it; then there is a new one in its place.
             let answer = try await chat.send(.delete, path, node: worker)
             known.note("trash", answer, [204, 404])
             if answer.status == 204 {
                 try await chat.create(#"{"id":"c-\#(name)"}"#)
-                known.state.withLock { state in
-                    state.conversations = state.conversations.map { $0 == conversation ? "c-\(name)" : $0 }
-                }
+                known.replace(conversation, with: "c-\(name)")
+                known.state.withLock { $0.trashed.append(conversation) }
             }
+        case 93..<97:
+            let trashed = known.state.withLock { $0.trashed.isEmpty ? nil : $0.trashed[dice.roll($0.trashed.count)] }
+            guard let trashed else { return }
+            let answer = try await chat.send(.post, "/v1/conversations/\(trashed)/restore", node: worker)
+            known.note("restore", answer, [200])
+            known.replace(conversation, with: trashed)
         default:
             let answer = try await chat.send(.get, "\(path)/messages?leaf=head&last=20", node: worker)
             known.note("read", answer, [200, 404])
@@ -125,7 +148,10 @@ private final class Known: Sendable {
     struct State {
         var conversations = ["c0", "c1", "c2"]
         var ids: [String: [String]] = [:]
+        var trashed: [String] = []
         var appended: Set<String> = []
+        /// Messages of forks.
+        var copies: Set<String> = []
         var deleted: Set<String> = []
         /// Everything that a message was ever given to say.
         var texts: [String: Set<String>] = [:]
@@ -142,6 +168,18 @@ private final class Known: Sendable {
         state.withLock {
             $0.appended.formUnion(ids)
             $0.ids[conversation, default: []].append(contentsOf: ids)
+        }
+    }
+
+    func copied(_ ids: [String], in fork: String) {
+        appended(ids, in: fork)
+        state.withLock { $0.copies.formUnion(ids) }
+    }
+
+    /// Everybody's next request goes to another conversation.
+    func replace(_ conversation: String, with other: String) {
+        state.withLock { state in
+            state.conversations = state.conversations.map { $0 == conversation ? other : $0 }
         }
     }
 

@@ -5,12 +5,14 @@
 Each writer is one connection with one request on it at a time: it makes conversations with three messages, appends
 two messages to the last one it made, or signs people up. Every request is one unit of the service, and has an id of
 its own. With CHANGES = 1 it also edits, deletes and truncates messages of that conversation, which
-nobody else writes. The outcome goes to LOG *after* the answer was read whole, one line each:
+nobody else writes, and moves it to the trash and back. Each owner then has a conversation s0, s1, ... besides, which all
+of the owner's writers append to, fork, and trash: s0 is so long that a fork of it takes several units. The outcome goes to LOG *after* the answer was read whole, one line each:
 
     acknowledged|refused|unknown|odd KIND ID [WHAT]
 
 *refused* is a 503 that promises that nothing was committed, *unknown* a 503 `outcome_unknown` or a connection that
-ended without an answer. A change of a message that an earlier unknown request had deleted is refused too. Anything else is *odd*, and the test fails on it. After anything but an acknowledgement a
+ended without an answer. A change of a message that an earlier unknown request had deleted is refused too, and so is
+what meets another writer's trash. Anything else is *odd*, and the test fails on it. After anything but an acknowledgement a
 writer pauses a little and goes on with its next id: an id is never sent twice.
 
 The test speaks to CONTROL_PORT, one GET each:
@@ -38,6 +40,10 @@ import urllib.request
 PASSWORD = "correct horse battery staple"
 PAUSE = 0.1
 KINDS = ("acknowledged", "refused", "unknown", "odd")
+# Messages in the shared conversation of the first owner, and of every other.
+SHARED = (600, 3)
+# What others may have deleted or moved to the trash, or keep changing while it is copied.
+MAY_BE_GONE = {"edit": (404,), "delete": (404,), "fork": (404, 409), "share": (404,), "hide": (404,), "show": (404,)}
 
 
 class Writer:
@@ -52,6 +58,9 @@ class Writer:
         self.last = None  # the last conversation that was acknowledged
         self.messages = []  # the messages of it that may be there
         self.effect = None  # what the open unit makes of `messages`
+        self.trashed = False  # whether `last` is in the trash
+        self.missed = False  # whether the shared conversation was in the trash
+        self.shared = []  # messages of its own in the shared conversation
 
     def begin(self):
         """Sends the next request, connecting first when needed."""
@@ -96,8 +105,9 @@ class Writer:
             return
         if status in (200, 201, 204):
             self.end("acknowledged")
-        elif status == 404 and self.unit[0] in ("edit", "delete"):
-            self.end("refused", "404 not_found")
+        elif status in MAY_BE_GONE.get(self.unit[0], ()):
+            self.missed = self.missed or self.unit[0] in ("fork", "share") and status == 404
+            self.end("refused", f"{status} gone")
         else:
             try:
                 code = json.loads(body)["code"]
@@ -123,11 +133,18 @@ class Writer:
                 self.socket = None
         if outcome == "acknowledged":
             if kind == "create":
-                self.last = unit
+                self.last, self.trashed = unit, False
+            elif kind in ("trash", "restore"):
+                self.trashed = kind == "trash"
+            elif kind == "share":
+                self.shared += [f"{unit}.m{n}" for n in range(2)]
             if self.effect is not None:
                 self.messages = self.effect
             self.not_before = 0.0
         else:
+            if kind in ("trash", "restore"):
+                # Whether it is there is not known now.
+                self.last, self.trashed, self.messages = None, False, []
             self.rest()
 
     def rest(self):
@@ -177,6 +194,9 @@ class Load:
         self.changes = changes
         self.tokens = [self.sign_up(auth, f"owner-{n}@example.com") for n in range(owners)]
         self.chat_port, self.auth_port = chat, auth
+        if changes:
+            for number, token in enumerate(self.tokens):
+                self.share(number, token)
         self.writers = [Writer(self, n, chat, self.chat_request) for n in range(chat_writers)]
         self.writers += [Writer(self, n, auth, self.signup_request) for n in range(signup_writers)]
         self.listener = socket.create_server(("127.0.0.1", control))
@@ -190,6 +210,20 @@ class Load:
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)["access_token"]
+
+    def share(self, number, token):
+        """Makes the conversation that an owner's writers share."""
+        path, left = "conversations", SHARED[min(number, 1)]
+        while left:
+            items = [{"role": "user", "content": f"shared {left - n}"} for n in range(min(left, 100))]
+            body = {"messages": items} | ({"id": f"s{number}"} if path == "conversations" else {})
+            headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{self.chat_port}/v1/{path}", json.dumps(body).encode(), headers
+            )
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                answer.read()
+            path, left = f"conversations/s{number}/messages", left - len(items)
 
     # What is written
 
@@ -205,6 +239,11 @@ class Load:
         self.next += 1
         token = self.tokens[writer.number % len(self.tokens)]
         writer.effect = None
+        if self.changes:
+            if writer.missed or self.next % 32 in (9, 14, 17, 20, 25, 28, 31):
+                return self.shared_request(writer, token)
+            if writer.last and (writer.trashed or self.next % 16 == 7):
+                return self.trash_request(writer, token)
         if self.changes and writer.last and self.next % 8 in (1, 2, 3, 5, 6) and writer.messages:
             return self.change_request(writer, token)
         if writer.last and self.next % 4 == 0:
@@ -216,6 +255,43 @@ class Load:
         body = {"id": unit, "title": unit, "messages": self.messages(unit, 3)}
         writer.effect = [m["id"] for m in body["messages"]]
         return "create", unit, self.post(self.chat_port, "/v1/conversations", body, token)
+
+    def trash_request(self, writer, token):
+        """Moves the writer's conversation to the trash, or back: nothing else is done with it in between."""
+        path = f"/v1/conversations/{writer.last}"
+        if writer.trashed:
+            unit = f"{writer.last}.r{self.next}"
+            return "restore", unit, self.post(self.chat_port, f"{path}/restore", None, token)
+        return "trash", f"{writer.last}.x{self.next}", self.post(self.chat_port, path, None, token, "DELETE")
+
+    def shared_request(self, writer, token):
+        """Appends to, changes, forks or trashes what all writers of an owner write to."""
+        name = f"s{writer.number % len(self.tokens)}"
+        path = f"/v1/conversations/{name}"
+        if writer.missed:
+            # Somebody moved it to the trash and may have been killed before moving it back.
+            writer.missed = False
+            return "show", f"{name}.h{self.next}", self.post(self.chat_port, f"{path}/restore", None, token)
+        if self.next % 32 == 31:
+            writer.missed = True
+            return "hide", f"{name}.g{self.next}", self.post(self.chat_port, path, None, token, "DELETE")
+        if self.next % 32 in (9, 20, 25):
+            unit = f"{name}.f{self.next}"
+            return "fork", unit, self.post(self.chat_port, f"{path}/fork", {"title": unit}, token)
+        if self.next % 32 == 17 and writer.shared:
+            target = writer.shared[self.next % len(writer.shared)]
+            body = {"content": f"edit {self.next}", "tokens_in": self.next % 50}
+            return "edit", f"{name}.e{self.next}:{target}", self.post(
+                self.chat_port, f"{path}/messages/{target}", body, token, "PATCH"
+            )
+        if self.next % 32 == 28 and len(writer.shared) > 2:
+            target = writer.shared.pop(0)
+            return "delete", f"{name}.d{self.next}:{target}", self.post(
+                self.chat_port, f"{path}/messages/{target}", None, token, "DELETE"
+            )
+        unit = f"{name}.a{self.next}"
+        body = {"messages": self.messages(unit, 2)}
+        return "share", unit, self.post(self.chat_port, f"{path}/messages", body, token)
 
     def change_request(self, writer, token):
         """Edits, deletes or truncates. The unit's id says what, its number, and `:` of which message or past which."""

@@ -28,7 +28,7 @@ struct CrashWriter: Sendable {
     private let logFile: URL
 
     /// Starts the writers against both services of an installation, which must be ready. With `changes` they also edit,
-    /// delete and truncate messages.
+    /// delete and truncate messages, fork, trash and restore.
     init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8, changes: Bool = false)
         async throws
     {

@@ -1,5 +1,6 @@
-// kill -9 while messages are appended, edited, deleted and truncated: the promises of ChatInvariants hold, and every
-// change that was acknowledged is there.
+// kill -9 while messages are appended, edited, deleted and truncated, and conversations are forked, trashed and restored,
+// by writers of their own and by many to one: the promises of ChatInvariants hold, and every change that was acknowledged
+// is there.
 import Foundation
 import Glibc
 import Storage
@@ -10,12 +11,14 @@ import Testing
 struct MessageCrashTests {
     private static let rounds = 5
 
-    @Test("kill -9 of the service on SQLite amid edits, deletions and truncations breaks no promise")
+    @Test("kill -9 of the service on SQLite amid edits, deletions, truncations, forks and the trash breaks no promise")
     func sqlite() async throws {
         try await killService(of: Installation.forCrashes(), engine: .sqlite)
     }
 
-    @Test("kill -9 of the service on PostgreSQL amid edits, deletions and truncations breaks no promise")
+    @Test(
+        "kill -9 of the service on PostgreSQL amid edits, deletions, truncations, forks and the trash breaks no promise"
+    )
     func postgres() async throws {
         try await withDurableCluster { cluster in
             try await killService(of: Installation.forCrashes(on: cluster), engine: .postgres)
@@ -37,10 +40,13 @@ struct MessageCrashTests {
         #expect(log.odd.isEmpty, "answers that are none of the three: \(log.odd.prefix(10))")
         let database = try await engine.open(installation.databaseURL("chat"))
         let audit = try await MessageChangeAudit(log, database)
-        let broken = try await ChatInvariant.broken(in: database)
+        let broken = try await ChatInvariant.broken(in: database, ChatInvariant.afterKill)
         await database.close()
         print("kill -9 amid changes on \(engine): \(audit.summary)")
-        #expect(audit.checked.values.allSatisfy { $0 >= 20 } && audit.checked.count == 4, "\(audit.checked)")
+        #expect(
+            audit.checked.allSatisfy { $0.value >= ($0.key == "forked" ? 10 : 20) } && audit.checked.count == 7,
+            "\(audit.checked)"
+        )
         #expect(audit.lost.isEmpty, "acknowledged and not there: \(audit.lost.prefix(10))")
         #expect(broken == [])
     }
@@ -49,12 +55,18 @@ struct MessageCrashTests {
 /// What the writers' notes say of messages, held against the messages.
 ///
 /// A unit's id ends in what it is and its number, which only grows: `c7.a12` appended, `c7.e13:c7.m1` edited that
-/// message, `c7.d14:c7.m1` deleted it, `c7.t15:2` truncated past 2. One writer alone changes a conversation, one request
-/// after the other, so a message says what its last acknowledged edit said or what a later one did.
+/// message, `c7.d14:c7.m1` deleted it, `c7.t15:2` truncated past 2, `c7.x16` moved the conversation to the trash, `c7.r17`
+/// back. One writer alone changes such a conversation, one request after the other, so a message says what its last
+/// acknowledged edit said or what a later one did. In `s1` many writers append, each changes messages of its own alone,
+/// and `s1.f18` is the title of a fork of it.
 private struct MessageChangeAudit {
     /// How many acknowledged units of each kind were looked for.
     private(set) var checked: [String: Int] = [:]
     private(set) var lost: [String] = []
+
+    private static let names: [Substring: String] = [
+        "a": "appended", "e": "edited", "d": "deleted", "f": "forked", "x": "trashed", "r": "restored",
+    ]
 
     var summary: String {
         checked.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
@@ -78,9 +90,29 @@ private struct MessageChangeAudit {
             "SELECT id, conversation_id, seq, deleted_at, content_text FROM messages"
         )
         // Compiled once: a literal in a loop is compiled each time, which kept a thread for minutes.
-        let messageName = /c([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/
+        let messageName = /[cs]([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/
         let editedText = /edit ([0-9]+)/
-        let unitName = /(c[0-9]+)(?:\.([aedt])([0-9]+)(?::(.+))?)?/
+        let unitName = /([cs][0-9]+)(?:\.([aedtxrfgh])([0-9]+)(?::(.+))?)?/
+        var isTrashed: [String: Bool] = [:]
+        var forks: Set<String> = []
+        let trash = Statement(
+            "tests.conversations_and_forks",
+            .reads,
+            [],
+            "SELECT id, title, deleted_at, forked_from_conversation_id FROM conversations WHERE version > 0"
+        )
+        for row in try await database.run([trash()], priority: .long)[0].rows {
+            isTrashed[try row.text("id")] = try row.optionalInstant("deleted_at") != nil
+            if try row.optionalText("forked_from_conversation_id") != nil, let title = try row.optionalText("title") {
+                forks.insert(title)
+            }
+        }
+        // Trash and restore that may have come after an acknowledged one, by conversation.
+        var moves: [String: [(kind: Substring, number: Int)]] = [:]
+        for unit in log.acknowledged.union(log.unknown) {
+            guard let match = unit.wholeMatch(of: unitName), let kind = match.2, "xr".contains(kind) else { continue }
+            moves[String(match.1), default: []].append((kind, match.3.flatMap { Int($0) } ?? 0))
+        }
         var messages: [String: Message] = [:]
         var conversations: [String: [String]] = [:]
         for row in try await database.run([statement()], priority: .long)[0].rows {
@@ -107,12 +139,20 @@ private struct MessageChangeAudit {
                 isThere = messages[target].map { $0.isDeleted || ($0.edit ?? 0) >= number } ?? false
             case "d":
                 isThere = messages[target]?.isDeleted ?? false
+            case "x", "r":
+                let later = moves[conversation]?.contains { $0.kind != kind && $0.number > number } ?? false
+                isThere = isTrashed[conversation].map { $0 == (kind == "x") || later } ?? false
+            case "f":
+                isThere = forks.contains(unit)
+            case "g", "h":
+                // Anybody's next request may have moved it back.
+                continue
             default:
                 let after = Int64(target) ?? 0
                 isThere = (conversations[conversation] ?? []).compactMap { messages[$0] }
                     .allSatisfy { $0.isDeleted || $0.sequence <= after || $0.unit > number }
             }
-            let name = ["a": "appended", "e": "edited", "d": "deleted"][kind] ?? "truncated"
+            let name = Self.names[kind] ?? "truncated"
             checked[name, default: 0] += 1
             if !isThere { lost.append(unit) }
         }

@@ -71,6 +71,9 @@ struct ClaimsTests {
         #expect(try outcome("{\"s\\u0075b\":\"user-2\",\(rest)")?.code == .malformed)
         #expect(try outcome("{\"x\":{\"a\":1,\"a\":1},\(rest)")?.code == .malformed)
         #expect(try outcome("{\"x\":{\"a\":1,\"b\":1},\(rest)") == nil)
+        // Two names, though they look the same (RFC 8259 §8.3).
+        #expect(try outcome("{\"x\":{\"\u{E9}\":1,\"e\u{301}\":1},\(rest)") == nil)
+        #expect(try outcome("{\"x\":{\"\u{E9}\":1,\"\\u00e9\":1},\(rest)")?.code == .malformed)
     }
 
     @Test(

@@ -59,6 +59,22 @@ package struct ChatInvariant: Sendable {
                 LEFT JOIN messages m ON m.conversation_id = c.id
                 GROUP BY p.id, p.tokens_total
                 HAVING p.tokens_total <> COALESCE(SUM(m.tokens_total), 0)
+                    AND MAX(CASE WHEN c.forked_from_conversation_id IS NULL THEN 0 ELSE 1 END) = 0
+                """
+        ),
+        // A copy's tokens were spent by the original alone, so of whoever forked the ledger tells.
+        ChatInvariant(
+            "the total of a principal who forked is the ledger's, and so is the sum of the days",
+            violations: """
+                SELECT p.id FROM principals p
+                WHERE EXISTS (
+                        SELECT 1 FROM conversations f
+                        WHERE f.owner_id = p.id AND f.forked_from_conversation_id IS NOT NULL
+                    ) AND (p.tokens_total <> (
+                        SELECT COALESCE(SUM(e.tokens_total), 0) FROM usage_events e WHERE e.user_id = p.id
+                    ) OR p.tokens_total <> (
+                        SELECT COALESCE(SUM(t.tokens_total), 0) FROM usage_totals t WHERE t.user_id = p.id
+                    ))
                 """
         ),
         ChatInvariant(
@@ -102,6 +118,25 @@ package struct ChatInvariant: Sendable {
             sqlite: entries("conversations", "title", "", text: "title")
         ),
     ]
+
+    /// After a kill: what hides at version 0 or -1 in the trash was being copied or taken apart, is found by nothing but the
+    /// cleanup, and promises nothing yet.
+    package static let afterKill = all.map { invariant in
+        ChatInvariant(
+            invariant.name,
+            postgres: sparingHalves(invariant.postgres),
+            sqlite: sparingHalves(invariant.sqlite)
+        )
+    }
+
+    private static func sparingHalves(_ violations: String) -> String {
+        let halves = "SELECT c.id FROM conversations c WHERE c.version <= 0 AND c.deleted_at IS NOT NULL"
+        return """
+            SELECT v.id FROM (\(violations)) AS v
+            WHERE v.id NOT IN (\(halves))
+                AND v.id NOT IN (SELECT m.id FROM messages m WHERE m.conversation_id IN (\(halves)))
+            """
+    }
 
     /// Rows of `table` whose entry in FTS5 is missing or does not hold their words one after the other, and entries that
     /// are no row's.

@@ -39,6 +39,15 @@ struct JSONTests {
         }
     }
 
+    @Test("names that look the same but differ in a byte are two members (RFC 8259 §8.3)")
+    func names() throws {
+        let element = try JSONElement.parse("{\"\u{E9}\":1,\"e\u{301}\":2}")
+        #expect(element.object?.map(\.value.integer) == [1, 2])
+        #expect(throws: JSONSyntaxError.self) { try JSONElement.parse("{\"\u{E9}\":1,\"\\u00e9\":2}") }
+        #expect(MemberName("\u{E9}") != MemberName("e\u{301}"))
+        #expect(Set([MemberName("a"), MemberName("a"), MemberName("\u{E9}"), MemberName("e\u{301}")]).count == 3)
+    }
+
     @Test("an element is exactly as it was written")
     func raw() throws {
         let text = #"{ "parts" : [ {"type":"x",  "n":1.50} ] ,"s":"\u0041" }"#

@@ -34,6 +34,14 @@ enum ConversationStatements {
         "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
     )
 
+    /// Kept or in the trash.
+    static let made = Statement(
+        "conversations.made",
+        .reads,
+        [.text, .text],
+        "SELECT \(columns), deleted_at FROM conversations WHERE id = $1 AND owner_id = $2 AND version > 0"
+    )
+
     static let isVisible = Statement(
         "conversations.is_visible",
         .reads,

@@ -123,6 +123,15 @@ struct Conversations: Sendable {
         return try Conversation(row, whole: true)
     }
 
+    /// What an earlier request made, in the trash or not. Throws `result_gone`.
+    func made(_ id: String, for caller: Caller) async throws -> Conversation {
+        let result = try await database.run(ConversationStatements.made(id, caller.id))
+        guard let row = result.first else { throw APIError(.resultGone) }
+        var conversation = try Conversation(row, whole: true)
+        conversation.deletedAt = try row.optionalInstant("deleted_at")
+        return conversation
+    }
+
     /// What comes with a conversation.
     struct Included: Sendable {
         var messages: Page<Message>?

@@ -37,7 +37,7 @@ struct Forks: Sendable {
     }
 
     /// Forks a conversation at a message (its head, where `nil`). Throws `not_found`, `user_inactive`,
-    /// `idempotency_key_reused`, `conflict`, or a complaint about `message_id`.
+    /// `idempotency_key_reused`, `result_gone`, `conflict`, or a complaint about `message_id`.
     func fork(
         _ source: String,
         at message: String?,
@@ -92,7 +92,7 @@ struct Forks: Sendable {
             }
             try Principals.requireActive(results)
             if let attempt, let record = try attempt.earlier(results) {
-                return Outcome(value: try await conversations.get(record.target, for: caller), isReplay: true)
+                return Outcome(value: try await conversations.made(record.target, for: caller), isReplay: true)
             }
         }
         throw APIError(.conflict)
@@ -104,7 +104,7 @@ struct Forks: Sendable {
             IdempotencyStatements.read(caller.id, attempt.key, attempt.identity.at)
         ).first
         guard let record = try attempt.earlier(row) else { return nil }
-        return Outcome(value: try await conversations.get(record.target, for: caller), isReplay: true)
+        return Outcome(value: try await conversations.made(record.target, for: caller), isReplay: true)
     }
 
     private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> Branch {

@@ -16,7 +16,8 @@
 // **The answer is made again, not stored** (a body can have 8 MiB). It follows from the request, which the caller has
 // just repeated, and from what the row keeps: the moment, the seed that all of the attempt's ids follow from, and the
 // conversation's last number and head before it. A fork's answer follows from other rows too, so there the
-// conversation is read as it is now.
+// conversation is read as it is now, in the trash or not; once it is gone for good, so is its answer (410). What remains
+// of a quota is told as it is now too.
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto

@@ -48,6 +48,8 @@ enum IdempotencyStatements {
             SELECT 1 FROM conversations c
             WHERE c.id = idempotency_keys.target_id AND c.owner_id = $1 AND c.deleted_at IS NULL
                 AND c.last_seq > idempotency_keys.base_seq
+        ) AND NOT EXISTS (
+            SELECT 1 FROM quota_reservations r WHERE r.id = idempotency_keys.target_id AND r.user_id = $1
         )
         """
     )

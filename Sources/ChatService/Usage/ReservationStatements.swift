@@ -26,7 +26,7 @@ enum ReservationStatements {
         """
         INSERT INTO quota_reservations (id, user_id, model, tokens, created_at, expires_at)
         SELECT $1, principals.id, $3, $4, $5, $6
-        FROM principals WHERE principals.id = $2 AND is_active AND erased_at IS NULL
+        FROM principals WHERE principals.id = $2 AND \(PrincipalStatements.mayWrite("$2"))
             AND ($7 IS NULL OR $4 + \(used(since: "$9")) + \(reserved) <= $7)
             AND ($8 IS NULL OR $4 + \(used(since: "$10")) + \(reserved) <= $8)
             AND $11 > (SELECT COUNT(*) FROM quota_reservations r WHERE r.user_id = $2 AND r.expires_at > $5)

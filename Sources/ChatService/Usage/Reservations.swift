@@ -48,15 +48,22 @@ struct Reservations: Sendable {
     /// When the cleanup takes it, which has no lock of anybody's: an hour after the last node's clock could settle it.
     static let abandonedAfter: Duration = kept + .seconds(3600)
 
-    /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`.
-    func reserve(_ tokens: Int64, model: String?, for duration: Duration, by caller: Caller) async throws -> Reservation
-    {
-        let now = clock.now()
+    /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`, `idempotency_key_reused`. `attempt` is the request's
+    /// key, if it has one: the reservation is told again as it was made, with what remains now.
+    func reserve(
+        _ tokens: Int64,
+        model: String?,
+        for duration: Duration,
+        by caller: Caller,
+        once attempt: IdempotentAttempt? = nil
+    ) async throws -> Outcome<Reservation> {
+        let now = attempt?.identity.at ?? clock.now()
         let day = UsageDay(now)
         let limits = quotas[caller]
-        let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let id = attempt?.identity.ownID ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
         let results = try await database.run(
-            Principals.willWrite(caller, at: now)
+            beginning
                 + [
                     ReservationStatements.deleteExpired(caller.id, now - Self.kept),
                     ReservationStatements.insert(
@@ -73,18 +80,29 @@ struct Reservations: Sendable {
                         Self.most
                     ),
                     QuotaStanding.read(caller, at: now),
-                ]
+                ] + (attempt?.closing(caller) ?? [])
         )
-        guard let row = results[Principals.leadingResults + 2].first else { throw APIError(.internalError) }
+        guard let row = results[beginning.count + 2].first else { throw APIError(.internalError) }
         let standing = try QuotaStanding(row, limits: limits, at: now)
-        guard !results[Principals.leadingResults + 1].isEmpty else {
+        guard !results[beginning.count + 1].isEmpty else {
             try Principals.requireActive(results)
+            if let record = try attempt?.earlier(results) {
+                let earlier = Reservation(
+                    id: record.target,
+                    tokens: tokens,
+                    model: model,
+                    createdAt: record.identity.at,
+                    expiresAt: record.identity.at + duration,
+                    remaining: standing.tokensRemaining
+                )
+                return Outcome(value: earlier, isReplay: true)
+            }
             // The one that has least left is the one to tell of.
             let tightest = standing.tokens.min { $0.remaining < $1.remaining }
             if let tightest, tightest.remaining < tokens { throw APIError.quotaExceeded(tightest, at: now) }
             throw APIError.retry(.rateLimited, afterSeconds: Int(duration.components.seconds))
         }
-        return Reservation(
+        let made = Reservation(
             id: id,
             tokens: tokens,
             model: model,
@@ -92,6 +110,7 @@ struct Reservations: Sendable {
             expiresAt: now + duration,
             remaining: standing.tokensRemaining
         )
+        return Outcome(value: made, isReplay: false)
     }
 
     /// Bills what was used in place of what was reserved. Throws `not_found`, `user_inactive`.

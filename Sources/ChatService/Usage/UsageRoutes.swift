@@ -26,7 +26,14 @@ struct UsageRoutes: Sendable {
     }
 
     @Sendable func reserve(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        var body = try await request.jsonBody(limit: BodyLimits.fields)
+        let element = try await request.jsonElement(limit: BodyLimits.fields)
+        let attempt = try IdempotentAttempt(
+            request,
+            body: element,
+            at: reservations.clock.now(),
+            random: reservations.random
+        )
+        var body = try JSONBody(element)
         let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)
         if tokens == nil, body.errors.isEmpty { body.refuse("tokens", "required", "is required") }
         let model = body.string("model", max: ConversationLimits.model)
@@ -36,9 +43,14 @@ struct UsageRoutes: Sendable {
             tokens ?? 0,
             model: model,
             for: .seconds(seconds),
-            by: try context.caller
+            by: try context.caller,
+            once: attempt
         )
-        return .json(JSONWriter.object { reservation.write(to: &$0) }, status: .created)
+        return .json(
+            JSONWriter.object { reservation.value.write(to: &$0) },
+            status: .created,
+            headers: reservation.headers
+        )
     }
 
     @Sendable func settle(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

@@ -14,6 +14,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case unsupportedMediaType = "unsupported_media_type"
     case invalidCursor = "invalid_cursor"
     case cursorGone = "cursor_gone"
+    case resultGone = "result_gone"
     case methodNotAllowed = "method_not_allowed"
     case notFound = "not_found"
     case preconditionFailed = "precondition_failed"
@@ -57,7 +58,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     package var status: HTTPResponse.Status {
         switch self {
         case .invalidJSON, .validationFailed, .bodyMissing, .invalidCursor, .badRequest: .badRequest
-        case .cursorGone: .gone
+        case .cursorGone, .resultGone: .gone
         case .bodyTooLarge: .contentTooLarge
         case .unsupportedMediaType: .unsupportedMediaType
         case .methodNotAllowed: .methodNotAllowed
@@ -86,6 +87,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .unsupportedMediaType: "The body must be application/json."
         case .invalidCursor: "The cursor is not one this list gave."
         case .cursorGone: "Events after the cursor are gone, or it is of another history; start again."
+        case .resultGone: "What this request made when it was first sent has been deleted for good."
         case .methodNotAllowed: "This path does not take that method."
         case .notFound: "Nothing is here for you."
         case .preconditionFailed: "The row has changed since the version named in If-Match."

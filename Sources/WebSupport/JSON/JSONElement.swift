@@ -18,6 +18,8 @@ package struct JSONElement: Sendable {
     package struct Member: Sendable {
         package let name: String
         package let value: JSONElement
+
+        package var key: MemberName { MemberName(name) }
     }
 
     package let kind: Kind
@@ -76,5 +78,21 @@ package struct JSONElement: Sendable {
         case .array: "array"
         case .object: "object"
         }
+    }
+}
+
+/// A member's name for sets and dictionaries: equal only where every byte is. `String` takes texts for equal that Unicode
+/// says look the same, and RFC 8259 §8.3 takes them for two.
+package struct MemberName: Sendable, Hashable {
+    private let text: String
+
+    package init(_ text: String) { self.text = text }
+
+    package static func == (left: MemberName, right: MemberName) -> Bool {
+        left.text.utf8.elementsEqual(right.text.utf8)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        for byte in text.utf8 { hasher.combine(byte) }
     }
 }

@@ -86,7 +86,7 @@ private struct JSONParser {
     mutating func members(depth: Int) throws(JSONSyntaxError) -> [JSONElement.Member] {
         index += 1
         var members: [JSONElement.Member] = []
-        var names: Set<String> = []
+        var names: Set<MemberName> = []
         if take("}") { return members }
         repeat {
             skipWhiteSpace()
@@ -94,7 +94,7 @@ private struct JSONParser {
                 throw failure("expected a member name")
             }
             let name = try string()
-            guard names.insert(name).inserted else { throw failure("the same member twice") }
+            guard names.insert(MemberName(name)).inserted else { throw failure("the same member twice") }
             guard take(":") else { throw failure("expected a colon") }
             members.append(JSONElement.Member(name: name, value: try value(depth: depth + 1)))
         } while take(",")
