@@ -12,6 +12,9 @@ static const unsigned char auth_0002_list_and_cleanup_indexes[] = {
 static const unsigned char auth_0003_clients[] = {
 #embed "../../migrations/auth_0003_clients.sql"
 };
+static const unsigned char auth_0004_client_tokens[] = {
+#embed "../../migrations/auth_0004_client_tokens.sql"
+};
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
 };
@@ -49,6 +52,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0001_init.sql", auth_0001_init),
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
+    FILE_ENTRY("migrations/auth_0004_client_tokens.sql", auth_0004_client_tokens),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),

@@ -78,6 +78,63 @@ struct ClientEndTests {
         }
     }
 
+    @Test(
+        "a token from before a disabling stays refused after the enabling, by the rows as from memory, by auth as by others",
+        arguments: TestEngine.allCases
+    )
+    func takenBack(engine: TestEngine) async throws {
+        try await withSeparateNodes(engine, configure: FollowedRevocationTests.patient) { nodes in
+            let (rows, memory) = (nodes[0], nodes[1])
+            let client = try await rows.makeClient("taken-back")
+            let judge = try await rows.makeClient("judge")
+            let early = try await rows.serviceToken(client)
+            try await AuthNode.whileFollowing([memory]) {
+                /// What each way of judging says: the rows, the memory, and auth where the token is used.
+                func verdicts(_ token: String) async throws -> [Bool?] {
+                    #expect(!rows.service.following.isCurrent && memory.service.following.isCurrent)
+                    return [
+                        try await rows.isActive(token, to: judge), try await memory.isActive(token, to: judge),
+                        try await rows.feed(token: token).status == 200,
+                    ]
+                }
+                #expect(try await verdicts(early) == [true, true, true])
+                try await disable(client.id, at: rows)
+                try await eventually("memory knows") { try await memory.isActive(early, to: judge) == false }
+                #expect(try await verdicts(early) == [false, false, false])
+                try await disable(client.id, false, at: rows)
+                #expect(try await verdicts(early) == [false, false, false])
+                let refused = try await rows.feed(token: early)
+                #expect(refused.status == 401, "\(refused.text)")
+
+                // For half a minute a clock that runs ahead could have dated an old token so.
+                rows.clock.advance(.seconds(30))
+                let soon = try await rows.serviceToken(client)
+                #expect(try await verdicts(soon) == [false, false, false])
+                rows.clock.advance(.seconds(1))
+                let fresh = try await rows.serviceToken(client)
+                #expect(try await verdicts(fresh) == [true, true, true])
+                #expect(try await verdicts(early) == [false, false, false])
+
+                // Disabled is disabled once; only the second disabling means the new token too.
+                try await disable(client.id, false, at: rows)
+                #expect(try await verdicts(fresh) == [true, true, true])
+                try await disable(client.id, at: rows)
+                try await disable(client.id, false, at: rows)
+                try await eventually("memory knows") { try await memory.isActive(fresh, to: judge) == false }
+                #expect(try await verdicts(fresh) == [false, false, false])
+                // A later change says nothing of tokens.
+                var rename = ClientChange()
+                rename.name = "Other"
+                _ = try await rows.service.clients.update(client.id, rename, actor: nil, origin: .commandLine)
+                let secret = try await secret(of: client.id, at: rows)
+                #expect(try await verdicts(fresh) == [false, false, false])
+                rows.clock.advance(.seconds(31))
+                let last = try await rows.serviceToken(TestClient(id: client.id, secret: secret))
+                #expect(try await verdicts(last) == [true, true, true])
+            }
+        }
+    }
+
     private func secret(of id: String, at node: AuthNode) async throws -> String {
         let made = try await node.service.clients.rotateSecret(of: id, overlap: .zero, actor: nil, origin: .commandLine)
         return try #require(made.secret).text

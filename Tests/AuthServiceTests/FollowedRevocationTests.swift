@@ -156,7 +156,9 @@ struct FollowedRevocationTests {
                 group.addTask { try await starting.service.following.run() }
                 defer { group.cancelAll() }
                 try await eventually("it begins to read") { blind.blindReads > 0 }
-                #expect(try await starting.send(.get, "/readyz").status == 503)
+                let early = try await starting.send(.get, "/readyz")
+                #expect(early.status == 503 && early.code == "revocations_unavailable", "\(early.text)")
+                #expect(early.headers[.retryAfter] != nil)
                 blind.sight = .clear
                 try await eventually("it is ready") { try await starting.send(.get, "/readyz").status == 200 }
                 try await starting.eventuallyCurrent()

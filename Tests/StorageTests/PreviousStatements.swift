@@ -4,42 +4,52 @@
 import Storage
 
 enum PreviousStatements {
+    private static let client = """
+        id, name, scopes, audiences, secret_hash, secret_created_at, previous_secret_hash, \
+        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at
+        """
+
     static let auth = [
+        Statement("clients.by_id", .reads, [.text], "SELECT \(client) FROM clients WHERE id = $1"),
+        Statement("clients.list", .reads, [], "SELECT \(client) FROM clients ORDER BY created_at, id"),
         Statement(
-            "refresh_tokens.rotate",
+            "clients.insert",
             .writes,
-            [.text, .integer, .instant, .instant],
+            [.text, .text, .text, .text, .bytes, .instant, .text, .instant],
             """
-            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
-            WHERE id = $1 AND generation = $2 AND rotated_at > $4 AND expires_at > $3
-                AND EXISTS (
-                    SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id
-                    JOIN settings g ON g.key = 'global_token_version'
-                    WHERE s.id = refresh_tokens.session_id AND s.revoked_at IS NULL AND u.is_active
-                        AND s.global_version >= g.integer_value)
-            RETURNING generation
+            INSERT INTO clients (
+                id, name, scopes, audiences, secret_hash, secret_created_at, jwks, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING \(client)
             """
         ),
         Statement(
-            "refresh_tokens.state",
-            .reads,
-            [.text],
+            "clients.update",
+            .writes,
+            [.text, .text, .text, .text, .boolean, .text, .boolean, .instant],
             """
-            SELECT r.generation AS refresh_generation, r.rotated_at AS refresh_rotated_at,
-                s.id AS session_id, s.user_id AS session_user_id, s.ip_address AS session_ip_address,
-                s.user_agent AS session_user_agent, s.amr AS session_amr, s.auth_time AS session_auth_time,
-                s.created_at AS session_created_at, s.last_seen_at AS session_last_seen_at,
-                (SELECT MAX(rotated_at) FROM refresh_tokens WHERE refresh_tokens.session_id = s.id)
-                    AS session_refreshed_at,
-                s.expires_at AS session_expires_at, s.absolute_expires_at AS session_absolute_expires_at,
-                s.revoked_at AS session_revoked_at, s.revoke_reason AS session_revoke_reason,
-                s.required_version AS session_required_version, s.global_version AS session_global_version,
-                g.integer_value AS current_global_version, u.id, u.email, u.name, u.first_name, u.last_name,
-                u.avatar_url, u.kind, u.role, u.is_active, u.token_version, u.email_verified_at, u.last_login_at,
-                u.created_at, u.updated_at, u.deactivated_at, u.metadata
-            FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id
-            JOIN users u ON u.id = s.user_id JOIN settings g ON g.key = 'global_token_version'
-            WHERE r.id = $1
+            UPDATE clients SET
+                name = COALESCE($2, name), scopes = COALESCE($3, scopes), audiences = COALESCE($4, audiences),
+                jwks = CASE WHEN $5 THEN $6 ELSE jwks END,
+                disabled_at = CASE
+                    WHEN $7 IS NULL THEN disabled_at WHEN $7 THEN COALESCE(disabled_at, $8) ELSE NULL END,
+                updated_at = $8
+            WHERE id = $1
+            RETURNING \(client)
+            """
+        ),
+        Statement(
+            "clients.rotate_secret",
+            .writes,
+            [.text, .bytes, .instant, .instant],
+            """
+            UPDATE clients SET
+                previous_secret_hash = CASE WHEN $4 IS NULL THEN NULL ELSE secret_hash END,
+                previous_secret_expires_at = CASE WHEN $4 IS NULL OR secret_hash IS NULL THEN NULL ELSE $4 END,
+                secret_hash = $2, secret_created_at = $3, updated_at = $3
+            WHERE id = $1
+            RETURNING \(client)
             """
         ),
     ]

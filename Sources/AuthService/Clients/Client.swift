@@ -17,12 +17,14 @@ package struct Client: Sendable {
     package let createdAt: Instant
     package let updatedAt: Instant
     package let disabledAt: Instant?
+    /// Its own tokens from before this second are refused: those that it had when it was disabled last.
+    let tokensValidFrom: Instant?
     private let secretHash: [UInt8]?
     private let previousSecretHash: [UInt8]?
 
     static let columns = """
         id, name, scopes, audiences, secret_hash, secret_created_at, previous_secret_hash, \
-        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at
+        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at, tokens_valid_from
         """
 
     init(_ row: Row) throws(StorageError) {
@@ -38,6 +40,7 @@ package struct Client: Sendable {
         self.createdAt = try row.instant("created_at")
         self.updatedAt = try row.instant("updated_at")
         self.disabledAt = try row.optionalInstant("disabled_at")
+        self.tokensValidFrom = try row.optionalInstant("tokens_valid_from")
     }
 
     package var isDisabled: Bool { disabledAt != nil }

@@ -31,17 +31,21 @@ enum ClientStatements {
         """
     )
 
-    /// NULL leaves a value as it is; `$5` says whether `$6` replaces the keys, `$7` whether the client is disabled.
+    /// NULL leaves a value as it is; `$5` says whether `$6` replaces the keys, `$7` whether the client is disabled, and `$9`
+    /// before when its tokens are refused for good if this disables it.
     static let update = Statement(
         "clients.update",
         .writes,
-        [.text, .text, .text, .text, .boolean, .text, .boolean, .instant],
+        [.text, .text, .text, .text, .boolean, .text, .boolean, .instant, .instant],
         """
         UPDATE clients SET
             name = COALESCE($2, name), scopes = COALESCE($3, scopes), audiences = COALESCE($4, audiences),
             jwks = CASE WHEN $5 THEN $6 ELSE jwks END,
             disabled_at = CASE
                 WHEN $7 IS NULL THEN disabled_at WHEN $7 THEN COALESCE(disabled_at, $8) ELSE NULL END,
+            tokens_valid_from = CASE
+                WHEN $7 AND disabled_at IS NULL AND (tokens_valid_from IS NULL OR tokens_valid_from < $9) THEN $9
+                ELSE tokens_valid_from END,
             updated_at = $8
         WHERE id = $1
         RETURNING \(Client.columns)

@@ -3,7 +3,7 @@
 //
 // A secret is rotated with an overlap: the one before stays good until its date, so that nobody has to change both
 // sides in the same moment. A client that is disabled or removed is refused at once by auth, and its tokens are refused
-// everywhere as soon as the event arrives.
+// everywhere as soon as the event arrives. Taken back, it needs new ones: those from before stay refused everywhere.
 package import OpenSSLCrypto
 package import Storage
 package import WebSupport
@@ -115,7 +115,8 @@ package struct Clients: Sendable {
                 change.jwks.isPresent,
                 change.jwks.value,
                 change.isDisabled,
-                now
+                now,
+                Instant(seconds: Events.clientTokensEnd(at: now))
             ),
             events.clientTokensRevoked(id, ifDisabledAt: now),
             audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),

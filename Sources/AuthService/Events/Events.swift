@@ -76,12 +76,16 @@ package struct Events: Sendable {
         EventStatements.clientWillBeDeleted(now, client, Self.tokens(of: client, before: now))
     }
 
+    /// Up to which second, itself not included, the tokens are refused that a client has now.
+    ///
     /// SECURITY: a token of the client may be from a node whose clock is ahead, by as much as verifiers allow, so tokens
     /// of the next half minute are meant too. A client that is taken back within it waits for the rest.
+    static func clientTokensEnd(at now: Instant) -> Int64 { now.seconds + 31 }
+
     private static func tokens(of client: String, before now: Instant) -> String {
         JSONWriter.object { writer in
             writer.field("client_id", client)
-            writer.field("issued_before", now.seconds + 31)
+            writer.field("issued_before", clientTokensEnd(at: now))
         }.string
     }
 

@@ -71,9 +71,9 @@ final class FollowedRevocations: RevocationSource {
     var isCurrent: Bool { state.withLock { $0.isCurrent(within: patience) } }
 
     /// Throws while a follower is at its first reading.
-    func requireFirstReading() throws(VerificationError) {
+    func requireFirstReading() throws(APIError) {
         let isReading = state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent }
-        if isReading { throw VerificationError(.revocationsUnavailable) }
+        if isReading { throw .retry(.revocationsUnavailable, afterSeconds: 1) }
     }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {

@@ -56,7 +56,10 @@ struct LocalRevocationLookup: RevocationLookup {
 
     func check(_ claims: AccessTokenClaims) async throws {
         if claims.sessionID == nil, let id = claims.clientID, claims.subject == Client.subjectPrefix + id {
-            guard let client = try await clients.find(id), !client.isDisabled else { throw APIError(.tokenInvalid) }
+            guard let client = try await clients.find(id), !client.isDisabled,
+                // SECURITY: what a disabling ended no enabling brings back, here as little as where the event was heard.
+                client.tokensValidFrom.map({ claims.issuedAt >= $0.seconds }) ?? true
+            else { throw APIError(.tokenInvalid) }
             return
         }
         guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject

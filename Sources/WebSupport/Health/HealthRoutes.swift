@@ -10,7 +10,8 @@ package struct HealthRoutes: Sendable {
     private let isReady: @Sendable () async throws -> Void
 
     /// `contract`: the text of `openapi.yaml`.
-    /// `isReady`: throws when the database cannot be reached or its schema is not current.
+    /// `isReady`: throws when the database cannot be reached or its schema is not current; an `APIError` where something
+    /// else is missing.
     package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
         self.service = service
         self.contract = contract
@@ -26,7 +27,9 @@ package struct HealthRoutes: Sendable {
                 try await isReady()
             } catch {
                 context.logger.warning("not ready", metadata: ["service": "\(service)", "error": "\(error)"])
-                return APIError.retry(.databaseUnavailable, afterSeconds: 1).response(requestID: context.requestID)
+                // What is missing says so itself where it is not the database.
+                let refusal = (error as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
+                return refusal.response(requestID: context.requestID)
             }
             return Response.json(JSONWriter.object { $0.field("status", "ready") })
         }

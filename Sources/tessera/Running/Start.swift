@@ -5,6 +5,7 @@ import Logging
 import OpenSSLCrypto
 import Storage
 import TesseraVerifier
+import WebSupport
 
 enum Start {
     static func auth(
@@ -48,7 +49,7 @@ enum Start {
             isReady: {
                 try await opened.isReady()
                 // After a restart it knows what was revoked before it says that it is ready.
-                if let revocations, !revocations.isReady { throw VerificationError(.revocationsUnavailable) }
+                if let revocations, !revocations.isReady { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
             },
             contract: ServiceRunner.contract,
             logger: logger

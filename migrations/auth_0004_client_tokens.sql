@@ -1,0 +1,12 @@
+-- From when on a client's own tokens are good. A disabling raises it and an enabling leaves it, so that the rows refuse what
+-- the event `client.tokens_revoked` made everybody else refuse. The program before this one neither reads nor writes it.
+
+-- migrate:up
+
+ALTER TABLE clients ADD COLUMN tokens_valid_from {{instant}};
+-- Who is disabled now has tokens that an enabling must not bring back.
+UPDATE clients SET tokens_valid_from = disabled_at WHERE disabled_at IS NOT NULL;
+
+-- migrate:down
+
+ALTER TABLE clients DROP COLUMN tokens_valid_from;
