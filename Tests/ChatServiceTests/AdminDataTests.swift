@@ -180,7 +180,10 @@ struct AdminDataTests {
         }
     }
 
-    @Test("S20: after an erase no table holds a word of it, or the id in more than a tombstone", arguments: TestEngine.allCases)
+    @Test(
+        "S20: after an erase no table holds a word of it, or the id in more than a tombstone",
+        arguments: TestEngine.allCases
+    )
     func gaps(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
             // Each one word to the search.

@@ -54,11 +54,13 @@ struct ExportLimitTests {
 
     @Test("a node has no more places than its limit, whoever asks")
     func node() {
-        let places = ExportPlaces(limits: {
-            var limits = ExportLimits()
-            limits.perNode = 3
-            return limits
-        }())
+        let places = ExportPlaces(
+            limits: {
+                var limits = ExportLimits()
+                limits.perNode = 3
+                return limits
+            }()
+        )
         var taken = (0..<5).map { places.take("p-\($0)") }
         #expect(taken.map { $0 != nil } == [true, true, true, false, false])
         taken[0]?.leave()
@@ -117,7 +119,10 @@ struct ExportLimitTests {
             let message = #"{"role":"user","content":"x","metadata":{"m":"\#(long)"}}"#
             let messages = Array(repeating: message, count: 20).joined(separator: ",")
             try await chat.create(#"{"id":"a","messages":[\#(messages)]}"#)
-            try await chat.append(#"{"messages":[\#(Array(repeating: message, count: 80).joined(separator: ","))]}"#, to: "a")
+            try await chat.append(
+                #"{"messages":[\#(Array(repeating: message, count: 80).joined(separator: ","))]}"#,
+                to: "a"
+            )
             for index in 0..<24 {
                 try await chat.create(#"{"id":"c-\#(index)","settings":{"s":"\#(long)"},"metadata":{"m":"\#(long)"}}"#)
             }

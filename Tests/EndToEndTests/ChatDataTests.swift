@@ -201,7 +201,8 @@ struct ChatDataTests {
         let piped = try ServerProcess(
             executable: executable,
             arguments: [
-                "bash", "-c", #"cat "$0" | "$1" data import --user hedy /dev/stdin"#, file.path, Installation.binary.path,
+                "bash", "-c", #"cat "$0" | "$1" data import --user hedy /dev/stdin"#, file.path,
+                Installation.binary.path,
             ],
             environment: other.environment,
             folder: other.folder

@@ -101,7 +101,9 @@ struct DataCommand: AsyncParsableCommand {
                     print("erasure  \(receipt.id)")
                     for (entity, count) in receipt.removed { print("\(entity)  \(count)") }
                     guard receipt.isCompleted else {
-                        throw StartFailure("the rows are gone, and their bytes not yet: run it again, or leave it to the service")
+                        throw StartFailure(
+                            "the rows are gone, and their bytes not yet: run it again, or leave it to the service"
+                        )
                     }
                 }
             }
