@@ -19,6 +19,7 @@ package struct ChatConfiguration: Sendable {
     /// How long the change feed keeps what it told.
     package var changeRetention: Duration = .seconds(7 * 86_400)
     package var changeFeed = ChangeFeedLimits()
+    package var exports = ExportLimits()
 
     package init(
         publicURL: String,

@@ -174,7 +174,13 @@ package struct ChatService: Sendable {
         SearchRoutes(search: search).mount(on: admitted)
         UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
         ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier, refused: refused).mount(on: admitted)
-        ExportRoutes(database: database, clock: clock).mount(on: admitted)
+        ExportRoutes(
+            database: database,
+            clock: clock,
+            places: ExportPlaces(limits: configuration.exports),
+            verifier: verifier,
+            refused: refused
+        ).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")
             .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))

@@ -61,7 +61,9 @@ struct ImportTests {
                 for forgery in forgeries {
                     let forged = lines.replacing(forgery.member, of: forgery.entity, with: forgery.value)
                     try #require(forged.all != lines.all, "\(forgery)")
-                    await #expect(throws: ImportRefusal.self, "\(forgery)") { try await other.take(forged, for: "owner") }
+                    await #expect(throws: ImportRefusal.self, "\(forgery)") {
+                        try await other.take(forged, for: "owner")
+                    }
                 }
                 #expect(try await other.rows(of: "owner") == [0, 0])
                 #expect(try await other.send(.get, "/v1/conversations").json["data"]?.array?.isEmpty == true)
@@ -144,7 +146,8 @@ struct ImportTests {
         try await withChat(engine) { chat async throws in
             let lines = try await export(chat)
             for path in [
-                "/v1/conversations/a/messages/a-1/vote", "/v1/conversations/a/tags/work", "/v1/conversations/b/tags/home",
+                "/v1/conversations/a/messages/a-1/vote", "/v1/conversations/a/tags/work",
+                "/v1/conversations/b/tags/home",
                 "/v1/conversations/a/tags/home",
             ] {
                 let answer = try await chat.send(.delete, path)

@@ -11,10 +11,10 @@ import Testing
 
 @Suite("Chat data", .timeLimit(.minutes(3)))
 struct ChatDataTests {
-    private static let marker = "marker-7f3a90"
+    private static let marker = "marker7f3a90"
 
     @Test(
-        "a user whom auth deletes while chat is away is erased, also when the job is killed, and nothing is on the disk",
+        "S20: a user whom auth deletes while chat is away is erased, also when the job is killed, and nothing is on the disk",
         arguments: Engine.allCases
     )
     func erased(engine: Engine) async throws {
@@ -36,13 +36,29 @@ struct ChatDataTests {
             )
             #expect(made.status == 201, "\(made.text)")
         }
+        // All else that a person can leave.
+        let path = "/v1/conversations/c-\(gone.id)"
+        let messages = try await installation.chat.get("\(path)/messages", token: gone.token)["data"]
+        let message = try #require(messages.array.first?["id"].string)
+        let tokens: JSONValue = [
+            "role": "user", "content": .string(Self.marker), "model": .string(Self.marker), "tokens_in": .number(3),
+        ]
+        for (method, path, body) in [
+            ("POST", "\(path)/messages", tokens),
+            ("PUT", "\(path)/tags", ["tags": [.string(Self.marker)]]),
+            ("PUT", "\(path)/messages/\(message)/vote", ["value": "up"]),
+            ("POST", "/v1/usage/reservations", ["tokens": .number(5), "model": .string(Self.marker)]),
+        ] as [(String, String, JSONValue)] {
+            let made = try await installation.chat.send(method, path, body, token: gone.token)
+            #expect((200..<300).contains(made.status), "\(path): \(made.text)")
+        }
         // The name comes with the feed.
         try await eventually("chat knows the name") {
             try await installation.principal(gone.id)?.optionalText("display_name") == Self.marker
         }
         chat.kill()
         _ = try await chat.waitForExit()
-        try await installation.addMessages(20_000, to: "c-\(gone.id)", from: 2, content: Self.marker)
+        try await installation.addMessages(20_000, to: "c-\(gone.id)", from: 3, content: Self.marker)
         #expect(try await installation.auth.send("DELETE", "/v1/admin/users/\(gone.id)", token: admin).status == 204)
         // Both were away by turns.
         auth.kill()
@@ -58,7 +74,7 @@ struct ChatDataTests {
         }
         _ = try await chat.waitForExit()
         let left = try await installation.messages(of: gone.id)
-        print("\(engine): killed with \(left) of 20,001 messages left")
+        print("\(engine): killed with \(left) of 20,002 messages left")
         chat = try await installation.startChat(client)
         try await eventually(within: .seconds(90), "the erasure is completed") {
             try await installation.completedErasures() == 1
@@ -73,7 +89,16 @@ struct ChatDataTests {
         #expect(summary["erasure"]["status"].string == "completed", "\(summary.text)")
         #expect(summary["erasure"]["reason"].string == "user_deleted")
         // Each row once, whatever was killed.
-        #expect(summary["erasure"]["removed"]["messages"] == .number(20_001))
+        #expect(summary["erasure"]["removed"]["messages"] == .number(20_002))
+        for entity in [
+            "tags", "conversation_tags", "votes", "usage_events", "usage_totals", "quota_reservations", "changes",
+        ] {
+            guard case .number(let removed) = summary["erasure"]["removed"][entity] else {
+                Issue.record("nothing is told of \(entity)")
+                continue
+            }
+            #expect(removed > 0, "\(entity)")
+        }
         #expect(summary["erasure"]["removed"]["conversations"] == .number(1))
         #expect(try await chat.terminate() == .status(0))
         #expect(try await auth.terminate() == .status(0))
@@ -176,7 +201,8 @@ struct ChatDataTests {
         let piped = try ServerProcess(
             executable: executable,
             arguments: [
-                "bash", "-c", #"cat "$0" | "$1" data import --user hedy /dev/stdin"#, file.path, Installation.binary.path,
+                "bash", "-c", #"cat "$0" | "$1" data import --user hedy /dev/stdin"#, file.path,
+                Installation.binary.path,
             ],
             environment: other.environment,
             folder: other.folder

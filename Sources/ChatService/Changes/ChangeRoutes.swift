@@ -36,7 +36,7 @@ struct ChangeRoutes: Sendable {
             cursor: cursor,
             end: end,
             channel: context.channel,
-            isAdmitted: admission(request, caller.id)
+            isAdmitted: Admission.of(request, caller.id, verifier: verifier, refused: refused)
         )
         return .eventStream { try await stream.write(to: &$0) }
     }
@@ -49,20 +49,6 @@ struct ChangeRoutes: Sendable {
         case nil: return .oldest
         case "end": return .end
         case let after?: return .after(try EventCursor(after))
-        }
-    }
-
-    /// Judges the request again, whenever it is called: its token, and whether its principal is refused by now.
-    private func admission(_ request: Request, _ principal: String) -> @Sendable () -> Bool {
-        guard case .token(let token) = BearerToken.read(request.headers) else { return { false } }
-        return { [verifier, refused] in
-            guard !refused.contains(principal) else { return false }
-            do throws(VerificationError) {
-                _ = try verifier.verify(token)
-                return true
-            } catch {
-                return false
-            }
         }
     }
 }

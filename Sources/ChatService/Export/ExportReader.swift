@@ -22,6 +22,7 @@ package struct ExportReader: Sendable {
     private static let piece = 64 * 1024
     /// Conversations whose first messages are read in one unit, and what each may take there.
     private static let group: Int64 = 25
+    private static let groupSize: Int64 = 256 * 1024
     private static let firstRows: Int64 = 100
     private static let firstSize: Int64 = 64 * 1024
     /// What one read of a longer conversation may take.
@@ -98,7 +99,7 @@ package struct ExportReader: Sendable {
     // MARK: Conversations
 
     private mutating func readGroup(after place: String) async throws {
-        let rows = try await database.run(ExportStatements.conversations(user, place, Self.group)).rows
+        let rows = try await database.run(ExportStatements.conversations(user, place, Self.group, Self.groupSize)).rows
         guard let last = rows.last else {
             phase = .flat(index: 0, key: [])
             return

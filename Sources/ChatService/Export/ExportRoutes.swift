@@ -3,18 +3,28 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import Storage
+import TesseraVerifierHummingbird
 import WebSupport
 
 struct ExportRoutes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
+    let places: ExportPlaces
+    let verifier: TokenVerifier
+    let refused: RefusedPrincipals
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group.get("chat/export", use: export)
     }
 
     @Sendable func export(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let reader = try await ExportReader(of: try context.caller.id, database: database, at: clock.now())
+        let caller = try context.caller
+        guard let place = places.take(caller.id) else {
+            throw APIError.retry(.rateLimited, afterSeconds: Int(places.limits.stall.components.seconds))
+        }
+        let reader = try await ExportReader(of: caller.id, database: database, at: clock.now())
+        let isAdmitted = Admission.of(request, caller.id, verifier: verifier, refused: refused)
+        let channel = context.channel
         return Response(
             status: .ok,
             headers: [
@@ -22,15 +32,33 @@ struct ExportRoutes: Sendable {
                 .cacheControl: "no-store",
                 .contentDisposition: "attachment; filename=\"tessera-chat-export.ndjson\"",
             ],
-            body: ResponseBody { writer in try await Self.write(reader, &writer) }
+            body: ResponseBody { writer in
+                defer { place.leave() }
+                let watch = Task { await place.watch(channel, isAdmitted: isAdmitted) }
+                defer { watch.cancel() }
+                try await Self.write(reader, place, isAdmitted, &writer)
+            }
         )
     }
 
     /// An error here ends the connection in the middle: the trailer is missing, and the reader knows.
     @concurrent
-    private static func write(_ reader: ExportReader, _ writer: inout any ResponseBodyWriter) async throws {
+    private static func write(
+        _ reader: ExportReader,
+        _ place: ExportPlace,
+        _ isAdmitted: @Sendable () -> Bool,
+        _ writer: inout any ResponseBodyWriter
+    ) async throws {
         var reader = reader
-        while let piece = try await reader.next() { try await writer.write(ByteBuffer(bytes: piece)) }
+        while let piece = try await reader.next() {
+            // SECURITY: a token that died while the rows were read is told nothing more.
+            guard isAdmitted() else { throw APIError(.userInactive) }
+            place.writeBegins()
+            defer { place.writeEnded() }
+            try await writer.write(ByteBuffer(bytes: piece))
+        }
+        // Before the reader knows that it has ended.
+        place.leave()
         try await writer.finish(nil)
     }
 }

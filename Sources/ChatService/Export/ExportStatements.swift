@@ -13,19 +13,27 @@ enum ExportStatements {
         "SELECT \(ExportedEntity.principal.columnList), is_active, erased_at FROM principals WHERE id = $1"
     )
 
-    /// Trash included; what an import has not finished is not there.
+    /// Trash included; what an import has not finished is not there. At most `$3` of them, and none after `$4` characters.
     static let conversations = Statement(
         "export.conversations",
         .reads,
-        [.text, .text, .integer],
+        [.text, .text, .integer, .integer],
         """
         SELECT \(ExportedEntity.conversation.columnList) FROM conversations
-        WHERE owner_id = $1 AND id > $2 AND version > 0
-        ORDER BY id LIMIT $3
+        WHERE owner_id = $1 AND id > $2 AND version > 0 AND id <= (
+                SELECT MAX(id) FROM (
+                    SELECT id, SUM(size) OVER (ORDER BY id) - size AS read_before FROM (
+                        SELECT id, LENGTH(settings) + LENGTH(metadata) AS size FROM conversations
+                        WHERE owner_id = $1 AND id > $2 AND version > 0
+                        ORDER BY id LIMIT $3
+                    ) AS few
+                ) AS summed WHERE read_before <= $4
+            )
+        ORDER BY id
         """
     )
 
-    /// Messages after `$3` and up to `$4`, at most `$6` of them and as many as `$5` characters of parts allow; none
+    /// Messages after `$3` and up to `$4`, at most `$6` of them and as many as `$5` characters allow; none
     /// where the first is larger than that.
     static let messages = Statement(
         "export.messages",
@@ -36,7 +44,8 @@ enum ExportStatements {
         WHERE conversation_id = $1 AND seq > $3 AND seq <= (
                 SELECT MAX(seq) FROM (
                     SELECT seq, SUM(size) OVER (ORDER BY seq) AS total FROM (
-                        SELECT seq, LENGTH(parts) AS size FROM messages
+                        SELECT seq, LENGTH(parts) + LENGTH(metadata) + COALESCE(LENGTH(content_text), 0) AS size
+                        FROM messages
                         WHERE conversation_id = $1 AND seq > $3 AND seq <= $4
                         ORDER BY seq LIMIT $6
                     ) AS few

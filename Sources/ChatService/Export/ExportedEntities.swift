@@ -26,11 +26,13 @@ extension ExportedEntity {
             ExportedColumn("archived_at", .instant), ExportedColumn("archive_reason", .text),
             ExportedColumn("forked_from_conversation_id", .id), ExportedColumn("forked_from_message_id", .id),
             ExportedColumn("head_message_id", .id), ExportedColumn("last_seq", .integer(Bounds.numbers)),
-            ExportedColumn("message_count", .integer(Bounds.numbers)), ExportedColumn("tokens_in", .integer(Bounds.sums)),
+            ExportedColumn("message_count", .integer(Bounds.numbers)),
+            ExportedColumn("tokens_in", .integer(Bounds.sums)),
             ExportedColumn("tokens_out", .integer(Bounds.sums)), ExportedColumn("last_message_at", .instant),
             ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
             ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer(Bounds.versions)),
-            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .object), ExportedColumn("metadata", .object),
+            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .object),
+            ExportedColumn("metadata", .object),
         ]
     )
 
@@ -38,7 +40,8 @@ extension ExportedEntity {
         name: "message",
         table: "messages",
         columns: [
-            ExportedColumn("id", .id), ExportedColumn("conversation_id", .id), ExportedColumn("seq", .integer(Bounds.numbers)),
+            ExportedColumn("id", .id), ExportedColumn("conversation_id", .id),
+            ExportedColumn("seq", .integer(Bounds.numbers)),
             ExportedColumn("parent_id", .id), ExportedColumn("author_id", .person), ExportedColumn("role", .text),
             ExportedColumn("type", .text), ExportedColumn("status", .text), ExportedColumn("model", .text),
             ExportedColumn("tokens_in", .integer(Bounds.tokens)), ExportedColumn("tokens_out", .integer(Bounds.tokens)),

@@ -101,7 +101,9 @@ struct DataCommand: AsyncParsableCommand {
                     print("erasure  \(receipt.id)")
                     for (entity, count) in receipt.removed { print("\(entity)  \(count)") }
                     guard receipt.isCompleted else {
-                        throw StartFailure("the rows are gone, and their bytes not yet: run it again, or leave it to the service")
+                        throw StartFailure(
+                            "the rows are gone, and their bytes not yet: run it again, or leave it to the service"
+                        )
                     }
                 }
             }
@@ -122,8 +124,8 @@ private struct LineFile {
     func forEach(_ body: ([UInt8]) async throws -> Void) async throws {
         guard let handle = FileHandle(forReadingAtPath: path) else { throw StartFailure("\(path) cannot be read") }
         defer { try? handle.close() }
-        var status = stat()
-        guard fstat(handle.fileDescriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+        // A pipe, a terminal or a socket has no place to go back to (lseek(2), ESPIPE).
+        guard lseek(handle.fileDescriptor, 0, SEEK_CUR) >= 0 else {
             throw StartFailure("\(path) is not a regular file, and is to be read twice")
         }
         var line: [UInt8] = []

@@ -1,0 +1,168 @@
+// What one export may cost and for how long: places, readers that take nothing, and rights that end in the middle.
+import Foundation
+import HTTPTypes
+import HummingbirdTesting
+import Synchronization
+import TesseraVerifierHummingbird
+import TestSupport
+import Testing
+import WebSupport
+
+@testable import ChatService
+
+@Suite("Limits of exports")
+struct ExportLimitTests {
+    private static let trailer = #"{"entity":"trailer""#
+
+    /// More than the buffers between two sockets take.
+    private func fill(_ chat: Chat) async throws {
+        let id = try await chat.conversation()
+        try await chat.fill(id, count: 24, content: String(repeating: "x", count: 1 << 20))
+    }
+
+    @Test(
+        "S12: a person and a node have so many exports at a time, and who takes nothing loses theirs",
+        arguments: TestEngine.allCases
+    )
+    func places(engine: TestEngine) async throws {
+        try await withChat(
+            engine,
+            counting: true,
+            overSocket: true,
+            configure: { configuration in
+                configuration.exports.perNode = 1
+                configuration.exports.stall = .seconds(5)
+                configuration.exports.look = .milliseconds(50)
+            }
+        ) { chat async throws in
+            try await fill(chat)
+            let stuck = try chat.beginExport()
+            try await chat.hasBegunExport()
+            for user in ["owner", "second"] {
+                let refused = try await chat.send(.get, "/v1/chat/export", as: user)
+                #expect(refused.status == 429 && refused.code == "rate_limited", "\(user)")
+                #expect(refused.headers[.retryAfter] != nil)
+            }
+            // Nobody reads the first one, until its place is somebody else's.
+            try await eventually(within: .seconds(60), "the place is free") {
+                try await chat.send(.get, "/v1/chat/export", as: "second").text.contains(Self.trailer)
+            }
+            let text = try await stuck.receiveUntilClosed(within: .seconds(30))
+            #expect(text.hasPrefix("HTTP/1.1 200 ") && !text.contains(Self.trailer))
+        }
+    }
+
+    @Test("a node has no more places than its limit, whoever asks")
+    func node() {
+        let places = ExportPlaces(
+            limits: {
+                var limits = ExportLimits()
+                limits.perNode = 3
+                return limits
+            }()
+        )
+        var taken = (0..<5).map { places.take("p-\($0)") }
+        #expect(taken.map { $0 != nil } == [true, true, true, false, false])
+        taken[0]?.leave()
+        taken[0]?.leave()
+        // Left twice, free once; and whoever forgets to leave leaves.
+        taken[1] = nil
+        taken[3] = places.take("a")
+        taken[4] = places.take("a")
+        #expect(taken[3] != nil && taken[4] != nil && places.take("b") == nil)
+        taken[2] = nil
+        #expect(places.take("a") == nil)
+    }
+
+    @Test(
+        "S2: an export ends when its session is revoked or its person is erased, and the trailer is never told",
+        arguments: TestEngine.allCases
+    )
+    func judgedAgain(engine: TestEngine) async throws {
+        let revoked = RevokedSessions()
+        try await withChat(
+            engine,
+            counting: true,
+            overSocket: true,
+            revocations: revoked,
+            configure: { $0.exports.look = .milliseconds(50) }
+        ) { chat async throws in
+            try await fill(chat)
+            for isErased in [false, true] {
+                (chat.database as? CountingDatabase)?.forget()
+                let reading = try chat.beginExport(session: "s-\(isErased)")
+                try await chat.hasBegunExport()
+                if isErased {
+                    let token = try chat.tokens.token(for: "root", ["role": #""admin""#])
+                    let erased = try await chat.send(
+                        .delete,
+                        "/v1/chat/admin/users/owner/data",
+                        as: nil,
+                        headers: [.authorization: "Bearer \(token)"]
+                    )
+                    #expect([200, 202].contains(erased.status), "\(erased.text)")
+                } else {
+                    revoked.revoke("s-false")
+                }
+                // Sooner than for want of a reader.
+                let text = try await reading.receiveUntilClosed(within: .seconds(25))
+                #expect(text.hasPrefix("HTTP/1.1 200 ") && !text.contains(Self.trailer), "\(isErased)")
+            }
+        }
+    }
+
+    @Test("metadata and text count for what one read may take", arguments: TestEngine.allCases)
+    func weight(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let units = try #require(chat.database as? CountingDatabase)
+            let long = String(repeating: "m", count: 16_000)
+            let message = #"{"role":"user","content":"x","metadata":{"m":"\#(long)"}}"#
+            let messages = Array(repeating: message, count: 20).joined(separator: ",")
+            try await chat.create(#"{"id":"a","messages":[\#(messages)]}"#)
+            try await chat.append(
+                #"{"messages":[\#(Array(repeating: message, count: 80).joined(separator: ","))]}"#,
+                to: "a"
+            )
+            for index in 0..<24 {
+                try await chat.create(#"{"id":"c-\#(index)","settings":{"s":"\#(long)"},"metadata":{"m":"\#(long)"}}"#)
+            }
+            units.forget()
+            let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            #expect(lines.count("message") == 100 && lines.count("conversation") == 25)
+            // 1.6 MB of messages in reads of 64 KiB and 1 MiB, 768 kB of conversations in groups of 256 KiB.
+            #expect(units.units.filter { $0 == ["export.messages"] }.count >= 2)
+            #expect(units.units.filter { $0 == ["export.conversations"] }.count >= 4)
+        }
+    }
+}
+
+/// Sessions that were revoked.
+private final class RevokedSessions: RevocationSource {
+    private let sessions = Mutex<Set<String>>([])
+
+    func revoke(_ session: String) { sessions.withLock { _ = $0.insert(session) } }
+
+    func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
+        let isRevoked = sessions.withLock { claims.sessionID.map($0.contains) ?? false }
+        if isRevoked { throw VerificationError(.revoked) }
+    }
+}
+
+extension Chat {
+    /// Asks for the owner's export and reads none of it.
+    fileprivate func beginExport(session: String? = nil) throws -> RawConnection {
+        let connection = try RawConnection(port: try #require(nodes[0].port))
+        let token = try tokens.token(for: "owner", session.map { ["sid": #""\#($0)""#] } ?? [:])
+        try connection.send(
+            "GET /v1/chat/export HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nAuthorization: Bearer \(token)\r\n\r\n"
+        )
+        return connection
+    }
+
+    /// Returns when rows have been read for an export that began since the last call.
+    fileprivate func hasBegunExport() async throws {
+        let units = try #require(database as? CountingDatabase)
+        try await eventually("rows are read") { units.units.contains { $0.first == "export.messages" } }
+        units.forget()
+    }
+}
