@@ -43,7 +43,7 @@ struct UnitsPerRequestTests {
                 (.get, path + "/messages/\(message)?include=siblings", nil, 200, ["messages.get_with_siblings"]),
                 (
                     .patch, path + "/messages/\(message)", #"{"content":"more","status":"completed"}"#, 200,
-                    Self.before + ["conversations.lock", "messages.change"]
+                    Self.before + ["conversations.lock", "conversations.adjust_tokens", "messages.change"]
                 ),
                 (
                     .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,

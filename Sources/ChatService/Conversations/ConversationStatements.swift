@@ -179,7 +179,11 @@ enum ConversationStatements {
             slug = CASE WHEN $9 THEN $10 ELSE slug END,
             visibility = COALESCE($11, visibility),
             archived_at = CASE WHEN $12 IS NULL THEN archived_at WHEN $12 THEN COALESCE(archived_at, $4) END,
-            archive_reason = CASE WHEN $12 = FALSE THEN NULL WHEN $13 THEN $14 ELSE archive_reason END,
+            archive_reason = CASE
+                WHEN $12 = FALSE OR ($12 IS NULL AND archived_at IS NULL) THEN NULL
+                WHEN $13 THEN $14
+                ELSE archive_reason
+            END,
             pinned_at = CASE WHEN $15 IS NULL THEN pinned_at WHEN $15 THEN COALESCE(pinned_at, $4) END,
             settings = COALESCE($16, settings),
             metadata = COALESCE($17, metadata),
