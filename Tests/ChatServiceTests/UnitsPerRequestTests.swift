@@ -80,7 +80,6 @@ struct UnitsPerRequestTests {
                 (.get, path + "/tags", nil, 200, ["conversations.get"]),
                 (.get, "/v1/tags", nil, 200, ["tags.later"]),
                 (.get, "/v1/conversations", nil, 200, ["conversations.older"]),
-                (.get, "/v1/conversations?tag=a", nil, 200, ["conversations.older_tagged"]),
                 (.get, "/v1/conversations?page=2", nil, 200, ["conversations.numbered"]),
                 (.get, "/v1/conversations?trash=true", nil, 200, ["trash.older"]),
                 (.get, "/v1/conversations?count=true", nil, 200, ["conversations.older", "conversations.count"]),
