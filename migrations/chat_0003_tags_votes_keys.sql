@@ -64,8 +64,16 @@ CREATE INDEX conversations_deleted ON conversations (deleted_at, owner_id) WHERE
 -- Conversations that are being copied or taken apart, which nobody sees.
 CREATE INDEX conversations_unmade ON conversations (deleted_at, owner_id, id) WHERE version <= 0;
 
+-- A list of the pinned or the archived is one range, however few they are.
+CREATE INDEX conversations_owner_pinned ON conversations (owner_id, updated_at, id)
+    WHERE deleted_at IS NULL AND pinned_at IS NOT NULL;
+CREATE INDEX conversations_owner_archived ON conversations (owner_id, updated_at, id)
+    WHERE deleted_at IS NULL AND archived_at IS NOT NULL;
+
 -- migrate:down
 
+DROP INDEX conversations_owner_archived;
+DROP INDEX conversations_owner_pinned;
 DROP INDEX conversations_unmade;
 DROP INDEX conversations_deleted;
 DROP INDEX conversations_owner_deleted;

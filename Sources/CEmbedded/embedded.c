@@ -42,6 +42,12 @@ static const unsigned char chat_0007_search_postgres[] = {
 static const unsigned char chat_0007_search_sqlite[] = {
 #embed "../../migrations/chat_0007_search.sqlite.sql"
 };
+static const unsigned char chat_0008_tag_counts_postgres[] = {
+#embed "../../migrations/chat_0008_tag_counts.postgres.sql"
+};
+static const unsigned char chat_0008_tag_counts_sqlite[] = {
+#embed "../../migrations/chat_0008_tag_counts.sqlite.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../openapi.yaml"
 };
@@ -62,6 +68,8 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0006_changes.sqlite.sql", chat_0006_changes_sqlite),
     FILE_ENTRY("migrations/chat_0007_search.postgres.sql", chat_0007_search_postgres),
     FILE_ENTRY("migrations/chat_0007_search.sqlite.sql", chat_0007_search_sqlite),
+    FILE_ENTRY("migrations/chat_0008_tag_counts.postgres.sql", chat_0008_tag_counts_postgres),
+    FILE_ENTRY("migrations/chat_0008_tag_counts.sqlite.sql", chat_0008_tag_counts_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -67,7 +67,12 @@ package struct ChatService: Sendable {
         self.changes = changes
         self.changeFeed = changeFeed
         let conversations = Conversations(database: database, clock: clock, random: random, quotas: quotas)
-        let trash = Trash(database: database, clock: clock, conversations: conversations)
+        let trash = Trash(
+            database: database,
+            clock: clock,
+            conversations: conversations,
+            retention: configuration.trashRetention
+        )
         self.conversations = conversations
         self.trash = trash
         self.forks = Forks(

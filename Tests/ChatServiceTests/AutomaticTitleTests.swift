@@ -16,6 +16,20 @@ struct AutomaticTitleTests {
         #expect(AutomaticTitle.make(from: exact + "x") == exact)
     }
 
+    @Test("an automatic title can be given back as a title of one's own")
+    func bytes() {
+        for text in [
+            "a" + String(repeating: "\u{301}", count: 1000), String(repeating: "👨‍👩‍👧‍👦", count: 80),
+            "short " + "a" + String(repeating: "\u{301}", count: 1000), String(repeating: "👨‍👩‍👧‍👦 ", count: 80),
+        ] {
+            let title = AutomaticTitle.make(from: text) ?? ""
+            #expect((1...ConversationLimits.title).contains(title.utf8.count))
+            #expect(text.unicodeScalars.starts(with: title.unicodeScalars))
+            // Whole characters, where there are several.
+            #expect(title.count < 2 || text.hasPrefix(title))
+        }
+    }
+
     @Test("a character of a thousand marks does not make a title of any size")
     func marks() {
         let text = "e" + String(repeating: "\u{301}", count: 1_000_000)

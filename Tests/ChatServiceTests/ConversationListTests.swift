@@ -53,6 +53,21 @@ struct ConversationListTests {
             _ = try await chat.send(.patch, "/v1/conversations/\(ids[10])", #"{"title":"t"}"#)
             let top = try await chat.send(.get, "/v1/conversations?limit=2").json["data"]?.array
             #expect(top?.compactMap { $0["id"]?.string } == [ids[10], ids[20]])
+            // A message that is edited in any way, or deleted, too.
+            let message = try #require(try await chat.messages(ids[20]).first?["id"]?.string)
+            let path = "/v1/conversations/\(ids[20])/messages/\(message)"
+            let changes: [(HTTPRequest.Method, String?)] = [
+                (.patch, #"{"content":"y"}"#), (.patch, #"{"tokens_in":2}"#), (.patch, #"{"status":"incomplete"}"#),
+                (.delete, nil),
+            ]
+            for (method, body) in changes {
+                clock.advance(.seconds(1))
+                _ = try await chat.send(.patch, "/v1/conversations/\(ids[10])", #"{"title":"t"}"#)
+                clock.advance(.seconds(1))
+                #expect(try await chat.send(method, path, body).status < 300)
+                let first = try await chat.send(.get, "/v1/conversations?limit=1").json["data"]?.array?.first
+                #expect(first?["id"]?.string == ids[20], "\(method) \(body ?? "")")
+            }
             // A list does not read what may be large.
             #expect(top?.first?["metadata"] == nil)
         }

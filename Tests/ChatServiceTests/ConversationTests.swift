@@ -155,6 +155,47 @@ struct ConversationTests {
         }
     }
 
+    @Test(
+        "metadata of names that look the same but differ in a byte are merged each by itself",
+        arguments: TestEngine.allCases
+    )
+    func names(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let path = "/v1/conversations/\(try await chat.conversation("{\"metadata\":{\"\u{E9}\":1}}"))"
+            let merged = try await chat.send(.patch, path, "{\"metadata\":{\"e\u{301}\":2}}").json
+            let expected = "{\"\u{E9}\":1,\"e\u{301}\":2}"
+            #expect(merged["metadata"]?.raw.utf8.elementsEqual(expected.utf8) == true)
+            let removed = try await chat.send(.patch, path, "{\"metadata\":{\"\u{E9}\":null}}").json
+            #expect(removed["metadata"]?.raw.utf8.elementsEqual("{\"e\u{301}\":2}".utf8) == true)
+        }
+    }
+
+    @Test("a reason is of an archived conversation alone", arguments: TestEngine.allCases)
+    func reason(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let path = "/v1/conversations/\(try await chat.conversation())"
+            let kept = try await chat.send(.patch, path, #"{"archive_reason":"none"}"#).json
+            #expect(kept["archive_reason"]?.isNull == true)
+            _ = try await chat.send(.patch, path, #"{"archived":true}"#)
+            let archived = try await chat.send(.patch, path, #"{"archive_reason":"later"}"#).json
+            #expect(archived["archive_reason"]?.string == "later")
+            let back = try await chat.send(.patch, path, #"{"archived":false,"archive_reason":"x"}"#).json
+            #expect(back["archive_reason"]?.isNull == true)
+        }
+    }
+
+    @Test("an If-Match that names nothing matches nothing", arguments: TestEngine.allCases)
+    func emptyIfMatch(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let path = "/v1/conversations/\(try await chat.conversation())"
+            for value in ["", " ", ",", " , "] {
+                let answer = try await chat.send(.patch, path, #"{"title":"x"}"#, headers: [.ifMatch: value])
+                #expect(answer.status == 412, "'\(value)'")
+                #expect(try await chat.send(.delete, path, headers: [.ifMatch: value]).status == 412, "'\(value)'")
+            }
+        }
+    }
+
     @Test("If-Match guards a change and a deletion", arguments: TestEngine.allCases)
     func ifMatch(engine: TestEngine) async throws {
         try await withChat(engine) { chat in

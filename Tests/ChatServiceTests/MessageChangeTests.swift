@@ -9,6 +9,25 @@ import WebSupport
 struct MessageChangeTests {
     // MARK: Patching
 
+    @Test("a conversation without a message has no last one", arguments: TestEngine.allCases)
+    func lastMessage(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            for (id, path) in [("t", "messages?after_seq=0"), ("d", "messages/d-2")] {
+                let body = ["1", "2"].map { #"{"id":"\#(id)-\#($0)","role":"user","content":"x"}"# }
+                try await chat.create(#"{"id":"\#(id)","messages":[\#(body.joined(separator: ","))]}"#)
+                if id == "d" {
+                    _ = try await chat.send(.delete, "/v1/conversations/d/messages/d-1")
+                    let one = try await chat.send(.get, "/v1/conversations/d").json
+                    #expect(one["last_message_at"]?.string?.isEmpty == false)
+                }
+                #expect(try await chat.send(.delete, "/v1/conversations/\(id)/\(path)").status < 300)
+                let row = try await chat.send(.get, "/v1/conversations/\(id)").json
+                #expect(row["message_count"]?.integer == 0)
+                #expect(row["last_message_at"]?.isNull == true, "\(path)")
+            }
+        }
+    }
+
     @Test(
         "a patch changes what it names, counts the version, and leaves the rest byte for byte",
         arguments: TestEngine.allCases

@@ -131,6 +131,137 @@ struct TagTests {
         }
     }
 
+    @Test(
+        "a page by a tag costs two looks, and one for a tag that is nobody's or on nothing",
+        arguments: TestEngine.allCases
+    )
+    func unknown(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat in
+            try await chat.create(#"{"id":"c"}"#)
+            _ = try await chat.send(.put, "/v1/conversations/c/tags/once")
+            _ = try await chat.send(.delete, "/v1/conversations/c/tags/once")
+            _ = try await chat.send(.put, "/v1/conversations/c/tags/there")
+            let units = try #require(chat.database as? CountingDatabase)
+            units.forget()
+            #expect(try await chat.send(.get, "/v1/conversations?tag=there").json["data"]?.array?.count == 1)
+            #expect(units.units == [["tags.find"], ["conversations.older_tagged_few"]])
+            for query in ["tag=none", "tag=once", "tag=none&pinned=true", "tag=none&page=2"] {
+                units.forget()
+                let page = try await chat.send(.get, "/v1/conversations?\(query)&count=true").json
+                #expect(page["data"]?.array?.isEmpty == true)
+                #expect(page["total"]?.integer == 0)
+                #expect(page["has_more"]?.boolean == false)
+                #expect(units.units == [["tags.find"]], "\(query)")
+            }
+        }
+    }
+
+    @Test(
+        "a page by a tag is the same whether few have the tag or many",
+        arguments: TestEngine.allCases,
+        [30, 1200]
+    )
+    func fewAndMany(engine: TestEngine, count: Int) async throws {
+        try await withChat(engine) { chat in
+            try await chat.create(#"{"id":"c"}"#)
+            try await chat.create(#"{"id":"without"}"#)
+            _ = try await chat.send(.put, "/v1/conversations/c/tags/t")
+            let tag = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array?[0]["id"]?.string)
+            try await chat.fill(count, tag: tag)
+            let first = try await chat.send(.get, "/v1/conversations?tag=t&limit=10&count=true").json
+            #expect(first["total"]?.integer == Int64(count) + 1)
+            let ids = (first["data"]?.array ?? []).compactMap { $0["id"]?.string }
+            let expected = (1...count).map { "f-\($0)" }.sorted(by: >)
+            #expect(ids == ["c"] + expected.prefix(9))
+            let next = try #require(first["next_cursor"]?.string)
+            let second = try await chat.send(.get, "/v1/conversations?tag=t&limit=10&after=\(next)").json
+            #expect((second["data"]?.array ?? []).compactMap { $0["id"]?.string } == Array(expected[9..<19]))
+            let numbered = try await chat.send(.get, "/v1/conversations?tag=t&limit=10&page=2").json
+            #expect(numbered["data"]?.raw == second["data"]?.raw)
+            let back = try #require(second["prev_cursor"]?.string)
+            let again = try await chat.send(.get, "/v1/conversations?tag=t&limit=10&before=\(back)").json
+            #expect(again["data"]?.raw == first["data"]?.raw)
+        }
+    }
+
+    @Test("a tag's count is of the living conversations, whatever happens to them", arguments: TestEngine.allCases)
+    func counts(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            func expect(_ count: Int64?, _ what: String) async throws {
+                let tags = try await chat.send(.get, "/v1/tags").json["data"]?.array ?? []
+                #expect(tags.first { $0["name"]?.string == "t" }?["conversation_count"]?.integer == count, "\(what)")
+                #expect(try await ChatInvariant.broken(in: chat.database) == [], "\(what)")
+            }
+            for id in ["a", "b", "c"] {
+                try await chat.create(#"{"id":"\#(id)"}"#)
+                for name in ["t", "other"] { _ = try await chat.send(.put, "/v1/conversations/\(id)/tags/\(name)") }
+            }
+            try await expect(3, "tagged")
+            _ = try await chat.send(.put, "/v1/conversations/a/tags/T")
+            try await expect(3, "tagged again")
+            _ = try await chat.send(.delete, "/v1/conversations/a")
+            try await expect(2, "in the trash")
+            _ = try await chat.send(.post, "/v1/conversations/a/restore")
+            try await expect(3, "back")
+            #expect(try await chat.send(.post, "/v1/conversations/b/fork").status == 201)
+            try await expect(4, "forked")
+            _ = try await chat.send(.delete, "/v1/conversations/c/tags/t")
+            try await expect(3, "taken off")
+            _ = try await chat.send(.put, "/v1/conversations/c/tags", #"{"tags":["x","t"]}"#)
+            try await expect(4, "replaced")
+            _ = try await chat.send(.delete, "/v1/conversations/c?permanent=true")
+            try await expect(3, "gone for good")
+            _ = try await chat.send(.delete, "/v1/conversations/a")
+            _ = try await chat.send(.delete, "/v1/conversations/a?permanent=true")
+            try await expect(2, "gone from the trash")
+            _ = try await chat.send(.delete, "/v1/conversations")
+            try await expect(0, "all in the trash")
+            _ = try await chat.send(.post, "/v1/conversations/b/restore")
+            try await expect(1, "one back")
+            let id = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array?[0]["id"]?.string)
+            let renamed = try await chat.send(.patch, "/v1/tags/\(id)", #"{"name":"t"}"#)
+            #expect(try renamed.json["conversation_count"]?.integer == 1)
+            #expect(try await chat.send(.delete, "/v1/tags/\(id)").status == 204)
+            try await expect(nil, "deleted")
+        }
+    }
+
+    @Test(
+        "deleting a tag makes a new version of each conversation that had it, in its place; renaming does not",
+        arguments: TestEngine.allCases
+    )
+    func versions(engine: TestEngine) async throws {
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            for id in ["a", "b", "c", "d"] {
+                clock.advance(.seconds(1))
+                try await chat.create(#"{"id":"\#(id)"}"#)
+                if id != "d" { _ = try await chat.send(.put, "/v1/conversations/\(id)/tags/t") }
+            }
+            _ = try await chat.send(.delete, "/v1/conversations/c")
+            let tag = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array?[0]["id"]?.string)
+            let before = try await chat.send(.get, "/v1/conversations/a")
+            clock.advance(.seconds(1))
+            #expect(try await chat.send(.patch, "/v1/tags/\(tag)", #"{"name":"new"}"#).status == 200)
+            #expect(try await chat.send(.get, "/v1/conversations/a").headers[.eTag] == before.headers[.eTag])
+            #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
+            let after = try await chat.send(.get, "/v1/conversations/a")
+            #expect(before.headers[.eTag] == "\"v2\"")
+            #expect(after.headers[.eTag] == "\"v3\"")
+            #expect(try after.json["updated_at"]?.string == before.json["updated_at"]?.string)
+            let stale = try await chat.send(
+                .patch,
+                "/v1/conversations/b",
+                #"{"title":"x"}"#,
+                headers: [.ifMatch: "\"v2\""]
+            )
+            #expect(stale.status == 412)
+            #expect(try await chat.send(.get, "/v1/conversations/d").headers[.eTag] == "\"v1\"")
+            // In the trash too: v2 with the tag, v3 there, v4 without, v5 back.
+            #expect(try await chat.send(.post, "/v1/conversations/c/restore").headers[.eTag] == "\"v5\"")
+        }
+    }
+
     @Test("16 concurrent first uses of a tag make one", arguments: TestEngine.allCases)
     func race(engine: TestEngine) async throws {
         try await withNodes(engine) { chat in

@@ -1,3 +1,4 @@
+import ChatService
 import HTTPTypes
 import Storage
 import TestSupport
@@ -48,6 +49,33 @@ struct TrashTests {
             #expect(again.text == back.text)
             try await chat.expectSound("c-0", count: 1)
             #expect(try await chat.send(.post, "/v1/conversations/nowhere/restore").status == 404)
+        }
+    }
+
+    @Test(
+        "what has been in the trash for as long as it keeps is gone, whether the cleanup has come or not",
+        arguments: TestEngine.allCases
+    )
+    func expired(engine: TestEngine) async throws {
+        let clock = TestClock()
+        let retention: @Sendable (inout ChatConfiguration) -> Void = { $0.trashRetention = .seconds(60) }
+        try await withChat(engine, clock: clock.clock, configure: retention) { chat in
+            for id in ["old", "new"] {
+                try await chat.create(#"{"id":"\#(id)"}"#)
+                _ = try await chat.send(.delete, "/v1/conversations/\(id)")
+                clock.advance(.seconds(30))
+            }
+            let path = "/v1/conversations/old/restore"
+            let trash = try await chat.send(.get, "/v1/conversations?trash=true&limit=1&count=true").json
+            #expect(trash["data"]?.array?.map { $0["id"]?.string } == ["new"])
+            #expect(trash["total"]?.integer == 1)
+            #expect(trash["has_more"]?.boolean == false)
+            #expect(try await chat.send(.post, path).status == 404)
+            #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v2\""]).status == 404)
+            #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v1\""]).status == 404)
+            #expect(try await chat.send(.post, "/v1/conversations/new/restore").status == 200)
+            // It can still be ended at once.
+            #expect(try await chat.send(.delete, "/v1/conversations/old?permanent=true").status == 204)
         }
     }
 

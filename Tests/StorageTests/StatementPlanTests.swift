@@ -24,7 +24,9 @@ struct StatementPlanTests {
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
             "conversations.newer", "conversations.is_visible", "conversations.lock", "conversations.advance",
             "conversations.insert", "conversations.change", "messages.insert", "messages.later", "messages.earlier",
-            "messages.get", "messages.take_back", "conversations.older_tagged", "trash.older", "votes.set",
+            "messages.get", "messages.take_back", "conversations.older_pinned", "conversations.older_archived",
+            "conversations.older_tagged_few", "conversations.older_tagged_many", "tags.find", "trash.older",
+            "votes.set",
             "votes.later", "votes.newest", "tags.later", "conversation_tags.add", "idempotency.claim",
             "idempotency.read", "idempotency.release", "idempotency.close", "forks.copy", "forks.marks",
             "messages.get", "messages.take_back", "messages.towards_root", "messages.later_with_siblings",
@@ -41,6 +43,9 @@ struct StatementPlanTests {
         "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
         "conversations.older", "conversations.newer", "messages.later", "messages.earlier",
+        "conversations.older_pinned", "conversations.newer_pinned", "conversations.numbered_pinned",
+        "conversations.older_archived", "conversations.newer_archived", "conversations.numbered_archived",
+        "conversations.older_tagged_many", "conversations.newer_tagged_many", "conversations.numbered_tagged_many",
         "events.after", "export.conversations", "conversations.numbered", "trash.older", "trash.newer", "votes.later",
         "votes.earlier", "tags.later", "tags.earlier",
         "messages.later_with_siblings", "messages.earlier_with_siblings", "events.after",
@@ -122,6 +127,35 @@ struct StatementPlanTests {
                 for index in indexes[plan.statement.name] ?? [] {
                     #expect(text.contains(index), "\(plan.statement.name):\n\(text)")
                 }
+            }
+        }
+    }
+
+    @Test(
+        "a list of the pinned or the archived is one range of their own index, and few tagged are found one by one",
+        arguments: TestEngine.allCases
+    )
+    func lists(engine: TestEngine) async throws {
+        let indexes = [
+            "conversations.older_pinned": /conversations_owner_pinned/,
+            "conversations.newer_pinned": /conversations_owner_pinned/,
+            "conversations.count_pinned": /conversations_owner_pinned/,
+            "conversations.older_archived": /conversations_owner_archived/,
+            "conversations.newer_archived": /conversations_owner_archived/,
+            "conversations.count_archived": /conversations_owner_archived/,
+            "conversations.older_tagged_few": /conversations_pkey|sqlite_autoindex_conversations_1/,
+            "conversations.newer_tagged_few": /conversations_pkey|sqlite_autoindex_conversations_1/,
+            "conversations.older_tagged_many": /conversations_owner_updated/,
+            "conversations.newer_tagged_many": /conversations_owner_updated/,
+        ]
+        try await withDatabase(engine, service: "chat") { database async throws in
+            try await PlanData.load("chat", into: database)
+            let statements = ChatService.allStatements.filter { indexes[$0.name] != nil }
+            #expect(statements.count == indexes.count)
+            for plan in try await QueryPlan.read(statements, from: database) {
+                let text = plan.lines.joined(separator: "\n")
+                let index = try #require(indexes[plan.statement.name])
+                #expect(text.contains(index), "\(plan.statement.name):\n\(text)")
             }
         }
     }

@@ -95,6 +95,15 @@ package struct ChatInvariant: Sendable {
                         OR search IS NOT NULL)
                 """
         ),
+        ChatInvariant(
+            "a tag's conversation_count is how many living conversations have it",
+            violations: """
+                SELECT t.id FROM tags t WHERE t.conversation_count <> (
+                    SELECT COUNT(*) FROM conversation_tags ct JOIN conversations c ON c.id = ct.conversation_id
+                    WHERE ct.tag_id = t.id AND c.deleted_at IS NULL
+                )
+                """
+        ),
         // A row without words is yet to be indexed: the backfill finds it.
         ChatInvariant(
             "search index equal to rows: messages",

@@ -5,7 +5,7 @@ enum AutomaticTitle {
     /// Characters.
     static let longest = 80
 
-    /// At most 80 characters of `text`, cut at a word, white space collapsed; `nil` when there is nothing but space.
+    /// At most 80 characters, and as many bytes as any title, of `text`, cut at a word, white space collapsed; `nil` when there is nothing but space.
     static func make(from text: String) -> String? {
         // 80 characters can be megabytes of combining marks; no title needs more than 1,024 scalars.
         let beginning = String(String.UnicodeScalarView(text.unicodeScalars.prefix(1024)))
@@ -13,14 +13,30 @@ enum AutomaticTitle {
         var count = 0
         for word in beginning.split(whereSeparator: \.isWhitespace) {
             let added = word.count + (title.isEmpty ? 0 : 1)
-            guard count + added <= longest else {
+            let bytes = title.utf8.count + word.utf8.count + 1
+            guard count + added <= longest, bytes <= ConversationLimits.title else {
                 // A first word that is longer than a title has no better place to be cut.
-                return title.isEmpty ? String(word.prefix(longest)) : title
+                return title.isEmpty ? cut(word) : title
             }
             if !title.isEmpty { title += " " }
             title += word
             count += added
         }
         return title.isEmpty ? nil : title
+    }
+
+    /// The beginning of a word: whole characters as long as they fit, or of a single one that does not the beginning.
+    private static func cut(_ word: Substring) -> String {
+        var title = ""
+        for character in word.prefix(longest) {
+            guard title.utf8.count + character.utf8.count <= ConversationLimits.title else { break }
+            title.append(character)
+        }
+        guard title.isEmpty else { return title }
+        for scalar in word.unicodeScalars {
+            guard title.utf8.count + UTF8.width(scalar) <= ConversationLimits.title else { break }
+            title.unicodeScalars.append(scalar)
+        }
+        return title
     }
 }

@@ -5,6 +5,7 @@
 // that one does: both run under the conversation's lock. `message_count`, `tokens_in` and `tokens_out` are those of the
 // messages that are not deleted. `head_message_id` is never left on a deleted message: it goes to the nearest ancestor
 // that stays; where none does, to the newest message of any branch; and to nothing in a conversation without messages.
+// `last_message_at` is when a message was last appended, unless there is none left.
 // None of this is a change of the row's own fields, so the version stays.
 import Storage
 
@@ -43,6 +44,7 @@ enum ConversationDeductions {
             message_count = conversations.message_count - 1,
             tokens_in = conversations.tokens_in - COALESCE(gone.tokens_in, 0),
             tokens_out = conversations.tokens_out - COALESCE(gone.tokens_out, 0),
+            last_message_at = CASE WHEN conversations.message_count > 1 THEN conversations.last_message_at END,
             head_message_id = CASE
                 WHEN conversations.head_message_id <> $3 THEN conversations.head_message_id
                 ELSE COALESCE(gone.parent_id, (
@@ -70,6 +72,9 @@ enum ConversationDeductions {
             message_count = conversations.message_count - gone.messages,
             tokens_in = conversations.tokens_in - gone.tokens_in,
             tokens_out = conversations.tokens_out - gone.tokens_out,
+            last_message_at = CASE
+                WHEN conversations.message_count > gone.messages THEN conversations.last_message_at
+            END,
             head_message_id = COALESCE(
                 (
                     WITH RECURSIVE line (message, conversation, above, place) AS (

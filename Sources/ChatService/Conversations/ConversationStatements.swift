@@ -70,34 +70,106 @@ enum ConversationStatements {
             AND ($3 IS NULL OR (pinned_at IS NOT NULL) = $3)
         """
 
-    static let older = Statement(
-        "conversations.older",
-        .reads,
-        [.text, .boolean, .boolean, .instant, .text, .integer],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(filter) AND (updated_at, id) < ($4, $5)
-        ORDER BY updated_at DESC, id DESC LIMIT $6
-        """
-    )
+    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so that a
+    /// few pinned ones among very many are one range.
+    enum Part: String {
+        case all, archived, pinned
 
-    static let newer = Statement(
-        "conversations.newer",
-        .reads,
-        [.text, .boolean, .boolean, .instant, .text, .integer],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(filter) AND (updated_at, id) > ($4, $5)
-        ORDER BY updated_at, id LIMIT $6
-        """
-    )
+        init(archived: Bool?, pinned: Bool?) {
+            self = pinned == true ? .pinned : archived == true ? .archived : .all
+        }
 
-    static let count = Statement(
-        "conversations.count",
-        .reads,
-        [.text, .boolean, .boolean],
-        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter)"
-    )
+        /// With the index's own words, which neither planner derives from a parameter. The parameter that is known to be
+        /// TRUE says nothing more, and the other one is in a CASE, since PostgreSQL takes an OR of it for one row in two
+        /// hundred, and would rather sort the few that it expects than walk the range.
+        fileprivate var filter: String {
+            let own = "owner_id = $1 AND deleted_at IS NULL"
+            switch self {
+            case .all: return ConversationStatements.filter
+            case .archived:
+                return "\(own) AND archived_at IS NOT NULL AND $2 IS NOT NULL AND \(Self.asked("$3", "pinned_at"))"
+            case .pinned:
+                return "\(own) AND pinned_at IS NOT NULL AND $3 IS NOT NULL AND \(Self.asked("$2", "archived_at"))"
+            }
+        }
+
+        private static func asked(_ parameter: String, _ column: String) -> String {
+            "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
+        }
+
+        fileprivate var suffix: String { self == .all ? "" : "_\(rawValue)" }
+    }
+
+    /// A statement for each part.
+    struct Parts {
+        let all: Statement
+        let archived: Statement
+        let pinned: Statement
+
+        fileprivate init(_ make: (Part) -> Statement) {
+            all = make(.all)
+            archived = make(.archived)
+            pinned = make(.pinned)
+        }
+
+        subscript(part: Part) -> Statement {
+            switch part {
+            case .all: all
+            case .archived: archived
+            case .pinned: pinned
+            }
+        }
+
+        fileprivate var list: [Statement] { [all, archived, pinned] }
+    }
+
+    static let older = Parts { part in
+        Statement(
+            "conversations.older\(part.suffix)",
+            .reads,
+            [.text, .boolean, .boolean, .instant, .text, .integer],
+            """
+            SELECT \(summaryColumns) FROM conversations
+            WHERE \(part.filter) AND (updated_at, id) < ($4, $5)
+            ORDER BY updated_at DESC, id DESC LIMIT $6
+            """
+        )
+    }
+
+    static let newer = Parts { part in
+        Statement(
+            "conversations.newer\(part.suffix)",
+            .reads,
+            [.text, .boolean, .boolean, .instant, .text, .integer],
+            """
+            SELECT \(summaryColumns) FROM conversations
+            WHERE \(part.filter) AND (updated_at, id) > ($4, $5)
+            ORDER BY updated_at, id LIMIT $6
+            """
+        )
+    }
+
+    static let count = Parts { part in
+        Statement(
+            "conversations.count\(part.suffix)",
+            .reads,
+            [.text, .boolean, .boolean],
+            "SELECT COUNT(*) AS total FROM conversations WHERE \(part.filter)"
+        )
+    }
+
+    /// A page by its number. What is skipped is read, which is why there is an end to it.
+    static let numbered = Parts { part in
+        Statement(
+            "conversations.numbered\(part.suffix)",
+            .reads,
+            [.text, .boolean, .boolean, .integer, .integer],
+            """
+            SELECT \(summaryColumns) FROM conversations
+            WHERE \(part.filter) ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
+            """
+        )
+    }
 
     /// Whether a conversation of the owner `$1` has the tag `key`.
     static func hasTag(_ key: String) -> String {
@@ -109,57 +181,75 @@ enum ConversationStatements {
         """
     }
 
-    // What has a tag is found first or the owner's range is walked, whichever the engine finds cheaper.
-    private static func tagged(_ key: String) -> String { "\(filter) AND \(hasTag(key))" }
+    // Where few have the tag `$7`, they are found first, each by its id, and put in order. Where many have it, the owner's
+    // range is walked, and the page is full soon. Statistics decide neither well: a tag is not like the other tags, and one
+    // guess for all of them walks a hundred thousand rows for a single one.
+    private static func taggedPage(_ name: String, _ types: [SQLType], _ tag: String, _ rest: String) -> (
+        few: Statement, many: Statement
+    ) {
+        let few = Statement(
+            "\(name)_few",
+            .reads,
+            types,
+            // OFFSET 0: planned by itself, so nothing but a look for each id is left.
+            postgres: """
+                SELECT \(summaryColumns) FROM (
+                    SELECT ct.conversation_id FROM conversation_tags ct WHERE ct.tag_id = \(tag) OFFSET 0
+                ) AS tagged
+                JOIN LATERAL (
+                    SELECT * FROM conversations c WHERE c.id = tagged.conversation_id OFFSET 0
+                ) AS conversations ON TRUE
+                WHERE \(filter) \(rest)
+                """,
+            // CROSS JOIN: in this order (https://www.sqlite.org/optoverview.html#crossjoin). The + keeps the first term of
+            // the filter, and so the owner's range, out of the choice of an index.
+            sqlite: """
+                SELECT \(summaryColumns) FROM conversation_tags tagged
+                CROSS JOIN conversations ON conversations.id = tagged.conversation_id
+                WHERE tagged.tag_id = \(tag) AND +\(filter) \(rest)
+                """
+        )
+        let many = Statement(
+            "\(name)_many",
+            .reads,
+            types,
+            """
+            SELECT \(summaryColumns) FROM conversations
+            WHERE \(filter) AND EXISTS (
+                SELECT 1 FROM conversation_tags ct
+                WHERE ct.tag_id = \(tag) AND ct.conversation_id = conversations.id LIMIT 1 OFFSET 0
+            ) \(rest)
+            """
+        )
+        return (few, many)
+    }
 
-    static let olderTagged = Statement(
+    static let olderTagged = taggedPage(
         "conversations.older_tagged",
-        .reads,
         [.text, .boolean, .boolean, .instant, .text, .integer, .text],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(tagged("$7")) AND (updated_at, id) < ($4, $5)
-        ORDER BY updated_at DESC, id DESC LIMIT $6
-        """
+        "$7",
+        "AND (updated_at, id) < ($4, $5) ORDER BY updated_at DESC, id DESC LIMIT $6"
     )
 
-    static let newerTagged = Statement(
+    static let newerTagged = taggedPage(
         "conversations.newer_tagged",
-        .reads,
         [.text, .boolean, .boolean, .instant, .text, .integer, .text],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(tagged("$7")) AND (updated_at, id) > ($4, $5)
-        ORDER BY updated_at, id LIMIT $6
-        """
+        "$7",
+        "AND (updated_at, id) > ($4, $5) ORDER BY updated_at, id LIMIT $6"
+    )
+
+    static let numberedTagged = taggedPage(
+        "conversations.numbered_tagged",
+        [.text, .boolean, .boolean, .integer, .integer, .text],
+        "$6",
+        "ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5"
     )
 
     static let countTagged = Statement(
         "conversations.count_tagged",
         .reads,
         [.text, .boolean, .boolean, .text],
-        "SELECT COUNT(*) AS total FROM conversations WHERE \(tagged("$4"))"
-    )
-
-    /// A page by its number. What is skipped is read, which is why there is an end to it.
-    static let numbered = Statement(
-        "conversations.numbered",
-        .reads,
-        [.text, .boolean, .boolean, .integer, .integer],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(filter) ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
-        """
-    )
-
-    static let numberedTagged = Statement(
-        "conversations.numbered_tagged",
-        .reads,
-        [.text, .boolean, .boolean, .integer, .integer, .text],
-        """
-        SELECT \(summaryColumns) FROM conversations
-        WHERE \(tagged("$6")) ORDER BY updated_at DESC, id DESC LIMIT $4 OFFSET $5
-        """
+        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter) AND \(hasTag("$4"))"
     )
 
     // Pairs of (is it set, to what); where NULL cannot be stored, NULL means "leave it".
@@ -179,7 +269,11 @@ enum ConversationStatements {
             slug = CASE WHEN $9 THEN $10 ELSE slug END,
             visibility = COALESCE($11, visibility),
             archived_at = CASE WHEN $12 IS NULL THEN archived_at WHEN $12 THEN COALESCE(archived_at, $4) END,
-            archive_reason = CASE WHEN $12 = FALSE THEN NULL WHEN $13 THEN $14 ELSE archive_reason END,
+            archive_reason = CASE
+                WHEN $12 = FALSE OR ($12 IS NULL AND archived_at IS NULL) THEN NULL
+                WHEN $13 THEN $14
+                ELSE archive_reason
+            END,
             pinned_at = CASE WHEN $15 IS NULL THEN pinned_at WHEN $15 THEN COALESCE(pinned_at, $4) END,
             settings = COALESCE($16, settings),
             metadata = COALESCE($17, metadata),
@@ -200,8 +294,8 @@ enum ConversationStatements {
     )
 
     static let all =
-        [
-            insert, get, isVisible, isTaken, slugHolder, older, newer, count, olderTagged, newerTagged, countTagged,
-            numbered, numberedTagged, change,
-        ] + ConversationCounters.all + TrashStatements.all + ForkStatements.all
+        [insert, get, made, isVisible, isTaken, slugHolder, countTagged, change]
+        + [older, newer, count, numbered].flatMap(\.list)
+        + [olderTagged, newerTagged, numberedTagged].flatMap { [$0.few, $0.many] }
+        + ConversationCounters.all + TrashStatements.all + ForkStatements.all
 }

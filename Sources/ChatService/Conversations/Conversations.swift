@@ -164,7 +164,19 @@ struct Conversations: Sendable {
 
     /// A page of the caller's conversations, the last touched first.
     func list(_ filter: Filter, for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
-        var unit = [read(filter, caller, page)]
+        // A tag that is nobody's, or on nothing, is on no page.
+        var tag: Tagged?
+        if let name = filter.tag, filter.query == nil {
+            guard let row = try await database.run(TagStatements.find(caller.id, name.key)).first,
+                try row.integer("conversation_count") > 0
+            else {
+                var none = Page<Conversation>(fetched: [], request: page, cursor: \.cursor)
+                if page.wantsCount { none.total = 0 }
+                return none
+            }
+            tag = Tagged(id: try row.text("id"), isOnFew: try row.integer("conversation_count") <= Tagged.few)
+        }
+        var unit = [read(filter, tag, caller, page)]
         if page.wantsCount { unit.append(count(filter, caller)) }
         let results = try await database.run(unit)
         var answer = Page(
@@ -176,19 +188,34 @@ struct Conversations: Sendable {
         return answer
     }
 
+    /// The tag of a list, and how to look for it.
+    private struct Tagged {
+        /// So many are found one by one in less time than a range is walked.
+        static let few: Int64 = 1000
+
+        let id: String
+        let isOnFew: Bool
+
+        func among(_ statements: (few: Statement, many: Statement)) -> Statement {
+            isOnFew ? statements.few : statements.many
+        }
+    }
+
     private func count(_ filter: Filter, _ caller: Caller) -> BoundStatement {
         let (archived, pinned) = (filter.archived, filter.pinned)
         if let query = filter.query {
             let words = TitleFilter.words(query, of: caller, database.engine)
             return TitleFilter.count(caller.id, archived, pinned, filter.tag?.key, words)
         }
-        guard let tag = filter.tag else { return ConversationStatements.count(caller.id, archived, pinned) }
+        let part = ConversationStatements.Part(archived: archived, pinned: pinned)
+        guard let tag = filter.tag else { return ConversationStatements.count[part](caller.id, archived, pinned) }
         return ConversationStatements.countTagged(caller.id, archived, pinned, tag.key)
     }
 
     /// The statement that fetches a page.
-    private func read(_ filter: Filter, _ caller: Caller, _ page: PageRequest) -> BoundStatement {
+    private func read(_ filter: Filter, _ tag: Tagged?, _ caller: Caller, _ page: PageRequest) -> BoundStatement {
         let (archived, pinned) = (filter.archived, filter.pinned)
+        let part = ConversationStatements.Part(archived: archived, pinned: pinned)
         let words = filter.query.map { TitleFilter.words($0, of: caller, database.engine) }
         let isForward = page.direction == .forward
         if let offset = page.offset {
@@ -203,17 +230,11 @@ struct Conversations: Sendable {
                     offset
                 )
             }
-            guard let tag = filter.tag else {
-                return ConversationStatements.numbered(caller.id, archived, pinned, page.fetchCount, offset)
+            guard let tag else {
+                return ConversationStatements.numbered[part](caller.id, archived, pinned, page.fetchCount, offset)
             }
-            return ConversationStatements.numberedTagged(
-                caller.id,
-                archived,
-                pinned,
-                page.fetchCount,
-                offset,
-                tag.key
-            )
+            let statement = tag.among(ConversationStatements.numberedTagged)
+            return statement(caller.id, archived, pinned, page.fetchCount, offset, tag.id)
         }
         // Past every row, in the direction of the page.
         let edge = isForward ? Instant(seconds: 253_402_300_799) : Instant(microseconds: 0)
@@ -231,12 +252,12 @@ struct Conversations: Sendable {
                 page.fetchCount
             )
         }
-        guard let tag = filter.tag else {
-            let statement = isForward ? ConversationStatements.older : ConversationStatements.newer
+        guard let tag else {
+            let statement = (isForward ? ConversationStatements.older : ConversationStatements.newer)[part]
             return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount)
         }
-        let statement = isForward ? ConversationStatements.olderTagged : ConversationStatements.newerTagged
-        return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount, tag.key)
+        let statement = tag.among(isForward ? ConversationStatements.olderTagged : ConversationStatements.newerTagged)
+        return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount, tag.id)
     }
 
     // MARK: Changing

@@ -19,6 +19,7 @@ struct Trash: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let conversations: Conversations
+    var retention: Duration = .seconds(30 * 86_400)
 
     // MARK: One conversation
 
@@ -55,7 +56,7 @@ struct Trash: Sendable {
             let results = try await database.run(
                 Principals.willWrite(caller, at: now)
                     + [
-                        TrashStatements.restore(id, caller.id, expected, now),
+                        TrashStatements.restore(id, caller.id, expected, now, now - retention),
                         ConversationStatements.get(id, caller.id),
                     ]
             )
@@ -94,7 +95,8 @@ struct Trash: Sendable {
         _ caller: Caller
     ) async throws -> Int64? {
         guard precondition != .none else { return nil }
-        guard let row = try await database.run(TrashStatements.version(id, caller.id)).first else {
+        guard let row = try await database.run(TrashStatements.version(id, caller.id, clock.now() - retention)).first
+        else {
             throw APIError(.notFound)
         }
         let version = try row.integer("version")
@@ -182,15 +184,20 @@ struct Trash: Sendable {
     func list(for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
         let isForward = page.direction == .forward
         let statement = isForward ? TrashStatements.older : TrashStatements.newer
-        let cursor = page.cursor ?? (isForward ? Cursor.beyondNewest : Cursor(Instant(microseconds: 0), ""))
+        let oldest = clock.now() - retention
+        var cursor = page.cursor ?? (isForward ? Cursor.beyondNewest : Cursor(Instant(microseconds: 0), ""))
+        // What has been there for too long is the oldest: a page towards it is cut, one away from it begins past it. A
+        // condition more would have PostgreSQL take another index and sort.
+        if !isForward, cursor.instant <= oldest { cursor = Cursor(oldest, Cursor.beyondNewest.id) }
         var unit = [statement(caller.id, cursor.instant, cursor.id, page.fetchCount)]
-        if page.wantsCount { unit.append(TrashStatements.count(caller.id)) }
+        if page.wantsCount { unit.append(TrashStatements.count(caller.id, oldest)) }
         let results = try await database.run(unit)
         let rows = try results[0].rows.map { row in
             var conversation = try Conversation(row, whole: false)
             conversation.deletedAt = try row.instant("deleted_at")
             return conversation
         }
+        .filter { $0.deletedAt.map { $0 > oldest } ?? false }
         var answer = Page(fetched: rows, request: page, cursor: \.trashCursor)
         if page.wantsCount { answer.total = try results[1].first?.integer("total") }
         return answer

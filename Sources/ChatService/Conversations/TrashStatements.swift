@@ -1,7 +1,8 @@
 // SQL of the trash.
 //
 // `deleted_at` puts a conversation into the trash. Version -1 beside it says that it has ended, version 0 that it is a fork
-// which is being copied: nothing but the statements that take it apart, or finish it, finds it.
+// which is being copied: nothing but the statements that take it apart, or finish it, finds it. What has been there for
+// longer than the trash keeps is neither listed nor brought back, whether the cleanup has come or not.
 import Storage
 
 enum TrashStatements {
@@ -44,23 +45,26 @@ enum TrashStatements {
     static let count = Statement(
         "trash.count",
         .reads,
-        [.text],
-        "SELECT COUNT(*) AS total FROM conversations WHERE owner_id = $1 AND deleted_at IS NOT NULL AND version > 0"
+        [.text, .instant],
+        "SELECT COUNT(*) AS total FROM conversations WHERE owner_id = $1 AND deleted_at > $2 AND version > 0"
     )
 
-    /// The version of a conversation, kept or in the trash.
+    /// The version of a conversation, kept or in the trash since `$3`.
     static let version = Statement(
         "trash.version",
         .reads,
-        [.text, .text],
-        "SELECT version FROM conversations WHERE id = $1 AND owner_id = $2 AND version > 0"
+        [.text, .text, .instant],
+        """
+        SELECT version FROM conversations
+        WHERE id = $1 AND owner_id = $2 AND version > 0 AND (deleted_at IS NULL OR deleted_at > $3)
+        """
     )
 
-    /// Brings a conversation back, with its slug if nobody has that by now.
+    /// Brings a conversation back that has been in the trash since `$5`, with its slug if nobody has that by now.
     static let restore = Statement(
         "trash.restore",
         .writes,
-        [.text, .text, .integer, .instant],
+        [.text, .text, .integer, .instant, .instant],
         """
         UPDATE conversations SET
             deleted_at = NULL,
@@ -70,7 +74,7 @@ enum TrashStatements {
             ) THEN NULL ELSE slug END,
             updated_at = $4,
             version = version + 1
-        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NOT NULL AND version > 0 AND ($3 IS NULL OR version = $3)
+        WHERE id = $1 AND owner_id = $2 AND deleted_at > $5 AND version > 0 AND ($3 IS NULL OR version = $3)
             AND \(PrincipalStatements.mayWrite("$2"))
         RETURNING \(ConversationStatements.columns)
         """

@@ -73,8 +73,9 @@ extension Messages {
         if patch.changesTokens {
             unit += Usage.correct(common, at: now)
             unit.append(BoundStatement(PrincipalStatements.adjustTokens, common))
-            unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
         }
+        // Any change is one of the conversation, which comes to the top of the list.
+        unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
         let own: [SQLValue] = [
             now.sqlValue, (patch.type?.rawValue).sqlValue, (patch.status?.rawValue).sqlValue,
             patch.model.isPresent.sqlValue, patch.model.value.sqlValue, metadata.sqlValue,

@@ -2,7 +2,8 @@
 import Storage
 
 enum TagStatements {
-    static let columns = "id, owner_id, name, created_at, updated_at"
+    /// `conversation_count` is of living conversations; triggers keep it (migrations, tag counts).
+    static let columns = "id, owner_id, name, conversation_count, created_at, updated_at"
 
     /// U+001F, which no name holds.
     static let separator: Character = "\u{1F}"
@@ -14,14 +15,6 @@ enum TagStatements {
             FROM conversation_tags ct JOIN tags t ON t.id = ct.tag_id
             WHERE ct.conversation_id = conversations.id
         ) END AS tags
-        """
-
-    /// How many living conversations have the tag.
-    private static let count = """
-        (
-            SELECT COUNT(*) FROM conversation_tags ct JOIN conversations c ON c.id = ct.conversation_id
-            WHERE ct.tag_id = tags.id AND c.deleted_at IS NULL
-        ) AS conversation_count
         """
 
     // The conversation is there for its owner, in the version that was asked for. The principal's lock keeps it so
@@ -103,7 +96,7 @@ enum TagStatements {
         .reads,
         [.text, .instant, .text, .integer],
         """
-        SELECT \(columns), \(count) FROM tags
+        SELECT \(columns) FROM tags
         WHERE owner_id = $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT $4
         """
     )
@@ -113,7 +106,7 @@ enum TagStatements {
         .reads,
         [.text, .instant, .text, .integer],
         """
-        SELECT \(columns), \(count) FROM tags
+        SELECT \(columns) FROM tags
         WHERE owner_id = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4
         """
     )
@@ -133,8 +126,15 @@ enum TagStatements {
         UPDATE tags SET name = $3, name_key = $4, updated_at = $5
         WHERE id = $1 AND owner_id = $2 AND \(PrincipalStatements.mayWrite("$2"))
             AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = $2 AND o.name_key = $4 AND o.id <> $1)
-        RETURNING \(columns), \(count)
+        RETURNING \(columns)
         """
+    )
+
+    static let find = Statement(
+        "tags.find",
+        .reads,
+        [.text, .text],
+        "SELECT id, conversation_count FROM tags WHERE owner_id = $1 AND name_key = $2"
     )
 
     static let isThere = Statement(
@@ -142,6 +142,26 @@ enum TagStatements {
         .reads,
         [.text, .text],
         "SELECT id FROM tags WHERE id = $1 AND owner_id = $2"
+    )
+
+    private static func tagged(_ limit: String) -> String {
+        """
+        SELECT o.conversation_id FROM conversation_tags o WHERE o.tag_id = $1 ORDER BY o.conversation_id LIMIT \(limit)
+        """
+    }
+
+    /// Counts the version of those that `takeOff` is about to take a tag off; what is being made or taken apart has none.
+    /// Their place in the list stays: nobody has touched them.
+    static let lose = Statement(
+        "conversation_tags.lose",
+        .writes,
+        [.text, .text, .integer],
+        """
+        UPDATE conversations SET version = version + 1
+        WHERE owner_id = $2 AND version > 0 AND \(PrincipalStatements.mayWrite("$2"))
+            AND EXISTS (SELECT 1 FROM tags t WHERE t.id = $1 AND t.owner_id = $2)
+            AND id IN (\(tagged("$3")))
+        """
     )
 
     /// Takes a tag off up to `$3` conversations.
@@ -153,10 +173,7 @@ enum TagStatements {
         DELETE FROM conversation_tags
         WHERE tag_id = $1 AND \(PrincipalStatements.mayWrite("$2"))
             AND EXISTS (SELECT 1 FROM tags t WHERE t.id = $1 AND t.owner_id = $2)
-            AND conversation_id IN (
-                SELECT o.conversation_id FROM conversation_tags o
-                WHERE o.tag_id = $1 ORDER BY o.conversation_id LIMIT $3
-            )
+            AND conversation_id IN (\(tagged("$3")))
         """
     )
 
@@ -188,6 +205,6 @@ enum TagStatements {
     )
 
     static let all = [
-        ensure, clear, add, remove, changed, later, earlier, total, rename, isThere, takeOff, delete, copy,
+        ensure, clear, add, remove, changed, later, earlier, total, rename, find, isThere, lose, takeOff, delete, copy,
     ]
 }

@@ -5,7 +5,9 @@
 // whether they have any, and only for those that do the names are looked up, in the statement that reads the row. So
 // a rename is one row, and is seen everywhere at once.
 //
-// Tags of a conversation are among its own fields: a change moves its version, and `If-Match` guards it.
+// Which tags a conversation has is among its own fields: a change moves its version, and `If-Match` guards it; so does the
+// deletion of a tag, for each conversation that had it. How a tag is spelled is the tag's own field: a rename leaves the
+// versions of conversations, and the change feed tells it of the tag.
 import OpenSSLCrypto
 import Storage
 import WebSupport
@@ -154,18 +156,22 @@ struct Tags: Sendable {
 
     /// Deletes a tag, after taking it off its conversations in units of 500. Throws `not_found` or `user_inactive`.
     func delete(_ id: String, by caller: Caller) async throws {
+        var priority = UnitPriority.normal
         while true {
             let results = try await database.run(
                 Principals.willWrite(caller, at: clock.now())
                     + [
+                        TagStatements.lose(id, caller.id, Trash.batch),
                         TagStatements.takeOff(id, caller.id, Trash.batch),
                         TagStatements.delete(id, caller.id),
                         TagStatements.isThere(id, caller.id),
-                    ]
+                    ],
+                priority: priority
             )
-            if !results[Principals.leadingResults + 1].isEmpty { return }
+            if !results[Principals.leadingResults + 2].isEmpty { return }
             try Principals.requireActive(results)
-            if results[Principals.leadingResults + 2].isEmpty { throw APIError(.notFound) }
+            if results[Principals.leadingResults + 3].isEmpty { throw APIError(.notFound) }
+            priority = .long
         }
     }
 }

@@ -14,11 +14,12 @@ package enum VersionPrecondition: Sendable, Hashable {
     /// One of these.
     case oneOf(Set<Int64>)
 
-    /// Tags that are weak or not ours match nothing, as strong comparison has it.
+    /// Tags that are weak or not ours match nothing, as strong comparison has it; so does a header that names none.
     package init(_ request: Request) {
-        let tags = request.headers[values: .ifMatch].joined(separator: ",").split(separator: ",")
+        let values = request.headers[values: .ifMatch]
+        let tags = values.joined(separator: ",").split(separator: ",")
             .map { $0.filter { $0 != " " && $0 != "\t" } }
-        guard !tags.isEmpty, !tags.contains("*") else {
+        guard !values.isEmpty, !tags.contains("*") else {
             self = .none
             return
         }
