@@ -103,6 +103,129 @@ struct LargeMessageTests {
             }
         }
     }
+
+    // MARK: Units of bounded size
+
+    /// Twelve messages of a megabyte, and the units that a request takes.
+    private static func withLarge(
+        _ engine: TestEngine,
+        _ body: @Sendable @escaping (Chat, CountingDatabase) async throws -> Void
+    ) async throws {
+        try await withChat(engine, counting: true) { chat in
+            let units = try #require(chat.database as? CountingDatabase)
+            try await chat.create(#"{"id":"c"}"#)
+            try await chat.chain(12, in: "c")
+            try await chat.enlarge("c", 1...12, to: 1_000_000)
+            units.forget()
+            try await body(chat, units)
+        }
+    }
+
+    @Test("no unit of a fork copies more than four megabytes", arguments: TestEngine.allCases)
+    func fork(engine: TestEngine) async throws {
+        try await Self.withLarge(engine) { chat, units in
+            let answer = try await chat.send(.post, "/v1/conversations/c/fork")
+            #expect(answer.status == 201, "\(answer.text)")
+            #expect(units.units.count { $0.contains("forks.copy") } == 3)
+            #expect(units.units.allSatisfy { unit in unit.count { $0 == "forks.copy" } <= 1 })
+            let id = try #require(try answer.json["id"]?.string)
+            #expect(try answer.json["message_count"]?.integer == 12)
+            let same = "JOIN messages o ON o.conversation_id = 'c' AND o.seq = m.seq AND o.parts = m.parts"
+            #expect(try await chat.rows("messages m \(same) WHERE m.conversation_id = '\(id)'") == 12)
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+            #expect(try await chat.leftovers() == 0)
+        }
+    }
+
+    @Test("no unit of a truncation deletes more than four megabytes and a message", arguments: TestEngine.allCases)
+    func truncate(engine: TestEngine) async throws {
+        try await Self.withLarge(engine) { chat, units in
+            let answer = try await chat.send(.delete, "/v1/conversations/c/messages?after_seq=1")
+            #expect(try answer.json["deleted"]?.integer == 11, "\(answer.text)")
+            #expect(try answer.json["head_message_id"]?.string == "c-1")
+            // Five, five, and the one that is left.
+            #expect(units.units.count { $0.contains("messages.truncate") } == 3)
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+        }
+    }
+
+    @Test("no unit of a removal takes more than four megabytes and a message", arguments: TestEngine.allCases)
+    func remove(engine: TestEngine) async throws {
+        try await Self.withLarge(engine) { chat, units async throws in
+            #expect(try await chat.send(.delete, "/v1/conversations/c?permanent=true").status == 204)
+            #expect(units.units.count { $0.contains("trash.remove_messages") } == 3)
+            #expect(try await chat.rows("messages") == 0)
+            #expect(try await chat.rows("conversations") == 0)
+        }
+    }
+
+    @Test("an erase is as careful, across conversations, and its receipt exact", arguments: TestEngine.allCases)
+    func erase(engine: TestEngine) async throws {
+        try await Self.withLarge(engine) { chat, units in
+            for number in 0..<3 {
+                try await chat.create(#"{"id":"d\#(number)","messages":[{"role":"user","content":"x"}]}"#)
+            }
+            try await chat.create(#"{"id":"long"}"#)
+            try await chat.chain(700, in: "long")
+            units.forget()
+            let answer = try await chat.send(.delete, "/v1/chat/data")
+            #expect(try answer.json["status"]?.string == "completed", "\(answer.text)")
+            #expect(try answer.json["removed"]?["messages"]?.integer == 715)
+            #expect(try answer.json["removed"]?["conversations"]?.integer == 5)
+            // Twelve of a megabyte are three units at least; one more finds nothing.
+            #expect(units.units.count { $0.contains("erase.delete_messages") } >= 5)
+            #expect(try await chat.rows("messages") == 0)
+        }
+    }
+
+    @Test("a deletion of all takes trash of many conversations, large and small", arguments: TestEngine.allCases)
+    func removeAll(engine: TestEngine) async throws {
+        try await Self.withLarge(engine) { chat, units in
+            for number in 0..<3 {
+                try await chat.create(#"{"id":"d\#(number)","messages":[{"role":"user","content":"x"}]}"#)
+            }
+            let answer = try await chat.send(.delete, "/v1/conversations?permanent=true")
+            #expect(answer.status == 200, "\(answer.text)")
+            #expect(units.units.count { $0.contains("trash.remove_some_messages") } >= 4)
+            #expect(try await chat.rows("messages") == 0)
+            #expect(try await chat.rows("conversations") == 0)
+        }
+    }
+
+    @Test("a message with very many children gives them away in pieces before it is deleted", arguments: TestEngine.allCases)
+    func children(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat in
+            let units = try #require(chat.database as? CountingDatabase)
+            try await chat.create(#"{"id":"c"}"#)
+            try await chat.chain(1203, in: "c")
+            let fan = Statement(
+                "test.fan",
+                .writes,
+                [.text],
+                "UPDATE messages SET parent_id = 'c-2' WHERE conversation_id = $1 AND seq > 2"
+            )
+            _ = try await chat.database.run(fan("c"))
+            let path = "/v1/conversations/c/messages/c-2"
+            let refused = try await chat.send(.delete, path, headers: [.ifMatch: "\"v7\""])
+            #expect(refused.status == 412)
+            #expect(try await chat.rows("messages WHERE parent_id = 'c-2'") == 1201)
+            units.forget()
+            #expect(try await chat.send(.delete, path, headers: [.ifMatch: "\"v1\""]).status == 204)
+            // 500, 500, 201, and one that finds none.
+            #expect(units.units.count { $0.contains("messages.adopt_some") } == 4)
+            #expect(units.units.count { $0.contains("messages.delete") } == 2)
+            #expect(try await chat.rows("messages WHERE parent_id = 'c-1' AND version = 2 AND deleted_at IS NULL") == 1201)
+            #expect(try await chat.rows("messages WHERE deleted_at IS NULL") == 1202)
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+            // A few go in the unit of the deletion itself.
+            units.forget()
+            try await chat.append(#"{"role":"user","content":"x","parent_id":"c-3"}"#, to: "c")
+            units.forget()
+            #expect(try await chat.send(.delete, "/v1/conversations/c/messages/c-3").status == 204)
+            #expect(units.units.count == 1)
+            #expect(try await ChatInvariant.broken(in: chat.database) == [])
+        }
+    }
 }
 
 extension Chat {
