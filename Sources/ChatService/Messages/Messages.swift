@@ -120,10 +120,12 @@ struct Messages: Sendable {
     // MARK: One branch
 
     /// A page of the branch that ends in `leaf`, or in the conversation's head where that is `nil`. It begins at the
-    /// leaf; see MessagePages.swift for what it costs. Throws `not_found`.
+    /// leaf; see MessagePages.swift for what it costs. `isHeads` says that the leaf is what a cursor says was the head.
+    /// Throws `not_found`, or `invalid_cursor` where that message is gone.
     func branch(
         _ conversation: String,
         leaf: String?,
+        isHeads: Bool = false,
         for caller: Caller,
         page request: PageRequest,
         order: MessageOrder,
@@ -152,10 +154,13 @@ struct Messages: Sendable {
             )
             let result = try await database.run([read], priority: isFar ? .long : pass.priority)[0]
             if result.isEmpty {
-                let isThere =
-                    leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) }
-                    ?? ConversationStatements.isVisible(conversation, caller.id)
-                if try await database.run(isThere).isEmpty { throw APIError(.notFound) }
+                let isVisible = ConversationStatements.isVisible(conversation, caller.id)
+                let isThere = leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) } ?? isVisible
+                if try await database.run(isThere).isEmpty {
+                    // Who asked for the head did not name this message.
+                    if isHeads, try await !database.run(isVisible).isEmpty { throw APIError(.invalidCursor) }
+                    throw APIError(.notFound)
+                }
             }
             if let answer = try MessagePage.read(result, page, pass, siblings: siblings, cursor: \.branchCursor) {
                 return answer
