@@ -12,7 +12,10 @@ import WebSupport
 struct LargeMessageTests {
     private static let owner = Caller(id: "owner", kind: "user")
 
-    @Test("a page ends before it has too many bytes, and its cursors lead to all the same", arguments: TestEngine.allCases)
+    @Test(
+        "a page ends before it has too many bytes, and its cursors lead to all the same",
+        arguments: TestEngine.allCases
+    )
     func pages(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             // A dozen of 1.5 MiB each, one that alone is more than a page holds, and small ones around them.
@@ -25,11 +28,23 @@ struct LargeMessageTests {
                 for order in [MessageOrder.asc, .desc] {
                     for siblings in [false, true] {
                         let all = try await Self.walk(PageRequest.Direction.forward, limit) { request in
-                            try await messages.list("c", for: Self.owner, page: request, order: order, siblings: siblings)
+                            try await messages.list(
+                                "c",
+                                for: Self.owner,
+                                page: request,
+                                order: order,
+                                siblings: siblings
+                            )
                         }
                         #expect(all == (order == .asc ? Array(1...30) : Array((1...30).reversed())))
                         let back = try await Self.walk(PageRequest.Direction.backward, limit) { request in
-                            try await messages.list("c", for: Self.owner, page: request, order: order, siblings: siblings)
+                            try await messages.list(
+                                "c",
+                                for: Self.owner,
+                                page: request,
+                                order: order,
+                                siblings: siblings
+                            )
                         }
                         #expect(back == all)
                     }
@@ -192,7 +207,10 @@ struct LargeMessageTests {
         }
     }
 
-    @Test("a message with very many children gives them away in pieces before it is deleted", arguments: TestEngine.allCases)
+    @Test(
+        "a message with very many children gives them away in pieces before it is deleted",
+        arguments: TestEngine.allCases
+    )
     func children(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
             let units = try #require(chat.database as? CountingDatabase)
@@ -214,7 +232,9 @@ struct LargeMessageTests {
             // 500, 500, 201, and one that finds none.
             #expect(units.units.count { $0.contains("messages.adopt_some") } == 4)
             #expect(units.units.count { $0.contains("messages.delete") } == 2)
-            #expect(try await chat.rows("messages WHERE parent_id = 'c-1' AND version = 2 AND deleted_at IS NULL") == 1201)
+            #expect(
+                try await chat.rows("messages WHERE parent_id = 'c-1' AND version = 2 AND deleted_at IS NULL") == 1201
+            )
             #expect(try await chat.rows("messages WHERE deleted_at IS NULL") == 1202)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             // A few go in the unit of the deletion itself.

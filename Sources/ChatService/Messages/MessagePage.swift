@@ -70,7 +70,13 @@ struct MessagePage: Sendable {
     }
 
     /// The page, unless it has to be measured.
-    static func read(_ result: SQLResult, _ request: PageRequest, _ pass: Pass, siblings: Bool, cursor: (Message) -> Cursor)
+    static func read(
+        _ result: SQLResult,
+        _ request: PageRequest,
+        _ pass: Pass,
+        siblings: Bool,
+        cursor: (Message) -> Cursor
+    )
         throws(StorageError) -> Page<Message>?
     {
         var messages: [Message] = []

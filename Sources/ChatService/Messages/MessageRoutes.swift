@@ -56,7 +56,9 @@ struct MessageRoutes: Sendable {
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         // The head of the page before: switched or not, it is the branch that is being read.
-        let pinned = try (query["after"] ?? query["before"]).flatMap { leaf == "head" ? try Self.leaf(ofCursor: $0) : nil }
+        let pinned = try (query["after"] ?? query["before"]).flatMap {
+            leaf == "head" ? try Self.leaf(ofCursor: $0) : nil
+        }
         let own = pinned ?? (leaf == "head" ? nil : leaf)
         let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch(own ?? ""))
         // Nobody counts a branch but by walking it.
