@@ -11,6 +11,11 @@
 /// Which engine is behind a database; only the migrator, the composition root and tests may ask.
 package enum SQLEngine: String, Sendable, CaseIterable {
     case sqlite, postgres
+
+    /// The length of a text column in bytes. PostgreSQL reads it beside the value; SQLite has `octet_length` from 3.43 on.
+    package func octets(of column: String) -> String {
+        self == .postgres ? "octet_length(\(column))" : "LENGTH(CAST(\(column) AS BLOB))"
+    }
 }
 
 /// How a unit wants to be scheduled. The engine decides reads from writes by the statements' effects.

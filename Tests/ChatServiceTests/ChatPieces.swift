@@ -16,9 +16,10 @@ enum ForkPieces {
         _ owner: String,
         _ source: String,
         from message: String,
-        number: Int64
+        number: Int64,
+        steps: Int64 = 500
     ) -> [BoundStatement] {
-        [ForkStatements.copy(id, owner, source, message, number)]
+        [ForkStatements.copy(id, owner, source, message, number, steps)]
     }
 }
 

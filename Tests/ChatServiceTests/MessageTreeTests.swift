@@ -1,5 +1,6 @@
 // Branches: versions of a question and of an answer are siblings, and each branch is paged by itself.
 import HTTPTypes
+import OpenSSLCrypto
 import Storage
 import TestSupport
 import Testing
@@ -162,6 +163,51 @@ struct MessageTreeTests {
         }
     }
 
+    /// A cursor that was made up.
+    private static func cursor(_ leaf: String, _ message: String, _ number: Int) -> String {
+        Base64URL.encode(Array("branch/\(leaf) \(number) \(message)".utf8))
+    }
+
+    @Test(
+        "a cursor of one branch is refused by another, and the head's pages stay on their branch when it is switched",
+        arguments: TestEngine.allCases
+    )
+    func cursors(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let path = try await Self.tree(chat)
+            let newest = try await chat.send(.get, "\(path)/messages?leaf=a2&limit=2").json
+            let before = try #require(newest["prev_cursor"]?.string)
+            let after = try #require(newest["next_cursor"]?.string)
+            for query in ["leaf=a2b&before=\(before)", "leaf=a2b&after=\(after)", "leaf=q2&before=\(before)"] {
+                let answer = try await chat.send(.get, "\(path)/messages?\(query)")
+                #expect(answer.status == 400, "\(query)")
+                #expect(answer.code == "invalid_cursor")
+            }
+            let plain = try #require(
+                try await chat.send(.get, "\(path)/messages?limit=1").json["next_cursor"]?.string
+            )
+            #expect(try await chat.send(.get, "\(path)/messages?leaf=head&after=\(plain)").code == "invalid_cursor")
+            #expect(try await chat.send(.get, "\(path)/messages?after=\(after)").code == "invalid_cursor")
+
+            // The head is a2c, on q2b; it moves to a2, on q2, between the pages.
+            let top = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2").json
+            #expect(top["data"]?.array?.compactMap { $0["id"]?.string } == ["q2b", "a2c"])
+            #expect(try await chat.send(.patch, path, #"{"head_message_id":"a2"}"#).status == 200)
+            let edge = try #require(top["prev_cursor"]?.string)
+            let above = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&before=\(edge)").json
+            #expect(above["data"]?.array?.compactMap { $0["id"]?.string } == ["q1", "a1"])
+            let down = try #require(above["next_cursor"]?.string)
+            let below = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&after=\(down)").json
+            #expect(below["data"]?.array?.compactMap { $0["id"]?.string } == ["q2b", "a2c"])
+            // Once that head is deleted, nobody knows the way.
+            #expect(try await chat.send(.delete, "\(path)/messages/a2c").status == 204)
+            let gone = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&before=\(edge)")
+            #expect(gone.code == "invalid_cursor", "\(gone.text)")
+            // Without a cursor it is the new head's.
+            #expect(try await chat.ids("\(path)/messages?leaf=head") == ["q1", "a1", "q2", "a2"])
+        }
+    }
+
     @Test("a leaf that is not there is 404, and one branch is not counted", arguments: TestEngine.allCases)
     func leaves(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
@@ -177,13 +223,13 @@ struct MessageTreeTests {
             )
             for (path, user) in [
                 ("\(path)/messages?leaf=nowhere", "owner"), ("\(path)/messages?leaf=own", "owner"),
-                ("\(path)/messages?leaf=nowhere&before=\(cursor)", "owner"),
-                ("\(path)/messages?leaf=nowhere&after=\(cursor)", "owner"),
+                ("\(path)/messages?leaf=nowhere&before=\(Self.cursor("nowhere", "q1", 1))", "owner"),
+                ("\(path)/messages?leaf=nowhere&after=\(Self.cursor("nowhere", "q1", 1))", "owner"),
                 ("\(path)/messages?leaf=..%2Fa2", "owner"), ("/v1/conversations/nowhere/messages?leaf=head", "owner"),
                 ("\(path)/messages?leaf=a2", "stranger"), ("\(path)/messages?leaf=head", "stranger"),
                 ("\(path)/messages?leaf=head&before=\(cursor)", "stranger"),
                 ("/v1/conversations/\(mine)/messages?leaf=a2", "stranger"),
-                ("/v1/conversations/\(mine)/messages?leaf=own&before=\(cursor)", "nobody"),
+                ("/v1/conversations/\(mine)/messages?leaf=own&before=\(Self.cursor("own", "a2", 5))", "nobody"),
             ] {
                 let answer = try await chat.send(.get, path, as: user)
                 #expect(answer.status == 404, "\(path) as \(user): \(answer.text)")
@@ -191,7 +237,7 @@ struct MessageTreeTests {
             // A cursor into another conversation leads nowhere.
             let foreign = try await chat.send(
                 .get,
-                "/v1/conversations/\(mine)/messages?leaf=own&before=\(cursor)",
+                "/v1/conversations/\(mine)/messages?leaf=own&before=\(Self.cursor("own", "a2", 5))",
                 as: "stranger"
             )
             #expect(try foreign.json["data"]?.array?.isEmpty == true)
@@ -218,7 +264,7 @@ struct MessageTreeTests {
             let next = try await chat.send(.get, "\(path)?leaf=head&limit=20&order=desc&after=\(cursor)").json
             #expect(next["data"]?.array?.first?["id"]?.string == "n\(count - 20)")
             // From the root down: a walk over the whole branch, and still an answer.
-            let root = Cursor(position: 1, id: "n1").encoded(for: "branch")
+            let root = Cursor(position: 1, id: "n1").encoded(for: "branch/n\(count)")
             let far = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?leaf=head&limit=20&after=\(root)") == (2...21).map { "n\($0)" })
             }

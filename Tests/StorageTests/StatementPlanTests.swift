@@ -160,6 +160,24 @@ struct StatementPlanTests {
         }
     }
 
+    @Test("nothing that is asked for the newest messages steps over deleted ones", arguments: TestEngine.allCases)
+    func newest(engine: TestEngine) async throws {
+        let names: Set<String> = [
+            "votes.newest", "messages.earlier", "messages.earlier_measured", "messages.truncate",
+            "conversations.deduct_newest", "conversations.remaining",
+        ]
+        try await withDatabase(engine, service: "chat") { database async throws in
+            try await PlanData.load("chat", into: database)
+            let statements = ChatService.allStatements.filter { names.contains($0.name) }
+            #expect(statements.count == names.count)
+            for plan in try await QueryPlan.read(statements, from: database) {
+                let text = plan.lines.joined(separator: "\n")
+                #expect(text.contains("messages_conversation_live"), "\(plan.statement.name):\n\(text)")
+                #expect(!text.contains(/messages_conversation_id_seq_key|sqlite_autoindex_messages_2/), "\(text)")
+            }
+        }
+    }
+
     @Test("a statement that scans or sorts is noticed", arguments: TestEngine.allCases)
     func noticed(engine: TestEngine) async throws {
         let scan = Statement("bad.scan", .reads, [.text], "SELECT id FROM users WHERE first_name = $1")

@@ -38,7 +38,8 @@ enum ConversationDeductions {
     static let deduct = Statement(
         "conversations.deduct",
         .writes,
-        [.text, .text, .text, .integer, .instant],
+        [.text, .text, .text, .integer, .instant]
+    ) { engine in
         """
         UPDATE conversations SET
             message_count = conversations.message_count - 1,
@@ -56,17 +57,18 @@ enum ConversationDeductions {
             updated_at = $5
         FROM (
             SELECT m.parent_id, m.tokens_in, m.tokens_out FROM messages m
-            WHERE \(MessageChangeStatements.isChangeable("m"))
+            WHERE \(MessageChangeStatements.isDeletable("m", engine))
         ) AS gone
         WHERE \(isOwn)
         """
-    )
+    }
 
     /// Before `messages.truncate`. Says what is left.
     static let deductNewest = Statement(
         "conversations.deduct_newest",
         .writes,
-        [.text, .text, .integer, .integer, .instant],
+        [.text, .text, .integer, .integer, .instant]
+    ) { engine in
         """
         UPDATE conversations SET
             message_count = conversations.message_count - gone.messages,
@@ -100,19 +102,23 @@ enum ConversationDeductions {
             SELECT COUNT(*) AS messages, MIN(seq) AS first_seq,
                 CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT) AS tokens_in,
                 CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT) AS tokens_out
-            FROM (\(MessageChangeStatements.newest("seq, tokens_in, tokens_out"))) AS newest
+            FROM messages WHERE \(MessageChangeStatements.isTruncated(engine))
         ) AS gone
         WHERE \(isOwn) AND gone.messages > 0
         """
-    )
+    }
 
-    /// What a truncation left.
+    /// What a truncation left, and whether there is more to truncate.
     static let remaining = Statement(
         "conversations.remaining",
         .reads,
-        [.text, .text],
+        [.text, .text, .integer],
         """
-        SELECT message_count, last_seq, head_message_id FROM conversations
+        SELECT message_count, last_seq, head_message_id, CASE WHEN EXISTS (
+                SELECT 1 FROM messages
+                WHERE conversation_id = $1 AND deleted_at IS NULL AND \(MessagePages.liveSequence) > $3
+            ) THEN 1 ELSE 0 END AS has_more
+        FROM conversations
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL
         """
     )

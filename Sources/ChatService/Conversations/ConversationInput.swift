@@ -12,6 +12,8 @@ enum ConversationLimits {
     static let json = 16 * 1024
     static let messages = 100
     static let tags = 32
+    /// Bytes of `parts` in one page of messages, a first message alone excepted. Their texts are as much again at most.
+    static let page: Int64 = 8 * 1024 * 1024
 }
 
 /// `POST /v1/conversations`.

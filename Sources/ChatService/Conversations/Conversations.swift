@@ -148,18 +148,22 @@ struct Conversations: Sendable {
     ) async throws -> (Conversation, Included) {
         // The page that ends where the conversation does.
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
-        var unit = [ConversationStatements.get(id, caller.id)]
-        if withMessages { unit.append(Messages.read(id, caller, page, .asc)) }
-        if votes { unit.append(VoteStatements.newest(id, caller.id, ConversationLimits.messages)) }
-        let results = try await database.run(unit)
-        guard let row = results[0].first else { throw APIError(.notFound) }
-        var included = Included()
-        if withMessages {
-            let rows = results[1].rows
-            included.messages = Page(fetched: try rows.map { try Message($0) }, request: page, cursor: \.cursor)
+        for pass in MessagePage.Pass.allCases {
+            var unit = [ConversationStatements.get(id, caller.id)]
+            if withMessages { unit.append(Messages.read(id, caller, page, .asc, pass)) }
+            if votes { unit.append(VoteStatements.newest(id, caller.id, ConversationLimits.messages)) }
+            let results = try await database.run(unit, priority: pass.priority)
+            guard let row = results[0].first else { throw APIError(.notFound) }
+            var included = Included()
+            if withMessages {
+                let messages = try MessagePage.read(results[1], page, pass, siblings: false, cursor: \.cursor)
+                guard let messages else { continue }
+                included.messages = messages
+            }
+            if votes { included.votes = try results.last?.rows.map { try Vote($0) } }
+            return (try Conversation(row, whole: true), included)
         }
-        if votes { included.votes = try results.last?.rows.map { try Vote($0) } }
-        return (try Conversation(row, whole: true), included)
+        throw APIError(.internalError)
     }
 
     /// A page of the caller's conversations, the last touched first.

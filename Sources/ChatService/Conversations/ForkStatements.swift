@@ -5,11 +5,11 @@
 import Storage
 
 enum ForkStatements {
-    /// Messages that one unit copies.
-    static let batch: Int64 = 500
+    /// Messages that one unit copies, where they are small (see MessageBatch).
+    static let batch = MessageBatch.rows
 
     // Up the parents from a message, which may be deleted. `live` counts the messages that are not, the row's included.
-    private static func branch(from message: String, of conversation: String, atMost: String? = nil) -> String {
+    private static func branch(from message: String, of conversation: String, atMost: String) -> String {
         """
         WITH RECURSIVE branch (id, parent_id, is_live, step, live) AS (
             SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1,
@@ -19,7 +19,7 @@ enum ForkStatements {
             SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, branch.step + 1,
                 branch.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
             FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = \(conversation)
-            \(atMost.map { "WHERE branch.step < \($0)" } ?? "")
+            WHERE branch.step < \(atMost)
         )
         """
     }
@@ -53,21 +53,37 @@ enum ForkStatements {
         """
     )
 
-    /// Every 500th message of the branch, from the tip, and the root.
+    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece, `bytes`
+    /// is what the piece has up to there.
     static let marks = Statement(
         "forks.marks",
         .reads,
-        [.text, .text, .text],
-        """
-        \(branch(from: "COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))", of: "$1"))
-        SELECT id, parent_id, step, live, is_live FROM branch
-        WHERE (step % \(batch) = 1 OR parent_id IS NULL)
-            AND EXISTS (
-                SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
+        [.text, .text, .text]
+    ) { engine in
+        let octets = MessageBatch.octets("m", engine)
+        let isNext = "branch.place >= \(batch) OR branch.bytes + \(octets) > \(MessageBatch.bytes)"
+        return """
+            WITH RECURSIVE branch (id, parent_id, is_live, step, live, place, bytes) AS (
+                SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1,
+                    CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1, \(octets)
+                FROM messages m
+                WHERE m.id = COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))
+                    AND m.conversation_id = $1
+                UNION ALL
+                SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, branch.step + 1,
+                    branch.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END,
+                    CASE WHEN \(isNext) THEN 1 ELSE branch.place + 1 END,
+                    CASE WHEN \(isNext) THEN 0 ELSE branch.bytes END + \(octets)
+                FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = $1
             )
-        ORDER BY step
-        """
-    )
+            SELECT id, parent_id, step, live, is_live, place, bytes FROM branch
+            WHERE (place = 1 OR parent_id IS NULL)
+                AND EXISTS (
+                    SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
+                )
+            ORDER BY step
+            """
+    }
 
     /// Makes the fork's row, out of sight.
     static let begin = Statement(
@@ -89,17 +105,17 @@ enum ForkStatements {
         """
     )
 
-    /// Copies up to 500 steps of the branch, the message `$4` to be number `$5`. The oldest first: FTS5 takes entries in
+    /// Copies `$6` steps of the branch, the message `$4` to be number `$5`. The oldest first: FTS5 takes entries in
     /// the order of time in one piece.
     static let copy = Statement(
         "forks.copy",
         .writes,
-        [.text, .text, .text, .text, .integer],
+        [.text, .text, .text, .text, .integer, .integer],
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search)
-        \(branch(from: "$4", of: "$3", atMost: "\(batch)"))
+        \(branch(from: "$4", of: "$3", atMost: "$6"))
         SELECT $1 || '.' || CAST($5 - branch.live + 1 AS TEXT), $1, $5 - branch.live + 1,
             CASE WHEN $5 - branch.live > 0 THEN $1 || '.' || CAST($5 - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,

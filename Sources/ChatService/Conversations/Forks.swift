@@ -6,16 +6,18 @@
 //
 // **A fork is seen whole or not at all.** It is read where the branch lies, then:
 //   begin    makes the row at version 0 and in the trash, where nothing looks for it.
-//   copy     500 messages at most to a unit.
+//   copy     500 messages at most to a unit, and 4 MiB, but for a single one.
 //   finish   gives it its counters and version 1, if all messages are there and none up to the tip was edited or
 //            deleted since the branch was read. Otherwise what was copied is thrown away, and it begins anew.
-// A branch of up to 500 messages is one unit. What a dying process leaves of a longer one, the cleanup removes.
+// A branch that is one piece is one unit, and from a megabyte on waits beside everybody's. What a dying process leaves of a longer one, the cleanup removes.
 import OpenSSLCrypto
 import Storage
 import WebSupport
 
 struct Forks: Sendable {
     static let attempts = 4
+    /// What a unit may copy in everybody's lane.
+    static let shortBytes: Int64 = 1 << 20
 
     let database: any SQLDatabase
     let clock: Clock
@@ -32,8 +34,10 @@ struct Forks: Sendable {
         /// What `finish` compares.
         let liveCount: Int64
         let versionSum: Int64
-        /// Messages to copy from, and the numbers they would have.
-        let marks: [(id: String, number: Int64)]
+        /// Messages to copy from, the numbers they would have, and how many steps to go.
+        let marks: [(id: String, number: Int64, steps: Int64)]
+        /// Of the piece with the root, which is often the only one.
+        let lastBytes: Int64
     }
 
     /// Forks a conversation at a message (its head, where `nil`). Throws `not_found`, `user_inactive`,
@@ -50,7 +54,7 @@ struct Forks: Sendable {
             let branch = try await read(source, message, caller)
             let now = attempt?.identity.at ?? clock.now()
             let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-            let copies = branch.marks.map { ForkStatements.copy(id, caller.id, source, $0.id, $0.number) }
+            let copies = branch.marks.map { ForkStatements.copy(id, caller.id, source, $0.id, $0.number, $0.steps) }
             let begin = [
                 ForkStatements.begin(id, caller.id, source, title, branch.tip, now, SearchText.words(of: title)),
                 TagStatements.copy(id, caller.id, source),
@@ -80,7 +84,10 @@ struct Forks: Sendable {
             let writes = isShort ? begin + copies + [finish] : [finish]
             let abandon = isShort ? [ConversationCounters.abandon(id, owner: caller.id)] : []
             let closing = attempt?.closing(caller) ?? []
-            let results = try await database.run(opening + writes + abandon + closing)
+            let results = try await database.run(
+                opening + writes + abandon + closing,
+                priority: isShort && branch.lastBytes <= Self.shortBytes ? .normal : .long
+            )
             if let row = results[opening.count + writes.count - 1].first {
                 return Outcome(value: try Conversation(row, whole: true), isReplay: false)
             }
@@ -122,18 +129,21 @@ struct Forks: Sendable {
         }
         // From the tip to the root: the last row has counted all.
         let count = try results[1].rows.last?.integer("live") ?? 0
-        let marks = try results[1].rows.filter { try $0.integer("step") % ForkStatements.batch == 1 }
-            .map { mark in
-                let nearer = try mark.integer("live") - mark.integer("is_live")
-                return (id: try mark.text("id"), number: count - nearer)
-            }
+        let last = results[1].rows.last
+        let starts = try results[1].rows.filter { try $0.integer("place") == 1 }
+        let ends = try starts.dropFirst().map { try $0.integer("step") } + [(last?.integer("step") ?? 0) + 1]
+        let marks = try zip(starts, ends).map { mark, end in
+            let nearer = try mark.integer("live") - mark.integer("is_live")
+            return (id: try mark.text("id"), number: count - nearer, steps: end - (try mark.integer("step")))
+        }
         return Branch(
             tip: tip,
             tipSequence: try row.integer("tip_seq"),
             count: count,
             liveCount: try row.integer("live_count"),
             versionSum: try row.integer("version_sum"),
-            marks: marks
+            marks: marks,
+            lastBytes: try last?.integer("bytes") ?? 0
         )
     }
 }

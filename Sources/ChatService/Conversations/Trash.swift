@@ -4,8 +4,8 @@
 // the time that the configuration says.
 //
 // **A conversation ends in one small write and goes in small pieces.** `trash.end` sets version -1, with which nothing
-// finds it any more. What hangs on it is removed afterwards in units of 500 messages, the row last, so that the size of
-// a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork that is
+// finds it any more. What hangs on it is removed afterwards in units of 500 messages at most (see MessageBatch), the row
+// last, so that the size of a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork that is
 // being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
 import Storage
 import WebSupport
@@ -73,7 +73,7 @@ struct Trash: Sendable {
         for _ in 0..<Conversations.attempts {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
-            // A conversation of up to 500 messages is gone when this unit is.
+            // A conversation of one batch of messages is gone when this unit is.
             let results = try await database.run(
                 Principals.willWrite(caller, at: now) + [TrashStatements.end(id, caller.id, expected, now)]
                     + Self.removal(of: id, caller.id)
@@ -115,8 +115,8 @@ struct Trash: Sendable {
                 [PrincipalStatements.lock(owner)] + Self.removal(of: id, owner),
                 priority: .long
             )
-            // Nothing left to remove: gone, by this unit or by somebody else's.
-            if results[1].affected < Int(Self.batch) { return }
+            // Gone, by this unit or by somebody else's.
+            if !results[2].isEmpty || results[1].affected == 0 { return }
         }
     }
 
@@ -174,7 +174,7 @@ struct Trash: Sendable {
             )
             removed.messages += results[1].affected
             removed.conversations += results[2].affected
-            if results[1].affected < Int(Self.batch), results[2].affected < Int(Self.batch) { return removed }
+            if results[1].affected == 0, results[2].affected < Int(Self.batch) { return removed }
         }
     }
 

@@ -127,16 +127,15 @@ enum TrashStatements {
     static let removeMessages = Statement(
         "trash.remove_messages",
         .writes,
-        [.text, .text, .integer],
-        """
-        DELETE FROM messages
-        WHERE conversation_id = $1 AND id IN (
-            SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation_id
-            WHERE m.conversation_id = $1 AND c.owner_id = $2 AND c.version < 0 AND c.deleted_at IS NOT NULL
-            ORDER BY m.seq DESC LIMIT $3
-        )
-        """
-    )
+        [.text, .text, .integer]
+    ) { engine in
+        let ended = """
+            SELECT c.id FROM conversations c
+            WHERE c.id = $1 AND c.owner_id = $2 AND c.version < 0 AND c.deleted_at IS NOT NULL
+            """
+        let rows = MessageBatch.rows(engine, of: ended, atMost: "$3")
+        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+    }
 
     /// One that ended and has no message left.
     static let remove = Statement(
@@ -155,15 +154,17 @@ enum TrashStatements {
     static let removeSomeMessages = Statement(
         "trash.remove_some_messages",
         .writes,
-        [.text, .instant, .integer],
-        """
-        DELETE FROM messages WHERE id IN (
-            SELECT m.id FROM conversations c JOIN messages m ON m.conversation_id = c.id
+        [.text, .instant, .integer]
+    ) { engine in
+        let ended = """
+            SELECT c.id FROM conversations c
             WHERE c.version <= 0 AND c.deleted_at <= $2 AND c.owner_id = $1
-            LIMIT $3
-        )
-        """
-    )
+                AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+            LIMIT 100
+            """
+        let rows = MessageBatch.rows(engine, of: ended, atMost: "$3")
+        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+    }
 
     /// Up to `$3` of an owner's that ended before `$2` and have no message left.
     static let removeSome = Statement(

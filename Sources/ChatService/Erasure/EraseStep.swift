@@ -36,30 +36,43 @@ struct EraseStep: Sendable {
         before: Statement? = nil,
         rows: (_ owner: String) -> String
     ) {
+        self.init(entity, table: table, key: key, before: before) { owner, _ in rows(owner) }
+    }
+
+    /// Likewise, where the rows are measured.
+    init(
+        _ entity: String,
+        table: String,
+        key: String,
+        before: Statement? = nil,
+        rows: (_ owner: String, _ engine: SQLEngine) -> String
+    ) {
         self.before = before
         let owner = """
             (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
              WHERE e.id = $1 AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
             """
-        let selection = "\(rows(owner)) LIMIT \(Self.batch)"
+        func selection(_ engine: SQLEngine) -> String { "\(rows(owner, engine)) LIMIT \(Self.batch)" }
         self.entity = entity
         count = Statement(
             "erase.count_\(entity)",
             .writes,
-            [.text],
+            [.text]
+        ) { engine in
             """
             INSERT INTO erasure_counts (erasure_id, entity, removed)
-            SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(selection)) AS batch)
+            SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(selection(engine))) AS batch)
             FROM erasures e WHERE e.id = $1 AND e.completed_at IS NULL
             ON CONFLICT (erasure_id, entity) DO UPDATE SET removed = erasure_counts.removed + excluded.removed
             """
-        )
+        }
         delete = Statement(
             "erase.delete_\(entity)",
             .writes,
-            [.text],
-            "DELETE FROM \(table) WHERE \(key) IN (\(selection))"
-        )
+            [.text]
+        ) { engine in
+            "DELETE FROM \(table) WHERE \(key) IN (\(selection(engine)))"
+        }
     }
 
     /// Groups in order; the steps of one group take turns until none of them finds anything.
@@ -85,12 +98,9 @@ struct EraseStep: Sendable {
         // Messages before their conversation, which would take any number of them along in one statement. Both look at
         // the first conversations only, and an empty one goes before the next look: nothing is looked through twice.
         [
-            EraseStep("messages", table: "messages", key: "id") { owner in
-                """
-                SELECT m.id FROM messages m WHERE m.conversation_id IN (
-                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20
-                )
-                """
+            EraseStep("messages", table: "messages", key: "id") { owner, engine in
+                let first = "SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20"
+                return "\(MessageBatch.rows(engine, of: first)) SELECT batch.id FROM batch ORDER BY batch.number"
             },
             EraseStep("conversations", table: "conversations", key: "id") { owner in
                 """

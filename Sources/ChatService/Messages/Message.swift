@@ -45,6 +45,16 @@ struct Message: Sendable {
 
     /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
     init(_ row: Row, withSiblings: Bool = false) throws(StorageError) {
+        try self.init(row, parts: try row.text("parts"), withSiblings: withSiblings)
+    }
+
+    /// Reads a row of a page; `nil` for one whose content stayed behind (see MessagePages.swift).
+    init?(ofPage row: Row, withSiblings: Bool) throws(StorageError) {
+        guard let parts = try row.optionalText("parts") else { return nil }
+        try self.init(row, parts: parts, withSiblings: withSiblings)
+    }
+
+    private init(_ row: Row, parts: String, withSiblings: Bool) throws(StorageError) {
         id = try row.text("id")
         conversationID = try row.text("conversation_id")
         sequence = try row.integer("seq")
@@ -63,7 +73,7 @@ struct Message: Sendable {
         version = try row.integer("version")
         metadata = try row.text("metadata")
         contentText = try row.optionalText("content_text")
-        parts = try row.text("parts")
+        self.parts = parts
         siblings = withSiblings ? try MessageSiblings(row) : nil
     }
 

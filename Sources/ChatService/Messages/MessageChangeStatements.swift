@@ -54,16 +54,54 @@ enum MessageChangeStatements {
         """
     }
 
+    private static let child =
+        "SELECT id FROM messages WHERE conversation_id = $1 AND parent_id = $3 AND deleted_at IS NULL"
+
+    /// The first live children of the message `$3`.
+    private static func children(_ engine: SQLEngine) -> String {
+        let rows = MessageBatch.rows(
+            engine,
+            first: "\(child) ORDER BY seq LIMIT 1",
+            next: { "\(child) AND seq > \($0).seq ORDER BY seq LIMIT 1" }
+        )
+        return "WITH RECURSIVE \(rows)"
+    }
+
+    /// As `isChangeable`, and its children are no more than one unit moves.
+    static func isDeletable(_ table: String, _ engine: SQLEngine) -> String {
+        """
+        \(isChangeable(table))
+            AND (\(children(engine)) SELECT batch.next FROM batch ORDER BY batch.number DESC LIMIT 1) IS NULL
+        """
+    }
+
     static let delete = Statement(
         "messages.delete",
         .writes,
-        [.text, .text, .text, .integer, .instant],
+        [.text, .text, .text, .integer, .instant]
+    ) { engine in
         """
         UPDATE messages SET \(wipe(at: "$5"))
-        WHERE \(isChangeable("messages")) AND \(mayChange)
+        WHERE \(isDeletable("messages", engine)) AND \(mayChange)
         RETURNING id
         """
-    )
+    }
+
+    /// Gives children of a message that is to be deleted to its parent, where there are more than `delete` takes: any of
+    /// them can hang there without the others.
+    static let adoptSome = Statement(
+        "messages.adopt_some",
+        .writes,
+        [.text, .text, .text, .integer, .instant]
+    ) { engine in
+        """
+        UPDATE messages SET
+            parent_id = (SELECT d.parent_id FROM messages d WHERE d.id = $3),
+            updated_at = $5, version = version + 1
+        WHERE id IN (\(children(engine)) SELECT batch.id FROM batch) AND \(mayChange)
+            AND EXISTS (SELECT 1 FROM messages d WHERE \(isChangeable("d")))
+        """
+    }
 
     /// The children of a message that was deleted become its parent's, so that every branch stays whole.
     static let adopt = Statement(
@@ -81,31 +119,47 @@ enum MessageChangeStatements {
         """
     )
 
-    /// The newest `$4` messages past the number `$3`, as `columns`. A parent's number is lower than its children's, so
-    /// whoever takes messages from the newest down never takes one that still has a child.
-    static func newest(_ columns: String) -> String {
+    /// The number of the message down to which a unit truncates that takes up to `$4` messages past the number `$3`. A
+    /// parent's number is lower than its children's, so whoever takes messages from the newest down never takes one that
+    /// still has a child.
+    static func firstTruncated(_ engine: SQLEngine) -> String {
+        // One end of the range is looked up and the other compared: of two, SQLite may look up the wrong one. The sign
+        // takes the column its affinity, with which SQLite would not use an index of an expression.
+        func newest(_ condition: String) -> String {
+            """
+            SELECT CASE WHEN seq > $3 THEN id END FROM messages
+            WHERE conversation_id = $1 AND deleted_at IS NULL \(condition)
+            ORDER BY \(MessagePages.liveSequence) DESC LIMIT 1
+            """
+        }
+        let rows = MessageBatch.rows(
+            engine,
+            first: newest(""),
+            next: { newest("AND \(MessagePages.liveSequence) < +\($0).seq") },
+            atMost: "$4"
+        )
+        return "(WITH RECURSIVE \(rows) SELECT MIN(batch.place) FROM batch)"
+    }
+
+    /// The messages that a unit truncates. A range with two ends, since PostgreSQL takes one with a single end for a third
+    /// of the table.
+    static func isTruncated(_ engine: SQLEngine) -> String {
         """
-        SELECT \(columns) FROM messages
-        WHERE conversation_id = $1 AND deleted_at IS NULL AND \(MessagePages.liveSequence) > $3
-        ORDER BY \(MessagePages.liveSequence) DESC LIMIT $4
+        conversation_id = $1 AND deleted_at IS NULL
+            AND \(MessagePages.liveSequence) >= \(firstTruncated(engine))
+            AND \(MessagePages.liveSequence) <= (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
         """
     }
 
-    // A range with two ends, since PostgreSQL takes one with a single end for a third of the table.
     static let truncate = Statement(
         "messages.truncate",
         .writes,
-        [.text, .text, .integer, .integer, .instant],
-        """
-        UPDATE messages SET \(wipe(at: "$5"))
-        WHERE conversation_id = $1 AND deleted_at IS NULL
-            AND \(MessagePages.liveSequence) >= (SELECT MIN(seq) FROM (\(newest("seq"))) AS newest)
-            AND \(MessagePages.liveSequence) <= (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
-            AND \(mayChange)
-        """
-    )
+        [.text, .text, .integer, .integer, .instant]
+    ) { engine in
+        "UPDATE messages SET \(wipe(at: "$5")) WHERE \(isTruncated(engine)) AND \(mayChange)"
+    }
 
-    static let all = [change, delete, adopt, truncate]
+    static let all = [change, delete, adopt, adoptSome, truncate]
 }
 
 /// What a patch makes of a message's token counts, in SQL: (is it set, to what) in `$5, $6` for those in, `$7, $8` for

@@ -5,12 +5,13 @@
 // that is asked anew is not a patch but a sibling, appended with the same parent.
 //
 // **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and the tokens that were spent on
-// it, and loses what it said. Its children become its parent's children, so every branch stays whole without it.
+// it, and loses what it said. Its children become its parent's children, so every branch stays whole without it. Where
+// they are more than a unit moves (see MessageBatch), they are moved before it goes.
 //
 // **A truncation** deletes from the newest message down to a number, in units of bounded size. Between two of them the
 // conversation is what a truncation to a higher number would have left: no message without its parent, counters exact,
-// the head on a message that is there. The last unit finds fewer messages than it would take; after it there is none
-// past the number, whoever appended in the meantime. One that fits into a unit is one unit.
+// the head on a message that is there. After the last unit there is none past the number, whoever appended in the
+// meantime. One that fits into a unit is one unit.
 import Storage
 import WebSupport
 
@@ -114,10 +115,37 @@ extension Messages {
             )
             if !results[unit.count + 1].isEmpty { return }
             try requireConversation(results)
+            if try await adoptChildren(of: id, in: conversation, expected, by: caller) { continue }
             if expected == nil { throw APIError(.notFound) }
         }
         throw APIError(.conflict)
     }
+
+    /// Gives all children of a message to its parent, in units of bounded size. Between two of them the message is still
+    /// there, with fewer children.
+    ///
+    /// - Returns: whether there were any.
+    private func adoptChildren(
+        of id: String,
+        in conversation: String,
+        _ expected: Int64?,
+        by caller: Caller
+    ) async throws -> Bool {
+        for count in 0..<Self.adoptions {
+            let now = clock.now()
+            let unit = beginning(conversation, caller, at: now)
+            let results = try await database.run(
+                unit + [MessageChangeStatements.adoptSome(conversation, caller.id, id, expected, now)],
+                priority: .long
+            )
+            try requireConversation(results)
+            if results[unit.count].affected == 0 { return count > 0 }
+        }
+        throw APIError(.conflict)
+    }
+
+    /// After how many units somebody adds children as fast as this takes them away.
+    private static let adoptions = 10_000
 
     // MARK: Truncating
 
@@ -146,7 +174,7 @@ extension Messages {
                 unit + [
                     ConversationDeductions.deductNewest(conversation, caller.id, sequence, Int64(size), now),
                     MessageChangeStatements.truncate(conversation, caller.id, sequence, Int64(size), now),
-                    ConversationDeductions.remaining(conversation, caller.id),
+                    ConversationDeductions.remaining(conversation, caller.id, sequence),
                 ],
                 priority: deleted == 0 ? .normal : .long
             )
@@ -160,7 +188,7 @@ extension Messages {
                 lastSequence: try row.integer("last_seq"),
                 headMessageID: try row.optionalText("head_message_id")
             )
-            if count < size { return left }
+            if try row.integer("has_more") == 0 || count == 0 { return left }
             // Twice what there was to delete at first is enough for any truncation but one that is being outrun.
             if most == .max { most = 2 * (left.lastSequence - sequence) + Int64(Self.truncationSizes.next) }
             size = Self.truncationSizes.next

@@ -8,6 +8,8 @@
 // the leaf, or from the message at the page's edge, up to the root it costs the page whatever the branch's length.
 // Down again, towards the leaf, only the leaf knows the way: that page costs its distance from the leaf, which is what
 // a reader has paged through before (decision 0021).
+//
+// Both end early where their messages are large; see MessagePage.
 import Storage
 
 enum MessagePages {
@@ -16,47 +18,30 @@ enum MessagePages {
 
     // MARK: A whole conversation
 
-    static let later = later("messages.later", columns: MessageStatements.columns)
-    static let earlier = earlier("messages.earlier", columns: MessageStatements.columns)
-    static let laterWithSiblings = later("messages.later_with_siblings", columns: MessageSiblings.columns)
-    static let earlierWithSiblings = earlier("messages.earlier_with_siblings", columns: MessageSiblings.columns)
+    static let later = MessagePage(
+        "messages.later",
+        [.text, .text, .integer, .integer],
+        order: "place",
+        page: "WITH page (message, place) AS (\(range("id, seq", ">", "")))"
+    ) { columns in range(columns, ">", "") }
 
-    private static func later(_ name: String, columns: String) -> Statement {
-        Statement(
-            name,
-            .reads,
-            [.text, .text, .integer, .integer],
-            """
-            SELECT \(columns) FROM messages
-            WHERE conversation_id = $1 AND deleted_at IS NULL AND \(liveSequence) > $3
-                AND \(MessageStatements.isVisible)
-            ORDER BY \(liveSequence) LIMIT $4
-            """
-        )
-    }
+    static let earlier = MessagePage(
+        "messages.earlier",
+        [.text, .text, .integer, .integer],
+        order: "place DESC",
+        page: "WITH page (message, place) AS (\(range("id, seq", "<", "DESC")))"
+    ) { columns in range(columns, "<", "DESC") }
 
-    private static func earlier(_ name: String, columns: String) -> Statement {
-        Statement(
-            name,
-            .reads,
-            [.text, .text, .integer, .integer],
-            """
-            SELECT \(columns) FROM messages
-            WHERE conversation_id = $1 AND deleted_at IS NULL AND \(liveSequence) < $3
-                AND \(MessageStatements.isVisible)
-            ORDER BY \(liveSequence) DESC LIMIT $4
-            """
-        )
+    private static func range(_ columns: String, _ side: String, _ direction: String) -> String {
+        """
+        SELECT \(columns) FROM messages
+        WHERE conversation_id = $1 AND deleted_at IS NULL AND \(liveSequence) \(side) $3
+            AND \(MessageStatements.isVisible)
+        ORDER BY \(liveSequence) \(direction) LIMIT $4
+        """
     }
 
     // MARK: One branch
-
-    static let towardsRoot = towardsRoot("messages.towards_root", columns: MessageStatements.columns)
-    static let towardsLeaf = towardsLeaf("messages.towards_leaf", columns: MessageStatements.columns)
-    static let towardsRootWithSiblings =
-        towardsRoot("messages.towards_root_with_siblings", columns: MessageSiblings.columns)
-    static let towardsLeafWithSiblings =
-        towardsLeaf("messages.towards_leaf_with_siblings", columns: MessageSiblings.columns)
 
     /// The leaf in `$3`, or else the conversation's head.
     private static let leaf = "COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))"
@@ -66,12 +51,8 @@ enum MessagePages {
     //
     // A deleted message hands its children to its own parent, so a walk that begins at a live message meets live ones
     // alone. One that begins at the edge of a page whose message was deleted since may pass others that were.
-    private static func towardsRoot(_ name: String, columns: String) -> Statement {
-        Statement(
-            name,
-            .reads,
-            [.text, .text, .text, .text, .integer],
-            """
+    static let towardsRoot: MessagePage = {
+        let branch = """
             WITH RECURSIVE branch (message, conversation, above, place, is_live, shown) AS (
                 SELECT m.id, m.conversation_id, m.parent_id, m.seq, m.deleted_at IS NULL,
                     CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
@@ -92,19 +73,25 @@ enum MessagePages {
                     ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
                 WHERE branch.shown < $5
             )
+            """
+        let page = "SELECT message, place FROM branch WHERE is_live ORDER BY place DESC LIMIT $5"
+        return MessagePage(
+            "messages.towards_root",
+            [.text, .text, .text, .text, .integer],
+            order: "place DESC",
+            page: "\(branch), page (message, place) AS (\(page))"
+        ) { columns in
+            """
+            \(branch)
             SELECT \(columns) FROM branch JOIN messages ON messages.id = branch.message
             WHERE branch.is_live
             ORDER BY branch.place DESC LIMIT $5
             """
-        )
-    }
+        }
+    }()
 
-    private static func towardsLeaf(_ name: String, columns: String) -> Statement {
-        Statement(
-            name,
-            .reads,
-            [.text, .text, .text, .integer, .integer],
-            """
+    static let towardsLeaf: MessagePage = {
+        let page = """
             WITH RECURSIVE branch (message, conversation, above, place) AS (
                 SELECT m.id, m.conversation_id, m.parent_id, m.seq FROM messages m
                 WHERE m.conversation_id = $1 AND m.id = \(leaf) AND m.deleted_at IS NULL AND m.seq > $4
@@ -118,11 +105,20 @@ enum MessagePages {
                 SELECT branch.message, branch.place FROM branch WHERE branch.place > $4
                 ORDER BY branch.place LIMIT $5
             )
+            """
+        return MessagePage(
+            "messages.towards_leaf",
+            [.text, .text, .text, .integer, .integer],
+            order: "place",
+            page: page
+        ) { columns in
+            """
+            \(page)
             SELECT \(columns) FROM page JOIN messages ON messages.id = page.message
             ORDER BY page.place
             """
-        )
-    }
+        }
+    }()
 
     /// Whether a message is there to be the leaf of a branch.
     static let isLeaf = Statement(
@@ -135,8 +131,5 @@ enum MessagePages {
         """
     )
 
-    static let all = [
-        later, earlier, laterWithSiblings, earlierWithSiblings, towardsRoot, towardsLeaf, towardsRootWithSiblings,
-        towardsLeafWithSiblings, isLeaf,
-    ]
+    static let all = [later, earlier, towardsRoot, towardsLeaf].flatMap(\.statements) + [isLeaf]
 }

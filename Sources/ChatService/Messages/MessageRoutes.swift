@@ -7,8 +7,17 @@ import WebSupport
 struct MessageRoutes: Sendable {
     static let list = "messages"
 
-    /// The name in cursors of one branch's pages.
-    static let branch = "branch"
+    /// The name in cursors of one branch's pages. A place on a branch is none on another, and the head may be switched
+    /// while somebody pages its branch: so the leaf is a part of the name.
+    static func branch(_ leaf: String) -> String { "branch/\(leaf)" }
+
+    /// The leaf of the branch that a cursor was given for.
+    private static func leaf(ofCursor text: String) throws -> String {
+        guard let name = Cursor.list(of: text), name.hasPrefix("branch/"), RowID.isValid(name.dropFirst(7)) else {
+            throw APIError(.invalidCursor)
+        }
+        return String(name.dropFirst(7))
+    }
 
     let messages: Messages
 
@@ -45,19 +54,27 @@ struct MessageRoutes: Sendable {
             )
             return .json(Self.json(page))
         }
-        let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch)
+        guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
+        // The head of the page before: switched or not, it is the branch that is being read.
+        let pinned = try (query["after"] ?? query["before"]).flatMap {
+            leaf == "head" ? try Self.leaf(ofCursor: $0) : nil
+        }
+        let own = pinned ?? (leaf == "head" ? nil : leaf)
+        let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch(own ?? ""))
         // Nobody counts a branch but by walking it.
         guard !request.wantsCount else { throw APIError.field("count", "invalid", "cannot be combined with leaf") }
-        guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         let page = try await messages.branch(
             conversation,
-            leaf: leaf == "head" ? nil : leaf,
+            leaf: own,
+            isHeads: pinned != nil,
             for: caller,
             page: request,
             order: order,
             siblings: siblings
         )
-        return .json(Self.json(page, list: Self.branch))
+        // Without a cursor, the page begins at the leaf.
+        let first = order == .asc ? page.items.last : page.items.first
+        return .json(Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
     }
 
     /// `?last=50`: the newest 50, oldest first, which is the page that ends where the list does.

@@ -36,9 +36,11 @@ struct MessageSiblings: Sendable {
     // MARK: SQL
 
     /// `MessageStatements.columns` of the table `messages`, and these facts.
-    static let columns = """
-        \(MessageStatements.columns),
-            \(one("s.seq < messages.seq", "DESC")) AS sibling_before,
+    static let columns = "\(MessageStatements.columns), \(facts)"
+
+    /// These facts alone.
+    static let facts = """
+        \(one("s.seq < messages.seq", "DESC")) AS sibling_before,
             \(one("s.seq > messages.seq", "ASC")) AS sibling_after,
             \(count("s.seq < messages.seq")) AS siblings_before,
             \(count("s.seq > messages.seq")) AS siblings_after

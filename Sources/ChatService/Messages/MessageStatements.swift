@@ -2,10 +2,21 @@
 import Storage
 
 enum MessageStatements {
-    static let columns = """
+    static let columns = "\(summaryColumns), content_text, parts"
+
+    /// Without the content, which has no limit but a request's.
+    static let summaryColumns = """
         id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out, \
-        tokens_total, created_at, updated_at, edited_at, version, metadata, content_text, parts
+        tokens_total, created_at, updated_at, edited_at, version, metadata
         """
+
+    /// `columns`, with the content only where a condition holds.
+    static func columns(contentIf condition: String) -> String {
+        """
+        \(summaryColumns), CASE WHEN \(condition) THEN content_text END AS content_text,
+            CASE WHEN \(condition) THEN parts END AS parts
+        """
+    }
 
     /// Whether the conversation `$1` is there for the caller `$2`.
     static let isVisible = """

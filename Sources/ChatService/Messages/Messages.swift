@@ -79,20 +79,23 @@ struct Messages: Sendable {
         order: MessageOrder,
         siblings: Bool = false
     ) async throws -> Page<Message> {
-        let read = Self.read(conversation, caller, page, order, siblings: siblings)
-        guard page.wantsCount else {
-            let result = try await database.run(read)
-            if result.isEmpty, try await database.run(ConversationStatements.isVisible(conversation, caller.id)).isEmpty
-            {
+        let isVisible = ConversationStatements.isVisible(conversation, caller.id)
+        for pass in MessagePage.Pass.allCases {
+            let read = Self.read(conversation, caller, page, order, pass, siblings: siblings)
+            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [read], priority: pass.priority)
+            let result = results[results.count - 1]
+            if page.wantsCount {
+                if results[0].isEmpty { throw APIError(.notFound) }
+            } else if result.isEmpty, try await database.run(isVisible).isEmpty {
                 throw APIError(.notFound)
             }
-            return try Self.page(result, page, siblings: siblings, cursor: \.cursor)
+            guard var answer = try MessagePage.read(result, page, pass, siblings: siblings, cursor: \.cursor) else {
+                continue
+            }
+            if page.wantsCount { answer.total = try results[0].first?.integer("message_count") }
+            return answer
         }
-        let results = try await database.run([ConversationStatements.isVisible(conversation, caller.id), read])
-        guard let visible = results[0].first else { throw APIError(.notFound) }
-        var answer = try Self.page(results[1], page, siblings: siblings, cursor: \.cursor)
-        answer.total = try visible.integer("message_count")
-        return answer
+        throw APIError(.internalError)
     }
 
     /// The statement that fetches a page, in the direction of the request.
@@ -101,33 +104,28 @@ struct Messages: Sendable {
         _ caller: Caller,
         _ page: PageRequest,
         _ order: MessageOrder,
+        _ pass: MessagePage.Pass,
         siblings: Bool = false
     ) -> BoundStatement {
-        if (order == .asc) == (page.direction == .forward) {
-            let statement = siblings ? MessagePages.laterWithSiblings : MessagePages.later
-            return statement(conversation, caller.id, page.cursor?.position ?? 0, page.fetchCount)
-        }
-        let statement = siblings ? MessagePages.earlierWithSiblings : MessagePages.earlier
-        return statement(conversation, caller.id, page.cursor?.position ?? .max, page.fetchCount)
-    }
-
-    private static func page(
-        _ result: SQLResult,
-        _ request: PageRequest,
-        siblings: Bool,
-        cursor: (Message) -> Cursor
-    ) throws -> Page<Message> {
-        let messages = try result.rows.map { try Message($0, withSiblings: siblings) }
-        return Page(fetched: messages, request: request, cursor: cursor)
+        let isLater = (order == .asc) == (page.direction == .forward)
+        let edge = page.cursor?.position ?? (isLater ? 0 : .max)
+        return (isLater ? MessagePages.later : MessagePages.earlier)(
+            pass,
+            siblings: siblings,
+            fetching: page.fetchCount,
+            [conversation.sqlValue, caller.id.sqlValue, edge.sqlValue]
+        )
     }
 
     // MARK: One branch
 
     /// A page of the branch that ends in `leaf`, or in the conversation's head where that is `nil`. It begins at the
-    /// leaf; see MessagePages.swift for what it costs. Throws `not_found`.
+    /// leaf; see MessagePages.swift for what it costs. `isHeads` says that the leaf is what a cursor says was the head.
+    /// Throws `not_found`, or `invalid_cursor` where that message is gone.
     func branch(
         _ conversation: String,
         leaf: String?,
+        isHeads: Bool = false,
         for caller: Caller,
         page request: PageRequest,
         order: MessageOrder,
@@ -137,27 +135,38 @@ struct Messages: Sendable {
         let direction = request.cursor == nil && order == .asc ? .backward : request.direction
         let page = PageRequest(limit: request.limit, cursor: request.cursor, direction: direction)
         let isUpwards = (order == .asc) == (page.direction == .backward)
-        let result: SQLResult
+        var values = [conversation.sqlValue, caller.id.sqlValue, leaf.sqlValue]
+        let isFar: Bool
         if !isUpwards, let edge = page.cursor {
-            let statement = siblings ? MessagePages.towardsLeafWithSiblings : MessagePages.towardsLeaf
             // Its cost is the distance from the leaf, which nobody knows before: not beside everybody's requests.
-            let results = try await database.run(
-                [statement(conversation, caller.id, leaf, edge.position, page.fetchCount)],
-                priority: .long
-            )
-            result = results[0]
+            isFar = true
+            values.append(edge.position.sqlValue)
         } else {
-            let statement = siblings ? MessagePages.towardsRootWithSiblings : MessagePages.towardsRoot
-            let edge = page.cursor.map(\.id)
-            result = try await database.run(statement(conversation, caller.id, leaf, edge, page.fetchCount))
+            isFar = false
+            values.append((page.cursor?.id).sqlValue)
         }
-        if result.isEmpty {
-            let isThere =
-                leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) }
-                ?? ConversationStatements.isVisible(conversation, caller.id)
-            if try await database.run(isThere).isEmpty { throw APIError(.notFound) }
+        for pass in MessagePage.Pass.allCases {
+            let read = (isFar ? MessagePages.towardsLeaf : MessagePages.towardsRoot)(
+                pass,
+                siblings: siblings,
+                fetching: page.fetchCount,
+                values
+            )
+            let result = try await database.run([read], priority: isFar ? .long : pass.priority)[0]
+            if result.isEmpty {
+                let isVisible = ConversationStatements.isVisible(conversation, caller.id)
+                let isThere = leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) } ?? isVisible
+                if try await database.run(isThere).isEmpty {
+                    // Who asked for the head did not name this message.
+                    if isHeads, try await !database.run(isVisible).isEmpty { throw APIError(.invalidCursor) }
+                    throw APIError(.notFound)
+                }
+            }
+            if let answer = try MessagePage.read(result, page, pass, siblings: siblings, cursor: \.branchCursor) {
+                return answer
+            }
         }
-        return try Self.page(result, page, siblings: siblings, cursor: \.branchCursor)
+        throw APIError(.internalError)
     }
 }
 

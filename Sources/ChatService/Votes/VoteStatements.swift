@@ -80,8 +80,8 @@ enum VoteStatements {
         [.text, .text, .integer],
         """
         SELECT \(columns) FROM \(own) AND v.message_id IN (
-            SELECT n.id FROM messages n WHERE n.conversation_id = $1 AND n.deleted_at IS NULL
-            ORDER BY n.seq DESC LIMIT $3
+            SELECT id FROM messages WHERE conversation_id = $1 AND deleted_at IS NULL
+            ORDER BY \(MessagePages.liveSequence) DESC LIMIT $3
         )
         ORDER BY v.created_at, v.message_id
         """

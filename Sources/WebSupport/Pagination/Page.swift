@@ -32,6 +32,12 @@ package struct Cursor: Sendable, Hashable {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
     }
 
+    /// The name of the list that a cursor says it is from, for lists that have something of their own in it.
+    package static func list(of text: String) -> Substring? {
+        guard text.utf8.count <= 512, let bytes = Base64URL.decode(text) else { return nil }
+        return String(validating: bytes, as: UTF8.self)?.prefix { $0 != " " }
+    }
+
     package init(_ text: String, for list: String) throws(APIError) {
         guard text.utf8.count <= 512,
             let bytes = Base64URL.decode(text),
@@ -102,9 +108,10 @@ package struct Page<Item: Sendable>: Sendable {
     package let hasMore: Bool
     package var total: Int64?
 
-    /// Makes a page of up to `limit + 1` fetched items, which come in the direction of the request.
-    package init(fetched: [Item], request: PageRequest, cursor: (Item) -> Cursor) {
-        let hasMore = fetched.count > request.limit
+    /// Makes a page of up to `limit + 1` fetched items, which come in the direction of the request. `isCut` says that
+    /// there are more although fewer were fetched.
+    package init(fetched: [Item], request: PageRequest, isCut: Bool = false, cursor: (Item) -> Cursor) {
+        let hasMore = isCut || fetched.count > request.limit
         var items = Array(fetched.prefix(request.limit))
         if request.direction == .backward { items.reverse() }
         self.items = items

@@ -83,7 +83,9 @@ struct ServiceRunner {
             router: router,
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ConnectionMeter(counter: connections), RequestDeadlineHandler()]
+                    additionalChannelHandlers: [
+                        ConnectionMeter(counter: connections), RequestDeadlineHandler(), AnswerDeadlineHandler(),
+                    ]
                 )
             ),
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),

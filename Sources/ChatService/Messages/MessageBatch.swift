@@ -1,0 +1,70 @@
+// How many messages one unit rewrites or removes: up to 500 of them, and up to 4 MiB.
+//
+// What a unit does to messages holds up whoever waits for the same lane, or on SQLite for the one writer, and it costs
+// by the byte: five hundred small messages are done in milliseconds, five hundred of a megabyte in seconds. So a batch
+// is walked from message to message, adding up, and ends with the message that passes either limit. Only what is in
+// the batch is measured; SQLite would read all the others to know their lengths.
+import Storage
+
+enum MessageBatch {
+    static let rows: Int64 = 500
+    static let bytes: Int64 = 4 << 20
+
+    /// `parts` and text of a message, in bytes.
+    static func octets(_ table: String, _ engine: SQLEngine) -> String {
+        let text = engine.octets(of: "\(table).content_text")
+        return "\(engine.octets(of: "\(table).parts")) + COALESCE(\(text), 0)"
+    }
+
+    /// A `batch (id, place, next, bytes, number)` for a `WITH RECURSIVE`; `next` is the first message that is not in it, in
+    /// the row of the last that is.
+    ///
+    /// - Parameters:
+    ///   - first: selects the id of the first message.
+    ///   - next: selects the id of the message after that of a table's row.
+    static func rows(
+        _ engine: SQLEngine,
+        first: String,
+        next: (_ table: String) -> String,
+        atMost: String = "\(rows)"
+    ) -> String {
+        """
+        batch (id, place, next, bytes, number) AS (
+            SELECT n.id, n.seq, (\(next("n"))), \(octets("n", engine)), 1 FROM messages n WHERE n.id = (\(first))
+            UNION ALL
+            SELECT n.id, n.seq, (\(next("n"))), batch.bytes + \(octets("n", engine)), batch.number + 1
+            FROM batch JOIN messages n ON n.id = batch.next
+            WHERE batch.number < \(atMost) AND batch.bytes < \(bytes)
+        )
+        """
+    }
+
+    /// A batch of all messages of several conversations, which are few, conversation by conversation in the order of their
+    /// ids: always the same ones while nothing changes.
+    static func rows(_ engine: SQLEngine, of conversations: String, atMost: String = "\(rows)") -> String {
+        func first(past id: String?) -> String {
+            """
+            SELECT m.id FROM messages m WHERE m.conversation_id = (
+                SELECT MIN(few.id) FROM few
+                WHERE EXISTS (SELECT 1 FROM messages x WHERE x.conversation_id = few.id) \(id.map { "AND few.id > \($0)" } ?? "")
+            ) ORDER BY m.seq DESC LIMIT 1
+            """
+        }
+        let batch = rows(
+            engine,
+            first: first(past: nil),
+            next: { table in
+                """
+                SELECT COALESCE(
+                    (SELECT m.id FROM messages m
+                     WHERE m.conversation_id = \(table).conversation_id AND m.seq < \(table).seq
+                     ORDER BY m.seq DESC LIMIT 1),
+                    (\(first(past: "\(table).conversation_id")))
+                )
+                """
+            },
+            atMost: atMost
+        )
+        return "WITH RECURSIVE few (id) AS (\(conversations)), \(batch)"
+    }
+}

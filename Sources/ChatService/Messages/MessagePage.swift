@@ -1,0 +1,95 @@
+// A page of messages has a limit of bytes (`ConversationLimits.page`), since a hundred messages may be 800 MiB.
+//
+// Nobody has to add up most pages: where no message is larger than its share, all are within the limit. So the fast
+// statement leaves behind the content of those that are larger, which tells, and in that case alone the measured one
+// adds up: it has the content of the first message and of the next ones up to the limit. The page ends where the content
+// does, and says that there is more.
+import Storage
+import WebSupport
+
+/// The four statements of one kind of page: fast and measured, each with and without siblings.
+struct MessagePage: Sendable {
+    private let fast: (plain: Statement, siblings: Statement)
+    private let measured: (plain: Statement, siblings: Statement)
+
+    /// - Parameters:
+    ///   - parameters: but for the last, which is the number of bytes.
+    ///   - order: of `place`.
+    ///   - page: a `WITH` whose `page` has the ids and places of the page's messages.
+    ///   - select: the page, with columns of the table `messages`.
+    init(
+        _ name: String,
+        _ parameters: [SQLType],
+        order: String,
+        page: String,
+        _ select: (_ columns: String) -> String
+    ) {
+        let bytes = "$\(parameters.count + 1)"
+        func columns(_ condition: String, _ siblings: Bool) -> String {
+            let own = MessageStatements.columns(contentIf: condition)
+            return siblings ? "\(own), \(MessageSiblings.facts)" : own
+        }
+        func fast(_ siblings: Bool) -> Statement {
+            Statement(siblings ? "\(name)_with_siblings" : name, .reads, parameters + [.integer]) { engine in
+                select(columns("\(engine.octets(of: "parts")) <= \(bytes)", siblings))
+            }
+        }
+        func measured(_ siblings: Bool) -> Statement {
+            let own = siblings ? "\(name)_with_siblings_measured" : "\(name)_measured"
+            return Statement(own, .reads, parameters + [.integer]) { engine in
+                """
+                \(page), summed (message, place, bytes, total) AS (
+                    SELECT page.message, page.place, \(engine.octets(of: "m.parts")),
+                        SUM(\(engine.octets(of: "m.parts"))) OVER (ORDER BY page.\(order) ROWS UNBOUNDED PRECEDING)
+                    FROM page JOIN messages m ON m.id = page.message
+                )
+                SELECT \(columns("summed.total <= \(bytes) OR summed.total = summed.bytes", siblings))
+                FROM summed JOIN messages ON messages.id = summed.message
+                ORDER BY summed.\(order)
+                """
+            }
+        }
+        self.fast = (fast(false), fast(true))
+        self.measured = (measured(false), measured(true))
+    }
+
+    var statements: [Statement] { [fast.plain, fast.siblings, measured.plain, measured.siblings] }
+
+    /// How a page is asked for: fast, and then measured if that was not enough.
+    enum Pass: CaseIterable {
+        case fast, measured
+
+        /// Adding up hundreds of megabytes is nothing to wait for.
+        var priority: UnitPriority { self == .fast ? .normal : .long }
+    }
+
+    func callAsFunction(_ pass: Pass, siblings: Bool, fetching count: Int64, _ values: [SQLValue]) -> BoundStatement {
+        let (both, bytes) =
+            pass == .fast ? (fast, ConversationLimits.page / count) : (measured, ConversationLimits.page)
+        return BoundStatement(siblings ? both.siblings : both.plain, values + [count.sqlValue, bytes.sqlValue])
+    }
+
+    /// The page, unless it has to be measured.
+    static func read(
+        _ result: SQLResult,
+        _ request: PageRequest,
+        _ pass: Pass,
+        siblings: Bool,
+        cursor: (Message) -> Cursor
+    )
+        throws(StorageError) -> Page<Message>?
+    {
+        var messages: [Message] = []
+        messages.reserveCapacity(result.rows.count)
+        for row in result.rows {
+            if let message = try Message(ofPage: row, withSiblings: siblings) {
+                messages.append(message)
+            } else if pass == .fast {
+                return nil
+            } else {
+                return Page(fetched: messages, request: request, isCut: true, cursor: cursor)
+            }
+        }
+        return Page(fetched: messages, request: request, cursor: cursor)
+    }
+}
