@@ -191,10 +191,13 @@ enum ConversationStatements {
             "\(name)_few",
             .reads,
             types,
-            // OFFSET 0: planned by itself, so nothing but a look for each id is left.
+            // OFFSET 0: planned by itself, so nothing but a look for each id is left. A range in place of "=": PostgreSQL
+            // expects few of it, where it knows of one tag that everything has; expecting many, it compiles the plan (JIT)
+            // for longer than all the rest takes.
             postgres: """
                 SELECT \(summaryColumns) FROM (
-                    SELECT ct.conversation_id FROM conversation_tags ct WHERE ct.tag_id = \(tag) OFFSET 0
+                    SELECT ct.conversation_id FROM conversation_tags ct
+                    WHERE ct.tag_id >= \(tag) AND ct.tag_id <= \(tag) OFFSET 0
                 ) AS tagged
                 JOIN LATERAL (
                     SELECT * FROM conversations c WHERE c.id = tagged.conversation_id OFFSET 0
