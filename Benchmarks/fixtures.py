@@ -15,6 +15,9 @@ import time
 from cluster import BenchError
 from service import base64url, client_secret, refresh_token
 
+# How much content a page of messages has (`ConversationLimits.page`).
+PAGE_BYTES = 8 << 20
+
 # What every loading session of PostgreSQL begins with: no foreign keys to check row by row, no wait for the disk.
 FAST = "SET session_replication_role = replica; SET synchronous_commit = off;\n"
 

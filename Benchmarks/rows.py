@@ -145,7 +145,8 @@ def page(stage):
             "GET /healthz": lambda: stage.counted(
                 chat, "chat", lambda: load.wrk("plain", chat.url + "/healthz", stage.seconds)),
             "pgbench, the same select -c 64 -j 2": lambda: load.pgbench(
-                stage.cluster, "chat", "page", stage.seconds, conversation=long, owner=owner, length=LONG),
+                stage.cluster, "chat", "page", stage.seconds, conversation=long, owner=owner, length=LONG,
+                bytes=fixtures.PAGE_BYTES // 21),
             "GET 20 messages of 100": lambda: stage.counted(
                 chat, "chat", lambda: load.wrk("get", chat.url, stage.seconds, few)),
         }, [
