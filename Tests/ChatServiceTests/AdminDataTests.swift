@@ -231,6 +231,8 @@ struct AdminDataTests {
             #expect(try await chat.rows("conversation_tags") == 1)
             if engine == .sqlite { #expect(try await chat.indexed(marker) == 2) }
 
+            // As the cleanup of old changes leaves it.
+            try await chat.change("INSERT INTO change_horizons (principal_id, seq) VALUES ('\(person)', 0)")
             let receipt = try await chat.send(.delete, "/v1/chat/data", as: person)
             #expect(receipt.status == 200)
             let removed = try #require(try receipt.json["removed"])
