@@ -19,7 +19,7 @@ EXAMPLE_FLAGS := $(subst --product tessera,--product WhoAmI,$(RELEASE_FLAGS))
 # Of Benchmarks/run.py, for a quick look: --only update --seconds 2 --rounds 1
 BENCH_ARGUMENTS ?=
 # How many tests run at a time: many wait for a server or a clock, few for the processor.
-TEST_WIDTH ?= 8
+TEST_WIDTH ?= 6
 SWIFT_SOURCES := Package.swift Sources Tests Benchmarks Examples
 
 .PHONY: help
