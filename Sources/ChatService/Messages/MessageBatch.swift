@@ -17,11 +17,8 @@ enum MessageBatch {
     }
 
     /// A `batch (id, place, next, bytes, number)` for a `WITH RECURSIVE`; `next` is the first message that is not in it, in
-    /// the row of the last that is.
-    ///
-    /// - Parameters:
-    ///   - first: selects the id of the first message.
-    ///   - next: selects the id of the message after that of a table's row.
+    /// the row of the last that is. `first` selects the id of the first message, `next` that of the message after a table's
+    /// row.
     static func rows(
         _ engine: SQLEngine,
         first: String,

@@ -12,11 +12,8 @@ struct MessagePage: Sendable {
     private let fast: (plain: Statement, siblings: Statement)
     private let measured: (plain: Statement, siblings: Statement)
 
-    /// - Parameters:
-    ///   - parameters: but for the last, which is the number of bytes.
-    ///   - order: of `place`.
-    ///   - page: a `WITH` whose `page` has the ids and places of the page's messages.
-    ///   - select: the page, with columns of the table `messages`.
+    /// `parameters` are all but the last, which is the number of bytes; `order` is that of `place`; `page` is a `WITH` whose
+    /// `page` has the ids and places of the page's messages; `select` gives the page, with columns of the table `messages`.
     init(
         _ name: String,
         _ parameters: [SQLType],

@@ -49,7 +49,9 @@ enum Start {
             isReady: {
                 try await opened.isReady()
                 // After a restart it knows what was revoked before it says that it is ready.
-                if let revocations, !revocations.isReady { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
+                guard revocations?.isReady ?? true else {
+                    throw APIError.retry(.revocationsUnavailable, afterSeconds: 1)
+                }
             },
             contract: ServiceRunner.contract,
             logger: logger
