@@ -69,7 +69,10 @@ BEGIN
         RETURN NULL;
     END IF;
     -- Below 1: out of sight, on its way in or out. What goes from the trash was told when it went there.
-    IF NEW.version <> OLD.version AND (NEW.version > 0 OR (OLD.version > 0 AND OLD.deleted_at IS NULL)) THEN
+    -- What is in the trash is told of when it comes back.
+    IF NEW.version <> OLD.version AND (NEW.version > 0 OR (OLD.version > 0 AND OLD.deleted_at IS NULL))
+        AND (OLD.version <= 0 OR OLD.deleted_at IS NULL OR NEW.deleted_at IS NULL)
+    THEN
         PERFORM tell_change(
             NEW.owner_id, 'conversation', NEW.id, NEW.id,
             CASE

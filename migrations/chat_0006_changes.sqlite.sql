@@ -47,7 +47,8 @@ BEGIN
         END,
         NEW.version, CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)
     FROM principals p WHERE p.id = NEW.owner_id AND p.erased_at IS NULL AND NEW.version <> OLD.version
-        AND (NEW.version > 0 OR (OLD.version > 0 AND OLD.deleted_at IS NULL));
+        AND (NEW.version > 0 OR (OLD.version > 0 AND OLD.deleted_at IS NULL))
+        AND (OLD.version <= 0 OR OLD.deleted_at IS NULL OR NEW.deleted_at IS NULL);
     INSERT INTO changes (principal_id, entity, entity_id, conversation_id, op, version, at)
     SELECT p.id, 'message', m.id, NEW.id, 'insert', m.version,
         CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)

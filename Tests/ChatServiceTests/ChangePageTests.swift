@@ -97,6 +97,22 @@ struct ChangePageTests {
         }
     }
 
+    @Test("what happens to a conversation in the trash is not told until it comes back", arguments: TestEngine.allCases)
+    func trashed(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            _ = try await chat.conversation(#"{"id":"c1"}"#)
+            #expect(try await chat.send(.put, "/v1/conversations/c1/tags", #"{"tags":["work"]}"#).status == 200)
+            let page = try await chat.send(.get, "/v1/tags").json
+            let tag = try #require(page["data"]?.array?.first?["id"]?.string)
+            #expect(try await chat.send(.delete, "/v1/conversations/c1").status == 204)
+            try await chat.change("DELETE FROM changes")
+            #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
+            #expect(try await chat.told() == ["delete tag \(tag) in - -"])
+            #expect(try await chat.send(.post, "/v1/conversations/c1/restore").status == 200)
+            #expect(try await chat.told().last?.hasPrefix("insert conversation c1 in c1 v") == true)
+        }
+    }
+
     @Test("a page ends where the next begins, and the last one says where to go on", arguments: TestEngine.allCases)
     func pages(engine: TestEngine) async throws {
         try await withChat(engine) { chat in

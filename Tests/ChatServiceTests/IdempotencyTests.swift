@@ -210,6 +210,17 @@ struct IdempotencyTests {
             #expect(gone.code == "result_gone")
             #expect(try await chat.rows("conversations") == 1)
         }
+        // In the trash for too long, it is gone before the cleanup comes.
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock, configure: { $0.trashRetention = .seconds(60) }) { chat in
+            try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"x"}]}"#)
+            let fork = try await chat.send(.post, "/v1/conversations/c/fork", headers: Self.key("k"))
+            let id = try #require(try fork.json["id"]?.string)
+            _ = try await chat.send(.delete, "/v1/conversations/\(id)")
+            clock.advance(.seconds(61))
+            let late = try await chat.send(.post, "/v1/conversations/c/fork", headers: Self.key("k"))
+            #expect(late.status == 410, "\(late.text)")
+        }
     }
 
     @Test("a key is forgotten after 24 hours, and its rows are removed", arguments: TestEngine.allCases)

@@ -57,14 +57,17 @@ package struct ChatCleanup: Sendable {
             try await renew()
             try await removed.add(trash.removeEnded(of: owner, before: abandoned))
         }
+        // Behind the lock of their person's row, as whoever else writes them.
+        let unsettled = clock.now() - Reservations.abandonedAfter
+        var reservations = 0
+        try await eachOwner({ ReservationStatements.ownersOfExpired(unsettled, Self.owners) }) { owner in
+            try await renew()
+            let unit = [PrincipalStatements.lock(owner), ReservationStatements.deleteExpired(owner, unsettled)]
+            reservations += try await database.run(unit, priority: .long)[1].affected
+        }
         let counts: Counts = [
             ("chat_idempotency_keys", try await remove { IdempotencyStatements.deleteExpired(clock.now(), $0) }),
-            (
-                "chat_reservations",
-                try await remove {
-                    ReservationStatements.deleteAllExpired(clock.now() - Reservations.abandonedAfter, $0)
-                }
-            ),
+            ("chat_reservations", reservations),
             ("chat_changes", try await changes.run(renew)),
             ("chat_trash_conversations", removed.conversations),
             ("chat_trash_messages", removed.messages),

@@ -34,12 +34,15 @@ enum ConversationStatements {
         "SELECT \(columns) FROM conversations WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL"
     )
 
-    /// Kept or in the trash.
+    /// Kept, or in the trash since after `$3`.
     static let made = Statement(
         "conversations.made",
         .reads,
-        [.text, .text],
-        "SELECT \(columns), deleted_at FROM conversations WHERE id = $1 AND owner_id = $2 AND version > 0"
+        [.text, .text, .instant],
+        """
+        SELECT \(columns), deleted_at FROM conversations
+        WHERE id = $1 AND owner_id = $2 AND version > 0 AND (deleted_at IS NULL OR deleted_at > $3)
+        """
     )
 
     static let isVisible = Statement(

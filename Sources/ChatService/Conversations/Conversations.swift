@@ -123,9 +123,9 @@ struct Conversations: Sendable {
         return try Conversation(row, whole: true)
     }
 
-    /// What an earlier request made, in the trash or not. Throws `result_gone`.
-    func made(_ id: String, for caller: Caller) async throws -> Conversation {
-        let result = try await database.run(ConversationStatements.made(id, caller.id))
+    /// What an earlier request made, kept or in the trash since after `trashed`. Throws `result_gone`.
+    func made(_ id: String, for caller: Caller, trashedAfter trashed: Instant) async throws -> Conversation {
+        let result = try await database.run(ConversationStatements.made(id, caller.id, trashed))
         guard let row = result.first else { throw APIError(.resultGone) }
         var conversation = try Conversation(row, whole: true)
         conversation.deletedAt = try row.optionalInstant("deleted_at")
@@ -152,7 +152,7 @@ struct Conversations: Sendable {
             var unit = [ConversationStatements.get(id, caller.id)]
             if withMessages { unit.append(Messages.read(id, caller, page, .asc, pass)) }
             if votes { unit.append(VoteStatements.newest(id, caller.id, ConversationLimits.messages)) }
-            let results = try await database.run(unit, priority: pass.priority)
+            let results = try await database.run(unit)
             guard let row = results[0].first else { throw APIError(.notFound) }
             var included = Included()
             if withMessages {

@@ -99,7 +99,7 @@ struct Forks: Sendable {
             }
             try Principals.requireActive(results)
             if let attempt, let record = try attempt.earlier(results) {
-                return Outcome(value: try await conversations.made(record.target, for: caller), isReplay: true)
+                return try await made(record.target, caller)
             }
         }
         throw APIError(.conflict)
@@ -111,7 +111,12 @@ struct Forks: Sendable {
             IdempotencyStatements.read(caller.id, attempt.key, attempt.identity.at)
         ).first
         guard let record = try attempt.earlier(row) else { return nil }
-        return Outcome(value: try await conversations.made(record.target, for: caller), isReplay: true)
+        return try await made(record.target, caller)
+    }
+
+    private func made(_ id: String, _ caller: Caller) async throws -> Outcome<Conversation> {
+        let conversation = try await conversations.made(id, for: caller, trashedAfter: clock.now() - trash.retention)
+        return Outcome(value: conversation, isReplay: true)
     }
 
     private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> Branch {

@@ -55,9 +55,6 @@ struct MessagePage: Sendable {
     /// How a page is asked for: fast, and then measured if that was not enough.
     enum Pass: CaseIterable {
         case fast, measured
-
-        /// Adding up hundreds of megabytes is nothing to wait for.
-        var priority: UnitPriority { self == .fast ? .normal : .long }
     }
 
     func callAsFunction(_ pass: Pass, siblings: Bool, fetching count: Int64, _ values: [SQLValue]) -> BoundStatement {

@@ -82,7 +82,7 @@ struct Messages: Sendable {
         let isVisible = ConversationStatements.isVisible(conversation, caller.id)
         for pass in MessagePage.Pass.allCases {
             let read = Self.read(conversation, caller, page, order, pass, siblings: siblings)
-            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [read], priority: pass.priority)
+            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [read])
             let result = results[results.count - 1]
             if page.wantsCount {
                 if results[0].isEmpty { throw APIError(.notFound) }
@@ -152,7 +152,7 @@ struct Messages: Sendable {
                 fetching: page.fetchCount,
                 values
             )
-            let result = try await database.run([read], priority: isFar ? .long : pass.priority)[0]
+            let result = try await database.run([read], priority: isFar ? .long : .normal)[0]
             if result.isEmpty {
                 let isVisible = ConversationStatements.isVisible(conversation, caller.id)
                 let isThere = leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) } ?? isVisible

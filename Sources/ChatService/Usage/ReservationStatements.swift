@@ -91,17 +91,13 @@ enum ReservationStatements {
         """
     )
 
-    /// Of everybody, for the cleanup.
-    static let deleteAllExpired = Statement(
-        "reservations.delete_all_expired",
-        .writes,
+    /// Who has reservations that ran out before `$1`, for the cleanup; the same person more than once.
+    static let ownersOfExpired = Statement(
+        "reservations.owners_of_expired",
+        .reads,
         [.instant, .integer],
-        """
-        DELETE FROM quota_reservations WHERE id IN (
-            SELECT id FROM quota_reservations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2
-        )
-        """
+        "SELECT user_id AS owner_id FROM quota_reservations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2"
     )
 
-    static let all = [insert, deleteExpired, deleteAllExpired, record, count, spend, delete]
+    static let all = [insert, deleteExpired, ownersOfExpired, record, count, spend, delete]
 }
