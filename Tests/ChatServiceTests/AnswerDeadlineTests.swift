@@ -12,6 +12,7 @@ struct AnswerDeadlineTests {
     /// Serves an answer of 16 MiB and runs `body`; `isOver` tells whether the server has got rid of it.
     private static func withLargeAnswer(
         _ limit: TimeAmount,
+        share: Int = 1 << 20,
         _ body: @Sendable @escaping (_ port: Int, _ isOver: @Sendable @escaping () -> Bool) async throws -> Void
     ) async throws {
         let over = Atomic(false)
@@ -29,7 +30,7 @@ struct AnswerDeadlineTests {
         let application = Application(
             router: router,
             server: .http1(
-                configuration: .init(additionalChannelHandlers: [AnswerDeadlineHandler(limit: limit)])
+                configuration: .init(additionalChannelHandlers: [AnswerDeadlineHandler(limit: limit, share: share)])
             ),
             configuration: .init(address: .hostname("127.0.0.1", port: 0))
         )
@@ -47,6 +48,18 @@ struct AnswerDeadlineTests {
             // What was under way at most.
             let received = try await connection.receiveUntilClosed(within: .seconds(20))
             #expect(received.utf8.count < 16 << 20)
+        }
+    }
+
+    @Test("is sent whole to a slow client that takes its share in each span of time")
+    func slow() async throws {
+        try await Self.withLargeAnswer(.seconds(1), share: 64 << 10) { port, isOver in
+            let connection = try RawConnection(port: port)
+            try connection.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            // Longer than several spans, whatever the kernel holds for both sides.
+            let received = try await connection.receiveUntilClosed(within: .seconds(60), bytesPerSecond: 4 << 20)
+            #expect(received.utf8.count > 16 << 20)
+            try await eventually("the server is done with it") { isOver() }
         }
     }
 

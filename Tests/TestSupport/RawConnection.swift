@@ -36,18 +36,19 @@ package final class RawConnection: Sendable {
     }
 
     /// What the other side says until it closes the connection; throws `Failure` with ETIMEDOUT when the
-    /// connection is still open after `limit`.
-    package func receiveUntilClosed(within limit: Duration) async throws -> String {
+    /// connection is still open after `limit`. A slow reader takes so many bytes a second.
+    package func receiveUntilClosed(within limit: Duration, bytesPerSecond: Int? = nil) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in
             // A thread of its own: poll() blocks, and the cooperative pool has few threads.
             Thread.detachNewThread {
-                continuation.resume(with: Result { try self.readUntilClosed(within: limit) })
+                continuation.resume(with: Result { try self.readUntilClosed(limit, bytesPerSecond) })
             }
         }
     }
 
-    private func readUntilClosed(within limit: Duration) throws -> String {
-        let deadline = ContinuousClock.now + limit
+    private func readUntilClosed(_ limit: Duration, _ bytesPerSecond: Int?) throws -> String {
+        let begun = ContinuousClock.now
+        let deadline = begun + limit
         var received: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 16 * 1024)
         while true {
@@ -61,6 +62,10 @@ package final class RawConnection: Sendable {
             // A reset is a close too: the server dropped a connection that still had bytes under way.
             guard count > 0 else { return String(decoding: received, as: UTF8.self) }
             received += buffer[..<count]
+            if let bytesPerSecond {
+                let due = begun + .seconds(Double(received.count) / Double(bytesPerSecond))
+                Thread.sleep(forTimeInterval: max(0, ContinuousClock.now.duration(to: due) / .seconds(1)))
+            }
         }
     }
 
