@@ -166,6 +166,30 @@ struct ImportTests {
         }
     }
 
+    @Test(
+        "a conversation that got its first tag while it was exported is counted with it, and loses it again",
+        arguments: TestEngine.allCases
+    )
+    func taggedMeanwhile(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let lines = try await export(chat)
+            let file = lines.replacing("has_tags", of: "conversation", with: "false")
+            try #require(file.all != lines.all)
+            try await withChat(engine) { other async throws in
+                #expect(try await other.take(file, for: "owner").conversations == 2)
+                for (removed, left) in [("a", 1), ("b", 0)] {
+                    let names = try await other.send(.get, "/v1/conversations/\(removed)/tags").json["tags"]?.array
+                    #expect(names?.count == 2)
+                    let answer = try await other.send(.delete, "/v1/conversations/\(removed)/tags/work")
+                    #expect(answer.status == 200, "\(answer.text)")
+                    let tags = try #require(try await other.send(.get, "/v1/tags").json["data"]?.array)
+                    let work = try #require(tags.first { $0["name"]?.string == "Work" })
+                    #expect(work["conversation_count"]?.integer == Int64(left), "\(work.raw)")
+                }
+            }
+        }
+    }
+
     @Test("a tag that the person has under another id is the same tag", arguments: TestEngine.allCases)
     func sameTag(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in

@@ -111,7 +111,7 @@ enum ExportStatements {
     }()
 
     /// Brings a whole conversation to light: a row for each of 1…`$3`, parents and head in it. A slug that another one
-    /// of the owner's has by now is left out.
+    /// of the owner's has by now is left out; whether there are tags is looked up, for an export is no snapshot.
     static let finishConversation = Statement(
         "import.finish_conversation",
         .writes,
@@ -119,6 +119,7 @@ enum ExportStatements {
         """
         UPDATE conversations SET version = $4, deleted_at = $5, last_seq = $3,
             message_count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1 AND m.deleted_at IS NULL),
+            has_tags = has_tags OR EXISTS (SELECT 1 FROM conversation_tags t WHERE t.conversation_id = $1),
             slug = CASE WHEN $5 IS NULL AND EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = $2 AND o.slug = conversations.slug AND o.id <> $1 AND o.deleted_at IS NULL
