@@ -54,6 +54,7 @@ struct ImportTests {
                 ("message", "metadata", "true"), ("message", "parts", #"{"type":"text"}"#),
                 ("message", "parts", #""text""#), ("vote", "value", "2"),
                 ("usage_total", "tokens_total", "\(most)"), ("usage_total", "messages", "\(Int64.min)"),
+                ("usage_total", "tokens_total", "1000000000001"), ("usage_total", "tokens_in", "1000000000001"),
                 ("usage_total", "day", #""2026-02-30""#), ("usage_total", "day", #""today""#),
                 ("usage_total", "day", #""0000-01-01""#),
             ]
@@ -74,15 +75,17 @@ struct ImportTests {
     @Test("the greatest numbers that are taken can still be added to", arguments: TestEngine.allCases)
     func room(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
-            let most = "\(ExportedColumn.Bounds.sums.upperBound)"
+            let sum = ExportedColumn.Bounds.sums.upperBound
+            let usage = ExportedColumn.Bounds.usage.upperBound
             var lines = try await export(chat)
-            for (entity, member) in [
-                ("principal", "tokens_total"), ("conversation", "version"), ("conversation", "tokens_in"),
-                ("message", "version"), ("usage_total", "tokens_total"), ("usage_total", "tokens_in"),
+            for (entity, member, most) in [
+                ("principal", "tokens_total", sum), ("conversation", "version", sum), ("conversation", "tokens_in", sum),
+                ("message", "version", sum), ("usage_total", "tokens_total", usage), ("usage_total", "tokens_in", usage),
             ] {
-                lines = lines.replacing(member, of: entity, with: most)
+                lines = lines.replacing(member, of: entity, with: "\(most)")
             }
-            let file = lines
+            // And as many of them as would not fit into a number if each were a sum.
+            let file = try lines.repeatingUsage(9300)
             try await withChat(engine) { other async throws in
                 #expect(try await other.take(file, for: "owner").conversations == 2)
                 try await other.append(#"{"role":"user","content":"x","tokens_in":1000000000}"#, to: "a")
@@ -90,7 +93,9 @@ struct ImportTests {
                     let answer = try await other.send(.patch, path, #"{"metadata":{"x":1}}"#)
                     #expect(answer.status == 200, "\(answer.text)")
                 }
-                #expect(try await other.send(.get, "/v1/usage").status == 200)
+                let told = try await other.send(.get, "/v1/usage")
+                #expect(told.status == 200, "\(told.text)")
+                #expect(try told.json["total"]?["tokens_total"]?.integer == 9300 * usage + 1_000_000_000)
                 let token = try other.tokens.token(for: "root", ["role": #""admin""#])
                 let stats = try await other.send(
                     .get,
@@ -100,6 +105,47 @@ struct ImportTests {
                 )
                 #expect(stats.status == 200, "\(stats.text)")
             }
+        }
+    }
+
+    @Test(
+        "S16: more usage than can be added up is told as very much, and never as an error or as room",
+        arguments: TestEngine.allCases
+    )
+    func overflow(engine: TestEngine) async throws {
+        try await withChat(
+            engine,
+            configure: {
+                $0.quotas[.user] = Quotas.Limits(messagesPerDay: 10, tokensPerDay: 100, tokensPerMonth: 1000)
+            }
+        ) { chat async throws in
+            let id = try await chat.conversation()
+            // On every day that this test may meet.
+            let insert = Statement(
+                "test.usage",
+                .writes,
+                [.text, .integer],
+                """
+                INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10)
+                SELECT 'owner', $1, 'model-' || n, $2, $2, $2, $2 FROM numbers
+                """
+            )
+            let now = Clock.system.now()
+            for day in [now, now + .seconds(86_400)] {
+                _ = try await chat.database.run(insert(UsageDay(day).text, Int64.max / 2))
+            }
+            for path in ["/v1/usage", "/v1/usage?period=month", "/v1/usage?group=model"] {
+                let told = try await chat.send(.get, path)
+                #expect(told.status == 200, "\(path): \(told.text)")
+                let used = try told.json["quota"]?["tokens_per_day"]?["used"]?.integer ?? 0
+                #expect(used >= 4_000_000_000_000_000_000, "\(told.text)")
+            }
+            let reserved = try await chat.send(.post, "/v1/usage/reservations", #"{"tokens":1}"#)
+            #expect(reserved.status == 429 && reserved.code == "quota_exceeded", "\(reserved.text)")
+            let message = #"{"role":"user","content":"x"}"#
+            let appended = try await chat.send(.post, "/v1/conversations/\(id)/messages", message)
+            #expect(appended.status == 429 && appended.code == "quota_exceeded", "\(appended.text)")
         }
     }
 
@@ -264,6 +310,20 @@ struct ImportTests {
 }
 
 extension Lines {
+    /// With its one sum of usage as often as that, each of another model.
+    fileprivate func repeatingUsage(_ count: Int) throws -> Lines {
+        let row = try #require(all.first { $0.hasPrefix(#"{"entity":"usage_total""#) })
+        let model = #""model":"""#
+        try #require(row.contains(model))
+        return Lines(
+            all.flatMap { line -> [String] in
+                if line == row { return (0..<count).map { row.replacing(model, with: #""model":"m-\#($0)""#) } }
+                guard line.hasPrefix(#"{"entity":"trailer""#) else { return [line] }
+                return [line.replacing(#""usage_total":1"#, with: #""usage_total":\#(count)"#)]
+            }
+        )
+    }
+
     /// With another value for a member of each line of an entity. The value ends at the next member or the line.
     func replacing(_ member: String, of entity: String, with value: String) -> Lines {
         Lines(
