@@ -169,6 +169,52 @@ struct ImportTests {
         }
     }
 
+    @Test(
+        "a long conversation that is refused goes in pieces, behind its person's lock",
+        arguments: TestEngine.allCases
+    )
+    func refusedInPieces(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let id = try await chat.conversation()
+            try await chat.fill(id, count: 1200)
+            let whole = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            let lines = Lines(
+                whole.all.map { line in
+                    line.contains(#""seq":1200,"#)
+                        ? line.replacing(#""parent_id":null"#, with: #""parent_id":"elsewhere""#) : line
+                }
+            )
+            try #require(lines.all != whole.all)
+            try await withChat(engine, counting: true) { other async throws in
+                let units = try #require(other.database as? CountingDatabase)
+                let report = try await other.take(lines, for: "owner")
+                #expect(report.conversations == 0 && report.refused.count == 1)
+                let removals = units.units.filter { $0.contains { $0.hasPrefix("trash.") || $0.contains("abandon") } }
+                // The end of it, and then 500, 500 and 200 with the row.
+                #expect(
+                    removals == [["principals.lock", "import.abandon_conversation"]]
+                        + Array(
+                            repeating: ["principals.lock", "trash.remove_messages", "trash.remove"],
+                            count: 3
+                        )
+                )
+                #expect(try await other.rows(of: "owner") == [0, 0])
+                // Nobody was told of what nobody saw.
+                #expect(try await other.rows("changes") == 0)
+                // And what died before it was gone is the cleanup's, an hour later.
+                var importer = Importer(for: "owner", database: other.database, clock: .system)
+                for line in lines.all { try await importer.take(Array(line.utf8)) }
+                try await importer.flush()
+                let abandon = ExportStatements.abandonConversation(id, "owner", Clock.system.now())
+                _ = try await other.database.run([PrincipalStatements.lock("owner"), abandon])
+                #expect(try await other.rows(of: "owner") == [1, 1200])
+                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()
+                #expect(removed.contains { $0.name == "chat_trash_messages" && $0.count == 1200 }, "\(removed)")
+                #expect(try await other.rows(of: "owner") == [0, 0])
+            }
+        }
+    }
+
     @Test("a file whose second reading ends early is no success", arguments: TestEngine.allCases)
     func empty(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in

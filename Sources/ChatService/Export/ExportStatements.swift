@@ -147,12 +147,15 @@ enum ExportStatements {
         "SELECT owner_id, version FROM conversations WHERE id = $1"
     )
 
-    /// Takes back what could not be finished.
+    /// Ends what could not be finished, for `Trash.takeApart`, or for the cleanup where that does not come to its end.
     static let abandonConversation = Statement(
         "import.abandon_conversation",
         .writes,
-        [.text, .text],
-        "DELETE FROM conversations WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations"))"
+        [.text, .text, .instant],
+        """
+        UPDATE conversations SET version = -1, deleted_at = $3
+        WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations"))
+        """
     )
 
     /// What a move brings along of the person; what auth has told here stays.

@@ -245,7 +245,15 @@ package struct Importer: Sendable {
             return
         }
         let isOwn = try state?.text("owner_id") == owner
-        _ = try await database.run(ExportStatements.abandonConversation(conversation, owner))
+        // In small pieces, as the trash does: there may be any number of messages.
+        _ = try await database.run(
+            [
+                PrincipalStatements.lock(owner),
+                ExportStatements.abandonConversation(conversation, owner, clock.now()),
+            ],
+            priority: .long
+        )
+        try await Trash.takeApart(conversation, of: owner, in: database)
         report.refused.append(
             isOwn
                 ? "conversation \(conversation): it is not whole, or the id of one of its messages is taken"
