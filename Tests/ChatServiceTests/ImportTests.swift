@@ -299,6 +299,29 @@ struct ImportTests {
         }
     }
 
+    @Test(
+        "the tags of a file without conversations come in, whatever the person has",
+        arguments: TestEngine.allCases
+    )
+    func tagsAlone(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            _ = try await export(chat)
+            for id in ["a", "b"] {
+                let gone = try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true")
+                try #require(gone.status == 204, "\(gone.text)")
+            }
+            let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            try #require(lines.count("conversation") == 0 && lines.count("tag") == 3)
+            try await withChat(engine) { other async throws in
+                try await other.create(#"{"id":"own"}"#)
+                let report = try await other.take(lines, for: "owner")
+                #expect(report.skipped == [:] && report.others == 4)
+                let tags = try await other.send(.get, "/v1/tags").json["data"]?.array
+                #expect(Set(tags?.compactMap { $0["name"]?.string } ?? []) == ["Work", "Home", "spare"])
+            }
+        }
+    }
+
     @Test("a tag whose id is somebody else's is told as skipped, and not adopted", arguments: TestEngine.allCases)
     func takenTag(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
