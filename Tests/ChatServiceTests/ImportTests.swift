@@ -79,8 +79,10 @@ struct ImportTests {
             let usage = ExportedColumn.Bounds.usage.upperBound
             var lines = try await export(chat)
             for (entity, member, most) in [
-                ("principal", "tokens_total", sum), ("conversation", "version", sum), ("conversation", "tokens_in", sum),
-                ("message", "version", sum), ("usage_total", "tokens_total", usage), ("usage_total", "tokens_in", usage),
+                ("principal", "tokens_total", sum), ("conversation", "version", sum),
+                ("conversation", "tokens_in", sum),
+                ("message", "version", sum), ("usage_total", "tokens_total", usage),
+                ("usage_total", "tokens_in", usage),
             ] {
                 lines = lines.replacing(member, of: entity, with: "\(most)")
             }
