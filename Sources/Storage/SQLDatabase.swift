@@ -16,6 +16,16 @@ package enum SQLEngine: String, Sendable, CaseIterable {
     package func octets(of column: String) -> String {
         self == .postgres ? "octet_length(\(column))" : "LENGTH(CAST(\(column) AS BLOB))"
     }
+
+    /// The sum of an integer column as an integer; of no rows 0. More than fits is the greatest that something can still be
+    /// added to: an error would be told to whoever reads. SQLite's own SUM fails there, and its TOTAL is exact up to 2⁵³
+    /// (sqlite.org/lang_aggfunc.html#sumunc).
+    package func sum(of column: String) -> String {
+        let greatest = "4000000000000000000"
+        return self == .postgres
+            ? "CAST(LEAST(COALESCE(SUM(\(column)), 0), \(greatest)) AS bigint)"
+            : "CAST(MIN(TOTAL(\(column)), \(greatest)) AS integer)"
+    }
 }
 
 /// How a unit wants to be scheduled. The engine decides reads from writes by the statements' effects.

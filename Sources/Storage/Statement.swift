@@ -21,8 +21,8 @@ package struct Statement: Sendable, Hashable {
     /// `feature.intent`, for example `sessions.revoke`. Unique within a service.
     package let name: String
     package let sql: String
-    /// What SQLite runs instead, where the engines have no words in common: full-text search, lengths in bytes, and the
-    /// day of an instant.
+    /// What SQLite runs instead, where the engines have no words in common: full-text search, lengths in bytes, sums
+    /// that may be too great, and the day of an instant.
     package let sqliteText: String?
     package let parameters: [SQLType]
     package let effect: Effect
@@ -44,7 +44,8 @@ package struct Statement: Sendable, Hashable {
         self.effect = effect
     }
 
-    /// A statement with a length in bytes in it (see `SQLEngine.octets`), which alone each engine says in its own way.
+    /// A statement with a length in bytes or a sum in it (see `SQLEngine.octets` and `sum`), which alone each engine says in
+    /// its own way.
     package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], measuring text: (SQLEngine) -> String) {
         self.init(name, effect, parameters, postgres: text(.postgres), sqlite: text(.sqlite))
     }

@@ -191,6 +191,61 @@ struct ErasureTests {
         }
     }
 
+    @Test(
+        "an erasure that waits for the log keeps nobody else's rows, and nothing is done over while it waits",
+        arguments: TestEngine.allCases
+    )
+    func waiting(engine: TestEngine) async throws {
+        try await withChat(engine, counting: true) { chat async throws in
+            let database = try #require(chat.database as? CountingDatabase)
+            for user in ["owner", "stranger"] {
+                try await chat.create(#"{"messages":[{"role":"user","content":"x"}]}"#, as: user)
+            }
+            let asked = Mutex(0)
+            let isInTheWay = Mutex(true)
+            database.beforeForgetting {
+                asked.withLock { $0 += 1 }
+                return isInTheWay.withLock { !$0 }
+            }
+            let erasures = chat.erasures
+            func begin(_ user: String) async throws {
+                let now = Clock.system.now()
+                _ = try await chat.database.run(
+                    [PrincipalStatements.entomb(user, now, true)]
+                        + erasures.begin(user, .userDeleted, by: nil, at: now)
+                )
+            }
+            var progress = ErasureProgress(pause: .seconds(600))
+            try await begin("owner")
+            var completed = try await erasures.finishOpen(&progress)
+            #expect(completed == 0)
+            // More than are read at a time, and one who has something, last.
+            try await chat.beginErasures(101)
+            try await begin("stranger")
+            completed = try await erasures.finishOpen(&progress)
+            #expect(completed == 0)
+            #expect(try await chat.rows(of: "owner") == [0, 0])
+            #expect(try await chat.rows(of: "stranger") == [0, 0])
+            for user in ["owner", "stranger"] {
+                let receipt = try await erasures.receipt(of: user)
+                #expect(receipt?.isCompleted == false && receipt?.count("messages") == 1, "\(user)")
+            }
+            database.forget()
+            completed = try await erasures.finishOpen(&progress)
+            #expect(completed == 0)
+            #expect(database.units == [["erasures.open"], ["erasures.open"]])
+            #expect(asked.withLock { $0 } == 1)
+
+            isInTheWay.withLock { $0 = false }
+            // As another node, which knows of no pause.
+            #expect(try await erasures.finishOpen() == 103)
+            #expect(asked.withLock { $0 } == 2)
+            for user in ["owner", "stranger"] {
+                #expect(try await erasures.receipt(of: user)?.isCompleted == true)
+            }
+        }
+    }
+
     @Test("two nodes at one erasure count each row once", arguments: TestEngine.allCases)
     func twoNodes(engine: TestEngine) async throws {
         try await withNodes(engine) { chat async throws in
@@ -315,6 +370,31 @@ extension Chat {
         )
         let row = try #require(try await database.run(statement(owner)).first)
         return [try row.integer("conversations"), try row.integer("messages")]
+    }
+
+    /// Begins erasures of people who have nothing, past the service.
+    func beginErasures(_ count: Int) async throws {
+        let now = Clock.system.now()
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)"
+        let people = Statement(
+            "test.people",
+            .writes,
+            [.integer, .instant],
+            """
+            INSERT INTO principals (id, kind, first_seen_at, last_seen_at, erased_at)
+            \(numbers) SELECT 'nobody-' || n, 'user', $2, $2, $2 FROM numbers
+            """
+        )
+        let erasures = Statement(
+            "test.erasures",
+            .writes,
+            [.integer, .instant],
+            """
+            INSERT INTO erasures (id, principal_id, reason, requested_at)
+            \(numbers) SELECT 'erasure-' || n, 'nobody-' || n, 'admin', $2 FROM numbers
+            """
+        )
+        _ = try await database.run([people(Int64(count), now), erasures(Int64(count), now)])
     }
 
     func principal(_ id: String) async throws -> Row? {

@@ -52,6 +52,62 @@ struct ExportLimitTests {
         }
     }
 
+    @Test("a reader who takes a little every now and then has waited, and one who takes 1 MiB in time begins anew")
+    func pace() {
+        let begin = ContinuousClock.now
+        // 64 KiB every 29 s: each write is in time, and both together are not.
+        var trickle = ReaderPace(stretch: 1 << 20)
+        trickle.writeBegins(at: begin)
+        #expect(trickle.wait(at: begin + .seconds(28)) == .seconds(28))
+        trickle.writeEnded(64 << 10, at: begin + .seconds(29))
+        // Rows are read for an hour, which is not the reader's.
+        #expect(trickle.wait(at: begin + .seconds(3600)) == .seconds(29))
+        trickle.writeBegins(at: begin + .seconds(3600))
+        #expect(trickle.wait(at: begin + .seconds(3601)) == .seconds(30))
+        // Sixteen of these in 29 s, for as long as one likes.
+        var slow = ReaderPace(stretch: 1 << 20)
+        var now = begin
+        for _ in 0..<200 {
+            slow.writeBegins(at: now)
+            now += .milliseconds(1812)
+            #expect(slow.wait(at: now) < .seconds(30))
+            slow.writeEnded(64 << 10, at: now)
+        }
+        #expect(slow.wait(at: now + .seconds(60)) < .seconds(30))
+    }
+
+    @Test(
+        "S12: a reader who takes a little of a long export every now and then loses the place",
+        arguments: TestEngine.allCases
+    )
+    func trickle(engine: TestEngine) async throws {
+        try await withChat(
+            engine,
+            counting: true,
+            overSocket: true,
+            configure: { configuration in
+                configuration.exports.perNode = 1
+                configuration.exports.stall = .seconds(3)
+                // Nobody gets so far.
+                configuration.exports.stretch = 1 << 30
+                configuration.exports.look = .milliseconds(50)
+            }
+        ) { chat async throws in
+            try await fill(chat)
+            let slow = try chat.beginExport()
+            try await chat.hasBegunExport()
+            // Always something: 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.
+            var taken = 0
+            try await eventually(within: .seconds(60), "the connection is closed") {
+                guard let count = try slow.receiveSome(atMost: 128 << 10) else { return true }
+                taken += count
+                return false
+            }
+            #expect(taken < 48 << 20, "\(taken)")
+            #expect(try await chat.send(.get, "/v1/chat/export", as: "second").status == 200)
+        }
+    }
+
     @Test("a node has no more places than its limit, whoever asks")
     func node() {
         let places = ExportPlaces(

@@ -54,6 +54,7 @@ struct ImportTests {
                 ("message", "metadata", "true"), ("message", "parts", #"{"type":"text"}"#),
                 ("message", "parts", #""text""#), ("vote", "value", "2"),
                 ("usage_total", "tokens_total", "\(most)"), ("usage_total", "messages", "\(Int64.min)"),
+                ("usage_total", "tokens_total", "1000000000001"), ("usage_total", "tokens_in", "1000000000001"),
                 ("usage_total", "day", #""2026-02-30""#), ("usage_total", "day", #""today""#),
                 ("usage_total", "day", #""0000-01-01""#),
             ]
@@ -74,15 +75,19 @@ struct ImportTests {
     @Test("the greatest numbers that are taken can still be added to", arguments: TestEngine.allCases)
     func room(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
-            let most = "\(ExportedColumn.Bounds.sums.upperBound)"
+            let sum = ExportedColumn.Bounds.sums.upperBound
+            let usage = ExportedColumn.Bounds.usage.upperBound
             var lines = try await export(chat)
-            for (entity, member) in [
-                ("principal", "tokens_total"), ("conversation", "version"), ("conversation", "tokens_in"),
-                ("message", "version"), ("usage_total", "tokens_total"), ("usage_total", "tokens_in"),
+            for (entity, member, most) in [
+                ("principal", "tokens_total", sum), ("conversation", "version", sum),
+                ("conversation", "tokens_in", sum),
+                ("message", "version", sum), ("usage_total", "tokens_total", usage),
+                ("usage_total", "tokens_in", usage),
             ] {
-                lines = lines.replacing(member, of: entity, with: most)
+                lines = lines.replacing(member, of: entity, with: "\(most)")
             }
-            let file = lines
+            // And as many of them as would not fit into a number if each were a sum.
+            let file = try lines.repeatingUsage(9300)
             try await withChat(engine) { other async throws in
                 #expect(try await other.take(file, for: "owner").conversations == 2)
                 try await other.append(#"{"role":"user","content":"x","tokens_in":1000000000}"#, to: "a")
@@ -90,7 +95,9 @@ struct ImportTests {
                     let answer = try await other.send(.patch, path, #"{"metadata":{"x":1}}"#)
                     #expect(answer.status == 200, "\(answer.text)")
                 }
-                #expect(try await other.send(.get, "/v1/usage").status == 200)
+                let told = try await other.send(.get, "/v1/usage")
+                #expect(told.status == 200, "\(told.text)")
+                #expect(try told.json["total"]?["tokens_total"]?.integer == 9300 * usage + 1_000_000_000)
                 let token = try other.tokens.token(for: "root", ["role": #""admin""#])
                 let stats = try await other.send(
                     .get,
@@ -100,6 +107,47 @@ struct ImportTests {
                 )
                 #expect(stats.status == 200, "\(stats.text)")
             }
+        }
+    }
+
+    @Test(
+        "S16: more usage than can be added up is told as very much, and never as an error or as room",
+        arguments: TestEngine.allCases
+    )
+    func overflow(engine: TestEngine) async throws {
+        try await withChat(
+            engine,
+            configure: {
+                $0.quotas[.user] = Quotas.Limits(messagesPerDay: 10, tokensPerDay: 100, tokensPerMonth: 1000)
+            }
+        ) { chat async throws in
+            let id = try await chat.conversation()
+            // On every day that this test may meet.
+            let insert = Statement(
+                "test.usage",
+                .writes,
+                [.text, .integer],
+                """
+                INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10)
+                SELECT 'owner', $1, 'model-' || n, $2, $2, $2, $2 FROM numbers
+                """
+            )
+            let now = Clock.system.now()
+            for day in [now, now + .seconds(86_400)] {
+                _ = try await chat.database.run(insert(UsageDay(day).text, Int64.max / 2))
+            }
+            for path in ["/v1/usage", "/v1/usage?period=month", "/v1/usage?group=model"] {
+                let told = try await chat.send(.get, path)
+                #expect(told.status == 200, "\(path): \(told.text)")
+                let used = try told.json["quota"]?["tokens_per_day"]?["used"]?.integer ?? 0
+                #expect(used >= 4_000_000_000_000_000_000, "\(told.text)")
+            }
+            let reserved = try await chat.send(.post, "/v1/usage/reservations", #"{"tokens":1}"#)
+            #expect(reserved.status == 429 && reserved.code == "quota_exceeded", "\(reserved.text)")
+            let message = #"{"role":"user","content":"x"}"#
+            let appended = try await chat.send(.post, "/v1/conversations/\(id)/messages", message)
+            #expect(appended.status == 429 && appended.code == "quota_exceeded", "\(appended.text)")
         }
     }
 
@@ -119,6 +167,52 @@ struct ImportTests {
                 #expect(quota["messages_per_day"]?["used"]?.integer == 0, "\(quota.raw)")
                 let reserved = try await other.send(.post, "/v1/usage/reservations", #"{"tokens":101}"#)
                 #expect(reserved.status == 429, "\(reserved.text)")
+            }
+        }
+    }
+
+    @Test(
+        "a long conversation that is refused goes in pieces, behind its person's lock",
+        arguments: TestEngine.allCases
+    )
+    func refusedInPieces(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let id = try await chat.conversation()
+            try await chat.fill(id, count: 1200)
+            let whole = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            let lines = Lines(
+                whole.all.map { line in
+                    line.contains(#""seq":1200,"#)
+                        ? line.replacing(#""parent_id":null"#, with: #""parent_id":"elsewhere""#) : line
+                }
+            )
+            try #require(lines.all != whole.all)
+            try await withChat(engine, counting: true) { other async throws in
+                let units = try #require(other.database as? CountingDatabase)
+                let report = try await other.take(lines, for: "owner")
+                #expect(report.conversations == 0 && report.refused.count == 1)
+                let removals = units.units.filter { $0.contains { $0.hasPrefix("trash.") || $0.contains("abandon") } }
+                // The end of it, and then 500, 500 and 200 with the row.
+                #expect(
+                    removals == [["principals.lock", "import.abandon_conversation"]]
+                        + Array(
+                            repeating: ["principals.lock", "trash.remove_messages", "trash.remove"],
+                            count: 3
+                        )
+                )
+                #expect(try await other.rows(of: "owner") == [0, 0])
+                // Nobody was told of what nobody saw.
+                #expect(try await other.rows("changes") == 0)
+                // And what died before it was gone is the cleanup's, an hour later.
+                var importer = Importer(for: "owner", database: other.database, clock: .system)
+                for line in lines.all { try await importer.take(Array(line.utf8)) }
+                try await importer.flush()
+                let abandon = ExportStatements.abandonConversation(id, "owner", Clock.system.now())
+                _ = try await other.database.run([PrincipalStatements.lock("owner"), abandon])
+                #expect(try await other.rows(of: "owner") == [1, 1200])
+                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()
+                #expect(removed.contains { $0.name == "chat_trash_messages" && $0.count == 1200 }, "\(removed)")
+                #expect(try await other.rows(of: "owner") == [0, 0])
             }
         }
     }
@@ -166,6 +260,30 @@ struct ImportTests {
         }
     }
 
+    @Test(
+        "a conversation that got its first tag while it was exported is counted with it, and loses it again",
+        arguments: TestEngine.allCases
+    )
+    func taggedMeanwhile(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let lines = try await export(chat)
+            let file = lines.replacing("has_tags", of: "conversation", with: "false")
+            try #require(file.all != lines.all)
+            try await withChat(engine) { other async throws in
+                #expect(try await other.take(file, for: "owner").conversations == 2)
+                for (removed, left) in [("a", 1), ("b", 0)] {
+                    let names = try await other.send(.get, "/v1/conversations/\(removed)/tags").json["tags"]?.array
+                    #expect(names?.count == 2)
+                    let answer = try await other.send(.delete, "/v1/conversations/\(removed)/tags/work")
+                    #expect(answer.status == 200, "\(answer.text)")
+                    let tags = try #require(try await other.send(.get, "/v1/tags").json["data"]?.array)
+                    let work = try #require(tags.first { $0["name"]?.string == "Work" })
+                    #expect(work["conversation_count"]?.integer == Int64(left), "\(work.raw)")
+                }
+            }
+        }
+    }
+
     @Test("a tag that the person has under another id is the same tag", arguments: TestEngine.allCases)
     func sameTag(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
@@ -179,6 +297,29 @@ struct ImportTests {
                     let names = try await other.send(.get, "/v1/conversations/\(id)/tags").json["tags"]?.array
                     #expect(Set(names?.compactMap(\.string) ?? []) == ["WORK", "Home"])
                 }
+            }
+        }
+    }
+
+    @Test(
+        "the tags of a file without conversations come in, whatever the person has",
+        arguments: TestEngine.allCases
+    )
+    func tagsAlone(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            _ = try await export(chat)
+            for id in ["a", "b"] {
+                let gone = try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true")
+                try #require(gone.status == 204, "\(gone.text)")
+            }
+            let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            try #require(lines.count("conversation") == 0 && lines.count("tag") == 3)
+            try await withChat(engine) { other async throws in
+                try await other.create(#"{"id":"own"}"#)
+                let report = try await other.take(lines, for: "owner")
+                #expect(report.skipped == [:] && report.others == 4)
+                let tags = try await other.send(.get, "/v1/tags").json["data"]?.array
+                #expect(Set(tags?.compactMap { $0["name"]?.string } ?? []) == ["Work", "Home", "spare"])
             }
         }
     }
@@ -240,6 +381,20 @@ struct ImportTests {
 }
 
 extension Lines {
+    /// With its one sum of usage as often as that, each of another model.
+    fileprivate func repeatingUsage(_ count: Int) throws -> Lines {
+        let row = try #require(all.first { $0.hasPrefix(#"{"entity":"usage_total""#) })
+        let model = #""model":"""#
+        try #require(row.contains(model))
+        return Lines(
+            all.flatMap { line -> [String] in
+                if line == row { return (0..<count).map { row.replacing(model, with: #""model":"m-\#($0)""#) } }
+                guard line.hasPrefix(#"{"entity":"trailer""#) else { return [line] }
+                return [line.replacing(#""usage_total":1"#, with: #""usage_total":\#(count)"#)]
+            }
+        )
+    }
+
     /// With another value for a member of each line of an entity. The value ends at the next member or the line.
     func replacing(_ member: String, of entity: String, with value: String) -> Lines {
         Lines(

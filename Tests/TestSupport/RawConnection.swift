@@ -46,6 +46,14 @@ package final class RawConnection: Sendable {
         }
     }
 
+    /// How many bytes were there, of which it takes so many at most; `nil` once the other side has closed.
+    package func receiveSome(atMost most: Int) throws -> Int? {
+        var buffer = [UInt8](repeating: 0, count: most)
+        let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+        if count < 0, errno == EAGAIN { return 0 }
+        return count > 0 ? count : nil
+    }
+
     private func readUntilClosed(_ limit: Duration, _ bytesPerSecond: Int?) throws -> String {
         let begun = ContinuousClock.now
         let deadline = begun + limit

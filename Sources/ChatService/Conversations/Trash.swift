@@ -108,11 +108,15 @@ struct Trash: Sendable {
         [TrashStatements.removeMessages(id, owner, batch), TrashStatements.remove(id, owner)]
     }
 
+    private func takeApart(_ id: String, of owner: String) async throws {
+        try await Self.takeApart(id, of: owner, in: database)
+    }
+
     /// Removes what has ended.
-    func takeApart(_ id: String, of owner: String) async throws {
+    static func takeApart(_ id: String, of owner: String, in database: any SQLDatabase) async throws {
         while true {
             let results = try await database.run(
-                [PrincipalStatements.lock(owner)] + Self.removal(of: id, owner),
+                [PrincipalStatements.lock(owner)] + removal(of: id, owner),
                 priority: .long
             )
             // Gone, by this unit or by somebody else's.

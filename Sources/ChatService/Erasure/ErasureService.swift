@@ -11,10 +11,11 @@ struct ErasureService: Service {
     var interval: Duration = .seconds(1)
 
     func run() async throws {
+        var progress = ErasureProgress()
         for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
             do {
                 guard try await lease.hold() else { continue }
-                try await erasures.finishOpen {
+                try await erasures.finishOpen(&progress) {
                     if Task.isShuttingDownGracefully { return false }
                     return try await lease.hold()
                 }

@@ -29,11 +29,16 @@ enum ErasureStatements {
         "UPDATE erasures SET completed_at = $2 WHERE id = $1 AND completed_at IS NULL"
     )
 
+    /// Those after a place, the oldest first.
     static let open = Statement(
         "erasures.open",
         .reads,
-        [.integer],
-        "SELECT id FROM erasures WHERE completed_at IS NULL ORDER BY requested_at, id LIMIT $1"
+        [.instant, .text, .integer],
+        """
+        SELECT id, requested_at FROM erasures
+        WHERE completed_at IS NULL AND (requested_at, id) > ($1, $2)
+        ORDER BY requested_at, id LIMIT $3
+        """
     )
 
     private static let columns =

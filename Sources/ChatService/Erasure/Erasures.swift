@@ -129,26 +129,9 @@ package struct Erasures: Sendable {
         try ErasureReceipt(try await database.run(ErasureStatements.receipt(principal)).rows)
     }
 
-    // MARK: The job
+    // MARK: The steps
 
-    /// Finishes what is open.
-    ///
-    /// - Returns: how many erasures were completed.
-    @discardableResult
-    package func finishOpen(while mayGoOn: @Sendable () async throws -> Bool = { true }) async throws -> Int {
-        var completed = 0
-        while true {
-            let rows = try await database.run(ErasureStatements.open(100)).rows
-            for row in rows {
-                guard try await mayGoOn() else { return completed }
-                guard try await work(try row.text("id"), while: mayGoOn) else { return completed }
-                completed += 1
-            }
-            if rows.isEmpty { return completed }
-        }
-    }
-
-    /// Removes rows until there are none, or until it may not go on.
+    /// Erases one person to the end, or until it may not go on. For a request; the job takes all that are open together.
     ///
     /// - Returns: whether the erasure is complete.
     @discardableResult
@@ -157,6 +140,22 @@ package struct Erasures: Sendable {
         attempts: Int = 1,
         while mayGoOn: @Sendable () async throws -> Bool
     ) async throws -> Bool {
+        guard try await removeRows(erasure, while: mayGoOn),
+            try await SearchPurge.run(on: database, while: mayGoOn)
+        else { return false }
+        for _ in 0..<attempts {
+            guard try await mayGoOn() else { return false }
+            guard await database.forgetDeleted() else { continue }
+            try await complete(erasure)
+            return true
+        }
+        return false
+    }
+
+    /// Removes rows until there are none, or until it may not go on.
+    ///
+    /// - Returns: whether there are none. Nothing is written afterwards: the tombstone stands.
+    func removeRows(_ erasure: String, while mayGoOn: @Sendable () async throws -> Bool) async throws -> Bool {
         for group in EraseStep.groups {
             var found: Bool
             repeat {
@@ -170,12 +169,16 @@ package struct Erasures: Sendable {
                 }
             } while found
         }
-        guard try await SearchPurge.run(on: database, while: mayGoOn) else { return false }
-        // Nothing can have been written since: the tombstone stands. A receipt says that it is done only when no log
-        // holds the rows any more, whatever ends the process in between.
-        guard try await letGo(erasure, attempts, while: mayGoOn) else { return false }
+        return true
+    }
+
+    /// Says on the receipt that it is done. Only when no log holds the rows any more, whatever ends the process in between.
+    ///
+    /// - Returns: whether nobody else had said so.
+    @discardableResult
+    func complete(_ erasure: String) async throws -> Bool {
         let completed = try await database.run([ErasureStatements.complete(erasure, clock.now())], priority: .long)
-        guard completed[0].affected > 0 else { return true }
+        guard completed[0].affected > 0 else { return false }
         let rows = try await database.run(ErasureStatements.receiptByID(erasure)).rows
         if let receipt = try ErasureReceipt(rows) {
             // Counts, and nothing of what went.
@@ -186,18 +189,5 @@ package struct Erasures: Sendable {
             )
         }
         return true
-    }
-
-    private func letGo(
-        _ erasure: String,
-        _ attempts: Int,
-        while mayGoOn: @Sendable () async throws -> Bool
-    ) async throws -> Bool {
-        for _ in 0..<attempts {
-            guard try await mayGoOn() else { return false }
-            if await database.forgetDeleted() { return true }
-        }
-        logger.info("an erasure waits for readers of the log", metadata: ["erasure": "\(erasure)"])
-        return false
     }
 }

@@ -41,6 +41,9 @@ struct ExportRoutes: Sendable {
         )
     }
 
+    /// Bytes of one write. What is larger, a long message, is taken in several, or its reader would seem to take nothing.
+    private static let most = 256 << 10
+
     /// An error here ends the connection in the middle: the trailer is missing, and the reader knows.
     @concurrent
     private static func write(
@@ -53,9 +56,12 @@ struct ExportRoutes: Sendable {
         while let piece = try await reader.next() {
             // SECURITY: a token that died while the rows were read is told nothing more.
             guard isAdmitted() else { throw APIError(.userInactive) }
-            place.writeBegins()
-            defer { place.writeEnded() }
-            try await writer.write(ByteBuffer(bytes: piece))
+            var buffer = ByteBuffer(bytes: piece)
+            while let slice = buffer.readSlice(length: min(buffer.readableBytes, most)), slice.readableBytes > 0 {
+                place.writeBegins()
+                defer { place.writeEnded(slice.readableBytes) }
+                try await writer.write(slice)
+            }
         }
         // Before the reader knows that it has ended.
         place.leave()

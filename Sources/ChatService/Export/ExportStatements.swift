@@ -111,7 +111,7 @@ enum ExportStatements {
     }()
 
     /// Brings a whole conversation to light: a row for each of 1…`$3`, parents and head in it. A slug that another one
-    /// of the owner's has by now is left out.
+    /// of the owner's has by now is left out; whether there are tags is looked up, for an export is no snapshot.
     static let finishConversation = Statement(
         "import.finish_conversation",
         .writes,
@@ -119,6 +119,7 @@ enum ExportStatements {
         """
         UPDATE conversations SET version = $4, deleted_at = $5, last_seq = $3,
             message_count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1 AND m.deleted_at IS NULL),
+            has_tags = has_tags OR EXISTS (SELECT 1 FROM conversation_tags t WHERE t.conversation_id = $1),
             slug = CASE WHEN $5 IS NULL AND EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = $2 AND o.slug = conversations.slug AND o.id <> $1 AND o.deleted_at IS NULL
@@ -146,12 +147,15 @@ enum ExportStatements {
         "SELECT owner_id, version FROM conversations WHERE id = $1"
     )
 
-    /// Takes back what could not be finished.
+    /// Ends what could not be finished, for `Trash.takeApart`, or for the cleanup where that does not come to its end.
     static let abandonConversation = Statement(
         "import.abandon_conversation",
         .writes,
-        [.text, .text],
-        "DELETE FROM conversations WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations"))"
+        [.text, .text, .instant],
+        """
+        UPDATE conversations SET version = -1, deleted_at = $3
+        WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations"))
+        """
     )
 
     /// What a move brings along of the person; what auth has told here stays.

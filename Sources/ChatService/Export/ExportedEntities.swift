@@ -63,6 +63,8 @@ struct FlatEntity: Sendable {
     let page: Statement
     /// The columns' values, then the owner; no row where the row exists or is none of the owner's.
     let insert: Statement
+    /// The same for a file without conversations, where the insert depends on those.
+    let insertAlone: Statement?
     /// The columns that order the pages, each with a value below all others.
     let key: [(column: String, lowest: SQLValue)]
 
@@ -73,12 +75,14 @@ struct FlatEntity: Sendable {
     ///   - rows: the row of an insert, where it is not simply the parameters of its columns.
     ///   - condition: the SQL condition of an insert, by the parameters of its columns and of the owner: what the row
     ///     refers to must be the owner's, and in that the row itself.
+    ///   - alone: the same for a file without conversations.
     init(
         _ entity: ExportedEntity,
         key: [String],
         scope: String,
         rows: String? = nil,
-        condition: (_ parameter: (String) -> String, _ owner: String) -> String
+        condition: (_ parameter: (String) -> String, _ owner: String) -> String,
+        alone: ((_ parameter: (String) -> String, _ owner: String) -> String)? = nil
     ) {
         self.entity = entity
         let columns = entity.columns
@@ -100,17 +104,21 @@ struct FlatEntity: Sendable {
         func parameter(_ name: String) -> String {
             "$\((columns.firstIndex { $0.name == name } ?? columns.count) + 1)"
         }
-        insert = Statement(
-            "import.\(entity.table)",
-            .writes,
-            columns.map(\.type) + [.text],
-            """
-            INSERT INTO \(entity.table) (\(entity.columnList))
-            SELECT \(rows ?? columns.indices.map { "$\($0 + 1)" }.joined(separator: ", "))
-            WHERE \(PrincipalStatements.mayWrite(owner)) AND \(condition(parameter, owner))
-            ON CONFLICT DO NOTHING
-            """
-        )
+        func insert(_ name: String, _ condition: String) -> Statement {
+            Statement(
+                name,
+                .writes,
+                columns.map(\.type) + [.text],
+                """
+                INSERT INTO \(entity.table) (\(entity.columnList))
+                SELECT \(rows ?? columns.indices.map { "$\($0 + 1)" }.joined(separator: ", "))
+                WHERE \(PrincipalStatements.mayWrite(owner)) AND \(condition)
+                ON CONFLICT DO NOTHING
+                """
+            )
+        }
+        self.insert = insert("import.\(entity.table)", condition(parameter, owner))
+        insertAlone = alone.map { insert("import.\(entity.table)_alone", $0(parameter, owner)) }
     }
 
     private static func lowest(_ type: SQLType) -> SQLValue {
@@ -142,18 +150,21 @@ struct FlatEntity: Sendable {
             ]
         ),
         key: ["id"],
-        scope: "owner_id = $1"
-    ) { parameter, owner in
-        // Where every conversation was there, so was every tag, and one that is missing was deleted.
-        """
-        \(parameter("owner_id")) = \(owner) AND (
-            EXISTS (
-                SELECT 1 FROM conversations c
-                WHERE c.version <= 0 AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
-            ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = \(owner))
-        )
-        """
-    }
+        scope: "owner_id = $1",
+        condition: { parameter, owner in
+            // Where every conversation of the file was there, so was every tag, and one that is missing was deleted. Where
+            // the person has none, those of the file are somebody else's.
+            """
+            \(parameter("owner_id")) = \(owner) AND (
+                EXISTS (
+                    SELECT 1 FROM conversations c
+                    WHERE c.version <= 0 AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
+                ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = \(owner))
+            )
+            """
+        },
+        alone: { parameter, owner in "\(parameter("owner_id")) = \(owner)" }
+    )
 
     private static let conversationTags = FlatEntity(
         ExportedEntity(
@@ -210,5 +221,5 @@ struct FlatEntity: Sendable {
     ) { parameter, owner in "\(parameter("user_id")) = \(owner)" }
 
     static let all = [tags, conversationTags, votes, usageTotals]
-    static let statements = all.flatMap { [$0.page, $0.insert] }
+    static let statements = all.flatMap { [$0.page, $0.insert] + [$0.insertAlone].compactMap(\.self) }
 }

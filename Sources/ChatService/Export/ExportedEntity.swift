@@ -32,6 +32,8 @@ struct ExportedColumn: Sendable {
         static let tokens: ClosedRange<Int64> = 0...2 * MessageDraft.tokenCounts.upperBound
         static let sums: ClosedRange<Int64> = 0...1_000_000_000_000_000
         static let versions = sums
+        /// Of one day and model: a file may have millions of them.
+        static let usage: ClosedRange<Int64> = 0...1_000_000_000_000
         /// The years 1 to 9999.
         static let instants =
             Instant(microseconds: -62_135_596_800_000_000)...Instant(microseconds: 253_402_300_799_999_999)
@@ -153,8 +155,8 @@ struct ExportedEntity: Sendable {
             guard let integer = element.integer, range.contains(integer) else { throw wrong }
             return .integer(integer)
         case .usage:
-            let sums = ExportedColumn.Bounds.sums
-            guard let integer = element.integer, (-sums.upperBound...sums.upperBound).contains(integer) else {
+            let most = ExportedColumn.Bounds.usage.upperBound
+            guard let integer = element.integer, (-most...most).contains(integer) else {
                 throw wrong
             }
             return .integer(max(0, integer))

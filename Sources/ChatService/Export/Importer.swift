@@ -54,7 +54,8 @@ package struct Importer: Sendable {
     private var source = ""
     private var number = 0
     private var kind = "user"
-    /// The one whose messages come now, last; all of them are still out of sight.
+    /// Those of the file, which come before what is flat. The one whose messages come now, last; all that are brought in
+    /// are still out of sight.
     private var conversations: [Conversation] = []
     private var isInConversation = false
     /// The keys of the file's tags by their ids; the person may have a tag of that key under another id.
@@ -194,7 +195,8 @@ package struct Importer: Sendable {
             values[index] = key
         }
         outcomes.append((unit.count, .flat(name)))
-        unit.append(BoundStatement(flat.insert, values + [.text(owner)]))
+        let insert = conversations.isEmpty ? flat.insertAlone ?? flat.insert : flat.insert
+        unit.append(BoundStatement(insert, values + [.text(owner)]))
     }
 
     private func named(_ entity: ExportedEntity, _ values: [SQLValue]) -> [String: SQLValue] {
@@ -245,7 +247,15 @@ package struct Importer: Sendable {
             return
         }
         let isOwn = try state?.text("owner_id") == owner
-        _ = try await database.run(ExportStatements.abandonConversation(conversation, owner))
+        // In small pieces, as the trash does: there may be any number of messages.
+        _ = try await database.run(
+            [
+                PrincipalStatements.lock(owner),
+                ExportStatements.abandonConversation(conversation, owner, clock.now()),
+            ],
+            priority: .long
+        )
+        try await Trash.takeApart(conversation, of: owner, in: database)
         report.refused.append(
             isOwn
                 ? "conversation \(conversation): it is not whole, or the id of one of its messages is taken"

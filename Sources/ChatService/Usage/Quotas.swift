@@ -53,23 +53,20 @@ struct QuotaStanding: Sendable {
     private static let statement = Statement(
         "usage.standing",
         .reads,
-        [.text, .text, .text, .instant],
+        [.text, .text, .text, .instant]
+    ) { engine in
         """
-        SELECT CAST(COALESCE((
-                SELECT SUM(messages) FROM usage_totals WHERE user_id = $1 AND day = $2
-            ), 0) AS bigint) AS messages_today,
-            CAST(COALESCE((
-                SELECT SUM(tokens_total) FROM usage_totals WHERE user_id = $1 AND day = $2
-            ), 0) AS bigint) AS tokens_today,
-            CAST(COALESCE((
-                SELECT SUM(tokens_total) FROM usage_totals WHERE user_id = $1 AND day >= $3 AND day <= $2
-            ), 0) AS bigint) AS tokens_month,
-            CAST(COALESCE((
-                SELECT SUM(tokens) FROM quota_reservations WHERE user_id = $1 AND expires_at > $4
-            ), 0) AS bigint) AS reserved,
+        SELECT (SELECT \(engine.sum(of: "messages")) FROM usage_totals WHERE user_id = $1 AND day = $2)
+                AS messages_today,
+            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = $1 AND day = $2)
+                AS tokens_today,
+            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = $1 AND day >= $3 AND day <= $2)
+                AS tokens_month,
+            (SELECT \(engine.sum(of: "tokens")) FROM quota_reservations WHERE user_id = $1 AND expires_at > $4)
+                AS reserved,
             (SELECT tokens_total FROM principals WHERE id = $1) AS lifetime
         """
-    )
+    }
 
     static let all = [statement]
 

@@ -2,37 +2,41 @@
 import Storage
 
 enum ReservationStatements {
-    private static func used(since day: String) -> String {
+    private static func used(_ engine: SQLEngine, since day: String) -> String {
         """
-        COALESCE((
-                SELECT SUM(t.tokens_total) FROM usage_totals t
+        (
+                SELECT \(engine.sum(of: "t.tokens_total")) FROM usage_totals t
                 WHERE t.user_id = $2 AND t.day >= \(day) AND t.day <= $9
-            ), 0)
+            )
         """
     }
 
-    private static let reserved = """
-        COALESCE((
-                SELECT SUM(r.tokens) FROM quota_reservations r WHERE r.user_id = $2 AND r.expires_at > $5
-            ), 0)
+    private static func reserved(_ engine: SQLEngine) -> String {
         """
+        (
+                SELECT \(engine.sum(of: "r.tokens")) FROM quota_reservations r
+                WHERE r.user_id = $2 AND r.expires_at > $5
+            )
+        """
+    }
 
     static let insert = Statement(
         "reservations.insert",
         .writes,
         [
             .text, .text, .text, .integer, .instant, .instant, .integer, .integer, .text, .text, .integer,
-        ],
+        ]
+    ) { engine in
         """
         INSERT INTO quota_reservations (id, user_id, model, tokens, created_at, expires_at)
         SELECT $1, principals.id, $3, $4, $5, $6
         FROM principals WHERE principals.id = $2 AND \(PrincipalStatements.mayWrite("$2"))
-            AND ($7 IS NULL OR $4 + \(used(since: "$9")) + \(reserved) <= $7)
-            AND ($8 IS NULL OR $4 + \(used(since: "$10")) + \(reserved) <= $8)
+            AND ($7 IS NULL OR $4 + \(used(engine, since: "$9")) + \(reserved(engine)) <= $7)
+            AND ($8 IS NULL OR $4 + \(used(engine, since: "$10")) + \(reserved(engine)) <= $8)
             AND $11 > (SELECT COUNT(*) FROM quota_reservations r WHERE r.user_id = $2 AND r.expires_at > $5)
         RETURNING id
         """
-    )
+    }
 
     static let deleteExpired = Statement(
         "reservations.delete_expired",

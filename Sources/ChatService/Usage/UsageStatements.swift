@@ -55,19 +55,20 @@ enum UsageStatements {
     static let enforce = Statement(
         "usage.enforce",
         .writes,
-        [.text, .text, .text, .integer],
+        [.text, .text, .text, .integer]
+    ) { engine in
         """
         DELETE FROM messages
         WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
             AND $4 < (
-                SELECT COALESCE(SUM(t.messages), 0) FROM usage_totals t WHERE t.user_id = $2 AND t.day = $3
+                SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = $2 AND t.day = $3
             ) + (
                 SELECT COUNT(*) FROM conversations c
                     JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
                 WHERE c.id = $1 AND m.role = 'user'
             )
         """
-    )
+    }
 
     // MARK: Corrections
 
@@ -154,12 +155,10 @@ enum UsageStatements {
 
     // MARK: Reading
 
-    private static let sums = """
-        CAST(COALESCE(SUM(messages), 0) AS bigint) AS messages,
-        CAST(COALESCE(SUM(tokens_in), 0) AS bigint) AS tokens_in,
-        CAST(COALESCE(SUM(tokens_out), 0) AS bigint) AS tokens_out,
-        CAST(COALESCE(SUM(tokens_total), 0) AS bigint) AS tokens_total
-        """
+    private static func sums(_ engine: SQLEngine) -> String {
+        ["messages", "tokens_in", "tokens_out", "tokens_total"]
+            .map { "\(engine.sum(of: "usage_totals.\($0)")) AS \($0)" }.joined(separator: ", ")
+    }
 
     private static let range = """
         FROM usage_totals
@@ -170,30 +169,31 @@ enum UsageStatements {
     static let byPeriod = Statement(
         "usage.by_period",
         .reads,
-        [.text, .text, .text, .text, .integer],
+        [.text, .text, .text, .text, .integer]
+    ) { engine in
         """
-        SELECT SUBSTR(day, 1, CAST($5 AS integer)) AS period, \(sums) \(range)
+        SELECT SUBSTR(day, 1, CAST($5 AS integer)) AS period, \(sums(engine)) \(range)
         GROUP BY SUBSTR(day, 1, CAST($5 AS integer)) ORDER BY period
         """
-    )
+    }
 
     /// The models that cost most.
     static let byModel = Statement(
         "usage.by_model",
         .reads,
-        [.text, .text, .text, .text, .integer],
+        [.text, .text, .text, .text, .integer]
+    ) { engine in
         """
-        SELECT model, \(sums) \(range)
-        GROUP BY model ORDER BY SUM(usage_totals.tokens_total) DESC, model LIMIT $5
+        SELECT model, \(sums(engine)) \(range)
+        GROUP BY model ORDER BY \(engine.sum(of: "usage_totals.tokens_total")) DESC, model LIMIT $5
         """
-    )
+    }
 
     static let total = Statement(
         "usage.total",
         .reads,
-        [.text, .text, .text, .text],
-        "SELECT \(sums) \(range)"
-    )
+        [.text, .text, .text, .text]
+    ) { engine in "SELECT \(sums(engine)) \(range)" }
 
     static let all = [
         record, count, enforce, recordCorrection, countCorrection, takeBack, byPeriod, byModel, total,

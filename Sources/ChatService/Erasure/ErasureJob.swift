@@ -1,0 +1,107 @@
+// The job: whatever erasure is open is carried to its end.
+//
+// Two phases. First the rows of all open erasures go; then their bytes are let go, once for all, and each is completed. So
+// a reader of an older state, for whom the log must stay as it is, delays receipts and nobody's rows. Asking keeps
+// writers waiting for a moment, so a job that was refused waits ever longer before it asks again, and what it has done
+// already is not done over.
+import Logging
+import Storage
+
+/// What a job remembers from pass to pass.
+struct ErasureProgress: Sendable {
+    private static let longestPause: Duration = .seconds(30)
+
+    private let firstPause: Duration
+    private var pause: Duration
+    private var askAt = ContinuousClock.now
+    /// Open erasures whose rows are gone.
+    fileprivate var emptied: Set<String> = []
+    /// Whether the search's index has been purged since.
+    fileprivate var isPurged = true
+
+    /// `pause` is waited after the first refusal, and twice as long after each other.
+    init(pause: Duration = .seconds(1)) {
+        firstPause = pause
+        self.pause = pause
+    }
+
+    fileprivate var mayAsk: Bool { askAt <= .now }
+
+    fileprivate mutating func asked(isDone: Bool) {
+        askAt = isDone ? .now : .now + pause
+        pause = isDone ? firstPause : min(pause * 2, max(Self.longestPause, firstPause))
+    }
+}
+
+extension Erasures {
+    /// Erasures of one read.
+    private static let page: Int64 = 100
+
+    /// Finishes what is open.
+    ///
+    /// - Returns: how many erasures were completed.
+    @discardableResult
+    package func finishOpen(while mayGoOn: @Sendable () async throws -> Bool = { true }) async throws -> Int {
+        var progress = ErasureProgress()
+        return try await finishOpen(&progress, while: mayGoOn)
+    }
+
+    /// Likewise, for somebody who comes again.
+    @discardableResult
+    func finishOpen(
+        _ progress: inout ErasureProgress,
+        while mayGoOn: @Sendable () async throws -> Bool = { true }
+    ) async throws -> Int {
+        var completed = 0
+        while true {
+            guard try await removeRowsOfOpen(&progress, while: mayGoOn), !progress.emptied.isEmpty,
+                try await letGo(&progress, while: mayGoOn)
+            else { return completed }
+            for erasure in progress.emptied.sorted() {
+                if try await complete(erasure) { completed += 1 }
+                progress.emptied.remove(erasure)
+            }
+        }
+    }
+
+    private func removeRowsOfOpen(
+        _ progress: inout ErasureProgress,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws -> Bool {
+        var open: Set<String> = []
+        var place = (requestedAt: Instant.distantPast, id: "")
+        while true {
+            let rows = try await database.run(ErasureStatements.open(place.requestedAt, place.id, Self.page)).rows
+            for row in rows {
+                place = (try row.instant("requested_at"), try row.text("id"))
+                open.insert(place.id)
+                if progress.emptied.contains(place.id) { continue }
+                guard try await removeRows(place.id, while: mayGoOn) else { return false }
+                progress.emptied.insert(place.id)
+                progress.isPurged = false
+            }
+            if rows.count < Int(Self.page) { break }
+        }
+        // Without what somebody else has completed.
+        progress.emptied.formIntersection(open)
+        return true
+    }
+
+    private func letGo(
+        _ progress: inout ErasureProgress,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws -> Bool {
+        guard progress.mayAsk else { return false }
+        if !progress.isPurged {
+            guard try await SearchPurge.run(on: database, while: mayGoOn) else { return false }
+            progress.isPurged = true
+        }
+        guard try await mayGoOn() else { return false }
+        let isDone = await database.forgetDeleted()
+        progress.asked(isDone: isDone)
+        if !isDone {
+            logger.info("erasures wait for readers of the log", metadata: ["erasures": "\(progress.emptied.count)"])
+        }
+        return isDone
+    }
+}
