@@ -19,6 +19,8 @@ CREATE TABLE usage_events (
     created_at      {{instant}} NOT NULL
 ){{table}};
 CREATE INDEX usage_events_user_created ON usage_events (user_id, created_at);
+-- A correction takes back at most what was billed for its message.
+CREATE INDEX usage_events_message ON usage_events (message_id) WHERE message_id IS NOT NULL;
 
 CREATE TABLE usage_totals (
     user_id      {{text}} NOT NULL REFERENCES principals (id) ON DELETE CASCADE,

@@ -12,8 +12,11 @@ static const unsigned char auth_0002_list_and_cleanup_indexes[] = {
 static const unsigned char auth_0003_clients[] = {
 #embed "../../migrations/auth_0003_clients.sql"
 };
-static const unsigned char auth_0004_client_tokens[] = {
-#embed "../../migrations/auth_0004_client_tokens.sql"
+static const unsigned char auth_0004_client_tokens_postgres[] = {
+#embed "../../migrations/auth_0004_client_tokens.postgres.sql"
+};
+static const unsigned char auth_0004_client_tokens_sqlite[] = {
+#embed "../../migrations/auth_0004_client_tokens.sqlite.sql"
 };
 static const unsigned char chat_0001_init[] = {
 #embed "../../migrations/chat_0001_init.sql"
@@ -58,7 +61,8 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0001_init.sql", auth_0001_init),
     FILE_ENTRY("migrations/auth_0002_list_and_cleanup_indexes.sql", auth_0002_list_and_cleanup_indexes),
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
-    FILE_ENTRY("migrations/auth_0004_client_tokens.sql", auth_0004_client_tokens),
+    FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
+    FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),

@@ -39,7 +39,7 @@ struct ImportTests {
             let lines = try await export(chat)
             let most = Int64.max
             let forgeries: [(entity: String, member: String, value: String)] = [
-                ("principal", "tokens_total", "\(most)"), ("principal", "tokens_total", "-1"),
+                ("principal", "tokens_total", "\(most)"), ("principal", "tokens_total", "\(Int64.min)"),
                 ("principal", "first_seen_at", #""0000-06-01T00:00:00Z""#),
                 ("conversation", "version", "\(most)"), ("conversation", "last_seq", "\(most)"),
                 ("conversation", "message_count", "-1"), ("conversation", "tokens_in", "\(most)"),
@@ -157,6 +157,7 @@ struct ImportTests {
             let lines = try await export(chat)
                 .replacing("tokens_total", of: "usage_total", with: "-1000000000")
                 .replacing("messages", of: "usage_total", with: "-5")
+                .replacing("tokens_total", of: "principal", with: "-900")
             try await withChat(
                 engine,
                 configure: { $0.quotas[.user] = Quotas.Limits(messagesPerDay: 10, tokensPerDay: 100) }
@@ -165,6 +166,7 @@ struct ImportTests {
                 let quota = try #require(try await other.send(.get, "/v1/usage").json["quota"])
                 #expect(quota["tokens_per_day"]?["used"]?.integer == 0, "\(quota.raw)")
                 #expect(quota["messages_per_day"]?["used"]?.integer == 0, "\(quota.raw)")
+                #expect(try await other.send(.get, "/v1/usage").json["tokens_lifetime"]?.integer == 0)
                 let reserved = try await other.send(.post, "/v1/usage/reservations", #"{"tokens":101}"#)
                 #expect(reserved.status == 429, "\(reserved.text)")
             }

@@ -236,6 +236,73 @@ struct QuotaTests {
     }
 
     @Test(
+        "S16: a copy of a fork gives back what was billed for the copy and never what was billed for its original",
+        arguments: TestEngine.allCases
+    )
+    func copies(engine: TestEngine) async throws {
+        try await withChat(engine, configure: Self.limited(Quotas.Limits(tokensPerDay: 1000))) { chat in
+            func patch(_ message: String, _ tokens: Int) async throws {
+                let body = #"{"tokens_in":0,"tokens_out":\#(tokens),"tokens_total":\#(tokens)}"#
+                let answer = try await chat.send(.patch, "/v1/conversations/\(message)", body)
+                #expect(answer.status == 200, "\(answer.text)")
+            }
+            /// Today's tokens in, out and in all, of the quota and of the whole life.
+            func used() async throws -> [Int64?] {
+                let usage = try await chat.send(.get, "/v1/usage").json
+                return ["tokens_in", "tokens_out", "tokens_total"].map { usage["total"]?[$0]?.integer } + [
+                    usage["quota"]?["tokens_per_day"]?["used"]?.integer, usage["tokens_lifetime"]?.integer,
+                ]
+            }
+            let id = try await chat.conversation()
+            let answer = #"{"role":"assistant","content":"x","tokens_in":400,"tokens_out":500}"#
+            let message = try #require(try await chat.append(answer, to: id)["id"]?.string)
+            let original = "\(id)/messages/\(message)"
+            var copies: [String] = []
+            for _ in 0..<2 {
+                let fork = try await chat.send(.post, "/v1/conversations/\(id)/fork", "{}")
+                let copy = try #require(try fork.json["id"]?.string, "\(fork.text)")
+                let copied = try #require(try await chat.messages(copy).first?["id"]?.string)
+                copies.append("\(copy)/messages/\(copied)")
+            }
+            // The copies first, while there is something to take on the same day.
+            for copy in copies {
+                try await patch(copy, 0)
+                #expect(try await used() == [400, 500, 900, 900, 900])
+            }
+            #expect(try await reserve(chat, 101).status == 429)
+            #expect(try await chat.ledger() == 1)
+            // What is billed for a copy can be taken back, and no more than that.
+            try await patch(copies[0], 70)
+            #expect(try await used() == [400, 570, 970, 970, 970])
+            try await patch(copies[0], 20)
+            #expect(try await used() == [400, 520, 920, 920, 920])
+            try await patch(copies[0], 0)
+            #expect(try await used() == [400, 500, 900, 900, 900])
+            // The original gives back all of its own, once.
+            try await patch(original, 0)
+            #expect(try await used() == [0, 0, 0, 0, 0])
+            try await chat.expectLedgerAgrees()
+            // Nobody's total is below zero, so the person's own export can be read.
+            let seven = #"{"role":"assistant","content":"x","tokens_total":7}"#
+            let last = try #require(try await chat.append(seven, to: id)["id"]?.string)
+            let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            try await withChat(engine) { other async throws in
+                #expect(try await other.take(lines, for: "owner").conversations == 3)
+                // What was imported was not billed here, so it is not given back here.
+                let lowered = try await other.send(
+                    .patch,
+                    "/v1/conversations/\(id)/messages/\(last)",
+                    #"{"tokens_total":0}"#
+                )
+                #expect(lowered.status == 200, "\(lowered.text)")
+                let usage = try await other.send(.get, "/v1/usage").json
+                #expect(usage["tokens_lifetime"]?.integer == 7)
+                #expect(usage["total"]?["tokens_total"]?.integer == 7)
+            }
+        }
+    }
+
+    @Test(
         "a reservation that ran out more than a day ago settles nothing and is not there",
         arguments: TestEngine.allCases
     )

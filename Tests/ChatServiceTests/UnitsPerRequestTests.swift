@@ -48,8 +48,8 @@ struct UnitsPerRequestTests {
                 (
                     .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
                     Self.before + [
-                        "conversations.lock", "usage.record_correction", "usage.count_correction",
-                        "usage.take_back", "principals.adjust_tokens", "conversations.adjust_tokens", "messages.change",
+                        "conversations.lock", "usage.count_correction", "usage.take_back", "principals.adjust_tokens",
+                        "usage.record_correction", "conversations.adjust_tokens", "messages.change",
                     ]
                 ),
                 (

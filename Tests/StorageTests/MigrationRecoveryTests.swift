@@ -60,4 +60,34 @@ struct MigrationRecoveryTests {
             }
         }
     }
+
+    @Test(
+        "a client that schema auth 4 finds disabled keeps its tokens refused for as long as its event said",
+        arguments: TestEngine.allCases
+    )
+    func disabledClients(engine: TestEngine) async throws {
+        try await withEmptyDatabase(engine) { test async throws in
+            let database = test.database
+            let migrator = Migrator.testing(service: "auth", migrations: try EmbeddedFile.migrations())
+            try await migrator.up(database, to: 3)
+            // Not on a whole second, which the event cuts to before it adds 31.
+            let disabled = Instant(microseconds: 1_800_000_000_999_999)
+            let insert = Statement(
+                "test.insert_client",
+                .writes,
+                [.text, .instant, .instant],
+                """
+                INSERT INTO clients (id, name, audiences, created_at, updated_at, disabled_at)
+                VALUES ($1, $1, 'a', $2, $2, $3)
+                """
+            )
+            let ids: [(String, Instant?)] = [("disabled", disabled), ("enabled", nil)]
+            for (id, at) in ids { _ = try await database.run(insert(id, Instant(seconds: 1), at)) }
+
+            try await migrator.up(database, to: 4)
+            let read = Statement("test.clients", .reads, [], "SELECT tokens_valid_from FROM clients ORDER BY id")
+            let ends = try await database.run(read()).rows.map { try $0.optionalInstant("tokens_valid_from")?.seconds }
+            #expect(ends == [1_800_000_031, nil])
+        }
+    }
 }

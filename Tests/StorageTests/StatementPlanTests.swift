@@ -178,6 +178,23 @@ struct StatementPlanTests {
         }
     }
 
+    @Test("a correction asks the ledger for its own message alone", arguments: TestEngine.allCases)
+    func corrections(engine: TestEngine) async throws {
+        let names: Set<String> = [
+            "usage.count_correction", "usage.take_back", "usage.record_correction", "principals.adjust_tokens",
+        ]
+        try await withDatabase(engine, service: "chat") { database async throws in
+            try await PlanData.load("chat", into: database)
+            let statements = ChatService.allStatements.filter { names.contains($0.name) }
+            #expect(statements.count == names.count)
+            for plan in try await QueryPlan.read(statements, from: database) {
+                let text = plan.lines.joined(separator: "\n")
+                #expect(text.contains("usage_events_message"), "\(plan.statement.name):\n\(text)")
+                #expect(plan.scans == [], "\(plan.statement.name):\n\(text)")
+            }
+        }
+    }
+
     @Test("a statement that scans or sorts is noticed", arguments: TestEngine.allCases)
     func noticed(engine: TestEngine) async throws {
         let scan = Statement("bad.scan", .reads, [.text], "SELECT id FROM users WHERE first_name = $1")

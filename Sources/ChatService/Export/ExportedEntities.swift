@@ -5,12 +5,14 @@ import Storage
 extension ExportedEntity {
     private typealias Bounds = ExportedColumn.Bounds
 
+    // A sum that an earlier correction left below zero is taken as nothing: an import keeps the greater of two.
     static let principal = ExportedEntity(
         name: "principal",
         table: "principals",
         columns: [
             ExportedColumn("id", .person), ExportedColumn("kind", .text), ExportedColumn("display_name", .text),
-            ExportedColumn("avatar_url", .text), ExportedColumn("tokens_total", .integer(Bounds.sums)),
+            ExportedColumn("avatar_url", .text),
+            ExportedColumn("tokens_total", .integer(-Bounds.sums.upperBound...Bounds.sums.upperBound)),
             ExportedColumn("first_seen_at", .instant), ExportedColumn("last_seen_at", .instant),
         ]
     )

@@ -71,10 +71,7 @@ extension Messages {
             patch.tokensTotal.isPresent.sqlValue, patch.tokensTotal.value.sqlValue,
         ]
         var unit = beginning(conversation, caller, at: now)
-        if patch.changesTokens {
-            unit += Usage.correct(common, at: now)
-            unit.append(BoundStatement(PrincipalStatements.adjustTokens, common))
-        }
+        if patch.changesTokens { unit += Usage.correct(common, at: now) }
         // Any change is one of the conversation, which comes to the top of the list.
         unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
         let own: [SQLValue] = [

@@ -86,19 +86,18 @@ enum PrincipalStatements {
         "UPDATE principals SET last_seen_at = last_seen_at WHERE id = $1"
     )
 
-    /// By what a patch is about to make of a message's total (see TokenChange), before it does.
+    /// By what a patch is about to make of a message's total (see UsageStatements.difference), before it does.
     static let adjustTokens = Statement(
         "principals.adjust_tokens",
         .writes,
-        [.text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer],
+        UsageStatements.differenceParameters,
         """
-        UPDATE principals SET tokens_total = principals.tokens_total + change.more
-        FROM (
-            SELECT COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more
-            FROM messages m JOIN conversations c ON c.id = m.conversation_id
-            WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
-        ) AS change
-        WHERE principals.id = $2 AND principals.is_active AND principals.erased_at IS NULL
+        UPDATE principals SET tokens_total = CASE
+                WHEN principals.tokens_total + change.more_total < 0 THEN 0
+                ELSE principals.tokens_total + change.more_total
+            END
+        \(UsageStatements.difference)
+        WHERE principals.id = change.owner_id
         """
     )
 

@@ -5,8 +5,11 @@
 // an import is billed. **The sums** are kept by day and model and say the same as the ledger: both are written in one
 // unit, under the lock of the principal's row, so a hundred units at once lose nothing. They differ in one thing: what a
 // correction takes back is taken from the day of its message, and no sum falls below zero, or a correction of what was
-// never billed, or billed in another window, would be credit. They also count the messages of the person's own, which no
+// billed in another window would be credit. They also count the messages of the person's own, which no
 // deletion makes fewer. **`principals.tokens_total`** is the sum of everything, ever.
+//
+// A correction takes back at most what the ledger has for its message: a copy has the numbers of its original, and nothing
+// was billed for it.
 //
 // The quota of messages is looked at in the unit that appends: what would be too many is taken back before it is seen.
 // The quota of tokens is for what is not known beforehand; see Reservations.swift.
@@ -48,13 +51,15 @@ struct Usage: Sendable {
     }
 
     /// Bills what a patch makes of a message's numbers, for the model that the message has until then: more on the day of
-    /// the patch, less on the day of the message. Goes *before* `messages.change`, and finds the message as that does: `change` are its first ten
-    /// parameters.
+    /// the patch, less on the day of the message, and no less than what was billed. Goes *before* `messages.change`, and
+    /// finds the message as that does: `change` are its first ten parameters. The ledger, which all of them look at, is
+    /// written last.
     static func correct(_ change: [SQLValue], at now: Instant) -> [BoundStatement] {
         [
-            BoundStatement(UsageStatements.recordCorrection, change + [now.sqlValue]),
             BoundStatement(UsageStatements.countCorrection, change + [UsageDay(now).text.sqlValue]),
             BoundStatement(UsageStatements.takeBack, change),
+            BoundStatement(PrincipalStatements.adjustTokens, change),
+            BoundStatement(UsageStatements.recordCorrection, change + [now.sqlValue]),
         ]
     }
 

@@ -72,22 +72,46 @@ enum UsageStatements {
 
     // MARK: Corrections
 
-    /// What a patch is about to make of a message's numbers, by the parameters of `TokenChange` and
-    /// `MessageChangeStatements.isChangeable`.
-    private static func difference(_ more: String = "") -> String {
-        """
+    /// How much more is used when a patch has made of a message's numbers what it is about to, by the parameters of
+    /// `TokenChange` and `MessageChangeStatements.isChangeable`. Looks at the ledger, so it is right until the patch is
+    /// recorded there.
+    static let difference = """
         FROM (
-            SELECT c.owner_id, m.conversation_id, m.id, m.model,\(more)
+            SELECT asked.owner_id, asked.conversation_id, asked.id, asked.model, asked.created_at,
+                \(atLeastUnbilled("more_in", "tokens_in")) AS more_in,
+                \(atLeastUnbilled("more_out", "tokens_out")) AS more_out,
+                \(atLeastUnbilled("more_total", "tokens_total")) AS more_total
+            FROM (\(asked)) AS asked
+        ) AS change
+        """
+
+    /// SECURITY: what is taken back of a message is at most what was billed for it. A copy has the numbers of its
+    /// original, which were billed once: without this, each of its copies could give them back.
+    private static func atLeastUnbilled(_ more: String, _ column: String) -> String {
+        let billed = "SUM(e.\(column)) FILTER (WHERE e.user_id = asked.owner_id)"
+        return """
+            CASE WHEN asked.\(more) >= 0 THEN asked.\(more) ELSE (
+                    SELECT CAST(
+                        CASE WHEN COALESCE(\(billed), 0) <= 0 THEN 0
+                            WHEN \(billed) + asked.\(more) < 0 THEN -\(billed)
+                            ELSE asked.\(more)
+                        END AS bigint
+                    )
+                    FROM usage_events e WHERE e.message_id = asked.id
+                ) END
+            """
+    }
+
+    private static let asked = """
+        SELECT c.owner_id, m.conversation_id, m.id, m.model, m.created_at,
                 COALESCE(\(TokenChange.tokensIn("m")), 0) - COALESCE(m.tokens_in, 0) AS more_in,
                 COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
             FROM messages m JOIN conversations c ON c.id = m.conversation_id
             WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
                 AND \(PrincipalStatements.mayWrite("$2"))
-        ) AS change
         """
-    }
-    private static let differenceParameters: [SQLType] = [
+    static let differenceParameters: [SQLType] = [
         .text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer,
     ]
 
@@ -99,7 +123,7 @@ enum UsageStatements {
         INSERT INTO usage_events
             (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
         SELECT owner_id, conversation_id, id, model, more_in, more_out, more_total, $11
-        \(difference())
+        \(difference)
         WHERE more_in <> 0 OR more_out <> 0 OR more_total <> 0
         """
     )
@@ -113,7 +137,7 @@ enum UsageStatements {
         """
         INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
         SELECT owner_id, $11, COALESCE(model, ''), \(rise("more_in")), \(rise("more_out")), \(rise("more_total"))
-        \(difference())
+        \(difference)
         WHERE more_in > 0 OR more_out > 0 OR more_total > 0
         \(addToTotals)
         """
@@ -121,14 +145,14 @@ enum UsageStatements {
 
     private static func rise(_ column: String) -> String { "CASE WHEN \(column) > 0 THEN \(column) ELSE 0 END" }
 
-    /// What has become less, off the sums of the message's own day, which never fall below nothing: a copy that was not
-    /// billed gives nothing back, and no day lends to another.
+    /// What has become less, off the sums of the message's own day, which never fall below nothing: no day lends to
+    /// another.
     static let takeBack = Statement(
         "usage.take_back",
         .writes,
         differenceParameters,
-        postgres: takeBack(day: "to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
-        sqlite: takeBack(day: "strftime('%Y-%m-%d', m.created_at / 1000000, 'unixepoch')")
+        postgres: takeBack(day: "to_char(change.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
+        sqlite: takeBack(day: "strftime('%Y-%m-%d', change.created_at / 1000000, 'unixepoch')")
     )
 
     private static func takeBack(day: String) -> String {
@@ -137,8 +161,8 @@ enum UsageStatements {
             tokens_in = \(fall("tokens_in", "more_in")),
             tokens_out = \(fall("tokens_out", "more_out")),
             tokens_total = \(fall("tokens_total", "more_total"))
-        \(difference(" \(day) AS day,"))
-        WHERE usage_totals.user_id = change.owner_id AND usage_totals.day = change.day
+        \(difference)
+        WHERE usage_totals.user_id = change.owner_id AND usage_totals.day = \(day)
             AND usage_totals.model = COALESCE(change.model, '')
             AND (more_in < 0 OR more_out < 0 OR more_total < 0)
         """

@@ -4,8 +4,9 @@
 -- migrate:up
 
 ALTER TABLE clients ADD COLUMN tokens_valid_from {{instant}};
--- Who is disabled now has tokens that an enabling must not bring back.
-UPDATE clients SET tokens_valid_from = disabled_at WHERE disabled_at IS NOT NULL;
+-- Who is disabled now has tokens that an enabling must not bring back: those of the next half minute too, as the event said
+-- (Events.clientTokensEnd), since a clock that runs ahead could have dated an old one so.
+UPDATE clients SET tokens_valid_from = disabled_at + INTERVAL '31 seconds' WHERE disabled_at IS NOT NULL;
 
 -- migrate:down
 
