@@ -108,7 +108,7 @@ struct Trash: Sendable {
         [TrashStatements.removeMessages(id, owner, batch), TrashStatements.remove(id, owner)]
     }
 
-    private func takeApart(_ id: String, of owner: String) async throws {
+    func takeApart(_ id: String, of owner: String) async throws {
         try await Self.takeApart(id, of: owner, in: database)
     }
 
