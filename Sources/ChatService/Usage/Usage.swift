@@ -8,8 +8,8 @@
 // billed in another window would be credit. They also count the messages of the person's own, which no
 // deletion makes fewer. **`principals.tokens_total`** is the sum of everything, ever.
 //
-// A correction takes back at most what the ledger has for its message: a copy has the numbers of its original, and nothing
-// was billed for it.
+// A correction takes back at most what the ledger has for its message: a copy has the numbers of its original, and
+// nothing was billed for it.
 //
 // The quota of messages is looked at in the unit that appends: what would be too many is taken back before it is seen.
 // The quota of tokens is for what is not known beforehand; see Reservations.swift.
