@@ -108,7 +108,8 @@ struct Trash: Sendable {
         [TrashStatements.removeMessages(id, owner, batch), TrashStatements.remove(id, owner)]
     }
 
-    private func takeApart(_ id: String, of owner: String) async throws {
+    /// Removes what has ended.
+    func takeApart(_ id: String, of owner: String) async throws {
         try await Self.takeApart(id, of: owner, in: database)
     }
 
