@@ -47,7 +47,7 @@ package final class RawConnection: Sendable {
     }
 
     /// How many bytes were there, of which it takes so many at most; `nil` once the other side has closed.
-    package func receiveSome(atMost most: Int) throws -> Int? {
+    package func receiveSome(atMost most: Int) -> Int? {
         var buffer = [UInt8](repeating: 0, count: most)
         let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         if count < 0, errno == EAGAIN { return 0 }
