@@ -1,13 +1,15 @@
 """Who asks, when Schemathesis asks Tessera.
 
 A caller's token ends when a request logs it out, deletes its user or takes its role away, and one request erases all of a
-person's data for good; whoever asks next is somebody new. Admins' and services' paths are asked with their tokens, the rest with a user's.
+person's data for good; whoever asks next is somebody new. So is the client, which an admin's request may disable or delete.
+Admins' and services' paths are asked with their tokens, the rest with a user's.
 """
 
 import base64
 import json
 import os
 import secrets
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -15,22 +17,40 @@ import schemathesis
 
 AUTH = os.environ["TESSERA_FUZZ_AUTH"]
 ADMIN = json.loads(os.environ["TESSERA_FUZZ_ADMIN"])
-CLIENT = os.environ["TESSERA_FUZZ_CLIENT"]
-BASIC = "Basic " + base64.b64encode(CLIENT.encode()).decode()
 
 tokens = {}
 
 
-def ask(path, body, headers):
+def basic(client):
+    return "Basic " + base64.b64encode(client.encode()).decode()
+
+
+credentials = basic(os.environ["TESSERA_FUZZ_CLIENT"])
+
+
+def ask(path, body, headers, wanted="access_token"):
     request = urllib.request.Request(AUTH + path, body, headers)
     with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)["access_token"]
+        return json.load(answer)[wanted]
+
+
+def make_client():
+    client = {"id": "fuzz-" + secrets.token_hex(4), "name": "Fuzz", "scopes": ["events", "introspect"]}
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer " + make_token("admin")}
+    return basic(f"{client['id']}:{ask('/v1/admin/clients', json.dumps(client).encode(), headers, 'secret')}")
 
 
 def make_token(kind):
+    global credentials
     if kind == "service":
         form = urllib.parse.urlencode({"grant_type": "client_credentials", "scope": "events"}).encode()
-        return ask("/oauth2/token", form, {"Authorization": BASIC})
+        try:
+            return ask("/oauth2/token", form, {"Authorization": credentials})
+        except urllib.error.HTTPError as error:
+            if error.code != 401:
+                raise
+        credentials = make_client()
+        return ask("/oauth2/token", form, {"Authorization": credentials})
     json_body = {"Content-Type": "application/json"}
     if kind == "admin":
         return ask("/v1/login", json.dumps(ADMIN).encode(), json_body)
@@ -50,7 +70,7 @@ def before_call(context, case, kwargs):
     if case.headers is None:
         case.headers = {}
     if path in ("/oauth2/introspect", "/oauth2/revoke", "/oauth2/token"):
-        case.headers["Authorization"] = BASIC
+        case.headers["Authorization"] = credentials
         return
     kind = kind_of(path)
     if kind not in tokens:
