@@ -2,9 +2,8 @@
 //
 // Newest first is the order of FTS5's entries: SQLite stops reading when the page is full. A GIN index has no order,
 // and a common word of a busy owner is in 100,000 rows; so PostgreSQL is asked for the owner's newest window of time,
-// then for ever wider ones. Where there are more candidates than are worth sorting, windows are asked by themselves,
-// newest first: empty ones in ever larger groups, crowded ones in sixteenths. A page costs a handful of index probes,
-// however rare or common its words.
+// then for ever larger groups of ever wider ones, and where there are more candidates than are worth sorting, for
+// sixteenths. A page costs a handful of index probes, however rare or common its words.
 import Storage
 import WebSupport
 
@@ -104,38 +103,21 @@ struct SearchScan: Sendable {
         return try await run(request.query.fts5(scope), position: position, mostCandidates: .max).hits
     }
 
-    /// From the newest window to wider ones.
+    /// Window by window, the newest first.
+    ///
+    /// Ever larger groups of ever wider windows: where a word is rare, all of time is a few questions, and where it is
+    /// common, none has many times the candidates of the one before. PostgreSQL finds all of a group's candidates before
+    /// it counts the first. A group with too many is begun again with its first window alone, and that in sixteenths.
+    /// Candidates are not hits (they may be in the trash), so it goes on until there are enough.
     func readByWindows() async throws -> [SearchHit] {
         let newest = SearchScope.Window.second(min(request.to ?? .farFuture, after.time))
         let oldest = SearchScope.Window.second(request.from ?? Instant(seconds: 0))
+        let present = SearchScope.Window(level: 1, containing: min(newest, SearchScope.Window.second(now)))
         // Rows of later than now (brought in, or of a clock that went back) are few, and asked for along with now's.
-        let start = min(newest, SearchScope.Window.second(now))
-        for level in 1..<SearchScope.Window.levels {
-            let last = SearchScope.Window(level: level, containing: start)
-            let before = SearchScope.Window(level: level, number: last.number - 1)
-            let later = last.following(until: newest)
-            let (hits, isWhole) = try await run(in: later + [last, before])
-            if !isWhole {
-                return try await takeApart(later, last.parts + before.parts + before.preceding(until: oldest))
-            }
-            if hits.count >= fetch || before.firstSecond <= oldest { return hits }
-        }
-        let (hits, isWhole) = try await run(in: [])
-        if isWhole { return hits }
-        let last = SearchScope.Window(level: SearchScope.Window.levels - 1, containing: start)
-        return try await takeApart(last.following(until: newest), [last] + last.preceding(until: oldest))
-    }
-
-    /// Hits of windows, given newest first; hardly any are in those of later than now. Candidates are not hits (they may
-    /// be in the trash), so all are looked at until there are enough.
-    private func takeApart(
-        _ later: [SearchScope.Window],
-        _ windows: [SearchScope.Window]
-    ) async throws -> [SearchHit] {
-        var (found, isWhole) = later.isEmpty ? ([], true) : try await run(in: later)
-        if !isWhole { found = [] }
-        var waiting = (isWhole ? windows : later + windows)[...]
-        var size = 1
+        let later = present.following(until: newest)
+        var waiting = (later + [present] + present.preceding(until: oldest))[...]
+        var size = later.count + 1
+        var found: [SearchHit] = []
         while found.count < fetch, !waiting.isEmpty {
             let group = waiting.prefix(size)
             let isSmallest = group.count == 1 && group.allSatisfy { $0.level == 0 }
@@ -143,7 +125,7 @@ struct SearchScan: Sendable {
             if isWhole {
                 found += hits
                 waiting = waiting.dropFirst(group.count)
-                size *= 2
+                size = size > later.count && group.contains { $0 == present } ? 2 : 2 * size
             } else {
                 if group.count == 1 { waiting = (group.flatMap(\.parts) + waiting.dropFirst())[...] }
                 size = 1

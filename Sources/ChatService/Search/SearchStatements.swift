@@ -1,7 +1,8 @@
 // SQL of the search, in both engines' words: the one place where they have none in common.
 //
 // PostgreSQL finds candidates by the GIN index, in no order, so it is asked for a window of time at a time and stops
-// counting at `$9`; a row without an id says how many there were. SQLite reads entries newest first and stops at the
+// counting at `$9`; a row without an id says how many there were. `OFFSET 0` keeps the planner from going through all
+// of the owner's conversations for each candidate. SQLite reads entries newest first and stops at the
 // page's end. Either way the rows' owner is asked for by name: the index narrows, it does not decide.
 import Storage
 
@@ -26,9 +27,13 @@ enum SearchStatements {
                 LIMIT $9
             ), hits AS MATERIALIZED (
                 SELECT n.id, n.created_at, n.seq, c.title
-                FROM candidates n JOIN conversations c ON c.id = n.conversation_id
-                WHERE c.owner_id = $2 AND c.deleted_at IS NULL AND ($3 IS NULL OR c.id = $3)
-                    AND (n.created_at, n.seq, n.id) < ($6, $7, $8)
+                FROM candidates n CROSS JOIN LATERAL (
+                    SELECT c.title FROM conversations c
+                    WHERE c.id = n.conversation_id AND c.owner_id = $2 AND c.deleted_at IS NULL
+                        AND ($3 IS NULL OR c.id = $3)
+                    OFFSET 0
+                ) c
+                WHERE (n.created_at, n.seq, n.id) < ($6, $7, $8)
                 ORDER BY n.created_at DESC, n.seq DESC, n.id DESC LIMIT $10
             )
             SELECT k.candidates, m.id, m.conversation_id, h.title, m.seq, m.role, m.created_at,
