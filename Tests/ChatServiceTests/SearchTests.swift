@@ -246,7 +246,7 @@ struct SearchTests {
                 try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: busy)
                 time.advance(.seconds(3600))
             }
-            #expect(try await search("rare", 5) == ["first"])
+            #expect(try await search("rare", 10) == ["first"])
             #expect(try await search("crowd", 16) == ["late"] + (1001..<1100).reversed().map { "m-\($0)" })
             time.advance(.seconds(50_000_000))
             #expect(try await search("crowd", 40) == ["late"] + (1001..<1100).reversed().map { "m-\($0)" })

@@ -115,9 +115,14 @@ struct SearchScan: Sendable {
         let present = SearchScope.Window(level: 1, containing: min(newest, SearchScope.Window.second(now)))
         // Rows of later than now (brought in, or of a clock that went back) are few, and asked for along with now's.
         let later = present.following(until: newest)
-        var waiting = (later + [present] + present.preceding(until: oldest))[...]
-        var size = later.count + 1
-        var found: [SearchHit] = []
+        let earlier = present.preceding(until: oldest)
+        var (found, isWhole) = try await run(in: later + [present])
+        var (waiting, size) = (earlier[...], 2)
+        if !isWhole {
+            (found, isWhole) = later.isEmpty ? ([], true) : try await run(in: later)
+            if !isWhole { found = [] }
+            (waiting, size) = (((isWhole ? [] : later) + [present] + earlier)[...], 1)
+        }
         while found.count < fetch, !waiting.isEmpty {
             let group = waiting.prefix(size)
             let isSmallest = group.count == 1 && group.allSatisfy { $0.level == 0 }
@@ -125,7 +130,7 @@ struct SearchScan: Sendable {
             if isWhole {
                 found += hits
                 waiting = waiting.dropFirst(group.count)
-                size = size > later.count && group.contains { $0 == present } ? 2 : 2 * size
+                size *= 2
             } else {
                 if group.count == 1 { waiting = (group.flatMap(\.parts) + waiting.dropFirst())[...] }
                 size = 1
