@@ -1,5 +1,6 @@
 // A streaming-replication pair: a second cluster that is a copy of the first and follows it.
 internal import Foundation
+internal import Glibc
 
 extension PrivateCluster {
     /// Runs `body` with a standby of this running cluster, which follows it by the time `body` starts.
@@ -42,6 +43,16 @@ extension PrivateCluster {
     /// so that a client must look at both.
     package func url(_ database: String, orOn other: PrivateCluster) -> String {
         "postgres://tessera@127.0.0.1:\(other.port),127.0.0.1:\(port)/\(database)?target_session_attrs=read-write"
+    }
+
+    /// Runs `body` while this standby is silent: its primary sends, and hears nothing of what arrived.
+    package func whileSilent(_ body: () async throws -> Void) async throws {
+        let answer = try await execute("SELECT pid FROM pg_stat_wal_receiver")
+        guard let receiver = pid_t(answer.trimmingCharacters(in: .newlines)), kill(receiver, SIGSTOP) == 0 else {
+            throw ServerPrograms.Failure("no receiver to stop: \(answer)")
+        }
+        defer { _ = kill(receiver, SIGCONT) }
+        try await body()
     }
 
     /// Makes a standby a primary and waits until it is one.
