@@ -200,21 +200,34 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("S2, S7: a stream ends when its session is revoked")
-    func revocation() async throws {
-        let revoked = Revoked()
+    /// Follows the changes of two people, and sees that what ends the one's stream leaves the other's.
+    private func withEndedStream(
+        _ revocations: (any RevocationSource)? = nil,
+        by end: @Sendable @escaping (Chat) async throws -> Void,
+        _ body:
+            @Sendable @escaping (_ chat: Chat, _ ended: EventStreamReader, _ other: EventStreamReader) async throws ->
+            Void
+    ) async throws {
         try await withChat(
             .sqlite,
             overSocket: true,
-            revocations: revoked,
+            revocations: revocations,
             configure: { $0.changeFeed.timing.look = .milliseconds(50) }
         ) { chat in
             let stream = try chat.follow()
             let other = try chat.follow(as: "other")
             try await eventually("both have caught up") { stream.isCaughtUp && other.isCaughtUp }
-            revoked.revoke("s-owner")
+            try await end(chat)
             try await eventually("it has ended") { stream.hasEnded }
             #expect(!other.hasEnded)
+            try await body(chat, stream, other)
+        }
+    }
+
+    @Test("S2, S7: a stream ends when its session is revoked")
+    func revocation() async throws {
+        let revoked = Revoked()
+        try await withEndedStream(revoked, by: { _ in revoked.revoke("s-owner") }) { chat, _, _ in
             let back = try chat.follow()
             try await eventually("it is answered") { back.body.hasSuffix("}") }
             #expect(back.status == 401)
@@ -224,18 +237,10 @@ struct ChangeStreamTests {
     @Test("S2, S7: a stream ends when its person's role is changed, and a token of the new role opens another")
     func roleChange() async throws {
         let revoked = Revoked()
-        try await withChat(
-            .sqlite,
-            overSocket: true,
-            revocations: revoked,
-            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
-        ) { chat in
-            let stream = try chat.follow()
-            let other = try chat.follow(as: "other")
-            try await eventually("both have caught up") { stream.isCaughtUp && other.isCaughtUp }
-            revoked.demand(version: 2, of: "owner")
-            try await eventually("it has ended") { stream.hasEnded }
-            #expect(!other.hasEnded)
+        try await withEndedStream(revoked, by: { _ in revoked.demand(version: 2, of: "owner") }) {
+            chat,
+            stream,
+            other in
             // Nobody is told anything by the role that was.
             _ = try await chat.conversation(as: "other")
             try await eventually("the other is told") { other.told.count == 1 }
@@ -252,20 +257,12 @@ struct ChangeStreamTests {
 
     @Test("S2, S7: a stream ends when its person is erased on another node, whatever becomes of the token")
     func refusal() async throws {
-        try await withChat(
-            .sqlite,
-            overSocket: true,
-            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
-        ) { chat in
-            for user in ["owner", "other"] { _ = try await chat.conversation(as: user) }
-            let stream = try chat.follow()
-            let other = try chat.follow(as: "other")
-            try await eventually("both have caught up") { stream.isCaughtUp && other.isCaughtUp }
+        let erase = { @Sendable (chat: Chat) async throws in
+            _ = try await chat.conversation()
             // As another node would.
             try await chat.mark("owner", active: true, erasedAt: Clock.system.now())
-            try await eventually("it has ended") { stream.hasEnded }
-            #expect(!other.hasEnded)
         }
+        try await withEndedStream(by: erase) { _, _, _ in }
     }
 
     @Test("S12: a person has so many streams and no more, and one that goes makes room")

@@ -20,22 +20,35 @@ struct ExportLimitTests {
         try await chat.fill(id, count: 24, content: String(repeating: "x", count: 1 << 20))
     }
 
-    @Test(
-        "S12: a person and a node have so many exports at a time, and who takes nothing loses theirs",
-        arguments: TestEngine.allCases
-    )
-    func places(engine: TestEngine) async throws {
+    /// A node that has one place for exports, and a person with a long one.
+    private func withOnePlace(
+        _ engine: TestEngine,
+        stall: Duration,
+        stretch: Int = ExportLimits().stretch,
+        _ body: @Sendable @escaping (Chat) async throws -> Void
+    ) async throws {
         try await withChat(
             engine,
             counting: true,
             overSocket: true,
             configure: { configuration in
                 configuration.exports.perNode = 1
-                configuration.exports.stall = .seconds(5)
+                configuration.exports.stall = stall
+                configuration.exports.stretch = stretch
                 configuration.exports.look = .milliseconds(50)
             }
         ) { chat async throws in
             try await fill(chat)
+            try await body(chat)
+        }
+    }
+
+    @Test(
+        "S12: a person and a node have so many exports at a time, and who takes nothing loses theirs",
+        arguments: TestEngine.allCases
+    )
+    func places(engine: TestEngine) async throws {
+        try await withOnePlace(engine, stall: .seconds(5)) { chat async throws in
             let stuck = try chat.beginExport()
             try await chat.hasBegunExport()
             for user in ["owner", "second"] {
@@ -81,19 +94,8 @@ struct ExportLimitTests {
         arguments: TestEngine.allCases
     )
     func trickle(engine: TestEngine) async throws {
-        try await withChat(
-            engine,
-            counting: true,
-            overSocket: true,
-            configure: { configuration in
-                configuration.exports.perNode = 1
-                configuration.exports.stall = .seconds(3)
-                // Nobody gets so far.
-                configuration.exports.stretch = 1 << 30
-                configuration.exports.look = .milliseconds(50)
-            }
-        ) { chat async throws in
-            try await fill(chat)
+        // Nobody gets so far.
+        try await withOnePlace(engine, stall: .seconds(3), stretch: 1 << 30) { chat async throws in
             let slow = try chat.beginExport()
             try await chat.hasBegunExport()
             // Always something: 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.

@@ -322,7 +322,8 @@ extension Installation {
         let url = databaseURL("chat")
         let script =
             url.hasPrefix("sqlite:")
-            ? #"cat "$0" "$0"-* 2>/dev/null | grep -c -a -F "$1" || true"#
+            // Without matches grep says 1; there may be no log beside the file, but there is the file.
+            ? #"[ -f "$0" ] && cat "$0"* | grep -c -a -F "$1" || [ "${PIPESTATUS[1]}" = 1 ]"#
             : #"set -o pipefail; pg_dump "$0" | grep -c -a -F "$1" || [ "${PIPESTATUS[0]}" = 0 ]"#
         let place = url.hasPrefix("sqlite:") ? String(url.dropFirst("sqlite:".count)) : url
         let process = try ServerProcess(

@@ -241,7 +241,7 @@ struct Conversations: Sendable {
             return statement(caller.id, archived, pinned, page.fetchCount, offset, tag.id)
         }
         // Past every row, in the direction of the page.
-        let edge = isForward ? Instant(seconds: 253_402_300_799) : Instant(microseconds: 0)
+        let edge = isForward ? Instant.farFuture : Instant(microseconds: 0)
         let cursor = page.cursor ?? Cursor(edge, "")
         if let words {
             let statement = isForward ? TitleFilter.older : TitleFilter.newer

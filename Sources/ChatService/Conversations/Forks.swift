@@ -95,7 +95,7 @@ struct Forks: Sendable {
                 _ = try await database.run([
                     PrincipalStatements.lock(caller.id), ForkStatements.discard(id, caller.id),
                 ])
-                try await trash.takeApart(id, of: caller.id)
+                try await Trash.takeApart(id, of: caller.id, in: database)
             }
             try Principals.requireActive(results)
             if let attempt, let record = try attempt.earlier(results) {

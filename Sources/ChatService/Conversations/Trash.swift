@@ -79,7 +79,9 @@ struct Trash: Sendable {
                     + Self.removal(of: id, caller.id)
             )
             if !results[Principals.leadingResults].isEmpty {
-                if results[Principals.leadingResults + 2].isEmpty { try await takeApart(id, of: caller.id) }
+                if results[Principals.leadingResults + 2].isEmpty {
+                    try await Self.takeApart(id, of: caller.id, in: database)
+                }
                 return
             }
             try Principals.requireActive(results)
@@ -106,10 +108,6 @@ struct Trash: Sendable {
 
     private static func removal(of id: String, _ owner: String) -> [BoundStatement] {
         [TrashStatements.removeMessages(id, owner, batch), TrashStatements.remove(id, owner)]
-    }
-
-    func takeApart(_ id: String, of owner: String) async throws {
-        try await Self.takeApart(id, of: owner, in: database)
     }
 
     /// Removes what has ended.

@@ -126,7 +126,7 @@ struct FlatEntity: Sendable {
     private static func lowest(_ type: SQLType) -> SQLValue {
         switch type {
         case .integer: .integer(.min)
-        case .instant: .instant(Instant(microseconds: -62_135_596_800_000_000))
+        case .instant: .instant(.distantPast)
         default: .text("")
         }
     }

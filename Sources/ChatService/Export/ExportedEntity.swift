@@ -34,9 +34,6 @@ struct ExportedColumn: Sendable {
         static let versions = sums
         /// Of one day and model: a file may have millions of them.
         static let usage: ClosedRange<Int64> = 0...1_000_000_000_000
-        /// The years 1 to 9999.
-        static let instants =
-            Instant(microseconds: -62_135_596_800_000_000)...Instant(microseconds: 253_402_300_799_999_999)
     }
 
     let name: String
@@ -147,7 +144,7 @@ struct ExportedEntity: Sendable {
             guard let text = element.string else { throw wrong }
             return .text(text)
         case .day:
-            guard let day = element.string, day.utf8.count == 10, Self.instant("\(day)T00:00:00Z") != nil else {
+            guard let day = element.string, day.utf8.count == 10, Instant(rfc3339: "\(day)T00:00:00Z") != nil else {
                 throw wrong
             }
             return .text(day)
@@ -164,14 +161,10 @@ struct ExportedEntity: Sendable {
             guard let boolean = element.boolean else { throw wrong }
             return .boolean(boolean)
         case .instant:
-            guard let instant = element.string.flatMap(Self.instant) else { throw wrong }
+            guard let instant = element.string.flatMap(Instant.init(rfc3339:)) else { throw wrong }
             return .instant(instant)
         case .object, .array: throw wrong
         }
-    }
-
-    private static func instant(_ text: String) -> Instant? {
-        Instant(rfc3339: text).flatMap { ExportedColumn.Bounds.instants.contains($0) ? $0 : nil }
     }
 
     private func json(
