@@ -75,20 +75,34 @@ extension Instant {
         let days = Self.floorDivide(microseconds, 86_400_000_000)
         let inDay = microseconds - days * 86_400_000_000
         let (year, month, day) = Self.civil(fromDays: days)
-        Self.append(Int64(year), width: 4, to: &out)
-        out.append(UInt8(ascii: "-"))
-        Self.append(Int64(month), width: 2, to: &out)
-        out.append(UInt8(ascii: "-"))
-        Self.append(Int64(day), width: 2, to: &out)
-        out.append(UInt8(ascii: "T"))
-        Self.append(inDay / 3_600_000_000, width: 2, to: &out)
-        out.append(UInt8(ascii: ":"))
-        Self.append(inDay / 60_000_000 % 60, width: 2, to: &out)
-        out.append(UInt8(ascii: ":"))
-        Self.append(inDay / 1_000_000 % 60, width: 2, to: &out)
-        out.append(UInt8(ascii: "."))
-        Self.append(inDay % 1_000_000, width: 6, to: &out)
-        out.append(UInt8(ascii: "Z"))
+        let (seconds, fraction) = inDay.quotientAndRemainder(dividingBy: 1_000_000)
+        out.append(addingCapacity: 27) { out in
+            Self.append(year, places: 1000, to: &out)
+            out.append(UInt8(ascii: "-"))
+            Self.append(month, places: 10, to: &out)
+            out.append(UInt8(ascii: "-"))
+            Self.append(day, places: 10, to: &out)
+            out.append(UInt8(ascii: "T"))
+            Self.append(Int(seconds) / 3600, places: 10, to: &out)
+            out.append(UInt8(ascii: ":"))
+            Self.append(Int(seconds) / 60 % 60, places: 10, to: &out)
+            out.append(UInt8(ascii: ":"))
+            Self.append(Int(seconds) % 60, places: 10, to: &out)
+            out.append(UInt8(ascii: "."))
+            Self.append(Int(fraction), places: 100_000, to: &out)
+            out.append(UInt8(ascii: "Z"))
+        }
+    }
+
+    /// Appends the digits of a number, from that of the unit `places` on.
+    private static func append(_ value: Int, places: UInt32, to out: inout OutputSpan<UInt8>) {
+        // Narrow numbers are divided much sooner.
+        let value = UInt32(truncatingIfNeeded: value)
+        var unit = places
+        while unit > 0 {
+            out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / unit % 10))
+            unit /= 10
+        }
     }
 
     /// Reads RFC 3339 §5.6 with any offset and up to nine fraction digits (the ones past µs are dropped);
@@ -126,20 +140,6 @@ extension Instant {
     private static func floorDivide(_ a: Int64, _ b: Int64) -> Int64 {
         let (q, r) = a.quotientAndRemainder(dividingBy: b)
         return r < 0 ? q - 1 : q
-    }
-
-    /// The decimal digits of a number that is not negative, at least `width` of them.
-    private static func append(_ value: Int64, width: Int, to out: inout [UInt8]) {
-        var unit: Int64 = 1
-        var count = 1
-        while count < width || value / unit >= 10 {
-            unit *= 10
-            count += 1
-        }
-        while unit > 0 {
-            out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: value / unit % 10))
-            unit /= 10
-        }
     }
 
     /// Days since 1970 of a proleptic Gregorian date. The year is taken to start in March, so that the leap

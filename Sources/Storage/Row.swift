@@ -4,8 +4,6 @@
 // returns typed values. The accessors accept both and throw on anything else: a wrong column is our mistake,
 // and must never read as an empty value.
 
-internal import Synchronization
-
 /// What one statement of a unit returned.
 package struct SQLResult: Sendable {
     package let rows: [Row]
@@ -21,48 +19,55 @@ package struct SQLResult: Sendable {
     package var isEmpty: Bool { rows.isEmpty }
 }
 
-/// The column names of a result, shared by its rows.
-package final class Columns: Sendable {
-    package let names: [String]
-    private let positions: [String: Int]
-    /// Where the last look-up ended. Code reads the columns of a row in the order of the statement, so the next name is
-    /// mostly the next column, and a comparison finds it sooner than a hash.
-    private let next = Atomic(0)
-
-    package init(_ names: [String]) {
-        self.names = names
-        self.positions = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
-    }
-
-    package func position(of name: String) -> Int? {
-        let guess = next.load(ordering: .relaxed)
-        let position: Int
-        if guess < names.count, names[guess] == name {
-            position = guess
-        } else if let known = positions[name] {
-            position = known
-        } else {
-            return nil
-        }
-        next.store(position + 1 < names.count ? position + 1 : 0, ordering: .relaxed)
-        return position
-    }
-}
-
 /// One row of a result.
 package struct Row: Sendable {
-    package let columns: Columns
-    package let values: [SQLValue]
+    private let block: RowBlock
+    private let start: Int
 
-    package init(columns: Columns, values: [SQLValue]) {
-        self.columns = columns
-        self.values = values
+    init(_ block: RowBlock, start: Int) {
+        self.block = block
+        self.start = start
     }
 
+    /// A row that no engine returned.
+    package init(columns: Columns, values: [SQLValue]) {
+        var builder = RowBuilder(columns)
+        for value in values { builder.append(value) }
+        self = builder.rows()[0]
+    }
+
+    package var columns: Columns { block.columns }
+
+    /// All values, as the engine returned them.
+    package var values: [SQLValue] { columns.names.indices.map { value(block.cells[start + $0]) } }
+
     /// The value as the engine returned it.
-    package func value(_ column: String) throws(StorageError) -> SQLValue {
-        guard let position = columns.position(of: column) else { throw .invalidRow(column: column) }
-        return values[position]
+    package func value(_ column: String) throws(StorageError) -> SQLValue { value(try cell(column)) }
+
+    private func cell(_ column: String) throws(StorageError) -> Cell {
+        guard let position = block.position(of: column) else { throw .invalidRow(column: column) }
+        return block.cells[start + position]
+    }
+
+    private func value(_ cell: Cell) -> SQLValue {
+        switch cell.kind {
+        case .null: .null
+        case .boolean: .boolean(cell.payload != 0)
+        case .integer: .integer(cell.payload)
+        case .instant: .instant(Instant(microseconds: cell.payload))
+        case .text: .text(text(cell))
+        case .bytes: .bytes(Array(block.bytes[cell.range]))
+        }
+    }
+
+    private func text(_ cell: Cell) -> String {
+        withUTF8(cell) { String(copying: $0) }
+    }
+
+    private func withUTF8<R>(_ cell: Cell, _ body: (UTF8Span) -> R) -> R {
+        let bytes = block.bytes
+        // It was looked through when it was appended.
+        return body(unsafe UTF8Span(unchecked: bytes.span.extracting(cell.range)))
     }
 
     package func text(_ column: String) throws(StorageError) -> String {
@@ -71,9 +76,20 @@ package struct Row: Sendable {
     }
 
     package func optionalText(_ column: String) throws(StorageError) -> String? {
-        switch try value(column) {
-        case .null: nil
-        case .text(let text): text
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return nil
+        case .text: return text(cell)
+        default: throw .invalidRow(column: column)
+        }
+    }
+
+    /// Lends the bytes of a text, `nil` for NULL, to who would copy them once more.
+    package func withOptionalText<R>(_ column: String, _ body: (UTF8Span?) -> R) throws(StorageError) -> R {
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return body(nil)
+        case .text: return withUTF8(cell, body)
         default: throw .invalidRow(column: column)
         }
     }
@@ -84,9 +100,10 @@ package struct Row: Sendable {
     }
 
     package func optionalInteger(_ column: String) throws(StorageError) -> Int64? {
-        switch try value(column) {
-        case .null: nil
-        case .integer(let integer): integer
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return nil
+        case .integer: return cell.payload
         default: throw .invalidRow(column: column)
         }
     }
@@ -101,11 +118,12 @@ package struct Row: Sendable {
     }
 
     package func optionalBoolean(_ column: String) throws(StorageError) -> Bool? {
-        switch try value(column) {
-        case .null: nil
-        case .boolean(let boolean): boolean
-        case .integer(0): false
-        case .integer(1): true
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return nil
+        case .boolean, .integer:
+            guard cell.payload == 0 || cell.payload == 1 else { throw .invalidRow(column: column) }
+            return cell.payload == 1
         default: throw .invalidRow(column: column)
         }
     }
@@ -116,10 +134,10 @@ package struct Row: Sendable {
     }
 
     package func optionalInstant(_ column: String) throws(StorageError) -> Instant? {
-        switch try value(column) {
-        case .null: nil
-        case .instant(let instant): instant
-        case .integer(let microseconds): Instant(microseconds: microseconds)
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return nil
+        case .instant, .integer: return Instant(microseconds: cell.payload)
         default: throw .invalidRow(column: column)
         }
     }
@@ -130,9 +148,10 @@ package struct Row: Sendable {
     }
 
     package func optionalBytes(_ column: String) throws(StorageError) -> [UInt8]? {
-        switch try value(column) {
-        case .null: nil
-        case .bytes(let bytes): bytes
+        let cell = try cell(column)
+        switch cell.kind {
+        case .null: return nil
+        case .bytes: return Array(block.bytes[cell.range])
         default: throw .invalidRow(column: column)
         }
     }

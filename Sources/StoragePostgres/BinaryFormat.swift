@@ -76,26 +76,45 @@ enum BinaryFormat {
 
     // MARK: - Results
 
-    /// The value in `bytes`, which libpq lends for the length of the call, or `nil` when the type is not one that a
-    /// statement may return.
-    @unsafe static func decode(_ bytes: UnsafeRawBufferPointer, oid: UInt32) -> SQLValue? {
-        unsafe switch oid {
-        case 16: bytes.count == 1 ? .boolean(bytes[0] != 0) : nil
-        case 17: .bytes([UInt8](bytes))
-        case 20: signed(bytes, width: 8).map(SQLValue.integer)
-        case 21: signed(bytes, width: 2).map(SQLValue.integer)
-        case 23: signed(bytes, width: 4).map(SQLValue.integer)
+    /// Appends the value in `bytes`, which libpq lends for the length of the call. Returns whether it is of a type that a
+    /// statement may return, and whole.
+    @unsafe static func append(_ bytes: UnsafeRawBufferPointer, oid: UInt32, to row: inout RowBuilder) -> Bool {
+        switch oid {
+        case 16:
+            guard bytes.count == 1 else { return false }
+            row.append(unsafe bytes[0] != 0)
+        case 17: unsafe row.append(bytes: bytes)
+        case 20: return append(unsafe signed(bytes, width: 8), to: &row)
+        case 21: return append(unsafe signed(bytes, width: 2), to: &row)
+        case 23: return append(unsafe signed(bytes, width: 4), to: &row)
         // oid
-        case 26: signed(bytes, width: 4).map { .integer($0 & 0xFFFF_FFFF) }
+        case 26: return append(unsafe signed(bytes, width: 4).map { $0 & 0xFFFF_FFFF }, to: &row)
         // "char", name, text, unknown, bpchar, varchar
-        case 18, 19, 25, 705, 1042, 1043: .text(String(decoding: bytes, as: UTF8.self))
+        case 18, 19, 25, 705, 1042, 1043: return unsafe row.append(utf8: bytes)
         // timestamp, timestamptz
-        case 1114, 1184: instant(bytes)
-        case 1700: numeric([UInt8](bytes))
+        case 1114, 1184:
+            guard let instant = unsafe instant(bytes) else { return false }
+            row.append(instant)
+        case 1700: return append(unsafe numeric([UInt8](bytes)), to: &row)
         // void, what pg_notify and the advisory locks return
-        case 2278: .null
-        default: nil
+        case 2278: row.appendNull()
+        default: return false
         }
+        return true
+    }
+
+    /// Whether values of a type take up bytes beside the row.
+    static func hasBytes(oid: UInt32) -> Bool {
+        switch oid {
+        case 17, 18, 19, 25, 705, 1042, 1043: true
+        default: false
+        }
+    }
+
+    private static func append(_ integer: Int64?, to row: inout RowBuilder) -> Bool {
+        guard let integer else { return false }
+        row.append(integer)
+        return true
     }
 
     @unsafe private static func signed(_ bytes: UnsafeRawBufferPointer, width: Int) -> Int64? {
@@ -107,22 +126,22 @@ enum BinaryFormat {
         return Int64(bitPattern: value << shift) >> shift
     }
 
-    @unsafe private static func instant(_ bytes: UnsafeRawBufferPointer) -> SQLValue? {
+    @unsafe private static func instant(_ bytes: UnsafeRawBufferPointer) -> Instant? {
         guard let microseconds = unsafe signed(bytes, width: 8) else { return nil }
         // The extremes are the infinities, which no column of ours holds.
         let (sum, overflow) = microseconds.addingReportingOverflow(epoch)
-        return overflow || microseconds == .min ? nil : .instant(Instant(microseconds: sum))
+        return overflow || microseconds == .min ? nil : Instant(microseconds: sum)
     }
 
     /// `SUM` of a bigint is a `numeric`: groups of four decimal digits. A whole number that fits becomes an
     /// integer, anything else is refused.
-    private static func numeric(_ bytes: [UInt8]) -> SQLValue? {
+    private static func numeric(_ bytes: [UInt8]) -> Int64? {
         guard bytes.count >= 8 else { return nil }
         let fields = stride(from: 0, to: bytes.count - 1, by: 2).map { Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]) }
         let (count, sign) = (fields[0], fields[2])
         let weight = Int(Int16(truncatingIfNeeded: fields[1]))
         guard fields.count == 4 + count, sign == 0 || sign == 0x4000 else { return nil }
-        if count == 0 { return .integer(0) }
+        if count == 0 { return 0 }
         guard weight >= count - 1, weight <= 4 else { return nil }
         var value: Int64 = 0
         for index in 0...weight {
@@ -132,6 +151,6 @@ enum BinaryFormat {
             if overflowed || carried { return nil }
             value = sum
         }
-        return .integer(value)
+        return value
     }
 }

@@ -161,29 +161,30 @@ extension Connection {
         }
         let shape = unsafe prepared.shape ?? Self.shape(of: result, width: width)
         prepared.shape = shape
-        var rows: [Row] = []
         let count = unsafe PQntuples(result)
-        rows.reserveCapacity(Int(count))
+        var size = 0
+        for column in 0..<width where BinaryFormat.hasBytes(oid: shape.types[Int(column)]) {
+            for row in 0..<count { size += Int(unsafe PQgetlength(result, row, column)) }
+        }
+        var builder = RowBuilder(shape.columns, rows: Int(count), bytes: size)
         for row in 0..<count {
-            var values: [SQLValue] = []
-            values.reserveCapacity(Int(width))
             for column in 0..<width {
-                guard unsafe PQgetisnull(result, row, column) == 0 else {
-                    values.append(.null)
+                let length = unsafe PQgetlength(result, row, column)
+                // Only what has no bytes can be NULL.
+                if length == 0, unsafe PQgetisnull(result, row, column) == 1 {
+                    builder.appendNull()
                     continue
                 }
                 let bytes = unsafe UnsafeRawBufferPointer(
                     start: PQgetvalue(result, row, column),
-                    count: Int(PQgetlength(result, row, column))
+                    count: Int(length)
                 )
-                guard let value = unsafe BinaryFormat.decode(bytes, oid: shape.types[Int(column)]) else {
+                guard unsafe BinaryFormat.append(bytes, oid: shape.types[Int(column)], to: &builder) else {
                     return .unreadable(.invalidRow(column: shape.columns.names[Int(column)]))
                 }
-                values.append(value)
             }
-            rows.append(Row(columns: shape.columns, values: values))
         }
-        return .done(SQLResult(rows: rows, affected: Int(count)), tag: "")
+        return .done(SQLResult(rows: builder.rows(), affected: Int(count)), tag: "")
     }
 
     /// The digits of a command tag, for example the 3 of `UPDATE 3`; 0 where there are none.

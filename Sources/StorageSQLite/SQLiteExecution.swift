@@ -14,13 +14,13 @@ extension GRDB.Database {
                 try statement.execute()
                 return SQLResult(rows: [], affected: changesCount)
             }
-            let columns = Columns(statement.columnNames)
-            var rows: [Storage.Row] = []
+            var builder = RowBuilder(Columns(statement.columnNames))
             let cursor = try GRDB.Row.fetchCursor(statement)
             // To the end: a RETURNING statement has finished its changes only then.
             while let row = try cursor.next() {
-                rows.append(Storage.Row(columns: columns, values: row.databaseValues.map(Self.value)))
+                for value in row.databaseValues { Self.append(value, to: &builder) }
             }
+            let rows = builder.rows()
             return SQLResult(rows: rows, affected: rows.count)
         }
     }
@@ -99,14 +99,14 @@ extension GRDB.Database {
         }
     }
 
-    private static func value(_ value: DatabaseValue) -> SQLValue {
+    private static func append(_ value: DatabaseValue, to row: inout RowBuilder) {
         switch value.storage {
-        case .null: .null
-        case .int64(let integer): .integer(integer)
-        case .string(let text): .text(text)
-        case .blob(let data): .bytes([UInt8](data))
+        case .null: row.appendNull()
+        case .int64(let integer): row.append(integer)
+        case .string(let text): row.append(text)
+        case .blob(let data): data.withUnsafeBytes { row.append(bytes: $0) }
         // No column holds one; a whole result of an aggregate is the integer it stands for.
-        case .double(let double): Int64(exactly: double).map(SQLValue.integer) ?? .text(String(double))
+        case .double(let double): row.append(Int64(exactly: double).map(SQLValue.integer) ?? .text(String(double)))
         }
     }
 }

@@ -89,7 +89,7 @@ struct LargeMessageTests {
         repeat {
             let page = try await page(PageRequest(limit: limit, cursor: cursor, direction: direction))
             #expect(page.items.count <= limit)
-            let bytes = page.items.reduce(0) { $0 + $1.parts.utf8.count }
+            let bytes = try page.items.reduce(0) { $0 + (try $1.row.text("parts")).utf8.count }
             #expect(bytes <= ConversationLimits.page || page.items.count == 1)
             try #require(!page.items.isEmpty)
             let own = page.items.map(\.sequence)

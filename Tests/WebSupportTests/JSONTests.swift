@@ -77,6 +77,65 @@ struct JSONTests {
         #expect(read["inner"]?["raw"]?.raw == "[1, 2]")
     }
 
+    @Test("what must be escaped is, wherever it stands and whatever stands beside it")
+    func escapes() throws {
+        let special = (1..<0x20).map(UInt8.init) + [UInt8(ascii: "\""), UInt8(ascii: "\\")]
+        for byte in special {
+            for place in 0..<18 {
+                for filler in ["a", "\u{7F}", "é", "!"] {
+                    let text =
+                        String(repeating: filler, count: place) + String(UnicodeScalar(byte))
+                        + String(repeating: filler, count: 17 - place) + "\\"
+                    let written = JSONWriter.object { $0.field("t", text) }
+                    #expect(try JSONElement.parse(written.bytes)["t"]?.string == text)
+                    #expect(!written.bytes.contains { $0 < 0x20 })
+                }
+            }
+        }
+        let nul = JSONWriter.value { $0.string("12345678\0") }
+        #expect(nul == #""12345678\u0000""#)
+    }
+
+    @Test("integers are written to both ends of 64 bits")
+    func integers() {
+        for value in [.min, .min + 1, -10, -9, -1, 0, 1, 9, 10, 11, 99, 100, 1_000_000, .max - 1, .max] as [Int64] {
+            #expect(JSONWriter.value { $0.integer(value) } == String(value))
+        }
+    }
+
+    @Test("columns become members: their texts as strings or as the JSON they are, and NULL as null")
+    func columns() throws {
+        let names = ["text", "json", "number", "time", "other"]
+        let row = Row(
+            columns: Columns(names),
+            values: [
+                .text("a\"\n"), .text("{ \"b\":1 }"), .integer(-7), .instant(Instant(microseconds: 1)), .text("c"),
+            ]
+        )
+        let written = try JSONWriter.object { writer in
+            try writer.text("text", of: row)
+            try writer.json("json", of: row)
+            try writer.integer("number", of: row)
+            try writer.instant("time", of: row)
+            try writer.text("renamed", column: "other", of: row)
+        }
+        #expect(
+            written.string
+                == #"{"text":"a\"\n","json":{ "b":1 },"number":-7,"time":"1970-01-01T00:00:00.000001Z","renamed":"c"}"#
+        )
+        let empty = Row(columns: Columns(names), values: Array(repeating: .null, count: names.count))
+        let nulls = try JSONWriter.object { writer in
+            try writer.text("text", of: empty)
+            try writer.json("json", of: empty)
+            try writer.integer("number", of: empty)
+            try writer.instant("time", of: empty)
+        }
+        #expect(nulls.string == #"{"text":null,"json":null,"number":null,"time":null}"#)
+        #expect(throws: StorageError.invalidRow(column: "text")) {
+            try JSONWriter.object { try $0.integer("text", of: row) }
+        }
+    }
+
     @Test("a body complains of every field at once and takes values only when all is well")
     func body() throws {
         var body = try JSONBody(JSONElement.parse(#"{"a":"x","b":1,"c":null,"d":true}"#))

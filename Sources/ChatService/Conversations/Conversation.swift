@@ -7,88 +7,57 @@ enum Visibility: String, Sendable, CaseIterable {
     case `private`, unlisted, `public`
 }
 
-/// One row of `conversations`.
+/// One row of `conversations`. Most of it is only ever told, so it stays as the database returned it.
 struct Conversation: Sendable {
+    /// `ConversationStatements.summaryColumns`, or `columns`.
+    private let row: Row
     let id: String
-    let ownerID: String
-    let title: String?
-    let titleSource: String?
-    let model: String?
-    let slug: String?
-    let visibility: String
-    let pinnedAt: Instant?
-    let archivedAt: Instant?
-    let archiveReason: String?
-    let forkedFromConversationID: String?
-    let forkedFromMessageID: String?
-    let headMessageID: String?
-    let lastSequence: Int64
-    let messageCount: Int64
-    let tokensIn: Int64
-    let tokensOut: Int64
-    let lastMessageAt: Instant?
-    let createdAt: Instant
-    let updatedAt: Instant
     let version: Int64
+    private let updatedAt: Instant
     /// Names, in the order of the alphabet.
     let tags: [String]
     /// When it went to the trash; read with the trash alone.
     var deletedAt: Instant?
-    /// JSON objects, byte for byte; `nil` in rows of a list, which never reads them.
-    let documents: (settings: String, metadata: String)?
+    /// Whether the row has the documents; rows of a list do not, which never reads them.
+    private let isWhole: Bool
 
     /// Reads a row of `ConversationStatements.summaryColumns`, or of `columns` when `whole`.
     init(_ row: Row, whole: Bool) throws(StorageError) {
+        self.row = row
         id = try row.text("id")
-        ownerID = try row.text("owner_id")
-        title = try row.optionalText("title")
-        titleSource = try row.optionalText("title_source")
-        model = try row.optionalText("model")
-        slug = try row.optionalText("slug")
-        visibility = try row.text("visibility")
-        pinnedAt = try row.optionalInstant("pinned_at")
-        archivedAt = try row.optionalInstant("archived_at")
-        archiveReason = try row.optionalText("archive_reason")
-        forkedFromConversationID = try row.optionalText("forked_from_conversation_id")
-        forkedFromMessageID = try row.optionalText("forked_from_message_id")
-        headMessageID = try row.optionalText("head_message_id")
-        lastSequence = try row.integer("last_seq")
-        messageCount = try row.integer("message_count")
-        tokensIn = try row.integer("tokens_in")
-        tokensOut = try row.integer("tokens_out")
-        lastMessageAt = try row.optionalInstant("last_message_at")
-        createdAt = try row.instant("created_at")
         updatedAt = try row.instant("updated_at")
         version = try row.integer("version")
         let names = try row.optionalText("tags")?.split(separator: TagStatements.separator).map(String.init) ?? []
         tags = names.count < 2 ? names : names.sorted { ($0.lowercased(), $0) < ($1.lowercased(), $1) }
-        documents = whole ? (try row.text("settings"), try row.text("metadata")) : nil
+        isWhole = whole
     }
 
     /// A conversation as it is right after it was made from a request, with its messages.
     init(_ draft: ConversationDraft, id: String, owner: String, at now: Instant) {
+        let (title, source) = draft.titleAndSource
+        let count = draft.messages.count
+        let values: KeyValuePairs<String, any SQLBindable> = [
+            "id": id, "owner_id": owner, "title": title, "title_source": source, "model": draft.model,
+            "slug": draft.slug, "visibility": draft.visibility.rawValue, "pinned_at": SQLValue.null,
+            "archived_at": SQLValue.null, "archive_reason": SQLValue.null,
+            "forked_from_conversation_id": SQLValue.null, "forked_from_message_id": SQLValue.null,
+            "head_message_id": draft.messages.last?.id, "last_seq": count, "message_count": count,
+            "tokens_in": draft.messages.reduce(0) { $0 + ($1.tokensIn ?? 0) },
+            "tokens_out": draft.messages.reduce(0) { $0 + ($1.tokensOut ?? 0) },
+            "last_message_at": count == 0 ? nil : now, "created_at": now, "updated_at": now, "version": 1,
+            "settings": draft.settings, "metadata": draft.metadata,
+        ]
+        row = Row(columns: Columns(values.map(\.key)), values: values.map(\.value.sqlValue))
         self.id = id
-        ownerID = owner
-        (title, titleSource) = draft.titleAndSource
-        model = draft.model
-        slug = draft.slug
-        visibility = draft.visibility.rawValue
-        pinnedAt = nil
-        archivedAt = nil
-        archiveReason = nil
-        forkedFromConversationID = nil
-        forkedFromMessageID = nil
-        headMessageID = draft.messages.last?.id
-        lastSequence = Int64(draft.messages.count)
-        messageCount = lastSequence
-        tokensIn = draft.messages.reduce(0) { $0 + ($1.tokensIn ?? 0) }
-        tokensOut = draft.messages.reduce(0) { $0 + ($1.tokensOut ?? 0) }
-        lastMessageAt = draft.messages.isEmpty ? nil : now
-        createdAt = now
-        updatedAt = now
         version = 1
+        updatedAt = now
         tags = []
-        documents = (draft.settings, draft.metadata)
+        isWhole = true
+    }
+
+    /// JSON, byte for byte; of a whole row alone.
+    var metadata: String {
+        get throws(StorageError) { try row.text("metadata") }
     }
 
     /// Its place in the list, which is ordered by `updated_at`, newest first.
@@ -98,35 +67,35 @@ struct Conversation: Sendable {
     var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
     /// Writes the members, without the braces around them.
-    func write(to writer: inout JSONWriter) {
-        writer.field("id", id)
-        writer.field("owner_id", ownerID)
-        writer.field("title", title)
-        writer.field("title_source", titleSource)
-        writer.field("model", model)
-        writer.field("slug", slug)
-        writer.field("visibility", visibility)
-        writer.field("pinned", pinnedAt != nil)
-        writer.field("pinned_at", pinnedAt)
-        writer.field("archived", archivedAt != nil)
-        writer.field("archived_at", archivedAt)
-        writer.field("archive_reason", archiveReason)
-        writer.field("forked_from_conversation_id", forkedFromConversationID)
-        writer.field("forked_from_message_id", forkedFromMessageID)
-        writer.field("head_message_id", headMessageID)
-        writer.field("last_seq", lastSequence)
-        writer.field("message_count", messageCount)
-        writer.field("tokens_in", tokensIn)
-        writer.field("tokens_out", tokensOut)
-        writer.field("last_message_at", lastMessageAt)
-        writer.field("created_at", createdAt)
-        writer.field("updated_at", updatedAt)
-        writer.field("version", version)
+    func write(to writer: inout JSONWriter) throws(StorageError) {
+        try writer.text("id", of: row)
+        try writer.text("owner_id", of: row)
+        try writer.text("title", of: row)
+        try writer.text("title_source", of: row)
+        try writer.text("model", of: row)
+        try writer.text("slug", of: row)
+        try writer.text("visibility", of: row)
+        writer.field("pinned", try row.optionalInstant("pinned_at") != nil)
+        try writer.instant("pinned_at", of: row)
+        writer.field("archived", try row.optionalInstant("archived_at") != nil)
+        try writer.instant("archived_at", of: row)
+        try writer.text("archive_reason", of: row)
+        try writer.text("forked_from_conversation_id", of: row)
+        try writer.text("forked_from_message_id", of: row)
+        try writer.text("head_message_id", of: row)
+        try writer.integer("last_seq", of: row)
+        try writer.integer("message_count", of: row)
+        try writer.integer("tokens_in", of: row)
+        try writer.integer("tokens_out", of: row)
+        try writer.instant("last_message_at", of: row)
+        try writer.instant("created_at", of: row)
+        try writer.instant("updated_at", of: row)
+        try writer.integer("version", of: row)
         writer.field("tags", tags)
         if let deletedAt { writer.field("deleted_at", deletedAt) }
-        if let documents {
-            writer.field("settings", raw: documents.settings)
-            writer.field("metadata", raw: documents.metadata)
+        if isWhole {
+            try writer.json("settings", of: row)
+            try writer.json("metadata", of: row)
         }
     }
 }

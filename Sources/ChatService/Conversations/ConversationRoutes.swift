@@ -31,7 +31,7 @@ struct ConversationRoutes: Sendable {
         if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
         let request = try PageRequest(numbered: query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)
-        return .json(page.json(list: Self.list) { writer, item in writer.object { item.write(to: &$0) } })
+        return .json(try page.json(list: Self.list) { writer, item in try writer.object { try item.write(to: &$0) } })
     }
 
     /// The trash has a list of its own, in the order of deletion.
@@ -41,7 +41,9 @@ struct ConversationRoutes: Sendable {
         }
         let request = try PageRequest(query, list: TrashRoutes.list)
         let page = try await trash.list(for: try context.caller, page: request)
-        return .json(page.json(list: TrashRoutes.list) { writer, item in writer.object { item.write(to: &$0) } })
+        return .json(
+            try page.json(list: TrashRoutes.list) { writer, item in try writer.object { try item.write(to: &$0) } }
+        )
     }
 
     @Sendable func create(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -58,10 +60,10 @@ struct ConversationRoutes: Sendable {
         let (conversation, messages) = made.value
         var headers = made.headers
         headers[.location] = "/v1/conversations/\(conversation.id)"
-        guard !messages.isEmpty else { return Self.answer(conversation, status: .created, headers: headers) }
+        guard !messages.isEmpty else { return try Self.answer(conversation, status: .created, headers: headers) }
         let all = PageRequest(limit: messages.count, cursor: nil, direction: .forward)
         let page = Page(fetched: messages, request: all, cursor: \.cursor)
-        return Self.answer(conversation, .init(messages: page), status: .created, headers: headers)
+        return try Self.answer(conversation, .init(messages: page), status: .created, headers: headers)
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -76,7 +78,7 @@ struct ConversationRoutes: Sendable {
             votes: names.contains("votes"),
             for: try context.caller
         )
-        return Self.answer(conversation, included)
+        return try Self.answer(conversation, included)
     }
 
     @Sendable func change(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -88,7 +90,7 @@ struct ConversationRoutes: Sendable {
             if: VersionPrecondition(request),
             by: try context.caller
         )
-        return Self.answer(changed)
+        return try Self.answer(changed)
     }
 
     static func answer(
@@ -96,19 +98,19 @@ struct ConversationRoutes: Sendable {
         _ included: Conversations.Included = .init(),
         status: HTTPResponse.Status = .ok,
         headers: HTTPFields = [:]
-    ) -> Response {
+    ) throws -> Response {
         var headers = headers
         headers[.eTag] = EntityTag.version(conversation.version)
-        let body = JSONWriter.object { writer in
-            conversation.write(to: &writer)
+        let body = try JSONWriter.object { writer in
+            try conversation.write(to: &writer)
             if let votes = included.votes {
                 writer.array("votes") { writer in
                     for vote in votes { writer.object { vote.write(to: &$0) } }
                 }
             }
             guard let messages = included.messages else { return }
-            writer.array("messages") { writer in
-                for message in messages.items { writer.object { message.write(to: &$0) } }
+            try writer.array("messages") { writer in
+                for message in messages.items { try writer.object { try message.write(to: &$0) } }
             }
             // Older ones are on the messages' own pages: `?before=` this cursor.
             let older = messages.hasMore ? messages.previous : nil

@@ -338,8 +338,8 @@ struct Conversations: Sendable {
     }
 
     private static func merged(_ patch: [JSONElement.Member]?, into current: Conversation) throws -> String? {
-        guard let patch, let stored = current.documents?.metadata else { return nil }
-        let merged = try MetadataMerge.apply(patch, to: stored)
+        guard let patch else { return nil }
+        let merged = try MetadataMerge.apply(patch, to: try current.metadata)
         guard merged.utf8.count <= ConversationLimits.json else {
             throw APIError.field("metadata", "too_long", "must be at most \(ConversationLimits.json) bytes when merged")
         }

@@ -42,7 +42,7 @@ struct TrashRoutes: Sendable {
     @Sendable func restore(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
         let restored = try await trash.restore(id, if: VersionPrecondition(request), by: try context.caller)
-        return ConversationRoutes.answer(restored)
+        return try ConversationRoutes.answer(restored)
     }
 }
 
@@ -64,6 +64,6 @@ struct ForkRoutes: Sendable {
         let made = try await forks.fork(id, at: message, title: title, by: try context.caller, once: attempt)
         var headers = made.headers
         headers[.location] = "/v1/conversations/\(made.value.id)"
-        return ConversationRoutes.answer(made.value, status: .created, headers: headers)
+        return try ConversationRoutes.answer(made.value, status: .created, headers: headers)
     }
 }

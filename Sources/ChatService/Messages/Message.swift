@@ -16,90 +16,49 @@ enum MessageStatus: String, Sendable, CaseIterable {
     case completed, incomplete, error, cancelled
 }
 
-/// One row of `messages`.
+/// One row of `messages`. Most of it is only ever told, so it stays as the database returned it.
 struct Message: Sendable {
+    /// `MessageStatements.columns`.
+    let row: Row
     let id: String
-    let conversationID: String
     let sequence: Int64
-    let parentID: String?
-    let authorID: String?
-    let role: String
-    let type: String
-    let status: String
-    let model: String?
-    let tokensIn: Int64?
-    let tokensOut: Int64?
-    let tokensTotal: Int64?
-    let createdAt: Instant
-    let updatedAt: Instant
-    let editedAt: Instant?
     let version: Int64
-    /// JSON, byte for byte.
-    let metadata: String
-    /// The text of the parts, for people and for search.
-    let contentText: String?
-    /// A JSON array, byte for byte.
-    let parts: String
     /// Told only when asked for.
-    var siblings: MessageSiblings?
+    private let siblings: MessageSiblings?
 
     /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
     init(_ row: Row, withSiblings: Bool = false) throws(StorageError) {
-        try self.init(row, parts: try row.text("parts"), withSiblings: withSiblings)
+        self.row = row
+        id = try row.text("id")
+        sequence = try row.integer("seq")
+        version = try row.integer("version")
+        siblings = withSiblings ? try MessageSiblings(row) : nil
     }
 
     /// Reads a row of a page; `nil` for one whose content stayed behind (see MessagePages.swift).
     init?(ofPage row: Row, withSiblings: Bool) throws(StorageError) {
-        guard let parts = try row.optionalText("parts") else { return nil }
-        try self.init(row, parts: parts, withSiblings: withSiblings)
-    }
-
-    private init(_ row: Row, parts: String, withSiblings: Bool) throws(StorageError) {
-        id = try row.text("id")
-        conversationID = try row.text("conversation_id")
-        sequence = try row.integer("seq")
-        parentID = try row.optionalText("parent_id")
-        authorID = try row.optionalText("author_id")
-        role = try row.text("role")
-        type = try row.text("type")
-        status = try row.text("status")
-        model = try row.optionalText("model")
-        tokensIn = try row.optionalInteger("tokens_in")
-        tokensOut = try row.optionalInteger("tokens_out")
-        tokensTotal = try row.optionalInteger("tokens_total")
-        createdAt = try row.instant("created_at")
-        updatedAt = try row.instant("updated_at")
-        editedAt = try row.optionalInstant("edited_at")
-        version = try row.integer("version")
-        metadata = try row.text("metadata")
-        contentText = try row.optionalText("content_text")
-        self.parts = parts
-        siblings = withSiblings ? try MessageSiblings(row) : nil
+        guard try row.withOptionalText("parts", { $0 != nil }) else { return nil }
+        try self.init(row, withSiblings: withSiblings)
     }
 
     /// A message just inserted: what the caller sent and what the database decided.
     init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant)
         throws(StorageError)
     {
-        id = draft.id
-        conversationID = conversation
-        sequence = try inserted.integer("seq")
-        parentID = try inserted.optionalText("parent_id")
-        authorID = draft.author(author)
-        role = draft.role.rawValue
-        type = draft.type.rawValue
-        status = draft.status.rawValue
-        model = draft.model
-        tokensIn = draft.tokensIn
-        tokensOut = draft.tokensOut
-        tokensTotal = draft.tokensTotal
-        createdAt = now
-        updatedAt = now
-        editedAt = nil
-        version = 1
-        metadata = draft.metadata
-        contentText = draft.contentText
-        parts = draft.parts
+        let values: [any SQLBindable] = [
+            draft.id, conversation, try inserted.integer("seq"), try inserted.optionalText("parent_id"),
+            draft.author(author), draft.role.rawValue, draft.type.rawValue, draft.status.rawValue, draft.model,
+            draft.tokensIn, draft.tokensOut, draft.tokensTotal, now, now, SQLValue.null, 1, draft.metadata,
+            draft.contentText, draft.parts,
+        ]
+        try self.init(Row(columns: Self.columns, values: values.map(\.sqlValue)))
+    }
+
+    private static let columns = Columns(MessageStatements.columns.split(separator: ", ").map(String.init))
+
+    /// JSON, byte for byte.
+    var metadata: String {
+        get throws(StorageError) { try row.text("metadata") }
     }
 
     /// Its place among the conversation's messages.
@@ -109,26 +68,26 @@ struct Message: Sendable {
     var branchCursor: Cursor { Cursor(position: sequence, id: id) }
 
     /// Writes the members, without the braces around them.
-    func write(to writer: inout JSONWriter) {
-        writer.field("id", id)
-        writer.field("conversation_id", conversationID)
-        writer.field("seq", sequence)
-        writer.field("parent_id", parentID)
-        writer.field("author_id", authorID)
-        writer.field("role", role)
-        writer.field("type", type)
-        writer.field("status", status)
-        writer.field("model", model)
-        writer.field("tokens_in", tokensIn)
-        writer.field("tokens_out", tokensOut)
-        writer.field("tokens_total", tokensTotal)
-        writer.field("created_at", createdAt)
-        writer.field("updated_at", updatedAt)
-        writer.field("edited_at", editedAt)
-        writer.field("version", version)
-        writer.field("metadata", raw: metadata)
-        writer.field("content", contentText)
-        writer.field("parts", raw: parts)
+    func write(to writer: inout JSONWriter) throws(StorageError) {
+        try writer.text("id", of: row)
+        try writer.text("conversation_id", of: row)
+        try writer.integer("seq", of: row)
+        try writer.text("parent_id", of: row)
+        try writer.text("author_id", of: row)
+        try writer.text("role", of: row)
+        try writer.text("type", of: row)
+        try writer.text("status", of: row)
+        try writer.text("model", of: row)
+        try writer.integer("tokens_in", of: row)
+        try writer.integer("tokens_out", of: row)
+        try writer.integer("tokens_total", of: row)
+        try writer.instant("created_at", of: row)
+        try writer.instant("updated_at", of: row)
+        try writer.instant("edited_at", of: row)
+        try writer.integer("version", of: row)
+        try writer.json("metadata", of: row)
+        try writer.text("content", column: "content_text", of: row)
+        try writer.json("parts", of: row)
         if let siblings { writer.object("siblings") { siblings.write(to: &$0) } }
     }
 }

@@ -38,7 +38,7 @@ extension Messages {
                 let current = try await get(id, in: conversation, for: caller)
                 try precondition.check(current.version)
                 if patch.isEmpty { return current }
-                metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: current.metadata) }
+                metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
                     let most = "must be at most \(ConversationLimits.json) bytes when merged"
                     throw APIError.field("metadata", "too_long", most)

@@ -52,7 +52,7 @@ struct MessageRoutes: Sendable {
                 order: order,
                 siblings: siblings
             )
-            return .json(Self.json(page))
+            return .json(try Self.json(page))
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         // The head of the page before: switched or not, it is the branch that is being read.
@@ -74,7 +74,7 @@ struct MessageRoutes: Sendable {
         )
         // Without a cursor, the page begins at the leaf.
         let first = order == .asc ? page.items.last : page.items.first
-        return .json(Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
+        return .json(try Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
     }
 
     /// `?last=50`: the newest 50, oldest first, which is the page that ends where the list does.
@@ -99,9 +99,9 @@ struct MessageRoutes: Sendable {
         }
         guard !isBatch else {
             return .json(
-                JSONWriter.object { writer in
-                    writer.array("data") { writer in
-                        for message in appended.value { writer.object { message.write(to: &$0) } }
+                try JSONWriter.object { writer in
+                    try writer.array("data") { writer in
+                        for message in appended.value { try writer.object { try message.write(to: &$0) } }
                     }
                 },
                 status: .created,
@@ -111,7 +111,7 @@ struct MessageRoutes: Sendable {
         guard let message = appended.value.first else { throw APIError(.internalError) }
         var headers = appended.headers
         headers[.location] = "/v1/conversations/\(conversation)/messages/\(message.id)"
-        return Self.answer(message, status: .created, headers: headers)
+        return try Self.answer(message, status: .created, headers: headers)
     }
 
     private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {
@@ -137,7 +137,7 @@ struct MessageRoutes: Sendable {
             for: try context.caller,
             siblings: try QueryParameters(request).choice("include", of: Inclusion.self) == .siblings
         )
-        return Self.answer(message)
+        return try Self.answer(message)
     }
 
     @Sendable func change(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -150,7 +150,7 @@ struct MessageRoutes: Sendable {
             if: VersionPrecondition(request),
             by: try context.caller
         )
-        return Self.answer(changed)
+        return try Self.answer(changed)
     }
 
     @Sendable func delete(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -180,17 +180,17 @@ struct MessageRoutes: Sendable {
         )
     }
 
-    static func json(_ page: Page<Message>, list: String = list) -> JSONWriter {
-        page.json(list: list) { writer, message in writer.object { message.write(to: &$0) } }
+    static func json(_ page: Page<Message>, list: String = list) throws -> JSONWriter {
+        try page.json(list: list) { writer, message in try writer.object { try message.write(to: &$0) } }
     }
 
     private static func answer(
         _ message: Message,
         status: HTTPResponse.Status = .ok,
         headers: HTTPFields = [:]
-    ) -> Response {
+    ) throws -> Response {
         var headers = headers
         headers[.eTag] = EntityTag.version(message.version)
-        return .json(JSONWriter.object { message.write(to: &$0) }, status: status, headers: headers)
+        return .json(try JSONWriter.object { try message.write(to: &$0) }, status: status, headers: headers)
     }
 }

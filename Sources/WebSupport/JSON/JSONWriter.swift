@@ -50,26 +50,55 @@ package struct JSONWriter: Sendable {
         quote(value)
     }
 
+    package mutating func string(_ value: UTF8Span) {
+        separate()
+        quote(value)
+    }
+
     package mutating func integer(_ value: Int64) {
         separate()
-        bytes.append(contentsOf: String(value).utf8)
+        // As many digits as 2⁶⁴ has, and the sign.
+        append(upTo: 20) { out in
+            if value < 0 { out.append(UInt8(ascii: "-")) }
+            var unit: UInt64 = 1
+            let magnitude = value.magnitude
+            while magnitude / unit >= 10 { unit *= 10 }
+            while unit > 0 {
+                out.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: magnitude / unit % 10))
+                unit /= 10
+            }
+        }
     }
+
+    package mutating func instant(_ value: Instant) {
+        separate()
+        bytes.append(UInt8(ascii: "\""))
+        value.appendRFC3339(to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    package mutating func null() { raw("null") }
 
     package mutating func raw(_ json: String) {
         separate()
-        bytes.append(contentsOf: json.utf8)
+        append(json)
+    }
+
+    package mutating func raw(_ json: UTF8Span) {
+        separate()
+        append(json)
     }
 
     // MARK: Members
 
     package mutating func field(_ name: StaticString, _ value: String?) {
         key(name)
-        if let value { string(value) } else { raw("null") }
+        if let value { string(value) } else { null() }
     }
 
     package mutating func field(_ name: StaticString, _ value: Int64?) {
         key(name)
-        if let value { integer(value) } else { raw("null") }
+        if let value { integer(value) } else { null() }
     }
 
     @_disfavoredOverload
@@ -83,12 +112,8 @@ package struct JSONWriter: Sendable {
     }
 
     package mutating func field(_ name: StaticString, _ value: Instant?) {
-        guard let value else { return field(name, raw: "null") }
         key(name)
-        separate()
-        bytes.append(UInt8(ascii: "\""))
-        value.appendRFC3339(to: &bytes)
-        bytes.append(UInt8(ascii: "\""))
+        if let value { instant(value) } else { null() }
     }
 
     package mutating func field(_ name: StaticString, _ values: [String]) {
@@ -105,10 +130,7 @@ package struct JSONWriter: Sendable {
 
     /// A member whose name is a caller's own.
     package mutating func member(_ name: String, raw json: String) {
-        separate()
-        quote(name)
-        bytes.append(UInt8(ascii: ":"))
-        needsComma = false
+        key(quoting: name)
         raw(json)
     }
 
@@ -130,21 +152,37 @@ package struct JSONWriter: Sendable {
 
     /// A member whose name is known at run time only.
     package mutating func key(named name: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
-        separate()
-        quote(name)
-        bytes.append(UInt8(ascii: ":"))
-        needsComma = false
+        key(quoting: name)
         try body(&self)
     }
 
     // MARK: Bytes
 
     private mutating func key(_ name: StaticString) {
+        name.withUTF8Buffer { key($0) }
+    }
+
+    mutating func key(_ name: String) {
+        var name = name
+        name.withUTF8 { key($0) }
+    }
+
+    /// Our own names hold nothing that would have to be escaped.
+    private mutating func key(_ name: UnsafeBufferPointer<UInt8>) {
+        let comma = needsComma
+        append(upTo: name.count + 4) { out in
+            if comma { out.append(UInt8(ascii: ",")) }
+            out.append(UInt8(ascii: "\""))
+            out.append(copying: name)
+            out.append(UInt8(ascii: "\""))
+            out.append(UInt8(ascii: ":"))
+        }
+        needsComma = false
+    }
+
+    private mutating func key(quoting name: String) {
         separate()
-        bytes.append(UInt8(ascii: "\""))
-        // Our own names hold nothing that would have to be escaped.
-        name.withUTF8Buffer { bytes.append(contentsOf: $0) }
-        bytes.append(UInt8(ascii: "\""))
+        quote(name)
         bytes.append(UInt8(ascii: ":"))
         needsComma = false
     }
@@ -165,38 +203,56 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// RFC 8259 §7: quotes, backslashes and control characters are escaped; the rest is UTF-8 as it is.
-    private mutating func quote(_ text: String) {
-        bytes.append(UInt8(ascii: "\""))
+    /// Appends what `body` does, after one look at whether there is room for so many bytes.
+    private mutating func append(upTo count: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
+        bytes.append(addingCapacity: count, initializingWith: body)
+    }
+
+    private mutating func append(_ text: String) {
         var text = text
-        text.withUTF8 { utf8 in
-            // Nearly every text is copied whole.
-            if utf8.contains(where: Self.isEscaped) {
-                for byte in utf8 { append(escaping: byte) }
-            } else {
-                bytes.append(contentsOf: utf8)
-            }
+        text.withUTF8 { bytes.append(contentsOf: $0) }
+    }
+
+    private mutating func append(_ text: UTF8Span) {
+        text.span.withUnsafeBufferPointer { bytes.append(contentsOf: $0) }
+    }
+
+    private mutating func quote(_ text: String) {
+        var text = text
+        text.withUTF8 { quote($0) }
+    }
+
+    private mutating func quote(_ text: UTF8Span) {
+        text.span.withUnsafeBufferPointer { quote($0) }
+    }
+
+    /// RFC 8259 §7: quotes, backslashes and control characters are escaped; the rest is UTF-8 as it is.
+    private mutating func quote(_ utf8: UnsafeBufferPointer<UInt8>) {
+        var rest = utf8
+        // Nearly every text is copied whole.
+        append(upTo: rest.count + 2) { out in
+            out.append(UInt8(ascii: "\""))
+            let plain = JSONEscapes.plainPrefix(of: rest)
+            out.append(copying: UnsafeBufferPointer(rebasing: rest[..<plain]))
+            rest = UnsafeBufferPointer(rebasing: rest[plain...])
+            if rest.isEmpty { out.append(UInt8(ascii: "\"")) }
         }
-        bytes.append(UInt8(ascii: "\""))
+        while let escaped = rest.first {
+            bytes.append(contentsOf: JSONEscapes.escape(escaped))
+            rest = UnsafeBufferPointer(rebasing: rest.dropFirst())
+            let plain = JSONEscapes.plainPrefix(of: rest)
+            bytes.append(contentsOf: rest[..<plain])
+            rest = UnsafeBufferPointer(rebasing: rest[plain...])
+            if rest.isEmpty { bytes.append(UInt8(ascii: "\"")) }
+        }
     }
+}
 
-    private static func isEscaped(_ byte: UInt8) -> Bool {
-        byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
-    }
-
-    private mutating func append(escaping byte: UInt8) {
-        switch byte {
-        case UInt8(ascii: "\""): bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "\"")])
-        case UInt8(ascii: "\\"): bytes.append(contentsOf: [UInt8(ascii: "\\"), UInt8(ascii: "\\")])
-        case 0x0A: bytes.append(contentsOf: "\\n".utf8)
-        case 0x0D: bytes.append(contentsOf: "\\r".utf8)
-        case 0x09: bytes.append(contentsOf: "\\t".utf8)
-        case 0..<0x20:
-            let digits = Array("0123456789abcdef".utf8)
-            bytes.append(contentsOf: "\\u00".utf8)
-            bytes.append(digits[Int(byte >> 4)])
-            bytes.append(digits[Int(byte & 0xF)])
-        default: bytes.append(byte)
+extension OutputSpan<UInt8> {
+    fileprivate mutating func append(copying source: UnsafeBufferPointer<UInt8>) {
+        withUnsafeMutableBufferPointer { target, count in
+            _ = target[count...].update(fromContentsOf: source)
+            count += source.count
         }
     }
 }

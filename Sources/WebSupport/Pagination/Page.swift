@@ -126,12 +126,12 @@ package struct Page<Item: Sendable>: Sendable {
         }
     }
 
-    package func json(list: String, _ write: (inout JSONWriter, Item) -> Void) -> JSONWriter {
+    package func json(list: String, _ write: (inout JSONWriter, Item) throws -> Void) rethrows -> JSONWriter {
         // Room for a few hundred bytes each, so that a page of them is not copied several times as it grows.
         var writer = JSONWriter(reserving: 256 + items.count * 640)
-        writer.object { writer in
-            writer.array("data") { writer in
-                for item in items { write(&writer, item) }
+        try writer.object { writer in
+            try writer.array("data") { writer in
+                for item in items { try write(&writer, item) }
             }
             writer.field("next_cursor", next?.encoded(for: list))
             writer.field("prev_cursor", previous?.encoded(for: list))
