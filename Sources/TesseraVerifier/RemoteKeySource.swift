@@ -105,6 +105,20 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
+    /// Whether there are keys, for who asks whether a service is ready: without any it can judge no token.
+    ///
+    /// Where there are none it looks for them, no more often than for unknown keys, so that a service that started before
+    /// its issuer is ready soon after it.
+    ///
+    /// - Throws: `.keysUnavailable` while there are none.
+    public func requireKeys() async throws {
+        guard snapshot().isEmpty else { return }
+        // No key has this id.
+        try await refresh(afterUnknownKeyID: "")
+        guard snapshot().isEmpty else { return }
+        throw VerificationError(.keysUnavailable)
+    }
+
     /// Keeps the set fresh until graceful shutdown or cancellation.
     ///
     /// - Throws: nothing; `Service` asks for the word. A fetch that fails is logged and made up for.

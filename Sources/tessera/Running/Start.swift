@@ -48,6 +48,11 @@ enum Start {
             userEvents: feed.map { EventPages($0, at: settings.authURL, logger: logger) },
             isReady: {
                 try await opened.isReady()
+                do {
+                    try await keys.requireKeys()
+                } catch {
+                    throw APIError.retry(.keysUnavailable, afterSeconds: 1)
+                }
                 // After a restart it knows what was revoked before it says that it is ready.
                 guard revocations?.isReady ?? true else {
                     throw APIError.retry(.revocationsUnavailable, afterSeconds: 1)

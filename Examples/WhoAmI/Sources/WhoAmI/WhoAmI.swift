@@ -43,7 +43,7 @@ struct WhoAmI {
         )
 
         let application = Application(
-            router: router(verifier, revocations),
+            router: router(verifier, keys, revocations),
             configuration: .init(address: .hostname("127.0.0.1", port: Int(environment["PORT"] ?? "") ?? 8082)),
             logger: logger
         )
@@ -62,10 +62,17 @@ struct WhoAmI {
         text == "serve" ? .serve : .refuse(after: .seconds(Int(text ?? "") ?? 60))
     }
 
-    static func router(_ verifier: TokenVerifier, _ revocations: RevocationFeed) -> Router<Context> {
+    static func router(
+        _ verifier: TokenVerifier,
+        _ keys: RemoteKeySource,
+        _ revocations: RevocationFeed
+    ) -> Router<Context> {
         let router = Router(context: Context.self)
-        // Not ready before it is known what was revoked while this process was not there.
-        router.get("readyz") { _, _ in revocations.isReady ? HTTPResponse.Status.ok : .serviceUnavailable }
+        // Not ready before there are keys, and it is known what was revoked while this process was not there.
+        router.get("readyz") { _, _ -> HTTPResponse.Status in
+            guard (try? await keys.requireKeys()) != nil else { return .serviceUnavailable }
+            return revocations.isReady ? .ok : .serviceUnavailable
+        }
 
         let users = router.group().add(middleware: TokenVerifierMiddleware(verifier: verifier))
         users.get("whoami") { _, context in
