@@ -30,10 +30,14 @@ package struct Row: Sendable {
     }
 
     /// A row that no engine returned.
-    package init(columns: Columns, values: [SQLValue]) {
-        var builder = RowBuilder(columns)
-        for value in values { builder.append(value) }
-        self = builder.rows()[0]
+    package init(_ values: KeyValuePairs<String, any SQLBindable>) {
+        let values = values.map { (column: $0, value: $1.sqlValue) }
+        let texts = values.reduce(0) { size, pair in
+            if case .text(let text) = pair.value { size + text.utf8.count } else { size }
+        }
+        var builder = RowBuilder(Columns(values.map(\.column)), rows: 1, bytes: texts)
+        for pair in values { builder.append(pair.value) }
+        self.init(builder.block(), start: 0)
     }
 
     package var columns: Columns { block.columns }
@@ -66,8 +70,9 @@ package struct Row: Sendable {
 
     private func withUTF8<R>(_ cell: Cell, _ body: (UTF8Span) -> R) -> R {
         let bytes = block.bytes
-        // It was looked through when it was appended.
-        return body(unsafe UTF8Span(unchecked: bytes.span.extracting(cell.range)))
+        // SAFETY: a cell is a text only if `RowBuilder` was given a String or found that the bytes are UTF-8.
+        let text = unsafe UTF8Span(unchecked: bytes.span.extracting(cell.range), isKnownASCII: cell.isASCII)
+        return body(text)
     }
 
     package func text(_ column: String) throws(StorageError) -> String {
@@ -84,7 +89,14 @@ package struct Row: Sendable {
         }
     }
 
-    /// Lends the bytes of a text, `nil` for NULL, to who would copy them once more.
+    /// Lends the bytes of a text to who would otherwise copy them once more.
+    package func withText<R>(_ column: String, _ body: (UTF8Span) -> R) throws(StorageError) -> R {
+        let cell = try cell(column)
+        guard cell.kind == .text else { throw .invalidRow(column: column) }
+        return withUTF8(cell, body)
+    }
+
+    /// Lends the bytes of a text, `nil` for NULL.
     package func withOptionalText<R>(_ column: String, _ body: (UTF8Span?) -> R) throws(StorageError) -> R {
         let cell = try cell(column)
         switch cell.kind {

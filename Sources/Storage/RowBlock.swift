@@ -1,22 +1,25 @@
 // The values of a result, side by side.
 //
 // A page of fifty messages has a thousand values. An enum for each of them and a String on the heap for every text cost
-// a service more than the page cost the database (docs/decisions/0025-rows-as-bytes.md). So an engine copies its values
-// once, one after the other, into one array of bytes, with a cell for each that says what it is and where. A value is
-// decoded when it is asked for, and a text goes into an answer without a String between.
+// a service more than the page cost the database (docs/decisions/0025-rows-as-bytes.md). So a result's values stand one
+// after the other in one array of bytes, with a cell for each that says what it is and where. A value is decoded when it
+// is asked for, and a text goes into an answer without a String between.
 internal import Synchronization
 
-/// The column names of a result, shared by all results of a statement.
+/// The column names of a result, which results of one statement may share.
 package final class Columns: Sendable {
     package let names: [String]
     private let positions: [String: Int]
+    /// Otherwise a name means the first of its columns.
+    let areUnique: Bool
 
     package init(_ names: [String]) {
         self.names = names
-        self.positions = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        positions = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+        areUnique = positions.count == names.count
     }
 
-    package func position(of name: String) -> Int? { positions[name] }
+    func position(of name: String) -> Int? { positions[name] }
 }
 
 /// A value: what it is, and itself or where its bytes are.
@@ -26,15 +29,18 @@ struct Cell: Sendable {
     }
 
     let kind: Kind
+    /// Whether a text is known to be; a String that knows it of itself is compared much sooner.
+    let isASCII: Bool
     /// Of its bytes.
     let count: Int32
     /// 0 or 1, an integer, microseconds since 1970, or where the bytes begin.
     let payload: Int64
 
-    init(_ kind: Kind, _ payload: Int64, count: Int32 = 0) {
+    init(_ kind: Kind, _ payload: Int64, count: Int32 = 0, isASCII: Bool = false) {
         self.kind = kind
-        self.payload = payload
+        self.isASCII = isASCII
         self.count = count
+        self.payload = payload
     }
 
     var range: Range<Int> { Int(payload)..<Int(payload) + Int(count) }
@@ -46,8 +52,8 @@ final class RowBlock: Sendable {
     /// Row by row.
     let cells: [Cell]
     let bytes: [UInt8]
-    /// Where the last look-up ended. Code reads the columns of a row in the order of the statement, so the next name is
-    /// mostly the next column, and a comparison finds it sooner than a hash.
+    /// Behind where the last look-up ended. Most code reads the columns of a row in the order of the statement, so the
+    /// next name is mostly the next column, and a comparison finds it sooner than a hash.
     private let next = Atomic(0)
 
     init(columns: Columns, cells: [Cell], bytes: [UInt8]) {
@@ -59,7 +65,7 @@ final class RowBlock: Sendable {
     func position(of name: String) -> Int? {
         let guess = next.load(ordering: .relaxed)
         let position: Int
-        if guess < columns.names.count, columns.names[guess] == name {
+        if columns.areUnique, guess < columns.names.count, columns.names[guess] == name {
             position = guess
         } else if let known = columns.position(of: name) {
             position = known
@@ -91,7 +97,8 @@ package struct RowBuilder: ~Copyable {
 
     package mutating func append(_ text: String) {
         var text = text
-        text.withUTF8 { append(.text, UnsafeRawBufferPointer($0)) }
+        let isASCII = text.utf8Span.isKnownASCII
+        text.withUTF8 { append(.text, UnsafeRawBufferPointer($0), isASCII: isASCII) }
     }
 
     package mutating func append(bytes: UnsafeRawBufferPointer) { append(.bytes, bytes) }
@@ -101,8 +108,9 @@ package struct RowBuilder: ~Copyable {
     /// - Parameter utf8: its bytes.
     /// - Returns: whether it is one; nothing is appended otherwise.
     package mutating func append(utf8: UnsafeRawBufferPointer) -> Bool {
-        guard (try? UTF8Span(validating: utf8.bindMemory(to: UInt8.self).span)) != nil else { return false }
-        append(.text, utf8)
+        let isASCII = utf8.withMemoryRebound(to: UInt8.self) { try? UTF8Span(validating: $0.span).isKnownASCII }
+        guard let isASCII else { return false }
+        append(.text, utf8, isASCII: isASCII)
         return true
     }
 
@@ -119,16 +127,19 @@ package struct RowBuilder: ~Copyable {
         }
     }
 
-    private mutating func append(_ kind: Cell.Kind, _ content: UnsafeRawBufferPointer) {
+    private mutating func append(_ kind: Cell.Kind, _ content: UnsafeRawBufferPointer, isASCII: Bool = false) {
         // Neither engine has values of more than a gigabyte.
-        cells.append(Cell(kind, Int64(bytes.count), count: Int32(content.count)))
+        cells.append(Cell(kind, Int64(bytes.count), count: Int32(content.count), isASCII: isASCII))
         bytes.append(contentsOf: content)
     }
 
+    /// All rows. Each must have been given a value for every column.
     package consuming func rows() -> [Row] {
         let width = columns.names.count
         guard width > 0 else { return [] }
-        let block = RowBlock(columns: columns, cells: cells, bytes: bytes)
+        let block = block()
         return stride(from: 0, to: block.cells.count, by: width).map { Row(block, start: $0) }
     }
+
+    consuming func block() -> RowBlock { RowBlock(columns: columns, cells: cells, bytes: bytes) }
 }

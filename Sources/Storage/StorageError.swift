@@ -11,7 +11,7 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case checkViolation(statement: String)
     /// Values do not fit the statement's declaration: a mistake of ours, or U+0000 that an edge let through.
     case invalidBinding(statement: String, reason: String)
-    /// A row did not have the column or type that the code asked for: a mistake of ours.
+    /// A row did not have the column or type that the code asked for, a mistake of ours, or its text was none.
     case invalidRow(column: String)
     /// The engine refused the statement for another reason. `code` is the SQLSTATE or the SQLite result code.
     case statementFailed(statement: String, code: String)
@@ -35,7 +35,7 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
         case .notNullViolation(let statement): "not-null violation in \(statement)"
         case .checkViolation(let statement): "check violation in \(statement)"
         case .invalidBinding(let statement, let reason): "invalid binding in \(statement): \(reason)"
-        case .invalidRow(let column): "column \(column) is missing or of another type"
+        case .invalidRow(let column): "column \(column) is missing, of another type, or not UTF-8"
         case .statementFailed(let statement, let code): "\(statement) failed with \(code)"
         case .conflict(let statement, let code): "\(statement) conflicted (\(code))"
         case .unavailable(let reason): "database unavailable: \(reason)"

@@ -77,7 +77,7 @@ enum BinaryFormat {
     // MARK: - Results
 
     /// Appends the value in `bytes`, which libpq lends for the length of the call. Returns whether it is of a type that a
-    /// statement may return, and whole.
+    /// statement may return, and well formed.
     @unsafe static func append(_ bytes: UnsafeRawBufferPointer, oid: UInt32, to row: inout RowBuilder) -> Bool {
         switch oid {
         case 16:
@@ -101,14 +101,6 @@ enum BinaryFormat {
         default: return false
         }
         return true
-    }
-
-    /// Whether values of a type take up bytes beside the row.
-    static func hasBytes(oid: UInt32) -> Bool {
-        switch oid {
-        case 17, 18, 19, 25, 705, 1042, 1043: true
-        default: false
-        }
     }
 
     private static func append(_ integer: Int64?, to row: inout RowBuilder) -> Bool {

@@ -13,7 +13,9 @@ enum ConnectionPurpose: String {
     /// One plan for all values of a statement. Left to itself, PostgreSQL plans a page anew at each execution, for a LIMIT
     /// that it does not know beforehand looks dear: 100 µs of 200. That every statement's generic plan is an index scan is
     /// proved by StatementPlanTests; the cleanup, whose values decide, runs on patient connections.
-    private static let genericPlans = "SET plan_cache_mode = force_generic_plan"
+    ///
+    /// And none is compiled: what lanes run takes a millisecond, and a plan that looks dear would be compiled for fifty.
+    private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
     /// Micro-batches of writes: a row lock that another session holds may not keep the neighbours waiting.
     case write
@@ -37,10 +39,10 @@ enum ConnectionPurpose: String {
         switch self {
         case .write:
             "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.laneLockTimeout)'; "
-                + Self.genericPlans
+                + Self.plans
         case .read:
             "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on; "
-                + Self.genericPlans
+                + Self.plans
         case .patient:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
         case .migration: "SET statement_timeout = 0; SET lock_timeout = 0"
@@ -115,6 +117,13 @@ enum ConnectionPurpose: String {
             let reason = unsafe Self.allLines(PQerrorMessage(handle))
             unsafe PQfinish(handle)
             throw .unavailable(reason: reason)
+        }
+        // Text of another encoding is cut between characters' bytes by the server's own functions.
+        if let encoding = unsafe PQparameterStatus(handle, "server_encoding").map({ unsafe String(cString: $0) }),
+            encoding != "UTF8"
+        {
+            unsafe PQfinish(handle)
+            throw .unavailable(reason: "the database's encoding is \(encoding), and must be UTF8")
         }
         unsafe self.handle = unsafe handle
         self.purpose = purpose

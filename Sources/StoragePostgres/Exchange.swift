@@ -23,7 +23,7 @@ struct Exchange {
         /// The server completed the step; `tag` is the command tag of a `.command`, for example `COMMIT`.
         case done(SQLResult, tag: String)
         case refused(ServerError)
-        /// Completed, but a column is of a type that no statement may return.
+        /// Completed, but a column is of a type that no statement may return, or its text is not UTF-8.
         case unreadable(StorageError)
     }
 
@@ -163,8 +163,8 @@ extension Connection {
         prepared.shape = shape
         let count = unsafe PQntuples(result)
         var size = 0
-        for column in 0..<width where BinaryFormat.hasBytes(oid: shape.types[Int(column)]) {
-            for row in 0..<count { size += Int(unsafe PQgetlength(result, row, column)) }
+        for row in 0..<count {
+            for column in 0..<width { size += Int(unsafe PQgetlength(result, row, column)) }
         }
         var builder = RowBuilder(shape.columns, rows: Int(count), bytes: size)
         for row in 0..<count {

@@ -14,10 +14,13 @@ extension GRDB.Database {
                 try statement.execute()
                 return SQLResult(rows: [], affected: changesCount)
             }
-            var builder = RowBuilder(Columns(statement.columnNames))
+            let columns = Columns(statement.columnNames)
+            var builder = RowBuilder(columns)
             let cursor = try GRDB.Row.fetchCursor(statement)
             // To the end: a RETURNING statement has finished its changes only then.
             while let row = try cursor.next() {
+                // `SELECT *` of a table that has changed since the statement was prepared.
+                guard row.count == columns.names.count else { throw StorageError.invalidRow(column: "*") }
                 for value in row.databaseValues { Self.append(value, to: &builder) }
             }
             let rows = builder.rows()

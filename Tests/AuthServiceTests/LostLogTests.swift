@@ -55,13 +55,14 @@ struct LostLogTests {
                 return state.turns ? state.looks : nil
             }
             guard let look else { return result }
-            let rows = result.rows.map { row in
-                Row(
-                    columns: row.columns,
-                    values: zip(row.columns.names, row.values).map { $0 == "epoch" ? .text("epoch\(look)") : $1 }
-                )
+            guard let columns = result.first?.columns else { return result }
+            var builder = RowBuilder(columns)
+            for row in result.rows {
+                for (name, value) in zip(columns.names, row.values) {
+                    builder.append(name == "epoch" ? .text("epoch\(look)") : value)
+                }
             }
-            return SQLResult(rows: rows, affected: result.affected)
+            return SQLResult(rows: builder.rows(), affected: result.affected)
         }
 
         func transaction<T: Sendable>(

@@ -64,4 +64,28 @@ struct SQLiteEngineTests {
             await impatient.close()
         }
     }
+
+    @Test("statistics of the tables that were searched are kept when a database closes")
+    func statistics() async throws {
+        try await withEmptyDatabase(.sqlite) { test async throws in
+            let path = String(test.url.dropFirst("sqlite:".count))
+            let table =
+                "CREATE TABLE kept (id INTEGER PRIMARY KEY, kind INTEGER); CREATE INDEX kept_kind ON kept (kind)"
+            try await test.database.withMigrationLock { try $0.execute(script: table) }
+            let database = try await SQLiteDatabase.open(path: path, logger: .silent)
+            let insert = Statement("tests.keep", .writes, [.integer], "INSERT INTO kept (kind) VALUES ($1)")
+            let search = Statement("tests.search", .writes, [], "UPDATE kept SET kind = 8 WHERE kind = 7")
+            _ = try await database.run((0..<1000).map { insert($0 % 10) })
+            #expect(try await database.run(search()).affected == 100)
+            await database.close()
+            let statistics = Statement("tests.statistics", .reads, [], "SELECT idx, stat FROM sqlite_stat1")
+            let again = try await SQLiteDatabase.open(path: path, logger: .silent)
+            let rows = try await again.run(statistics()).rows
+            #expect(try rows.map { try $0.text("idx") } == ["kept_kind"])
+            // About so many rows, and so many of them with one value (sqlite.org/fileformat2.html#stat1tab).
+            let numbers = try rows.first?.text("stat").split(separator: " ").compactMap { Int($0) } ?? []
+            #expect(numbers.count == 2 && (500...2000).contains(numbers[0]) && (50...400).contains(numbers[1]))
+            await again.close()
+        }
+    }
 }

@@ -94,6 +94,10 @@ struct JSONTests {
         }
         let nul = JSONWriter.value { $0.string("12345678\0") }
         #expect(nul == #""12345678\u0000""#)
+        // Longer than what is escaped at a time, and longer again.
+        let nested = String(repeating: #"{"a":"b\"c","d":[1,2,3]} and then some plain text of its own "#, count: 20)
+        let written = JSONWriter.object { $0.field("t", nested) }
+        #expect(try JSONElement.parse(written.bytes)["t"]?.string == nested)
     }
 
     @Test("integers are written to both ends of 64 bits")
@@ -105,34 +109,53 @@ struct JSONTests {
 
     @Test("columns become members: their texts as strings or as the JSON they are, and NULL as null")
     func columns() throws {
-        let names = ["text", "json", "number", "time", "other"]
-        let row = Row(
-            columns: Columns(names),
-            values: [
-                .text("a\"\n"), .text("{ \"b\":1 }"), .integer(-7), .instant(Instant(microseconds: 1)), .text("c"),
-            ]
-        )
+        let row = Row([
+            "text": "a\"\n", "json": "{ \"b\":1 }", "number": -7, "time": Instant(microseconds: 1), "other": "c",
+        ])
         let written = try JSONWriter.object { writer in
             try writer.text("text", of: row)
             try writer.json("json", of: row)
             try writer.integer("number", of: row)
             try writer.instant("time", of: row)
-            try writer.text("renamed", column: "other", of: row)
+            try writer.optionalText("renamed", column: "other", of: row)
         }
         #expect(
             written.string
                 == #"{"text":"a\"\n","json":{ "b":1 },"number":-7,"time":"1970-01-01T00:00:00.000001Z","renamed":"c"}"#
         )
-        let empty = Row(columns: Columns(names), values: Array(repeating: .null, count: names.count))
-        let nulls = try JSONWriter.object { writer in
-            try writer.text("text", of: empty)
-            try writer.json("json", of: empty)
-            try writer.integer("number", of: empty)
-            try writer.instant("time", of: empty)
+        let optional = try JSONWriter.object { writer in
+            try writer.optionalText("text", of: row)
+            try writer.optionalInteger("number", of: row)
+            try writer.optionalInstant("time", of: row)
         }
-        #expect(nulls.string == #"{"text":null,"json":null,"number":null,"time":null}"#)
-        #expect(throws: StorageError.invalidRow(column: "text")) {
-            try JSONWriter.object { try $0.integer("text", of: row) }
+        #expect(optional.string == #"{"text":"a\"\n","number":-7,"time":"1970-01-01T00:00:00.000001Z"}"#)
+        let empty = Row(["text": SQLValue.null, "number": SQLValue.null, "time": SQLValue.null])
+        let nulls = try JSONWriter.object { writer in
+            try writer.optionalText("text", of: empty)
+            try writer.optionalInteger("number", of: empty)
+            try writer.optionalInstant("time", of: empty)
+        }
+        #expect(nulls.string == #"{"text":null,"number":null,"time":null}"#)
+    }
+
+    @Test("a column that is not there, or of another kind, is no member")
+    func wrongColumns() {
+        let row = Row(["text": "a", "number": 1, "nothing": SQLValue.null])
+        let writes: [(String, (inout JSONWriter) throws(StorageError) -> Void)] = [
+            ("number", { writer throws(StorageError) in try writer.text("number", of: row) }),
+            ("nothing", { writer throws(StorageError) in try writer.text("nothing", of: row) }),
+            ("missing", { writer throws(StorageError) in try writer.optionalText("missing", of: row) }),
+            ("number", { writer throws(StorageError) in try writer.json("number", of: row) }),
+            ("nothing", { writer throws(StorageError) in try writer.json("nothing", of: row) }),
+            ("text", { writer throws(StorageError) in try writer.integer("text", of: row) }),
+            ("nothing", { writer throws(StorageError) in try writer.integer("nothing", of: row) }),
+            ("text", { writer throws(StorageError) in try writer.optionalInteger("text", of: row) }),
+            ("text", { writer throws(StorageError) in try writer.instant("text", of: row) }),
+            ("nothing", { writer throws(StorageError) in try writer.instant("nothing", of: row) }),
+            ("text", { writer throws(StorageError) in try writer.optionalInstant("text", of: row) }),
+        ]
+        for (column, write) in writes {
+            #expect(throws: StorageError.invalidRow(column: column)) { try JSONWriter.object { try write(&$0) } }
         }
     }
 

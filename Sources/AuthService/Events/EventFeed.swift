@@ -83,7 +83,7 @@ final class EventFeed: Sendable {
     /// Counts a stream in; the first one starts the reader at the log's end, as `now` has it.
     func join(_ now: EventLogState, channel: any Channel) -> EventFollower {
         let lifetime = timing.lifetime * Double.random(in: 0.9...1)
-        let (follower, others, old, count) = state.withLock { state in
+        let (follower, others, old) = state.withLock { state in
             state.nextFollower += 1
             let follower = EventFollower(number: state.nextFollower, channel: channel, lifetime: lifetime)
             var others: [EventFollower] = []
@@ -105,24 +105,25 @@ final class EventFeed: Sendable {
                 )
             }
             state.followers[follower.number] = follower
-            return (follower, others, old, state.followers.count)
+            // Here, for numbers that two threads record afterwards may come in either order, and the last one stays.
+            followersGauge.record(state.followers.count)
+            return (follower, others, old)
         }
         old?.cancel()
         for other in others { other.signal(.end) }
-        followersGauge.record(count)
         return follower
     }
 
     /// Counts a stream out; with the last one the reader goes.
     func leave(_ follower: EventFollower) {
-        let (work, count) = state.withLock { state -> (Task<Void, Never>?, Int) in
+        let work = state.withLock { state -> Task<Void, Never>? in
             state.followers[follower.number] = nil
-            guard state.followers.isEmpty else { return (nil, state.followers.count) }
+            followersGauge.record(state.followers.count)
+            guard state.followers.isEmpty else { return nil }
             defer { state.tail = nil }
-            return (state.tail?.work, 0)
+            return state.tail?.work
         }
         work?.cancel()
-        followersGauge.record(count)
     }
 
     /// How many streams there are.

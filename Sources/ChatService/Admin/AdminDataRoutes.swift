@@ -56,17 +56,17 @@ struct AdminDataRoutes: Sendable {
         return .json(
             try JSONWriter.object { writer in
                 writer.field("user_id", try row.text("id"))
-                writer.field("kind", try row.text("kind"))
+                try writer.text("kind", of: row)
                 writer.field("active", try row.boolean("is_active"))
-                writer.field("tokens_total", try row.integer("tokens_total"))
-                writer.field("conversations", try row.integer("conversations"))
+                try writer.integer("tokens_total", of: row)
+                try writer.integer("conversations", of: row)
                 writer.field("trashed_conversations", try row.integer("trashed"))
-                writer.field("messages", try row.integer("messages"))
+                try writer.integer("messages", of: row)
                 writer.field("last_change_at", try row.optionalInstant("changed_at"))
-                writer.field("first_seen_at", try row.instant("first_seen_at"))
-                writer.field("last_seen_at", try row.instant("last_seen_at"))
-                writer.field("deactivated_at", try row.optionalInstant("deactivated_at"))
-                writer.field("erased_at", try row.optionalInstant("erased_at"))
+                try writer.instant("first_seen_at", of: row)
+                try writer.instant("last_seen_at", of: row)
+                try writer.optionalInstant("deactivated_at", of: row)
+                try writer.optionalInstant("erased_at", of: row)
                 guard let receipt else { return writer.field("erasure", raw: "null") }
                 writer.object("erasure") { receipt.write(to: &$0) }
             }

@@ -36,7 +36,7 @@ struct Conversation: Sendable {
     init(_ draft: ConversationDraft, id: String, owner: String, at now: Instant) {
         let (title, source) = draft.titleAndSource
         let count = draft.messages.count
-        let values: KeyValuePairs<String, any SQLBindable> = [
+        row = Row([
             "id": id, "owner_id": owner, "title": title, "title_source": source, "model": draft.model,
             "slug": draft.slug, "visibility": draft.visibility.rawValue, "pinned_at": SQLValue.null,
             "archived_at": SQLValue.null, "archive_reason": SQLValue.null,
@@ -46,8 +46,7 @@ struct Conversation: Sendable {
             "tokens_out": draft.messages.reduce(0) { $0 + ($1.tokensOut ?? 0) },
             "last_message_at": count == 0 ? nil : now, "created_at": now, "updated_at": now, "version": 1,
             "settings": draft.settings, "metadata": draft.metadata,
-        ]
-        row = Row(columns: Columns(values.map(\.key)), values: values.map(\.value.sqlValue))
+        ])
         self.id = id
         version = 1
         updatedAt = now
@@ -70,24 +69,24 @@ struct Conversation: Sendable {
     func write(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         try writer.text("owner_id", of: row)
-        try writer.text("title", of: row)
-        try writer.text("title_source", of: row)
-        try writer.text("model", of: row)
-        try writer.text("slug", of: row)
+        try writer.optionalText("title", of: row)
+        try writer.optionalText("title_source", of: row)
+        try writer.optionalText("model", of: row)
+        try writer.optionalText("slug", of: row)
         try writer.text("visibility", of: row)
         writer.field("pinned", try row.optionalInstant("pinned_at") != nil)
-        try writer.instant("pinned_at", of: row)
+        try writer.optionalInstant("pinned_at", of: row)
         writer.field("archived", try row.optionalInstant("archived_at") != nil)
-        try writer.instant("archived_at", of: row)
-        try writer.text("archive_reason", of: row)
-        try writer.text("forked_from_conversation_id", of: row)
-        try writer.text("forked_from_message_id", of: row)
-        try writer.text("head_message_id", of: row)
+        try writer.optionalInstant("archived_at", of: row)
+        try writer.optionalText("archive_reason", of: row)
+        try writer.optionalText("forked_from_conversation_id", of: row)
+        try writer.optionalText("forked_from_message_id", of: row)
+        try writer.optionalText("head_message_id", of: row)
         try writer.integer("last_seq", of: row)
         try writer.integer("message_count", of: row)
         try writer.integer("tokens_in", of: row)
         try writer.integer("tokens_out", of: row)
-        try writer.instant("last_message_at", of: row)
+        try writer.optionalInstant("last_message_at", of: row)
         try writer.instant("created_at", of: row)
         try writer.instant("updated_at", of: row)
         try writer.integer("version", of: row)

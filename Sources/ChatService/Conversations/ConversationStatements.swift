@@ -194,9 +194,8 @@ enum ConversationStatements {
             "\(name)_few",
             .reads,
             types,
-            // OFFSET 0: planned by itself, so nothing but a look for each id is left. A range in place of "=": PostgreSQL
-            // expects few of it, where it knows of one tag that everything has; expecting many, it compiles the plan (JIT)
-            // for longer than all the rest takes.
+            // OFFSET 0: planned by itself, so nothing but a look for each id is left. A range in place of "=": of that
+            // PostgreSQL expects few rows even where it knows of a single tag, which everything has.
             postgres: """
                 SELECT \(summaryColumns) FROM (
                     SELECT ct.conversation_id FROM conversation_tags ct

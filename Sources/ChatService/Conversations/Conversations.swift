@@ -156,7 +156,7 @@ struct Conversations: Sendable {
             guard let row = results[0].first else { throw APIError(.notFound) }
             var included = Included()
             if withMessages {
-                let messages = try MessagePage.read(results[1], page, pass, siblings: false, cursor: \.cursor)
+                let messages = try MessagePage.read(results[1], of: id, page, pass, siblings: false, cursor: \.cursor)
                 guard let messages else { continue }
                 included.messages = messages
             }
@@ -241,8 +241,7 @@ struct Conversations: Sendable {
             return statement(caller.id, archived, pinned, page.fetchCount, offset, tag.id)
         }
         // Past every row, in the direction of the page.
-        let edge = isForward ? Instant.farFuture : Instant(microseconds: 0)
-        let cursor = page.cursor ?? Cursor(edge, "")
+        let cursor = page.cursor ?? (isForward ? .beyondNewest : Cursor(position: 0, id: ""))
         if let words {
             let statement = isForward ? TitleFilter.older : TitleFilter.newer
             return statement(

@@ -86,31 +86,28 @@ struct ExportedEntity: Sendable {
         let name = column.name
         switch column.kind {
         case .id, .person, .text, .day:
-            let text = try row.optionalText(name)
-            writer.key(named: name) { writer in
-                if let text { writer.string(text) } else { writer.raw("null") }
-            }
+            try writer.optionalText(name, of: row)
         case .integer, .usage:
-            let value = try row.optionalInteger(name)
-            writer.key(named: name) { writer in
-                if let value { writer.integer(value) } else { writer.raw("null") }
-            }
+            try writer.optionalInteger(name, of: row)
         case .boolean:
             let value = try row.optionalBoolean(name)
             writer.member(name, raw: value.map { $0 ? "true" : "false" } ?? "null")
         case .instant:
-            let value = try row.optionalInstant(name)
-            writer.key(named: name) { writer in
-                if let value { writer.string(value.rfc3339) } else { writer.raw("null") }
-            }
+            try writer.optionalInstant(name, of: row)
         case .object, .array:
-            guard let json = try row.optionalText(name) else { return writer.member(name, raw: "null") }
-            if json.utf8.contains(where: { $0 == 0x0A || $0 == 0x0D }) {
-                writer.key(named: name + "_text") { $0.string(json) }
-            } else {
-                writer.member(name, raw: json)
+            try row.withOptionalText(name) { json in
+                guard let json else { return writer.member(name, raw: "null") }
+                if Self.holdsLineBreak(json) {
+                    writer.key(named: name + "_text") { $0.string(json) }
+                } else {
+                    writer.key(named: name) { $0.raw(json) }
+                }
             }
         }
+    }
+
+    private static func holdsLineBreak(_ text: UTF8Span) -> Bool {
+        text.span.withUnsafeBufferPointer { $0.contains { $0 == 0x0A || $0 == 0x0D } }
     }
 
     // MARK: Reading

@@ -21,14 +21,16 @@ struct Message: Sendable {
     /// `MessageStatements.columns`.
     let row: Row
     let id: String
+    private let conversationID: String
     let sequence: Int64
     let version: Int64
     /// Told only when asked for.
     private let siblings: MessageSiblings?
 
     /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
-    init(_ row: Row, withSiblings: Bool = false) throws(StorageError) {
+    init(_ row: Row, in conversation: String, withSiblings: Bool = false) throws(StorageError) {
         self.row = row
+        conversationID = conversation
         id = try row.text("id")
         sequence = try row.integer("seq")
         version = try row.integer("version")
@@ -36,25 +38,25 @@ struct Message: Sendable {
     }
 
     /// Reads a row of a page; `nil` for one whose content stayed behind (see MessagePages.swift).
-    init?(ofPage row: Row, withSiblings: Bool) throws(StorageError) {
+    init?(ofPage row: Row, in conversation: String, withSiblings: Bool) throws(StorageError) {
         guard try row.withOptionalText("parts", { $0 != nil }) else { return nil }
-        try self.init(row, withSiblings: withSiblings)
+        try self.init(row, in: conversation, withSiblings: withSiblings)
     }
 
     /// A message just inserted: what the caller sent and what the database decided.
     init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant)
         throws(StorageError)
     {
-        let values: [any SQLBindable] = [
-            draft.id, conversation, try inserted.integer("seq"), try inserted.optionalText("parent_id"),
-            draft.author(author), draft.role.rawValue, draft.type.rawValue, draft.status.rawValue, draft.model,
-            draft.tokensIn, draft.tokensOut, draft.tokensTotal, now, now, SQLValue.null, 1, draft.metadata,
-            draft.contentText, draft.parts,
-        ]
-        try self.init(Row(columns: Self.columns, values: values.map(\.sqlValue)))
+        let row = Row([
+            "id": draft.id, "seq": try inserted.integer("seq"), "parent_id": try inserted.optionalText("parent_id"),
+            "author_id": draft.author(author), "role": draft.role.rawValue, "type": draft.type.rawValue,
+            "status": draft.status.rawValue, "model": draft.model, "tokens_in": draft.tokensIn,
+            "tokens_out": draft.tokensOut, "tokens_total": draft.tokensTotal, "created_at": now, "updated_at": now,
+            "edited_at": SQLValue.null, "version": 1, "metadata": draft.metadata, "content_text": draft.contentText,
+            "parts": draft.parts,
+        ])
+        try self.init(row, in: conversation)
     }
-
-    private static let columns = Columns(MessageStatements.columns.split(separator: ", ").map(String.init))
 
     /// JSON, byte for byte.
     var metadata: String {
@@ -70,23 +72,23 @@ struct Message: Sendable {
     /// Writes the members, without the braces around them.
     func write(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
-        try writer.text("conversation_id", of: row)
+        writer.field("conversation_id", conversationID)
         try writer.integer("seq", of: row)
-        try writer.text("parent_id", of: row)
-        try writer.text("author_id", of: row)
+        try writer.optionalText("parent_id", of: row)
+        try writer.optionalText("author_id", of: row)
         try writer.text("role", of: row)
         try writer.text("type", of: row)
         try writer.text("status", of: row)
-        try writer.text("model", of: row)
-        try writer.integer("tokens_in", of: row)
-        try writer.integer("tokens_out", of: row)
-        try writer.integer("tokens_total", of: row)
+        try writer.optionalText("model", of: row)
+        try writer.optionalInteger("tokens_in", of: row)
+        try writer.optionalInteger("tokens_out", of: row)
+        try writer.optionalInteger("tokens_total", of: row)
         try writer.instant("created_at", of: row)
         try writer.instant("updated_at", of: row)
-        try writer.instant("edited_at", of: row)
+        try writer.optionalInstant("edited_at", of: row)
         try writer.integer("version", of: row)
         try writer.json("metadata", of: row)
-        try writer.text("content", column: "content_text", of: row)
+        try writer.optionalText("content", column: "content_text", of: row)
         try writer.json("parts", of: row)
         if let siblings { writer.object("siblings") { siblings.write(to: &$0) } }
     }

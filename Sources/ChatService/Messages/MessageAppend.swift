@@ -115,7 +115,6 @@ struct MessageAppend: Sendable {
     /// The messages of an earlier attempt at this request, which found the conversation with `last` messages.
     func messages(after last: Int64, head: String?) throws -> [Message] {
         var previous: String?
-        let columns = Columns(["seq", "parent_id"])
         return try drafts.enumerated().map { index, draft in
             let parent: String? =
                 switch draft.parent ?? previous.map({ .message($0) }) ?? .head {
@@ -123,7 +122,7 @@ struct MessageAppend: Sendable {
                 case .message(let id): id
                 }
             previous = draft.id
-            let inserted = Row(columns: columns, values: [.integer(last + Int64(index) + 1), parent.sqlValue])
+            let inserted = Row(["seq": last + Int64(index) + 1, "parent_id": parent])
             return try Message(draft, conversation: conversation, author: caller, inserted: inserted, at: now)
         }
     }

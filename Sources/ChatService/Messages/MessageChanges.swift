@@ -47,7 +47,7 @@ extension Messages {
             }
             let unit = patching(id, in: conversation, patch, metadata: metadata, expected: expected, caller)
             let results = try await database.run(unit)
-            if let row = results.last?.first { return try Message(row) }
+            if let row = results.last?.first { return try Message(row, in: conversation) }
             try requireConversation(results)
             if expected == nil { throw APIError(.notFound) }
         }

@@ -66,6 +66,7 @@ struct MessagePage: Sendable {
     /// The page, unless it has to be measured.
     static func read(
         _ result: SQLResult,
+        of conversation: String,
         _ request: PageRequest,
         _ pass: Pass,
         siblings: Bool,
@@ -76,7 +77,7 @@ struct MessagePage: Sendable {
         var messages: [Message] = []
         messages.reserveCapacity(result.rows.count)
         for row in result.rows {
-            if let message = try Message(ofPage: row, withSiblings: siblings) {
+            if let message = try Message(ofPage: row, in: conversation, withSiblings: siblings) {
                 messages.append(message)
             } else if pass == .fast {
                 return nil

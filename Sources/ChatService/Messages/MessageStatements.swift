@@ -2,11 +2,12 @@
 import Storage
 
 enum MessageStatements {
+    /// Of a message in a conversation that is known.
     static let columns = "\(summaryColumns), content_text, parts"
 
     /// Without the content, which has no limit but a request's.
-    static let summaryColumns = """
-        id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out, \
+    private static let summaryColumns = """
+        id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out, \
         tokens_total, created_at, updated_at, edited_at, version, metadata
         """
 

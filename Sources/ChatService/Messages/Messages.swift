@@ -65,7 +65,7 @@ struct Messages: Sendable {
         let statement = siblings ? MessageStatements.getWithSiblings : MessageStatements.get
         let result = try await database.run(statement(conversation, caller.id, id))
         guard let row = result.first else { throw APIError(.notFound) }
-        return try Message(row, withSiblings: siblings)
+        return try Message(row, in: conversation, withSiblings: siblings)
     }
 
     /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
@@ -81,17 +81,23 @@ struct Messages: Sendable {
     ) async throws -> Page<Message> {
         let isVisible = ConversationStatements.isVisible(conversation, caller.id)
         for pass in MessagePage.Pass.allCases {
-            let read = Self.read(conversation, caller, page, order, pass, siblings: siblings)
-            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [read])
+            let statement = Self.read(conversation, caller, page, order, pass, siblings: siblings)
+            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [statement])
             let result = results[results.count - 1]
             if page.wantsCount {
                 if results[0].isEmpty { throw APIError(.notFound) }
             } else if result.isEmpty, try await database.run(isVisible).isEmpty {
                 throw APIError(.notFound)
             }
-            guard var answer = try MessagePage.read(result, page, pass, siblings: siblings, cursor: \.cursor) else {
-                continue
-            }
+            let read = try MessagePage.read(
+                result,
+                of: conversation,
+                page,
+                pass,
+                siblings: siblings,
+                cursor: \.cursor
+            )
+            guard var answer = read else { continue }
             if page.wantsCount { answer.total = try results[0].first?.integer("message_count") }
             return answer
         }
@@ -162,9 +168,15 @@ struct Messages: Sendable {
                     throw APIError(.notFound)
                 }
             }
-            if let answer = try MessagePage.read(result, page, pass, siblings: siblings, cursor: \.branchCursor) {
-                return answer
-            }
+            let answer = try MessagePage.read(
+                result,
+                of: conversation,
+                page,
+                pass,
+                siblings: siblings,
+                cursor: \.branchCursor
+            )
+            if let answer { return answer }
         }
         throw APIError(.internalError)
     }

@@ -13,7 +13,7 @@ enum JSONEscapes {
         return index
     }
 
-    private static func isEscaped(_ byte: UInt8) -> Bool {
+    static func isEscaped(_ byte: UInt8) -> Bool {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
@@ -28,17 +28,30 @@ enum JSONEscapes {
         return (controls | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)) & tops != 0
     }
 
-    /// What stands for such a byte.
-    static func escape(_ byte: UInt8) -> [UInt8] { escapes[Int(byte)] }
+    /// The most bytes that stand for one.
+    static let longest = 6
 
-    private static let escapes: [[UInt8]] = (0...UInt8(ascii: "\\")).map { byte in
+    /// Appends what stands for a byte of a string: itself, unless it must be escaped.
+    static func append(_ byte: UInt8, to out: inout OutputSpan<UInt8>) {
         switch byte {
-        case UInt8(ascii: "\""): Array(#"\""#.utf8)
-        case UInt8(ascii: "\\"): Array(#"\\"#.utf8)
-        case 0x0A: Array(#"\n"#.utf8)
-        case 0x0D: Array(#"\r"#.utf8)
-        case 0x09: Array(#"\t"#.utf8)
-        default: Array((#"\u00"# + (byte < 0x10 ? "0" : "") + String(byte, radix: 16)).utf8)
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"): append(UInt8(ascii: "\\"), byte, to: &out)
+        case 0x0A: append(UInt8(ascii: "\\"), UInt8(ascii: "n"), to: &out)
+        case 0x0D: append(UInt8(ascii: "\\"), UInt8(ascii: "r"), to: &out)
+        case 0x09: append(UInt8(ascii: "\\"), UInt8(ascii: "t"), to: &out)
+        case 0..<0x20:
+            append(UInt8(ascii: "\\"), UInt8(ascii: "u"), to: &out)
+            append(UInt8(ascii: "0"), UInt8(ascii: "0"), to: &out)
+            append(digit(byte >> 4), digit(byte & 0xF), to: &out)
+        default: out.append(byte)
         }
+    }
+
+    private static func append(_ first: UInt8, _ second: UInt8, to out: inout OutputSpan<UInt8>) {
+        out.append(first)
+        out.append(second)
+    }
+
+    private static func digit(_ value: UInt8) -> UInt8 {
+        value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }

@@ -57,7 +57,7 @@ package struct JSONWriter: Sendable {
 
     package mutating func integer(_ value: Int64) {
         separate()
-        // As many digits as 2⁶⁴ has, and the sign.
+        // The sign and the 19 digits of 2⁶³.
         append(upTo: 20) { out in
             if value < 0 { out.append(UInt8(ascii: "-")) }
             var unit: UInt64 = 1
@@ -70,6 +70,7 @@ package struct JSONWriter: Sendable {
         }
     }
 
+    /// A time as RFC 3339 has it, in a string.
     package mutating func instant(_ value: Instant) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -162,7 +163,8 @@ package struct JSONWriter: Sendable {
         name.withUTF8Buffer { key($0) }
     }
 
-    mutating func key(_ name: String) {
+    /// A name of our own; a caller's is `key(quoting:)`.
+    mutating func key(own name: String) {
         var name = name
         name.withUTF8 { key($0) }
     }
@@ -228,23 +230,22 @@ package struct JSONWriter: Sendable {
 
     /// RFC 8259 §7: quotes, backslashes and control characters are escaped; the rest is UTF-8 as it is.
     private mutating func quote(_ utf8: UnsafeBufferPointer<UInt8>) {
-        var rest = utf8
-        // Nearly every text is copied whole.
-        append(upTo: rest.count + 2) { out in
-            out.append(UInt8(ascii: "\""))
-            let plain = JSONEscapes.plainPrefix(of: rest)
-            out.append(copying: UnsafeBufferPointer(rebasing: rest[..<plain]))
-            rest = UnsafeBufferPointer(rebasing: rest[plain...])
-            if rest.isEmpty { out.append(UInt8(ascii: "\"")) }
+        var rest = utf8[...]
+        bytes.append(UInt8(ascii: "\""))
+        while true {
+            // Nearly every text is copied whole.
+            let plain = rest.prefix(JSONEscapes.plainPrefix(of: UnsafeBufferPointer(rebasing: rest)))
+            bytes.append(contentsOf: UnsafeBufferPointer(rebasing: plain))
+            rest = rest[plain.endIndex...]
+            if rest.isEmpty { break }
+            // Where one byte is escaped others are not far, as in JSON within a string.
+            let dense = rest.prefix(32)
+            append(upTo: dense.count * JSONEscapes.longest) { out in
+                for byte in dense { JSONEscapes.append(byte, to: &out) }
+            }
+            rest = rest[dense.endIndex...]
         }
-        while let escaped = rest.first {
-            bytes.append(contentsOf: JSONEscapes.escape(escaped))
-            rest = UnsafeBufferPointer(rebasing: rest.dropFirst())
-            let plain = JSONEscapes.plainPrefix(of: rest)
-            bytes.append(contentsOf: rest[..<plain])
-            rest = UnsafeBufferPointer(rebasing: rest[plain...])
-            if rest.isEmpty { bytes.append(UInt8(ascii: "\"")) }
-        }
+        bytes.append(UInt8(ascii: "\""))
     }
 }
 

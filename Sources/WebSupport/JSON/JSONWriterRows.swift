@@ -1,34 +1,46 @@
 // Columns into members: an answer's text is copied from the row, and nothing is made in between.
+//
+// As the accessors of `Row`, these throw when the column is not there or holds something else, and NULL is something else
+// unless the name says `optional`: then it is told as `null`. A member has its column's name unless another is given.
 package import Storage
 
 extension JSONWriter {
-    /// A text column as a string. Throws when the column holds something else.
-    ///
-    /// `name` is the member's and, unless another is given, the column's.
-    package mutating func text(_ name: String, column: String? = nil, of row: Row) throws(StorageError) {
-        key(name)
+    /// A text as a string.
+    package mutating func text(_ name: String, of row: Row) throws(StorageError) {
+        key(own: name)
+        try row.withText(name) { string($0) }
+    }
+
+    package mutating func optionalText(_ name: String, column: String? = nil, of row: Row) throws(StorageError) {
+        key(own: name)
         try row.withOptionalText(column ?? name) { text in
             if let text { string(text) } else { null() }
         }
     }
 
-    /// A text column that holds JSON as stored.
+    /// A text that is JSON, as it is.
     package mutating func json(_ name: String, of row: Row) throws(StorageError) {
-        key(name)
-        try row.withOptionalText(name) { json in
-            if let json { raw(json) } else { null() }
-        }
+        key(own: name)
+        try row.withText(name) { raw($0) }
     }
 
-    /// An integer column.
     package mutating func integer(_ name: String, of row: Row) throws(StorageError) {
-        key(name)
+        key(own: name)
+        integer(try row.integer(name))
+    }
+
+    package mutating func optionalInteger(_ name: String, of row: Row) throws(StorageError) {
+        key(own: name)
         if let value = try row.optionalInteger(name) { integer(value) } else { null() }
     }
 
-    /// A time as RFC 3339 has it.
     package mutating func instant(_ name: String, of row: Row) throws(StorageError) {
-        key(name)
+        key(own: name)
+        instant(try row.instant(name))
+    }
+
+    package mutating func optionalInstant(_ name: String, of row: Row) throws(StorageError) {
+        key(own: name)
         if let value = try row.optionalInstant(name) { instant(value) } else { null() }
     }
 }

@@ -26,7 +26,7 @@ package struct Cursor: Sendable, Hashable {
     package static let beyondNewest = Cursor(position: Instant.farFuture.microseconds, id: "~")
 
     /// From the year 1 to `farFuture`: what a forged cursor may name without leaving either engine's range.
-    private static let positions = -62_135_596_800_000_000...Instant.farFuture.microseconds
+    private static let positions = Instant.distantPast.microseconds...Instant.farFuture.microseconds
 
     package func encoded(for list: String) -> String {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
