@@ -162,7 +162,7 @@ extension StorageConformance {
 
     // MARK: - Keeping the writer busy
 
-    private static let sleep = Statement("concurrency.sleep", .writes, [], "SELECT pg_sleep(1)")
+    private static let sleep = Statement("concurrency.sleep", .writes, [], "SELECT pg_sleep(5)")
 
     /// Keeps the one writer (SQLite) or the write lane (PostgreSQL) from taking anything else.
     private static func occupyWriter(of database: any SQLDatabase, _ hold: Hold) async throws {
@@ -180,7 +180,7 @@ extension StorageConformance {
             [],
             "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
         )
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try await database.run(active()).first?.int("n") == 0 {
             try #require(ContinuousClock.now < deadline, "the write lane did not start to sleep")
         }

@@ -48,7 +48,7 @@ struct ExportLimitTests {
         arguments: TestEngine.allCases
     )
     func places(engine: TestEngine) async throws {
-        try await withOnePlace(engine, stall: .seconds(5)) { chat async throws in
+        try await withOnePlace(engine, stall: .seconds(15)) { chat async throws in
             let stuck = try chat.beginExport()
             try await chat.hasBegunExport()
             for user in ["owner", "second"] {

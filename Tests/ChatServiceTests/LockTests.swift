@@ -216,7 +216,7 @@ private func meeting<T>(
             WHERE own.pid = pg_backend_pid() AND own.granted AND NOT waiting.granted
             """
         )
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(25)
         while ContinuousClock.now < deadline {
             if let row = try transaction.run(waiting()).first, try row.integer("n") > 0 { return true }
         }

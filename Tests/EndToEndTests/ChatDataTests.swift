@@ -9,7 +9,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Chat data", .timeLimit(.minutes(3)))
+@Suite("Chat data", .timeLimit(.minutes(15)))
 struct ChatDataTests {
     private static let marker = "marker7f3a90"
 
@@ -69,14 +69,14 @@ struct ChatDataTests {
         let removed = Statement("tests.removed", .reads, [], "SELECT removed FROM erasure_counts WHERE removed > 0")
         try await installation.withDatabase("chat") { database async throws in
             // The job is still the killed process's until its lease runs out.
-            try await eventually(within: .seconds(60), "rows are going") { try await !database.run(removed()).isEmpty }
+            try await eventually(within: .seconds(240), "rows are going") { try await !database.run(removed()).isEmpty }
             chat.kill()
         }
         _ = try await chat.waitForExit()
         let left = try await installation.messages(of: gone.id)
         print("\(engine): killed with \(left) of 20,002 messages left")
         chat = try await installation.startChat(client)
-        try await eventually(within: .seconds(90), "the erasure is completed") {
+        try await eventually(within: .seconds(240), "the erasure is completed") {
             try await installation.completedErasures() == 1
         }
         // A token still alive brings nothing back.
@@ -323,7 +323,7 @@ extension Installation {
         let script =
             url.hasPrefix("sqlite:")
             // Without matches grep says 1; there may be no log beside the file, but there is the file.
-            ? #"[ -f "$0" ] && cat "$0"* | grep -c -a -F "$1" || [ "${PIPESTATUS[1]}" = 1 ]"#
+            ? #"[ -f "$0" ] && cat "$0"* | grep -c -a -F "$1" || [ "${PIPESTATUS[*]}" = "0 1" ]"#
             : #"set -o pipefail; pg_dump "$0" | grep -c -a -F "$1" || [ "${PIPESTATUS[0]}" = 0 ]"#
         let place = url.hasPrefix("sqlite:") ? String(url.dropFirst("sqlite:".count)) : url
         let process = try ServerProcess(

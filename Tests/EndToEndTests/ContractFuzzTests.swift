@@ -18,7 +18,7 @@ struct ContractFuzzTests {
             environment: [:],
             folder: installation.folder
         )
-        let exit = try await fuzz.waitForExit(within: .seconds(300))
+        let exit = try await fuzz.waitForExit(within: .seconds(1200))
         #expect(exit == .status(0), "\(fuzz.output)")
         // A run that asked nothing would end well too.
         #expect(fuzz.output.matches(of: /([0-9]+) generated, \1 passed/).count == 2, "\(fuzz.output)")

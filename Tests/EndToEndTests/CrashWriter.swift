@@ -58,7 +58,7 @@ struct CrashWriter: Sendable {
         let answer = try await control.send(
             "GET",
             "/kill?pid=\(pid)&signal=\(signal)&tree=\(tree)&open=\(open)&acknowledged=\(acknowledged)",
-            timeout: .seconds(120)
+            timeout: .seconds(300)
         )
         return try JSONDecoder().decode(Kill.self, from: Data(answer.text.utf8))
     }
@@ -69,7 +69,7 @@ struct CrashWriter: Sendable {
     }
 
     /// Waits until `more` units are acknowledged that were not when this was called.
-    func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(60)) async throws {
+    func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(180)) async throws {
         let before = try await counts()["acknowledged"] ?? 0
         try await eventually(within: limit, "\(more) more units are acknowledged") {
             try await counts()["acknowledged"] ?? 0 >= before + more

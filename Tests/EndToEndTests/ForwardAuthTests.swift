@@ -18,7 +18,7 @@ struct ForwardAuthTests {
             try connection.send(
                 "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\(headers)\r\n\(body)"
             )
-            return try await connection.receiveUntilClosed(within: .seconds(20))
+            return try await connection.receiveUntilClosed(within: .seconds(60))
         }
         let bearer = "Authorization: Bearer \(token)\r\n"
         for method in [

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("A revocation reaches chat", .timeLimit(.minutes(3)))
+@Suite("A revocation reaches chat", .timeLimit(.minutes(15)))
 struct RevocationReachTests {
     private static let conversations = "/v1/conversations"
 

@@ -24,7 +24,7 @@ struct TourTests {
             ],
             folder: installation.folder
         )
-        let exit = try await shell.waitForExit()
+        let exit = try await shell.waitForExit(within: .seconds(180))
         #expect(exit == .status(0), "\(shell.output)")
 
         let outputs = Tour.outputs(of: shell.output)

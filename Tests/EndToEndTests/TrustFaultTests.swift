@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("Trust while auth fails", .timeLimit(.minutes(3)))
+@Suite("Trust while auth fails", .timeLimit(.minutes(15)))
 struct TrustFaultTests {
     @Test("auth killed and restarted while tokens are being revoked: none that was refused is ever accepted again")
     func killed() async throws {
@@ -111,7 +111,7 @@ struct TrustFaultTests {
 
     @Test("the stale policy does what it says: serve until the token expires, or refuse when stale for longer")
     func policies() async throws {
-        let lifetime = 25
+        let lifetime = 40
         let fleet = try await TrustFleet(["TESSERA_ACCESS_TOKEN_TTL": "\(lifetime)s"])
         var auth = try await fleet.installation.startAuth()
         let serving = [try await fleet.startChat(stale: "serve"), try await fleet.startExample(stale: "serve")]
@@ -123,11 +123,10 @@ struct TrustFaultTests {
         _ = try await auth.waitForExit()
         for judge in fleet.followers {
             var accepted = 0
-            try await eventually("\(judge.name) refuses what has expired") {
-                let asked = ContinuousClock.now
+            try await eventually(within: .seconds(lifetime + 60), "\(judge.name) refuses what has expired") {
                 let verdict = try await judge.verdict(on: token)
                 // Lifetimes are shortened by up to a twentieth, and times are in whole seconds.
-                if asked < begin + .seconds(lifetime - 4) {
+                if ContinuousClock.now < begin + .seconds(lifetime - 4) {
                     #expect(verdict == .accepted)
                     accepted += 1
                 }

@@ -8,7 +8,7 @@ import TesseraVerifier
 import TestSupport
 import Testing
 
-@Suite("Verifying asks nobody", .timeLimit(.minutes(3)))
+@Suite("Verifying asks nobody", .timeLimit(.minutes(15)))
 struct ZeroCallTests {
     @Test(
         "auth gets no request and no connection while 100,000 tokens are validated, a third of them never seen before"
@@ -58,6 +58,8 @@ struct ZeroCallTests {
                             number % 3 == 0
                             ? try signer.sign(Self.claims(1000 + number, issuer: auth)) : seen[number % seen.count]
                         if try await verifier.verify(token).isUser { users += 1 }
+                        // Nothing here waits, and the other tests have the same threads.
+                        if number % 64 < 2 { await Task.yield() }
                     }
                     return users
                 }

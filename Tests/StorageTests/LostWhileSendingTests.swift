@@ -27,6 +27,10 @@ struct LostWhileSendingTests {
         "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE application_name = 'half-closed'"
     )
 
+    private static func isUnknown(_ error: StorageError?) -> Bool {
+        if case .outcomeUnknown = error { true } else { false }
+    }
+
     @Test("what the server may have got as a whole is unknown and not run again: no unit is there twice")
     func halfClosed() async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
@@ -40,9 +44,9 @@ struct LostWhileSendingTests {
                 logger: .silent
             )
             var answers: [String: StorageError?] = [:]
-            for round in 1...8 {
+            for round in 1...40 where round <= 8 || !answers.values.contains(where: Self.isUnknown) {
                 // More than the sockets on the way hold, so that the end of it has to wait.
-                let payload = [UInt8](repeating: 7, count: (3 << 20) + round * 200_000)
+                let payload = [UInt8](repeating: 7, count: (3 << 20) + round % 8 * 200_000)
                 do throws(StorageError) {
                     _ = try await database.run(Self.apply("unit-\(round)", payload))
                     answers["unit-\(round)"] = .some(nil)

@@ -31,7 +31,6 @@ struct MicroBatchTests {
         [.text, .integer],
         "INSERT INTO items (id, parent) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
     )
-    private static let nap = Statement("batch.nap", .writes, [], "SELECT pg_sleep(0.3)")
     private static let sum = Statement("batch.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
     private static let items = Statement("batch.items", .reads, [], "SELECT COUNT(*) AS n FROM items")
 
@@ -41,35 +40,6 @@ struct MicroBatchTests {
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
             try await body(test)
         }
-    }
-
-    /// Runs units that are all in line before the first of them starts, because the lane is asleep.
-    private func together(
-        _ units: [[BoundStatement]],
-        in database: any SQLDatabase
-    ) async throws -> [Result<[SQLResult], StorageError>] {
-        async let nap = database.run(Self.nap())
-        let napping = Statement(
-            "batch.napping",
-            .reads,
-            [],
-            "SELECT 1 AS one FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
-        )
-        try await eventually("the lane sleeps") { try await !database.run(napping()).isEmpty }
-        let results = await withTaskGroup(of: (Int, Result<[SQLResult], StorageError>).self) { group in
-            for (index, unit) in units.enumerated() {
-                group.addTask {
-                    do throws(StorageError) {
-                        return (index, .success(try await database.run(unit)))
-                    } catch {
-                        return (index, .failure(error))
-                    }
-                }
-            }
-            return await group.reduce(into: [Int: Result<[SQLResult], StorageError>]()) { $0[$1.0] = $1.1 }
-        }
-        _ = try await nap
-        return results.sorted { $0.key < $1.key }.map(\.value)
     }
 
     @Test("10,000 updates of 64 callers take fewer than 2,000 commits, by the server's count; of one caller 10,000")
@@ -99,7 +69,7 @@ struct MicroBatchTests {
             let before = try await TransactionCounts.read(test.database)
             // 29 names, of which 3 come twice.
             let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0 % 29)", 1)] }
-            let results = try await together(units, in: test.database).map { try $0.get() }
+            let results = try await HeldWriter.submit(units, to: test.database).map { try $0.get() }
             #expect(results.map { $0[1].rows.count }.reduce(0, +) == 29)
             #expect(results.allSatisfy { $0[0].affected == 1 })
             #expect(try await TransactionCounts.read(test.database).rolledBack == before.rolledBack)
@@ -110,7 +80,7 @@ struct MicroBatchTests {
     func violatedCheck() async throws {
         try await withTables { test async throws in
             let units = (0..<32).map { [Self.add($0 + 1, $0 == 13 ? -1 : 1)] }
-            let results = try await together(units, in: test.database)
+            let results = try await HeldWriter.submit(units, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
                 case (13, .failure(.checkViolation(statement: "batch.add"))): break
@@ -127,7 +97,7 @@ struct MicroBatchTests {
     func deferredConstraint() async throws {
         try await withTables { test async throws in
             let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0)", $0 == 20 ? 999 : 1)] }
-            let results = try await together(units, in: test.database)
+            let results = try await HeldWriter.submit(units, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
                 case (20, .failure(.foreignKeyViolation)): break

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import Storage
 import StoragePostgres
@@ -93,8 +94,11 @@ struct PostgresFailoverTests {
                         "ALTER SYSTEM SET default_transaction_read_only = on",
                         "SELECT pg_reload_conf()"
                     )
-                    let before = acknowledged()
-                    try await eventually("writes after") { acknowledged() >= before + 100 }
+                    let asked = writers.lastAsked
+                    try await eventually("writes after") {
+                        let count = try await standby.execute("SELECT count(*) FROM marks WHERE id > \(asked)")
+                        return Int(count.trimmingCharacters(in: .newlines)) ?? 0 >= 100
+                    }
                 }
                 #expect(writers.refused.isEmpty && writers.unknown.isEmpty, "\(writers.errors)")
                 let last = try #require(writers.acknowledged.max())

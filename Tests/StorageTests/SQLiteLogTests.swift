@@ -41,7 +41,7 @@ struct SQLiteLogTests {
         let largest = try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<6 {
                 group.addTask {
-                    while !Task.isCancelled { _ = try? await database.run(Self.read(20_000)) }
+                    while !Task.isCancelled { _ = try? await database.run(Self.read(3_000)) }
                 }
             }
             // 32 MiB in all, of which a log that never begins anew would keep every byte.

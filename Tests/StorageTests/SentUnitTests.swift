@@ -78,7 +78,7 @@ struct SentUnitTests {
                 configuration: SQLiteConfiguration(
                     busyTimeout: .seconds(60),
                     batch: 1,
-                    limits: WorkLimits(patience: .milliseconds(100))
+                    limits: WorkLimits(patience: .seconds(3))
                 ),
                 logger: Logger(label: "test.storage")
             )

@@ -85,6 +85,7 @@ struct KeySetDownloadTests {
         } _: { url in
             var pace = KeyRefreshPace()
             pace.unknownKeyInterval = .zero
+            pace.timeout = .seconds(60)
             let source = self.source(url + "/jwks.json", pace: pace)
             func fails() async {
                 await #expect(throws: VerificationError(.keysUnavailable)) {

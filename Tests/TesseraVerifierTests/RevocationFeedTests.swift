@@ -209,10 +209,10 @@ struct RevocationFeedTests {
             await follower.waitUntilCurrent()
         }
         let living = ScriptedFeed()
-        pace.heartbeat = .seconds(1)
+        pace.heartbeat = .seconds(3)
         try await living.withFollower(pace: pace) { follower in
             await follower.waitUntilCurrent()
-            let end = ContinuousClock.now + .milliseconds(3500)
+            let end = ContinuousClock.now + .milliseconds(9500)
             while ContinuousClock.now < end {
                 living.send(": heartbeat\n\n")
                 try await Task.sleep(for: .milliseconds(100))

@@ -53,7 +53,7 @@ package final class PrivatePooler: Sendable {
         try Data("SELECT count(*) FROM pg_class;\n".utf8).write(to: script)
         return try ServerProcess(
             executable: URL(filePath: ServerPrograms.path("pgbench")),
-            arguments: ["--no-vacuum", "--client=3", "--time=30", "--file=\(script.path)", url()],
+            arguments: ["--no-vacuum", "--client=3", "--time=300", "--file=\(script.path)", url()],
             environment: [:],
             folder: folder
         )

@@ -118,7 +118,7 @@ package final class ServerProcess: Sendable {
 
     /// Asks the process to stop (SIGTERM) and waits until it has.
     @discardableResult
-    package func terminate(within limit: Duration = .seconds(20)) async throws -> Exit {
+    package func terminate(within limit: Duration = .seconds(60)) async throws -> Exit {
         requestStop()
         return try await waitForExit(within: limit)
     }
