@@ -61,49 +61,74 @@ let package = Package(
     ],
     targets: [
         // The only places where C headers appear.
-        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
-        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
-        .target(name: "CEmbedded"),
+        .systemLibrary(name: "COpenSSL", path: "Sources/Foundations/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CArgon2", path: "Sources/Foundations/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+        .systemLibrary(name: "CLibPQ", path: "Sources/Foundations/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
         // What Tessera exists for: crypto, hashing, storage units, trust.
-        .target(name: "OpenSSLCrypto", dependencies: ["COpenSSL"], swiftSettings: touchesC),
+        .target(
+            name: "OpenSSLCrypto",
+            dependencies: ["COpenSSL"],
+            path: "Sources/Foundations/OpenSSLCrypto",
+            swiftSettings: touchesC
+        ),
         .target(
             name: "PasswordHashing",
             dependencies: ["CArgon2", "OpenSSLCrypto", lifecycle, deque],
+            path: "Sources/Foundations/PasswordHashing",
             swiftSettings: touchesC
         ),
-        .target(name: "Storage", dependencies: [logging, deque], swiftSettings: swift6),
-        .target(name: "StorageSQLite", dependencies: ["Storage", grdb, logging, deque], swiftSettings: swift6),
+        .target(
+            name: "Storage",
+            dependencies: [logging, deque],
+            path: "Sources/Storage/Storage",
+            swiftSettings: swift6
+        ),
+        .target(
+            name: "StorageSQLite",
+            dependencies: ["Storage", grdb, logging, deque],
+            path: "Sources/Storage/StorageSQLite",
+            swiftSettings: swift6
+        ),
         .target(
             name: "StoragePostgres",
             dependencies: ["Storage", "CLibPQ", logging, deque],
+            path: "Sources/Storage/StoragePostgres",
             swiftSettings: touchesC
         ),
         .target(
             name: "StorageConformance",
             dependencies: ["Storage"],
-            path: "Sources/StorageConformance",
+            path: "Sources/Storage/StorageConformance",
             swiftSettings: swift6
         ),
         .target(
             name: "TesseraVerifier",
             dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, metrics, lifecycle, nioCore, nioHTTP1],
+            path: "Sources/Verifier/TesseraVerifier",
             swiftSettings: swift6
         ),
         .target(
             name: "TesseraVerifierHummingbird",
             dependencies: ["TesseraVerifier", hummingbird, httpTypes, logging],
+            path: "Sources/Verifier/TesseraVerifierHummingbird",
             swiftSettings: swift6
         ),
 
         // The two services and what they share on the wire.
-        .target(name: "Embedded", dependencies: ["CEmbedded"], swiftSettings: touchesC),
+        .target(
+            name: "Embedded",
+            dependencies: ["CEmbedded"],
+            path: "Sources/Foundations/Resources/Embedded",
+            swiftSettings: touchesC
+        ),
         .target(
             name: "WebSupport",
             dependencies: [
                 "Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes,
             ],
+            path: "Sources/ServiceKit",
             swiftSettings: swift6
         ),
         .target(
@@ -112,6 +137,7 @@ let package = Package(
                 "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport",
                 hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
             ],
+            path: "Sources/AuthService",
             swiftSettings: swift6
         ),
         .target(
@@ -120,6 +146,7 @@ let package = Package(
                 "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "WebSupport",
                 hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
             ],
+            path: "Sources/ChatService",
             swiftSettings: swift6
         ),
         .executableTarget(
@@ -132,6 +159,7 @@ let package = Package(
                 argumentParser,
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
+            path: "Sources/tessera",
             swiftSettings: swift6
         ),
 
@@ -198,6 +226,7 @@ let package = Package(
                 "WebSupport", "Storage", hummingbird, httpTypes, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
+            path: "Tests/ServiceKitTests",
             swiftSettings: swift6
         ),
         .testTarget(

@@ -25,7 +25,7 @@ def base64url(data):
 
 
 def refresh_token(row, generation):
-    """The refresh token that the service itself would make for a row (Sources/AuthService/Tokens/RefreshToken.swift).
+    """The refresh token that the service itself would make for a row (Sources/AuthService/Sessions/RefreshTokens/RefreshToken.swift).
 
     Nothing of a token is stored, so rows made by SQL are sessions like any other to whoever has the master key: a
     hundred thousand sessions need no hundred thousand password hashes.
@@ -38,7 +38,7 @@ def refresh_token(row, generation):
 
 
 def client_secret(client):
-    """A client's secret in its form (Sources/AuthService/Clients/ClientSecret.swift), the same at each call."""
+    """A client's secret in its form (Sources/AuthService/OAuth/Clients/ClientSecret.swift), the same at each call."""
     text = "tcs_" + base64url(hmac.digest(MASTER_KEY, client.encode(), "sha256"))
     return text + base64url(struct.pack(">I", zlib.crc32(text.encode())))
 

@@ -1,3 +1,3 @@
--- `accounts.credentials_by_email` of Sources/AuthService/Accounts/AccountStatements.swift.
+-- `accounts.credentials_by_email` of Sources/AuthService/Identity/Accounts/AccountStatements.swift.
 \set id random(1, :users)
 SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password' WHERE u.email_key = 'user' || :id::int || '@bench.example';

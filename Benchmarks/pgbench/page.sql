@@ -1,3 +1,3 @@
--- `messages.later` of Sources/ChatService/Messages/MessagePages.swift: a page of 20 and the row after it.
+-- `messages.later` of Sources/ChatService/Conversations/Branches/MessagePages.swift: a page of 20 and the row after it.
 \set seq random(0, :length - 21)
 SELECT id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out, tokens_total, created_at, updated_at, edited_at, version, metadata, CASE WHEN octet_length(parts) <= :bytes THEN content_text END AS content_text, CASE WHEN octet_length(parts) <= :bytes THEN parts END AS parts FROM messages WHERE conversation_id = :conversation AND deleted_at IS NULL AND (CASE WHEN deleted_at IS NULL THEN seq END) > :seq AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = :conversation AND c.owner_id = :owner AND c.deleted_at IS NULL) ORDER BY (CASE WHEN deleted_at IS NULL THEN seq END) LIMIT 21;

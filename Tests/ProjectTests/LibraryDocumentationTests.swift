@@ -8,7 +8,7 @@ struct LibraryDocumentationTests {
     @Test("everything public has a comment with its meaning, units, parameters and errors")
     func everything() throws {
         var seen = 0
-        for folder in ["Sources/TesseraVerifier", "Sources/TesseraVerifierHummingbird"] {
+        for folder in ["Sources/Verifier/TesseraVerifier", "Sources/Verifier/TesseraVerifierHummingbird"] {
             for file in Repository.swiftFiles(under: folder) {
                 let declarations = Declaration.all(in: try Repository.text(file))
                 seen += declarations.count
@@ -20,9 +20,9 @@ struct LibraryDocumentationTests {
 
     @Test("the catalogue leads to every public type")
     func catalogue() throws {
-        let document = try Repository.text("Sources/TesseraVerifier/TesseraVerifier.docc/TesseraVerifier.md")
+        let document = try Repository.text("Sources/Verifier/TesseraVerifier/TesseraVerifier.docc/TesseraVerifier.md")
         var types: [String] = []
-        for file in Repository.swiftFiles(under: "Sources/TesseraVerifier") {
+        for file in Repository.swiftFiles(under: "Sources/Verifier/TesseraVerifier") {
             let type = #/^public (?:final )?(?:struct|class|enum|protocol|actor) ([A-Za-z]+)/#.anchorsMatchLineEndings()
             types += try Repository.text(file).matches(of: type).map { String($0.1) }
         }

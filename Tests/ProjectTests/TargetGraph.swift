@@ -8,6 +8,8 @@ struct TargetGraph {
     static let heavy: Set<String> = ["Hummingbird", "HummingbirdTesting", "GRDB", "AsyncHTTPClient"]
 
     var mayImport: [String: Set<String>] = [:]
+    /// Where the sources of a target are, below the root; only of targets that `Package.swift` gives a path.
+    private(set) var folders: [String: String] = [:]
 
     /// From `swift package dump-package`, which needs no build and takes no lock. Test targets are left out.
     static func declared() async throws -> TargetGraph {
@@ -25,6 +27,7 @@ struct TargetGraph {
         let own = Set(manifest.targets.map(\.name))
         for target in manifest.targets where target.type != "test" {
             let names = target.dependencies.flatMap { $0.names }
+            folders[target.name] = target.path
             mayImport[target.name] = Set(names).intersection(own.union(Self.heavy))
         }
     }
@@ -63,6 +66,7 @@ struct TargetGraph {
         struct Target: Decodable {
             let name: String
             let type: String
+            let path: String?
             let dependencies: [Dependency]
         }
 

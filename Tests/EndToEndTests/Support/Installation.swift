@@ -1,0 +1,139 @@
+// An installation of Tessera of its own: databases, ports, secrets and data folder that no other test shares. The
+// processes are those of the real binary; `make test` builds it before it runs this.
+import Foundation
+import TestSupport
+
+/// The engines that every end-to-end promise is kept on.
+enum Engine: String, CaseIterable, Sendable {
+    case sqlite, postgres
+}
+
+/// What an operator would set up on one machine.
+final class Installation: Sendable {
+    /// Removed with the installation.
+    let folder: URL
+    let authPort: Int
+    let chatPort: Int
+    let environment: [String: String]
+
+    /// - Parameters:
+    ///   - engine: Where both services keep their rows.
+    ///   - settings: Further environment of every process, replacing what is set here; an empty value removes a key.
+    /// - Throws: When there is no port, no folder, or no PostgreSQL for it.
+    init(_ engine: Engine = .sqlite, _ settings: [String: String] = [:]) async throws {
+        let name = "tessera_e2e_\(UUID().uuidString.prefix(8).lowercased())"
+        folder = FileManager.default.temporaryDirectory.appending(path: name)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        authPort = try FreePort.take()
+        chatPort = try FreePort.take()
+        var environment = [
+            "TESSERA_AUTH_PORT": "\(authPort)",
+            "TESSERA_CHAT_PORT": "\(chatPort)",
+            "TESSERA_PUBLIC_URL": "http://127.0.0.1:\(authPort)",
+            "TESSERA_CHAT_PUBLIC_URL": "http://127.0.0.1:\(chatPort)",
+            "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())",
+            "TESSERA_DATA_DIR": folder.appending(path: "data").path,
+            "TESSERA_MASTER_KEY": Self.masterKey(),
+        ]
+        if engine == .postgres {
+            environment["TESSERA_AUTH_DATABASE_URL"] = try await Self.makeDatabase("\(name)_auth", in: folder)
+            environment["TESSERA_CHAT_DATABASE_URL"] = try await Self.makeDatabase("\(name)_chat", in: folder)
+        }
+        self.environment = environment.merging(settings) { _, given in given }
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(at: folder)
+    }
+
+    var auth: Client { Client(base: "http://127.0.0.1:\(authPort)") }
+    var chat: Client { Client(base: "http://127.0.0.1:\(chatPort)") }
+
+    /// Starts the binary and returns at once. `settings` are for this process alone; an empty value removes a key.
+    func start(
+        _ arguments: String...,
+        settings: [String: String] = [:],
+        input: String = ""
+    ) throws -> ServerProcess {
+        try start(arguments, settings: settings, input: input)
+    }
+
+    func start(_ arguments: [String], settings: [String: String], input: String) throws -> ServerProcess {
+        try ServerProcess(
+            executable: Self.binary,
+            arguments: arguments,
+            environment: environment.merging(settings) { _, given in given }.filter { !$0.value.isEmpty },
+            folder: folder,
+            input: input
+        )
+    }
+
+    /// Starts `tessera auth` on a current schema and waits until it is ready.
+    func startAuth(settings: [String: String] = [:]) async throws -> ServerProcess {
+        let process = try start("auth", "--migrate", settings: settings)
+        try await process.waitUntilReady(port: Int(settings["TESSERA_AUTH_PORT"] ?? "") ?? authPort)
+        return process
+    }
+
+    /// Starts `tessera dev` and waits until both services are ready.
+    func startDev() async throws -> ServerProcess {
+        let process = try start("dev")
+        try await process.waitUntilReady(port: authPort)
+        try await process.waitUntilReady(port: chatPort)
+        return process
+    }
+
+    /// Runs a command to its end and returns what it wrote; throws when its status is not 0.
+    @discardableResult
+    func run(_ arguments: String..., input: String = "") async throws -> String {
+        try await start(arguments, settings: [:], input: input).waitForSuccess()
+    }
+
+    /// An address as `TESSERA_…_DATABASE_URL` takes it.
+    func databaseURL(_ service: String) -> String {
+        environment["TESSERA_\(service.uppercased())_DATABASE_URL"]
+            ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
+    }
+
+    /// A ring of one new key.
+    static func masterKey() -> String {
+        Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
+    }
+
+    /// Makes a database on the server of `scripts/with-postgres`; it goes away with that server.
+    private static func makeDatabase(_ name: String, in folder: URL) async throws -> String {
+        guard let server = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"] else {
+            throw NoPostgres()
+        }
+        let psql = try ServerProcess(
+            executable: URL(filePath: "/usr/bin/env"),
+            arguments: ["psql", "--no-psqlrc", "--quiet", "--command", "CREATE DATABASE \(name)", server],
+            environment: [:],
+            folder: folder
+        )
+        try await psql.waitForSuccess()
+        return server.split(separator: "/").dropLast().joined(separator: "/")
+            .replacing("postgres:/", with: "postgres://") + "/\(name)"
+    }
+
+    private struct NoPostgres: Error, CustomStringConvertible {
+        let description = "TESSERA_TEST_POSTGRES_URL is not set: run the tests with `make test`"
+    }
+}
+
+extension Installation {
+    static let repository = URL(filePath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// The binary of the same build, unless `TESSERA_BINARY` names another.
+    static let binary: URL = {
+        if let path = ProcessInfo.processInfo.environment["TESSERA_BINARY"] { return URL(filePath: path) }
+        return repository.appending(path: ".build/debug/tessera")
+    }()
+
+    /// The Python that has PyJWT and the like, with Caddy and Envoy beside it: `.venv`, unless `TESSERA_VENV` names another folder.
+    static let python: URL = {
+        let folder = ProcessInfo.processInfo.environment["TESSERA_VENV"].map { URL(filePath: $0) }
+        return (folder ?? repository.appending(path: ".venv")).appending(path: "bin/python")
+    }()
+}
