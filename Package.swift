@@ -61,9 +61,24 @@ let package = Package(
     ],
     targets: [
         // The only places where C headers appear.
-        .systemLibrary(name: "COpenSSL", path: "Sources/Foundations/COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CArgon2", path: "Sources/Foundations/CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
-        .systemLibrary(name: "CLibPQ", path: "Sources/Foundations/CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL",
+            path: "Sources/Foundations/COpenSSL",
+            pkgConfig: "libcrypto",
+            providers: [.apt(["libssl-dev"])]
+        ),
+        .systemLibrary(
+            name: "CArgon2",
+            path: "Sources/Foundations/CArgon2",
+            pkgConfig: "libargon2",
+            providers: [.apt(["libargon2-dev"])]
+        ),
+        .systemLibrary(
+            name: "CLibPQ",
+            path: "Sources/Foundations/CLibPQ",
+            pkgConfig: "libpq",
+            providers: [.apt(["libpq-dev"])]
+        ),
         .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
         // What Tessera exists for: crypto, hashing, storage units, trust.
@@ -124,7 +139,7 @@ let package = Package(
             swiftSettings: touchesC
         ),
         .target(
-            name: "WebSupport",
+            name: "ServiceKit",
             dependencies: [
                 "Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes,
             ],
@@ -134,7 +149,7 @@ let package = Package(
         .target(
             name: "AuthService",
             dependencies: [
-                "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "WebSupport",
+                "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "ServiceKit",
                 hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
             ],
             path: "Sources/AuthService",
@@ -143,7 +158,7 @@ let package = Package(
         .target(
             name: "ChatService",
             dependencies: [
-                "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "WebSupport",
+                "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "ServiceKit",
                 hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
             ],
             path: "Sources/ChatService",
@@ -153,7 +168,7 @@ let package = Package(
             name: "tessera",
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
-                "TesseraVerifierHummingbird", "WebSupport", "AuthService", "ChatService", "Embedded",
+                "TesseraVerifierHummingbird", "ServiceKit", "AuthService", "ChatService", "Embedded",
                 hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), httpTypes, logging, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration,
                 argumentParser,
@@ -221,19 +236,18 @@ let package = Package(
             swiftSettings: swift6
         ),
         .testTarget(
-            name: "WebSupportTests",
+            name: "ServiceKitTests",
             dependencies: [
-                "WebSupport", "Storage", hummingbird, httpTypes, nioCore, metrics,
+                "ServiceKit", "Storage", hummingbird, httpTypes, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
-            path: "Tests/ServiceKitTests",
             swiftSettings: swift6
         ),
         .testTarget(
             name: "AuthServiceTests",
             dependencies: [
                 "AuthService", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird",
-                "WebSupport", "TestSupport",
+                "ServiceKit", "TestSupport",
                 hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
             ],
             swiftSettings: swift6
@@ -241,7 +255,7 @@ let package = Package(
         .testTarget(
             name: "ChatServiceTests",
             dependencies: [
-                "ChatService", "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "WebSupport", "TestSupport",
+                "ChatService", "Storage", "OpenSSLCrypto", "TesseraVerifierHummingbird", "ServiceKit", "TestSupport",
                 hummingbird, hummingbirdTesting, httpTypes, logging, nioCore,
             ],
             swiftSettings: swift6
@@ -258,7 +272,7 @@ let package = Package(
             name: "ProjectTests",
             dependencies: [
                 "TestSupport", "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird",
-                "WebSupport", "AuthService",
+                "ServiceKit", "AuthService",
                 "ChatService", "Embedded", "tessera", hummingbird, hummingbirdTesting, httpTypes, nioCore, logging,
                 configuration, yams,
             ],

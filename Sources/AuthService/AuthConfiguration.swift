@@ -1,7 +1,7 @@
 // Everything that can be set about the auth service, with the defaults of docs/configuration.md.
 package import OpenSSLCrypto
 package import PasswordHashing
-package import WebSupport
+package import ServiceKit
 
 /// The settings of one auth node. Nodes of one deployment share all of it but the order of the master ring.
 package struct AuthConfiguration: Sendable {

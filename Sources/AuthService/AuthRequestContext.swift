@@ -2,8 +2,8 @@
 package import Hummingbird
 import Logging
 package import NIOCore
+package import ServiceKit
 package import TesseraVerifierHummingbird
-package import WebSupport
 
 package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContext {
     package var coreContext: CoreRequestContextStorage

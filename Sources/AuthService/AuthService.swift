@@ -3,10 +3,10 @@ package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
 import PasswordHashing
+package import ServiceKit
 package import ServiceLifecycle
 package import Storage
 import TesseraVerifierHummingbird
-package import WebSupport
 
 /// One auth node.
 package struct AuthService: Sendable {

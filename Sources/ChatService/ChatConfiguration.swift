@@ -1,5 +1,5 @@
 // Everything that can be set about the chat service, with the defaults of docs/configuration.md.
-package import WebSupport
+package import ServiceKit
 
 /// The settings of one chat node.
 package struct ChatConfiguration: Sendable {

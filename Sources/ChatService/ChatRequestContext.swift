@@ -2,8 +2,8 @@
 import HTTPTypes
 package import Hummingbird
 package import NIOCore
+package import ServiceKit
 package import TesseraVerifierHummingbird
-package import WebSupport
 
 package struct ChatRequestContext: WebRequestContext, AuthenticatedRequestContext {
     package var coreContext: CoreRequestContextStorage

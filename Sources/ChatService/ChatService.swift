@@ -2,10 +2,10 @@
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
+package import ServiceKit
 package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
-package import WebSupport
 
 /// One chat node. It holds no password and no private key: tokens are checked with auth's public ones.
 package struct ChatService: Sendable {

@@ -4,8 +4,8 @@ import Foundation
 import Logging
 import OpenSSLCrypto
 import PasswordHashing
+import ServiceKit
 import Testing
-import WebSupport
 
 @testable import tessera
 

@@ -6,11 +6,11 @@ import Foundation
 import Hummingbird
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("The contract")
 struct ContractTests {

@@ -9,11 +9,11 @@ import Logging
 import NIOCore
 import OpenSSLCrypto
 import PasswordHashing
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Request examples")
 struct RequestExampleTests {

@@ -1,8 +1,8 @@
 // What callers are told when something goes wrong, and what they are not told.
 import HTTPTypes
+import ServiceKit
 import Storage
 import Testing
-import WebSupport
 
 @Suite("Errors")
 struct ErrorTests {

@@ -1,9 +1,9 @@
 // The JSON parser against thousands of damaged texts: it never crashes, what it takes another parser takes too, and
 // what it gives back is what was written. The damage is drawn from a fixed seed, so a failure comes back.
 import Foundation
+import ServiceKit
 import Storage
 import Testing
-import WebSupport
 
 @Suite("JSON under damage")
 struct JSONFuzzTests {

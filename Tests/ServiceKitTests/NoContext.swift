@@ -1,6 +1,6 @@
 // A context for middlewares whose pure parts are tested without a server.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct NoContext: WebRequestContext {
     var coreContext: CoreRequestContextStorage

@@ -2,7 +2,7 @@
 import Storage
 import Testing
 
-@testable import WebSupport
+@testable import ServiceKit
 
 @Suite("Requests")
 struct RequestTests {

@@ -1,8 +1,8 @@
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import ServiceKit
 import Testing
-import WebSupport
 
 @Suite("Server-sent events")
 struct ServerSentEventTests {

@@ -1,8 +1,8 @@
 // Metrics and addresses at their edges.
 import CoreMetrics
+import ServiceKit
 import Storage
 import Testing
-import WebSupport
 
 @Suite("Edges of text forms")
 struct TextEdgeTests {

@@ -1,8 +1,8 @@
 // Instants as text, and metrics as text.
 import CoreMetrics
+import ServiceKit
 import Storage
 import Testing
-import WebSupport
 
 @Suite("Text forms")
 struct TextTests {

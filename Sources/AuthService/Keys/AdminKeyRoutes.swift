@@ -1,6 +1,6 @@
 // HTTP of signing keys, for admins.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct AdminKeyRoutes: Sendable {
     let keys: SigningKeys

@@ -1,7 +1,7 @@
 // Keeps this node's view of the keys fresh and rotates them when they are due.
 import Logging
+import ServiceKit
 import ServiceLifecycle
-import WebSupport
 
 /// Runs until shutdown; a failure is logged and tried again.
 struct KeyMaintenance: Service {

@@ -2,7 +2,7 @@
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
-import WebSupport
+import ServiceKit
 
 struct KeyRoutes: Sendable {
     let keys: SigningKeys

@@ -5,10 +5,10 @@
 // Private keys are stored sealed with the master ring, bound to table, row and column, so that a row copied over
 // another opens nothing.
 package import OpenSSLCrypto
+package import ServiceKit
 package import Storage
 import Synchronization
 import TesseraVerifierHummingbird
-package import WebSupport
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

@@ -14,9 +14,9 @@
 import Logging
 import Metrics
 import NIOCore
+package import ServiceKit
 import Storage
 import Synchronization
-package import WebSupport
 
 /// Bounds and times of the feed.
 package struct ChangeFeedLimits: Sendable {

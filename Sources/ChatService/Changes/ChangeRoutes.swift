@@ -1,9 +1,9 @@
 // HTTP of the change feed: one address, as pages or as a stream, by what the caller accepts.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct ChangeRoutes: Sendable {
     let changes: Changes

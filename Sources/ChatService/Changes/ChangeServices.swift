@@ -1,8 +1,8 @@
 // The feed's background work: telling the other nodes, and forgetting what is old.
 import Logging
+import ServiceKit
 import ServiceLifecycle
 import Storage
-import WebSupport
 
 /// Tells the other nodes that something was written here, on PostgreSQL.
 ///

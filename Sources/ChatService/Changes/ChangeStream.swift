@@ -5,8 +5,8 @@
 // database ends the stream instead.
 import Hummingbird
 import NIOCore
+import ServiceKit
 import ServiceLifecycle
-import WebSupport
 
 struct ChangeStream: Sendable {
     let feed: ChangeFeed

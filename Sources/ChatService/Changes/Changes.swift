@@ -1,3 +1,4 @@
+import ServiceKit
 // The change feed's reading end: what happened to one person's own rows, in order and without a hole.
 //
 // A change says which row, what happened to it and its version, never what is in it: a client that hears of a version it
@@ -15,7 +16,6 @@
 // can be said of one person only: `end` takes their lock first, so whatever they change later has a greater number than
 // any that is there.
 import Storage
-import WebSupport
 
 /// A change as it is told.
 struct Change: Sendable {

@@ -3,9 +3,9 @@
 import Foundation
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import StorageSQLite
-import WebSupport
 
 #if canImport(Glibc)
     import Glibc

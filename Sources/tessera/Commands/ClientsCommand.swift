@@ -3,7 +3,7 @@ import ArgumentParser
 import AuthService
 import Foundation
 import Logging
-import WebSupport
+import ServiceKit
 
 struct ClientsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

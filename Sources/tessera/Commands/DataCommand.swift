@@ -3,8 +3,8 @@ import ArgumentParser
 import ChatService
 import Foundation
 import Logging
+import ServiceKit
 import Storage
-import WebSupport
 
 #if canImport(Glibc)
     import Glibc

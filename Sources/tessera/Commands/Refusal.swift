@@ -1,5 +1,5 @@
 // The services' refusals, as a command line tells them.
-import WebSupport
+import ServiceKit
 
 enum Refusal {
     /// Runs `body` and turns an `APIError` into one line.

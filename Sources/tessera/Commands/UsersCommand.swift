@@ -2,7 +2,7 @@
 import ArgumentParser
 import AuthService
 import Logging
-import WebSupport
+import ServiceKit
 
 struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

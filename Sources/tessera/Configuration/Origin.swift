@@ -1,6 +1,6 @@
 // Addresses that are given to browsers, and those of other servers.
 import Foundation
-import WebSupport
+import ServiceKit
 
 /// Where a server is: scheme, host and port, as browsers compare them (RFC 6454).
 enum Origin {

@@ -5,7 +5,7 @@ import Foundation
 import Logging
 import OpenSSLCrypto
 import PasswordHashing
-import WebSupport
+import ServiceKit
 
 /// A place to listen.
 struct ListenAddress: Sendable, Hashable, CustomStringConvertible {

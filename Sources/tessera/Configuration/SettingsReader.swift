@@ -1,9 +1,9 @@
 // Reads single settings: flags, then the environment, then the file; the first that has the key counts.
 import Configuration
 import Foundation
+import ServiceKit
 import Synchronization
 import SystemPackage
-import WebSupport
 
 /// Typed access to settings, complaining by key. What is acceptable stands in ConfigurationRegistry.swift.
 struct SettingsReader: Sendable {

@@ -3,10 +3,10 @@ import Embedded
 import Foundation
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import StoragePostgres
 import StorageSQLite
-import WebSupport
 
 /// An open database with the migrations of its service.
 struct ServiceDatabase: Sendable {

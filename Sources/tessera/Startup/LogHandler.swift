@@ -1,8 +1,8 @@
 // Log lines on standard error: text for people, JSON for machines, one line an event either way.
 import Foundation
 import Logging
+import ServiceKit
 import Storage
-import WebSupport
 
 struct LineLogHandler: LogHandler {
     var logLevel: Logger.Level

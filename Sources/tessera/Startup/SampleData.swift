@@ -4,7 +4,7 @@ import AuthService
 import ChatService
 import Foundation
 import OpenSSLCrypto
-import WebSupport
+import ServiceKit
 
 /// The credentials of a sample user.
 struct SampleUser: Sendable {

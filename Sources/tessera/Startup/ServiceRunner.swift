@@ -8,12 +8,12 @@ import HummingbirdCore
 import Logging
 import Metrics
 import NIOCore
+import ServiceKit
 import ServiceLifecycle
 import Storage
 import Synchronization
 import TesseraVerifier
 import UnixSignals
-import WebSupport
 
 #if canImport(Glibc)
     import Glibc

@@ -3,9 +3,9 @@ import AuthService
 import ChatService
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TesseraVerifier
-import WebSupport
 
 enum Start {
     static func auth(

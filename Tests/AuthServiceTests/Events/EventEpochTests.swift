@@ -1,10 +1,10 @@
 // The epoch of the event log: named once, whoever asks first, and another after each restore.
 import AuthService
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Event epochs")
 struct EventEpochTests {

@@ -1,10 +1,10 @@
 // The revocation feed as pages: who may read it, what a page holds, and when a cursor is worth nothing any more.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Pages of the event feed")
 struct EventPageTests {

@@ -3,11 +3,11 @@
 import AuthService
 import HTTPTypes
 import HummingbirdTesting
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Streams of the event feed")
 struct EventStreamTests {

@@ -1,11 +1,11 @@
 // The revocation feed's writing end: what is told, when, in which order, and that nothing is told that did not happen.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Events and audit")
 struct EventTests {

@@ -2,10 +2,10 @@
 import AuthService
 import HTTPTypes
 import HummingbirdTesting
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 /// Passes everything on, until it is told to fail.
 final class FailingDatabase: SQLDatabase {

@@ -1,10 +1,10 @@
 // What strangers send. Each gets a problem+json with a code and, where there is one, the field; nothing is half-written.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Bad input")
 struct BadInputTests {

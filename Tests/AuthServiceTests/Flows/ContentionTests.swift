@@ -2,10 +2,10 @@
 // the locks decide.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Contention")
 struct ContentionTests {

@@ -3,10 +3,10 @@
 // waiting statement itself would go on with what it saw before.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Locks")
 struct LockTests {

@@ -1,10 +1,10 @@
 // The races by name. Each runs on both engines, where the scheduler differs as much as the locks.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Races")
 struct RaceTests {

@@ -5,10 +5,10 @@
 // as they are in production.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Units per request")
 struct UnitsPerRequestTests {

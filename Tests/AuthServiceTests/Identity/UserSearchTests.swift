@@ -1,10 +1,10 @@
 // A search looks at two keys by two indexes; whoever is found by both is found once.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Search for users")
 struct UserSearchTests {

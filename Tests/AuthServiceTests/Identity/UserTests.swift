@@ -1,10 +1,10 @@
 // Users as they see themselves, and as admins find, make and change them.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Users")
 struct UserTests {

@@ -3,10 +3,10 @@
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("The life of keys")
 struct KeyLifecycleTests {

@@ -4,10 +4,10 @@ import AuthService
 import HTTPTypes
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Signing keys")
 struct SigningKeyTests {

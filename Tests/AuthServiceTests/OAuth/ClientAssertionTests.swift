@@ -3,10 +3,10 @@ import AuthService
 import Foundation
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Client assertions")
 struct ClientAssertionTests {

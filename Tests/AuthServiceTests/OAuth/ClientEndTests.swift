@@ -2,10 +2,10 @@
 // still lets the client ask.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("The end of a client")
 struct ClientEndTests {

@@ -3,8 +3,8 @@ import AuthService
 import Foundation
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Testing
-import WebSupport
 
 /// A registered client and what it keeps.
 struct TestClient: Sendable {

@@ -2,10 +2,10 @@
 import AuthService
 import Foundation
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Forward authentication")
 struct ValidateTests {

@@ -1,10 +1,10 @@
 // What the cleanup takes, what it must not take, and who may run it.
 import AuthService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Cleanup")
 struct CleanupTests {

@@ -2,10 +2,10 @@
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Cookies")
 struct CookieTests {

@@ -5,10 +5,10 @@
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Judging from memory")
 struct FollowedRevocationTests {

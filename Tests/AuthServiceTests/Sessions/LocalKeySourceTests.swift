@@ -1,12 +1,12 @@
 // A key that this node has not seen: who looks for it, how often, and what is said when nobody can look.
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import AuthService
 

@@ -3,11 +3,11 @@
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Both refresh endpoints")
 struct RefreshGrantTests {

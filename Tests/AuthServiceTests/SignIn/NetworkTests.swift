@@ -2,10 +2,10 @@
 import AuthService
 import HTTPTypes
 import PasswordHashing
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Networks")
 struct NetworkTests {

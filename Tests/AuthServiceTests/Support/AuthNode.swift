@@ -8,11 +8,11 @@ import Logging
 import NIOCore
 import OpenSSLCrypto
 import PasswordHashing
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 /// A clock that stands still until it is moved.
 final class TestClock: Sendable {

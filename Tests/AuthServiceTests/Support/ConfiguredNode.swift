@@ -8,10 +8,10 @@ import Logging
 import NIOCore
 import OpenSSLCrypto
 import PasswordHashing
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 /// Runs `body` against a node with a configuration of its own; `overSocket` sends its requests through a real
 /// connection, so that the node sees a peer's address; `counting` makes its database a `CountingDatabase`, `failing`

@@ -7,11 +7,11 @@ import HummingbirdTesting
 import Logging
 import OpenSSLCrypto
 import PasswordHashing
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 /// Runs `body` against one node for each ring, each with connections of its own. `wrap` puts something around the database
 /// of the node with this number, and `configure` sets what all nodes share.

@@ -1,9 +1,9 @@
 // The change feed as pages: what is told of each thing that can happen, to whom, and when a cursor is void.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -4,12 +4,12 @@ import ChatService
 import Foundation
 import HTTPTypes
 import HummingbirdTesting
+import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Streams of changes")
 struct ChangeStreamTests {

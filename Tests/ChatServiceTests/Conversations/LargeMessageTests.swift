@@ -1,10 +1,10 @@
 // Messages of a megabyte and more: what is bounded by rows alone is not bounded.
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -1,9 +1,9 @@
 // Changes of messages that meet: whatever the order, the tree is whole and the counters are exact.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Races of changes")
 struct MessageChangeRaceTests {

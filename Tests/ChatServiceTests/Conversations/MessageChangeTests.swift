@@ -1,9 +1,9 @@
 // A message that is there: patched, deleted, truncated away. What it says, what it cost, and what the counters say.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Changing messages")
 struct MessageChangeTests {

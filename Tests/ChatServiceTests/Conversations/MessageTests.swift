@@ -1,8 +1,8 @@
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Messages")
 struct MessageTests {

@@ -1,10 +1,10 @@
 // Branches: versions of a question and of an answer are siblings, and each branch is paged by itself.
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("The tree of messages")
 struct MessageTreeTests {

@@ -1,9 +1,9 @@
 // What the five source schemas ask of messages, each question by the name that its schema gives it.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Queries of the source schemas: messages")
 struct SeedMessageQueryTests {

@@ -1,9 +1,9 @@
 import ChatService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("The trash")
 struct TrashTests {

@@ -2,10 +2,10 @@
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
+import ServiceKit
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("An answer that is not taken")
 struct AnswerDeadlineTests {

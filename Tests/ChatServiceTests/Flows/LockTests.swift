@@ -1,10 +1,10 @@
 // The interleavings that the races only hit by luck, made on purpose: somebody else's transaction is open when the
 // request arrives, and ends only once the request is seen to wait for it.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

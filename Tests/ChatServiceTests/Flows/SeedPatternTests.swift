@@ -1,9 +1,9 @@
 // The "query patterns" of the five source schemas (seeds 000–004) over conversations and votes, each as one request,
 // under the seed's own name for it.
 import HTTPTypes
+import ServiceKit
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Query patterns of the seeds: conversations and votes")
 struct SeedPatternTests {

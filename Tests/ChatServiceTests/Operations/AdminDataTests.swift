@@ -2,10 +2,10 @@
 // a person's data as a whole.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -3,11 +3,11 @@
 import HTTPTypes
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -2,11 +2,11 @@
 import Foundation
 import HTTPTypes
 import HummingbirdTesting
+import ServiceKit
 import Synchronization
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -1,9 +1,9 @@
 // A person's data as a file and back: nothing lost, nothing twice, and nobody else's id taken.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

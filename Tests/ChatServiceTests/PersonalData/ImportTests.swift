@@ -1,9 +1,9 @@
 // What an import makes of a file that is not as an export left it, and of a person who is not as the file left them.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -1,7 +1,7 @@
 import HTTPTypes
+import ServiceKit
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Tokens")
 struct TokenTests {

@@ -2,12 +2,12 @@
 import HTTPTypes
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

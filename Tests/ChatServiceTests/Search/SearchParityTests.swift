@@ -1,10 +1,10 @@
+import ServiceKit
 // Both engines and a model that has never heard of either find the same.
 //
 // The texts are put together from pieces whose words are known, so the model needs no idea of how text is split: it
 // knows what stands where. What the pieces are made of is what search engines differ about.
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Search parity")
 struct SearchParityTests {

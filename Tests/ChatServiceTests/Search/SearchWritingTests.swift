@@ -1,9 +1,9 @@
 // Every way of writing a text or a title leaves the words of it in the index, and no others.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -1,10 +1,10 @@
 // Classes of vulnerability found in other chat systems (S1…S18 of the research), on the routes of conversations, tags,
 // votes, trash and forks. S3 for votes and forks, and S17, are in their own suites.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Vulnerability classes: conversations, tags, votes")
 struct ConversationClassTests {

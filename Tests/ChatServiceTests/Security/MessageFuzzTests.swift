@@ -1,11 +1,11 @@
 // Everything at once, in an order that nobody chose: append, edit, delete, truncate, switch branches, fork,
 // trash, restore. At the end the promises of ChatInvariants hold, and what was acknowledged is what is there.
 import HTTPTypes
+import ServiceKit
 import Storage
 import Synchronization
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Fuzz of messages")
 struct MessageFuzzTests {

@@ -1,10 +1,10 @@
 // Classes of vulnerability that other chat systems had, on the routes of messages; the names are those of
 // docs/security-classes.md, "Chat data".
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Vulnerability classes: messages")
 struct MessageSecurityTests {

@@ -5,10 +5,10 @@ import ChatService
 import HTTPTypes
 import Hummingbird
 import Logging
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Route matrix")
 struct RouteMatrixTests {

@@ -5,12 +5,12 @@ import Hummingbird
 import HummingbirdTesting
 import Logging
 import NIOCore
+import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 import TestSupport
 import Testing
-import WebSupport
 
 /// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`, and `overSocket`
 /// lets it listen, with its background work.

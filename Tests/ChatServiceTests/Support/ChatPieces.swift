@@ -1,8 +1,8 @@
 // Units of the service that a test runs by themselves, as a process that is killed after one would have.
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 @testable import ChatService
 

@@ -1,8 +1,8 @@
 // Access tokens as auth would sign them, and some that it never would.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 /// An issuer with one key.
 struct TestTokens: Sendable {

@@ -1,10 +1,10 @@
 // Quotas: exact under any number of requests at once (S16), by tier, and closed when the database cannot be asked.
 import ChatService
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @Suite("Quotas")
 struct QuotaTests {

@@ -1,9 +1,9 @@
 // The ledger and its sums: what is billed, what is not, and that nothing is lost or given back.
 import HTTPTypes
+import ServiceKit
 import Storage
 import TestSupport
 import Testing
-import WebSupport
 
 @testable import ChatService
 

@@ -10,8 +10,8 @@
 //
 // An epoch's name is random: two databases that were restored from one backup have no cursor in common.
 package import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 package struct EventEpochs: Sendable {
     private let database: any SQLDatabase

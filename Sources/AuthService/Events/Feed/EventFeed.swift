@@ -14,11 +14,11 @@
 import Logging
 import Metrics
 import NIOCore
+import ServiceKit
 import ServiceLifecycle
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
-import WebSupport
 
 final class EventFeed: Sendable {
     /// An event as every stream sends it.

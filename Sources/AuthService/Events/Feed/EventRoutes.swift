@@ -1,9 +1,9 @@
 // HTTP of the revocation feed: one address, as pages or as a stream, by what the caller accepts.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct EventRoutes: Sendable {
     let log: EventLog

@@ -4,8 +4,8 @@
 // `caught_up` once: when it has sent everything that existed when it was asked for.
 import Hummingbird
 import NIOCore
+import ServiceKit
 import ServiceLifecycle
-import WebSupport
 
 struct EventStream: Sendable {
     let feed: EventFeed

@@ -1,3 +1,4 @@
+import ServiceKit
 // The revocation feed's reading end: pages of the log, and whether a cursor can still be followed without a hole.
 //
 // Three things make a cursor useless. Its epoch is over: the numbers now belong to other events. It lies beyond the
@@ -10,7 +11,6 @@
 // The order of the reads matters. The page comes first and the horizon after it, so that a cleanup in between is seen;
 // for `?since=` the newest number comes first and the search after it, so that an event in between is not passed over.
 import Storage
-import WebSupport
 
 /// An event as it is stored.
 struct StoredEvent: Sendable {

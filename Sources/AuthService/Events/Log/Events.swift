@@ -1,3 +1,4 @@
+import ServiceKit
 // The revocation feed's writing end; `EventLog` and `EventFeed` are the reading one.
 //
 // An event is written in the unit that makes it true, as a statement that inserts nothing when the unit's earlier
@@ -5,7 +6,6 @@
 // the log's advisory lock before the unit's first row lock, so events become visible in the order of `seq` and a
 // reader with `seq > $after` misses none. No foreign keys: the event of a deletion outlives the row.
 package import Storage
-import WebSupport
 
 /// Kinds of events, as consumers read them.
 package enum EventKind: String, Sendable, CaseIterable {

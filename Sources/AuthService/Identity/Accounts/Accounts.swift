@@ -1,7 +1,7 @@
 // Accounts: how a user can prove who they are. Today the password; providers come beside it.
 import OpenSSLCrypto
+import ServiceKit
 package import Storage
-import WebSupport
 
 /// A stored password hash and whose it is.
 struct PasswordCredentials: Sendable {

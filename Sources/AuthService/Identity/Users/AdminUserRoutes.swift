@@ -1,6 +1,6 @@
 // HTTP of users, for admins. Mounted behind `RoleMiddleware`.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct AdminUserRoutes: Sendable {
     let users: Users

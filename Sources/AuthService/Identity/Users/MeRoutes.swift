@@ -1,6 +1,6 @@
 // HTTP of the caller's own user.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct MeRoutes: Sendable {
     let users: Users

@@ -1,6 +1,6 @@
+package import ServiceKit
 // A user as the row says, and as the API shows.
 package import Storage
-package import WebSupport
 
 /// What a user may do beyond their own rows.
 package enum Role: String, Sendable, CaseIterable {

@@ -1,6 +1,6 @@
+package import ServiceKit
 // Lists of users, for admins: newest first, by keyset, filtered by role and state, searched by prefix.
 package import Storage
-package import WebSupport
 
 /// What an admin looks for.
 package struct UserFilter: Sendable {

@@ -6,8 +6,8 @@
 // The last active admin can be neither demoted, deactivated nor deleted; such units append events, hence run one at
 // a time, so two admins cannot remove each other at once.
 package import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// What happened to a change of a user by an admin.
 package enum UserChange: Sendable {

@@ -1,7 +1,7 @@
 // HTTP of clients, for admins. The secret is in the answer that made it, and in no other.
 import HTTPTypes
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct AdminClientRoutes: Sendable {
     let clients: Clients

@@ -1,6 +1,6 @@
+package import ServiceKit
 // A client as its row says: a service with a name, what it may ask for, and how it proves itself.
 package import Storage
-package import WebSupport
 
 /// A registered client (RFC 6749 §2).
 package struct Client: Sendable {

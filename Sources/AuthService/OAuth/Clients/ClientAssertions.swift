@@ -3,8 +3,8 @@
 // Nothing that could be stolen is sent: an assertion is for this server alone, lives five minutes at most, and works
 // once. The key decides the algorithm, as for every token here (RFC 8725 §3.1).
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 struct ClientAssertions: Sendable {
     let clients: Clients

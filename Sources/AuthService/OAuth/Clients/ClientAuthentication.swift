@@ -6,8 +6,8 @@
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 struct ClientAuthentication: Sendable {
     let clients: Clients

@@ -1,7 +1,7 @@
 // How a request says which client sent it (RFC 6749 §2.3). Parsed once; whether it is true, `ClientAuthentication` says.
 import HTTPTypes
 import OpenSSLCrypto
-import WebSupport
+import ServiceKit
 
 /// What a request offers as proof.
 enum ClientCredentials: Sendable {

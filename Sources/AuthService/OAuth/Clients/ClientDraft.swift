@@ -1,6 +1,6 @@
 // What an admin or operator says of a client, checked before anything is stored.
 import OpenSSLCrypto
-package import WebSupport
+package import ServiceKit
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

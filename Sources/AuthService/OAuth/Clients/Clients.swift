@@ -5,8 +5,8 @@
 // sides in the same moment. A client that is disabled or removed is refused at once by auth, and its tokens are refused
 // everywhere as soon as the event arrives. Taken back, it needs new ones: those from before stay refused everywhere.
 package import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// A client, and its new secret where one was made.
 package struct ClientWithSecret: Sendable {

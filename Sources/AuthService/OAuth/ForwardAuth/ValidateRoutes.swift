@@ -9,9 +9,9 @@
 // otherwise pass on a field of the same name that the client made up.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct ValidateRoutes: Sendable {
     let asked: AskedTokens

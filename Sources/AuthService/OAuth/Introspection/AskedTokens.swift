@@ -4,8 +4,8 @@
 // memory cannot tell, the rows can: while this node is behind its event log, and for a key that it has not seen.
 import HTTPTypes
 import Metrics
+import ServiceKit
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct AskedTokens: Sendable {
     private let remembering: TokenVerifier

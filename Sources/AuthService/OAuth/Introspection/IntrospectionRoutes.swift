@@ -5,9 +5,9 @@
 // token is for auth, so only clients of auth's own audience learn of one, and `token_type` says what it is: a service that
 // is handed one must not take it for an access token.
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct IntrospectionRoutes: Sendable {
     let authentication: ClientAuthentication

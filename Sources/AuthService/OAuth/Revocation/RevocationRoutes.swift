@@ -6,9 +6,9 @@
 // sessions are ended by whoever holds their token, as by `/v1/logout`; registered clients authenticate, and end their own.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct RevocationRoutes: Sendable {
     let authentication: ClientAuthentication

@@ -2,7 +2,7 @@
 // read `error`. What is no matter of OAuth (a storage fault, too many requests) stays problem+json with its status.
 import HTTPTypes
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct OAuthError: Error, Sendable {
     enum Code: String, Sendable {

@@ -4,8 +4,8 @@
 // (§6) is the refresh of `/v1/token/refresh` in other words. Nothing here starts a user's session.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct OAuthTokenRoutes: Sendable {
     let authentication: ClientAuthentication

@@ -1,8 +1,8 @@
+package import ServiceKit
 // Who did what to whom, from where, and what came of it. Append-only.
 //
 // SECURITY: details are names and counts; never a password, token, code or secret.
 package import Storage
-package import WebSupport
 
 /// Where a request came from, as audit rows and sessions remember it.
 package struct Origin: Sendable, Hashable {

@@ -4,8 +4,8 @@
 // command and the admin endpoint run the same pass at once. Every pass is safe to repeat and to stop half-way.
 import Metrics
 import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// How many rows a pass removed, by what they were.
 package struct CleanupReport: Sendable {

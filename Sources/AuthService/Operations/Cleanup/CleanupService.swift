@@ -1,8 +1,8 @@
 // The schedule of the cleanup, and the way for an admin to run it at once.
 import Hummingbird
 import Logging
+import ServiceKit
 import ServiceLifecycle
-import WebSupport
 
 /// Runs a pass every so often until shutdown; a failure is logged and tried again at the next tick.
 struct CleanupService: Service {

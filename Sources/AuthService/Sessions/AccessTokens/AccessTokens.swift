@@ -1,7 +1,7 @@
 // Access tokens: short-lived JWTs (RFC 9068) that any service verifies with the JWKS.
 import OpenSSLCrypto
+import ServiceKit
 package import Storage
-import WebSupport
 
 /// A signed token and how long it lives.
 package struct AccessToken: Sendable {

@@ -2,10 +2,10 @@
 // itself over HTTP. Requests that act on a session read its row; tokens that others ask about are judged from memory, see
 // `FollowedRevocations`.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
-import WebSupport
 
 /// The keys of this node.
 final class LocalKeySource: KeySource {

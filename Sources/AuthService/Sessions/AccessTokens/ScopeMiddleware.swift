@@ -1,8 +1,8 @@
 // What a service may do is the scope of its token (RFC 6749 §3.3). Scopes are given to clients, by admins; a user's
 // token has none.
 import Hummingbird
+import ServiceKit
 import TesseraVerifierHummingbird
-import WebSupport
 
 /// Refuses tokens without the scope; stands behind `TokenVerifierMiddleware`.
 struct ScopeMiddleware: RouterMiddleware {

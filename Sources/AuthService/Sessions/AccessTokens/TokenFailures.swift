@@ -1,6 +1,6 @@
+import ServiceKit
 // The verifier's refusals in auth's own words.
 import TesseraVerifierHummingbird
-import WebSupport
 
 enum TokenFailures {
     static func apiError(_ failure: TokenFailure) -> APIError {

@@ -5,7 +5,7 @@
 // well: a login forged across sites would put the victim into the attacker's account.
 import HTTPTypes
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct CSRFMiddleware: RouterMiddleware {
     let cookies: SessionCookiePolicy

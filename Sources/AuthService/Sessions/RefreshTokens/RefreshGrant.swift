@@ -1,6 +1,6 @@
 // The refresh as both of its endpoints do it: `/v1/token/refresh` in JSON and `/oauth2/token` in the words of RFC 6749
 // are two decoders over this one function.
-import WebSupport
+import ServiceKit
 
 struct RefreshGrant: Sendable {
     let tokens: Tokens

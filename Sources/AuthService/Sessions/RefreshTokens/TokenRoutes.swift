@@ -1,6 +1,6 @@
 // HTTP of the refresh, in JSON.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct TokenRoutes: Sendable {
     let refreshGrant: RefreshGrant

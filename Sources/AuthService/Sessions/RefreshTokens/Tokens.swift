@@ -9,8 +9,8 @@
 //     the user's row.
 // RFC 9700 §4.14.2 asks for rotation with reuse detection; the grace is the answer to its cost in practice.
 import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// What a login or refresh answers.
 package struct Grant: Sendable {

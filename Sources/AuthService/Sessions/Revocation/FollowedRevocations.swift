@@ -13,11 +13,11 @@
 // A hint comes at least every second, so a node that hears nothing has read the log within that second.
 import Logging
 import Metrics
+import ServiceKit
 import ServiceLifecycle
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
-import WebSupport
 
 final class FollowedRevocations: RevocationSource {
     private struct State {

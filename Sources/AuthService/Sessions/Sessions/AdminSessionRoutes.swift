@@ -1,6 +1,6 @@
 // HTTP of sessions, for admins: all of them, and the ways to end them.
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct AdminSessionRoutes: Sendable {
     let sessions: Sessions

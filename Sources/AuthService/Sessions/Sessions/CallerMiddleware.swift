@@ -1,7 +1,7 @@
 // Finds the caller: the bearer token that the verifier accepted, else the session cookie.
 import Hummingbird
+import ServiceKit
 import TesseraVerifierHummingbird
-import WebSupport
 
 /// Refuses requests without a caller; stands behind `TokenVerifierMiddleware` in its optional mode.
 struct CallerMiddleware: RouterMiddleware {

@@ -1,6 +1,6 @@
+package import ServiceKit
 // A session as its row says, with the user it belongs to: everything that judges a token or makes one.
 package import Storage
-package import WebSupport
 
 /// One login, on one device.
 package struct Session: Sendable {

@@ -1,9 +1,9 @@
 // HTTP of sessions: the caller's own, the cookie's, and the way out.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct SessionRoutes: Sendable {
     let sessions: Sessions

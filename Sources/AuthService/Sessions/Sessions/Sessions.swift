@@ -5,8 +5,8 @@
 // Ending one begins with the user's row (see Users), then the event, then the row: of 64 that race, the first finds
 // it living and writes the one event, the others find nothing to do.
 package import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// What a login hands over to become a session.
 package struct SessionOpening: Sendable {

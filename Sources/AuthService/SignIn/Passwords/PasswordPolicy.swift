@@ -1,5 +1,5 @@
 // Which passwords are taken. Length counts most (NIST SP 800-63B §5.1.1.2); composition rules are not asked for.
-import WebSupport
+import ServiceKit
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials

@@ -9,8 +9,8 @@ import Logging
 import Metrics
 import OpenSSLCrypto
 import PasswordHashing
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// A request to make a user.
 package struct Signup: Sendable {

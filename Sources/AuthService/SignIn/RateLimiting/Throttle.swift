@@ -10,8 +10,8 @@
 // table is no list of customers.
 import HTTPTypes
 import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// What is counted per network.
 package enum EndpointClass: String, Sendable {

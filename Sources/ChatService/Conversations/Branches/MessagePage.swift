@@ -1,3 +1,4 @@
+import ServiceKit
 // A page of messages has a limit of bytes (`ConversationLimits.page`), since a hundred messages may be 800 MiB.
 //
 // Nobody has to add up most pages: where no message is larger than its share, all are within the limit. So the fast
@@ -5,7 +6,6 @@
 // adds up: it has the content of the first message and of the next ones up to the limit. The page ends where the content
 // does, and says that there is more.
 import Storage
-import WebSupport
 
 /// The four statements of one kind of page: fast and measured, each with and without siblings.
 struct MessagePage: Sendable {

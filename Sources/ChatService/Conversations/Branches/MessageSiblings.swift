@@ -1,3 +1,4 @@
+import ServiceKit
 // The versions of a message: an edited question and a regenerated answer are siblings of the first one, children of
 // the same parent (or all of them roots). A reader with arrows needs to know where one stands among them, and which
 // one comes before and after.
@@ -5,7 +6,6 @@
 // Each of the four facts is a range of the index (conversation_id, parent_id, seq); counting stops at 1,000 on either
 // side, so that no tree makes a page dear.
 import Storage
-import WebSupport
 
 /// Where a message stands among its siblings.
 struct MessageSiblings: Sendable {

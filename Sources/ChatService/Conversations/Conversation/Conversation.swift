@@ -1,6 +1,6 @@
+import ServiceKit
 // A conversation as it is read and as it is told.
 import Storage
-import WebSupport
 
 /// Who may see a conversation besides its owner. Shares decide how; see their own feature.
 enum Visibility: String, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
 // Conversations made by the operator's own hand: sample data.
-package import WebSupport
+package import ServiceKit
 
 extension ChatService {
     /// Makes a conversation, with what `POST /v1/conversations` takes, for a user. Returns its id.

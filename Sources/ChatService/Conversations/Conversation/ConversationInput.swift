@@ -1,6 +1,6 @@
+import ServiceKit
 // What callers may say of a conversation when they create or change one.
 import Storage
-import WebSupport
 
 /// Sizes of a conversation's own fields, in bytes.
 enum ConversationLimits {

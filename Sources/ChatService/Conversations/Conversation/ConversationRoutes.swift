@@ -1,8 +1,8 @@
 // HTTP of `/v1/conversations`.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct ConversationRoutes: Sendable {
     static let list = "conversations"

@@ -7,8 +7,8 @@
 // `updated_at`, not the version, so that a chat in progress does not defeat an editor's `If-Match`. A title that was
 // made from the first user message is such a change. A title that a person gave (or took away) is never replaced.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// Everything that can happen to a conversation but its messages.
 struct Conversations: Sendable {

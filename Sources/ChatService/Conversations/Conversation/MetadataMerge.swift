@@ -1,5 +1,5 @@
 // Metadata is merged, not replaced: two frontends that keep their own members there do not erase each other's.
-import WebSupport
+import ServiceKit
 
 enum MetadataMerge {
     /// `stored` with the top-level members of `patch` put in or, where they are `null`, taken out. Members that the

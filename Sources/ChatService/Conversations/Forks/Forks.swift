@@ -11,8 +11,8 @@
 //            deleted since the branch was read. Otherwise what was copied is thrown away, and it begins anew.
 // A branch that is one piece is one unit, and from a megabyte on waits beside everybody's. What a dying process leaves of a longer one, the cleanup removes.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 struct Forks: Sendable {
     static let attempts = 4

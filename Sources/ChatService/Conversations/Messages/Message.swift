@@ -1,6 +1,6 @@
+import ServiceKit
 // A message as it is read and as it is told.
 import Storage
-import WebSupport
 
 enum MessageRole: String, Sendable, CaseIterable {
     case user, assistant, system, tool, developer

@@ -1,3 +1,4 @@
+import ServiceKit
 // How messages come into a conversation: all of them, numbered without a gap, or none, in one unit without branches.
 //
 // The unit, after its principal's row is locked:
@@ -15,7 +16,6 @@
 // look at L + n is enough. `UNIQUE (conversation_id, seq)` stands behind it: were the reasoning wrong, the unit
 // would fail as a whole.
 import Storage
-import WebSupport
 
 /// A list of messages to append to one conversation.
 struct MessageAppend: Sendable {

@@ -1,3 +1,4 @@
+import ServiceKit
 // What happens to a message that is there: it is patched, deleted, or truncated away with all that came after it.
 //
 // **A patch** changes the row in place and counts its version: that is how a reply in progress grows and is completed,
@@ -13,7 +14,6 @@
 // the head on a message that is there. After the last unit there is none past the number, whoever appended in the
 // meantime. One that fits into a unit is one unit.
 import Storage
-import WebSupport
 
 extension Messages {
     /// How often a patch is tried again when others change the row in between.

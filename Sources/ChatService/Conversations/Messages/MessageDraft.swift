@@ -1,9 +1,9 @@
+import ServiceKit
 // What callers may say of a message when they append it.
 //
 // A message is said either as plain `content` or as `parts`, an array of objects each with a `type`. Parts are kept
 // byte for byte, those of unknown types included: a frontend gets back what it stored, whatever it invents next.
 import Storage
-import WebSupport
 
 /// One message on its way in.
 struct MessageDraft: Sendable {

@@ -1,6 +1,6 @@
 // What callers may say of a message that is there: what it says, how far it has come, and what it cost. Who said it
 // and what it follows stay: an edited question is a new message beside the old one.
-import WebSupport
+import ServiceKit
 
 /// `PATCH /v1/conversations/{id}/messages/{message_id}`: every member may be left out, `null` clears what can be empty.
 struct MessagePatch: Sendable {

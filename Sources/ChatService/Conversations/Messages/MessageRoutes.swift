@@ -1,8 +1,8 @@
 // HTTP of messages, below `/v1/conversations/{id}/messages`.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct MessageRoutes: Sendable {
     static let list = "messages"

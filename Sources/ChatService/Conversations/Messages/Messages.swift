@@ -5,8 +5,8 @@
 // caller it follows the newest message. Only the conversation's owner comes here, and to everybody else neither the
 // conversation nor its messages exist.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// Appending and reading messages.
 struct Messages: Sendable {

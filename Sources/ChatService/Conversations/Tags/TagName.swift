@@ -1,6 +1,6 @@
 // A tag's name as it is shown, and the key under which it is one tag.
 import Foundation
-import WebSupport
+import ServiceKit
 
 struct TagName: Sendable, Hashable {
     /// In bytes.

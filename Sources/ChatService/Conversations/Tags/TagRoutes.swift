@@ -1,8 +1,8 @@
 // HTTP of tags: the caller's own, and those of a conversation.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct TagRoutes: Sendable {
     static let list = "tags"

@@ -9,8 +9,8 @@
 // deletion of a tag, for each conversation that had it. How a tag is spelled is the tag's own field: a rename leaves the
 // versions of conversations, and the change feed tells it of the tag.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// One row of `tags`.
 struct Tag: Sendable {

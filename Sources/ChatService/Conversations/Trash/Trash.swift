@@ -1,3 +1,4 @@
+import ServiceKit
 // The trash: what a person deleted, for as long as it can still be brought back.
 //
 // kept → trash → kept, or gone for good: by the owner (`?permanent=true`) or by the cleanup, once it has been there for
@@ -8,7 +9,6 @@
 // last, so that the size of a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork that is
 // being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
 import Storage
-import WebSupport
 
 struct Trash: Sendable {
     /// Rows of one unit.

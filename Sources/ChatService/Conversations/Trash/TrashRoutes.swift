@@ -1,8 +1,8 @@
 // HTTP of deleting, restoring and forking.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct TrashRoutes: Sendable {
     static let list = "trash"

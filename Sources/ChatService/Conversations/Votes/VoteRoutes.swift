@@ -1,7 +1,7 @@
 // HTTP of votes.
 import HTTPTypes
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct VoteRoutes: Sendable {
     static let list = "votes"

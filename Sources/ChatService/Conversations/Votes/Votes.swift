@@ -1,9 +1,9 @@
+import ServiceKit
 // Votes: what a person thinks of a message. One for each voter and message, up or down; none is no row.
 //
 // The message must be of the conversation in the path, and that conversation the caller's own: a vote on a message of
 // another conversation would tell that it exists, and would stand in the way of its owner's.
 import Storage
-import WebSupport
 
 enum VoteValue: String, Sendable, CaseIterable {
     case up, down, none

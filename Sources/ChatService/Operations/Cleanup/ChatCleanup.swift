@@ -8,9 +8,9 @@ import Hummingbird
 import Logging
 import Metrics
 import OpenSSLCrypto
+import ServiceKit
 import ServiceLifecycle
 package import Storage
-import WebSupport
 
 package struct ChatCleanup: Sendable {
     let database: any SQLDatabase

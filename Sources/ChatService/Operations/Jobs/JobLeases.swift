@@ -1,8 +1,8 @@
+import ServiceKit
 // One node at a time does a job. The lease is renewed while its holder lives; one that ran out may be taken by another
 // node. Nothing depends on it for being right: units of jobs are conditional, so two holders would only do work twice.
 import Storage
 import Synchronization
-import WebSupport
 
 /// A job that one node has at a time.
 final class JobLease: Sendable {

@@ -2,9 +2,9 @@
 // requirement of the role. No answer here and no line of the log has content; nobody reads another's conversations.
 import Hummingbird
 import Logging
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct AdminDataRoutes: Sendable {
     let database: any SQLDatabase

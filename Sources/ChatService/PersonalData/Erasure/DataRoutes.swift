@@ -3,7 +3,7 @@
 // Mounted outside of `RefusedPrincipalsMiddleware`: who was erased may still see that it was done.
 import HTTPTypes
 import Hummingbird
-import WebSupport
+import ServiceKit
 
 struct DataRoutes: Sendable {
     static let receiptPath = "/v1/chat/data/erasure"

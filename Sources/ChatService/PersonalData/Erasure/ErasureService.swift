@@ -1,8 +1,8 @@
 // Carries open erasures on, on one node at a time: those of users whom auth deleted, those that were too large for their
 // request, and those whose node died.
 import Logging
+import ServiceKit
 import ServiceLifecycle
-import WebSupport
 
 struct ErasureService: Service {
     let erasures: Erasures

@@ -8,8 +8,8 @@
 import Logging
 import Metrics
 import OpenSSLCrypto
+package import ServiceKit
 package import Storage
-package import WebSupport
 
 /// Why a person was erased.
 package enum ErasureReason: String, Sendable {

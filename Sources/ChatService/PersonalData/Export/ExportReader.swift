@@ -1,3 +1,4 @@
+import ServiceKit
 // An export, a piece at a time: NDJSON, read by keyset in small units, so that ten messages and ten million take the
 // same memory.
 //
@@ -8,7 +9,6 @@
 // are those up to the `last_seq` of its line, and every number has a row (tombstones too). A conversation that goes for
 // good in the middle ends the export, without a trailer.
 import Storage
-import WebSupport
 
 /// Reads one person's data to its end. A value: whoever reads on owns it.
 package struct ExportReader: Sendable {

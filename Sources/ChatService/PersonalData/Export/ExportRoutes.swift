@@ -2,9 +2,9 @@
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 struct ExportRoutes: Sendable {
     let database: any SQLDatabase

@@ -1,10 +1,10 @@
+import ServiceKit
 // What an export holds, entity by entity: a table's columns by name and kind, from which its lines are written and read
 // and its rows inserted. A table joins the export with one entry in `FlatEntity.all`.
 //
 // A line is a JSON object: `entity`, then the columns by their names. JSON that is stored byte for byte stands in the
 // line as it is; where it holds a line break, which would end the line, it is a string in a member `<column>_text`.
 import Storage
-import WebSupport
 
 /// A column as it is exported and imported.
 struct ExportedColumn: Sendable {

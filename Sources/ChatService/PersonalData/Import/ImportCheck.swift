@@ -1,6 +1,6 @@
 // The first reading of a file that is to be imported: whether it is an export, and whether it is all of one. Nothing is
 // written before a whole file was found whole.
-import WebSupport
+import ServiceKit
 
 package struct ImportCheck: Sendable {
     /// Whose export it is.

@@ -8,8 +8,8 @@
 // An id that is somebody else's is refused and never adopted (and a conversation with a message of such an id is not
 // brought in at all). A conversation that the person has already is left as it is, whatever has become of it since.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// What an import did.
 package struct ImportReport: Sendable {

@@ -1,9 +1,9 @@
 // Keeps the mirror current, on one node at a time.
 import Logging
 import Metrics
+import ServiceKit
 import ServiceLifecycle
 import Storage
-import WebSupport
 
 /// Reads the feed every so often until shutdown; a failure is logged and tried again at the next tick.
 struct MirrorService: Service {

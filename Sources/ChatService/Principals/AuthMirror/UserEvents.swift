@@ -1,7 +1,7 @@
+package import ServiceKit
 // What auth tells of users, as chat takes it from the pages of the event feed.
 package import Storage
 package import TesseraVerifierHummingbird
-package import WebSupport
 
 /// Something that happened to a user at auth.
 package struct UserEvent: Sendable {

@@ -15,9 +15,9 @@
 // twice. A user whose deletion the restore undid stays erased here, for the rows are gone.
 import Logging
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
-import WebSupport
 
 /// One of the two ways through the feed.
 enum FeedLane: String, Sendable, CaseIterable {

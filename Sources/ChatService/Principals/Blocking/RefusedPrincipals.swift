@@ -10,10 +10,10 @@
 // user, and no row of an erased one.
 import Hummingbird
 import Logging
+import ServiceKit
 import ServiceLifecycle
 import Storage
 import Synchronization
-import WebSupport
 
 /// The principals whose tokens are refused now.
 final class RefusedPrincipals: Sendable {

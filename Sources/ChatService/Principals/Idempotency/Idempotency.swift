@@ -21,8 +21,8 @@
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// One attempt at a request that carries a key.
 struct IdempotentAttempt: Sendable {

@@ -1,3 +1,4 @@
+import ServiceKit
 // Who owns rows here: a mirror of auth's users, made from token claims the first time somebody writes.
 //
 // States: unknown → known → deactivated (told by auth) → erased (for ever, the row stays as a tombstone).
@@ -9,7 +10,6 @@
 // token that is still alive brings nothing back. It also puts one person's writes in order, which is what makes
 // "is this slug free?" an exact question.
 import Storage
-import WebSupport
 
 /// The person behind a request, as the token tells.
 package struct Caller: Sendable, Hashable {

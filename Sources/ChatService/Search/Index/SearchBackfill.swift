@@ -5,9 +5,9 @@
 // found at the next tick. Searches say `"complete": false` as long as there is any.
 import Hummingbird
 import Logging
+import ServiceKit
 import ServiceLifecycle
 package import Storage
-import WebSupport
 
 package struct SearchBackfill: Sendable {
     let database: any SQLDatabase

@@ -1,3 +1,4 @@
+import ServiceKit
 // Finding the caller's own messages and titles.
 //
 // Newest first is the order of FTS5's entries: SQLite stops reading when the page is full. A GIN index has no order,
@@ -5,7 +6,6 @@
 // then for ever larger groups of ever wider ones, and where there are more candidates than are worth sorting, for
 // sixteenths. A page costs a handful of index probes, however rare or common its words.
 import Storage
-import WebSupport
 
 struct Search: Sendable {
     let database: any SQLDatabase

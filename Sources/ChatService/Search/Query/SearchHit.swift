@@ -1,7 +1,7 @@
 // A message or a title that a query found.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 struct SearchHit: Sendable {
     enum Kind: String, Sendable, CaseIterable {

@@ -7,7 +7,7 @@
 //
 // Whatever people type is a query of this syntax or is refused with a reason; no text reaches an engine but words of
 // `WordScanner`, which hold letters and digits alone, so neither engine's own syntax can be spoken or broken.
-import WebSupport
+import ServiceKit
 
 struct SearchQuery: Sendable, Hashable {
     /// Bytes of a query.

@@ -1,8 +1,8 @@
 // HTTP of `/v1/search`.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct SearchRoutes: Sendable {
     let search: Search

@@ -1,3 +1,4 @@
+import ServiceKit
 // What each person has used, and what of it is left.
 //
 // **The ledger** has a row for each message that named tokens, for each correction of such numbers, and for each settled
@@ -14,7 +15,6 @@
 // The quota of messages is looked at in the unit that appends: what would be too many is taken back before it is seen.
 // The quota of tokens is for what is not known beforehand; see Reservations.swift.
 import Storage
-import WebSupport
 
 /// Statements about usage, for other features to put into their units, and the reading of it.
 struct Usage: Sendable {

@@ -1,8 +1,8 @@
 // HTTP of `/v1/usage`.
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
-import WebSupport
 
 struct UsageRoutes: Sendable {
     let usage: Usage

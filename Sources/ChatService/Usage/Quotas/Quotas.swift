@@ -1,9 +1,9 @@
+import ServiceKit
 // How much each kind of person may use, and how much somebody has.
 //
 // A limit that is not set is none. Windows are days and months of UTC, not rolling ones: a limit that a person can read
 // off a clock, and one range of a few rows to look at.
 package import Storage
-import WebSupport
 
 /// Limits, by tier.
 package struct Quotas: Sendable, Hashable {

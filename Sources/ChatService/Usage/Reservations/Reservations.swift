@@ -12,8 +12,8 @@
 // SECURITY: a storage fault is 503, never a reservation. Only positive whole numbers get here: a negative one would be
 // credit.
 import OpenSSLCrypto
+import ServiceKit
 import Storage
-import WebSupport
 
 /// Tokens that were set aside.
 struct Reservation: Sendable {
