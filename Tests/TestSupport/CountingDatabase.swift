@@ -7,8 +7,8 @@ package import Storage
 internal import Synchronization
 
 /// Wraps a database and records the units that pass.
-package final class CountingDatabase: SQLDatabase {
-    private let base: any SQLDatabase
+package final class CountingDatabase: DatabaseDecorator {
+    package let base: any SQLDatabase
     /// What it wraps.
     package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
@@ -32,22 +32,22 @@ package final class CountingDatabase: SQLDatabase {
         record.withLock { $0 = [] }
     }
 
-    package var engine: SQLEngine { base.engine }
-
     package func run(
-        _ unit: [BoundStatement],
+        _ transaction: Transaction,
         priority: UnitPriority
-    ) async throws(StorageError) -> [SQLResult] {
-        record.withLock { $0.append(unit.map(\.statement.name)) }
+    ) async throws(StorageError) -> TransactionResults {
+        record.withLock { $0.append(transaction.statements.map(\.statement.name)) }
         let body = interruption.withLock { interruption -> (@Sendable () async -> Void)? in
-            guard let next = interruption, unit.contains(where: { $0.statement.name == next.statement }) else {
+            guard let next = interruption,
+                transaction.statements.contains(where: { $0.statement.name == next.statement })
+            else {
                 return nil
             }
             interruption = nil
             return next.body
         }
         await body?()
-        return try await base.run(unit, priority: priority)
+        return try await base.run(transaction, priority: priority)
     }
 
     package func transaction<T: Sendable>(
@@ -72,13 +72,5 @@ package final class CountingDatabase: SQLDatabase {
     package func forgetDeleted() async -> Bool {
         if let body = forgetting.withLock({ $0 }), await !body() { return false }
         return await base.forgetDeleted()
-    }
-
-    package func changes(of log: OrderedLog) -> AsyncStream<Void> {
-        base.changes(of: log)
-    }
-
-    package func close() async {
-        await base.close()
     }
 }

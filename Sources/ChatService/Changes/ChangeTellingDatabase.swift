@@ -4,8 +4,8 @@
 // are to wake. A writing unit that does not is anybody's.
 import Storage
 
-struct ChangeTellingDatabase: SQLDatabase {
-    private let base: any SQLDatabase
+struct ChangeTellingDatabase: DatabaseDecorator {
+    let base: any SQLDatabase
     private let feed: ChangeFeed
 
     init(_ base: any SQLDatabase, feed: ChangeFeed) {
@@ -13,22 +13,25 @@ struct ChangeTellingDatabase: SQLDatabase {
         self.feed = feed
     }
 
-    var engine: SQLEngine { base.engine }
-
-    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
-        let results: [SQLResult]
+    func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
+        let results: TransactionResults
         do throws(StorageError) {
-            results = try await base.run(unit, priority: priority)
+            results = try await base.run(transaction, priority: priority)
         } catch {
             // It may have been.
-            if case .outcomeUnknown = error { tell(unit) }
+            if case .outcomeUnknown = error { tell(transaction) }
             throw error
         }
-        tell(unit)
+        tell(transaction)
         return results
     }
 
-    private func tell(_ unit: [BoundStatement]) {
+    private func tell(_ transaction: Transaction) {
+        if let subject = transaction.subject { return feed.wrote(subject) }
+        let unit = transaction.statements
         if let first = unit.first, first.statement.name == PrincipalStatements.touch.name,
             case .text(let principal)? = first.values.first
         {
@@ -42,16 +45,4 @@ struct ChangeTellingDatabase: SQLDatabase {
         feed.wrote(nil)
         return result
     }
-
-    func withMigrationLock<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
-    ) async throws -> T {
-        try await base.withMigrationLock(body)
-    }
-
-    func forgetDeleted() async -> Bool { await base.forgetDeleted() }
-
-    func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
-
-    func close() async { await base.close() }
 }

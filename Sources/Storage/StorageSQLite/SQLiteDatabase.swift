@@ -140,11 +140,16 @@ package final class SQLiteDatabase: SQLDatabase {
         reads.close()
     }
 
-    package func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
-        for bound in unit { try bound.validate() }
-        if unit.isEmpty { return [] }
-        let line = unit.onlyReads ? reads : writes
-        return try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(unit, reply)) }.get()
+    package func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
+        let statements = transaction.statements
+        for bound in statements { try bound.validate() }
+        if statements.isEmpty { return TransactionResults([]) }
+        let line = statements.onlyReads ? reads : writes
+        let results = try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(statements, reply)) }.get()
+        return TransactionResults(results)
     }
 
     package func transaction<T: Sendable>(

@@ -9,7 +9,7 @@ extension GRDB.Database {
     func run(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
         try SQLiteFailure.mapping(bound.statement.name) {
             let statement = try cachedStatement(sql: bound.statement.text(for: .sqlite))
-            statement.setUncheckedArguments(Self.arguments(bound.values))
+            statement.setUncheckedArguments(Self.arguments(bound))
             guard statement.columnCount > 0 else {
                 try statement.execute()
                 return SQLResult(rows: [], affected: changesCount)
@@ -77,9 +77,11 @@ extension GRDB.Database {
 
     // MARK: - Values
 
-    /// Bound by *name*: given an array, SQLite would hand out the values in the order in which the parameters
-    /// first appear in the text, so that `$2, $1` silently swaps them.
-    private static func arguments(_ values: [SQLValue]) -> StatementArguments {
+    /// `?1…?n` are bound as a list. `$1…$n` are names to SQLite, so they are bound by name: given a list, SQLite would
+    /// hand out the values in the order in which the parameters first appear, and `$2, $1` would silently swap them.
+    private static func arguments(_ bound: BoundStatement) -> StatementArguments {
+        let values = bound.values
+        if bound.statement.isNumbered { return StatementArguments(values.map(databaseValue)) }
         var named: [String: (any DatabaseValueConvertible)?] = [:]
         named.reserveCapacity(values.count)
         for (index, value) in values.enumerated() {

@@ -8,8 +8,8 @@ import TestSupport
 import Testing
 
 /// Passes everything on, until it is told to fail.
-final class FailingDatabase: SQLDatabase {
-    private let base: any SQLDatabase
+final class FailingDatabase: DatabaseDecorator {
+    let base: any SQLDatabase
     private let fails: Switch
 
     init(_ base: any SQLDatabase, _ fails: Switch) {
@@ -17,28 +17,13 @@ final class FailingDatabase: SQLDatabase {
         self.fails = fails
     }
 
-    var engine: SQLEngine { base.engine }
-
-    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
+    func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
         if fails.isOn { throw .unavailable(reason: "the test says so") }
-        return try await base.run(unit, priority: priority)
+        return try await base.run(transaction, priority: priority)
     }
-
-    func transaction<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
-    ) async throws -> T {
-        try await base.transaction(body)
-    }
-
-    func withMigrationLock<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
-    ) async throws -> T {
-        try await base.withMigrationLock(body)
-    }
-
-    func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
-
-    func close() async { await base.close() }
 }
 
 extension AuthNode {

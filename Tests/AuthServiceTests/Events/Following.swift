@@ -42,10 +42,10 @@ extension AuthNode {
 }
 
 /// Passes everything on but what reads the event log: that fails, or does not come back, while the test says so.
-final class BlindDatabase: SQLDatabase {
+final class BlindDatabase: DatabaseDecorator {
     enum Sight: Sendable { case clear, fails, hangs }
 
-    private let base: any SQLDatabase
+    let base: any SQLDatabase
     private let state = Mutex(Sight.clear)
     private let reads = Mutex(0)
 
@@ -59,30 +59,17 @@ final class BlindDatabase: SQLDatabase {
     /// How often the log was asked for since the sight was lost.
     var blindReads: Int { reads.withLock { $0 } }
 
-    var engine: SQLEngine { base.engine }
-
-    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
-        if unit.contains(where: { $0.statement.name == "events.after" || $0.statement.name == "events.first_since" }) {
+    func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
+        if transaction.statements.contains(where: {
+            ["events.after", "events.first_since"].contains($0.statement.name)
+        }) {
             if sight != .clear { reads.withLock { $0 += 1 } }
             if sight == .fails { throw .unavailable(reason: "the test says so") }
             while sight == .hangs, !Task.isCancelled { try? await Task.sleep(for: .milliseconds(2)) }
         }
-        return try await base.run(unit, priority: priority)
+        return try await base.run(transaction, priority: priority)
     }
-
-    func transaction<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
-    ) async throws -> T {
-        try await base.transaction(body)
-    }
-
-    func withMigrationLock<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
-    ) async throws -> T {
-        try await base.withMigrationLock(body)
-    }
-
-    func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
-
-    func close() async { await base.close() }
 }

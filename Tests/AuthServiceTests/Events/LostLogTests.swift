@@ -9,7 +9,7 @@ import Testing
 @Suite("A log that is lost again and again")
 struct LostLogTests {
     /// Tells another epoch at each look while the test says so. It gives a hint when the test does, and never else.
-    private final class TurningDatabase: SQLDatabase {
+    private final class TurningDatabase: DatabaseDecorator {
         private struct State {
             var turns = true
             var looks = 0
@@ -17,7 +17,7 @@ struct LostLogTests {
             var hints: AsyncStream<Void>.Continuation?
         }
 
-        private let base: any SQLDatabase
+        let base: any SQLDatabase
         private let state = Mutex(State())
         /// Whoever turns in circles is let out here, so that the test ends.
         private static let most = 500
@@ -33,20 +33,22 @@ struct LostLogTests {
 
         func hint() { _ = state.withLock(\.hints)?.yield() }
 
-        var engine: SQLEngine { base.engine }
-
-        func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
-            let isRead = unit.contains { $0.statement.name == "events.after" }
+        func run(
+            _ transaction: Transaction,
+            priority: UnitPriority
+        ) async throws(StorageError) -> TransactionResults {
+            let isRead = transaction.statements.contains { $0.statement.name == "events.after" }
             let reads = state.withLock { state in
                 if isRead { state.reads += 1 }
                 return state.reads
             }
             if isRead, reads > Self.most { throw .unavailable(reason: "the test says so") }
-            var results = try await base.run(unit, priority: priority)
-            for (index, statement) in unit.enumerated() where statement.statement.name == "events.state" {
+            var results = try await base.run(transaction, priority: priority).all
+            for (index, statement) in transaction.statements.enumerated()
+            where statement.statement.name == "events.state" {
                 results[index] = turned(results[index])
             }
-            return results
+            return TransactionResults(results)
         }
 
         private func turned(_ result: SQLResult) -> SQLResult {
@@ -65,25 +67,11 @@ struct LostLogTests {
             return SQLResult(rows: builder.rows(), affected: result.affected)
         }
 
-        func transaction<T: Sendable>(
-            _ body: @Sendable @escaping (any SQLTransaction) throws -> T
-        ) async throws -> T {
-            try await base.transaction(body)
-        }
-
-        func withMigrationLock<T: Sendable>(
-            _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
-        ) async throws -> T {
-            try await base.withMigrationLock(body)
-        }
-
         func changes(of log: OrderedLog) -> AsyncStream<Void> {
             let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
             state.withLock { $0.hints = continuation }
             return stream
         }
-
-        func close() async { await base.close() }
     }
 
     @Test(

@@ -171,7 +171,7 @@ struct Conversations: Sendable {
         // A tag that is nobody's, or on nothing, is on no page.
         var tag: Tagged?
         if let name = filter.tag, filter.query == nil {
-            guard let row = try await database.run(TagStatements.find(caller.id, name.key)).first,
+            guard let row = try await database.run(TagStatements.find(name, owner: caller.id)).first,
                 try row.integer("conversation_count") > 0
             else {
                 var none = Page<Conversation>(fetched: [], request: page, cursor: \.cursor)

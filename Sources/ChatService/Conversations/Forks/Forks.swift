@@ -57,7 +57,7 @@ struct Forks: Sendable {
             let copies = branch.marks.map { ForkStatements.copy(id, caller.id, source, $0.id, $0.number, $0.steps) }
             let begin = [
                 ForkStatements.begin(id, caller.id, source, title, branch.tip, now, SearchText.words(of: title)),
-                TagStatements.copy(id, caller.id, source),
+                TagStatements.copy(to: id, from: source, owner: caller.id),
             ]
             let finish = ForkStatements.finish(
                 id,

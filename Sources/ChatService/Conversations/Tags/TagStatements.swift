@@ -1,4 +1,5 @@
 // SQL of tags.
+import ServiceKit
 import Storage
 
 enum TagStatements {
@@ -18,193 +19,283 @@ enum TagStatements {
         """
 
     // The conversation is there for its owner, in the version that was asked for. The principal's lock keeps it so
-    // until the unit ends.
-    private static func mayTag(_ conversation: String, _ owner: String, _ version: String) -> String {
-        """
+    // until the transaction ends.
+    private static let mayTag = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = \(conversation) AND c.owner_id = \(owner) AND c.deleted_at IS NULL
-                AND (\(version) IS NULL OR c.version = \(version))
-        ) AND \(PrincipalStatements.mayWrite(owner))
+            WHERE c.id = :conversation AND c.owner_id = :owner AND c.deleted_at IS NULL
+                AND (:expected IS NULL OR c.version = :expected)
+        ) AND \(PrincipalStatements.mayWrite(":owner"))
         """
-    }
 
-    /// Makes a tag on first use, while the conversation has fewer than `$8`.
-    static let ensure = Statement(
+    private static let hasRoom =
+        ":limit > (SELECT COUNT(*) FROM conversation_tags o WHERE o.conversation_id = :conversation)"
+
+    private static let ensure = Statement(
         "tags.ensure",
         .writes,
-        [.text, .text, .text, .text, .instant, .text, .integer, .integer],
+        [
+            "id": .text, "owner": .text, "name": .text, "key": .text, "now": .instant, "conversation": .text,
+            "expected": .integer, "limit": .integer,
+        ],
         """
         INSERT INTO tags (id, owner_id, name, name_key, created_at, updated_at)
-        SELECT $1, principals.id, $3, $4, $5, $5 FROM principals
-        WHERE principals.id = $2 AND \(mayTag("$6", "$2", "$7"))
-            AND $8 > (SELECT COUNT(*) FROM conversation_tags o WHERE o.conversation_id = $6)
+        SELECT :id, principals.id, :name, :key, :now, :now FROM principals
+        WHERE principals.id = :owner AND \(mayTag) AND \(hasRoom)
         ON CONFLICT DO NOTHING
         """
     )
 
-    static let clear = Statement(
+    /// Makes a tag on first use, while the conversation has fewer than `limit`.
+    static func ensure(
+        id: String,
+        named name: TagName,
+        for conversation: String,
+        owner: String,
+        expected: Int64?,
+        limit: Int64,
+        at now: Instant
+    ) -> BoundStatement {
+        ensure.bind([
+            "id": id, "owner": owner, "name": name.text, "key": name.key, "now": now, "conversation": conversation,
+            "expected": expected, "limit": limit,
+        ])
+    }
+
+    private static let clear = Statement(
         "conversation_tags.clear",
         .writes,
-        [.text, .text, .integer],
-        "DELETE FROM conversation_tags WHERE conversation_id = $1 AND \(mayTag("$1", "$2", "$3"))"
+        ["conversation": .text, "owner": .text, "expected": .integer],
+        "DELETE FROM conversation_tags WHERE conversation_id = :conversation AND \(mayTag)"
     )
 
-    /// Up to `$5` of a conversation.
-    static let add = Statement(
+    static func clear(conversation: String, owner: String, expected: Int64?) -> BoundStatement {
+        clear.bind(["conversation": conversation, "owner": owner, "expected": expected])
+    }
+
+    private static let add = Statement(
         "conversation_tags.add",
         .writes,
-        [.text, .text, .integer, .text, .integer],
+        ["conversation": .text, "owner": .text, "expected": .integer, "key": .text, "limit": .integer],
         """
         INSERT INTO conversation_tags (conversation_id, tag_id)
-        SELECT $1, t.id FROM tags t
-        WHERE t.owner_id = $2 AND t.name_key = $4 AND \(mayTag("$1", "$2", "$3"))
-            AND $5 > (SELECT COUNT(*) FROM conversation_tags o WHERE o.conversation_id = $1)
+        SELECT :conversation, t.id FROM tags t
+        WHERE t.owner_id = :owner AND t.name_key = :key AND \(mayTag) AND \(hasRoom)
         ON CONFLICT DO NOTHING
         """
     )
 
-    static let remove = Statement(
+    /// Attaches a tag, while the conversation has fewer than `limit`.
+    static func add(
+        _ name: TagName,
+        to conversation: String,
+        owner: String,
+        expected: Int64?,
+        limit: Int64
+    ) -> BoundStatement {
+        add.bind([
+            "conversation": conversation, "owner": owner, "expected": expected, "key": name.key, "limit": limit,
+        ])
+    }
+
+    private static let remove = Statement(
         "conversation_tags.remove",
         .writes,
-        [.text, .text, .integer, .text],
+        ["conversation": .text, "owner": .text, "expected": .integer, "key": .text],
         """
         DELETE FROM conversation_tags
-        WHERE conversation_id = $1 AND \(mayTag("$1", "$2", "$3"))
-            AND tag_id = (SELECT t.id FROM tags t WHERE t.owner_id = $2 AND t.name_key = $4)
+        WHERE conversation_id = :conversation AND \(mayTag)
+            AND tag_id = (SELECT t.id FROM tags t WHERE t.owner_id = :owner AND t.name_key = :key)
         """
     )
 
-    /// Tells that the tags have changed, unless the one to be added (`$5`) found no room. The last write of its unit.
-    static let changed = Statement(
+    static func remove(
+        _ name: TagName,
+        from conversation: String,
+        owner: String,
+        expected: Int64?
+    ) -> BoundStatement {
+        remove.bind(["conversation": conversation, "owner": owner, "expected": expected, "key": name.key])
+    }
+
+    private static let later = Statement(
+        "tags.later",
+        .reads,
+        ["owner": .text, "instant": .instant, "id": .text, "limit": .integer],
+        """
+        SELECT \(columns) FROM tags
+        WHERE owner_id = :owner AND (created_at, id) > (:instant, :id) ORDER BY created_at, id LIMIT :limit
+        """
+    )
+
+    private static let earlier = Statement(
+        "tags.earlier",
+        .reads,
+        ["owner": .text, "instant": .instant, "id": .text, "limit": .integer],
+        """
+        SELECT \(columns) FROM tags
+        WHERE owner_id = :owner AND (created_at, id) < (:instant, :id)
+        ORDER BY created_at DESC, id DESC LIMIT :limit
+        """
+    )
+
+    /// The tags after a cursor, in the direction of the page.
+    static func page(of owner: String, _ direction: PageRequest.Direction, from cursor: Cursor, limit: Int64)
+        -> BoundStatement
+    {
+        let statement = direction == .forward ? later : earlier
+        return statement.bind(["owner": owner, "instant": cursor.instant, "id": cursor.id, "limit": limit])
+    }
+
+    private static let total = Statement(
+        "tags.count",
+        .reads,
+        ["owner": .text],
+        "SELECT COUNT(*) AS total FROM tags WHERE owner_id = :owner"
+    )
+
+    static func total(of owner: String) -> BoundStatement { total.bind(["owner": owner]) }
+
+    private static let rename = Statement(
+        "tags.rename",
+        .writes,
+        ["id": .text, "owner": .text, "name": .text, "key": .text, "now": .instant],
+        """
+        UPDATE tags SET name = :name, name_key = :key, updated_at = :now
+        WHERE id = :id AND owner_id = :owner AND \(PrincipalStatements.mayWrite(":owner"))
+            AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = :owner AND o.name_key = :key AND o.id <> :id)
+        RETURNING \(columns)
+        """
+    )
+
+    static func rename(id: String, owner: String, to name: TagName, at now: Instant) -> BoundStatement {
+        rename.bind(["id": id, "owner": owner, "name": name.text, "key": name.key, "now": now])
+    }
+
+    private static let find = Statement(
+        "tags.find",
+        .reads,
+        ["owner": .text, "key": .text],
+        "SELECT id, conversation_count FROM tags WHERE owner_id = :owner AND name_key = :key"
+    )
+
+    static func find(_ name: TagName, owner: String) -> BoundStatement {
+        find.bind(["owner": owner, "key": name.key])
+    }
+
+    private static let exists = Statement(
+        "tags.is_there",
+        .reads,
+        ["id": .text, "owner": .text],
+        "SELECT id FROM tags WHERE id = :id AND owner_id = :owner"
+    )
+
+    static func exists(id: String, owner: String) -> BoundStatement { exists.bind(["id": id, "owner": owner]) }
+
+    private static let isOwned = "EXISTS (SELECT 1 FROM tags t WHERE t.id = :id AND t.owner_id = :owner)"
+
+    private static let tagged = """
+        SELECT o.conversation_id FROM conversation_tags o WHERE o.tag_id = :id ORDER BY o.conversation_id LIMIT :limit
+        """
+
+    private static let detach = Statement(
+        "conversation_tags.take_off",
+        .writes,
+        ["id": .text, "owner": .text, "limit": .integer],
+        """
+        DELETE FROM conversation_tags
+        WHERE tag_id = :id AND \(PrincipalStatements.mayWrite(":owner")) AND \(isOwned)
+            AND conversation_id IN (\(tagged))
+        """
+    )
+
+    /// Detaches a tag from up to `limit` conversations.
+    static func detach(id: String, owner: String, limit: Int64) -> BoundStatement {
+        detach.bind(["id": id, "owner": owner, "limit": limit])
+    }
+
+    private static let delete = Statement(
+        "tags.delete",
+        .writes,
+        ["id": .text, "owner": .text],
+        """
+        DELETE FROM tags
+        WHERE id = :id AND owner_id = :owner AND \(PrincipalStatements.mayWrite(":owner"))
+            AND NOT EXISTS (SELECT 1 FROM conversation_tags ct WHERE ct.tag_id = :id)
+        RETURNING id
+        """
+    )
+
+    /// Deletes a tag that no conversation has.
+    static func delete(id: String, owner: String) -> BoundStatement { delete.bind(["id": id, "owner": owner]) }
+
+    private static let copy = Statement(
+        "conversation_tags.copy",
+        .writes,
+        ["fork": .text, "owner": .text, "source": .text],
+        """
+        INSERT INTO conversation_tags (conversation_id, tag_id)
+        SELECT f.id, ct.tag_id FROM conversations f
+        JOIN conversation_tags ct ON ct.conversation_id = f.forked_from_conversation_id
+        WHERE f.id = :fork AND f.owner_id = :owner AND f.forked_from_conversation_id = :source AND f.version = 0
+            AND \(PrincipalStatements.mayWrite(":owner"))
+        ON CONFLICT DO NOTHING
+        """
+    )
+
+    /// Gives a fork the tags of what it was made from.
+    static func copy(to fork: String, from source: String, owner: String) -> BoundStatement {
+        copy.bind(["fork": fork, "owner": owner, "source": source])
+    }
+
+    private static let changed = Statement(
         "conversation_tags.changed",
         .writes,
-        [.text, .text, .integer, .instant, .text],
+        ["conversation": .text, "owner": .text, "expected": .integer, "now": .instant, "key": .text],
         """
-        UPDATE conversations SET has_tags = TRUE, updated_at = $4, version = version + 1
-        WHERE id = $1 AND \(mayTag("$1", "$2", "$3"))
-            AND ($5 IS NULL OR EXISTS (
+        UPDATE conversations SET has_tags = TRUE, updated_at = :now, version = version + 1
+        WHERE id = :conversation AND \(mayTag)
+            AND (:key IS NULL OR EXISTS (
                 SELECT 1 FROM conversation_tags ct JOIN tags t ON t.id = ct.tag_id
-                WHERE ct.conversation_id = $1 AND t.name_key = $5
+                WHERE ct.conversation_id = :conversation AND t.name_key = :key
             ))
         RETURNING \(ConversationStatements.columns)
         """
     )
 
-    static let later = Statement(
-        "tags.later",
-        .reads,
-        [.text, .instant, .text, .integer],
-        """
-        SELECT \(columns) FROM tags
-        WHERE owner_id = $1 AND (created_at, id) > ($2, $3) ORDER BY created_at, id LIMIT $4
-        """
-    )
-
-    static let earlier = Statement(
-        "tags.earlier",
-        .reads,
-        [.text, .instant, .text, .integer],
-        """
-        SELECT \(columns) FROM tags
-        WHERE owner_id = $1 AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4
-        """
-    )
-
-    static let total = Statement(
-        "tags.count",
-        .reads,
-        [.text],
-        "SELECT COUNT(*) AS total FROM tags WHERE owner_id = $1"
-    )
-
-    static let rename = Statement(
-        "tags.rename",
-        .writes,
-        [.text, .text, .text, .text, .instant],
-        """
-        UPDATE tags SET name = $3, name_key = $4, updated_at = $5
-        WHERE id = $1 AND owner_id = $2 AND \(PrincipalStatements.mayWrite("$2"))
-            AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = $2 AND o.name_key = $4 AND o.id <> $1)
-        RETURNING \(columns)
-        """
-    )
-
-    static let find = Statement(
-        "tags.find",
-        .reads,
-        [.text, .text],
-        "SELECT id, conversation_count FROM tags WHERE owner_id = $1 AND name_key = $2"
-    )
-
-    static let isThere = Statement(
-        "tags.is_there",
-        .reads,
-        [.text, .text],
-        "SELECT id FROM tags WHERE id = $1 AND owner_id = $2"
-    )
-
-    private static func tagged(_ limit: String) -> String {
-        """
-        SELECT o.conversation_id FROM conversation_tags o WHERE o.tag_id = $1 ORDER BY o.conversation_id LIMIT \(limit)
-        """
+    /// Moves the conversation's version, unless the tag that is `required` found no room. The last write of its
+    /// transaction.
+    static func changed(
+        conversation: String,
+        owner: String,
+        expected: Int64?,
+        required: TagName?,
+        at now: Instant
+    ) -> BoundStatement {
+        changed.bind([
+            "conversation": conversation, "owner": owner, "expected": expected, "now": now, "key": required?.key,
+        ])
     }
 
-    /// Counts the version of those that `takeOff` is about to take a tag off; what is being made or taken apart has none.
-    /// Their place in the list stays: nobody has touched them.
-    static let lose = Statement(
+    private static let bumpVersions = Statement(
         "conversation_tags.lose",
         .writes,
-        [.text, .text, .integer],
+        ["id": .text, "owner": .text, "limit": .integer],
         """
         UPDATE conversations SET version = version + 1
-        WHERE owner_id = $2 AND version > 0 AND \(PrincipalStatements.mayWrite("$2"))
-            AND EXISTS (SELECT 1 FROM tags t WHERE t.id = $1 AND t.owner_id = $2)
-            AND id IN (\(tagged("$3")))
+        WHERE owner_id = :owner AND version > 0 AND \(PrincipalStatements.mayWrite(":owner")) AND \(isOwned)
+            AND id IN (\(tagged))
         """
     )
 
-    /// Takes a tag off up to `$3` conversations.
-    static let takeOff = Statement(
-        "conversation_tags.take_off",
-        .writes,
-        [.text, .text, .integer],
-        """
-        DELETE FROM conversation_tags
-        WHERE tag_id = $1 AND \(PrincipalStatements.mayWrite("$2"))
-            AND EXISTS (SELECT 1 FROM tags t WHERE t.id = $1 AND t.owner_id = $2)
-            AND conversation_id IN (\(tagged("$3")))
-        """
-    )
-
-    static let delete = Statement(
-        "tags.delete",
-        .writes,
-        [.text, .text],
-        """
-        DELETE FROM tags
-        WHERE id = $1 AND owner_id = $2 AND \(PrincipalStatements.mayWrite("$2"))
-            AND NOT EXISTS (SELECT 1 FROM conversation_tags ct WHERE ct.tag_id = $1)
-        RETURNING id
-        """
-    )
-
-    /// A fork has the tags of what it was made from.
-    static let copy = Statement(
-        "conversation_tags.copy",
-        .writes,
-        [.text, .text, .text],
-        """
-        INSERT INTO conversation_tags (conversation_id, tag_id)
-        SELECT f.id, ct.tag_id FROM conversations f
-        JOIN conversation_tags ct ON ct.conversation_id = f.forked_from_conversation_id
-        WHERE f.id = $1 AND f.owner_id = $2 AND f.forked_from_conversation_id = $3 AND f.version = 0
-            AND \(PrincipalStatements.mayWrite("$2"))
-        ON CONFLICT DO NOTHING
-        """
-    )
+    /// Moves the version of the conversations that `detach` is about to change; those being made or removed have none.
+    /// Their order in the list stays, since the person changed none of them.
+    static func bumpVersions(id: String, owner: String, limit: Int64) -> BoundStatement {
+        bumpVersions.bind(["id": id, "owner": owner, "limit": limit])
+    }
 
     static let all = [
-        ensure, clear, add, remove, changed, later, earlier, total, rename, find, isThere, lose, takeOff, delete, copy,
+        ensure, clear, add, remove, changed, later, earlier, total, rename, find, exists, bumpVersions, detach, delete,
+        copy,
     ]
 }

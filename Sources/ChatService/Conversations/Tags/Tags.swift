@@ -69,11 +69,12 @@ struct Tags: Sendable {
                 expected = current.version
             }
             let now = clock.now()
-            let writes = statements(change, conversation, caller, expected, now)
-            let results = try await database.run(Principals.willWrite(caller, at: now) + writes)
-            if let row = results[results.count - 2].first { return try Conversation(row, whole: true) }
-            try Principals.requireActive(results)
-            if results[results.count - 1].isEmpty { throw APIError(.notFound) }
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let changed = add(change, of: conversation, by: caller, expected: expected, at: now, to: &transaction)
+            let visible = transaction.add(ConversationStatements.isVisible(conversation, caller.id))
+            let results = try await database.run(transaction)
+            if let row = results[changed].first { return try Conversation(row, whole: true) }
+            if results[visible].isEmpty { throw APIError(.notFound) }
             // It is there and of no certain version, so there was no room.
             if expected == nil {
                 throw APIError.field("tags", "out_of_range", "must be at most \(ConversationLimits.tags)")
@@ -82,95 +83,93 @@ struct Tags: Sendable {
         throw APIError(.conflict)
     }
 
-    private func statements(
+    /// Adds the writes of a change. The handle's result is the conversation, if it was changed.
+    private func add(
         _ change: Change,
-        _ conversation: String,
-        _ caller: Caller,
-        _ expected: Int64?,
-        _ now: Instant
-    ) -> [BoundStatement] {
-        var statements: [BoundStatement] = []
+        of conversation: String,
+        by caller: Caller,
+        expected: Int64?,
+        at now: Instant,
+        to transaction: inout PrincipalTransaction
+    ) -> Transaction.Handle {
         var added: [TagName] = []
-        var required: String?
+        var required: TagName?
         switch change {
         case .replace(let names):
-            statements.append(TagStatements.clear(conversation, caller.id, expected))
+            transaction.add(TagStatements.clear(conversation: conversation, owner: caller.id, expected: expected))
             added = names
         case .add(let name):
             added = [name]
-            required = name.key
+            required = name
         case .remove(let name):
-            statements.append(TagStatements.remove(conversation, caller.id, expected, name.key))
+            transaction.add(TagStatements.remove(name, from: conversation, owner: caller.id, expected: expected))
         }
+        let limit = Int64(ConversationLimits.tags)
         for name in added {
             let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-            statements.append(
+            transaction.add(
                 TagStatements.ensure(
-                    id,
-                    caller.id,
-                    name.text,
-                    name.key,
-                    now,
-                    conversation,
-                    expected,
-                    ConversationLimits.tags
+                    id: id,
+                    named: name,
+                    for: conversation,
+                    owner: caller.id,
+                    expected: expected,
+                    limit: limit,
+                    at: now
                 )
             )
-            statements.append(
-                TagStatements.add(conversation, caller.id, expected, name.key, ConversationLimits.tags)
+            transaction.add(
+                TagStatements.add(name, to: conversation, owner: caller.id, expected: expected, limit: limit)
             )
         }
-        return statements + [
-            TagStatements.changed(conversation, caller.id, expected, now, required),
-            ConversationStatements.isVisible(conversation, caller.id),
-        ]
+        return transaction.add(
+            TagStatements.changed(
+                conversation: conversation,
+                owner: caller.id,
+                expected: expected,
+                required: required,
+                at: now
+            )
+        )
     }
 
     /// A page of the caller's tags.
     func list(for caller: Caller, page: PageRequest) async throws -> Page<Tag> {
-        let statement = page.direction == .forward ? TagStatements.later : TagStatements.earlier
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
-        let cursor = page.cursor ?? edge
-        var unit = [statement(caller.id, cursor.instant, cursor.id, page.fetchCount)]
-        if page.wantsCount { unit.append(TagStatements.total(caller.id)) }
-        let results = try await database.run(unit)
-        var answer = Page(fetched: try results[0].rows.map { try Tag($0) }, request: page, cursor: \.cursor)
-        if page.wantsCount { answer.total = try results[1].first?.integer("total") }
+        var transaction = Transaction()
+        let tags = transaction.add(
+            TagStatements.page(of: caller.id, page.direction, from: page.cursor ?? edge, limit: page.fetchCount)
+        )
+        let total = page.wantsCount ? transaction.add(TagStatements.total(of: caller.id)) : nil
+        let results = try await database.run(transaction)
+        var answer = Page(fetched: try results[tags].rows.map { try Tag($0) }, request: page, cursor: \.cursor)
+        if let total { answer.total = try results[total].first?.integer("total") }
         return answer
     }
 
     /// Gives a tag another name. Throws `not_found`, `tag_taken` or `user_inactive`.
     func rename(_ id: String, to name: TagName, by caller: Caller) async throws -> Tag {
         let now = clock.now()
-        let results = try await database.run(
-            Principals.willWrite(caller, at: now)
-                + [
-                    TagStatements.rename(id, caller.id, name.text, name.key, now),
-                    TagStatements.isThere(id, caller.id),
-                ]
-        )
-        if let row = results[Principals.leadingResults].first { return try Tag(row) }
-        try Principals.requireActive(results)
-        throw APIError(results[Principals.leadingResults + 1].isEmpty ? .notFound : .tagTaken)
+        var transaction = PrincipalTransaction(by: caller, at: now)
+        let renamed = transaction.add(TagStatements.rename(id: id, owner: caller.id, to: name, at: now))
+        let exists = transaction.add(TagStatements.exists(id: id, owner: caller.id))
+        let results = try await database.run(transaction)
+        if let row = results[renamed].first { return try Tag(row) }
+        throw APIError(results[exists].isEmpty ? .notFound : .tagTaken)
     }
 
-    /// Deletes a tag, after taking it off its conversations in units of 500. Throws `not_found` or `user_inactive`.
+    /// Deletes a tag, after detaching it from its conversations in transactions of 500. Throws `not_found` or `user_inactive`.
     func delete(_ id: String, by caller: Caller) async throws {
         var priority = UnitPriority.normal
         while true {
-            let results = try await database.run(
-                Principals.willWrite(caller, at: clock.now())
-                    + [
-                        TagStatements.lose(id, caller.id, Trash.batch),
-                        TagStatements.takeOff(id, caller.id, Trash.batch),
-                        TagStatements.delete(id, caller.id),
-                        TagStatements.isThere(id, caller.id),
-                    ],
-                priority: priority
-            )
-            if !results[Principals.leadingResults + 2].isEmpty { return }
-            try Principals.requireActive(results)
-            if results[Principals.leadingResults + 3].isEmpty { throw APIError(.notFound) }
+            var transaction = PrincipalTransaction(by: caller, at: clock.now())
+            transaction.add(TagStatements.bumpVersions(id: id, owner: caller.id, limit: Trash.batch))
+            transaction.add(TagStatements.detach(id: id, owner: caller.id, limit: Trash.batch))
+            let deleted = transaction.add(TagStatements.delete(id: id, owner: caller.id))
+            let exists = transaction.add(TagStatements.exists(id: id, owner: caller.id))
+            let results = try await database.run(transaction, priority: priority)
+            if !results[deleted].isEmpty { return }
+            if results[exists].isEmpty { throw APIError(.notFound) }
             priority = .long
         }
     }

@@ -42,9 +42,9 @@ package protocol SQLDatabase: Sendable {
 
     /// Runs the statements in order and commits them together, or none of them.
     ///
-    /// - Returns: one result for each statement, in order, after the commit is durable.
+    /// - Returns: the result of each statement, after the commit is durable.
     /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the unit may have committed.
-    func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult]
+    func run(_ transaction: Transaction, priority: UnitPriority) async throws(StorageError) -> TransactionResults
 
     /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
     /// run again after a rollback, so it changes nothing but the database.
@@ -82,16 +82,25 @@ package protocol SQLMigrationConnection: SQLTransaction {
 }
 
 extension SQLDatabase {
-    package func forgetDeleted() async -> Bool { true }
-
-    package func run(_ unit: [BoundStatement]) async throws(StorageError) -> [SQLResult] {
-        try await run(unit, priority: .normal)
+    package func run(_ transaction: Transaction) async throws(StorageError) -> TransactionResults {
+        try await run(transaction, priority: .normal)
     }
 
-    /// Runs a unit of one statement.
-    package func run(_ statement: BoundStatement) async throws(StorageError) -> SQLResult {
-        let results = try await run([statement], priority: .normal)
-        guard let result = results.first else { throw .invalidRow(column: "(no result)") }
+    /// Runs a transaction of one statement.
+    package func run(
+        _ statement: BoundStatement,
+        priority: UnitPriority = .normal
+    ) async throws(StorageError) -> SQLResult {
+        let results = try await run(Transaction([statement]), priority: priority)
+        guard let result = results.all.first else { throw .invalidRow(column: "(no result)") }
         return result
+    }
+
+    // Removed when the last caller reads its results by handle.
+    package func run(
+        _ unit: [BoundStatement],
+        priority: UnitPriority = .normal
+    ) async throws(StorageError) -> [SQLResult] {
+        try await run(Transaction(unit), priority: priority).all
     }
 }

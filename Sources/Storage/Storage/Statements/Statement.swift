@@ -6,7 +6,18 @@
 
 /// One SQL statement, written once for both engines.
 ///
-/// Parameters are `$1…$n` in any order and as often as needed; `parameters[i]` is the type of `$(i+1)`.
+/// Parameters are written `:name` in any order and as often as needed. The declaration gives the type of each, and the
+/// order in which their values are bound.
+///
+/// ```swift
+/// private static let rename = Statement(
+///     "tags.rename", .writes, ["id": .text, "name": .text],
+///     "UPDATE tags SET name = :name WHERE id = :id RETURNING id"
+/// )
+/// static func rename(id: String, to name: TagName) -> BoundStatement {
+///     rename.bind(["id": id, "name": name.text])
+/// }
+/// ```
 package struct Statement: Sendable, Hashable {
     /// What the statement does, which decides the connection it may run on.
     package enum Effect: Sendable, Hashable {
@@ -20,48 +31,147 @@ package struct Statement: Sendable, Hashable {
 
     /// `feature.intent`, for example `sessions.revoke`. Unique within a service.
     package let name: String
+    /// What PostgreSQL runs, with `$1…$n`.
     package let sql: String
-    /// What SQLite runs instead, where the engines have no words in common: full-text search, lengths in bytes, sums
-    /// that may be too great, and the day of an instant.
-    package let sqliteText: String?
+    /// What SQLite runs, with `?1…?n`.
+    private let sqliteText: String
+    /// The names of the parameters; empty for a positional statement.
+    package let parameterNames: [String]
+    /// The types of the parameters.
     package let parameters: [SQLType]
     package let effect: Effect
+    /// Whether SQLite may bind the values as a list: its text numbers them `?1…?n`.
+    package let isNumbered: Bool
+    /// What is wrong with the declaration: a name that only the text or only the declaration knows. A statement with a
+    /// fault never runs, and a test finds it.
+    package let fault: String?
 
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType] = [], _ sql: String) {
-        self.name = name
-        self.sql = sql
-        self.sqliteText = nil
-        self.parameters = parameters
-        self.effect = effect
+    /// A statement with one text for both engines.
+    package init(
+        _ name: String,
+        _ effect: Effect,
+        _ parameters: KeyValuePairs<String, SQLType> = [:],
+        _ sql: String
+    ) {
+        self.init(name, effect, parameters, postgres: sql, sqlite: sql)
     }
 
-    /// A statement that each engine says in its own way; the parameters mean the same to both.
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], postgres: String, sqlite: String) {
+    /// A statement that each engine says in its own way: full-text search, lengths in bytes, sums that may be too
+    /// great, and the day of an instant. The parameters mean the same to both.
+    package init(
+        _ name: String,
+        _ effect: Effect,
+        _ parameters: KeyValuePairs<String, SQLType>,
+        postgres: String,
+        sqlite: String
+    ) {
+        let names = parameters.map(\.key)
+        let compiler = NamedParameters(names)
+        let forPostgres = compiler.compile(postgres, for: .postgres)
+        let forSQLite = compiler.compile(sqlite, for: .sqlite)
+        let unused = names.indices.filter {
+            !forPostgres.used.contains($0 + 1) && !forSQLite.used.contains($0 + 1)
+        }
+        let undeclared = forPostgres.undeclared + forSQLite.undeclared
+        let fault: String? =
+            if Set(names).count < names.count {
+                "a parameter is declared twice"
+            } else if let unknown = undeclared.first {
+                ":\(unknown) is not declared"
+            } else if let first = unused.first {
+                ":\(names[first]) is declared and not used"
+            } else {
+                nil
+            }
         self.name = name
-        self.sql = postgres
-        self.sqliteText = sqlite
-        self.parameters = parameters
         self.effect = effect
+        self.sql = forPostgres.text
+        self.sqliteText = forSQLite.text
+        self.parameterNames = names
+        self.parameters = parameters.map(\.value)
+        self.isNumbered = true
+        self.fault = fault
     }
 
     /// A statement with a length in bytes or a sum in it (see `SQLEngine.octets` and `sum`), which alone each engine says in
     /// its own way.
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], measuring text: (SQLEngine) -> String) {
+    package init(
+        _ name: String,
+        _ effect: Effect,
+        _ parameters: KeyValuePairs<String, SQLType>,
+        measuring text: (SQLEngine) -> String
+    ) {
         self.init(name, effect, parameters, postgres: text(.postgres), sqlite: text(.sqlite))
+    }
+
+    /// A statement with `$1…$n` in its text, as programs before named parameters wrote them. Only tests of those
+    /// programs' statements make one.
+    package init(
+        positional name: String,
+        _ effect: Effect,
+        _ parameters: [SQLType] = [],
+        _ sql: String
+    ) {
+        self.init(name, effect, parameters, sql, sqlite: sql)
+    }
+
+    private init(_ name: String, _ effect: Effect, _ parameters: [SQLType], _ sql: String, sqlite: String) {
+        self.name = name
+        self.sql = sql
+        self.sqliteText = sqlite
+        self.parameterNames = []
+        self.parameters = parameters
+        self.effect = effect
+        self.isNumbered = false
+        self.fault = nil
     }
 
     /// What an engine runs.
     package func text(for engine: SQLEngine) -> String {
-        engine == .sqlite ? sqliteText ?? sql : sql
+        engine == .sqlite ? sqliteText : sql
+    }
+
+    /// Gives each parameter its value. The labels of a call in the order of the declaration cost nothing; in another
+    /// order they are looked up.
+    package func bind(_ values: KeyValuePairs<String, any SQLBindable> = [:]) -> BoundStatement {
+        if values.count == parameterNames.count,
+            zip(values, parameterNames).allSatisfy({ $0.key == $1 })
+        {
+            return BoundStatement(self, values.map(\.value.sqlValue))
+        }
+        var ordered: [SQLValue] = []
+        for name in parameterNames {
+            guard let pair = values.first(where: { $0.key == name }) else {
+                return BoundStatement(self, ordered, fault: "no value for :\(name)")
+            }
+            ordered.append(pair.value.sqlValue)
+        }
+        let surplus = values.count == parameterNames.count ? nil : "more values than parameters"
+        return BoundStatement(self, ordered, fault: surplus)
+    }
+
+    package static func == (a: Statement, b: Statement) -> Bool { a.name == b.name && a.sql == b.sql }
+    package func hash(into hasher: inout Hasher) { hasher.combine(name) }
+}
+
+// Removed when the last statement has named parameters.
+extension Statement {
+    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], _ sql: String) {
+        self.init(positional: name, effect, parameters, sql)
+    }
+
+    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], postgres: String, sqlite: String) {
+        self.init(name, effect, parameters, postgres, sqlite: sqlite)
+    }
+
+    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], measuring text: (SQLEngine) -> String) {
+        self.init(name, effect, parameters, postgres: text(.postgres), sqlite: text(.sqlite))
     }
 
     /// Binds values to `$1…$n`.
     package func callAsFunction(_ values: any SQLBindable...) -> BoundStatement {
         BoundStatement(self, values.map(\.sqlValue))
     }
-
-    package static func == (a: Statement, b: Statement) -> Bool { a.name == b.name && a.sql == b.sql }
-    package func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }
 
 /// A log whose rows must become visible in the order of their sequence number, so that a reader with
@@ -86,15 +196,19 @@ package struct OrderedLog: Sendable, Hashable {
 package struct BoundStatement: Sendable {
     package let statement: Statement
     package let values: [SQLValue]
+    /// Why the values do not fit the declaration, as far as `bind` saw it.
+    private let fault: String?
 
-    package init(_ statement: Statement, _ values: [SQLValue]) {
+    package init(_ statement: Statement, _ values: [SQLValue], fault: String? = nil) {
         self.statement = statement
         self.values = values
+        self.fault = fault ?? statement.fault
     }
 
     /// Throws `StorageError.invalidBinding` when values and declaration differ, or a text holds U+0000,
     /// which PostgreSQL cannot store and SQLite would silently truncate in C APIs.
     package func validate() throws(StorageError) {
+        if let fault { throw .invalidBinding(statement: statement.name, reason: fault) }
         guard values.count == statement.parameters.count else {
             throw .invalidBinding(
                 statement: statement.name,

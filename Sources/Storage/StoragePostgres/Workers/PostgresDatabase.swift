@@ -131,11 +131,16 @@ package final class PostgresDatabase: SQLDatabase {
         patient.close()
     }
 
-    package func run(_ unit: [BoundStatement], priority: UnitPriority) async throws(StorageError) -> [SQLResult] {
-        for bound in unit { try bound.validateForPostgres() }
-        if unit.isEmpty { return [] }
-        let line = priority == .long ? patient : unit.onlyReads ? reads : writes
-        return try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(unit, reply)) }.get()
+    package func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
+        let statements = transaction.statements
+        for bound in statements { try bound.validateForPostgres() }
+        if statements.isEmpty { return TransactionResults([]) }
+        let line = priority == .long ? patient : statements.onlyReads ? reads : writes
+        let results = try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(statements, reply)) }.get()
+        return TransactionResults(results)
     }
 
     package func transaction<T: Sendable>(
@@ -163,6 +168,9 @@ package final class PostgresDatabase: SQLDatabase {
 
     /// The key of the migration lock: "tessera" in ASCII.
     static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
+
+    /// Autovacuum does it.
+    package func forgetDeleted() async -> Bool { true }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {
         logChanges.stream(of: log)

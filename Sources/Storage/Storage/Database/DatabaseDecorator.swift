@@ -1,0 +1,35 @@
+/// A database that stands before another one and changes or observes a part of what passes. Everything that a decorator
+/// does not define itself is forwarded.
+package protocol DatabaseDecorator: SQLDatabase {
+    /// The database behind it.
+    var base: any SQLDatabase { get }
+}
+
+extension DatabaseDecorator {
+    package var engine: SQLEngine { base.engine }
+
+    package func run(
+        _ transaction: Transaction,
+        priority: UnitPriority
+    ) async throws(StorageError) -> TransactionResults {
+        try await base.run(transaction, priority: priority)
+    }
+
+    package func transaction<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
+    ) async throws -> T {
+        try await base.transaction(body)
+    }
+
+    package func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        try await base.withMigrationLock(body)
+    }
+
+    package func forgetDeleted() async -> Bool { await base.forgetDeleted() }
+
+    package func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
+
+    package func close() async { await base.close() }
+}

@@ -1,0 +1,67 @@
+// What a caller asks of a database: statements that commit together, and the results by handle.
+
+/// An ordered list of bound statements that commit together, or none of them.
+///
+/// Every parameter is known before the transaction starts, so an engine may send the transactions of many callers in
+/// one flush and one commit. There is no branch inside: a statement that depends on an earlier one tests what that one
+/// left behind, and affects nothing when it did nothing.
+///
+/// ```swift
+/// var transaction = Transaction()
+/// let renamed = transaction.add(TagStatements.rename(id: id, to: name))
+/// let results = try await database.run(transaction)
+/// return try results[renamed].first.map(Tag.init)
+/// ```
+package struct Transaction: Sendable {
+    /// Names the result of one statement of a transaction.
+    package struct Handle: Sendable, Hashable {
+        fileprivate let index: Int
+    }
+
+    package private(set) var statements: [BoundStatement] = []
+    /// The id of the person whom the writes concern, where one person's row is locked first. Decorators that notify
+    /// readers of a change use it; an engine does not.
+    package let subject: String?
+
+    package init(subject: String? = nil) {
+        self.subject = subject
+    }
+
+    package init(_ statements: [BoundStatement], subject: String? = nil) {
+        self.statements = statements
+        self.subject = subject
+    }
+
+    /// Appends a statement.
+    ///
+    /// - Returns: the handle under which its result is found.
+    @discardableResult
+    package mutating func add(_ statement: BoundStatement) -> Handle {
+        statements.append(statement)
+        return Handle(index: statements.count - 1)
+    }
+
+    /// Appends statements whose results are found under one handle each.
+    @discardableResult
+    package mutating func add(contentsOf others: some Sequence<BoundStatement>) -> [Handle] {
+        others.map { add($0) }
+    }
+
+    package var isEmpty: Bool { statements.isEmpty }
+
+    /// Whether every statement only reads, so that the transaction may run beside the writers.
+    package var onlyReads: Bool { statements.onlyReads }
+}
+
+/// What the statements of a transaction returned, after the commit is durable.
+package struct TransactionResults: Sendable {
+    /// In the order of the statements.
+    package let all: [SQLResult]
+
+    package init(_ all: [SQLResult]) {
+        self.all = all
+    }
+
+    /// The result of a statement of the transaction that was run.
+    package subscript(handle: Transaction.Handle) -> SQLResult { all[handle.index] }
+}
