@@ -47,11 +47,25 @@ release: deps ## Builds the tessera binary, optimised, with Swift's libraries in
 run: release ## Builds, then runs both services on SQLite, with nothing to configure
 	@exec "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" dev
 
+# How a built test runs, after the log that its output goes to.
+RUN_TESTS = swift test --skip-build --disable-xctest $(TEST_FLAGS)
+test check test-long: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH = $(TEST_WIDTH)
+
+.PHONY: check
+check: deps ## Checks the format and tests on SQLite alone, with no other program (minutes; before each commit)
+	@scripts/format-check $(SWIFT_SOURCES)
+	swift build --build-tests $(BUILD_FLAGS)
+	@TESSERA_TEST_SCOPE=check scripts/summarise-tests .build/check.log $(RUN_TESTS) --skip EndToEndTests
+
 .PHONY: test
 test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts and stops
 	swift build --build-tests $(BUILD_FLAGS)
-	SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH=$(TEST_WIDTH) \
-		scripts/with-postgres scripts/repeat-failures swift test --skip-build --disable-xctest $(TEST_FLAGS)
+	@scripts/with-postgres scripts/summarise-tests .build/test.log $(RUN_TESTS)
+
+.PHONY: test-long
+test-long: test-deps ## As test, with all rounds of the long loops
+	swift build --build-tests $(BUILD_FLAGS)
+	@TESSERA_TEST_SCOPE=long scripts/with-postgres scripts/summarise-tests .build/test-long.log $(RUN_TESTS)
 
 # How long `make fuzz` goes on, per service, and from where.
 FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM

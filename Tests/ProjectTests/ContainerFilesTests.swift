@@ -1,6 +1,7 @@
 // No container engine is needed for this: the Dockerfile may only do what is proved elsewhere (make targets that
 // continuous integration runs) with files that exist, and compose.yaml must be what its readers expect.
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Dockerfile and compose.yaml")
@@ -54,7 +55,10 @@ struct ContainerFilesTests {
         #expect(user != "root" && user != "0")
     }
 
-    @Test("compose.yaml is YAML that names auth, chat and two databases, each with a health check")
+    @Test(
+        "compose.yaml is YAML that names auth, chat and two databases, each with a health check",
+        .needsPrograms
+    )
     func compose() async throws {
         let script = """
             import json, sys, yaml

@@ -1,5 +1,6 @@
 // Rules that neither the compiler nor the formatter knows.
 import Foundation
+import TestSupport
 import Testing
 
 @Suite("Rules of the sources")
@@ -47,10 +48,18 @@ struct SourceRulesTests {
         }
     }
 
-    @Test("the run has a PostgreSQL, so that no suite can have been run on one engine only")
+    @Test(
+        "the run has a PostgreSQL, so that no suite can have been run on one engine only",
+        .enabled("`make check` chooses SQLite alone") { TestScope.current != .check }
+    )
     func postgresIsThere() {
         let url = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"]
         #expect(url?.hasPrefix("postgres://") == true, "run the tests with `make test`")
+    }
+
+    @Test("the scope of the run is a known one, so that a misspelt one leaves nothing out unnoticed")
+    func scopeIsKnown() {
+        #expect(TestScope.configured != nil, "TESSERA_TEST_SCOPE is one of \(TestScope.allCases.map(\.rawValue))")
     }
 
     /// The numbers of lines that say `@unchecked Sendable` with no SAFETY: on them or on the five lines above.

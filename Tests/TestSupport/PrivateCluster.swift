@@ -169,6 +169,8 @@ package func withPrivateCluster<T>(
     wal: URL? = nil,
     _ body: (PrivateCluster) async throws -> T
 ) async throws -> T {
+    let time = TestTimes()
+    defer { time.end() }
     let cluster = try await PrivateCluster.create(settings: settings, wal: wal)
     if let certificate { try await cluster.install(certificate) }
     return try await cluster.whileRunning { try await body(cluster) }

@@ -18,6 +18,7 @@ package final class ServerProcess: Sendable {
     private let name: String
     private let process: Process
     private let exitBox: ExitBox
+    private let time = TestTimes()
 
     /// Starts a program.
     ///

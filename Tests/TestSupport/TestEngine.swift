@@ -11,6 +11,9 @@ import Testing
 package enum TestEngine: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case sqlite, postgres
 
+    /// The engines of this run: both, except in `make check`.
+    package static let allCases: [TestEngine] = TestScope.current == .check ? [.sqlite] : [.sqlite, .postgres]
+
     package var testDescription: String { rawValue }
 }
 
@@ -44,6 +47,8 @@ package func withTestDatabase<T>(
     migrations: [Migration]? = nil,
     _ body: (TestDatabase) async throws -> T
 ) async throws -> T {
+    let time = TestTimes()
+    defer { time.end() }
     let template = try await TestTemplates.shared.template(engine, service: service, migrations: migrations)
     let url = try await engine.copy(of: template)
     do {

@@ -33,6 +33,7 @@ struct StorageConflictTests {
     // Serialization failure, deadlock, lock timeout.
     @Test(
         "a refresh that is refused twice for bad luck is answered like any other",
+        .needsPostgres,
         arguments: ["40001", "40P01", "55P03"]
     )
     func twice(code: String) async throws {
@@ -50,6 +51,7 @@ struct StorageConflictTests {
 
     @Test(
         "a refresh that is refused for ever is 503 after a few attempts, and its token is good afterwards",
+        .needsPostgres,
         arguments: ["40001", "40P01", "55P03"]
     )
     func forever(code: String) async throws {

@@ -10,7 +10,10 @@ import Testing
 struct RefreshIndexTests {
     private static let refreshes = 200
 
-    @Test("refreshes are HOT updates, by PostgreSQL's own counters, and leaves the session's row alone")
+    @Test(
+        "refreshes are HOT updates, by PostgreSQL's own counters, and leaves the session's row alone",
+        .needsPostgres
+    )
     func heapOnly() async throws {
         try await withNode(.postgres) { node in
             let ada = try await node.signUp()

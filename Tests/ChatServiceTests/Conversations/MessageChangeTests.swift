@@ -307,7 +307,7 @@ struct MessageChangeTests {
         }
     }
 
-    @Test("a patch of the status rewrites no index on PostgreSQL")
+    @Test("a patch of the status rewrites no index on PostgreSQL", .needsPostgres)
     func hotUpdate() async throws {
         try await withChat(.postgres) { chat in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"m"}]}"#)

@@ -259,7 +259,7 @@ struct MigratorTests {
         }
     }
 
-    @Test("on PostgreSQL an index is built outside a transaction where the section asks for it")
+    @Test("on PostgreSQL an index is built outside a transaction where the section asks for it", .needsPostgres)
     func concurrently() async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
             let migrator = Migrator.testing(

@@ -35,7 +35,7 @@ struct SchemaCompatibilityTests {
         }
     }
 
-    @Test("what would break the program before is noticed")
+    @Test("what would break the program before is noticed", .needsPostgres)
     func noticed() async throws {
         let breaking = [
             "DROP TABLE job_leases", "ALTER TABLE users DROP COLUMN avatar_url",

@@ -2,7 +2,7 @@ import Storage
 import TestSupport
 import Testing
 
-@Suite("both engines have the same schema")
+@Suite("both engines have the same schema", .needsPostgres)
 struct SchemaParityTests {
     @Test("tables, columns, nullability, defaults, indexes, references and checks agree", arguments: ["auth", "chat"])
     func parity(service: String) async throws {

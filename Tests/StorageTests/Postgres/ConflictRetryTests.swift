@@ -41,6 +41,7 @@ struct ConflictRetryTests {
 
     @Test(
         "a unit that the server refuses twice for its bad luck is tried until it works, and is applied once",
+        .needsPostgres,
         arguments: ["40001", "40P01", "55P03"]
     )
     func luckInTheEnd(code: String) async throws {
@@ -60,6 +61,7 @@ struct ConflictRetryTests {
 
     @Test(
         "a unit that the server refuses for ever is a conflict after a handful of attempts; its neighbour is applied",
+        .needsPostgres,
         arguments: ["40001", "40P01", "55P03"]
     )
     func noLuck(code: String) async throws {
@@ -77,7 +79,7 @@ struct ConflictRetryTests {
         }
     }
 
-    @Test("the victim of a real deadlock is run again when the other is done")
+    @Test("the victim of a real deadlock is run again when the other is done", .needsPostgres)
     func deadlock() async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
             let script =

@@ -6,7 +6,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("A full disk under PostgreSQL")
+@Suite("A full disk under PostgreSQL", .needsPostgres)
 struct FullDiskPostgresTests {
     private static let add = Statement(
         "tests.add",

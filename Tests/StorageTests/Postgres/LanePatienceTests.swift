@@ -6,7 +6,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("patience of a PostgreSQL lane")
+@Suite("patience of a PostgreSQL lane", .needsPostgres)
 struct LanePatienceTests {
     private static let tables = """
         CREATE TABLE counters (id bigint PRIMARY KEY, value bigint NOT NULL);

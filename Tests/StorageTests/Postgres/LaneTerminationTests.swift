@@ -5,7 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("A lane's session ended by the server")
+@Suite("A lane's session ended by the server", .needsPostgres)
 struct LaneTerminationTests {
     /// Counts how often the unit `key` was applied.
     private static let apply = Statement(

@@ -6,7 +6,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("A connection lost while a batch is sent")
+@Suite("A connection lost while a batch is sent", .needsPostgres)
 struct LostWhileSendingTests {
     private static let apply = Statement(
         "tests.apply",

@@ -6,7 +6,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("micro-batches on PostgreSQL")
+@Suite("micro-batches on PostgreSQL", .needsPostgres)
 struct MicroBatchTests {
     private static let tables = """
         CREATE TABLE counters (id bigint PRIMARY KEY, value bigint NOT NULL CHECK (value >= 0));

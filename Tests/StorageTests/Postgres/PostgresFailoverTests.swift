@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL failover")
+@Suite("PostgreSQL failover", .needsPostgres)
 struct PostgresFailoverTests {
     private static let write = Statement(
         "tests.write_mark",

@@ -4,7 +4,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL lanes")
+@Suite("PostgreSQL lanes", .needsPostgres)
 struct PostgresLaneTests {
     private static let sleep = Statement("tests.sleep", .reads, [], "SELECT pg_sleep(1)")
     private static let pids = Statement(

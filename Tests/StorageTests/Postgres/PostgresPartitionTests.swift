@@ -3,7 +3,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL behind a silent network")
+@Suite("PostgreSQL behind a silent network", .needsPostgres)
 struct PostgresPartitionTests {
     private static let write = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
     private static let read = Statement("tests.marks", .reads, [], "SELECT id FROM marks")

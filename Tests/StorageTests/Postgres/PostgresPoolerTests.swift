@@ -3,7 +3,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL behind a pooler")
+@Suite("PostgreSQL behind a pooler", .needsPostgres)
 struct PostgresPoolerTests {
     private static let one = Statement("tests.one", .reads, [.integer], "SELECT CAST($1 AS BIGINT) AS one")
 

@@ -5,7 +5,7 @@ import StoragePostgres
 import TestSupport
 import Testing
 
-@Suite("PostgreSQL over TLS")
+@Suite("PostgreSQL over TLS", .needsPostgres)
 struct PostgresTLSTests {
     private static let isEncrypted = Statement(
         "tests.is_encrypted",

@@ -27,7 +27,10 @@ struct SentUnitTests {
         try await database.run(marks()).rows.map { try $0.text("name") }
     }
 
-    @Test("on PostgreSQL a unit in the middle is committed as a whole, its neighbour too; the one that waits is gone")
+    @Test(
+        "on PostgreSQL a unit in the middle is committed as a whole, its neighbour too; the one that waits is gone",
+        .needsPostgres
+    )
     func postgres() async throws {
         try await withMarks(.postgres) { test async throws in
             let database = test.database
@@ -51,7 +54,7 @@ struct SentUnitTests {
         }
     }
 
-    @Test("on PostgreSQL a long unit in the middle is committed as well")
+    @Test("on PostgreSQL a long unit in the middle is committed as well", .needsPostgres)
     func longUnit() async throws {
         try await withMarks(.postgres) { test async throws in
             let database = test.database

@@ -6,7 +6,7 @@ import StorageSQLite
 import TestSupport
 import Testing
 
-@Suite("A full disk under SQLite")
+@Suite("A full disk under SQLite", .needsPrograms)
 struct FullDiskTests {
     @Test("units are unavailable, never unknown and never half there; with room again they are committed")
     func fullDisk() async throws {
