@@ -65,10 +65,22 @@ struct NamedParameterTests {
         #expect(reversed.values == expected)
     }
 
+    @Test("lists of parameters and of values are joined in their order")
+    func joined() throws {
+        let common: StatementParameters = ["a": .text]
+        let statement = Statement("test.joined", .reads, common + ["b": .integer], "SELECT :b, :a")
+        #expect(statement.text(for: .postgres) == "SELECT $2, $1")
+        let values: StatementValues = ["a": "x"]
+        let bound = statement.bind(values + ["b": 1])
+        try bound.validate()
+        #expect(bound.values == [.text("x"), .integer(1)])
+        #expect(statement.bind(StatementValues([("a", "x"), ("b", 1)])).values == bound.values)
+    }
+
     @Test("a value that is missing, unknown, given twice or too many is refused before anything is sent")
     func wrongBinding() {
         let statement = Statement("test.wrong", .reads, ["a": .text, "b": .integer], "SELECT :a, :b")
-        let wrong: [KeyValuePairs<String, any SQLBindable>] = [
+        let wrong: [StatementValues] = [
             ["a": "x"], ["a": "x", "c": 1], ["a": "x", "a": "y"], ["a": "x", "b": 1, "c": 2], [:],
             ["a": "x", "b": "y"],
         ]

@@ -50,7 +50,7 @@ package struct Statement: Sendable, Hashable {
     package init(
         _ name: String,
         _ effect: Effect,
-        _ parameters: KeyValuePairs<String, SQLType> = [:],
+        _ parameters: StatementParameters = [:],
         _ sql: String
     ) {
         self.init(name, effect, parameters, postgres: sql, sqlite: sql)
@@ -61,11 +61,11 @@ package struct Statement: Sendable, Hashable {
     package init(
         _ name: String,
         _ effect: Effect,
-        _ parameters: KeyValuePairs<String, SQLType>,
+        _ parameters: StatementParameters,
         postgres: String,
         sqlite: String
     ) {
-        let names = parameters.map(\.key)
+        let names = parameters.names
         let compiler = NamedParameters(names)
         let forPostgres = compiler.compile(postgres, for: .postgres)
         let forSQLite = compiler.compile(sqlite, for: .sqlite)
@@ -88,7 +88,7 @@ package struct Statement: Sendable, Hashable {
         self.sql = forPostgres.text
         self.sqliteText = forSQLite.text
         self.parameterNames = names
-        self.parameters = parameters.map(\.value)
+        self.parameters = parameters.types
         self.isNumbered = true
         self.fault = fault
     }
@@ -98,7 +98,7 @@ package struct Statement: Sendable, Hashable {
     package init(
         _ name: String,
         _ effect: Effect,
-        _ parameters: KeyValuePairs<String, SQLType>,
+        _ parameters: StatementParameters,
         measuring text: (SQLEngine) -> String
     ) {
         self.init(name, effect, parameters, postgres: text(.postgres), sqlite: text(.sqlite))
@@ -133,18 +133,19 @@ package struct Statement: Sendable, Hashable {
 
     /// Gives each parameter its value. The labels of a call in the order of the declaration cost nothing; in another
     /// order they are looked up.
-    package func bind(_ values: KeyValuePairs<String, any SQLBindable> = [:]) -> BoundStatement {
+    package func bind(_ values: StatementValues = [:]) -> BoundStatement {
+        let values = values.elements
         if values.count == parameterNames.count,
-            zip(values, parameterNames).allSatisfy({ $0.key == $1 })
+            zip(values, parameterNames).allSatisfy({ $0.0 == $1 })
         {
-            return BoundStatement(self, values.map(\.value.sqlValue))
+            return BoundStatement(self, values.map(\.1.sqlValue))
         }
         var ordered: [SQLValue] = []
         for name in parameterNames {
-            guard let pair = values.first(where: { $0.key == name }) else {
+            guard let pair = values.first(where: { $0.0 == name }) else {
                 return BoundStatement(self, ordered, fault: "no value for :\(name)")
             }
-            ordered.append(pair.value.sqlValue)
+            ordered.append(pair.1.sqlValue)
         }
         let surplus = values.count == parameterNames.count ? nil : "more values than parameters"
         return BoundStatement(self, ordered, fault: surplus)
