@@ -32,7 +32,7 @@ struct ChangeTellingDatabase: DatabaseDecorator {
     private func tell(_ transaction: Transaction) {
         if let subject = transaction.subject { return feed.wrote(subject) }
         let unit = transaction.statements
-        if let first = unit.first, first.statement.name == PrincipalStatements.touch.name,
+        if let first = unit.first, first.statement.name == "principals.touch",
             case .text(let principal)? = first.values.first
         {
             return feed.wrote(principal)

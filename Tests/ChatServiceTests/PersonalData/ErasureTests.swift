@@ -123,7 +123,9 @@ struct ErasureTests {
             let now = Clock.system.now()
             let first = chat.erasures
             let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
-            _ = try await chat.database.run([PrincipalStatements.entomb("owner", now, true)] + erasure)
+            _ = try await chat.database.run(
+                [Principals.markErased("owner", includingInactive: true, at: now)] + erasure
+            )
             let receipt = try #require(try await first.receipt(of: "owner"))
             // A unit for each kind of row that there is none of, two for messages, and the node is gone.
             let left = Countdown(4 + 2)
@@ -211,7 +213,7 @@ struct ErasureTests {
             func begin(_ user: String) async throws {
                 let now = Clock.system.now()
                 _ = try await chat.database.run(
-                    [PrincipalStatements.entomb(user, now, true)]
+                    [Principals.markErased(user, includingInactive: true, at: now)]
                         + erasures.begin(user, .userDeleted, by: nil, at: now)
                 )
             }
@@ -254,7 +256,8 @@ struct ErasureTests {
             let now = Clock.system.now()
             let erasures = chat.erasures
             _ = try await chat.database.run(
-                [PrincipalStatements.entomb("owner", now, true)] + erasures.begin("owner", .admin, by: nil, at: now)
+                [Principals.markErased("owner", includingInactive: true, at: now)]
+                    + erasures.begin("owner", .admin, by: nil, at: now)
             )
             _ = try await inParallel(4) { _ in try await chat.erasures.finishOpen() }
             let receipt = try #require(try await chat.erasures.receipt(of: "owner"))
@@ -293,7 +296,7 @@ struct ErasureTests {
                 clock: .system,
                 logger: .quiet
             )
-            _ = try await chat.database.run(PrincipalStatements.entomb("gone", now, true))
+            _ = try await chat.database.run(Principals.markErased("gone", includingInactive: true, at: now))
             let off = Statement(
                 "test.off",
                 .writes,

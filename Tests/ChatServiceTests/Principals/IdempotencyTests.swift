@@ -305,24 +305,25 @@ struct IdempotencyTests {
             // So a unit that is cut off anywhere leaves nothing that a retry could take for an answer.
             let caller = Caller(id: "owner", kind: "user")
             let attempt = IdempotentAttempt(testKey: "cut", route: "POST /x", body: "{}")
-            let unit =
-                Principals.willWrite(caller, at: attempt.identity.at) + attempt.opening(caller, target: "fresh")
-                + [
-                    ConversationStatements.insert(
-                        "fresh",
-                        "owner",
-                        nil as String?,
-                        nil as String?,
-                        nil as String?,
-                        nil as String?,
-                        "private",
-                        attempt.identity.at,
-                        1,
-                        "{}",
-                        "{}",
-                        nil as String?
-                    )
-                ] + attempt.closing(caller)
+            let now = attempt.identity.at
+            var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: "fresh")
+            transaction.add(
+                ConversationStatements.insert(
+                    "fresh",
+                    "owner",
+                    nil as String?,
+                    nil as String?,
+                    nil as String?,
+                    nil as String?,
+                    "private",
+                    now,
+                    1,
+                    "{}",
+                    "{}",
+                    nil as String?
+                )
+            )
+            let unit = transaction.closed().transaction.statements
             for length in 1..<unit.count {
                 await #expect(throws: Died.self) {
                     try await chat.database.transaction { transaction in
@@ -333,7 +334,7 @@ struct IdempotencyTests {
                 #expect(try await chat.rows("idempotency_keys WHERE key = 'cut'") == 0)
                 #expect(try await chat.rows("conversations WHERE id = 'fresh'") == 0)
             }
-            _ = try await chat.database.run(unit)
+            _ = try await chat.database.run(Transaction(unit))
             #expect(try await chat.rows("idempotency_keys WHERE key = 'cut'") == 1)
             #expect(try await chat.rows("conversations WHERE id = 'fresh'") == 1)
         }

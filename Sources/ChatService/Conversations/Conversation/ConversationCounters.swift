@@ -56,7 +56,7 @@ enum ConversationCounters {
         [.text, .text],
         """
         UPDATE conversations SET last_seq = last_seq
-        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND \(PrincipalStatements.mayWrite("$2"))
+        WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND \(Principals.mayWrite("$2"))
         RETURNING id
         """
     )
@@ -84,7 +84,7 @@ enum ConversationCounters {
                 ELSE version
             END
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND (version = 0) = $3
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
             AND EXISTS (
                 SELECT 1 FROM messages m WHERE m.conversation_id = $1 AND m.seq = conversations.last_seq + $4
             )

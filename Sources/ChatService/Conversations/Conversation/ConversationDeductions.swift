@@ -12,7 +12,7 @@ import Storage
 enum ConversationDeductions {
     private static let isOwn = """
         conversations.id = $1 AND conversations.owner_id = $2 AND conversations.deleted_at IS NULL
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
         """
 
     /// Before `messages.change`.

@@ -21,7 +21,7 @@ enum ConversationStatements {
             (id, owner_id, title, title_source, model, slug, visibility, created_at, updated_at, version,
              settings, metadata, search)
         SELECT $1, principals.id, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11, $12
-        FROM principals WHERE principals.id = $2 AND \(PrincipalStatements.mayWrite("$2"))
+        FROM principals WHERE principals.id = $2 AND \(Principals.mayWrite("$2"))
         ON CONFLICT DO NOTHING
         RETURNING \(columns)
         """
@@ -286,7 +286,7 @@ enum ConversationStatements {
             updated_at = $4,
             version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
             AND ($10 IS NULL OR NOT EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = $2 AND o.slug = $10 AND o.id <> $1 AND o.deleted_at IS NULL

@@ -48,34 +48,36 @@ struct Conversations: Sendable {
         let id = draft.id ?? identity.ownID
         let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
         let (title, source) = draft.titleAndSource
-        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
-        // Version 0 marks the row as this unit's own until its messages are in.
-        let insert = ConversationStatements.insert(
-            id,
-            caller.id,
-            title,
-            source,
-            draft.model,
-            draft.slug,
-            draft.visibility.rawValue,
-            now,
-            append == nil ? 1 : 0,
-            draft.settings,
-            draft.metadata,
-            SearchText.words(of: title)
+        var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
+        // Version 0 marks the row as this transaction's own until its messages are in.
+        let inserted = transaction.add(
+            ConversationStatements.insert(
+                id,
+                caller.id,
+                title,
+                source,
+                draft.model,
+                draft.slug,
+                draft.visibility.rawValue,
+                now,
+                append == nil ? 1 : 0,
+                draft.settings,
+                draft.metadata,
+                SearchText.words(of: title)
+            )
         )
-        let writes = [insert] + (append?.statements ?? [])
-        let results = try await database.run(beginning + writes + (attempt?.closing(caller) ?? []))
-        let own = results.dropFirst(beginning.count).prefix(writes.count)
-        guard let row = own.first?.first else {
-            try Principals.requireActive(results)
-            if let record = try attempt?.earlier(results) {
+        let steps = append?.addSteps(to: &transaction)
+        let results = try await database.run(transaction)
+        guard let row = results[inserted].first else {
+            if let record = results.earlier {
                 return Outcome(value: try Self.remake(record, caller, read), isReplay: true)
             }
             throw try await refusal(id: id, slug: draft.slug, caller)
         }
-        guard let append else { return Outcome(value: (try Conversation(row, whole: true), []), isReplay: false) }
-        switch try append.outcome(own) {
+        guard let append, let steps else {
+            return Outcome(value: (try Conversation(row, whole: true), []), isReplay: false)
+        }
+        switch try append.outcome(of: steps, results) {
         case .appended(let conversation, let messages):
             return Outcome(value: (conversation, messages), isReplay: false)
         case .refused(let message): throw try await MessageAppend.refusal(of: message, in: database)

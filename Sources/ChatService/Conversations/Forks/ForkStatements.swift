@@ -99,7 +99,7 @@ enum ForkStatements {
             c.model, 'private', c.id, $5, $6, $6, $6, 0, c.has_tags, c.settings, c.metadata,
             CASE WHEN $4 IS NULL THEN c.search ELSE $7 END
         FROM conversations c
-        WHERE c.id = $3 AND c.owner_id = $2 AND c.deleted_at IS NULL AND \(PrincipalStatements.mayWrite("$2"))
+        WHERE c.id = $3 AND c.owner_id = $2 AND c.deleted_at IS NULL AND \(Principals.mayWrite("$2"))
         ON CONFLICT DO NOTHING
         RETURNING id
         """
@@ -121,7 +121,7 @@ enum ForkStatements {
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
             m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search
         FROM branch JOIN messages m ON m.id = branch.id
-        WHERE branch.is_live = 1 AND $5 - branch.live >= 0 AND \(PrincipalStatements.mayWrite("$2"))
+        WHERE branch.is_live = 1 AND $5 - branch.live >= 0 AND \(Principals.mayWrite("$2"))
             AND EXISTS (
                 SELECT 1 FROM conversations f
                 WHERE f.id = $1 AND f.owner_id = $2 AND f.version = 0 AND f.forked_from_conversation_id = $3
@@ -148,7 +148,7 @@ enum ForkStatements {
             deleted_at = NULL,
             version = 1
         WHERE id = $1 AND owner_id = $2 AND version = 0 AND deleted_at IS NOT NULL
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
             AND $3 = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1)
             AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = $5 AND c.owner_id = $2 AND c.deleted_at IS NULL)
             AND $7 = \(count("$5", "$6"))

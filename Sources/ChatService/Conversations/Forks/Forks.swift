@@ -73,44 +73,45 @@ struct Forks: Sendable {
             if !isShort {
                 // Each piece for itself, behind its own lock of the principal.
                 for piece in [begin] + copies.map({ [$0] }) {
-                    let results = try await database.run(
-                        Principals.willWrite(caller, at: clock.now()) + piece,
-                        priority: .long
-                    )
-                    try Principals.requireActive(results)
+                    var transaction = PrincipalTransaction(by: caller, at: clock.now())
+                    transaction.add(contentsOf: piece)
+                    _ = try await database.run(transaction, priority: .long)
                 }
             }
-            let opening = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
-            let writes = isShort ? begin + copies + [finish] : [finish]
-            let abandon = isShort ? [ConversationCounters.abandon(id, owner: caller.id)] : []
-            let closing = attempt?.closing(caller) ?? []
-            let results = try await database.run(
-                opening + writes + abandon + closing,
-                priority: isShort && branch.lastBytes <= Self.shortBytes ? .normal : .long
-            )
-            if let row = results[opening.count + writes.count - 1].first {
+            var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
+            if isShort { transaction.add(contentsOf: begin + copies) }
+            let finished = transaction.add(finish)
+            if isShort { transaction.add(ConversationCounters.abandon(id, owner: caller.id)) }
+            let results: PrincipalResults
+            do {
+                results = try await database.run(
+                    transaction,
+                    priority: isShort && branch.lastBytes <= Self.shortBytes ? .normal : .long
+                )
+            } catch let error as APIError {
+                if !isShort { try await discard(id, of: caller.id) }
+                throw error
+            }
+            if let row = results[finished].first {
                 return Outcome(value: try Conversation(row, whole: true), isReplay: false)
             }
-            if !isShort {
-                _ = try await database.run([
-                    PrincipalStatements.lock(caller.id), ForkStatements.discard(id, caller.id),
-                ])
-                try await Trash.takeApart(id, of: caller.id, in: database)
-            }
-            try Principals.requireActive(results)
-            if let attempt, let record = try attempt.earlier(results) {
-                return try await made(record.target, caller)
-            }
+            if !isShort { try await discard(id, of: caller.id) }
+            if let record = results.earlier { return try await made(record.target, caller) }
         }
         throw APIError(.conflict)
     }
 
+    /// Removes the copies of a fork that was not finished.
+    private func discard(_ id: String, of owner: String) async throws {
+        var transaction = Transaction(behind: owner)
+        transaction.add(ForkStatements.discard(id, owner))
+        _ = try await database.run(transaction)
+        try await Trash.takeApart(id, of: owner, in: database)
+    }
+
     /// What an earlier attempt made, looked for before anything is copied.
     private func earlier(_ attempt: IdempotentAttempt, _ caller: Caller) async throws -> Outcome<Conversation>? {
-        let row = try await database.run(
-            IdempotencyStatements.read(caller.id, attempt.key, attempt.identity.at)
-        ).first
-        guard let record = try attempt.earlier(row) else { return nil }
+        guard let record = try await attempt.earlier(by: caller, in: database) else { return nil }
         return try await made(record.target, caller)
     }
 

@@ -46,19 +46,31 @@ struct MessageAppend: Sendable {
         self.now = now
     }
 
-    /// Steps 2 to 6. Precede them with `Principals.willWrite` and step 1.
-    var statements: [BoundStatement] {
-        var unit: [BoundStatement] = []
+    /// Where the results of the steps are.
+    struct Steps: Sendable {
+        /// One for each message.
+        fileprivate let inserted: [Transaction.Handle]
+        /// Affects rows when the quota refuses the messages.
+        fileprivate let enforced: Transaction.Handle?
+        fileprivate let advanced: Transaction.Handle
+    }
+
+    /// Adds steps 2 to 6; step 1 goes before them.
+    func addSteps(to transaction: inout PrincipalTransaction) -> Steps {
+        var inserted: [Transaction.Handle] = []
+        inserted.reserveCapacity(drafts.count)
         var previous: String?
         for (index, draft) in drafts.enumerated() {
             let parent = draft.parent ?? previous.map { .message($0) } ?? .head
-            unit.append(insert(draft, number: index + 1, after: parent))
+            inserted.append(transaction.add(insert(draft, number: index + 1, after: parent)))
             previous = draft.id
         }
-        if drafts.count > 1 { unit.append(MessageStatements.takeBack(conversation, drafts.count)) }
-        if let quota { unit.append(Usage.enforce(quota, caller, conversation: conversation, at: now)) }
-        unit += Usage.spend(on: drafts, caller, conversation: conversation, at: now)
-        unit.append(
+        if drafts.count > 1 { transaction.add(MessageStatements.takeBack(conversation, drafts.count)) }
+        let enforced = quota.map { quota in
+            transaction.add(Usage.enforce(quota, caller, conversation: conversation, at: now))
+        }
+        transaction.add(contentsOf: Usage.spend(on: drafts, caller, conversation: conversation, at: now))
+        let advanced = transaction.add(
             ConversationCounters.advance(
                 conversation,
                 owner: caller.id,
@@ -71,8 +83,8 @@ struct MessageAppend: Sendable {
                 at: now
             )
         )
-        if isNew { unit.append(ConversationCounters.abandon(conversation, owner: caller.id)) }
-        return unit
+        if isNew { transaction.add(ConversationCounters.abandon(conversation, owner: caller.id)) }
+        return Steps(inserted: inserted, enforced: enforced, advanced: advanced)
     }
 
     /// The title these messages would give.
@@ -92,19 +104,15 @@ struct MessageAppend: Sendable {
         case overQuota
     }
 
-    /// Reads the results of `statements`, which are the last of a unit's.
-    func outcome(_ results: some Collection<SQLResult>) throws -> Outcome {
-        let own = Array(results.suffix(statements.count))
-        let advanced = own[own.count - (isNew ? 2 : 1)]
-        let inserted = own.prefix(drafts.count)
-        guard let row = advanced.first else {
-            if quota != nil, own[drafts.count + (drafts.count > 1 ? 1 : 0)].affected > 0 { return .overQuota }
-            let index = inserted.firstIndex(where: \.isEmpty) ?? 0
+    func outcome(of steps: Steps, _ results: PrincipalResults) throws -> Outcome {
+        guard let row = results[steps.advanced].first else {
+            if let enforced = steps.enforced, results[enforced].affected > 0 { return .overQuota }
+            let index = steps.inserted.firstIndex { results[$0].isEmpty } ?? 0
             return .refused(drafts[index])
         }
         var messages: [Message] = []
-        for (draft, result) in zip(drafts, inserted) {
-            guard let insertedRow = result.first else { throw APIError(.internalError) }
+        for (draft, inserted) in zip(drafts, steps.inserted) {
+            guard let insertedRow = results[inserted].first else { throw APIError(.internalError) }
             messages.append(
                 try Message(draft, conversation: conversation, author: caller, inserted: insertedRow, at: now)
             )

@@ -15,7 +15,7 @@ enum MessageChangeStatements {
     }
 
     /// The conversation is the caller's (`$2`), who may write.
-    private static let mayChange = "\(MessageStatements.isVisible) AND \(PrincipalStatements.mayWrite("$2"))"
+    private static let mayChange = "\(MessageStatements.isVisible) AND \(Principals.mayWrite("$2"))"
 
     // Pairs of (is it set, to what) for what can be NULL; elsewhere NULL means "leave it". A message that is still being
     // written is not edited by the next piece of it.

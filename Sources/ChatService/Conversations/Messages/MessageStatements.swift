@@ -42,7 +42,7 @@ enum MessageStatements {
             $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20
         FROM conversations c
         WHERE c.id = $2 AND c.owner_id = $3 AND c.deleted_at IS NULL AND (c.version = 0) = $4
-            AND \(PrincipalStatements.mayWrite("$3"))
+            AND \(Principals.mayWrite("$3"))
             AND ($7 IS NULL OR EXISTS (
                 SELECT 1 FROM messages p WHERE p.id = $7 AND p.conversation_id = $2 AND p.deleted_at IS NULL
             ))

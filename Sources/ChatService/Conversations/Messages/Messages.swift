@@ -34,13 +34,12 @@ struct Messages: Sendable {
         guard
             let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
         else { return Outcome(value: [], isReplay: false) }
-        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: conversation) ?? [])
-        let lock = ConversationCounters.lock(conversation, owner: caller.id)
-        let ending = attempt?.closing(caller) ?? []
-        let results = try await database.run(beginning + [lock] + append.statements + ending)
-        guard !results[beginning.count].isEmpty else {
-            try Principals.requireActive(results)
-            guard let record = try attempt?.earlier(results) else { throw APIError(.notFound) }
+        var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: conversation)
+        let locked = transaction.add(ConversationCounters.lock(conversation, owner: caller.id))
+        let steps = append.addSteps(to: &transaction)
+        let results = try await database.run(transaction)
+        guard !results[locked].isEmpty else {
+            guard let record = results.earlier else { throw APIError(.notFound) }
             let again = MessageAppend(
                 to: conversation,
                 by: caller,
@@ -52,7 +51,7 @@ struct Messages: Sendable {
             let messages = try again?.messages(after: record.baseSequence, head: record.baseHead) ?? []
             return Outcome(value: messages, isReplay: true)
         }
-        switch try append.outcome(results.dropLast(ending.count)) {
+        switch try append.outcome(of: steps, results) {
         case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
         case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)

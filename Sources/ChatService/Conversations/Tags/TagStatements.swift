@@ -25,7 +25,7 @@ enum TagStatements {
             SELECT 1 FROM conversations c
             WHERE c.id = :conversation AND c.owner_id = :owner AND c.deleted_at IS NULL
                 AND (:expected IS NULL OR c.version = :expected)
-        ) AND \(PrincipalStatements.mayWrite(":owner"))
+        ) AND \(Principals.mayWrite(":owner"))
         """
 
     private static let hasRoom =
@@ -162,7 +162,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "name": .text, "key": .text, "now": .instant],
         """
         UPDATE tags SET name = :name, name_key = :key, updated_at = :now
-        WHERE id = :id AND owner_id = :owner AND \(PrincipalStatements.mayWrite(":owner"))
+        WHERE id = :id AND owner_id = :owner AND \(Principals.mayWrite(":owner"))
             AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = :owner AND o.name_key = :key AND o.id <> :id)
         RETURNING \(columns)
         """
@@ -204,7 +204,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "limit": .integer],
         """
         DELETE FROM conversation_tags
-        WHERE tag_id = :id AND \(PrincipalStatements.mayWrite(":owner")) AND \(isOwned)
+        WHERE tag_id = :id AND \(Principals.mayWrite(":owner")) AND \(isOwned)
             AND conversation_id IN (\(tagged))
         """
     )
@@ -220,7 +220,7 @@ enum TagStatements {
         ["id": .text, "owner": .text],
         """
         DELETE FROM tags
-        WHERE id = :id AND owner_id = :owner AND \(PrincipalStatements.mayWrite(":owner"))
+        WHERE id = :id AND owner_id = :owner AND \(Principals.mayWrite(":owner"))
             AND NOT EXISTS (SELECT 1 FROM conversation_tags ct WHERE ct.tag_id = :id)
         RETURNING id
         """
@@ -238,7 +238,7 @@ enum TagStatements {
         SELECT f.id, ct.tag_id FROM conversations f
         JOIN conversation_tags ct ON ct.conversation_id = f.forked_from_conversation_id
         WHERE f.id = :fork AND f.owner_id = :owner AND f.forked_from_conversation_id = :source AND f.version = 0
-            AND \(PrincipalStatements.mayWrite(":owner"))
+            AND \(Principals.mayWrite(":owner"))
         ON CONFLICT DO NOTHING
         """
     )
@@ -283,7 +283,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "limit": .integer],
         """
         UPDATE conversations SET version = version + 1
-        WHERE owner_id = :owner AND version > 0 AND \(PrincipalStatements.mayWrite(":owner")) AND \(isOwned)
+        WHERE owner_id = :owner AND version > 0 AND \(Principals.mayWrite(":owner")) AND \(isOwned)
             AND id IN (\(tagged))
         """
     )

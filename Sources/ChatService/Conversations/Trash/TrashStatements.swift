@@ -13,7 +13,7 @@ enum TrashStatements {
         """
         UPDATE conversations SET deleted_at = $4, updated_at = $4, version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR version = $3)
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
         RETURNING id
         """
     )
@@ -75,7 +75,7 @@ enum TrashStatements {
             updated_at = $4,
             version = version + 1
         WHERE id = $1 AND owner_id = $2 AND deleted_at > $5 AND version > 0 AND ($3 IS NULL OR version = $3)
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
         RETURNING \(ConversationStatements.columns)
         """
     )
@@ -87,7 +87,7 @@ enum TrashStatements {
         [.text, .instant, .instant, .integer],
         """
         UPDATE conversations SET deleted_at = $2, updated_at = $2, version = version + 1
-        WHERE owner_id = $1 AND deleted_at IS NULL AND \(PrincipalStatements.mayWrite("$1")) AND id IN (
+        WHERE owner_id = $1 AND deleted_at IS NULL AND \(Principals.mayWrite("$1")) AND id IN (
             SELECT o.id FROM conversations o
             WHERE o.owner_id = $1 AND o.deleted_at IS NULL AND o.created_at <= $3
             ORDER BY o.updated_at, o.id LIMIT $4
@@ -103,7 +103,7 @@ enum TrashStatements {
         """
         UPDATE conversations SET deleted_at = $4, version = -1
         WHERE id = $1 AND owner_id = $2 AND version > 0 AND ($3 IS NULL OR version = $3)
-            AND \(PrincipalStatements.mayWrite("$2"))
+            AND \(Principals.mayWrite("$2"))
         RETURNING id
         """
     )

@@ -16,7 +16,7 @@ enum VoteStatements {
         [.text, .text, .text, .integer, .instant],
         """
         INSERT INTO votes (message_id, user_id, conversation_id, value, created_at, updated_at)
-        SELECT m.id, $3, c.id, $4, $5, $5 FROM \(message) AND \(PrincipalStatements.mayWrite("$3"))
+        SELECT m.id, $3, c.id, $4, $5, $5 FROM \(message) AND \(Principals.mayWrite("$3"))
         ON CONFLICT (message_id, user_id) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
         RETURNING conversation_id, message_id, user_id, value, created_at, updated_at
         """
@@ -29,7 +29,7 @@ enum VoteStatements {
         """
         DELETE FROM votes
         WHERE message_id = $2 AND user_id = $3 AND conversation_id = $1
-            AND EXISTS (SELECT 1 FROM \(message)) AND \(PrincipalStatements.mayWrite("$3"))
+            AND EXISTS (SELECT 1 FROM \(message)) AND \(Principals.mayWrite("$3"))
         """
     )
 

@@ -66,7 +66,10 @@ package struct ChatCleanup: Sendable {
             reservations += try await database.run(unit, priority: .long)[1].affected
         }
         let counts: Counts = [
-            ("chat_idempotency_keys", try await remove { IdempotencyStatements.deleteExpired(clock.now(), $0) }),
+            (
+                "chat_idempotency_keys",
+                try await remove { IdempotencyStatements.deleteExpired(at: clock.now(), limit: $0) }
+            ),
             ("chat_reservations", reservations),
             ("chat_changes", try await changes.run(renew)),
             ("chat_trash_conversations", removed.conversations),

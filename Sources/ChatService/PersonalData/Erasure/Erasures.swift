@@ -1,7 +1,7 @@
 // Erasing a person: everything they own goes, for good, and a receipt says how much it was.
 //
 // States: tombstone → rows going, in units of at most 500 → their bytes let go → completed. The tombstone and the receipt are one unit, so
-// from that commit on nothing can be written (`PrincipalStatements.mayWrite` of every write) and the job is known to
+// from that commit on nothing can be written (`Principals.mayWrite` of every write) and the job is known to
 // whoever looks for open erasures; a node that dies in the middle leaves counts that are exact and rows that the next
 // one finds. It is for ever: the same person's next token, a retry that waited in a queue or an event that comes twice
 // bring nothing back. Somebody who only wants to begin afresh deletes conversations instead.
@@ -84,7 +84,9 @@ package struct Erasures: Sendable {
     func erase(_ caller: Caller) async throws -> ErasureReceipt {
         let now = clock.now()
         let results = try await database.run(
-            Principals.willWrite(caller, at: now) + [PrincipalStatements.entomb(caller.id, now, false)]
+            Principals.willWrite(caller, at: now) + [
+                Principals.markErased(caller.id, includingInactive: false, at: now)
+            ]
                 + begin(caller.id, .requested, by: caller.id, at: now) + [ErasureStatements.receipt(caller.id)]
         )
         guard let receipt = try results.last.flatMap({ try ErasureReceipt($0.rows) }) else {
@@ -100,7 +102,8 @@ package struct Erasures: Sendable {
     {
         let now = clock.now()
         let results = try await database.run(
-            [PrincipalStatements.entomb(principal, now, true)] + begin(principal, reason, by: requester, at: now)
+            [Principals.markErased(principal, includingInactive: true, at: now)]
+                + begin(principal, reason, by: requester, at: now)
                 + [ErasureStatements.receipt(principal)]
         )
         guard let receipt = try results.last.flatMap({ try ErasureReceipt($0.rows) }) else { throw APIError(.notFound) }

@@ -1,7 +1,7 @@
 // Who was deactivated or erased a moment ago, so that a token that is still alive is refused at every route, reads too.
 //
 // Three walls, each by itself. Tokens: auth revokes those of a user whom it deactivates or deletes, and the verifier of
-// each process refuses them within a fraction of a second. SQL: every write requires `PrincipalStatements.mayWrite`, so
+// each process refuses them within a fraction of a second. SQL: every write requires `Principals.mayWrite`, so
 // nothing is brought back whatever a process believes. And this one, for reads: what an erase has not deleted yet is
 // seen by nobody, on whichever node, whether or not chat follows auth at all.
 //
@@ -84,7 +84,9 @@ struct RefusedPrincipalsWatch: Service {
 
     func look() async {
         do {
-            let rows = try await database.run(PrincipalStatements.refusedSince(clock.now() - RefusedPrincipals.window))
+            let rows = try await database.run(
+                PrincipalStatements.refused(since: clock.now() - RefusedPrincipals.window)
+            )
             refused.replace(with: Set(try rows.rows.map { row throws(StorageError) in try row.text("id") }))
         } catch {
             logger.debug("the refused principals cannot be read", metadata: ["error": "\(error)"])

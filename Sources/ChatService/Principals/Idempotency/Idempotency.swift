@@ -1,15 +1,15 @@
 // `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header-07): a creating request that is sent again with its key
 // is answered again, and done once.
 //
-// **The key's row is written by the unit that does the work.** Neither can be there without the other, whatever is
-// killed in between:
+// **The key's row is written by the transaction that does the work.** Neither can be there without the other, whatever is
+// killed in between; `PrincipalTransaction` puts the steps around the writes:
 //   1. claim    the key, for this attempt's own random `seed`. Another attempt's row stays as it is.
-//   2. close    the unit when the key is not ours: `principals.is_replaying` is TRUE from here on, every write's
+//   2. close    the transaction when the key is not ours: `principals.is_replaying` is TRUE from here on, every write's
 //               `mayWrite` is false, and so the writes are the same statements as without a key and do nothing.
 //   …           the writes.
 //   3. release  the key if they made nothing: a refusal (404, 409, …) is no result, and may be tried again.
 //   4. read     whose the key is now: ours (done), another's (answered before), nobody's (refused).
-//   5. open     the unit. Nobody else ever sees the flag: the principal's row is locked from the first statement on.
+//   5. open     the transaction. Nobody else ever sees the flag: the principal's row is locked from the first statement on.
 // Of two requests at once the second waits for the first one's lock and then finds its row, so the draft's 409 for a
 // request in progress is never needed. A key that comes with another request is 422, as the draft's §2.6 has it.
 //
@@ -29,10 +29,6 @@ struct IdempotentAttempt: Sendable {
     /// How long an answer is remembered.
     static let lifetime: Duration = .seconds(86_400)
 
-    /// How many results `opening` puts before a unit's writes, and `closing` after them.
-    static let openingCount = 2
-    static let closingCount = 3
-
     let key: String
     /// Method and path.
     let route: String
@@ -40,39 +36,13 @@ struct IdempotentAttempt: Sendable {
     let requestHash: String
     let identity: AttemptIdentity
 
-    /// What a unit does between `Principals.willWrite` and its writes to the conversation `target`.
-    func opening(_ caller: Caller, target: String) -> [BoundStatement] {
-        [
-            IdempotencyStatements.claim(
-                caller.id,
-                key,
-                route,
-                requestHash,
-                identity.seed,
-                target,
-                identity.at,
-                identity.at + Self.lifetime
-            ),
-            IdempotencyStatements.close(caller.id, key, identity.seed),
-        ]
+    /// What an earlier attempt did, looked for before this one begins. Throws `idempotency_key_reused`.
+    func earlier(by caller: Caller, in database: any SQLDatabase) async throws -> IdempotencyRecord? {
+        try earlier(try await database.run(IdempotencyStatements.read(self, of: caller.id)).first)
     }
 
-    /// What a unit does after its writes.
-    func closing(_ caller: Caller) -> [BoundStatement] {
-        [
-            IdempotencyStatements.release(caller.id, key, identity.seed),
-            IdempotencyStatements.read(caller.id, key, identity.at),
-            IdempotencyStatements.open(caller.id),
-        ]
-    }
-
-    /// What an earlier attempt did, when this one did nothing because of it. Throws `idempotency_key_reused` when that
+    /// What an earlier attempt did, from a row of `IdempotencyStatements.read`. Throws `idempotency_key_reused` when that
     /// was another request.
-    func earlier(_ results: [SQLResult]) throws -> IdempotencyRecord? {
-        try earlier(results[results.count - 2].first)
-    }
-
-    /// As above, from a row of `IdempotencyStatements.read`.
     func earlier(_ row: Row?) throws -> IdempotencyRecord? {
         guard let record = try row.map({ row throws in try IdempotencyRecord(row) }),
             record.identity.seed != identity.seed

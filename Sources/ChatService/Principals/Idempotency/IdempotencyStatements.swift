@@ -1,87 +1,120 @@
 // SQL of idempotency keys.
+import ServiceKit
 import Storage
 
 enum IdempotencyStatements {
-    /// Takes the key for this attempt, unless another attempt has it. What is there before the writes is noted, so that
-    /// `release` and a later answer know what they did.
-    static let claim = Statement(
+    private static let claim = Statement(
         "idempotency.claim",
         .writes,
-        [.text, .text, .text, .text, .text, .text, .instant, .instant],
+        [
+            "owner": .text, "key": .text, "route": .text, "request_hash": .text, "seed": .text, "target": .text,
+            "now": .instant, "expires_at": .instant,
+        ],
         """
         INSERT INTO idempotency_keys
             (principal_id, key, route, request_hash, seed, target_id, base_seq, base_head_id, made_at, expires_at)
-        SELECT principals.id, $2, $3, $4, $5, $6,
-            COALESCE((SELECT c.last_seq FROM conversations c WHERE c.id = $6), -1),
-            (SELECT c.head_message_id FROM conversations c WHERE c.id = $6 AND c.owner_id = $1),
-            $7, $8
-        FROM principals WHERE principals.id = $1 AND is_active AND erased_at IS NULL
+        SELECT principals.id, :key, :route, :request_hash, :seed, :target,
+            COALESCE((SELECT c.last_seq FROM conversations c WHERE c.id = :target), -1),
+            (SELECT c.head_message_id FROM conversations c WHERE c.id = :target AND c.owner_id = :owner),
+            :now, :expires_at
+        FROM principals WHERE principals.id = :owner AND is_active AND erased_at IS NULL
         ON CONFLICT (principal_id, key) DO UPDATE SET
             route = excluded.route, request_hash = excluded.request_hash, seed = excluded.seed,
             target_id = excluded.target_id, base_seq = excluded.base_seq, base_head_id = excluded.base_head_id,
             made_at = excluded.made_at, expires_at = excluded.expires_at
-        WHERE idempotency_keys.expires_at <= $7
+        WHERE idempotency_keys.expires_at <= :now
         """
     )
 
-    /// Closes the unit to writes when the key is another attempt's.
-    static let close = Statement(
+    /// Takes the key for this attempt, unless another attempt has it. What is there before the writes is noted, so that
+    /// `release` and a later answer know what they did.
+    static func claim(_ attempt: IdempotentAttempt, of owner: String, target: String) -> BoundStatement {
+        let now = attempt.identity.at
+        return claim.bind([
+            "owner": owner, "key": attempt.key, "route": attempt.route, "request_hash": attempt.requestHash,
+            "seed": attempt.identity.seed, "target": target, "now": now,
+            "expires_at": now + IdempotentAttempt.lifetime,
+        ])
+    }
+
+    private static let close = Statement(
         "idempotency.close",
         .writes,
-        [.text, .text, .text],
+        ["owner": .text, "key": .text, "seed": .text],
         """
         UPDATE principals SET is_replaying = TRUE
-        WHERE id = $1 AND NOT EXISTS (
-            SELECT 1 FROM idempotency_keys k WHERE k.principal_id = $1 AND k.key = $2 AND k.seed = $3
+        WHERE id = :owner AND NOT EXISTS (
+            SELECT 1 FROM idempotency_keys k WHERE k.principal_id = :owner AND k.key = :key AND k.seed = :seed
+        )
+        """
+    )
+
+    /// Closes the transaction to writes when the key is another attempt's.
+    static func close(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+        close.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
+    }
+
+    private static let release = Statement(
+        "idempotency.release",
+        .writes,
+        ["owner": .text, "key": .text, "seed": .text],
+        """
+        DELETE FROM idempotency_keys
+        WHERE principal_id = :owner AND key = :key AND seed = :seed AND NOT EXISTS (
+            SELECT 1 FROM conversations c
+            WHERE c.id = idempotency_keys.target_id AND c.owner_id = :owner AND c.deleted_at IS NULL
+                AND c.last_seq > idempotency_keys.base_seq
+        ) AND NOT EXISTS (
+            SELECT 1 FROM quota_reservations r WHERE r.id = idempotency_keys.target_id AND r.user_id = :owner
         )
         """
     )
 
     /// Gives the key back when this attempt has made nothing: a refusal is not kept, and may be tried again.
-    static let release = Statement(
-        "idempotency.release",
-        .writes,
-        [.text, .text, .text],
-        """
-        DELETE FROM idempotency_keys
-        WHERE principal_id = $1 AND key = $2 AND seed = $3 AND NOT EXISTS (
-            SELECT 1 FROM conversations c
-            WHERE c.id = idempotency_keys.target_id AND c.owner_id = $1 AND c.deleted_at IS NULL
-                AND c.last_seq > idempotency_keys.base_seq
-        ) AND NOT EXISTS (
-            SELECT 1 FROM quota_reservations r WHERE r.id = idempotency_keys.target_id AND r.user_id = $1
-        )
-        """
-    )
+    static func release(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+        release.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
+    }
 
-    static let read = Statement(
+    private static let read = Statement(
         "idempotency.read",
         .reads,
-        [.text, .text, .instant],
+        ["owner": .text, "key": .text, "now": .instant],
         """
         SELECT route, request_hash, seed, target_id, base_seq, base_head_id, made_at FROM idempotency_keys
-        WHERE principal_id = $1 AND key = $2 AND expires_at > $3
+        WHERE principal_id = :owner AND key = :key AND expires_at > :now
         """
     )
 
-    static let open = Statement(
+    /// Reads which attempt has the key.
+    static func read(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+        read.bind(["owner": owner, "key": attempt.key, "now": attempt.identity.at])
+    }
+
+    private static let open = Statement(
         "idempotency.open",
         .writes,
-        [.text],
-        "UPDATE principals SET is_replaying = FALSE WHERE id = $1 AND is_replaying"
+        ["owner": .text],
+        "UPDATE principals SET is_replaying = FALSE WHERE id = :owner AND is_replaying"
     )
 
-    static let deleteExpired = Statement(
+    /// Opens the transaction again, before it ends.
+    static func open(_ owner: String) -> BoundStatement { open.bind(["owner": owner]) }
+
+    private static let deleteExpired = Statement(
         "idempotency.delete_expired",
         .writes,
-        [.instant, .integer],
+        ["now": .instant, "limit": .integer],
         """
         DELETE FROM idempotency_keys
-        WHERE expires_at <= $1 AND (principal_id, key) IN (
-            SELECT principal_id, key FROM idempotency_keys WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2
+        WHERE expires_at <= :now AND (principal_id, key) IN (
+            SELECT principal_id, key FROM idempotency_keys WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit
         )
         """
     )
+
+    static func deleteExpired(at now: Instant, limit: Int64) -> BoundStatement {
+        deleteExpired.bind(["now": now, "limit": limit])
+    }
 
     static let all = [claim, close, release, read, open, deleteExpired]
 }

@@ -1,14 +1,14 @@
 // SQL of the principals' mirror.
+import ServiceKit
 import Storage
 
 enum PrincipalStatements {
-    /// The condition of every write, on the principal in `$n`. It is false too in a unit that repeats a request which
-    /// was answered before (see Idempotency.swift).
-    static func mayWrite(_ parameter: String) -> String {
+    /// The condition of every write; see `Principals.mayWrite`.
+    static func mayWrite(_ principal: String) -> String {
         """
         EXISTS (
             SELECT 1 FROM principals
-            WHERE principals.id = \(parameter) AND is_active AND erased_at IS NULL AND NOT is_replaying
+            WHERE principals.id = \(principal) AND is_active AND erased_at IS NULL AND NOT is_replaying
         )
         """
     }
@@ -21,70 +21,93 @@ enum PrincipalStatements {
         """
     }
 
-    /// Sets the tombstone, once. `$3`: whether of somebody who is deactivated too.
-    static let entomb = Statement(
+    private static let entomb = Statement(
         "principals.entomb",
         .writes,
-        [.text, .instant, .boolean],
+        ["id": .text, "now": .instant, "includes_inactive": .boolean],
         """
-        UPDATE principals SET \(tombstone("$2"))
-        WHERE id = $1 AND erased_at IS NULL AND ($3 OR is_active)
+        UPDATE principals SET \(tombstone(":now"))
+        WHERE id = :id AND erased_at IS NULL AND (:includes_inactive OR is_active)
         """
     )
 
-    static let refusedSince = Statement(
+    /// Sets the tombstone, once; on a deactivated person only where that is asked for.
+    static func markErased(_ id: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
+        entomb.bind(["id": id, "now": now, "includes_inactive": includingInactive])
+    }
+
+    private static let refused = Statement(
         "principals.refused_since",
         .reads,
-        [.instant],
+        ["since": .instant],
         """
-        SELECT id FROM principals WHERE deactivated_at >= $1 AND NOT is_active
+        SELECT id FROM principals WHERE deactivated_at >= :since AND NOT is_active
         UNION ALL
-        SELECT id FROM principals WHERE erased_at >= $1
+        SELECT id FROM principals WHERE erased_at >= :since
         LIMIT 100000
         """
     )
 
+    /// Principals that were deactivated or erased since an instant.
+    static func refused(since instant: Instant) -> BoundStatement { refused.bind(["since": instant]) }
+
     // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
-    static let touch = Statement(
+    private static let touch = Statement(
         "principals.touch",
         .writes,
-        [.text, .text, .instant, .instant],
+        ["id": .text, "kind": .text, "now": .instant, "seen_before": .instant],
         """
         INSERT INTO principals (id, kind, first_seen_at, last_seen_at)
-        VALUES ($1, $2, $3, $3)
+        VALUES (:id, :kind, :now, :now)
         ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, last_seen_at = excluded.last_seen_at
         WHERE principals.erased_at IS NULL
-            AND (principals.kind <> excluded.kind OR principals.last_seen_at < $4)
+            AND (principals.kind <> excluded.kind OR principals.last_seen_at < :seen_before)
         """
     )
 
-    static let state = Statement(
+    /// Makes or locks the caller's row.
+    static func touch(_ caller: Caller, at now: Instant) -> BoundStatement {
+        touch.bind([
+            "id": caller.id, "kind": caller.kind, "now": now, "seen_before": now - Principals.seenPrecision,
+        ])
+    }
+
+    private static let state = Statement(
         "principals.state",
         .reads,
-        [.text],
-        "SELECT is_active, erased_at FROM principals WHERE id = $1"
+        ["id": .text],
+        "SELECT is_active, erased_at FROM principals WHERE id = :id"
     )
 
-    static let addTokens = Statement(
+    static func state(_ id: String) -> BoundStatement { state.bind(["id": id]) }
+
+    private static let addTokens = Statement(
         "principals.add_tokens",
         .writes,
-        [.text, .integer, .text, .integer],
+        ["id": .text, "tokens": .integer, "conversation": .text, "messages": .integer],
         """
-        UPDATE principals SET tokens_total = tokens_total + $2
-        WHERE id = $1 AND EXISTS (
-            SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq + $4
-            WHERE c.id = $3 AND c.owner_id = $1
+        UPDATE principals SET tokens_total = tokens_total + :tokens
+        WHERE id = :id AND EXISTS (
+            SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq + :messages
+            WHERE c.id = :conversation AND c.owner_id = :id
         )
         """
     )
 
-    /// For a unit that tidies up behind a person: the order of locks, and nothing else.
-    static let lock = Statement(
+    /// Adds tokens to the total if so many `messages` lie past the conversation's `last_seq`.
+    static func add(tokens: Int64, to id: String, conversation: String, messages: Int) -> BoundStatement {
+        addTokens.bind(["id": id, "tokens": tokens, "conversation": conversation, "messages": messages])
+    }
+
+    private static let lock = Statement(
         "principals.lock",
         .writes,
-        [.text],
-        "UPDATE principals SET last_seen_at = last_seen_at WHERE id = $1"
+        ["id": .text],
+        "UPDATE principals SET last_seen_at = last_seen_at WHERE id = :id"
     )
+
+    /// Takes the lock of a row and changes nothing.
+    static func lock(_ id: String) -> BoundStatement { lock.bind(["id": id]) }
 
     /// By what a patch is about to make of a message's total (see UsageStatements.difference), before it does.
     static let adjustTokens = Statement(
@@ -101,5 +124,5 @@ enum PrincipalStatements {
         """
     )
 
-    static let all = [touch, state, addTokens, adjustTokens, entomb, refusedSince, lock]
+    static let all = [touch, state, addTokens, adjustTokens, entomb, refused, lock]
 }

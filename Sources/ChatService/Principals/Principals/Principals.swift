@@ -4,11 +4,11 @@ import ServiceKit
 // States: unknown → known → deactivated (told by auth) → erased (for ever, the row stays as a tombstone).
 // The mirror holds no email and no credential: chat trusts tokens, and could not log anybody in if it wanted to.
 //
-// **The principal's row is the lock.** Every unit that writes begins with `willWrite`, which makes the row or locks
-// it, and every later statement of the unit requires `PrincipalStatements.mayWrite` of it. Being later statements,
-// they see the row as it is under that lock: an erase that ran first is seen, and one that comes second waits. So a
-// token that is still alive brings nothing back. It also puts one person's writes in order, which is what makes
-// "is this slug free?" an exact question.
+// **The principal's row is the lock.** Every transaction of a person's writes is a `PrincipalTransaction`, which begins by
+// making or locking the row, and every later statement requires `Principals.mayWrite` of it. Being later statements, they
+// see the row as it is under that lock: an erase that ran first is seen, and one that comes second waits. So a token that
+// is still alive brings nothing back. It also puts one person's writes in order, which makes "is this slug free?" an exact
+// question.
 import Storage
 
 /// The person behind a request, as the token tells.
@@ -27,20 +27,35 @@ package struct Caller: Sendable, Hashable {
     }
 }
 
-/// Statements about principals, for other features to put into their units.
+/// What other areas need of principals: the condition of their writes, and statements for their transactions.
 struct Principals: Sendable {
     /// `last_seen_at` is kept to this precision, so that a busy writer's row is locked but seldom rewritten.
     static let seenPrecision: Duration = .seconds(60)
 
+    /// The condition of every write, on the person whose id an SQL expression gives. It is false too in a transaction that
+    /// repeats a request which was answered before (see Idempotency.swift).
+    static func mayWrite(_ principal: String) -> String { PrincipalStatements.mayWrite(principal) }
+
+    /// Adds tokens to a person's total if this transaction has inserted so many `messages` past the conversation's
+    /// `last_seq`. Goes before the statement that moves `last_seq`.
+    static func add(tokens: Int64, to principal: String, conversation: String, messages: Int) -> BoundStatement {
+        PrincipalStatements.add(tokens: tokens, to: principal, conversation: conversation, messages: messages)
+    }
+
+    /// Sets the tombstone of an erasure, once; on a deactivated person only where that is asked for.
+    static func markErased(_ principal: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
+        PrincipalStatements.markErased(principal, includingInactive: includingInactive, at: now)
+    }
+}
+
+// Removed when the last caller reads its results by handle.
+extension Principals {
     /// How many results `willWrite` adds in front of a unit's own.
     static let leadingResults = 2
 
     /// The beginning of every unit that writes: makes or locks the caller's row, then reads what it allows.
     static func willWrite(_ caller: Caller, at now: Instant) -> [BoundStatement] {
-        [
-            PrincipalStatements.touch(caller.id, caller.kind, now, now - seenPrecision),
-            PrincipalStatements.state(caller.id),
-        ]
+        PrincipalTransaction(by: caller, at: now).base.statements
     }
 
     /// Throws `user_inactive` when a unit's writes were refused because of who is writing. The results are those of
@@ -50,11 +65,5 @@ struct Principals: Sendable {
         guard try state.boolean("is_active"), try state.optionalInstant("erased_at") == nil else {
             throw APIError(.userInactive)
         }
-    }
-
-    /// Adds to the principal's total the tokens of messages that this unit has inserted past `last_seq`. Goes
-    /// before the statement that moves `last_seq`, and adds nothing when they were not inserted.
-    static func willSpend(_ tokens: Int64, _ caller: Caller, conversation: String, messages: Int) -> BoundStatement {
-        PrincipalStatements.addTokens(caller.id, tokens, conversation, messages)
     }
 }

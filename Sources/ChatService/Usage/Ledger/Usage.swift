@@ -45,7 +45,9 @@ struct Usage: Sendable {
         }
         let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
         if tokens > 0 {
-            unit.append(Principals.willSpend(tokens, caller, conversation: conversation, messages: drafts.count))
+            unit.append(
+                Principals.add(tokens: tokens, to: caller.id, conversation: conversation, messages: drafts.count)
+            )
         }
         return unit
     }

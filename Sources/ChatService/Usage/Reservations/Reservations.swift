@@ -61,32 +61,29 @@ struct Reservations: Sendable {
         let day = UsageDay(now)
         let limits = quotas[caller]
         let id = attempt?.identity.ownID ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        let beginning = Principals.willWrite(caller, at: now) + (attempt?.opening(caller, target: id) ?? [])
-        let results = try await database.run(
-            beginning
-                + [
-                    ReservationStatements.deleteExpired(caller.id, now - Self.kept),
-                    ReservationStatements.insert(
-                        id,
-                        caller.id,
-                        model,
-                        tokens,
-                        now,
-                        now + duration,
-                        limits.tokensPerDay,
-                        limits.tokensPerMonth,
-                        day.text,
-                        day.monthBegin,
-                        Self.most
-                    ),
-                    QuotaStanding.read(caller, at: now),
-                ] + (attempt?.closing(caller) ?? [])
+        var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
+        transaction.add(ReservationStatements.deleteExpired(caller.id, now - Self.kept))
+        let inserted = transaction.add(
+            ReservationStatements.insert(
+                id,
+                caller.id,
+                model,
+                tokens,
+                now,
+                now + duration,
+                limits.tokensPerDay,
+                limits.tokensPerMonth,
+                day.text,
+                day.monthBegin,
+                Self.most
+            )
         )
-        guard let row = results[beginning.count + 2].first else { throw APIError(.internalError) }
+        let read = transaction.add(QuotaStanding.read(caller, at: now))
+        let results = try await database.run(transaction)
+        guard let row = results[read].first else { throw APIError(.internalError) }
         let standing = try QuotaStanding(row, limits: limits, at: now)
-        guard !results[beginning.count + 1].isEmpty else {
-            try Principals.requireActive(results)
-            if let record = try attempt?.earlier(results) {
+        guard !results[inserted].isEmpty else {
+            if let record = results.earlier {
                 let earlier = Reservation(
                     id: record.target,
                     tokens: tokens,

@@ -47,13 +47,13 @@ package struct Statement: Sendable, Hashable {
     package let fault: String?
 
     /// A statement with one text for both engines.
-    package init(
-        _ name: String,
-        _ effect: Effect,
-        _ parameters: StatementParameters = [:],
-        _ sql: String
-    ) {
+    package init(_ name: String, _ effect: Effect, _ parameters: StatementParameters, _ sql: String) {
         self.init(name, effect, parameters, postgres: sql, sqlite: sql)
+    }
+
+    /// A statement without parameters.
+    package init(_ name: String, _ effect: Effect, _ sql: String) {
+        self.init(name, effect, [:], postgres: sql, sqlite: sql)
     }
 
     /// A statement that each engine says in its own way: full-text search, lengths in bytes, sums that may be too
