@@ -1,0 +1,201 @@
+// What the walls between areas forbid, as functions from source text to findings.
+
+/// A file of `Sources`, by its path below it.
+struct SourceFile {
+    let path: String
+    let source: SourceText
+
+    init(_ path: String, _ source: String) {
+        self.path = path
+        self.source = SourceText(source)
+    }
+}
+
+struct OwnershipRules {
+    let table: AreaTable
+    let files: [SourceFile]
+    private let declarations: [String: [String: String]]
+
+    init(_ table: AreaTable, _ files: [SourceFile]) {
+        self.table = table
+        self.files = files
+        self.declarations = Self.declarations(files, table)
+    }
+
+    // MARK: Tables
+
+    /// `INSERT`, `UPDATE` and `DELETE` outside of the area that owns the table, and of tables that no text names.
+    var foreignWrites: Set<String> {
+        var found: Set<String> = []
+        for file in files {
+            for item in writes(in: file.source.text) {
+                if item.table == "#" {
+                    if isOfService(file) { found.insert("\(file.path) writes to a table that its text does not name") }
+                } else if table.knows(item.table) {
+                    let owners = table.owners(of: item, writtenIn: file.path)
+                    if !owners.contains(where: { AreaTable.holds($0, file.path) }) {
+                        found.insert("\(file.path) writes to \(item)")
+                    }
+                } else if isOfService(file) {
+                    found.insert("\(file.path) writes to \(item), which has no owner")
+                }
+            }
+        }
+        return found
+    }
+
+    private func writes(in text: String) -> [AreaTable.Item] {
+        let words = Word.all(in: text)
+        return words.indices.flatMap { index -> [AreaTable.Item] in
+            let before = index > 0 ? words[index - 1].text : ""
+            let next = words[(index + 1)...].prefix(2).map(\.text)
+            switch (words[index].text, next.first) {
+            case ("INSERT", "INTO"?), ("DELETE", "FROM"?): return items(next.last, words[index].rest)
+            // `DO UPDATE SET` writes to the table of its INSERT, and `FOR UPDATE` to none.
+            case ("UPDATE", let name?) where !["DO", "FOR", "KEY"].contains(before):
+                return items(name, words[index].rest)
+            default: return []
+            }
+        }
+    }
+
+    private func items(_ name: Substring?, _ rest: Substring) -> [AreaTable.Item] {
+        guard let name = name.map(String.init) else { return [] }
+        let keys = table.keys(of: name)
+        guard !keys.isEmpty else { return [AreaTable.Item(table: name)] }
+        let statement = rest.prefix { $0 != SourceText.end }
+        let named = keys.filter { statement.contains("'\($0)'") }.sorted()
+        return named.isEmpty ? [AreaTable.Item(table: name)] : named.map { AreaTable.Item(table: name, key: $0) }
+    }
+
+    // MARK: Areas
+
+    /// `…Statements` of another area, outside of a statement's text. Fragments that stand in a text are offered by name.
+    var foreignStatements: Set<String> {
+        var found: Set<String> = []
+        for file in files {
+            guard let area = table.area(of: file.path), !table.isRoot(area) else { continue }
+            for name in Self.names(in: file.source.code) where name.hasSuffix("Statements") {
+                guard let home = home(of: name, in: area), home != area else { continue }
+                found.insert("\(file.path) names \(name)")
+            }
+        }
+        return found
+    }
+
+    /// Types of areas that stand below in the table.
+    var upwardNames: Set<String> {
+        var found: Set<String> = []
+        for file in files {
+            guard let area = table.area(of: file.path), let rank = table.areas.firstIndex(of: area) else { continue }
+            let names = Self.names(in: file.source.code).union(Self.names(in: file.source.interpolations))
+            // A type of the file's own hides another's.
+            for name in names.subtracting(Self.declared(in: file.source.code)) {
+                guard let home = home(of: name, in: area), let homeRank = table.areas.firstIndex(of: home),
+                    homeRank > rank
+                else { continue }
+                found.insert("\(file.path) names \(name)")
+            }
+        }
+        return found
+    }
+
+    /// Where a type that an area may mean is declared: in its own service.
+    private func home(of name: String, in area: String) -> String? { declarations[AreaTable.service(of: area)]?[name] }
+
+    /// By service: the areas of the types that are declared on the outermost level, for others to see.
+    private static func declarations(_ files: [SourceFile], _ table: AreaTable) -> [String: [String: String]] {
+        var homes: [String: [String: String]] = [:]
+        for file in files {
+            guard let area = table.area(of: file.path) else { continue }
+            for line in file.source.code.split(separator: "\n") where line.first?.isWhitespace == false {
+                let words = line.split(separator: " ")
+                guard let kind = words.firstIndex(where: kinds.contains), kind + 1 < words.count,
+                    Set(words[..<kind]).isDisjoint(with: ["private", "fileprivate"])
+                else { continue }
+                let name = String(words[kind + 1].prefix { $0.isLetter || $0.isNumber })
+                homes[AreaTable.service(of: area), default: [:]][name] = area
+            }
+        }
+        return homes
+    }
+
+    private static let kinds: Set<Substring> = ["struct", "enum", "class", "actor", "protocol", "typealias"]
+
+    private static func declared(in code: String) -> Set<String> {
+        let words = Word.all(in: code).map(\.text)
+        return Set(zip(words, words.dropFirst()).filter { kinds.contains($0.0) }.map { String($0.1) })
+    }
+
+    /// `A.B` names A alone: B is declared inside of it.
+    private static func names(in code: String) -> Set<String> {
+        Set(Word.all(in: code).filter(\.namesType).map { String($0.text) })
+    }
+
+    // MARK: Labels and handles
+
+    /// Statement functions that are handed a value without a label, behind the first, which the function's name says.
+    var unlabelledValues: Set<String> {
+        found { file in
+            words(file).contains { word in
+                guard word.text.hasSuffix("Statements"), word.rest.first == "." else { return false }
+                let call = word.rest.dropFirst()
+                let name = call.prefix { $0.isLetter || $0.isNumber }
+                let rest = call[name.endIndex...]
+                guard rest.first == "(" else { return false }
+                return Word.arguments(Word.inside(rest.dropFirst())).dropFirst().contains { !Self.isLabelled($0) }
+            }
+        }
+    }
+
+    private static func isLabelled(_ argument: String) -> Bool {
+        let label = argument.drop(while: \.isWhitespace)
+        let name = label.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
+        return !name.isEmpty && label[name.endIndex...].first == ":"
+    }
+
+    /// Parameters without names: `$1`, types in a list, values in a list.
+    var positionalParameters: Set<String> {
+        let types = ["boolean", "integer", "text", "bytes", "instant", "words"].map { "[.\($0)" }
+        return found { file in
+            Word.all(in: file.source.text).contains {
+                $0.text.first == "$" && $0.text.dropFirst().first?.isNumber == true
+            }
+                || types.contains(where: Self.squeezed(file.source.code).contains)
+                || words(file).contains {
+                    ($0.text == "BoundStatement" && $0.rest.first == "(")
+                        || ($0.text == "positional" && $0.rest.first == ":")
+                }
+        }
+    }
+
+    /// Results that are found by where they stand.
+    var resultsByNumber: Set<String> {
+        let places = ["all[", "first", "last", "dropFirst", "dropLast", "prefix", "suffix", "enumerated"]
+        return found { file in
+            let code = Self.squeezed(file.source.code)
+            return code.contains(".run([") || (0...9).contains { code.contains(")[\($0)]") }
+                || Word.all(in: code).contains { word in
+                    guard word.text.hasSuffix("results") || word.text.hasSuffix("Results") else { return false }
+                    if let index = word.bracketed("[") {
+                        return index.contains { $0.isNumber || "+-$".contains($0) } || index.contains("leading")
+                    }
+                    guard word.rest.first == "." else { return false }
+                    let members = word.rest.dropFirst()
+                    return places.contains { members.hasPrefix($0) || members.hasPrefix("all.\($0)") }
+                }
+        }
+    }
+
+    private static func squeezed(_ code: String) -> String { code.filter { !$0.isWhitespace } }
+
+    private func words(_ file: SourceFile) -> [Word] { Word.all(in: file.source.code) }
+
+    private func found(_ isBad: (SourceFile) -> Bool) -> Set<String> {
+        Set(files.filter { isOfService($0) && isBad($0) }.map(\.path))
+    }
+
+    private func isOfService(_ file: SourceFile) -> Bool {
+        table.areas.contains { AreaTable.service(of: $0) == AreaTable.service(of: file.path) }
+    }
+}

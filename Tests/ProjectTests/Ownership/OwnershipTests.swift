@@ -1,0 +1,224 @@
+import Foundation
+import Testing
+
+@Suite("Areas, and the tables that they own")
+struct OwnershipTests {
+    private let rules: OwnershipRules
+    private let table: AreaTable
+
+    init() throws {
+        table = AreaTable(try Repository.text("docs/architecture.md"))
+        let files = try Repository.swiftFiles(under: "Sources").map {
+            SourceFile(String($0.dropFirst("Sources/".count)), try Repository.text($0))
+        }
+        for file in files { try #require(file.source.isBalanced, "\(file.path) is not understood") }
+        rules = OwnershipRules(table, files)
+    }
+
+    @Test("each table of the migrations has one owner in docs/architecture.md")
+    func everyTableHasAnOwner() throws {
+        for (prefix, service) in [("auth", "AuthService"), ("chat", "ChatService")] {
+            let owned = table.owners.filter { AreaTable.service(of: $0.area) == service }.map(\.item)
+            #expect(Set(owned).count == owned.count)
+            #expect(Set(owned.map(\.table)) == (try Self.tables(ofMigrations: prefix)))
+        }
+    }
+
+    @Test("each area of docs/architecture.md is a folder or a file, and each file of a service is in one")
+    func everyFileHasAnArea() {
+        for area in table.areas { #expect(rules.files.contains { AreaTable.holds(area, $0.path) }, "\(area)") }
+        #expect(table.areas.count >= 15)
+    }
+
+    @Test("only the owner of a table writes to it")
+    func writes() { expect(rules.foreignWrites, OwnershipExceptions.foreignWrites) }
+
+    @Test("no statements of another area are called")
+    func statements() { expect(rules.foreignStatements, OwnershipExceptions.foreignStatements) }
+
+    @Test("an area names only areas above it in the table, so the graph of areas has no cycle")
+    func order() { expect(rules.upwardNames, OwnershipExceptions.upwardNames) }
+
+    @Test("no statement is handed an unlabelled value behind its first")
+    func labels() { expect(rules.unlabelledValues, OwnershipExceptions.unlabelledValues) }
+
+    @Test("parameters of statements have names")
+    func names() { expect(rules.positionalParameters, OwnershipExceptions.positionalParameters) }
+
+    @Test("results of a transaction are read by handle")
+    func handles() { expect(rules.resultsByNumber, OwnershipExceptions.resultsByNumber) }
+
+    private func expect(_ found: Set<String>, _ exceptions: Set<String>) {
+        #expect(found.subtracting(exceptions).sorted() == [])
+        #expect(exceptions.subtracting(found).sorted() == [], "no longer needed; take it off OwnershipExceptions")
+    }
+
+    private static func tables(ofMigrations prefix: String) throws -> Set<String> {
+        let folder = Repository.root.appending(path: "migrations")
+        var tables: Set<String> = []
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasPrefix(prefix) {
+            let text = try Repository.text("migrations/\(file)")
+            // What a file makes for its own time only begins with another word.
+            for match in text.matches(of: /(?m)^CREATE (?:VIRTUAL )?TABLE ([a-z_]+)/) { tables.insert(String(match.1)) }
+        }
+        return tables
+    }
+}
+
+@Suite("The rules of ownership")
+struct OwnershipRuleTests {
+    private let table = AreaTable(
+        """
+        | area | writes | what it is |
+        |---|---|---|
+        | `Shop` | – | a request |
+        | `Shop/Stock` | `items`, `settings: prices` | |
+        | `Shop/Sales` | `orders`, `settings: taxes` | |
+        | `Shop/Stock/Returns` | – | |
+        | `Shop/Shop` | – | the composition root |
+
+        | `Shop/Other` | `others` | not in the table |
+        """
+    )
+
+    private func rules(_ files: [String: String]) -> OwnershipRules {
+        OwnershipRules(table, files.sorted { $0.key < $1.key }.map { SourceFile($0.key, $0.value) })
+    }
+
+    @Test("a file belongs to the longest row that its path begins with")
+    func areas() {
+        #expect(table.area(of: "Shop/Request.swift") == "Shop")
+        #expect(table.area(of: "Shop/Stock/Items/Items.swift") == "Shop/Stock")
+        #expect(table.area(of: "Shop/Stock/Returns/Returns.swift") == "Shop/Stock/Returns")
+        #expect(table.area(of: "Shop/Stocks/Stocks.swift") == "Shop")
+        #expect(table.area(of: "Shop/Shop.swift") == "Shop/Shop")
+        #expect(table.area(of: "Shop/Shop+Routes.swift") == "Shop/Shop")
+        #expect(table.area(of: "Bench/Bench.swift") == nil)
+    }
+
+    @Test("writes to the tables of others are found in one-line, wrapped and raw texts, and in no comment")
+    func writes() {
+        let found = rules([
+            "Shop/Stock/A.swift": #"let a = "UPDATE items SET b = 1"  // DELETE FROM orders"#,
+            "Shop/Stock/Returns/B.swift": #"let a = "DELETE FROM items""#,
+            "Shop/Sales/C.swift": #"let a = "INSERT INTO items (b) VALUES (1) ON CONFLICT (b) DO UPDATE SET b = 2""#,
+            "Shop/Sales/D.swift": "let a = \"\"\"\n    DELETE FROM\n    items\n    \"\"\"",
+            "Shop/Sales/E.swift":
+                ##"let a = #"UPDATE "x" SET y"#; let b = "SELECT 1 FROM orders FOR UPDATE OF items""##,
+            "Shop/Sales/F.swift": #"let a = "UPDATE \(table) SET b = 1""#,
+            "Shop/Sales/G.swift": #"let a = "UPDATE prices_old SET b = 1""#,
+            "Bench/H.swift": #"let a = "UPDATE items SET b"; let b = "UPDATE parents SET c"; let c = "UPDATE \(d)""#,
+        ]).foreignWrites
+        #expect(
+            found.sorted() == [
+                "Bench/H.swift writes to items", "Shop/Sales/C.swift writes to items",
+                "Shop/Sales/D.swift writes to items", "Shop/Sales/E.swift writes to x, which has no owner",
+                "Shop/Sales/F.swift writes to a table that its text does not name",
+                "Shop/Sales/G.swift writes to prices_old, which has no owner",
+            ]
+        )
+    }
+
+    @Test("a row of settings is written by the owner of its key")
+    func keys() {
+        let found = rules([
+            "Shop/Stock/A.swift": #"let a = "UPDATE settings SET b = 1 WHERE key = 'prices'"; let b = "'taxes'""#,
+            "Shop/Sales/B.swift": #"let a = "INSERT INTO settings (key) SELECT 'prices'""#,
+            "Shop/Sales/C.swift": #"let a = "DELETE FROM settings""#,
+        ]).foreignWrites
+        #expect(
+            found.sorted() == [
+                "Shop/Sales/B.swift writes to settings: prices",
+                "Shop/Sales/C.swift writes to settings",
+            ]
+        )
+    }
+
+    @Test("statements of another area may stand in a text, and are called nowhere but in their area")
+    func statements() {
+        let found = rules([
+            "Shop/Stock/ItemStatements.swift": "enum ItemStatements {}",
+            "Shop/Stock/Items.swift": "run(ItemStatements.all)",
+            "Shop/Sales/Orders.swift": #"let a = "SELECT 1 WHERE \(ItemStatements.isThere(":id"))""#,
+            "Shop/Stock/Returns/Returns.swift": "run(ItemStatements.all)  // ItemStatements",
+            "Shop/Shop.swift": "let all = ItemStatements.all",
+        ]).foreignStatements
+        #expect(found == ["Shop/Stock/Returns/Returns.swift names ItemStatements"])
+    }
+
+    @Test("an area that names one below it in the table is found, also in a text")
+    func order() {
+        let found = rules([
+            "Shop/Request.swift": "struct Request { struct Page {} }\nprivate struct Inner {}",
+            "Shop/Stock/Items.swift": "struct Items { let a: Request; let b: Orders.Page }\nfinal class Shelf {}",
+            "Shop/Sales/Orders.swift": "package struct Orders { let a: Items; let inner: Inner; let b = x.Returns }",
+            "Shop/Sales/Page.swift": #"@MainActor enum Page { let a = "Returns \(Returns.columns)" }"#,
+            "Shop/Stock/Returns/Returns.swift": "struct Returns { let a: Orders; let b: Shelf }\nprotocol Inner {}",
+        ]).upwardNames
+        #expect(
+            found.sorted() == [
+                "Shop/Sales/Orders.swift names Inner", "Shop/Sales/Page.swift names Returns",
+                "Shop/Stock/Items.swift names Orders",
+            ]
+        )
+    }
+
+    @Test("values without a label are found, and those behind one are not")
+    func labels() {
+        let found = rules([
+            "Shop/A.swift": "ItemStatements.rename(id, name)",
+            "Shop/B.swift": "ItemStatements.rename(id, to: Name(a, b), at: c ? d : e)\nItemStatements.all()",
+            "Shop/C.swift": "ItemStatements.rename(\n    a: id,\n    \"x\"\n)",
+        ]).unlabelledValues
+        #expect(found == ["Shop/A.swift", "Shop/C.swift"])
+    }
+
+    @Test("numbered parameters and lists of types and values are found")
+    func positions() {
+        let found = rules([
+            "Shop/A.swift": #"let a = "SELECT $1""#,
+            "Shop/B.swift": #"let a = Statement("a", .reads, [\#n    .text], "SELECT 1")"#,
+            "Shop/C.swift": #"let a = Statement("a", .reads, ["b": .text], "SELECT :b, $$x$$"); a.map { $0 }"#,
+            "Shop/D.swift": "let a = BoundStatement(b, [])",
+            "Shop/E.swift": #"let a = Statement(positional: "a", .reads, "SELECT 1")"#,
+        ]).positionalParameters
+        #expect(found == ["Shop/A.swift", "Shop/B.swift", "Shop/D.swift", "Shop/E.swift"])
+    }
+
+    @Test("results by number are found, and results by handle are not")
+    func results() {
+        let found = rules([
+            "Shop/A.swift": "let a = results[0].first",
+            "Shop/B.swift": "let a = results[renamed].first; let b = result.first; let c = rows[0]",
+            "Shop/C.swift": "let a = try await database.run(unit)[1]",
+            "Shop/D.swift": "let a = results.last?.first",
+            "Shop/E.swift": "let a = results.all[index]",
+            "Shop/F.swift": "let a = results[first + 1]",
+            "Shop/G.swift": "try await database.run(\n    [a, b])",
+        ]).resultsByNumber
+        #expect(
+            found == ["Shop/A.swift", "Shop/C.swift", "Shop/D.swift", "Shop/E.swift", "Shop/F.swift", "Shop/G.swift"]
+        )
+    }
+
+    @Test("source text is taken apart at quotes, interpolations and comments")
+    func sourceText() {
+        let source = SourceText(
+            ##"""
+            let a = "b \(c("d")) e" /* "f" */ + #"g" \#(h) \(i)"# // "j"
+            let k = """
+                l "m" \(n)
+                """
+            """##
+        )
+        #expect(source.isBalanced)
+        #expect(Word.all(in: source.code).map(\.text) == ["let", "a", "#", "#", "let", "k"])
+        #expect(Word.all(in: source.interpolations).map(\.text) == ["c", "h", "n"])
+        #expect(
+            source.text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+                == "b #d\u{1} e\u{1} g\" # \\(i)\u{1} l \"m\" # \u{1}"
+        )
+        #expect(!SourceText("let a = \"b").isBalanced)
+        #expect(!SourceText("f((a)").isBalanced)
+    }
+}
