@@ -54,11 +54,7 @@ package struct AuthService: Sendable {
         afterVerification: @escaping @Sendable () async -> Void = {}
     ) async throws {
         let revocations = FollowedRevocations(
-            log: EventLog(
-                database: base,
-                epochs: EventEpochs(database: base, clock: clock, random: random),
-                clock: clock
-            ),
+            clock: clock,
             tokenLifetime: configuration.accessTokenLifetime,
             patience: configuration.eventFeed.vouch,
             logger: logger
@@ -167,7 +163,12 @@ package struct AuthService: Sendable {
             revocations: revocations,
             rows: rows
         )
-        self.following = RevocationFollowing(revocations: revocations, keys: keys, clients: clients)
+        self.following = RevocationFollowing(
+            revocations: revocations,
+            log: eventLog,
+            keys: keys,
+            clients: clients
+        )
         self.health = HealthRoutes(
             service: "auth",
             contract: contract,

@@ -52,7 +52,6 @@ struct ServiceRunner {
                 metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
             )
         }
-        services += chat.service.services
         starting.add()
         services.append(
             server(chat.service.buildRouter(), "chat", on: address, isListening: starting.isListening)

@@ -231,20 +231,20 @@ private final class Peak: Sendable {
 
 extension Installation {
     /// chat's client at auth, as settings.
-    fileprivate func makeChatClient() async throws -> [String: String] {
+    func makeChatClient() async throws -> [String: String] {
         let made = try await run("clients", "create", "--name", "chat", "--id", "chat", "--scope", "events")
         let secret = try #require(made.split(separator: "\n").first { $0.hasPrefix("secret: ") }?.dropFirst(8))
         return ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": String(secret)]
     }
 
-    fileprivate func startChat(_ client: [String: String], path: String = "/readyz") async throws -> ServerProcess {
+    func startChat(_ client: [String: String], path: String = "/readyz") async throws -> ServerProcess {
         let metrics = ["TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())"]
         let process = try start("chat", "--migrate", settings: client.merging(metrics) { $1 })
         try await process.waitUntilReady(port: chatPort, path: path)
         return process
     }
 
-    fileprivate func signUp(_ email: String, name: String) async throws -> (id: String, token: String) {
+    func signUp(_ email: String, name: String) async throws -> (id: String, token: String) {
         let body: JSONValue = [
             "email": .string(email), "password": .string(Client.password), "name": .string(name),
         ]
@@ -284,7 +284,7 @@ extension Installation {
         }
     }
 
-    fileprivate func principal(_ id: String) async throws -> Row? {
+    func principal(_ id: String) async throws -> Row? {
         let statement = Statement(
             "tests.principal",
             .reads,

@@ -38,8 +38,6 @@ final class FollowedRevocations: RevocationSource {
         }
     }
 
-    private let log: EventLog
-    private let database: any SQLDatabase
     private let clock: Clock
     private let logger: Logger
     /// How long a revocation is kept, and how old a token may be to be judged by it.
@@ -55,10 +53,8 @@ final class FollowedRevocations: RevocationSource {
     private static let leeway: Duration = .seconds(300)
 
     /// `patience`: from how long after the last good read of the log nothing is judged by it.
-    init(log: EventLog, tokenLifetime: Duration, patience: Duration, logger: Logger) {
-        self.log = log
-        self.database = log.database
-        self.clock = log.clock
+    init(clock: Clock, tokenLifetime: Duration, patience: Duration, logger: Logger) {
+        self.clock = clock
         self.logger = logger
         self.lifetime = (tokenLifetime + Self.leeway).components.seconds
         self.patience = patience
@@ -104,6 +100,7 @@ final class FollowedRevocations: RevocationSource {
     /// `keysChanged`: reads the keys; called before anything else of a batch counts.
     /// `clientEnded`: a client was disabled or removed.
     func follow(
+        _ log: EventLog,
         keysChanged: @escaping @Sendable () async throws -> Void,
         clientEnded: @escaping @Sendable (String) -> Void
     ) async {
@@ -111,11 +108,11 @@ final class FollowedRevocations: RevocationSource {
         state.withLock { $0.wake = wake }
         await withDiscardingTaskGroup { group in
             group.addTask {
-                for await _ in self.database.changes(of: Events.log) { wake.yield() }
+                for await _ in log.database.changes(of: Events.log) { wake.yield() }
                 wake.finish()
             }
             group.addTask {
-                for await _ in hints { await self.readOn(keysChanged, clientEnded) }
+                for await _ in hints { await self.readOn(log, keysChanged, clientEnded) }
             }
         }
         state.withLock { state in
@@ -126,11 +123,12 @@ final class FollowedRevocations: RevocationSource {
     }
 
     private func readOn(
+        _ log: EventLog,
         _ keysChanged: @Sendable () async throws -> Void,
         _ clientEnded: @Sendable (String) -> Void
     ) async {
         do {
-            while try await !readPage(keysChanged, clientEnded) {}
+            while try await !readPage(log, keysChanged, clientEnded) {}
         } catch {
             if Task.isCancelled { return }
             let isNews = state.withLock { state in
@@ -152,6 +150,7 @@ final class FollowedRevocations: RevocationSource {
     ///
     /// - Returns: whether it was the last.
     private func readPage(
+        _ log: EventLog,
         _ keysChanged: @Sendable () async throws -> Void,
         _ clientEnded: @Sendable (String) -> Void
     ) async throws -> Bool {
@@ -206,6 +205,7 @@ final class FollowedRevocations: RevocationSource {
 /// Keeps `FollowedRevocations` current until shutdown.
 package struct RevocationFollowing: Service {
     let revocations: FollowedRevocations
+    let log: EventLog
     let keys: SigningKeys
     let clients: Clients
 
@@ -215,7 +215,7 @@ package struct RevocationFollowing: Service {
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                await revocations.follow {
+                await revocations.follow(log) {
                     try await keys.reload()
                 } clientEnded: {
                     clients.forgetRecent($0)
