@@ -50,7 +50,7 @@ package struct ChatService: Sendable {
         configuration: ChatConfiguration,
         keys: any KeySource,
         revocations: (any RevocationSource)? = nil,
-        userEvents: (any UserEventSource)? = nil,
+        userEvents: UserEventFeed? = nil,
         isReady: @escaping @Sendable () async throws -> Void,
         contract: String,
         clock: Clock = .system,
@@ -116,7 +116,7 @@ package struct ChatService: Sendable {
         if let userEvents {
             let mirror = UserMirror(
                 database: database,
-                source: userEvents,
+                source: userEvents.pages,
                 erasures: erasures,
                 refused: refused,
                 clock: clock,
@@ -126,6 +126,7 @@ package struct ChatService: Sendable {
             services.append(
                 MirrorService(
                     mirror: mirror,
+                    news: userEvents.news,
                     lease: JobLease("auth_feed", holder: node, database: database, clock: clock),
                     logger: logger
                 )

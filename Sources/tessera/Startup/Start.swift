@@ -39,13 +39,19 @@ enum Start {
         logger: Logger
     ) throws -> ChatNode {
         let keys = RemoteKeySource(url: "\(settings.authURL)/.well-known/jwks.json", logger: logger)
-        let revocations = feed.map { RevocationFeed($0, at: settings.authURL, logger: logger) }
+        // One stream for both: what was revoked, and that something happened to users.
+        let news = EventNews(of: UserEventFeed.kinds)
+        let revocations = feed.map {
+            RevocationFeed($0, at: settings.authURL, keys: keys, news: news, logger: logger)
+        }
         let service = ChatService(
             database: opened.database,
             configuration: try settings.chatConfiguration(),
             keys: keys,
             revocations: revocations,
-            userEvents: feed.map { EventPages($0, at: settings.authURL, logger: logger) },
+            userEvents: feed.map {
+                UserEventFeed(pages: EventPages($0, at: settings.authURL, logger: logger), news: news)
+            },
             isReady: {
                 try await opened.isReady()
                 do {
@@ -89,7 +95,13 @@ extension EventPages {
 }
 
 extension RevocationFeed {
-    convenience init(_ settings: ChatFeedSettings, at authURL: String, logger: Logger) {
+    fileprivate convenience init(
+        _ settings: ChatFeedSettings,
+        at authURL: String,
+        keys: RemoteKeySource,
+        news: EventNews,
+        logger: Logger
+    ) {
         var pace = FeedPace()
         // Five minutes for clocks that differ.
         pace.tokenLifetime = max(pace.tokenLifetime, settings.tokenLifetime + .seconds(300))
@@ -98,6 +110,8 @@ extension RevocationFeed {
             credentials: ClientCredentials(settings, at: authURL),
             policy: settings.refuseAfter.map { .refuse(after: $0) } ?? .serve,
             pace: pace,
+            keys: keys,
+            news: news,
             logger: logger
         )
     }

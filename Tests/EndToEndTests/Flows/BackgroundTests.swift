@@ -1,8 +1,10 @@
-// What a process does when nobody asks it for anything.
+// What a process does when nobody asks it for anything: which jobs it runs, and that it rests between them.
+import Foundation
+import Storage
 import TestSupport
 import Testing
 
-@Suite("Background work")
+@Suite("Background work", .timeLimit(.minutes(15)))
 struct BackgroundTests {
     /// Kinds of which a process has one for each database, and for each address with what Hummingbird adds to it.
     private static let repeated = ["DatabaseService", "ListeningService", "PreludeService", "Hummingbird.DateCache"]
@@ -38,5 +40,41 @@ struct BackgroundTests {
         for job in jobs { #expect(counts[job] != nil, "\(job) does not run: \(counts)") }
         let twice = counts.filter { $0.value > 1 && !Self.repeated.contains($0.key) }
         #expect(twice.isEmpty, "\(twice)")
+    }
+
+    @Test(
+        "at rest nothing is asked over HTTP and nothing is logged; what happens then takes effect",
+        arguments: Engine.allCases
+    )
+    func rest(engine: Engine) async throws {
+        let installation = try await Installation(engine, Installation.quickHashing)
+        let process = try await installation.startDev()
+        // When chat had taken everything that auth tells: moves on by itself, as long as auth is heard.
+        let taken = "tessera_chat_mirror_read_seconds"
+        try await eventually("chat follows what auth tells") {
+            guard try await installation.metric("tessera_verifier_current") == 1 else { return false }
+            return try await installation.metric(taken) != nil
+        }
+        let start = try #require(try await installation.metric(taken))
+        let requests = try await installation.metric("tessera_http_requests_total")
+        let mark = Date.now
+        try await eventually("chat has heard for ten seconds that there is nothing") {
+            try await installation.metric(taken) ?? 0 >= start + 10
+        }
+        #expect(try await installation.metric("tessera_http_requests_total") == requests)
+        let lines = process.output.split(separator: "\n").filter { line in
+            guard let at = (try? JSONValue(parsing: String(line)))?["at"].string else { return false }
+            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
+            return (try? Date(at, strategy: style)).map { $0 > mark } ?? true
+        }
+        #expect(lines.count == 0, "\(lines.first ?? "")")
+
+        // Nothing of this was blind: the counter moves, and the user gets here.
+        let user = try await installation.signUp("ada@example.com", name: "Ada")
+        try await eventually("chat knows the name") {
+            try await installation.principal(user.id)?.optionalText("display_name") == "Ada"
+        }
+        #expect(try await installation.metric("tessera_http_requests_total") ?? 0 > requests ?? 0)
+        #expect(try await process.terminate() == .status(0))
     }
 }

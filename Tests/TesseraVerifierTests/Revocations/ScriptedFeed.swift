@@ -25,6 +25,7 @@ final class ScriptedFeed: Sendable {
         /// What the next streams begin with.
         var openings: [String] = []
         var tokens = 0
+        var refusedTokens = 0
         var isLocked = false
     }
 
@@ -38,6 +39,9 @@ final class ScriptedFeed: Sendable {
 
     /// How many tokens were given out.
     var tokens: Int { state.withLock(\.tokens) }
+
+    /// How many requests for a token were refused.
+    var refusedTokens: Int { state.withLock(\.refusedTokens) }
 
     /// Refuses the next requests for the feed.
     func refuse(_ statuses: HTTPResponse.Status...) { state.withLock { $0.refusals += statuses } }
@@ -98,6 +102,7 @@ final class ScriptedFeed: Sendable {
         let isRight = request.headers[.authorization] == "Basic Y2hhdCUzQTE6czNjcmV0JTJGd2l0aCUzQWNvbG9u"
         let form = String(buffer: try await request.body.collect(upTo: 1000))
         guard isRight, form == "grant_type=client_credentials&scope=events", !state.withLock(\.isLocked) else {
+            state.withLock { $0.refusedTokens += 1 }
             return Response(status: .unauthorized)
         }
         let number = state.withLock { state in
@@ -112,6 +117,8 @@ final class ScriptedFeed: Sendable {
     func withFollower(
         policy: StalePolicy = .serve,
         pace: FeedPace = .quick,
+        keys: RemoteKeySource? = nil,
+        news: EventNews? = nil,
         secret: String = ScriptedFeed.secret,
         clock: @escaping @Sendable () -> Int64 = { TestIssuer.now },
         _ body: @escaping @Sendable (RevocationFeed) async throws -> Void
@@ -134,6 +141,8 @@ final class ScriptedFeed: Sendable {
                 credentials: ClientCredentials(tokenEndpoint: "\(url)/oauth2/token", id: Self.id, secret: secret),
                 policy: policy,
                 pace: pace,
+                keys: keys,
+                news: news,
                 clock: clock,
                 logger: quiet
             )

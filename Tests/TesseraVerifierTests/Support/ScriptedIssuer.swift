@@ -56,6 +56,9 @@ final class ScriptedIssuer: Sendable {
         for continuation in waiting { continuation.resume() }
     }
 
+    /// The time of a clock that stands.
+    var now: ContinuousClock.Instant { state.withLock(\.time) }
+
     /// Lets time pass for the limit on looks for unknown keys.
     func pass(_ duration: Duration) {
         state.withLock { $0.time += duration }
@@ -68,7 +71,7 @@ final class ScriptedIssuer: Sendable {
         return RemoteKeySource(
             pace: pace,
             logger: logger,
-            now: { standingClock ? self.state.withLock(\.time) : .now },
+            now: { standingClock ? self.now : .now },
             fetch: { try await self.fetch($0) }
         )
     }

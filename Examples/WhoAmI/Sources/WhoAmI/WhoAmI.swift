@@ -31,6 +31,7 @@ struct WhoAmI {
                 secret: environment["CLIENT_SECRET"] ?? ""
             ),
             policy: policy(environment["REFUSE_AFTER"]),
+            keys: keys,
             logger: logger
         )
         let verifier = TokenVerifier(

@@ -1,7 +1,21 @@
-package import ServiceKit
 // What auth tells of users, as chat takes it from the pages of the event feed.
+package import ServiceKit
 package import Storage
 package import TesseraVerifierHummingbird
+
+/// auth's events: the pages, and a stream that says when there are new ones.
+package struct UserEventFeed: Sendable {
+    /// What the stream is asked for.
+    package static let kinds = FeedLane.allCases.flatMap(\.kinds)
+
+    let pages: any UserEventSource
+    let news: EventNews
+
+    package init(pages: any UserEventSource, news: EventNews) {
+        self.pages = pages
+        self.news = news
+    }
+}
 
 /// Something that happened to a user at auth.
 package struct UserEvent: Sendable {

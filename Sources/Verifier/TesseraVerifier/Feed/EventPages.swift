@@ -1,8 +1,8 @@
 // The issuer's events as pages, for a service that keeps something about users and must know what became of them.
 //
-// A verifier follows the stream (`RevocationFeed`) and keeps its place in memory. A service that acts on events keeps
-// its place where its effects are, in its own database, and moves both at once; so here it brings the place along and
-// gets the bytes of a page (docs/events.md has their form).
+// A verifier follows the stream (`RevocationFeed`) and keeps its cursor in memory. A service that acts on events keeps
+// its cursor where its effects are, in its own database, and moves both at once; so here it brings the cursor along and
+// gets the bytes of a page (docs/events.md has their form). `EventNews` says when there is something to read.
 public import AsyncHTTPClient
 public import Logging
 import NIOCore

@@ -8,21 +8,11 @@
 public import AsyncHTTPClient
 public import Logging
 import Metrics
-import NIOCore
-import NIOHTTP1
 import Synchronization
 
 /// A follower of the revocation feed. Run it for as long as the service runs. Its metrics are listed in the module's
 /// documentation.
 public final class RevocationFeed: RevocationSource {
-    private enum Failure: Error {
-        case status(UInt)
-        case redirected
-        case notAStream
-        case silent
-        case ended
-    }
-
     private let url: String
     private let client: HTTPClient
     private let tokens: ServiceTokens
@@ -34,6 +24,9 @@ public final class RevocationFeed: RevocationSource {
     private let knowledge: Mutex<FeedKnowledge>
     private let waiting = Mutex<[Int: CheckedContinuation<Void, Never>]>([:])
     private let waiters = Atomic<Int>(0)
+    private let connections = Atomic<Int>(0)
+    private let keys: RemoteKeySource?
+    private let news: EventNews?
     private let unjudged = Counter(label: "tessera_verifier_unjudged_total")
 
     /// Makes a follower.
@@ -43,15 +36,43 @@ public final class RevocationFeed: RevocationSource {
     ///   - credentials: of a client with the scope `events`.
     ///   - policy: what becomes of tokens while the revocations are not current.
     ///   - pace: how far back to read, and how often to try again.
+    ///   - keys: the keys of the same issuer. They are fetched when the feed says that they have changed and when it
+    ///     connects again; while it is current, not by the clock.
     ///   - client: an HTTP client with settings of your own; it stays yours to shut down. It must not limit how long a
     ///     response may take.
     ///   - clock: the time in seconds since 1970, the same as the verifier's.
     ///   - logger: told when the feed is current and when it is not.
-    public init(
+    public convenience init(
         url: String,
         credentials: ClientCredentials,
         policy: StalePolicy = .serve,
         pace: FeedPace = FeedPace(),
+        keys: RemoteKeySource? = nil,
+        client: HTTPClient? = nil,
+        clock: @escaping @Sendable () -> Int64 = TokenRequirements.systemClock,
+        logger: Logger
+    ) {
+        self.init(
+            url: url,
+            credentials: credentials,
+            policy: policy,
+            pace: pace,
+            keys: keys,
+            news: nil,
+            client: client,
+            clock: clock,
+            logger: logger
+        )
+    }
+
+    /// The same, with `news` of events that are read as pages.
+    package init(
+        url: String,
+        credentials: ClientCredentials,
+        policy: StalePolicy = .serve,
+        pace: FeedPace = FeedPace(),
+        keys: RemoteKeySource? = nil,
+        news: EventNews?,
         client: HTTPClient? = nil,
         clock: @escaping @Sendable () -> Int64 = TokenRequirements.systemClock,
         logger: Logger
@@ -68,6 +89,8 @@ public final class RevocationFeed: RevocationSource {
         )
         self.policy = policy
         self.pace = pace
+        self.keys = keys
+        self.news = news
         self.clock = clock
         self.logger = logger
         self.lifetime = max(1, pace.tokenLifetime.components.seconds)
@@ -134,101 +157,38 @@ public final class RevocationFeed: RevocationSource {
         var failures = 0
         while !Task.isCancelled {
             do {
-                try await follow()
+                try await connection().follow(self)
             } catch {
                 if Task.isCancelled { break }
-                failures = knowledge.withLock { $0.lose() } ? 1 : failures + 1
+                if case FeedConnection.Failure.positionGone = error { knowledge.withLock { $0.beginAnew() } }
+                failures = lose() ? 1 : failures + 1
                 report(error, failures)
             }
             reportState()
             try? await Task.sleep(for: pace.pause(afterFailures: failures))
         }
-        _ = knowledge.withLock { $0.lose() }
+        _ = lose()
     }
 
-    /// Follows one connection to its end, which is always an error.
-    private func follow() async throws {
-        let pulse = Pulse()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.read(pulse) }
-            group.addTask {
-                while true {
-                    let silentAt = pulse.last + self.pace.longestSilence
-                    guard silentAt > .now else { throw Failure.silent }
-                    try await Task.sleep(until: silentAt, clock: .continuous)
-                }
-            }
-            defer { group.cancelAll() }
-            try await group.next()
-        }
-        throw Failure.ended
+    private func lose() -> Bool {
+        news?.lost()
+        return knowledge.withLock { $0.lose() }
     }
 
-    /// When a connection was heard from last, or begun.
-    private final class Pulse: Sendable {
-        private let instant = Mutex(ContinuousClock.now)
-
-        var last: ContinuousClock.Instant { instant.withLock { $0 } }
-        func beat() { instant.withLock { $0 = .now } }
-    }
-
-    private func read(_ pulse: Pulse) async throws {
+    private func connection() -> FeedConnection {
         let position = knowledge.withLock(\.position)
-        var request = HTTPClientRequest(url: address(from: position))
-        request.headers.add(name: "Authorization", value: "Bearer \(try await tokens.token())")
-        request.headers.add(name: "Accept", value: "text/event-stream")
-        if let position { request.headers.add(name: "Last-Event-ID", value: position) }
-        let response = try await client.execute(request, deadline: .distantFuture, logger: logger)
-        // SECURITY: whoever controls the feed could hide revocations, so it comes from the configured address.
-        guard response.history.count <= 1 else { throw Failure.redirected }
-        switch response.status {
-        case .ok: break
-        // 400: a position that the issuer cannot even read.
-        case .gone,
-            .badRequest where position != nil:
-            knowledge.withLock { $0.beginAnew() }
-            throw Failure.status(response.status.code)
-        case .unauthorized:
-            tokens.forget()
-            throw Failure.status(response.status.code)
-        default:
-            throw Failure.status(response.status.code)
-        }
-        let type = response.headers.first(name: "Content-Type")?.lowercased() ?? ""
-        guard type.hasPrefix("text/event-stream") else { throw Failure.notAStream }
-        Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "success")]).increment()
-        var parser = EventStreamParser(lastEventID: position)
-        for try await chunk in response.body {
-            pulse.beat()
-            knowledge.withLock { $0.hear(at: .now) }
-            try parser.parse(chunk.readableBytesView) { try take($0, at: $1) }
-            // Also where no event stood behind the position.
-            if let id = parser.lastEventID, !id.isEmpty { knowledge.withLock { $0.move(to: id) } }
-            knowledge.withLock { $0.purge(now: clock()) }
-            reportState()
-        }
-    }
-
-    private func address(from position: String?) -> String {
-        let query = "kinds=" + Revocation.kinds.joined(separator: ",")
-        return position == nil ? "\(url)?since=\(lifetime)s&\(query)" : "\(url)?\(query)"
-    }
-
-    private func take(_ event: StreamEvent, at position: String?) throws {
-        if event.name == "caught_up" { return catchUp() }
-        guard let revocation = try Revocation(kind: event.name, json: event.data) else { return }
-        knowledge.withLock { $0.take(revocation, position: position, now: clock()) }
-        Counter(label: "tessera_verifier_feed_events_total", dimensions: [("kind", event.name)]).increment()
-    }
-
-    private func catchUp() {
-        guard knowledge.withLock({ $0.catchUp() }) else { return }
-        logger.info("revocations are current", metadata: ["known": "\(count)"])
-        let waiting = waiting.withLock { waiting in
-            defer { waiting = [:] }
-            return waiting
-        }
-        for continuation in waiting.values { continuation.resume() }
+        var kinds = Revocation.kinds
+        if keys != nil { kinds.append("keys.rotated") }
+        kinds += (news?.kinds ?? []).filter { !kinds.contains($0) }
+        let query = "kinds=" + kinds.joined(separator: ",")
+        return FeedConnection(
+            url: position == nil ? "\(url)?since=\(lifetime)s&\(query)" : "\(url)?\(query)",
+            position: position,
+            client: client,
+            tokens: tokens,
+            longestSilence: pace.longestSilence,
+            logger: logger
+        )
     }
 
     private func report(_ error: any Error, _ failures: Int) {
@@ -252,5 +212,57 @@ public final class RevocationFeed: RevocationSource {
             Gauge(label: "tessera_verifier_current").record(0)
             Gauge(label: "tessera_verifier_stale_seconds").record((ContinuousClock.now - since) / .seconds(1))
         }
+    }
+}
+
+// MARK: - What comes on the connection
+
+extension RevocationFeed: FeedConsumer {
+    func opened() {
+        Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "success")]).increment()
+        // Auth may be another than before; the keys of the first connection have just been fetched.
+        if connections.add(1, ordering: .relaxed).newValue > 1 { keys?.expire() }
+    }
+
+    func heard() {
+        knowledge.withLock { $0.hear(at: .now) }
+    }
+
+    func take(_ event: StreamEvent, at position: String?) throws {
+        if event.name == "caught_up" { return catchUp() }
+        if ["keys.rotated", "keys.revoked"].contains(event.name) { keys?.expire() }
+        news?.heard(event.name)
+        guard let revocation = try Revocation(kind: event.name, json: event.data) else { return }
+        knowledge.withLock { $0.take(revocation, position: position, now: clock()) }
+        Counter(label: "tessera_verifier_feed_events_total", dimensions: [("kind", event.name)]).increment()
+    }
+
+    func moved(to position: String?) {
+        let isCurrent = knowledge.withLock { knowledge in
+            // Also where no event stood behind the position.
+            if let position, !position.isEmpty { knowledge.move(to: position) }
+            knowledge.purge(now: clock())
+            return knowledge.isCurrent
+        }
+        if isCurrent {
+            news?.isComplete(at: position)
+            keys?.vouch(for: pace.longestSilence)
+        }
+        reportState()
+    }
+
+    private func catchUp() {
+        let (isNews, wasReadBack) = knowledge.withLock { knowledge in
+            let wasReadBack = knowledge.isReadBack
+            return (knowledge.catchUp(), wasReadBack)
+        }
+        if wasReadBack { news?.beganAnew() }
+        guard isNews else { return }
+        logger.info("revocations are current", metadata: ["known": "\(count)"])
+        let waiting = waiting.withLock { waiting in
+            defer { waiting = [:] }
+            return waiting
+        }
+        for continuation in waiting.values { continuation.resume() }
     }
 }

@@ -4,7 +4,7 @@
 // max-age asks knows every key in time, and no request waits for a fetch. Looking for an unknown key is the exception:
 // after an emergency rotation, or before the first fetch. While the issuer is down the last good set stays: the tokens
 // that it vouches for end by themselves. A set that arrives replaces the old one whole, so a key that was taken out is
-// gone with it.
+// gone with it. Beside a `RevocationFeed`, which says when keys change, the set is not fetched by the clock.
 public import AsyncHTTPClient
 public import Logging
 public import ServiceLifecycle
@@ -20,8 +20,16 @@ public final class RemoteKeySource: KeySource, Service {
         var entityTag: String?
         /// The one fetch under way.
         var underWay: Task<Void, any Error>?
-        /// When the set is to be fetched again.
+        /// When the set is to be fetched again, if nothing vouches for it.
         var dueAt: ContinuousClock.Instant?
+        /// Until when the feed would have said that the keys have changed.
+        var vouchedUntil: ContinuousClock.Instant?
+        /// When it is to be fetched again whatever vouches for it.
+        var latestAt: ContinuousClock.Instant?
+        /// How often the keys have changed, or may have, as the feed says.
+        var changes = 0
+        /// How many of these changes had been heard of when the set at hand was asked for.
+        var changesFetched = 0
         /// When a fetch was last begun on behalf of an unknown key.
         var lookedAt: ContinuousClock.Instant?
         /// Fetches that failed since the last that did not.
@@ -125,14 +133,43 @@ public final class RemoteKeySource: KeySource, Service {
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                let due = self.state.withLock(\.dueAt) ?? self.now()
-                if self.now() >= due {
+                // In this order: before the first fetch it is due now.
+                let (due, now) = (self.due, self.now())
+                if now >= due {
                     // Failures are logged where they happen, and the next attempt is due already.
                     try? await self.fetchOnce()
                 } else {
-                    guard (try? await Task.sleep(until: due, clock: .continuous)) != nil else { return }
+                    // Not for longer than a second: the feed may have said meanwhile that the keys have changed.
+                    let next = min(due, now + .seconds(1))
+                    guard (try? await Task.sleep(until: next, clock: .continuous)) != nil else { return }
                 }
             }
+        }
+    }
+
+    // MARK: - Beside a feed
+
+    /// The feed is current: for so long it would say that the keys have changed.
+    func vouch(for duration: Duration) {
+        state.withLock { $0.vouchedUntil = now() + duration }
+    }
+
+    /// The keys have changed, or may have: they are fetched within a second.
+    func expire() {
+        state.withLock { state in
+            state.changes += 1
+            state.dueAt = now()
+        }
+    }
+
+    /// When the set is to be fetched.
+    var due: ContinuousClock.Instant {
+        state.withLock { state in
+            guard let dueAt = state.dueAt else { return now() }
+            guard state.changes == state.changesFetched, state.failures == 0, let vouchedUntil = state.vouchedUntil,
+                let latestAt = state.latestAt
+            else { return dueAt }
+            return min(max(dueAt, vouchedUntil), latestAt)
         }
     }
 
@@ -154,10 +191,10 @@ public final class RemoteKeySource: KeySource, Service {
     /// Begins a fetch, as a task of its own because its waiters come and go. The caller holds the lock and has seen
     /// that none is under way.
     private func start(_ state: inout State) {
-        let entityTag = state.entityTag
+        let (entityTag, changes) = (state.entityTag, state.changes)
         state.underWay = Task {
             do {
-                self.accept(try await self.read(unless: entityTag))
+                self.accept(try await self.read(unless: entityTag), changes)
             } catch {
                 self.fail(error)
                 throw VerificationError(.keysUnavailable)
@@ -184,11 +221,16 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
-    private func accept(_ outcome: Outcome) {
+    /// `changes`: what had been heard of when the set was asked for.
+    private func accept(_ outcome: Outcome, _ changes: Int) {
         let changed = state.withLock { state in
             state.underWay = nil
             state.failures = 0
-            state.dueAt = now() + pace.interval(forLifetime: outcome.lifetime)
+            state.changesFetched = changes
+            // What changed while this set was on its way may be missing in it.
+            let isOutdated = state.changes != changes
+            state.dueAt = isOutdated ? now() : now() + pace.interval(forLifetime: outcome.lifetime)
+            state.latestAt = now() + pace.longestInterval
             guard let fresh = outcome.fresh else { return nil as [String]? }
             let isNew = fresh.keys.keyIDs != state.keys.keyIDs
             state.keys = fresh.keys

@@ -22,6 +22,9 @@ package struct FeedKnowledge: Sendable {
         heardAt = now
     }
 
+    /// Whether the feed is being read back, and its end is not reached yet.
+    var isReadBack: Bool { collected != nil }
+
     var state: RevocationState { isCurrent ? .current : .stale(since: heardAt) }
 
     /// Whether tokens may be judged by what is known.

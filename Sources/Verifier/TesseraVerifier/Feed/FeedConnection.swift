@@ -1,0 +1,102 @@
+// One connection to the issuer's event stream, from the request to its end.
+import AsyncHTTPClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// Takes what comes on a connection, in the order of these functions.
+protocol FeedConsumer: Sendable {
+    /// The issuer has answered with a stream.
+    func opened()
+    /// Bytes have come.
+    func heard()
+    /// An event of these bytes. Throws to end the connection without moving behind the event.
+    func take(_ event: StreamEvent, at position: String?) throws
+    /// All events up to the position have been taken.
+    func moved(to position: String?)
+}
+
+struct FeedConnection: Sendable {
+    enum Failure: Error {
+        /// The issuer cannot go on from the position without a hole.
+        case positionGone
+        case status(UInt)
+        case redirected
+        case notAStream
+        case silent
+        case ended
+    }
+
+    let url: String
+    /// Where to go on; `nil` to begin as the address says.
+    let position: String?
+    let client: HTTPClient
+    let tokens: ServiceTokens
+    /// After so long without a byte the connection is dead.
+    let longestSilence: Duration
+    let logger: Logger
+
+    /// Follows the connection to its end, which is always an error.
+    func follow(_ consumer: some FeedConsumer) async throws {
+        let pulse = Pulse()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await read(pulse, consumer) }
+            group.addTask {
+                while true {
+                    let silentAt = pulse.last + longestSilence
+                    guard silentAt > .now else { throw Failure.silent }
+                    try await Task.sleep(until: silentAt, clock: .continuous)
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+        throw Failure.ended
+    }
+
+    /// When the connection was heard from last, or begun.
+    private final class Pulse: Sendable {
+        private let instant = Mutex(ContinuousClock.now)
+
+        var last: ContinuousClock.Instant { instant.withLock { $0 } }
+        func beat() { instant.withLock { $0 = .now } }
+    }
+
+    private func read(_ pulse: Pulse, _ consumer: some FeedConsumer) async throws {
+        let body = try await open()
+        consumer.opened()
+        var parser = EventStreamParser(lastEventID: position)
+        for try await chunk in body {
+            pulse.beat()
+            consumer.heard()
+            try parser.parse(chunk.readableBytesView) { try consumer.take($0, at: $1) }
+            consumer.moved(to: parser.lastEventID)
+        }
+    }
+
+    private func open() async throws -> HTTPClientResponse.Body {
+        var request = HTTPClientRequest(url: url)
+        request.headers.add(name: "Authorization", value: "Bearer \(try await tokens.token())")
+        request.headers.add(name: "Accept", value: "text/event-stream")
+        if let position { request.headers.add(name: "Last-Event-ID", value: position) }
+        let response = try await client.execute(request, deadline: .distantFuture, logger: logger)
+        // SECURITY: whoever controls the feed could hide revocations, so it comes from the configured address.
+        guard response.history.count <= 1 else { throw Failure.redirected }
+        switch response.status {
+        case .ok: break
+        // 400: a position that the issuer cannot even read.
+        case .gone,
+            .badRequest where position != nil:
+            throw Failure.positionGone
+        case .unauthorized:
+            tokens.forget()
+            throw Failure.status(response.status.code)
+        default:
+            throw Failure.status(response.status.code)
+        }
+        let type = response.headers.first(name: "Content-Type")?.lowercased() ?? ""
+        guard type.hasPrefix("text/event-stream") else { throw Failure.notAStream }
+        return response.body
+    }
+}

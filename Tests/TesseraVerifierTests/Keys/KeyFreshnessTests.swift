@@ -1,0 +1,87 @@
+// When a key set is due, beside a feed that would say that the keys have changed.
+import TestSupport
+import Testing
+
+@testable import TesseraVerifier
+
+@Suite("Keys beside a feed")
+struct KeyFreshnessTests {
+    private let remote = ScriptedIssuer()
+
+    /// A source that has just fetched a set that is fresh for 100 seconds. Nothing runs it: it is asked when it is due.
+    private func source() async throws -> RemoteKeySource {
+        try remote.publish(try TestIssuer(), lifetime: .seconds(100))
+        let source = remote.source()
+        try await source.requireKeys()
+        return source
+    }
+
+    @Test("a set that nothing vouches for is due before its lifetime ends")
+    func alone() async throws {
+        let source = try await source()
+        #expect(source.due > remote.now)
+        remote.pass(.seconds(80))
+        #expect(source.due <= remote.now)
+    }
+
+    @Test("a set is not due while the feed vouches for it, and is when the feed falls silent")
+    func vouched() async throws {
+        let source = try await source()
+        for _ in 0..<10 {
+            source.vouch(for: .seconds(15))
+            remote.pass(.seconds(14))
+            #expect(source.due > remote.now)
+        }
+        remote.pass(.seconds(2))
+        #expect(source.due <= remote.now)
+    }
+
+    @Test("whatever vouches for it, a set is due when the longest interval is over")
+    func longest() async throws {
+        let source = try await source()
+        source.vouch(for: .seconds(10_000))
+        remote.pass(.seconds(3599))
+        #expect(source.due > remote.now)
+        remote.pass(.seconds(1))
+        #expect(source.due <= remote.now)
+    }
+
+    @Test("keys that have changed are due at once, whatever vouches for the set, until they are fetched")
+    func changed() async throws {
+        let source = try await source()
+        source.expire()
+        source.vouch(for: .seconds(15))
+        #expect(source.due <= remote.now)
+        remote.pass(.seconds(5))
+        try await source.refresh(afterUnknownKeyID: "unknown")
+        #expect(remote.fetches == 2)
+        #expect(source.due > remote.now)
+    }
+
+    @Test("a set that was asked for before the keys changed does not stand for the one after")
+    func underWay() async throws {
+        let source = try await source()
+        remote.hold()
+        remote.pass(.seconds(5))
+        let look = Task { try await source.refresh(afterUnknownKeyID: "unknown") }
+        try await eventually("the fetch is held") { remote.held == 1 }
+        source.expire()
+        remote.release()
+        try await look.value
+        source.vouch(for: .seconds(15))
+        #expect(source.due <= remote.now)
+    }
+
+    @Test("a set that cannot be fetched is tried again, whatever vouches for it")
+    func failing() async throws {
+        let source = try await source()
+        remote.goDown()
+        remote.pass(.seconds(5))
+        await #expect(throws: VerificationError(.keysUnavailable)) {
+            try await source.refresh(afterUnknownKeyID: "unknown")
+        }
+        source.vouch(for: .seconds(15))
+        remote.pass(.seconds(1))
+        #expect(source.due <= remote.now)
+    }
+}
