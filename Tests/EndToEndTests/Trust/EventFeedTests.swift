@@ -27,13 +27,12 @@ struct EventFeedTests {
         let session = try #require(ada["session"]["id"].string)
         async let second = installation.auth.send("DELETE", "/v1/admin/sessions/\(session)", token: admin)
         try await first.untilAnotherWaits()
-        // Long enough for a second writer that does not wait, and for its event to be told.
-        let seen = ContinuousClock.now + .milliseconds(400)
-        while ContinuousClock.now < seen {
-            #expect(stream.told.count == before)
-            #expect(try await installation.eventUsers().count == before)
-            try await Task.sleep(for: .milliseconds(20))
-        }
+        // Time for a second writer that does not wait, and for its event to be told: a heartbeat says that the stream
+        // has everything that its node has read.
+        let heartbeats = stream.heartbeats
+        try await eventually("the stream's node vouches for the log") { stream.heartbeats > heartbeats }
+        #expect(stream.told.count == before)
+        #expect(try await installation.eventUsers().count == before)
         try await first.release()
         #expect(try await second.status == 204)
         try await eventually("both events are told") { stream.told.count == before + 2 }
@@ -190,7 +189,8 @@ struct EventFeedTests {
         let before = try ProcessUsage(node.identifier)
         let start = ContinuousClock.now
         // A heartbeat to everybody, at least.
-        try await Task.sleep(for: .seconds(5))
+        let heartbeats = reader.heartbeats
+        try await eventually("a heartbeat is heard") { reader.heartbeats > heartbeats }
         let time = start.duration(to: .now)
         let used = try ProcessUsage(node.identifier).processorTime - before.processorTime
         let share = used / time

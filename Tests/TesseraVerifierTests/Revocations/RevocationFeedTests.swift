@@ -210,12 +210,14 @@ struct RevocationFeedTests {
         }
         let living = ScriptedFeed()
         pace.heartbeat = .seconds(3)
-        try await living.withFollower(pace: pace) { follower in
+        let news = EventNews(of: [])
+        try await living.withFollower(pace: pace, news: news) { [pace] follower in
             await follower.waitUntilCurrent()
-            let end = ContinuousClock.now + .milliseconds(9500)
-            while ContinuousClock.now < end {
+            // The connection was begun before, and its silence is judged from each heartbeat anew.
+            let overdue = ContinuousClock.now + pace.heartbeat * 3
+            try await TestSupport.eventually("it is heard when three heartbeats would have been silence") {
                 living.send(": heartbeat\n\n")
-                try await Task.sleep(for: .milliseconds(100))
+                return news.completeUntil ?? overdue > overdue
             }
             #expect(follower.state == .current)
             #expect(living.asked.count == 1)
@@ -239,7 +241,8 @@ struct RevocationFeedTests {
     func credentials() async throws {
         try await feed.withFollower(secret: "wrong") { follower in
             let waiting = Task { await follower.waitUntilCurrent() }
-            try await Task.sleep(for: .milliseconds(100))
+            // It has gone on behind the first answers.
+            try await TestSupport.eventually("it has tried again") { feed.refusedTokens >= 3 }
             #expect(!follower.isReady)
             #expect(feed.asked.isEmpty)
             // Whoever waits can stop.
