@@ -83,8 +83,13 @@ let package = Package(
 
         // What Tessera exists for: crypto, hashing, storage units, trust.
         .target(
+            name: "StrictJSON",
+            path: "Sources/Foundations/StrictJSON",
+            swiftSettings: swift6 + [.strictMemorySafety()]
+        ),
+        .target(
             name: "OpenSSLCrypto",
-            dependencies: ["COpenSSL"],
+            dependencies: ["COpenSSL", "StrictJSON"],
             path: "Sources/Foundations/OpenSSLCrypto",
             swiftSettings: touchesC
         ),
@@ -120,7 +125,9 @@ let package = Package(
         ),
         .target(
             name: "TesseraVerifier",
-            dependencies: ["OpenSSLCrypto", asyncHTTPClient, logging, metrics, lifecycle, nioCore, nioHTTP1],
+            dependencies: [
+                "OpenSSLCrypto", "StrictJSON", asyncHTTPClient, logging, metrics, lifecycle, nioCore, nioHTTP1,
+            ],
             path: "Sources/Verifier/TesseraVerifier",
             swiftSettings: swift6
         ),
@@ -141,7 +148,8 @@ let package = Package(
         .target(
             name: "ServiceKit",
             dependencies: [
-                "Storage", "OpenSSLCrypto", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore, nioHTTPTypes,
+                "Storage", "OpenSSLCrypto", "StrictJSON", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
+                nioHTTPTypes,
             ],
             path: "Sources/ServiceKit",
             swiftSettings: swift6
@@ -213,6 +221,7 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: swift6
         ),
+        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: swift6),
         .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"], swiftSettings: swift6),
         .testTarget(
             name: "PasswordHashingTests",
@@ -238,7 +247,7 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", hummingbird, httpTypes, nioCore, metrics,
+                "ServiceKit", "Storage", "StrictJSON", hummingbird, httpTypes, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: swift6

@@ -3,6 +3,7 @@
 import Foundation
 import ServiceKit
 import Storage
+import StrictJSON
 import Testing
 
 @Suite("JSON under damage")

@@ -1,6 +1,7 @@
 import ServiceKit
 // The JSON parser and writer: what is taken, what is refused, and that bytes stay bytes.
 import Storage
+import StrictJSON
 import Testing
 
 @Suite("JSON")

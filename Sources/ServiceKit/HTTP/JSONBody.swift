@@ -6,6 +6,7 @@ import HTTPTypes
 package import Hummingbird
 import NIOCore
 package import Storage
+import StrictJSON
 
 /// What a PATCH says of a field: nothing, `null`, or a value.
 package enum Patch<Value: Sendable>: Sendable {

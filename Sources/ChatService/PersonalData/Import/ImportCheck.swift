@@ -52,7 +52,7 @@ package struct ImportCheck: Sendable {
     }
 
     static func parse(_ line: [UInt8], number: Int) throws(ImportRefusal) -> JSONElement {
-        do throws(JSONSyntaxError) {
+        do {
             return try JSONElement.parse(line)
         } catch {
             throw ImportRefusal("line \(number) is not JSON: \(error)")

@@ -1,4 +1,5 @@
 // The header of a token (RFC 7515 §4).
+import StrictJSON
 
 /// What a header says about how the token was signed.
 package struct JWSHeader: Sendable, Equatable {
@@ -15,37 +16,50 @@ package struct JWSHeader: Sendable, Equatable {
         self.kid = kid
     }
 
-    /// SECURITY: each member's name is compared with all before it. A header of ours has three.
-    private static let maximumMembers = 32
+    /// SECURITY: a header is read before anything is known of its sender. One of ours has three members.
+    private static let limits = JSONLimits(depth: 8, members: 64)
 
     /// Reads a header from UTF-8. Other members are passed over, as §4 asks.
     init(json: [UInt8]) throws(JWSError) {
-        var reader = JSONObjectReader(json)
-        var seen: [String] = []
-        seen.reserveCapacity(4)
+        var scanner = JSONScanner(json, limits: Self.limits)
         var (alg, typ, kid): (String?, String?, String?)
-        while let (name, text) = try reader.nextMember() {
-            guard !seen.contains(name) else { throw .duplicateMember(name) }
-            guard seen.count < Self.maximumMembers else { throw .invalidHeader }
-            seen.append(name)
+        guard case .beginObject = try Self.next(&scanner) else { throw .invalidHeader }
+        while case .name(let text) = try Self.next(&scanner) {
+            let name = scanner.string(text)
             switch name {
-            case "alg": alg = try Self.required(text)
-            case "typ": typ = try Self.required(text)
-            case "kid": kid = try Self.required(text)
+            case "alg": alg = try Self.text(&scanner)
+            case "typ": typ = try Self.text(&scanner)
+            case "kid": kid = try Self.text(&scanner)
             // These make the rest mean something else: `crit` lists extensions that must be understood (§4.1.11) and
             // none is, `b64` (RFC 7797) takes the payload's encoding away, `enc` and `zip` belong to encrypted tokens
             // (RFC 7516).
             case "crit", "b64", "enc", "zip": throw .unsupportedMember(name)
-            default: break
+            default: try Self.skip(&scanner)
             }
         }
-        guard let alg else { throw .invalidHeader }
+        guard case .end = try Self.next(&scanner), let alg else { throw .invalidHeader }
         self.init(alg: alg, typ: typ, kid: kid)
     }
 
-    private static func required(_ text: String?) throws(JWSError) -> String {
-        guard let text else { throw .invalidHeader }
-        return text
+    private static func next(_ scanner: inout JSONScanner) throws(JWSError) -> JSONEvent {
+        do {
+            return try scanner.next()
+        } catch {
+            throw JWSError(error)
+        }
+    }
+
+    private static func text(_ scanner: inout JSONScanner) throws(JWSError) -> String {
+        guard case .string(let text) = try next(&scanner) else { throw .invalidHeader }
+        return scanner.string(text)
+    }
+
+    private static func skip(_ scanner: inout JSONScanner) throws(JWSError) {
+        do {
+            try scanner.skip(scanner.next())
+        } catch {
+            throw JWSError(error)
+        }
     }
 
     /// The header as JSON, members in the order alg, typ, kid.
@@ -66,5 +80,15 @@ package struct JWSHeader: Sendable, Equatable {
             }
         }
         return out + "\""
+    }
+}
+
+extension JWSError {
+    fileprivate init(_ error: JSONSyntaxError) {
+        if case .duplicateName(let name) = error.reason {
+            self = .duplicateMember(name)
+        } else {
+            self = .invalidHeader
+        }
     }
 }

@@ -100,11 +100,11 @@ final class ServiceTokens: Sendable {
         guard response.status == .ok else { throw Failure.refused(status: response.status.code) }
         let body = try await response.body.collect(upTo: 1 << 16)
         guard
-            let members = JSONReader.object(Array(body.readableBytesView)),
-            case .text(let token)? = members["access_token"], !token.isEmpty,
-            case .text(let type)? = members["token_type"], type.lowercased() == "bearer"
+            let answer = JSONFields(Array(body.readableBytesView)),
+            case .text(let token)? = answer["access_token"], !token.isEmpty,
+            case .text(let type)? = answer["token_type"], type.lowercased() == "bearer"
         else { throw Failure.notUnderstood }
-        let lifetime: Int64 = if case .integer(let seconds)? = members["expires_in"] { seconds } else { 0 }
+        let lifetime: Int64 = if case .integer(let seconds)? = answer["expires_in"] { seconds } else { 0 }
         return Kept(token: token, endsAt: asked + .seconds(min(max(lifetime - 30, 0), 86_400)))
     }
 }

@@ -20,10 +20,8 @@ extension Revocation {
     /// - Throws: `NotUnderstood`.
     init?(kind: String, json: [UInt8]) throws {
         guard Self.kinds.contains(kind) else { return nil }
-        guard let members = JSONReader.object(json), case .object(let data)? = members["data"] else {
-            throw NotUnderstood(kind: kind)
-        }
-        try self.init(kind: kind, members: data)
+        guard let data = JSONFields(json, member: "data") else { throw NotUnderstood(kind: kind) }
+        try self.init(kind: kind, fields: data)
     }
 
     /// The same, of an event that is at hand in the issuer's own process.
@@ -34,11 +32,11 @@ extension Revocation {
     /// - Throws: `NotUnderstood`.
     package init?(kind: String, data: [UInt8]) throws {
         guard Self.kinds.contains(kind) else { return nil }
-        guard let members = JSONReader.object(data) else { throw NotUnderstood(kind: kind) }
-        try self.init(kind: kind, members: members)
+        guard let data = JSONFields(data) else { throw NotUnderstood(kind: kind) }
+        try self.init(kind: kind, fields: data)
     }
 
-    private init(kind: String, members data: JSONReader.Members) throws {
+    private init(kind: String, fields data: JSONFields) throws {
         func text(_ name: String) throws -> String {
             guard case .text(let text)? = data[name], !text.isEmpty else { throw NotUnderstood(kind: kind) }
             return text
