@@ -190,7 +190,8 @@ final class ChangeFeed: Sendable {
         var after = frontier.floor
         let now = ContinuousClock.now
         while true {
-            let rows = try await changes.database.run(ChangeStatements.recent(after, Int64(Self.chunk))).rows
+            let rows = try await changes.database.run(ChangeStatements.recent(after: after, limit: Int64(Self.chunk)))
+                .rows
             for row in rows {
                 after = try row.integer("seq")
                 if frontier.take(after) { principals.insert(try row.text("principal_id")) }

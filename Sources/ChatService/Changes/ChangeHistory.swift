@@ -9,7 +9,7 @@ package enum ChangeHistory {
 
     /// Begins a new history.
     package static func begin(in database: any SQLDatabase, random: RandomSource = .system) async throws {
-        _ = try await database.run(ChangeStatements.beginEpoch(Hex.encode(random.bytes(8))))
+        _ = try await database.run(ChangeStatements.begin(epoch: Hex.encode(random.bytes(8))))
     }
 
     /// The same in the script of a restore, where the feed may not be there yet.

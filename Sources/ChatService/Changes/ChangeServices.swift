@@ -25,7 +25,7 @@ struct ChangeNotices: Service {
         }
         for await _ in feed.notices().cancelOnGracefulShutdown() where feed.takeNotice() {
             do {
-                _ = try await changes.database.run([ChangeStatements.notify()], priority: .long)
+                _ = try await changes.database.run(ChangeStatements.notify(), priority: .long)
             } catch {
                 logger.debug("other nodes were not told of changes", metadata: ["error": "\(error)"])
             }
@@ -47,16 +47,13 @@ struct ChangeCleanup: Sendable {
         while true {
             try await renew()
             let before = changes.clock.now() - retention
-            let results = try await changes.database.run(
-                [
-                    ChangeStatements.keepNewest(),
-                    ChangeStatements.raiseHorizons(before, Self.batch),
-                    ChangeStatements.deleteBefore(before, Self.batch),
-                ],
-                priority: .long
-            )
-            count += results[2].affected
-            if results[2].affected < Int(Self.batch) { return count }
+            var transaction = Transaction()
+            transaction.add(ChangeStatements.keepNewest())
+            transaction.add(ChangeStatements.raiseHorizons(before: before, limit: Self.batch))
+            let deleted = transaction.add(ChangeStatements.delete(before: before, limit: Self.batch))
+            let affected = try await changes.database.run(transaction, priority: .long)[deleted].affected
+            count += affected
+            if affected < Int(Self.batch) { return count }
         }
     }
 }

@@ -94,20 +94,21 @@ struct Changes: Sendable {
     }
 
     func read(after seq: Int64, of principal: String, limit: Int) async throws -> Batch {
-        let results = try await database.run([
-            ChangeStatements.after(principal, seq, Int64(limit)), ChangeStatements.state(principal),
-        ])
-        let changes = try results[0].rows.map { row throws(StorageError) in try Change(row) }
-        return Batch(changes: changes, isFull: changes.count == limit, state: try State(results[1]))
+        var transaction = Transaction()
+        let rows = transaction.add(ChangeStatements.after(seq, principal: principal, limit: limit))
+        let state = transaction.add(ChangeStatements.state(principal: principal))
+        let results = try await database.run(transaction)
+        let changes = try results[rows].rows.map { row throws(StorageError) in try Change(row) }
+        return Batch(changes: changes, isFull: changes.count == limit, state: try State(results[state]))
     }
 
     /// Where one person's changes end: everything of theirs up to there is visible to whoever reads from now on.
     func end(of caller: Caller) async throws -> EventCursor {
-        let results = try await database.run(
-            Principals.willWrite(caller, at: clock.now()) + [ChangeStatements.state(caller.id)]
-        )
-        let state = try State(results[Principals.leadingResults])
-        return EventCursor(epoch: state.epoch, seq: state.newest)
+        var transaction = PrincipalTransaction(by: caller, at: clock.now())
+        let state = transaction.add(ChangeStatements.state(principal: caller.id))
+        // Reading needs no active person: only the lock is wanted.
+        let found = try State(try await database.run(transaction.base)[state])
+        return EventCursor(epoch: found.epoch, seq: found.newest)
     }
 
     /// The place to begin at. Throws `cursor_gone`.
@@ -127,12 +128,12 @@ struct Changes: Sendable {
     func gone(_ caller: Caller) async throws -> APIError { .cursorGone(now: try await end(of: caller)) }
 
     func state(of principal: String) async throws -> State {
-        try State(try await database.run(ChangeStatements.state(principal)))
+        try State(try await database.run(ChangeStatements.state(principal: principal)))
     }
 
     /// The greatest number of whomever that is visible, rows that are gone too.
     func newest() async throws -> Int64 {
-        try State(try await database.run(ChangeStatements.state(nil as String?))).newest
+        try State(try await database.run(ChangeStatements.state(principal: nil))).newest
     }
 
     /// A page for one request.

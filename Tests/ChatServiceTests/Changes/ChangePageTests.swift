@@ -181,7 +181,7 @@ struct ChangePageTests {
             _ = try await chat.conversation(#"{"id":"c4"}"#)
             #expect(try await chat.told(after: resync) == ["insert conversation c4 in c4 v1"])
             // The history is another after a restore.
-            _ = try await chat.database.run(ChangeStatements.beginEpoch("another"))
+            _ = try await chat.database.run(ChangeStatements.begin(epoch: "another"))
             #expect(try await chat.send(.get, "/v1/changes?after=\(resync)").status == 410)
         }
     }

@@ -123,9 +123,7 @@ struct ErasureTests {
             let now = Clock.system.now()
             let first = chat.erasures
             let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
-            _ = try await chat.database.run(
-                [Principals.markErased("owner", includingInactive: true, at: now)] + erasure
-            )
+            _ = try await chat.database.run([Principals.markErased("owner", includingInactive: true, at: now), erasure])
             let receipt = try #require(try await first.receipt(of: "owner"))
             // A unit for each kind of row that there is none of, two for messages, and the node is gone.
             let left = Countdown(4 + 2)
@@ -213,8 +211,10 @@ struct ErasureTests {
             func begin(_ user: String) async throws {
                 let now = Clock.system.now()
                 _ = try await chat.database.run(
-                    [Principals.markErased(user, includingInactive: true, at: now)]
-                        + erasures.begin(user, .userDeleted, by: nil, at: now)
+                    [
+                        Principals.markErased(user, includingInactive: true, at: now),
+                        erasures.begin(user, .userDeleted, by: nil, at: now),
+                    ]
                 )
             }
             var progress = ErasureProgress(pause: .seconds(600))
@@ -256,8 +256,10 @@ struct ErasureTests {
             let now = Clock.system.now()
             let erasures = chat.erasures
             _ = try await chat.database.run(
-                [Principals.markErased("owner", includingInactive: true, at: now)]
-                    + erasures.begin("owner", .admin, by: nil, at: now)
+                [
+                    Principals.markErased("owner", includingInactive: true, at: now),
+                    erasures.begin("owner", .admin, by: nil, at: now),
+                ]
             )
             _ = try await inParallel(4) { _ in try await chat.erasures.finishOpen() }
             let receipt = try #require(try await chat.erasures.receipt(of: "owner"))
@@ -278,7 +280,7 @@ struct ErasureTests {
             )
             _ = try await chat.database.run(forged(Clock.system.now()))
             for step in EraseStep.groups.joined() {
-                _ = try await chat.database.run(step.unit("e"))
+                _ = try await step.run("e", in: chat.database)
             }
             #expect(try await chat.rows(of: "owner") == [1, 1])
         }

@@ -209,7 +209,11 @@ struct ImportTests {
                 var importer = Importer(for: "owner", database: other.database, clock: .system)
                 for line in lines.all { try await importer.take(Array(line.utf8)) }
                 try await importer.flush()
-                let abandon = ExportStatements.abandonConversation(id, "owner", Clock.system.now())
+                let abandon = ExportStatements.abandonConversation(
+                    id: id,
+                    owner: "owner",
+                    at: Clock.system.now()
+                )
                 _ = try await other.database.run([PrincipalStatements.lock("owner"), abandon])
                 #expect(try await other.rows(of: "owner") == [1, 1200])
                 let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()

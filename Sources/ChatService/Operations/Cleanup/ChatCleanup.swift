@@ -60,10 +60,11 @@ package struct ChatCleanup: Sendable {
         // Behind the lock of their person's row, as whoever else writes them.
         let unsettled = clock.now() - Reservations.abandonedAfter
         var reservations = 0
-        try await eachOwner({ ReservationStatements.ownersOfExpired(unsettled, Self.owners) }) { owner in
+        try await eachOwner({ ReservationStatements.ownersOfExpired(before: unsettled, limit: Self.owners) }) { owner in
             try await renew()
-            let unit = [PrincipalStatements.lock(owner), ReservationStatements.deleteExpired(owner, unsettled)]
-            reservations += try await database.run(unit, priority: .long)[1].affected
+            var transaction = Transaction(behind: owner)
+            let deleted = transaction.add(ReservationStatements.deleteExpired(of: owner, before: unsettled))
+            reservations += try await database.run(transaction, priority: .long)[deleted].affected
         }
         let counts: Counts = [
             (
@@ -86,9 +87,9 @@ package struct ChatCleanup: Sendable {
     private func remove(_ some: (_ batch: Int64) -> BoundStatement) async throws -> Int {
         var count = 0
         while true {
-            let result = try await database.run([some(Trash.batch)], priority: .long)
-            count += result[0].affected
-            if result[0].affected < Int(Trash.batch) { return count }
+            let affected = try await database.run(some(Trash.batch), priority: .long).affected
+            count += affected
+            if affected < Int(Trash.batch) { return count }
         }
     }
 
@@ -99,7 +100,7 @@ package struct ChatCleanup: Sendable {
     ) async throws {
         var done: Set<String> = []
         while true {
-            let found = try await database.run([find()], priority: .long)[0].rows.map { try $0.text("owner_id") }
+            let found = try await database.run(find(), priority: .long).rows.map { try $0.text("owner_id") }
             let owners = found.filter { done.insert($0).inserted }
             if owners.isEmpty { return }
             for owner in owners { try await body(owner) }

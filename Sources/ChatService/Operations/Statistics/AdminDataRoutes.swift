@@ -20,15 +20,15 @@ struct AdminDataRoutes: Sendable {
     }
 
     @Sendable func stats(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let results = try await database.run(
-            [
-                AdminDataStatements.principals(), AdminDataStatements.conversations(), AdminDataStatements.erasures(),
-                AdminDataStatements.feed(),
-            ],
-            priority: .long
-        )
-        guard let principals = results[0].first, let conversations = results[1].first, let erasures = results[2].first,
-            let feed = results[3].first
+        typealias Totals = AdminDataStatements.Totals
+        var transaction = Transaction()
+        let ofPrincipals = transaction.add(Totals.ofPrincipals)
+        let ofConversations = transaction.add(Totals.ofConversations)
+        let ofErasures = transaction.add(Totals.ofErasures)
+        let ofFeed = transaction.add(Totals.ofFeed)
+        let results = try await database.run(transaction, priority: .long)
+        guard let principals = results[ofPrincipals].first, let conversations = results[ofConversations].first,
+            let erasures = results[ofErasures].first, let feed = results[ofFeed].first
         else { throw APIError(.internalError) }
         return .json(
             try JSONWriter.object { writer in
@@ -49,9 +49,12 @@ struct AdminDataRoutes: Sendable {
 
     @Sendable func summary(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
-        let results = try await database.run([AdminDataStatements.summary(id), ErasureStatements.receipt(id)])
-        guard let row = results[0].first else { throw APIError(.notFound) }
-        let receipt = try ErasureReceipt(results[1].rows)
+        var transaction = Transaction()
+        let summary = transaction.add(AdminDataStatements.summary(of: id))
+        let erasure = transaction.add(ErasureStatements.receipt(of: id))
+        let results = try await database.run(transaction)
+        guard let row = results[summary].first else { throw APIError(.notFound) }
+        let receipt = try ErasureReceipt(results[erasure].rows)
         log("user data summary read", id, context)
         return .json(
             try JSONWriter.object { writer in

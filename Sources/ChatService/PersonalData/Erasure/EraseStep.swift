@@ -13,27 +13,34 @@ struct EraseStep: Sendable {
 
     /// As the receipt calls them.
     let entity: String
-    let count: Statement
-    let delete: Statement
+    private let count: Statement
+    private let delete: Statement
     /// Runs before both.
-    let before: Statement?
+    private let before: BoundStatement?
 
-    /// The unit that removes up to `batch` rows for an erasure; the last result is the removal's.
-    func unit(_ erasure: String) -> [BoundStatement] {
-        [ErasureStatements.lock(erasure)] + (before.map { [$0()] } ?? []) + [count(erasure), delete(erasure)]
+    /// Removes up to `batch` rows of an erasure.
+    ///
+    /// - Returns: how many rows went.
+    func run(_ erasure: String, in database: any SQLDatabase) async throws -> Int {
+        var transaction = Transaction()
+        transaction.add(ErasureStatements.lock(erasure: erasure))
+        if let before { transaction.add(before) }
+        transaction.add(count.bind(["erasure": erasure]))
+        let deleted = transaction.add(delete.bind(["erasure": erasure]))
+        return try await database.run(transaction, priority: .long)[deleted].affected
     }
 
     /// - Parameters:
     ///   - entity: as the receipt calls the rows.
     ///   - table: where they are.
     ///   - key: the primary key, in parentheses where it is several columns.
-    ///   - before: what runs first in each unit, without parameters.
+    ///   - before: what runs first in each transaction.
     ///   - rows: selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
     init(
         _ entity: String,
         table: String,
         key: String,
-        before: Statement? = nil,
+        before: BoundStatement? = nil,
         rows: (_ owner: String) -> String
     ) {
         self.init(entity, table: table, key: key, before: before) { owner, _ in rows(owner) }
@@ -44,32 +51,32 @@ struct EraseStep: Sendable {
         _ entity: String,
         table: String,
         key: String,
-        before: Statement? = nil,
+        before: BoundStatement? = nil,
         rows: (_ owner: String, _ engine: SQLEngine) -> String
     ) {
         self.before = before
         let owner = """
             (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
-             WHERE e.id = $1 AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
+             WHERE e.id = :erasure AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
             """
         func selection(_ engine: SQLEngine) -> String { "\(rows(owner, engine)) LIMIT \(Self.batch)" }
         self.entity = entity
         count = Statement(
             "erase.count_\(entity)",
             .writes,
-            [.text]
+            ["erasure": .text]
         ) { engine in
             """
             INSERT INTO erasure_counts (erasure_id, entity, removed)
             SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(selection(engine))) AS batch)
-            FROM erasures e WHERE e.id = $1 AND e.completed_at IS NULL
+            FROM erasures e WHERE e.id = :erasure AND e.completed_at IS NULL
             ON CONFLICT (erasure_id, entity) DO UPDATE SET removed = erasure_counts.removed + excluded.removed
             """
         }
         delete = Statement(
             "erase.delete_\(entity)",
             .writes,
-            [.text]
+            ["erasure": .text]
         ) { engine in
             "DELETE FROM \(table) WHERE \(key) IN (\(selection(engine)))"
         }
@@ -122,7 +129,7 @@ struct EraseStep: Sendable {
                 "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
             },
             // Others' cursors may stand at a number of this person's, and stay good.
-            EraseStep("changes", table: "changes", key: "seq", before: ChangeStatements.keepNewest) { owner in
+            EraseStep("changes", table: "changes", key: "seq", before: ChangeStatements.keepNewest()) { owner in
                 "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
             },
         ],
@@ -134,5 +141,6 @@ struct EraseStep: Sendable {
         ],
     ]
 
+    /// Every statement of the steps, for the suites that try each.
     static let statements = groups.joined().flatMap { [$0.count, $0.delete] }
 }

@@ -71,7 +71,9 @@ extension Erasures {
         var open: Set<String> = []
         var place = (requestedAt: Instant.distantPast, id: "")
         while true {
-            let rows = try await database.run(ErasureStatements.open(place.requestedAt, place.id, Self.page)).rows
+            let rows = try await database.run(
+                ErasureStatements.open(requestedAfter: place.requestedAt, id: place.id, limit: Self.page)
+            ).rows
             for row in rows {
                 place = (try row.instant("requested_at"), try row.text("id"))
                 open.insert(place.id)

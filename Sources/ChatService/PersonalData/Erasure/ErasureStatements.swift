@@ -2,68 +2,94 @@
 import Storage
 
 enum ErasureStatements {
-    /// The receipt of whoever has a tombstone and none yet.
-    static let begin = Statement(
+    private static let begin = Statement(
         "erasures.begin",
         .writes,
-        [.text, .text, .text, .text, .instant],
+        ["id": .text, "principal": .text, "reason": .text, "requester": .text, "now": .instant],
         """
         INSERT INTO erasures (id, principal_id, reason, requested_by, requested_at)
-        SELECT $1, p.id, $3, $4, $5 FROM principals p WHERE p.id = $2 AND p.erased_at IS NOT NULL
+        SELECT :id, p.id, :reason, :requester, :now FROM principals p WHERE p.id = :principal AND p.erased_at IS NOT NULL
         ON CONFLICT (principal_id) DO NOTHING
         """
     )
 
-    /// The lock of a unit that removes rows: two nodes at one erasure take turns, and each row is counted once.
-    static let lock = Statement(
+    /// Makes the receipt of a principal that has a tombstone and no receipt yet.
+    static func begin(
+        id: String,
+        principal: String,
+        reason: ErasureReason,
+        requester: String?,
+        at now: Instant
+    ) -> BoundStatement {
+        begin.bind([
+            "id": id, "principal": principal, "reason": reason.rawValue, "requester": requester, "now": now,
+        ])
+    }
+
+    private static let lock = Statement(
         "erasures.lock",
         .writes,
-        [.text],
-        "UPDATE erasures SET completed_at = NULL WHERE id = $1 AND completed_at IS NULL"
+        ["erasure": .text],
+        "UPDATE erasures SET completed_at = NULL WHERE id = :erasure AND completed_at IS NULL"
     )
 
-    static let complete = Statement(
+    /// The lock of a transaction that removes rows: two nodes at one erasure take turns, and each row is counted once.
+    static func lock(erasure: String) -> BoundStatement { lock.bind(["erasure": erasure]) }
+
+    private static let complete = Statement(
         "erasures.complete",
         .writes,
-        [.text, .instant],
-        "UPDATE erasures SET completed_at = $2 WHERE id = $1 AND completed_at IS NULL"
+        ["erasure": .text, "now": .instant],
+        "UPDATE erasures SET completed_at = :now WHERE id = :erasure AND completed_at IS NULL"
     )
 
-    /// Those after a place, the oldest first.
-    static let open = Statement(
+    static func complete(erasure: String, at now: Instant) -> BoundStatement {
+        complete.bind(["erasure": erasure, "now": now])
+    }
+
+    private static let open = Statement(
         "erasures.open",
         .reads,
-        [.instant, .text, .integer],
+        ["requested_at": .instant, "id": .text, "limit": .integer],
         """
         SELECT id, requested_at FROM erasures
-        WHERE completed_at IS NULL AND (requested_at, id) > ($1, $2)
-        ORDER BY requested_at, id LIMIT $3
+        WHERE completed_at IS NULL AND (requested_at, id) > (:requested_at, :id)
+        ORDER BY requested_at, id LIMIT :limit
         """
     )
+
+    /// Open erasures after one of them, the oldest first.
+    static func open(requestedAfter requestedAt: Instant, id: String, limit: Int64) -> BoundStatement {
+        open.bind(["requested_at": requestedAt, "id": id, "limit": limit])
+    }
 
     private static let columns =
         "e.id, e.principal_id, e.reason, e.requested_by, e.requested_at, e.completed_at, c.entity, c.removed"
 
-    /// One row for each kind of row that went, or one without.
-    static let receipt = Statement(
+    private static let receipt = Statement(
         "erasures.receipt",
         .reads,
-        [.text],
+        ["principal": .text],
         """
         SELECT \(columns) FROM erasures e LEFT JOIN erasure_counts c ON c.erasure_id = e.id
-        WHERE e.principal_id = $1 ORDER BY c.entity
+        WHERE e.principal_id = :principal ORDER BY c.entity
         """
     )
 
-    static let receiptByID = Statement(
+    /// One row for each kind of row that went, or one without.
+    static func receipt(of principal: String) -> BoundStatement { receipt.bind(["principal": principal]) }
+
+    private static let receiptByID = Statement(
         "erasures.receipt_by_id",
         .reads,
-        [.text],
+        ["erasure": .text],
         """
         SELECT \(columns) FROM erasures e LEFT JOIN erasure_counts c ON c.erasure_id = e.id
-        WHERE e.id = $1 ORDER BY c.entity
+        WHERE e.id = :erasure ORDER BY c.entity
         """
     )
+
+    static func receipt(erasure: String) -> BoundStatement { receiptByID.bind(["erasure": erasure]) }
 
     static let all = [begin, lock, complete, open, receipt, receiptByID] + EraseStep.statements
 }

@@ -74,26 +74,25 @@ package struct Erasures: Sendable {
     // MARK: Beginning
 
     /// The receipt, for a unit that has set a tombstone.
-    func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> [BoundStatement]
-    {
+    func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> BoundStatement {
         let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        return [ErasureStatements.begin(id, principal, reason.rawValue, requester, now)]
+        return ErasureStatements.begin(id: id, principal: principal, reason: reason, requester: requester, at: now)
     }
 
     /// Erases the caller. Asked again, it tells how far it is. Throws `user_inactive` for somebody deactivated.
     func erase(_ caller: Caller) async throws -> ErasureReceipt {
         let now = clock.now()
-        let results = try await database.run(
-            Principals.willWrite(caller, at: now) + [
-                Principals.markErased(caller.id, includingInactive: false, at: now)
-            ]
-                + begin(caller.id, .requested, by: caller.id, at: now) + [ErasureStatements.receipt(caller.id)]
-        )
-        guard let receipt = try results.last.flatMap({ try ErasureReceipt($0.rows) }) else {
-            try Principals.requireActive(results)
+        var transaction = PrincipalTransaction(by: caller, at: now)
+        let erased = transaction.add(Principals.markErased(caller.id, includingInactive: false, at: now))
+        transaction.add(begin(caller.id, .requested, by: caller.id, at: now))
+        let found = transaction.add(ErasureStatements.receipt(of: caller.id))
+        // A person that is erased already gets the receipt, not a refusal.
+        let results = try await database.run(transaction.base)
+        guard let receipt = try ErasureReceipt(results[found].rows) else {
+            try transaction.requireActive(results)
             throw APIError(.conflict)
         }
-        return try await carriedOn(receipt, begun: results[Principals.leadingResults].affected > 0)
+        return try await carriedOn(receipt, begun: results[erased].affected > 0)
     }
 
     /// Erases somebody whom chat knows, whatever their state. Throws `not_found`.
@@ -101,13 +100,13 @@ package struct Erasures: Sendable {
         -> ErasureReceipt
     {
         let now = clock.now()
-        let results = try await database.run(
-            [Principals.markErased(principal, includingInactive: true, at: now)]
-                + begin(principal, reason, by: requester, at: now)
-                + [ErasureStatements.receipt(principal)]
-        )
-        guard let receipt = try results.last.flatMap({ try ErasureReceipt($0.rows) }) else { throw APIError(.notFound) }
-        return try await carriedOn(receipt, begun: results[0].affected > 0)
+        var transaction = Transaction(subject: principal)
+        let erased = transaction.add(Principals.markErased(principal, includingInactive: true, at: now))
+        transaction.add(begin(principal, reason, by: requester, at: now))
+        let found = transaction.add(ErasureStatements.receipt(of: principal))
+        let results = try await database.run(transaction)
+        guard let receipt = try ErasureReceipt(results[found].rows) else { throw APIError(.notFound) }
+        return try await carriedOn(receipt, begun: results[erased].affected > 0)
     }
 
     private func carriedOn(_ receipt: ErasureReceipt, begun: Bool) async throws -> ErasureReceipt {
@@ -129,7 +128,7 @@ package struct Erasures: Sendable {
 
     /// The receipt of somebody who was erased.
     package func receipt(of principal: String) async throws -> ErasureReceipt? {
-        try ErasureReceipt(try await database.run(ErasureStatements.receipt(principal)).rows)
+        try ErasureReceipt(try await database.run(ErasureStatements.receipt(of: principal)).rows)
     }
 
     // MARK: The steps
@@ -165,7 +164,7 @@ package struct Erasures: Sendable {
                 found = false
                 for step in group {
                     guard try await mayGoOn() else { return false }
-                    let removed = try await database.run(step.unit(erasure), priority: .long).last?.affected ?? 0
+                    let removed = try await step.run(erasure, in: database)
                     found = found || removed > 0
                     Counter(label: "tessera_chat_erased_rows_total", dimensions: [("what", step.entity)])
                         .increment(by: removed)
@@ -180,9 +179,9 @@ package struct Erasures: Sendable {
     /// - Returns: whether nobody else had said so.
     @discardableResult
     func complete(_ erasure: String) async throws -> Bool {
-        let completed = try await database.run([ErasureStatements.complete(erasure, clock.now())], priority: .long)
-        guard completed[0].affected > 0 else { return false }
-        let rows = try await database.run(ErasureStatements.receiptByID(erasure)).rows
+        let completed = ErasureStatements.complete(erasure: erasure, at: clock.now())
+        guard try await database.run(completed, priority: .long).affected > 0 else { return false }
+        let rows = try await database.run(ErasureStatements.receipt(erasure: erasure)).rows
         if let receipt = try ErasureReceipt(rows) {
             // Counts, and nothing of what went.
             let removed = receipt.removed.map { "\($0.entity) \($0.count)" }.joined(separator: ", ")

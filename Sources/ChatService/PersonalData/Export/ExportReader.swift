@@ -39,7 +39,8 @@ package struct ExportReader: Sendable {
     private enum Phase {
         case header
         case conversations(after: String)
-        case flat(index: Int, key: [SQLValue])
+        /// After the row whose key is `place`; `nil` at the beginning.
+        case flat(index: Int, after: [String: SQLValue]?)
         case trailer
         case done
     }
@@ -60,7 +61,7 @@ package struct ExportReader: Sendable {
         self.database = database
         self.user = user
         at = now
-        principal = try await database.run(ExportStatements.principal(user)).first
+        principal = try await database.run(ExportStatements.principal(id: user)).first
         if let principal {
             guard try principal.boolean("is_active"), try principal.optionalInstant("erased_at") == nil else {
                 throw APIError(.userInactive)
@@ -86,7 +87,7 @@ package struct ExportReader: Sendable {
                 if let principal { try write(principal, .principal, to: &out) }
                 phase = .conversations(after: "")
             case .conversations(let place): try await readGroup(after: place)
-            case .flat(let index, let key): try await writeFlat(index, after: key, to: &out)
+            case .flat(let index, let place): try await writeFlat(index, after: place, to: &out)
             case .trailer:
                 writeTrailer(to: &out)
                 phase = .done
@@ -99,30 +100,35 @@ package struct ExportReader: Sendable {
     // MARK: Conversations
 
     private mutating func readGroup(after place: String) async throws {
-        let rows = try await database.run(ExportStatements.conversations(user, place, Self.group, Self.groupSize)).rows
+        let rows = try await database.run(
+            ExportStatements.conversations(of: user, after: place, limit: Self.group, size: Self.groupSize)
+        ).rows
         guard let last = rows.last else {
-            phase = .flat(index: 0, key: [])
+            phase = .flat(index: 0, after: nil)
             return
         }
         phase = .conversations(after: try last.text("id"))
+        var transaction = Transaction()
         let reads = try rows.map { row in
-            ExportStatements.messages(
-                try row.text("id"),
-                user,
-                0,
-                try row.integer("last_seq"),
-                Self.firstSize,
-                Self.firstRows
+            transaction.add(
+                ExportStatements.messages(
+                    of: try row.text("id"),
+                    owner: user,
+                    after: 0,
+                    upTo: try row.integer("last_seq"),
+                    size: Self.firstSize,
+                    limit: Self.firstRows
+                )
             )
         }
-        let messages = try await database.run(reads)
-        for (row, messages) in zip(rows, messages).reversed() {
+        let results = try await database.run(transaction)
+        for (row, read) in zip(rows, reads).reversed() {
             waiting.append(
                 Conversation(
                     row: row,
                     id: try row.text("id"),
                     last: try row.integer("last_seq"),
-                    messages: messages.rows
+                    messages: results[read].rows
                 )
             )
         }
@@ -147,43 +153,43 @@ package struct ExportReader: Sendable {
 
     private mutating func writeOn(to out: inout [UInt8]) async throws {
         guard let current else { return }
-        var rows = try await database.run(
-            ExportStatements.messages(current.id, user, current.seq, current.last, Self.size, Self.rows)
-        ).rows
-        if rows.isEmpty {
-            // One that is larger than a read should be, by itself.
-            rows =
-                try await database.run(
-                    ExportStatements.messages(current.id, user, current.seq, current.last, Int64.max, 1)
-                ).rows
+        func read(size: Int64, limit: Int64) async throws -> [Row] {
+            try await database.run(
+                ExportStatements.messages(
+                    of: current.id,
+                    owner: user,
+                    after: current.seq,
+                    upTo: current.last,
+                    size: size,
+                    limit: limit
+                )
+            ).rows
         }
+        var rows = try await read(size: Self.size, limit: Self.rows)
+        // One that is larger than a read should be, by itself.
+        if rows.isEmpty { rows = try await read(size: .max, limit: 1) }
         guard !rows.isEmpty else { throw Changed() }
         try write(rows, to: &out)
     }
 
     // MARK: The rest
 
-    private mutating func writeFlat(_ index: Int, after key: [SQLValue], to out: inout [UInt8]) async throws {
+    private mutating func writeFlat(
+        _ index: Int,
+        after place: [String: SQLValue]?,
+        to out: inout [UInt8]
+    ) async throws {
         guard index < FlatEntity.all.count else {
             phase = .trailer
             return
         }
         let flat = FlatEntity.all[index]
-        let place = key.isEmpty ? flat.key.map(\.lowest) : key
-        let values = [.text(user)] + place + [.integer(Self.rows)]
-        let rows = try await database.run(BoundStatement(flat.page, values)).rows
+        let rows = try await database.run(flat.page(of: user, after: place, limit: Self.rows)).rows
         for row in rows { try write(row, flat.entity, to: &out) }
         if let last = rows.last, rows.count == Int(Self.rows) {
-            let types = Dictionary(uniqueKeysWithValues: flat.entity.columns.map { ($0.name, $0.type) })
-            phase = .flat(
-                index: index,
-                key: try flat.key.map { key in
-                    // SQLite has integers for instants.
-                    types[key.column] == .instant ? .instant(try last.instant(key.column)) : try last.value(key.column)
-                }
-            )
+            phase = .flat(index: index, after: try flat.place(of: last))
         } else {
-            phase = .flat(index: index + 1, key: [])
+            phase = .flat(index: index + 1, after: nil)
         }
     }
 

@@ -6,172 +6,225 @@
 import Storage
 
 enum ExportStatements {
-    static let principal = Statement(
+    private static let principal = Statement(
         "export.principal",
         .reads,
-        [.text],
-        "SELECT \(ExportedEntity.principal.columnList), is_active, erased_at FROM principals WHERE id = $1"
+        ["principal": .text],
+        "SELECT \(ExportedEntity.principal.columnList), is_active, erased_at FROM principals WHERE id = :principal"
     )
 
-    /// Trash included; what an import has not finished is not there. At most `$3` of them, and none after `$4` characters.
-    static let conversations = Statement(
+    static func principal(id: String) -> BoundStatement { principal.bind(["principal": id]) }
+
+    private static let conversations = Statement(
         "export.conversations",
         .reads,
-        [.text, .text, .integer, .integer],
+        ["owner": .text, "after": .text, "limit": .integer, "size": .integer],
         """
         SELECT \(ExportedEntity.conversation.columnList) FROM conversations
-        WHERE owner_id = $1 AND id > $2 AND version > 0 AND id <= (
+        WHERE owner_id = :owner AND id > :after AND version > 0 AND id <= (
                 SELECT MAX(id) FROM (
                     SELECT id, SUM(size) OVER (ORDER BY id) - size AS read_before FROM (
                         SELECT id, LENGTH(settings) + LENGTH(metadata) AS size FROM conversations
-                        WHERE owner_id = $1 AND id > $2 AND version > 0
-                        ORDER BY id LIMIT $3
+                        WHERE owner_id = :owner AND id > :after AND version > 0
+                        ORDER BY id LIMIT :limit
                     ) AS few
-                ) AS summed WHERE read_before <= $4
+                ) AS summed WHERE read_before <= :size
             )
         ORDER BY id
         """
     )
 
-    /// Messages after `$3` and up to `$4`, at most `$6` of them and as many as `$5` characters allow; none
-    /// where the first is larger than that.
-    static let messages = Statement(
+    /// Conversations after an id, the trash included, unfinished imports left out: at most `limit` of them, and none
+    /// after `size` characters.
+    static func conversations(of owner: String, after id: String, limit: Int64, size: Int64) -> BoundStatement {
+        conversations.bind(["owner": owner, "after": id, "limit": limit, "size": size])
+    }
+
+    private static let messages = Statement(
         "export.messages",
         .reads,
-        [.text, .text, .integer, .integer, .integer, .integer],
+        [
+            "conversation": .text, "owner": .text, "after": .integer, "last": .integer, "size": .integer,
+            "limit": .integer,
+        ],
         """
         SELECT \(ExportedEntity.message.columnList) FROM messages
-        WHERE conversation_id = $1 AND seq > $3 AND seq <= (
+        WHERE conversation_id = :conversation AND seq > :after AND seq <= (
                 SELECT MAX(seq) FROM (
                     SELECT seq, SUM(size) OVER (ORDER BY seq) AS total FROM (
                         SELECT seq, LENGTH(parts) + LENGTH(metadata) + COALESCE(LENGTH(content_text), 0) AS size
                         FROM messages
-                        WHERE conversation_id = $1 AND seq > $3 AND seq <= $4
-                        ORDER BY seq LIMIT $6
+                        WHERE conversation_id = :conversation AND seq > :after AND seq <= :last
+                        ORDER BY seq LIMIT :limit
                     ) AS few
-                ) AS summed WHERE total <= $5
+                ) AS summed WHERE total <= :size
             )
-            AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2)
+            AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = :conversation AND c.owner_id = :owner)
         ORDER BY seq
         """
     )
 
-    // MARK: Import
-
-    /// `$n` of a column of the entity.
-    private static func parameter(_ entity: ExportedEntity, _ column: String) -> String {
-        "$\((entity.columns.firstIndex { $0.name == column } ?? entity.columns.count) + 1)"
+    /// Messages after a number and up to `last`: at most `limit` of them, and as many as `size` characters allow; none
+    /// where the first is larger than that.
+    static func messages(
+        of conversation: String,
+        owner: String,
+        after seq: Int64,
+        upTo last: Int64,
+        size: Int64,
+        limit: Int64
+    ) -> BoundStatement {
+        messages.bind([
+            "conversation": conversation, "owner": owner, "after": seq, "last": last, "size": size, "limit": limit,
+        ])
     }
 
-    /// The columns' values, then the moment and the words of the title. Whose it is, is in the values.
-    static let insertConversation: Statement = {
+    // MARK: Import
+
+    // Each column is a parameter of its name.
+    private static let insertConversation: Statement = {
         let entity = ExportedEntity.conversation
-        let now = "$\(entity.columns.count + 1)"
-        // Every parameter is named, for its type is declared; the finishing statement sets what is not as exported.
-        let fresh = ["last_seq": "0", "message_count": "0", "version": "0", "deleted_at": now]
+        // Every parameter is in the text, for its type is declared; the finishing statement sets what is not as exported.
+        let fresh = ["last_seq": "0", "message_count": "0", "version": "0", "deleted_at": ":hidden_until"]
         let values = entity.columns.map { column in
-            let parameter = parameter(entity, column.name)
+            let parameter = ":\(column.name)"
             return fresh[column.name].map { "CASE WHEN \(parameter) IS NULL THEN \($0) ELSE \($0) END" } ?? parameter
         }
         return Statement(
             "import.conversation",
             .writes,
-            entity.columns.map(\.type) + [.instant, .words],
+            entity.parameters + ["hidden_until": .instant, "words": .words],
             """
             INSERT INTO conversations (\(entity.columnList), search)
-            SELECT \(values.joined(separator: ", ")), $\(entity.columns.count + 2)
-            WHERE \(PrincipalStatements.mayWrite(parameter(entity, "owner_id")))
+            SELECT \(values.joined(separator: ", ")), :words
+            WHERE \(Principals.mayWrite(":owner_id"))
             ON CONFLICT DO NOTHING
             """
         )
     }()
+
+    /// Inserts a conversation out of sight, from the values of its columns.
+    static func insertConversation(_ row: [String: SQLValue], words: SQLValue, hiddenUntil: Instant) -> BoundStatement {
+        insertConversation.bind(
+            ExportedEntity.conversation.values(of: row) + ["hidden_until": hiddenUntil, "words": words]
+        )
+    }
 
     /// Of a conversation that an import has not finished.
     static func isHidden(_ alias: String) -> String {
         "\(alias).version = 0 AND \(alias).deleted_at IS NOT NULL"
     }
 
-    /// The columns' values, then the owner and the words; nothing unless the conversation is the owner's and still out of sight.
-    static let insertMessage: Statement = {
+    private static let insertMessage: Statement = {
         let entity = ExportedEntity.message
-        let owner = "$\(entity.columns.count + 1)"
         return Statement(
             "import.message",
             .writes,
-            entity.columns.map(\.type) + [.text, .words],
+            entity.parameters + ["owner": .text, "words": .words],
             """
             INSERT INTO messages (\(entity.columnList), search)
-            SELECT \(entity.columns.indices.map { "$\($0 + 1)" }.joined(separator: ", ")), $\(entity.columns.count + 2)
+            SELECT \(entity.parameterList), :words
             FROM conversations c
-            WHERE c.id = \(parameter(entity, "conversation_id")) AND c.owner_id = \(owner) AND \(isHidden("c"))
-                AND \(PrincipalStatements.mayWrite(owner))
+            WHERE c.id = :conversation_id AND c.owner_id = :owner AND \(isHidden("c"))
+                AND \(Principals.mayWrite(":owner"))
             ON CONFLICT DO NOTHING
             """
         )
     }()
 
-    /// Brings a whole conversation to light: a row for each of 1…`$3`, parents and head in it. A slug that another one
-    /// of the owner's has by now is left out; whether there are tags is looked up, for an export is no snapshot.
-    static let finishConversation = Statement(
+    /// Inserts a message from the values of its columns, while its conversation is the owner's and out of sight.
+    static func insertMessage(_ row: [String: SQLValue], owner: String, words: SQLValue) -> BoundStatement {
+        insertMessage.bind(ExportedEntity.message.values(of: row) + ["owner": owner, "words": words])
+    }
+
+    private static let finishConversation = Statement(
         "import.finish_conversation",
         .writes,
-        [.text, .text, .integer, .integer, .instant],
+        ["id": .text, "owner": .text, "last": .integer, "version": .integer, "deleted_at": .instant],
         """
-        UPDATE conversations SET version = $4, deleted_at = $5, last_seq = $3,
-            message_count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1 AND m.deleted_at IS NULL),
-            has_tags = has_tags OR EXISTS (SELECT 1 FROM conversation_tags t WHERE t.conversation_id = $1),
-            slug = CASE WHEN $5 IS NULL AND EXISTS (
+        UPDATE conversations SET version = :version, deleted_at = :deleted_at, last_seq = :last,
+            message_count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND m.deleted_at IS NULL),
+            has_tags = has_tags OR EXISTS (SELECT 1 FROM conversation_tags t WHERE t.conversation_id = :id),
+            slug = CASE WHEN :deleted_at IS NULL AND EXISTS (
                 SELECT 1 FROM conversations o
-                WHERE o.owner_id = $2 AND o.slug = conversations.slug AND o.id <> $1 AND o.deleted_at IS NULL
+                WHERE o.owner_id = :owner AND o.slug = conversations.slug AND o.id <> :id AND o.deleted_at IS NULL
             ) THEN NULL ELSE slug END
-        WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations")) AND $4 > 0
-            AND \(PrincipalStatements.mayWrite("$2"))
-            AND $3 = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1 AND m.seq >= 1 AND m.seq <= $3)
-            AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = $1 AND (m.seq < 1 OR m.seq > $3))
+        WHERE id = :id AND owner_id = :owner AND \(isHidden("conversations")) AND :version > 0
+            AND \(Principals.mayWrite(":owner"))
+            AND :last = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND m.seq >= 1 AND m.seq <= :last)
+            AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id AND (m.seq < 1 OR m.seq > :last))
             AND NOT EXISTS (
-                SELECT 1 FROM messages m WHERE m.conversation_id = $1 AND m.parent_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM messages p WHERE p.id = m.parent_id AND p.conversation_id = $1
+                SELECT 1 FROM messages m WHERE m.conversation_id = :id AND m.parent_id IS NOT NULL AND NOT EXISTS (
+                    SELECT 1 FROM messages p WHERE p.id = m.parent_id AND p.conversation_id = :id
                 )
             )
             AND (head_message_id IS NULL OR EXISTS (
-                SELECT 1 FROM messages h WHERE h.id = conversations.head_message_id AND h.conversation_id = $1
+                SELECT 1 FROM messages h WHERE h.id = conversations.head_message_id AND h.conversation_id = :id
             ))
         RETURNING id
         """
     )
 
-    static let conversationState = Statement(
+    /// Shows a whole conversation: it has a row for each number up to `last`, parents and head among them. A slug that
+    /// another conversation of the owner has by now is left out. Whether there are tags is looked up, since an export is
+    /// no snapshot.
+    static func finishConversation(
+        id: String,
+        owner: String,
+        last: Int64,
+        version: Int64,
+        deletedAt: SQLValue
+    ) -> BoundStatement {
+        finishConversation.bind([
+            "id": id, "owner": owner, "last": last, "version": version, "deleted_at": deletedAt,
+        ])
+    }
+
+    private static let conversationState = Statement(
         "import.conversation_state",
         .reads,
-        [.text],
-        "SELECT owner_id, version FROM conversations WHERE id = $1"
+        ["id": .text],
+        "SELECT owner_id, version FROM conversations WHERE id = :id"
     )
 
-    /// Ends what could not be finished, for `Trash.takeApart`, or for the cleanup where that does not come to its end.
-    static let abandonConversation = Statement(
+    static func conversationState(id: String) -> BoundStatement { conversationState.bind(["id": id]) }
+
+    private static let abandonConversation = Statement(
         "import.abandon_conversation",
         .writes,
-        [.text, .text, .instant],
+        ["id": .text, "owner": .text, "now": .instant],
         """
-        UPDATE conversations SET version = -1, deleted_at = $3
-        WHERE id = $1 AND owner_id = $2 AND \(isHidden("conversations"))
+        UPDATE conversations SET version = -1, deleted_at = :now
+        WHERE id = :id AND owner_id = :owner AND \(isHidden("conversations"))
         """
     )
 
-    /// What a move brings along of the person; what auth has told here stays.
-    static let mergePrincipal = Statement(
+    /// Marks a conversation that could not be finished for removal, by `Trash` or, if that does not end, by the cleanup.
+    static func abandonConversation(id: String, owner: String, at now: Instant) -> BoundStatement {
+        abandonConversation.bind(["id": id, "owner": owner, "now": now])
+    }
+
+    private static let mergePrincipal = Statement(
         "import.principal",
         .writes,
-        [.text, .text, .text, .integer, .instant],
+        ["id": .text, "name": .text, "avatar": .text, "tokens": .integer, "first_seen": .instant],
         """
         UPDATE principals SET
-            display_name = COALESCE(display_name, $2),
-            avatar_url = COALESCE(avatar_url, $3),
-            tokens_total = CASE WHEN tokens_total < $4 THEN $4 ELSE tokens_total END,
-            first_seen_at = CASE WHEN first_seen_at > $5 THEN $5 ELSE first_seen_at END
-        WHERE id = $1 AND is_active AND erased_at IS NULL
+            display_name = COALESCE(display_name, :name),
+            avatar_url = COALESCE(avatar_url, :avatar),
+            tokens_total = CASE WHEN tokens_total < :tokens THEN :tokens ELSE tokens_total END,
+            first_seen_at = CASE WHEN first_seen_at > :first_seen THEN :first_seen ELSE first_seen_at END
+        WHERE id = :id AND is_active AND erased_at IS NULL
         """
     )
+
+    /// Adds what an export says of the person; what auth has said here stays.
+    static func mergePrincipal(_ row: [String: SQLValue], into id: String) -> BoundStatement {
+        mergePrincipal.bind([
+            "id": id, "name": row["display_name"] ?? .null, "avatar": row["avatar_url"] ?? .null,
+            "tokens": row["tokens_total"] ?? .null, "first_seen": row["first_seen_at"] ?? .null,
+        ])
+    }
 
     static let all =
         [

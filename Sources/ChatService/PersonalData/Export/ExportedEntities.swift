@@ -61,66 +61,83 @@ extension ExportedEntity {
 /// Rows that are exported by themselves, in the order of their keys, and inserted one by one.
 struct FlatEntity: Sendable {
     let entity: ExportedEntity
-    /// `$1` the owner, then a value for each column of the key, then the limit.
-    let page: Statement
-    /// The columns' values, then the owner; no row where the row exists or is none of the owner's.
-    let insert: Statement
+    private let page: Statement
+    private let insert: Statement
     /// The same for a file without conversations, where the insert depends on those.
-    let insertAlone: Statement?
+    private let insertAlone: Statement?
     /// The columns that order the pages, each with a value below all others.
-    let key: [(column: String, lowest: SQLValue)]
+    private let key: [(column: String, lowest: SQLValue)]
 
     /// - Parameters:
     ///   - entity: the columns.
     ///   - key: the columns that order the pages; together unique.
-    ///   - scope: the SQL condition that a row is that of `$1`.
+    ///   - scope: the SQL condition that a row belongs to `:owner`.
     ///   - rows: the row of an insert, where it is not simply the parameters of its columns.
-    ///   - condition: the SQL condition of an insert, by the parameters of its columns and of the owner: what the row
-    ///     refers to must be the owner's, and in that the row itself.
+    ///   - condition: the SQL condition of an insert, in which each column is the parameter of its name and the owner is
+    ///     `:owner`: what the row refers to must be the owner's, and so the row itself.
     ///   - alone: the same for a file without conversations.
     init(
         _ entity: ExportedEntity,
         key: [String],
         scope: String,
         rows: String? = nil,
-        condition: (_ parameter: (String) -> String, _ owner: String) -> String,
-        alone: ((_ parameter: (String) -> String, _ owner: String) -> String)? = nil
+        condition: String,
+        alone: String? = nil
     ) {
         self.entity = entity
-        let columns = entity.columns
-        let keyColumns = key.compactMap { name in columns.first { $0.name == name } }
+        let keyColumns = key.compactMap { name in entity.columns.first { $0.name == name } }
         self.key = keyColumns.map { ($0.name, Self.lowest($0.type)) }
         let names = keyColumns.map(\.name).joined(separator: ", ")
-        let places = keyColumns.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+        let places = keyColumns.map { ":\($0.name)" }.joined(separator: ", ")
         page = Statement(
             "export.\(entity.table)",
             .reads,
-            [.text] + keyColumns.map(\.type) + [.integer],
+            ["owner": .text] + StatementParameters(keyColumns.map { ($0.name, $0.type) }) + ["limit": .integer],
             """
             SELECT \(entity.columnList) FROM \(entity.table)
             WHERE \(scope) AND (\(names)) > (\(places))
-            ORDER BY \(names) LIMIT $\(keyColumns.count + 2)
+            ORDER BY \(names) LIMIT :limit
             """
         )
-        let owner = "$\(columns.count + 1)"
-        func parameter(_ name: String) -> String {
-            "$\((columns.firstIndex { $0.name == name } ?? columns.count) + 1)"
-        }
         func insert(_ name: String, _ condition: String) -> Statement {
             Statement(
                 name,
                 .writes,
-                columns.map(\.type) + [.text],
+                entity.parameters + ["owner": .text],
                 """
                 INSERT INTO \(entity.table) (\(entity.columnList))
-                SELECT \(rows ?? columns.indices.map { "$\($0 + 1)" }.joined(separator: ", "))
-                WHERE \(PrincipalStatements.mayWrite(owner)) AND \(condition)
+                SELECT \(rows ?? entity.parameterList)
+                WHERE \(Principals.mayWrite(":owner")) AND \(condition)
                 ON CONFLICT DO NOTHING
                 """
             )
         }
-        self.insert = insert("import.\(entity.table)", condition(parameter, owner))
-        insertAlone = alone.map { insert("import.\(entity.table)_alone", $0(parameter, owner)) }
+        self.insert = insert("import.\(entity.table)", condition)
+        insertAlone = alone.map { insert("import.\(entity.table)_alone", $0) }
+    }
+
+    /// A page of the owner's rows after `place`, the values of the key's columns; from the start without one.
+    func page(of owner: String, after place: [String: SQLValue]?, limit: Int64) -> BoundStatement {
+        let place = StatementValues(key.map { ($0.column, place?[$0.column] ?? $0.lowest) })
+        return page.bind(["owner": owner] + place + ["limit": limit])
+    }
+
+    /// The key of a row.
+    func place(of row: Row) throws(StorageError) -> [String: SQLValue] {
+        var place: [String: SQLValue] = [:]
+        for column in entity.columns where key.contains(where: { $0.column == column.name }) {
+            // SQLite has integers for instants.
+            place[column.name] =
+                column.type == .instant ? .instant(try row.instant(column.name)) : try row.value(column.name)
+        }
+        return place
+    }
+
+    /// Inserts a row from the values of its columns, unless it exists or is not the owner's.
+    ///
+    /// - Parameter isAlone: whether the file has no conversations.
+    func insert(_ row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
+        (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
     }
 
     private static func lowest(_ type: SQLType) -> SQLValue {
@@ -132,14 +149,12 @@ struct FlatEntity: Sendable {
     }
 
     /// Whether a conversation is the owner's and being imported. One that was there is left as it is.
-    private static func isImporting(_ id: String, _ owner: String) -> String {
-        """
+    private static let isImporting = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = \(id) AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
+            WHERE c.id = :conversation_id AND c.owner_id = :owner AND \(ExportStatements.isHidden("c"))
         )
         """
-    }
 
     private static let tags = FlatEntity(
         ExportedEntity(
@@ -152,20 +167,18 @@ struct FlatEntity: Sendable {
             ]
         ),
         key: ["id"],
-        scope: "owner_id = $1",
-        condition: { parameter, owner in
-            // Where every conversation of the file was there, so was every tag, and one that is missing was deleted. Where
-            // the person has none, those of the file are somebody else's.
-            """
-            \(parameter("owner_id")) = \(owner) AND (
+        scope: "owner_id = :owner",
+        // Where every conversation of the file was there, so was every tag, and one that is missing was deleted. Where
+        // the person has none, those of the file belong to another person.
+        condition: """
+            :owner_id = :owner AND (
                 EXISTS (
                     SELECT 1 FROM conversations c
-                    WHERE c.version <= 0 AND c.owner_id = \(owner) AND \(ExportStatements.isHidden("c"))
-                ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = \(owner))
+                    WHERE c.version <= 0 AND c.owner_id = :owner AND \(ExportStatements.isHidden("c"))
+                ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = :owner)
             )
-            """
-        },
-        alone: { parameter, owner in "\(parameter("owner_id")) = \(owner)" }
+            """,
+        alone: ":owner_id = :owner"
     )
 
     private static let conversationTags = FlatEntity(
@@ -175,15 +188,11 @@ struct FlatEntity: Sendable {
             columns: [ExportedColumn("conversation_id", .id), ExportedColumn("tag_id", .id)]
         ),
         key: ["tag_id", "conversation_id"],
-        scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = $1)",
-        rows: "$1, t.id FROM tags t"
-    ) { parameter, owner in
+        scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = :owner)",
+        rows: ":conversation_id, t.id FROM tags t",
         // An import says the tag's key in the place of its id, which may be another one here.
-        """
-        t.owner_id = \(owner) AND t.name_key = \(parameter("tag_id"))
-            AND \(isImporting(parameter("conversation_id"), owner))
-        """
-    }
+        condition: "t.owner_id = :owner AND t.name_key = :tag_id AND \(isImporting)"
+    )
 
     private static let votes = FlatEntity(
         ExportedEntity(
@@ -196,16 +205,12 @@ struct FlatEntity: Sendable {
             ]
         ),
         key: ["message_id"],
-        scope: "user_id = $1"
-    ) { parameter, owner in
-        """
-        \(parameter("user_id")) = \(owner) AND \(isImporting(parameter("conversation_id"), owner))
-            AND EXISTS (
-                SELECT 1 FROM messages m
-                WHERE m.id = \(parameter("message_id")) AND m.conversation_id = \(parameter("conversation_id"))
-            )
-        """
-    }
+        scope: "user_id = :owner",
+        condition: """
+            :user_id = :owner AND \(isImporting)
+                AND EXISTS (SELECT 1 FROM messages m WHERE m.id = :message_id AND m.conversation_id = :conversation_id)
+            """
+    )
 
     // The sums, and not the ledger that they are of: what was used elsewhere is told, and billed to nobody again.
     private static let usageTotals = FlatEntity(
@@ -219,8 +224,9 @@ struct FlatEntity: Sendable {
             ]
         ),
         key: ["day", "model"],
-        scope: "user_id = $1"
-    ) { parameter, owner in "\(parameter("user_id")) = \(owner)" }
+        scope: "user_id = :owner",
+        condition: ":user_id = :owner"
+    )
 
     static let all = [tags, conversationTags, votes, usageTotals]
     static let statements = all.flatMap { [$0.page, $0.insert] + [$0.insertAlone].compactMap(\.self) }

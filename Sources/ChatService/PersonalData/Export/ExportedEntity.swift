@@ -62,6 +62,14 @@ struct ExportedEntity: Sendable {
 
     /// The columns of a SELECT.
     var columnList: String { columns.map(\.name).joined(separator: ", ") }
+    /// The columns as parameters of a statement, each under its name.
+    var parameters: StatementParameters { StatementParameters(columns.map { ($0.name, $0.type) }) }
+    /// The values of those parameters. A column that a row lacks is NULL.
+    func values(of row: [String: SQLValue]) -> StatementValues {
+        StatementValues(columns.map { ($0.name, row[$0.name] ?? .null) })
+    }
+    /// The parameters of an INSERT, in the order of `columnList`.
+    var parameterList: String { columns.map { ":\($0.name)" }.joined(separator: ", ") }
 
     // MARK: Writing
 
@@ -112,11 +120,11 @@ struct ExportedEntity: Sendable {
 
     // MARK: Reading
 
-    /// The values of a line, in the order of the columns.
-    func values(_ line: JSONElement, person: (String) -> String) throws(ImportRefusal) -> [SQLValue] {
-        var values: [SQLValue] = []
-        for column in columns { values.append(try value(column, line, person)) }
-        return values
+    /// The values of a line, by column.
+    func row(_ line: JSONElement, person: (String) -> String) throws(ImportRefusal) -> [String: SQLValue] {
+        var row: [String: SQLValue] = [:]
+        for column in columns { row[column.name] = try value(column, line, person) }
+        return row
     }
 
     private func value(

@@ -61,10 +61,9 @@ package struct Importer: Sendable {
     /// The keys of the file's tags by their ids; the person may have a tag of that key under another id.
     private var tags: [String: SQLValue] = [:]
     private var isWhole = false
-    private var unit: [BoundStatement] = []
+    /// What the next transaction does, each with what is to be looked at when it has run.
+    private var pending: [(statement: BoundStatement, outcome: Outcome?)] = []
     private var weight = 0
-    /// What is to be looked at when the unit has run, by the places in it.
-    private var outcomes: [(index: Int, outcome: Outcome)] = []
     private var report = ImportReport()
 
     init(for owner: String, database: any SQLDatabase, clock: Clock) {
@@ -87,7 +86,7 @@ package struct Importer: Sendable {
         case "trailer": isWhole = true
         default: try takeFlat(entity, element)
         }
-        if unit.count >= Self.statements || weight >= Self.bytes { try await flush() }
+        if pending.count >= Self.statements || weight >= Self.bytes { try await flush() }
     }
 
     /// Finishes what is left. Throws unless the file was read to its trailer.
@@ -96,18 +95,20 @@ package struct Importer: Sendable {
         try await flush()
         var messages: Int64 = 0
         for conversation in conversations {
-            outcomes.append((unit.count, .finish(conversation: conversation.id, messages: conversation.last)))
-            unit.append(
-                ExportStatements.finishConversation(
-                    conversation.id,
-                    owner,
-                    conversation.last,
-                    conversation.version,
-                    conversation.deletedAt
+            pending.append(
+                (
+                    ExportStatements.finishConversation(
+                        id: conversation.id,
+                        owner: owner,
+                        last: conversation.last,
+                        version: conversation.version,
+                        deletedAt: conversation.deletedAt
+                    ),
+                    .finish(conversation: conversation.id, messages: conversation.last)
                 )
             )
             messages += conversation.last
-            guard unit.count >= Self.statements || messages >= Self.counted else { continue }
+            guard pending.count >= Self.statements || messages >= Self.counted else { continue }
             try await flush()
             messages = 0
         }
@@ -116,9 +117,9 @@ package struct Importer: Sendable {
         return report
     }
 
-    private func values(_ entity: ExportedEntity, _ element: JSONElement) throws(ImportRefusal) -> [SQLValue] {
+    private func row(_ entity: ExportedEntity, _ element: JSONElement) throws(ImportRefusal) -> [String: SQLValue] {
         do throws(ImportRefusal) {
-            return try entity.values(element) { $0 == source ? owner : $0 }
+            return try entity.row(element) { $0 == source ? owner : $0 }
         } catch {
             throw ImportRefusal("line \(number): \(error)")
         }
@@ -127,34 +128,23 @@ package struct Importer: Sendable {
     // MARK: Lines
 
     private mutating func takePrincipal(_ element: JSONElement) throws {
-        let entity = ExportedEntity.principal
-        let row = named(entity, try values(entity, element))
+        let row = try row(.principal, element)
         if case .text(let kind)? = row["kind"] { self.kind = kind == "guest" ? "guest" : "user" }
-        unit.append(
-            ExportStatements.mergePrincipal(
-                owner,
-                row["display_name"] ?? .null,
-                row["avatar_url"] ?? .null,
-                row["tokens_total"] ?? .null,
-                row["first_seen_at"] ?? .null
-            )
-        )
+        pending.append((ExportStatements.mergePrincipal(row, into: owner), nil))
     }
 
     private mutating func takeConversation(_ element: JSONElement) throws {
-        let entity = ExportedEntity.conversation
-        let values = try values(entity, element)
-        let row = named(entity, values)
+        let row = try row(.conversation, element)
         guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner),
             case .integer(let last)? = row["last_seq"],
             last >= 0, case .integer(let version)? = row["version"], version > 0
         else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
-        unit.append(
-            BoundStatement(
-                ExportStatements.insertConversation,
-                values + [.instant(clock.now() + Self.patience), Self.words(of: row["title"])]
-            )
+        let insert = ExportStatements.insertConversation(
+            row,
+            words: Self.words(of: row["title"]),
+            hiddenUntil: clock.now() + Self.patience
         )
+        pending.append((insert, nil))
         conversations.append(
             Conversation(id: id, last: last, version: version, deletedAt: row["deleted_at"] ?? .null)
         )
@@ -162,14 +152,12 @@ package struct Importer: Sendable {
     }
 
     private mutating func takeMessage(_ element: JSONElement) throws {
-        let entity = ExportedEntity.message
-        let values = try values(entity, element)
-        let row = named(entity, values)
+        let row = try row(.message, element)
         guard isInConversation, let current = conversations.last, row["conversation_id"] == .text(current.id) else {
             throw ImportRefusal("line \(number): the message does not follow its conversation")
         }
         let words = Self.words(of: row["content_text"])
-        unit.append(BoundStatement(ExportStatements.insertMessage, values + [.text(owner), words]))
+        pending.append((ExportStatements.insertMessage(row, owner: owner, words: words), nil))
     }
 
     /// For the index of the search; an export does not have them.
@@ -183,45 +171,39 @@ package struct Importer: Sendable {
         guard let flat = FlatEntity.all.first(where: { $0.entity.name == name }) else {
             throw ImportRefusal("line \(number): \(name.prefix(64)) is not known here")
         }
-        var values = try values(flat.entity, element)
-        let row = named(flat.entity, values)
+        var row = try row(flat.entity, element)
         if case .text(let id)? = row["id"], let key = row["name_key"] { tags[id] = key }
-        if let index = flat.entity.columns.firstIndex(where: { $0.name == "tag_id" }) {
+        if let tag = row["tag_id"] {
             // A tag that was made while the export was read may be missing in it.
-            guard case .text(let id) = values[index], let key = tags[id] else {
+            guard case .text(let id) = tag, let key = tags[id] else {
                 report.skipped[name, default: 0] += 1
                 return
             }
-            values[index] = key
+            row["tag_id"] = key
         }
-        outcomes.append((unit.count, .flat(name)))
-        let insert = conversations.isEmpty ? flat.insertAlone ?? flat.insert : flat.insert
-        unit.append(BoundStatement(insert, values + [.text(owner)]))
+        pending.append((flat.insert(row, owner: owner, isAlone: conversations.isEmpty), .flat(name)))
     }
 
-    private func named(_ entity: ExportedEntity, _ values: [SQLValue]) -> [String: SQLValue] {
-        Dictionary(zip(entity.columns.map(\.name), values), uniquingKeysWith: { first, _ in first })
-    }
-
-    // MARK: Units
+    // MARK: Transactions
 
     mutating func flush() async throws {
-        guard !unit.isEmpty else { return }
-        let beginning = Principals.willWrite(Caller(id: owner, kind: kind), at: clock.now())
-        let results: [SQLResult]
-        do throws(StorageError) {
-            results = try await database.run(beginning + unit, priority: .long)
-        } catch {
+        guard !pending.isEmpty else { return }
+        var transaction = PrincipalTransaction(by: Caller(id: owner, kind: kind), at: clock.now())
+        let handles = transaction.add(contentsOf: pending.map(\.statement))
+        let results: PrincipalResults
+        do {
+            results = try await database.run(transaction, priority: .long)
+        } catch let error as StorageError {
             switch error {
             case .checkViolation, .notNullViolation:
                 throw ImportRefusal("a row up to line \(number) has a value that no export has: \(error)")
             default: throw error
             }
         }
-        try Principals.requireActive(results)
-        for (index, outcome) in outcomes {
-            let result = results[beginning.count + index]
+        for (handle, (_, outcome)) in zip(handles, pending) {
+            let result = results[handle]
             switch outcome {
+            case nil: break
             case .flat(let name):
                 report.others += result.affected
                 if result.affected == 0 { report.skipped[name, default: 0] += 1 }
@@ -234,27 +216,22 @@ package struct Importer: Sendable {
                 }
             }
         }
-        unit = []
-        outcomes = []
+        pending = []
         weight = 0
     }
 
     /// Finds out why a conversation was not finished, and leaves nothing of it.
     private mutating func refuse(_ conversation: String) async throws {
-        let state = try await database.run(ExportStatements.conversationState(conversation)).first
+        let state = try await database.run(ExportStatements.conversationState(id: conversation)).first
         if let state, try state.text("owner_id") == owner, try state.integer("version") > 0 {
             report.present += 1
             return
         }
         let isOwn = try state?.text("owner_id") == owner
         // In small pieces, as the trash does: there may be any number of messages.
-        _ = try await database.run(
-            [
-                PrincipalStatements.lock(owner),
-                ExportStatements.abandonConversation(conversation, owner, clock.now()),
-            ],
-            priority: .long
-        )
+        var transaction = Transaction(behind: owner)
+        transaction.add(ExportStatements.abandonConversation(id: conversation, owner: owner, at: clock.now()))
+        _ = try await database.run(transaction, priority: .long)
         try await Trash.takeApart(conversation, of: owner, in: database)
         report.refused.append(
             isOwn

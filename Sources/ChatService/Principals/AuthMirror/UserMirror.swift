@@ -107,7 +107,7 @@ struct UserMirror: Sendable {
         case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, mover)]
         case .deleted:
             [MirrorStatements.entomb(event.user, now, mover)]
-                + erasures.begin(event.user, .userDeleted, by: nil, at: now)
+                + [erasures.begin(event.user, .userDeleted, by: nil, at: now)]
         }
     }
 

@@ -27,7 +27,7 @@ struct Usage: Sendable {
     /// Refuses the messages that this unit has inserted into a conversation when there are too many for the day: they
     /// are taken back, and the statement that moves `last_seq` finds none. Affects rows when it refuses.
     static func enforce(_ limit: Int64, _ caller: Caller, conversation: String, at now: Instant) -> BoundStatement {
-        UsageStatements.enforce(conversation, caller.id, UsageDay(now).text, limit)
+        UsageStatements.enforce(limit: limit, conversation: conversation, owner: caller.id, on: UsageDay(now))
     }
 
     /// Bills the messages that this unit has inserted into a conversation. Goes before the statement that moves
@@ -39,9 +39,9 @@ struct Usage: Sendable {
             ($0.tokensIn ?? 0) > 0 || ($0.tokensOut ?? 0) > 0 || ($0.tokensTotal ?? 0) > 0
         }
         var unit: [BoundStatement] = []
-        if namesTokens { unit.append(UsageStatements.record(conversation, caller.id, now)) }
+        if namesTokens { unit.append(UsageStatements.record(conversation: conversation, owner: caller.id, at: now)) }
         if namesTokens || drafts.contains(where: { $0.role == .user }) {
-            unit.append(UsageStatements.count(conversation, caller.id, UsageDay(now).text))
+            unit.append(UsageStatements.count(conversation: conversation, owner: caller.id, on: UsageDay(now)))
         }
         let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
         if tokens > 0 {
@@ -123,26 +123,21 @@ struct Usage: Sendable {
 
     func report(_ query: Query, for caller: Caller) async throws -> Report {
         let now = clock.now()
-        let rows =
+        let grouped =
             switch query.group {
-            case .period:
-                UsageStatements.byPeriod(
-                    caller.id,
-                    query.from,
-                    query.to,
-                    query.model,
-                    Int64(query.period == .day ? 10 : 7)
-                )
-            case .model: UsageStatements.byModel(caller.id, query.from, query.to, query.model, Query.models + 1)
+            case .period: UsageStatements.byPeriod(query, of: caller.id)
+            case .model: UsageStatements.byModel(query, of: caller.id, limit: Query.models + 1)
             }
-        let results = try await database.run([
-            rows,
-            UsageStatements.total(caller.id, query.from, query.to, query.model),
-            QuotaStanding.read(caller, at: now),
-        ])
-        guard let total = results[1].first, let standing = results[2].first else { throw APIError(.internalError) }
+        var transaction = Transaction()
+        let rows = transaction.add(grouped)
+        let whole = transaction.add(UsageStatements.total(query, of: caller.id))
+        let quota = transaction.add(QuotaStanding.read(caller, at: now))
+        let results = try await database.run(transaction)
+        guard let total = results[whole].first, let standing = results[quota].first else {
+            throw APIError(.internalError)
+        }
         let name = query.group == .period ? "period" : "model"
-        let found = try results[0].rows.map { (name: try $0.text(name), sums: try Sums($0)) }
+        let found = try results[rows].rows.map { (name: try $0.text(name), sums: try Sums($0)) }
         let most = query.group == .period ? found.count : Int(Query.models)
         return Report(
             rows: Array(found.prefix(most)),

@@ -5,10 +5,10 @@
 import Storage
 
 enum UsageStatements {
-    /// The messages that the unit has inserted into `$1`, a conversation of `$2`.
+    /// The messages that the transaction has inserted into `:conversation`, which `:owner` owns.
     private static let inserted = """
         FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
-        WHERE c.id = $1 AND c.owner_id = $2
+        WHERE c.id = :conversation AND c.owner_id = :owner
         """
 
     private static let addToTotals = """
@@ -19,30 +19,33 @@ enum UsageStatements {
             tokens_total = usage_totals.tokens_total + excluded.tokens_total
         """
 
-    /// Into the ledger, a row for each message that names tokens.
-    static let record = Statement(
+    private static let record = Statement(
         "usage.record",
         .writes,
-        [.text, .text, .instant],
+        ["conversation": .text, "owner": .text, "now": .instant],
         """
         INSERT INTO usage_events
             (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
         SELECT c.owner_id, c.id, m.id, m.model, COALESCE(m.tokens_in, 0), COALESCE(m.tokens_out, 0),
-            COALESCE(m.tokens_total, 0), $3
+            COALESCE(m.tokens_total, 0), :now
         \(inserted)
             AND (m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
         ORDER BY m.seq
         """
     )
 
-    /// Onto the day's sums.
-    static let count = Statement(
+    /// Adds a row to the ledger for each inserted message that names tokens.
+    static func record(conversation: String, owner: String, at now: Instant) -> BoundStatement {
+        record.bind(["conversation": conversation, "owner": owner, "now": now])
+    }
+
+    private static let count = Statement(
         "usage.count",
         .writes,
-        [.text, .text, .text],
+        ["conversation": .text, "owner": .text, "day": .text],
         """
         INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
-        SELECT c.owner_id, $3, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
+        SELECT c.owner_id, :day, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
             SUM(COALESCE(m.tokens_in, 0)), SUM(COALESCE(m.tokens_out, 0)), SUM(COALESCE(m.tokens_total, 0))
         \(inserted)
             AND (m.role = 'user' OR m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
@@ -51,23 +54,32 @@ enum UsageStatements {
         """
     )
 
-    /// Takes back everything the unit has inserted if with it there are more than `$4` messages of the day.
-    static let enforce = Statement(
+    /// Adds the inserted messages to the sums of a day.
+    static func count(conversation: String, owner: String, on day: UsageDay) -> BoundStatement {
+        count.bind(["conversation": conversation, "owner": owner, "day": day.text])
+    }
+
+    private static let enforce = Statement(
         "usage.enforce",
         .writes,
-        [.text, .text, .text, .integer]
+        ["conversation": .text, "owner": .text, "day": .text, "limit": .integer]
     ) { engine in
         """
         DELETE FROM messages
-        WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
-            AND $4 < (
-                SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = $2 AND t.day = $3
+        WHERE conversation_id = :conversation AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
+            AND :limit < (
+                SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = :owner AND t.day = :day
             ) + (
                 SELECT COUNT(*) FROM conversations c
                     JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
-                WHERE c.id = $1 AND m.role = 'user'
+                WHERE c.id = :conversation AND m.role = 'user'
             )
         """
+    }
+
+    /// Takes back everything the transaction has inserted if the day has more than `limit` messages with it.
+    static func enforce(limit: Int64, conversation: String, owner: String, on day: UsageDay) -> BoundStatement {
+        enforce.bind(["conversation": conversation, "owner": owner, "day": day.text, "limit": limit])
     }
 
     // MARK: Corrections
@@ -186,38 +198,58 @@ enum UsageStatements {
 
     private static let range = """
         FROM usage_totals
-        WHERE user_id = $1 AND day >= $2 AND day <= $3 AND ($4 IS NULL OR model = $4)
+        WHERE user_id = :owner AND day >= :first AND day <= :last AND (:model IS NULL OR model = :model)
         """
 
-    /// By day or month: by the first `$5` characters of the day.
-    static let byPeriod = Statement(
+    private static let rangeParameters: StatementParameters = [
+        "owner": .text, "first": .text, "last": .text, "model": .text,
+    ]
+
+    private static func values(of query: Usage.Query, _ owner: String) -> StatementValues {
+        ["owner": owner, "first": query.from, "last": query.to, "model": query.model]
+    }
+
+    private static let byPeriod = Statement(
         "usage.by_period",
         .reads,
-        [.text, .text, .text, .text, .integer]
+        rangeParameters + ["length": .integer]
     ) { engine in
         """
-        SELECT SUBSTR(day, 1, CAST($5 AS integer)) AS period, \(sums(engine)) \(range)
-        GROUP BY SUBSTR(day, 1, CAST($5 AS integer)) ORDER BY period
+        SELECT SUBSTR(day, 1, CAST(:length AS integer)) AS period, \(sums(engine)) \(range)
+        GROUP BY SUBSTR(day, 1, CAST(:length AS integer)) ORDER BY period
         """
     }
 
-    /// The models that cost most.
-    static let byModel = Statement(
+    /// Sums by day or month: by the first characters of the day, as many as a period's name has.
+    static func byPeriod(_ query: Usage.Query, of owner: String) -> BoundStatement {
+        byPeriod.bind(values(of: query, owner) + ["length": query.period == .day ? 10 : 7])
+    }
+
+    private static let byModel = Statement(
         "usage.by_model",
         .reads,
-        [.text, .text, .text, .text, .integer]
+        rangeParameters + ["limit": .integer]
     ) { engine in
         """
         SELECT model, \(sums(engine)) \(range)
-        GROUP BY model ORDER BY \(engine.sum(of: "usage_totals.tokens_total")) DESC, model LIMIT $5
+        GROUP BY model ORDER BY \(engine.sum(of: "usage_totals.tokens_total")) DESC, model LIMIT :limit
         """
     }
 
-    static let total = Statement(
+    /// Sums of the models that cost most.
+    static func byModel(_ query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
+        byModel.bind(values(of: query, owner) + ["limit": limit])
+    }
+
+    private static let total = Statement(
         "usage.total",
         .reads,
-        [.text, .text, .text, .text]
+        rangeParameters
     ) { engine in "SELECT \(sums(engine)) \(range)" }
+
+    static func total(_ query: Usage.Query, of owner: String) -> BoundStatement {
+        total.bind(values(of: query, owner))
+    }
 
     static let all = [
         record, count, enforce, recordCorrection, countCorrection, takeBack, byPeriod, byModel, total,

@@ -53,18 +53,18 @@ struct QuotaStanding: Sendable {
     private static let statement = Statement(
         "usage.standing",
         .reads,
-        [.text, .text, .text, .instant]
+        ["owner": .text, "day": .text, "month": .text, "now": .instant]
     ) { engine in
         """
-        SELECT (SELECT \(engine.sum(of: "messages")) FROM usage_totals WHERE user_id = $1 AND day = $2)
+        SELECT (SELECT \(engine.sum(of: "messages")) FROM usage_totals WHERE user_id = :owner AND day = :day)
                 AS messages_today,
-            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = $1 AND day = $2)
+            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = :owner AND day = :day)
                 AS tokens_today,
-            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = $1 AND day >= $3 AND day <= $2)
+            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = :owner AND day >= :month AND day <= :day)
                 AS tokens_month,
-            (SELECT \(engine.sum(of: "tokens")) FROM quota_reservations WHERE user_id = $1 AND expires_at > $4)
+            (SELECT \(engine.sum(of: "tokens")) FROM quota_reservations WHERE user_id = :owner AND expires_at > :now)
                 AS reserved,
-            (SELECT tokens_total FROM principals WHERE id = $1) AS lifetime
+            (SELECT tokens_total FROM principals WHERE id = :owner) AS lifetime
         """
     }
 
@@ -72,7 +72,7 @@ struct QuotaStanding: Sendable {
 
     static func read(_ caller: Caller, at now: Instant) -> BoundStatement {
         let day = UsageDay(now)
-        return statement(caller.id, day.text, day.monthBegin, now)
+        return statement.bind(["owner": caller.id, "day": day.text, "month": day.monthBegin, "now": now])
     }
 
     /// The complaint about messages that were more than the quota has left.

@@ -6,7 +6,7 @@ enum ReservationStatements {
         """
         (
                 SELECT \(engine.sum(of: "t.tokens_total")) FROM usage_totals t
-                WHERE t.user_id = $2 AND t.day >= \(day) AND t.day <= $9
+                WHERE t.user_id = :owner AND t.day >= \(day) AND t.day <= :day
             )
         """
     }
@@ -15,61 +15,113 @@ enum ReservationStatements {
         """
         (
                 SELECT \(engine.sum(of: "r.tokens")) FROM quota_reservations r
-                WHERE r.user_id = $2 AND r.expires_at > $5
+                WHERE r.user_id = :owner AND r.expires_at > :now
             )
         """
     }
 
-    static let insert = Statement(
+    private static let insert = Statement(
         "reservations.insert",
         .writes,
         [
-            .text, .text, .text, .integer, .instant, .instant, .integer, .integer, .text, .text, .integer,
+            "id": .text, "owner": .text, "model": .text, "tokens": .integer, "now": .instant, "expires_at": .instant,
+            "per_day": .integer, "per_month": .integer, "day": .text, "month": .text, "count": .integer,
         ]
     ) { engine in
         """
         INSERT INTO quota_reservations (id, user_id, model, tokens, created_at, expires_at)
-        SELECT $1, principals.id, $3, $4, $5, $6
-        FROM principals WHERE principals.id = $2 AND \(PrincipalStatements.mayWrite("$2"))
-            AND ($7 IS NULL OR $4 + \(used(engine, since: "$9")) + \(reserved(engine)) <= $7)
-            AND ($8 IS NULL OR $4 + \(used(engine, since: "$10")) + \(reserved(engine)) <= $8)
-            AND $11 > (SELECT COUNT(*) FROM quota_reservations r WHERE r.user_id = $2 AND r.expires_at > $5)
+        SELECT :id, principals.id, :model, :tokens, :now, :expires_at
+        FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(":owner"))
+            AND (:per_day IS NULL OR :tokens + \(used(engine, since: ":day")) + \(reserved(engine)) <= :per_day)
+            AND (:per_month IS NULL OR :tokens + \(used(engine, since: ":month")) + \(reserved(engine)) <= :per_month)
+            AND :count > (
+                SELECT COUNT(*) FROM quota_reservations r WHERE r.user_id = :owner AND r.expires_at > :now
+            )
         RETURNING id
         """
     }
 
-    static let deleteExpired = Statement(
-        "reservations.delete_expired",
-        .writes,
-        [.text, .instant],
-        "DELETE FROM quota_reservations WHERE user_id = $1 AND expires_at < $2"
-    )
-
-    /// A reservation that ran out before `cutoff` is none any more, whether its row has been removed or not.
-    private static func own(_ cutoff: String) -> String {
-        """
-        FROM quota_reservations r
-        WHERE r.id = $1 AND r.user_id = $2 AND r.expires_at >= \(cutoff) AND \(PrincipalStatements.mayWrite("$2"))
-        """
+    /// Makes a reservation while the limits have room for it and the person has fewer than `count`.
+    static func insert(
+        id: String,
+        owner: String,
+        model: String?,
+        tokens: Int64,
+        within limits: Quotas.Limits,
+        count: Int64,
+        at now: Instant,
+        until expiresAt: Instant
+    ) -> BoundStatement {
+        let day = UsageDay(now)
+        return insert.bind([
+            "id": id, "owner": owner, "model": model, "tokens": tokens, "now": now, "expires_at": expiresAt,
+            "per_day": limits.tokensPerDay, "per_month": limits.tokensPerMonth, "day": day.text,
+            "month": day.monthBegin, "count": count,
+        ])
     }
 
-    static let record = Statement(
+    private static let deleteExpired = Statement(
+        "reservations.delete_expired",
+        .writes,
+        ["owner": .text, "before": .instant],
+        "DELETE FROM quota_reservations WHERE user_id = :owner AND expires_at < :before"
+    )
+
+    static func deleteExpired(of owner: String, before cutoff: Instant) -> BoundStatement {
+        deleteExpired.bind(["owner": owner, "before": cutoff])
+    }
+
+    /// A reservation that expired before `:cutoff` no longer exists, whether its row has been removed or not.
+    private static let own = """
+        FROM quota_reservations r
+        WHERE r.id = :id AND r.user_id = :owner AND r.expires_at >= :cutoff AND \(Principals.mayWrite(":owner"))
+        """
+
+    private static let settlement: StatementParameters = [
+        "id": .text, "owner": .text, "tokens_in": .integer, "tokens_out": .integer, "tokens_total": .integer,
+        "cutoff": .instant,
+    ]
+
+    /// What a settlement bills in place of a reservation.
+    struct Settlement {
+        let id: String
+        let owner: String
+        let tokensIn: Int64
+        let tokensOut: Int64
+        let tokensTotal: Int64
+        /// A reservation that expired before this instant can no longer be settled.
+        let cutoff: Instant
+
+        fileprivate var values: StatementValues {
+            [
+                "id": id, "owner": owner, "tokens_in": tokensIn, "tokens_out": tokensOut, "tokens_total": tokensTotal,
+                "cutoff": cutoff,
+            ]
+        }
+    }
+
+    private static let record = Statement(
         "reservations.record",
         .writes,
-        [.text, .text, .integer, .integer, .integer, .instant, .instant],
+        settlement + ["now": .instant],
         """
         INSERT INTO usage_events (user_id, model, tokens_in, tokens_out, tokens_total, created_at)
-        SELECT r.user_id, r.model, $3, $4, $5, $6 \(own("$7"))
+        SELECT r.user_id, r.model, :tokens_in, :tokens_out, :tokens_total, :now \(own)
         """
     )
 
-    static let count = Statement(
+    /// Adds a settlement to the ledger.
+    static func record(_ settlement: Settlement, at now: Instant) -> BoundStatement {
+        record.bind(settlement.values + ["now": now])
+    }
+
+    private static let count = Statement(
         "reservations.count",
         .writes,
-        [.text, .text, .integer, .integer, .integer, .text, .instant],
+        settlement + ["day": .text],
         """
         INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
-        SELECT r.user_id, $6, COALESCE(r.model, ''), $3, $4, $5 \(own("$7"))
+        SELECT r.user_id, :day, COALESCE(r.model, ''), :tokens_in, :tokens_out, :tokens_total \(own)
         ON CONFLICT (user_id, day, model) DO UPDATE SET
             tokens_in = usage_totals.tokens_in + excluded.tokens_in,
             tokens_out = usage_totals.tokens_out + excluded.tokens_out,
@@ -77,31 +129,52 @@ enum ReservationStatements {
         """
     )
 
-    static let spend = Statement(
+    /// Adds a settlement to the sums of a day.
+    static func count(_ settlement: Settlement, on day: UsageDay) -> BoundStatement {
+        count.bind(settlement.values + ["day": day.text])
+    }
+
+    private static let spend = Statement(
         "reservations.spend",
         .writes,
-        [.text, .text, .integer, .instant],
-        "UPDATE principals SET tokens_total = tokens_total + $3 WHERE id = $2 AND EXISTS (SELECT 1 \(own("$4")))"
+        ["id": .text, "owner": .text, "tokens": .integer, "cutoff": .instant],
+        "UPDATE principals SET tokens_total = tokens_total + :tokens WHERE id = :owner AND EXISTS (SELECT 1 \(own))"
     )
 
-    static let delete = Statement(
+    /// Adds a settlement to the person's total.
+    static func spend(_ settlement: Settlement) -> BoundStatement {
+        spend.bind([
+            "id": settlement.id, "owner": settlement.owner, "tokens": settlement.tokensTotal,
+            "cutoff": settlement.cutoff,
+        ])
+    }
+
+    private static let delete = Statement(
         "reservations.delete",
         .writes,
-        [.text, .text, .instant],
+        ["id": .text, "owner": .text, "cutoff": .instant],
         """
         DELETE FROM quota_reservations
-        WHERE id = $1 AND user_id = $2 AND expires_at >= $3 AND \(PrincipalStatements.mayWrite("$2"))
+        WHERE id = :id AND user_id = :owner AND expires_at >= :cutoff AND \(Principals.mayWrite(":owner"))
         RETURNING id
         """
     )
 
-    /// Who has reservations that ran out before `$1`, for the cleanup; the same person more than once.
-    static let ownersOfExpired = Statement(
+    static func delete(id: String, owner: String, cutoff: Instant) -> BoundStatement {
+        delete.bind(["id": id, "owner": owner, "cutoff": cutoff])
+    }
+
+    private static let ownersOfExpired = Statement(
         "reservations.owners_of_expired",
         .reads,
-        [.instant, .integer],
-        "SELECT user_id AS owner_id FROM quota_reservations WHERE expires_at < $1 ORDER BY expires_at LIMIT $2"
+        ["before": .instant, "limit": .integer],
+        "SELECT user_id AS owner_id FROM quota_reservations WHERE expires_at < :before ORDER BY expires_at LIMIT :limit"
     )
+
+    /// Owners of reservations that expired before `cutoff`, for the cleanup; an owner may come more than once.
+    static func ownersOfExpired(before cutoff: Instant, limit: Int64) -> BoundStatement {
+        ownersOfExpired.bind(["before": cutoff, "limit": limit])
+    }
 
     static let all = [insert, deleteExpired, ownersOfExpired, record, count, spend, delete]
 }

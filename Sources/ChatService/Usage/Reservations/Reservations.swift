@@ -58,24 +58,20 @@ struct Reservations: Sendable {
         once attempt: IdempotentAttempt? = nil
     ) async throws -> Outcome<Reservation> {
         let now = attempt?.identity.at ?? clock.now()
-        let day = UsageDay(now)
         let limits = quotas[caller]
         let id = attempt?.identity.ownID ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
-        transaction.add(ReservationStatements.deleteExpired(caller.id, now - Self.kept))
+        transaction.add(ReservationStatements.deleteExpired(of: caller.id, before: now - Self.kept))
         let inserted = transaction.add(
             ReservationStatements.insert(
-                id,
-                caller.id,
-                model,
-                tokens,
-                now,
-                now + duration,
-                limits.tokensPerDay,
-                limits.tokensPerMonth,
-                day.text,
-                day.monthBegin,
-                Self.most
+                id: id,
+                owner: caller.id,
+                model: model,
+                tokens: tokens,
+                within: limits,
+                count: Self.most,
+                at: now,
+                until: now + duration
             )
         )
         let read = transaction.add(QuotaStanding.read(caller, at: now))
@@ -113,38 +109,38 @@ struct Reservations: Sendable {
     /// Bills what was used in place of what was reserved. Throws `not_found`, `user_inactive`.
     func settle(_ id: String, tokensIn: Int64, tokensOut: Int64, total: Int64, by caller: Caller) async throws {
         let now = clock.now()
-        let results = try await database.run(
-            Principals.willWrite(caller, at: now)
-                + [
-                    ReservationStatements.record(id, caller.id, tokensIn, tokensOut, total, now, now - Self.kept),
-                    ReservationStatements.count(
-                        id,
-                        caller.id,
-                        tokensIn,
-                        tokensOut,
-                        total,
-                        UsageDay(now).text,
-                        now - Self.kept
-                    ),
-                    ReservationStatements.spend(id, caller.id, total, now - Self.kept),
-                    ReservationStatements.delete(id, caller.id, now - Self.kept),
-                ]
+        let settlement = ReservationStatements.Settlement(
+            id: id,
+            owner: caller.id,
+            tokensIn: tokensIn,
+            tokensOut: tokensOut,
+            tokensTotal: total,
+            cutoff: now - Self.kept
         )
-        try requireDeleted(results)
+        var transaction = PrincipalTransaction(by: caller, at: now)
+        transaction.add(ReservationStatements.record(settlement, at: now))
+        transaction.add(ReservationStatements.count(settlement, on: UsageDay(now)))
+        transaction.add(ReservationStatements.spend(settlement))
+        try await delete(id, of: caller, at: now, in: &transaction)
     }
 
     /// Gives back what was reserved. Throws `not_found`, `user_inactive`.
     func release(_ id: String, by caller: Caller) async throws {
         let now = clock.now()
-        let results = try await database.run(
-            Principals.willWrite(caller, at: now) + [ReservationStatements.delete(id, caller.id, now - Self.kept)]
-        )
-        try requireDeleted(results)
+        var transaction = PrincipalTransaction(by: caller, at: now)
+        try await delete(id, of: caller, at: now, in: &transaction)
     }
 
-    private func requireDeleted(_ results: [SQLResult]) throws {
-        guard results.last?.isEmpty != false else { return }
-        try Principals.requireActive(results)
-        throw APIError(.notFound)
+    /// Runs a transaction that ends with the deletion of the reservation. Throws `not_found` where there is none.
+    private func delete(
+        _ id: String,
+        of caller: Caller,
+        at now: Instant,
+        in transaction: inout PrincipalTransaction
+    ) async throws {
+        let deleted = transaction.add(
+            ReservationStatements.delete(id: id, owner: caller.id, cutoff: now - Self.kept)
+        )
+        if try await database.run(transaction)[deleted].isEmpty { throw APIError(.notFound) }
     }
 }
