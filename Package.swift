@@ -13,8 +13,9 @@ let swift6: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
-/// Targets that touch C: each use of an unsafe construct carries the word `unsafe`.
-let touchesC: [SwiftSetting] = swift6 + [.strictMemorySafety()]
+/// Targets that touch C: each use of an unsafe construct carries the word `unsafe`, or the build fails.
+let touchesC: [SwiftSetting] =
+    swift6 + [.strictMemorySafety(), .treatWarning("StrictMemorySafety", as: .error)]
 
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")

@@ -62,8 +62,6 @@ package struct JSONBody: Sendable {
         return members[name]
     }
 
-    package func pathOf(_ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
-
     // MARK: Typed members
 
     package mutating func patchString(_ name: String, max: Int = 1024) -> Patch<String> {

@@ -62,7 +62,6 @@ package struct Users: Sendable {
     func lock(_ user: String) -> BoundStatement { UserStatements.lock(user) }
     func lock(ofSession session: String) -> BoundStatement { UserStatements.lockBySession(session) }
     func lockForLogin(_ user: String, at now: Instant) -> BoundStatement { UserStatements.touchLogin(user, now) }
-    func row(_ user: String) -> BoundStatement { UserStatements.byID(user) }
 
     func bumpVersion(_ user: String, marker: Instant) -> BoundStatement { UserStatements.bumpVersion(user, marker) }
 

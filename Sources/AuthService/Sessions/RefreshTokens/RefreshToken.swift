@@ -16,7 +16,6 @@ struct RefreshToken: Sendable, Hashable {
     let generation: UInt32
 
     static let prefix = "tsr_"
-    private static let bodyCount = 1 + 16 + 4 + 32
 
     var rowKey: String { Hex.encode(rowID) }
 

@@ -5,11 +5,12 @@
 
 import Storage
 
-struct ParameterBuffer {
+/// Safe to keep: `pointers` are written and used in one call of `withPointers`, and nothing reads them afterwards.
+@safe struct ParameterBuffer {
     private var bytes: [UInt8] = []
     /// Where each value begins; negative for NULL.
     private var offsets: [Int] = []
-    private var pointers: [UnsafePointer<CChar>?] = []
+    private var pointers: [UnsafePointer<CChar>?] = unsafe []
     private var lengths: [Int32] = []
     private var formats: [Int32] = []
 
