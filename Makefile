@@ -52,8 +52,9 @@ RUN_TESTS = swift test --skip-build --disable-xctest $(TEST_FLAGS)
 test check test-long: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH = $(TEST_WIDTH)
 
 .PHONY: check
-check: deps ## Checks the format and tests on SQLite alone, with no other program (minutes; before each commit)
+check: deps ## Checks format and prose, and tests on SQLite alone, with no other program (before each commit)
 	@scripts/format-check $(SWIFT_SOURCES)
+	@scripts/lint-prose
 	swift build --build-tests $(BUILD_FLAGS)
 	@TESSERA_TEST_SCOPE=check scripts/summarise-tests .build/check.log $(RUN_TESTS) --skip EndToEndTests
 
@@ -86,6 +87,10 @@ format: ## Formats the Swift code
 .PHONY: format-check
 format-check: ## Refuses Swift code that is not formatted
 	@scripts/format-check $(SWIFT_SOURCES)
+
+.PHONY: prose-check
+prose-check: ## Refuses hard words and long lines where scripts/prose-checked says so
+	@scripts/lint-prose
 
 .PHONY: measure
 measure: release test-deps ## Measures the time to the first readyz 200 and the memory after 100 logins
