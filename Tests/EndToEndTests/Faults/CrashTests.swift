@@ -11,7 +11,7 @@ import Testing
 // One after the other: each takes both processors for itself.
 @Suite("Crashes under load", .serialized)
 struct CrashTests {
-    private static let rounds = 20
+    private static let rounds = TestScope.rounds(3, long: 20)
 
     @Test("kill -9 of the service on SQLite loses no acknowledged unit and leaves none half")
     func serviceOnSQLite() async throws {
@@ -81,7 +81,7 @@ struct CrashTests {
         _ kills: [CrashWriter.Kill],
         _ what: String
     ) async throws {
-        #expect(kills.count >= 20 && kills.allSatisfy { $0.open >= 32 })
+        #expect(kills.count == Self.rounds && kills.allSatisfy { $0.open >= 32 })
         #expect(log.odd.isEmpty, "answers that are none of the three: \(log.odd.prefix(10))")
         // Each kill had something to lose.
         #expect(log.acknowledged.count >= 64 * kills.count)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Crashes amid changes of messages", .serialized)
 struct MessageCrashTests {
-    private static let rounds = 5
+    private static let rounds = TestScope.rounds(5, long: 20)
 
     @Test("kill -9 of the service on SQLite amid edits, deletions, truncations, forks and the trash breaks no promise")
     func sqlite() async throws {

@@ -13,7 +13,7 @@ struct ContractFuzzTests {
             executable: Installation.python,
             arguments: [
                 Installation.repository.appending(path: "scripts/fuzz-contract").path, Installation.binary.path,
-                "--examples", "5", "--seed", "1",
+                "--examples", "\(TestScope.rounds(5, long: 25))", "--seed", "1",
             ],
             environment: [:],
             folder: installation.folder
