@@ -110,7 +110,7 @@ struct EventPageTests {
                 let page = try await node.feed("?kinds=user.deleted&after=\(cursor)", token: token)
                 #expect(page.json["data"]?.array?.count == 0)
                 cursor = try #require(page.json["next_cursor"]?.string)
-                more = try #require(page.json["has_more"]?.boolean)
+                more = try #require(page.json["has_more"]?.boolean as Bool?)
                 pages += 1
             }
             #expect(pages == 2)

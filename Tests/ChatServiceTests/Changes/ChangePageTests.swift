@@ -126,7 +126,7 @@ struct ChangePageTests {
                 let page = try answer.json
                 ids += page["data"]?.array?.compactMap { $0["entity_id"]?.string } ?? []
                 cursor = "&after=\(try #require(page["next_cursor"]?.string))"
-                isOver = try #require(page["has_more"]?.boolean) == false
+                isOver = try #require(page["has_more"]?.boolean as Bool?) == false
             }
             #expect(ids == (0..<5).map { "c\($0)" })
             #expect(try await chat.send(.get, "/v1/changes?limit=2\(cursor)").json["data"]?.array?.isEmpty == true)
