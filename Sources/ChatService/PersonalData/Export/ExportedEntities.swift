@@ -133,9 +133,8 @@ struct FlatEntity: Sendable {
         return place
     }
 
-    /// Inserts a row from the values of its columns, unless it exists or is not the owner's.
-    ///
-    /// - Parameter isAlone: whether the file has no conversations.
+    /// Inserts a row from the values of its columns, unless it exists or is not the owner's. `isAlone` says that the file
+    /// has no conversations.
     func insert(_ row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
         (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
     }
