@@ -1,6 +1,6 @@
 // What a request costs the database, counted at the waist: every unit that the service runs for it.
 //
-// The table is the promise of docs/architecture.md ("Storage: units, not round trips"): a hot request is one unit, and
+// The table is the promise of docs/architecture.md ("Storage: transactions, not round trips"): a hot request is one unit, and
 // what needs no row runs none. A request that grows a unit fails here before anybody measures it. Rate limits are on,
 // as they are in production.
 import AuthService

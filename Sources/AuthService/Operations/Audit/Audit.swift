@@ -20,7 +20,7 @@ package struct Origin: Sendable, Hashable {
 
 /// Statements that append audit rows, for other features to put into their units.
 package struct Audit: Sendable {
-    /// What is recorded when a statement of the unit is known to have taken effect, or by itself.
+    /// An entry that is written whenever the unit commits, whatever its other statements did.
     func entry(
         _ action: String,
         actor: String?,

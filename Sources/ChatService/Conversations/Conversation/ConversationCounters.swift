@@ -5,9 +5,10 @@
 // last, only if the row at `last_seq + n` exists; whatever lies past the line is therefore the unit's own, and can
 // be taken back without knowing which rows it is.
 //
-// **Version 0 exists only inside the unit that makes a conversation with messages** (and in the trash, where a fork is
-// being copied; see Forks.swift). It tells that unit's own fresh
-// row from one that had the id already, which must not be adopted. `advance` makes it 1, `abandon` removes it.
+// **Version 0 is a conversation that is not finished.** A conversation made with messages has it only inside the unit
+// that makes it, where it distinguishes the unit's own fresh row from an older row with the same id, which must not be
+// adopted. `advance` makes it 1, `abandon` removes it. A fork or an import that is being copied has it as well, and is
+// in the trash until it is complete; see Forks.swift and ExportStatements.swift.
 import Storage
 
 enum ConversationCounters {

@@ -6,8 +6,8 @@ import ServiceKit
 //
 // **A conversation ends in one small write and goes in small pieces.** `trash.end` sets version -1, with which nothing
 // finds it any more. What hangs on it is removed afterwards in units of 500 messages at most (see MessageBatch), the row
-// last, so that the size of a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork that is
-// being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
+// last, so that the size of a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork or an import
+// that is being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
 import Storage
 
 struct Trash: Sendable {

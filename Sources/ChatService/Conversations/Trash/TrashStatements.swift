@@ -1,7 +1,7 @@
 // SQL of the trash.
 //
 // `deleted_at` puts a conversation into the trash. Version -1 beside it says that it has ended, version 0 that it is a fork
-// which is being copied: nothing but the statements that take it apart, or finish it, finds it. What has been there for
+// or an import which is being copied: nothing but the statements that take it apart, or finish it, finds it. What has been there for
 // longer than the trash keeps is neither listed nor brought back, whether the cleanup has come or not.
 import Storage
 

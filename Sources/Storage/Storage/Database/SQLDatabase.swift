@@ -8,7 +8,8 @@
 // The rare work that must look before it acts (migrations, restores) uses `transaction`, whose body is
 // synchronous and runs on the engine's own thread: no await, no hashing, no HTTP inside.
 
-/// Which engine is behind a database; only the migrator, the composition root and tests may ask.
+/// Which engine is behind a database. Statements are the same on both, so little code asks: the migrator, a restore, and
+/// chat where the engines have nothing in common, which is full-text search and the notification of changes.
 package enum SQLEngine: String, Sendable, CaseIterable {
     case sqlite, postgres
 
