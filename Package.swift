@@ -278,6 +278,16 @@ let package = Package(
             ],
             swiftSettings: swift6
         ),
+        // Starts from the data of the programs before, which are in Tests/Fixtures/upgrade.
+        .testTarget(
+            name: "UpgradeTests",
+            dependencies: [
+                "AuthService", "ChatService", "Storage", "OpenSSLCrypto", "PasswordHashing",
+                "TesseraVerifierHummingbird", "ServiceKit", "Embedded", "TestSupport", hummingbird, hummingbirdTesting,
+                httpTypes, lifecycle, logging, nioCore,
+            ],
+            swiftSettings: swift6
+        ),
         .testTarget(
             name: "ProjectTests",
             dependencies: [

@@ -4,6 +4,7 @@
 // process into a template; a test gets a copy, which takes milliseconds, and it is gone afterwards. Nothing is
 // shared between tests, so they run side by side.
 
+internal import Embedded
 package import Storage
 import Testing
 
@@ -47,9 +48,24 @@ package func withTestDatabase<T>(
     migrations: [Migration]? = nil,
     _ body: (TestDatabase) async throws -> T
 ) async throws -> T {
+    try await withTestDatabase(engine, template: service) { database in
+        let migrator = Migrator.testing(service: service, migrations: try migrations ?? EmbeddedFile.migrations())
+        try await migrator.up(database)
+    } body: { test in
+        try await body(test)
+    }
+}
+
+/// Runs `body` with a copy of a database that `prepare` fills, once per process for each name.
+package func withTestDatabase<T>(
+    _ engine: TestEngine,
+    template name: String,
+    prepare: @Sendable @escaping (any SQLDatabase) async throws -> Void,
+    body: (TestDatabase) async throws -> T
+) async throws -> T {
     let time = TestTimes()
     defer { time.end() }
-    let template = try await TestTemplates.shared.template(engine, service: service, migrations: migrations)
+    let template = try await TestTemplates.shared.template(engine, named: name, prepare: prepare)
     let url = try await engine.copy(of: template)
     do {
         let database = try await engine.open(url)

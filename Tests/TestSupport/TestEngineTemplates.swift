@@ -11,19 +11,19 @@ actor TestTemplates {
 
     private var templates: [String: Task<String, any Error>] = [:]
 
-    /// The address of the template; nobody is connected to it.
-    func template(_ engine: TestEngine, service: String, migrations: [Migration]?) async throws -> String {
-        let key = "\(engine.rawValue) \(service)"
+    /// The address of the template, which has no open connection.
+    func template(
+        _ engine: TestEngine,
+        named name: String,
+        prepare: @Sendable @escaping (any SQLDatabase) async throws -> Void
+    ) async throws -> String {
+        let key = "\(engine.rawValue) \(name)"
         if let known = templates[key] { return try await known.value }
         let task = Task {
-            let url = try await engine.makeEmpty(named: "template_\(service)")
+            let url = try await engine.makeEmpty(named: "template_\(name)")
             let database = try await engine.open(url)
             do {
-                let migrator = Migrator.testing(
-                    service: service,
-                    migrations: try migrations ?? EmbeddedFile.migrations()
-                )
-                try await migrator.up(database)
+                try await prepare(database)
                 await database.close()
                 return url
             } catch {

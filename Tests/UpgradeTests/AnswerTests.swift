@@ -1,0 +1,76 @@
+// What the program before answered, this one answers: with its tokens, its cookies, its cursors and its rows.
+import HTTPTypes
+import TestSupport
+import Testing
+
+@Suite("Upgrade: answers")
+struct AnswerTests {
+    @Test("every answer that was noted is given again", arguments: Fixture.all, TestEngine.allCases)
+    func asks(fixture: Fixture, engine: TestEngine) async throws {
+        // Auth judges some tokens by the events that it follows, and its answers are a little different then.
+        try await withUpgraded(fixture, engine, running: ["auth"]) { upgraded in
+            #expect(upgraded.facts.asks.count > 100)
+            for ask in upgraded.facts.asks { try await upgraded.expectSame(ask) }
+        }
+    }
+
+    @Test("an export has every line that it had", arguments: Fixture.all, TestEngine.allCases)
+    func exports(fixture: Fixture, engine: TestEngine) async throws {
+        try await withUpgraded(fixture, engine) { upgraded in
+            let export = upgraded.facts.chat.export
+            let token = try upgraded.facts.token(export.user)
+            let answer = try await upgraded.chat.send(.get, "/v1/chat/export", token: token)
+            let lines = answer.lines.filter { $0["entity"].string != "header" }
+            #expect(JSON.array(export.lines).differences(to: .array(lines)) == [])
+        }
+    }
+
+    @Test(
+        "a request that is sent again with its key is answered again, and done once",
+        arguments: Fixture.all,
+        TestEngine.allCases
+    )
+    func repeats(fixture: Fixture, engine: TestEngine) async throws {
+        try await withUpgraded(fixture, engine) { upgraded in
+            let replayed = try #require(HTTPField.Name("Idempotency-Replayed"))
+            let tables = ["conversations", "messages", "quota_reservations", "usage_events", "idempotency_keys"]
+            var before: [Int] = []
+            for table in tables { before.append(try await upgraded.chat.count(table)) }
+            for sent in upgraded.facts.repeats {
+                let token = try upgraded.facts.token(sent.user)
+                let headers = ["Idempotency-Key": sent.key]
+                let again = try await upgraded.chat.send(.post, sent.path, sent.body, token: token, headers: headers)
+                #expect(again.status == 201, "\(sent.path): \(again.text)")
+                #expect(again.headers[replayed] == "true", "\(sent.path)")
+                #expect(sent.answer.differences(to: again.json) == [], "\(sent.path)")
+                // The same to a reader of JSON, and another request.
+                let other = sent.body.replacing("{", with: "{ ", maxReplacements: 1)
+                let refused = try await upgraded.chat.send(.post, sent.path, other, token: token, headers: headers)
+                #expect(refused.code == "idempotency_key_reused", "\(sent.path): \(refused.text)")
+            }
+            var after: [Int] = []
+            for table in tables { after.append(try await upgraded.chat.count(table)) }
+            #expect(before == after)
+        }
+    }
+}
+
+extension Upgraded {
+    /// Asks once more, and compares.
+    func expectSame(_ ask: Facts.Ask) async throws {
+        let service = ask.service == "auth" ? auth : chat
+        let answer = try await service.send(
+            try #require(HTTPRequest.Method(ask.method)),
+            ask.path,
+            ask.body,
+            token: try ask.token.map { try facts.token($0) },
+            headers: ask.headers ?? [:]
+        )
+        let name = "\(ask.method) \(ask.path) with \(ask.token ?? "no token")"
+        #expect(answer.status == ask.status, "\(name): \(answer.text)")
+        if let expected = ask.answer { #expect(expected.differences(to: answer.json) == [], "\(name)") }
+        for (header, value) in ask.answerHeaders ?? [:] {
+            #expect(answer.headers[try #require(HTTPField.Name(header))] == value, "\(name): \(header)")
+        }
+    }
+}

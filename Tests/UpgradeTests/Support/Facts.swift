@@ -1,0 +1,121 @@
+// What a fixture's JSON says, by the names that scripts/make-upgrade-fixture gives.
+import Storage
+import Testing
+
+struct Facts: Decodable, Sendable {
+    let commit: String
+    let madeAt: String
+    let publicUrl: String
+    let chatUrl: String
+    let masterKey: String
+    let accessTokenSeconds: Int64
+    let users: [User]
+    /// Access tokens by what they are.
+    let tokens: [String: String]
+    let refreshTokens: [RefreshToken]
+    let cookies: [Cookie]
+    let clients: [String: Client]
+    let blocked: Blocked
+    let repeats: [Repeat]
+    let asks: [Ask]
+    let chat: Chat
+    /// How many rows each table has, by service.
+    let rows: [String: [String: Int]]
+
+    struct User: Decodable, Sendable {
+        let name: String
+        let id: String
+        let email: String
+        /// Other ways to write the address.
+        let spellings: [String]
+        let password: String
+        let canLogIn: Bool
+    }
+
+    struct RefreshToken: Decodable, Sendable {
+        let name: String
+        let text: String
+        let sessionId: String
+        /// How a refresh is refused, where it is.
+        let code: String?
+        /// The successor that the program before answered, and when.
+        let next: String?
+        let rotatedAt: String?
+    }
+
+    struct Cookie: Decodable, Sendable {
+        let name: String
+        /// Name and value, as the header has them.
+        let cookie: String
+        let sessionId: String
+        let userId: String
+        let isLive: Bool
+    }
+
+    struct Client: Decodable, Sendable {
+        let isEnabled: Bool
+        let secret: String?
+        let previousSecret: String?
+        let previousSecretExpiresAt: String?
+        /// PKCS#8 in base64, of a client that has no secret.
+        let privateKey: String?
+        let usedAssertion: String?
+    }
+
+    /// An account that waits after too many wrong passwords.
+    struct Blocked: Decodable, Sendable {
+        let user: String
+        let until: String
+    }
+
+    /// A request with an idempotency key, and its answer.
+    struct Repeat: Decodable, Sendable {
+        let user: String
+        let path: String
+        let body: String
+        let key: String
+        let answer: JSON
+    }
+
+    /// A request that changes nothing, and its answer: of a refusal the code alone.
+    struct Ask: Decodable, Sendable {
+        let service: String
+        let method: String
+        let path: String
+        let token: String?
+        let headers: [String: String]?
+        let body: String?
+        let status: Int
+        let answer: JSON?
+        let answerHeaders: [String: String]?
+    }
+
+    struct Chat: Decodable, Sendable {
+        let live: String
+        let trashed: String
+        let reservation: String
+        let halfForked: String
+        let halfRemoved: String
+        let halfErased: Erasure
+        /// A user whose deletion at auth has not reached chat.
+        let behindCursor: Erasure
+        let export: Export
+    }
+
+    /// Rows that an erasure removes, some of which it has removed.
+    struct Erasure: Decodable, Sendable {
+        let user: String
+        let rows: [String: Int]
+    }
+
+    struct Export: Decodable, Sendable {
+        let user: String
+        let lines: [JSON]
+    }
+
+    func token(_ name: String) throws -> String { try #require(tokens[name], "there is no token of \(name)") }
+
+    func user(_ name: String) throws -> User { try #require(users.first { $0.name == name }, "there is no \(name)") }
+
+    static func instant(_ text: String) throws -> Instant { try #require(Instant(rfc3339: text)) }
+}

@@ -1,0 +1,1 @@
+"""What scripts/make-upgrade-fixture is made of."""
