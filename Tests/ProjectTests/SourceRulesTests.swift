@@ -44,6 +44,22 @@ struct SourceRulesTests {
         }
     }
 
+    @Test("write(to:) writes one value, and what writes members has another name")
+    func writeMeansOneThing() async throws {
+        var seen = 0
+        for file in try await Repository.files() where file.hasSuffix(".swift") && file.hasPrefix("Sources/") {
+            let matches = try Repository.text(file).matches(
+                of: /func (write|writeMembers)\(to writer: inout JSONWriter[^{]*\{\s*(\S*)/
+            )
+            for match in matches {
+                seen += 1
+                let writesValue = match.2 == "writer.object" || match.2 == "writer.array"
+                #expect((match.1 == "write") == writesValue, "\(file): \(match.1)")
+            }
+        }
+        #expect(seen > 10)
+    }
+
     @Test("no file names a path of the machine it was written on")
     func noMachinePaths() async throws {
         // In pieces, so that this file does not match itself.

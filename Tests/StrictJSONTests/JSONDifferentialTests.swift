@@ -1,5 +1,5 @@
-// The scanner against Foundation's reader, on texts that are drawn from a fixed seed: the two agree on what is JSON and
-// on what it says, except where Foundation is known to be wrong or takes what this scanner refuses on purpose.
+// The scanner against Foundation's reader, on texts that are drawn from a fixed seed. They agree on what is JSON and on
+// what it says. The exceptions are known faults of Foundation, and what this scanner refuses on purpose.
 import Foundation
 import StrictJSON
 import Testing

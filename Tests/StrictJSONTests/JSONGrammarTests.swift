@@ -1,5 +1,5 @@
-// RFC 8259 case by case, after the manner of the JSON Parsing Test Suite: what every reader must take, what none may, and
-// what the RFC leaves open and this scanner decides.
+// RFC 8259 case by case, as the JSON Parsing Test Suite does it: what every reader must take, what none may take, and
+// what the RFC leaves to the reader.
 import StrictJSON
 import Testing
 

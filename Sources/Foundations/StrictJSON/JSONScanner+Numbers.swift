@@ -1,8 +1,8 @@
 // Numbers (RFC 8259 §6). A double cannot hold every integer, so integers are read as such, and `1.0` is not one.
 
 extension JSONScanner {
-    /// Reads the number whose first byte is next: no leading zero and no plus, a digit on both sides of the point, a digit
-    /// in the exponent.
+    /// Reads the number whose first byte is next. It has no leading zero and no plus, a digit on both sides of the
+    /// point, and a digit in the exponent.
     mutating func number() throws(JSONSyntaxError) -> JSONNumber {
         let begin = offset
         if peek == UInt8(ascii: "-") { offset += 1 }

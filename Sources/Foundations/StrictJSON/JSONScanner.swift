@@ -1,12 +1,11 @@
 // Reads JSON (RFC 8259) that may have been written to deceive: tokens, request bodies, events.
 //
-// `next()` goes through the text event by event. Each event has passed all checks of what is before it, also where the
-// caller passes over a value, and the text as a whole has passed them when `end` comes. Beyond the grammar a scanner
-// refuses what two readers could read in two ways: a name that comes twice in one object, half of a surrogate pair, bytes
-// that are not UTF-8, a byte order mark.
+// `next()` returns the text event by event. An event has passed all checks of what is before it, also where the caller
+// skips a value. The text as a whole has passed them when `end` comes. A scanner also refuses what two readers could
+// read in two ways: a name that comes twice in one object, half of a surrogate pair, invalid UTF-8, a byte order mark.
 //
-// Time is linear in the length of the text. Nesting is bounded and takes no stack. Nothing is allocated, unless an object
-// has an unusual number of names or a name has escapes; and building the strings that a caller asks for.
+// Time is linear in the length of the text. Nesting is bounded and takes no stack. The scanner allocates only for
+// objects with an unusual number of names, for names with escapes, and for the strings that a caller asks for.
 
 /// A strict reader of one JSON text.
 package struct JSONScanner: ~Copyable {

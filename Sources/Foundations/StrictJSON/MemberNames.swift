@@ -1,7 +1,7 @@
 // Finds a name that comes twice in one object, for all objects that are open.
 //
-// Names without escapes are compared with each other: their first eight bytes, then all. Where there is no more room, and
-// for names with escapes, hashed sets take over. So time stays linear whatever the names are.
+// Names without escapes are compared with each other: their first eight bytes, then all. Where there is no more room,
+// and for names with escapes, hashed sets take over. So time stays linear whatever the names are.
 
 /// The names of the objects that are open, each object at a depth of its own.
 struct MemberNames {

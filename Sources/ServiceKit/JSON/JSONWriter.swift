@@ -1,4 +1,7 @@
 // Writes answers: members in the order the code names them, stored JSON copied in as bytes.
+//
+// A type that is written has `write(to:)`, which writes one value, or `writeMembers(to:)`, which writes members of the
+// object that its caller has opened.
 public import NIOCore
 package import Storage
 

@@ -26,7 +26,7 @@ struct MessageSiblings: Sendable {
     }
 
     /// Writes the members, without the braces around them.
-    func write(to writer: inout JSONWriter) {
+    func writeMembers(to writer: inout JSONWriter) {
         writer.field("position", earlier + 1)
         writer.field("count", earlier + 1 + later)
         writer.field("previous_id", previousID)

@@ -66,7 +66,7 @@ struct Conversation: Sendable {
     var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
     /// Writes the members, without the braces around them.
-    func write(to writer: inout JSONWriter) throws(StorageError) {
+    func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         try writer.text("owner_id", of: row)
         try writer.optionalText("title", of: row)

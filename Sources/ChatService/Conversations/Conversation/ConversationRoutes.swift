@@ -31,7 +31,9 @@ struct ConversationRoutes: Sendable {
         if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
         let request = try PageRequest(numbered: query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)
-        return .json(try page.json(list: Self.list) { writer, item in try writer.object { try item.write(to: &$0) } })
+        return .json(
+            try page.json(list: Self.list) { writer, item in try writer.object { try item.writeMembers(to: &$0) } }
+        )
     }
 
     /// The trash has a list of its own, in the order of deletion.
@@ -42,7 +44,8 @@ struct ConversationRoutes: Sendable {
         let request = try PageRequest(query, list: TrashRoutes.list)
         let page = try await trash.list(for: try context.caller, page: request)
         return .json(
-            try page.json(list: TrashRoutes.list) { writer, item in try writer.object { try item.write(to: &$0) } }
+            try page.json(list: TrashRoutes.list) { writer, item in try writer.object { try item.writeMembers(to: &$0) }
+            }
         )
     }
 
@@ -102,15 +105,15 @@ struct ConversationRoutes: Sendable {
         var headers = headers
         headers[.eTag] = EntityTag.version(conversation.version)
         let body = try JSONWriter.object { writer in
-            try conversation.write(to: &writer)
+            try conversation.writeMembers(to: &writer)
             if let votes = included.votes {
                 writer.array("votes") { writer in
-                    for vote in votes { writer.object { vote.write(to: &$0) } }
+                    for vote in votes { writer.object { vote.writeMembers(to: &$0) } }
                 }
             }
             guard let messages = included.messages else { return }
             try writer.array("messages") { writer in
-                for message in messages.items { try writer.object { try message.write(to: &$0) } }
+                for message in messages.items { try writer.object { try message.writeMembers(to: &$0) } }
             }
             // Older ones are on the messages' own pages: `?before=` this cursor.
             let older = messages.hasMore ? messages.previous : nil

@@ -70,7 +70,7 @@ struct Message: Sendable {
     var branchCursor: Cursor { Cursor(position: sequence, id: id) }
 
     /// Writes the members, without the braces around them.
-    func write(to writer: inout JSONWriter) throws(StorageError) {
+    func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         writer.field("conversation_id", conversationID)
         try writer.integer("seq", of: row)
@@ -90,6 +90,6 @@ struct Message: Sendable {
         try writer.json("metadata", of: row)
         try writer.optionalText("content", column: "content_text", of: row)
         try writer.json("parts", of: row)
-        if let siblings { writer.object("siblings") { siblings.write(to: &$0) } }
+        if let siblings { writer.object("siblings") { siblings.writeMembers(to: &$0) } }
     }
 }

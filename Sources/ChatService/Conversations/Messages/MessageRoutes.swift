@@ -101,7 +101,7 @@ struct MessageRoutes: Sendable {
             return .json(
                 try JSONWriter.object { writer in
                     try writer.array("data") { writer in
-                        for message in appended.value { try writer.object { try message.write(to: &$0) } }
+                        for message in appended.value { try writer.object { try message.writeMembers(to: &$0) } }
                     }
                 },
                 status: .created,
@@ -181,7 +181,7 @@ struct MessageRoutes: Sendable {
     }
 
     static func json(_ page: Page<Message>, list: String = list) throws -> JSONWriter {
-        try page.json(list: list) { writer, message in try writer.object { try message.write(to: &$0) } }
+        try page.json(list: list) { writer, message in try writer.object { try message.writeMembers(to: &$0) } }
     }
 
     private static func answer(
@@ -191,6 +191,6 @@ struct MessageRoutes: Sendable {
     ) throws -> Response {
         var headers = headers
         headers[.eTag] = EntityTag.version(message.version)
-        return .json(try JSONWriter.object { try message.write(to: &$0) }, status: status, headers: headers)
+        return .json(try JSONWriter.object { try message.writeMembers(to: &$0) }, status: status, headers: headers)
     }
 }

@@ -23,7 +23,7 @@ struct TagRoutes: Sendable {
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let page = try PageRequest(QueryParameters(request), list: Self.list)
         let found = try await tags.list(for: try context.caller, page: page)
-        return .json(found.json(list: Self.list) { writer, tag in writer.object { tag.write(to: &$0) } })
+        return .json(found.json(list: Self.list) { writer, tag in writer.object { tag.writeMembers(to: &$0) } })
     }
 
     @Sendable func rename(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -33,7 +33,7 @@ struct TagRoutes: Sendable {
         try body.finish()
         guard let name else { throw APIError(.internalError) }
         let renamed = try await tags.rename(id, to: name, by: try context.caller)
-        return .json(JSONWriter.object { renamed.write(to: &$0) })
+        return .json(JSONWriter.object { renamed.writeMembers(to: &$0) })
     }
 
     @Sendable func delete(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

@@ -31,7 +31,7 @@ struct Tag: Sendable {
     /// The list is in the order in which the tags came to be.
     var cursor: Cursor { Cursor(createdAt, id) }
 
-    func write(to writer: inout JSONWriter) {
+    func writeMembers(to writer: inout JSONWriter) {
         writer.field("id", id)
         writer.field("name", name)
         writer.field("conversation_count", conversationCount)

@@ -18,7 +18,7 @@ struct VoteRoutes: Sendable {
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let page = try PageRequest(QueryParameters(request), list: Self.list)
         let found = try await votes.list(try context.id("id"), for: try context.caller, page: page)
-        return .json(found.json(list: Self.list) { writer, vote in writer.object { vote.write(to: &$0) } })
+        return .json(found.json(list: Self.list) { writer, vote in writer.object { vote.writeMembers(to: &$0) } })
     }
 
     @Sendable func vote(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -29,7 +29,7 @@ struct VoteRoutes: Sendable {
         if value == nil, body.errors.count == before { body.refuse("value", "required", "is required") }
         try body.finish()
         let vote = try await votes.vote(value ?? .none, on: message, in: conversation, by: try context.caller)
-        return .json(JSONWriter.object { vote.write(to: &$0) })
+        return .json(JSONWriter.object { vote.writeMembers(to: &$0) })
     }
 
     @Sendable func takeBack(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

@@ -44,7 +44,7 @@ struct Vote: Sendable {
 
     var cursor: Cursor { Cursor(createdAt ?? Instant(microseconds: 0), messageID) }
 
-    func write(to writer: inout JSONWriter) {
+    func writeMembers(to writer: inout JSONWriter) {
         writer.field("conversation_id", conversationID)
         writer.field("message_id", messageID)
         writer.field("user_id", userID)

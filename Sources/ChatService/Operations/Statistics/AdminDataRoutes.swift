@@ -71,7 +71,7 @@ struct AdminDataRoutes: Sendable {
                 try writer.optionalInstant("deactivated_at", of: row)
                 try writer.optionalInstant("erased_at", of: row)
                 guard let receipt else { return writer.field("erasure", raw: "null") }
-                writer.object("erasure") { receipt.write(to: &$0) }
+                writer.object("erasure") { receipt.writeMembers(to: &$0) }
             }
         )
     }
@@ -85,7 +85,7 @@ struct AdminDataRoutes: Sendable {
 
     @Sendable func receipt(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         guard let receipt = try await erasures.receipt(of: try context.id("id")) else { throw APIError(.notFound) }
-        return .json(JSONWriter.object { receipt.write(to: &$0) })
+        return .json(JSONWriter.object { receipt.writeMembers(to: &$0) })
     }
 
     /// Who did what to whom.

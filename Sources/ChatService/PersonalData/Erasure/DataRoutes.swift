@@ -22,12 +22,12 @@ struct DataRoutes: Sendable {
 
     @Sendable func receipt(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         guard let receipt = try await erasures.receipt(of: try context.caller.id) else { throw APIError(.notFound) }
-        return .json(JSONWriter.object { receipt.write(to: &$0) })
+        return .json(JSONWriter.object { receipt.writeMembers(to: &$0) })
     }
 
     /// 200 when everything is gone, 202 with the receipt's address while it goes.
     static func answer(_ receipt: ErasureReceipt, at path: String) -> Response {
-        let body = JSONWriter.object { receipt.write(to: &$0) }
+        let body = JSONWriter.object { receipt.writeMembers(to: &$0) }
         return receipt.isCompleted ? .json(body) : .json(body, status: .accepted, headers: [.location: path])
     }
 }

@@ -45,7 +45,7 @@ package struct ErasureReceipt: Sendable {
 
     package var isCompleted: Bool { completedAt != nil }
 
-    package func write(to writer: inout JSONWriter) {
+    package func writeMembers(to writer: inout JSONWriter) {
         writer.field("id", id)
         writer.field("user_id", principal)
         writer.field("status", isCompleted ? "completed" : "running")

@@ -40,7 +40,7 @@ struct SearchHit: Sendable {
         )
     }
 
-    func write(to writer: inout JSONWriter, _ query: SearchQuery) {
+    func writeMembers(to writer: inout JSONWriter, _ query: SearchQuery) {
         writer.field("type", kind.rawValue)
         writer.field("id", id)
         writer.field("conversation_id", conversationID)

@@ -38,7 +38,7 @@ struct SearchRoutes: Sendable {
         return .json(
             JSONWriter.object { writer in
                 writer.array("data") { writer in
-                    for hit in answer.hits { writer.object { hit.write(to: &$0, asked.query) } }
+                    for hit in answer.hits { writer.object { hit.writeMembers(to: &$0, asked.query) } }
                 }
                 writer.field("next_cursor", answer.next?.encoded)
                 writer.field("has_more", answer.hasMore)

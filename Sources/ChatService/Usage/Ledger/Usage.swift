@@ -103,7 +103,7 @@ struct Usage: Sendable {
             tokensTotal = try row.integer("tokens_total")
         }
 
-        func write(to writer: inout JSONWriter) {
+        func writeMembers(to writer: inout JSONWriter) {
             writer.field("messages", messages)
             writer.field("tokens_in", tokensIn)
             writer.field("tokens_out", tokensOut)

@@ -47,7 +47,7 @@ struct UsageRoutes: Sendable {
             once: attempt
         )
         return .json(
-            JSONWriter.object { reservation.value.write(to: &$0) },
+            JSONWriter.object { reservation.value.writeMembers(to: &$0) },
             status: .created,
             headers: reservation.headers
         )
@@ -125,14 +125,14 @@ extension Usage.Report {
                         case .period: writer.field("period", row.name)
                         case .model: writer.field("model", row.name.isEmpty ? nil : row.name)
                         }
-                        row.sums.write(to: &writer)
+                        row.sums.writeMembers(to: &writer)
                     }
                 }
             }
             writer.field("has_more", hasMore)
-            writer.object("total") { total.write(to: &$0) }
+            writer.object("total") { total.writeMembers(to: &$0) }
             writer.field("tokens_lifetime", lifetime)
-            writer.object("quota") { standing.write(to: &$0) }
+            writer.object("quota") { standing.writeMembers(to: &$0) }
         }
     }
 }

@@ -104,7 +104,7 @@ struct QuotaStanding: Sendable {
 
         var remaining: Int64 { max(0, limit - used - reserved) }
 
-        func write(to writer: inout JSONWriter) {
+        func writeMembers(to writer: inout JSONWriter) {
             writer.object(name) { writer in
                 writer.field("limit", limit)
                 writer.field("used", used)
@@ -142,8 +142,8 @@ struct QuotaStanding: Sendable {
     var tokensRemaining: Int64? { tokens.map(\.remaining).min() }
 
     /// Writes the limits that are set, as an object.
-    func write(to writer: inout JSONWriter) {
-        for window in [messages].compactMap(\.self) + tokens { window.write(to: &writer) }
+    func writeMembers(to writer: inout JSONWriter) {
+        for window in [messages].compactMap(\.self) + tokens { window.writeMembers(to: &writer) }
     }
 }
 

@@ -25,7 +25,7 @@ struct Reservation: Sendable {
     /// How many more could be reserved; `nil` without a limit.
     let remaining: Int64?
 
-    func write(to writer: inout JSONWriter) {
+    func writeMembers(to writer: inout JSONWriter) {
         writer.field("id", id)
         writer.field("tokens", tokens)
         writer.field("model", model)

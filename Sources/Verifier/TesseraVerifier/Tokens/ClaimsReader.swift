@@ -1,5 +1,5 @@
-// From the payload of a token to its claims, in one pass and without a tree in between. Only payloads whose signature was
-// right come here, so what this refuses is an issuer's mistake, or a token that the issuer made for something else.
+// From the payload of a token to its claims, in one pass and without a tree in between. Only payloads whose signature
+// was right come here. What this refuses is an issuer's mistake, or a token that the issuer made for something else.
 import StrictJSON
 
 extension AccessTokenClaims {
