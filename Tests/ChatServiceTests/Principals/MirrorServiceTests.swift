@@ -18,7 +18,7 @@ struct MirrorServiceTests {
         try await withChat(.sqlite) { chat async throws in
             feed.tell("user.created", "owner", #""name":"Ada""#)
             try await chat.whileMirroring(feed, news) {
-                news.beganAnew()
+                news.readBack()
                 news.isComplete(at: "e:1")
                 try await chat.untilName(of: "owner", is: "Ada")
                 try await eventually("both ways are read") { feed.asked == ["deletions -", "profiles -"] }
@@ -41,7 +41,7 @@ struct MirrorServiceTests {
     func away() async throws {
         try await withChat(.sqlite) { chat async throws in
             try await chat.whileMirroring(feed, news) {
-                news.beganAnew()
+                news.readBack()
                 news.isComplete(at: "e:0")
                 try await eventually("both ways are read") { feed.asked.count == 2 }
                 // Auth fails at the page, not at the stream: it is asked again.
@@ -70,7 +70,7 @@ struct MirrorServiceTests {
             let others = EventNews(of: UserEventFeed.kinds)
             let other = Task {
                 try await chat.whileMirroring(broken, others, holder: "first") {
-                    others.beganAnew()
+                    others.readBack()
                     others.isComplete(at: "e:0")
                     try await eventually("it tries") { broken.asked.count >= 2 }
                     // Heard by every node.
@@ -96,7 +96,7 @@ struct MirrorServiceTests {
     func otherKinds() async throws {
         try await withChat(.sqlite) { chat async throws in
             try await chat.whileMirroring(feed, news, longestLag: .zero) {
-                news.beganAnew()
+                news.readBack()
                 news.isComplete(at: "e:0")
                 try await eventually("both ways are read") { feed.asked.count == 2 }
                 feed.tell("session.revoked", "owner")

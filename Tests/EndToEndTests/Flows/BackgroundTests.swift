@@ -1,4 +1,4 @@
-// What a process does when nobody asks it for anything: which jobs it runs, and that it rests between them.
+// What a process does without a request: which jobs it runs, and that it rests between them.
 import Foundation
 import Storage
 import TestSupport
@@ -49,9 +49,9 @@ struct BackgroundTests {
     func rest(engine: Engine) async throws {
         let installation = try await Installation(engine, Installation.quickHashing)
         let process = try await installation.startDev()
-        // When chat had taken everything that auth tells: moves on by itself, as long as auth is heard.
+        // The moment up to which chat has taken all of auth's events. It moves on for as long as auth is heard.
         let taken = "tessera_chat_mirror_read_seconds"
-        try await eventually("chat follows what auth tells") {
+        try await eventually("chat follows auth's events") {
             guard try await installation.metric("tessera_verifier_current") == 1 else { return false }
             return try await installation.metric(taken) != nil
         }

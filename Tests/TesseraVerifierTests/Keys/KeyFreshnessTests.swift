@@ -16,7 +16,7 @@ struct KeyFreshnessTests {
         return source
     }
 
-    @Test("a set that nothing vouches for is due before its lifetime ends")
+    @Test("a set that the feed does not confirm is due before its lifetime ends")
     func alone() async throws {
         let source = try await source()
         #expect(source.due > remote.now)
@@ -24,11 +24,11 @@ struct KeyFreshnessTests {
         #expect(source.due <= remote.now)
     }
 
-    @Test("a set is not due while the feed vouches for it, and is when the feed falls silent")
-    func vouched() async throws {
+    @Test("a set is not due while the feed confirms it, and is when the feed falls silent")
+    func confirmed() async throws {
         let source = try await source()
         for _ in 0..<10 {
-            source.vouch(for: .seconds(15))
+            source.confirm(for: .seconds(15))
             remote.pass(.seconds(14))
             #expect(source.due > remote.now)
         }
@@ -36,21 +36,21 @@ struct KeyFreshnessTests {
         #expect(source.due <= remote.now)
     }
 
-    @Test("whatever vouches for it, a set is due when the longest interval is over")
+    @Test("a set is due when the longest interval is over, also while the feed confirms it")
     func longest() async throws {
         let source = try await source()
-        source.vouch(for: .seconds(10_000))
+        source.confirm(for: .seconds(10_000))
         remote.pass(.seconds(3599))
         #expect(source.due > remote.now)
         remote.pass(.seconds(1))
         #expect(source.due <= remote.now)
     }
 
-    @Test("keys that have changed are due at once, whatever vouches for the set, until they are fetched")
+    @Test("keys that have changed are due at once, until they are fetched, whatever the feed confirms")
     func changed() async throws {
         let source = try await source()
         source.expire()
-        source.vouch(for: .seconds(15))
+        source.confirm(for: .seconds(15))
         #expect(source.due <= remote.now)
         remote.pass(.seconds(5))
         try await source.refresh(afterUnknownKeyID: "unknown")
@@ -68,11 +68,11 @@ struct KeyFreshnessTests {
         source.expire()
         remote.release()
         try await look.value
-        source.vouch(for: .seconds(15))
+        source.confirm(for: .seconds(15))
         #expect(source.due <= remote.now)
     }
 
-    @Test("a set that cannot be fetched is tried again, whatever vouches for it")
+    @Test("a set that cannot be fetched is tried again, also while the feed confirms it")
     func failing() async throws {
         let source = try await source()
         remote.goDown()
@@ -80,7 +80,7 @@ struct KeyFreshnessTests {
         await #expect(throws: VerificationError(.keysUnavailable)) {
             try await source.refresh(afterUnknownKeyID: "unknown")
         }
-        source.vouch(for: .seconds(15))
+        source.confirm(for: .seconds(15))
         remote.pass(.seconds(1))
         #expect(source.due <= remote.now)
     }

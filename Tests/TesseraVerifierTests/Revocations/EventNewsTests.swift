@@ -59,7 +59,7 @@ struct EventNewsTests {
             feed.cut()
             try await eventually("it has come back") { feed.asked.count == 2 }
             #expect(feed.asked[1].lastEventID == "e:1")
-            // Told, and not complete: there may be more.
+            // A hint has come, and there may be more.
             #expect(news.completeUntil == nil)
             feed.send(ScriptedFeed.caughtUp("e:2"))
             try await eventually("the news are complete") { news.completeUntil != nil }

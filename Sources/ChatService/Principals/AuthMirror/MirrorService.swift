@@ -1,8 +1,8 @@
 // Keeps the mirror current, on one node at a time, and asks auth for nothing while nothing happens.
 //
 // The stream that the verifier follows says when there are events to read (`EventNews`); they are read as pages from
-// the cursor in the database. Each node hears all hints and keeps those that it has not acted on, so the next holder of
-// the lease reads what the one before it may have left. Two things besides a hint make the holder read:
+// the cursor in the database. Each node hears all hints and keeps those that it has not acted on. So the next holder of
+// the lease reads what the last one left. Two things besides a hint make the holder read:
 //
 // - A page failed: again after a second, for as long as the stream is there. Without it auth is away; the feed either
 //   goes on where it was, or gives a hint of every kind.
@@ -50,7 +50,7 @@ private struct MirrorWork {
     let service: MirrorService
     private var unread: Set<FeedLane> = []
     private var failures = 0
-    /// Where the stream was when both lanes were read last, and when that was.
+    /// Where the stream was when all kinds were read last, and when that was.
     private var readPosition: String?
     private var readAt = ContinuousClock.now
 

@@ -3,7 +3,7 @@
 // A service that acts on events keeps its cursor in its own database, beside the effects, and reads pages from there
 // (`EventPages`). With the stream that a `RevocationFeed` follows anyway it knows when to read, and asks for nothing
 // while nothing happens. A hint may come twice. None is lost: the feed moves its position behind an event after the
-// hint, and a feed that begins anew says that there may be events of every kind.
+// hint. A feed that has no position reads back, and says that there may be events of every kind.
 import Synchronization
 
 package final class EventNews: Sendable {
@@ -51,7 +51,7 @@ package final class EventNews: Sendable {
     }
 
     /// The feed was read back and not taken up where it was: what came in between has had no hint.
-    package func beganAnew() { hint(kinds) }
+    package func readBack() { hint(kinds) }
 
     /// Everything up to the position, and up to this moment, has had its hint.
     package func isComplete(at position: String?) {

@@ -81,7 +81,7 @@ struct FeedConnection: Sendable {
         request.headers.add(name: "Accept", value: "text/event-stream")
         if let position { request.headers.add(name: "Last-Event-ID", value: position) }
         let response = try await client.execute(request, deadline: .distantFuture, logger: logger)
-        // SECURITY: whoever controls the feed could hide revocations, so it comes from the configured address.
+        // SECURITY: another address could hide revocations, so the feed comes from the configured one.
         guard response.history.count <= 1 else { throw Failure.redirected }
         switch response.status {
         case .ok: break

@@ -246,7 +246,7 @@ extension RevocationFeed: FeedConsumer {
         }
         if isCurrent {
             news?.isComplete(at: position)
-            keys?.vouch(for: pace.longestSilence)
+            keys?.confirm(for: pace.longestSilence)
         }
         reportState()
     }
@@ -256,7 +256,7 @@ extension RevocationFeed: FeedConsumer {
             let wasReadBack = knowledge.isReadBack
             return (knowledge.catchUp(), wasReadBack)
         }
-        if wasReadBack { news?.beganAnew() }
+        if wasReadBack { news?.readBack() }
         guard isNews else { return }
         logger.info("revocations are current", metadata: ["known": "\(count)"])
         let waiting = waiting.withLock { waiting in

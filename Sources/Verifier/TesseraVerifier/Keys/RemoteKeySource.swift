@@ -20,11 +20,11 @@ public final class RemoteKeySource: KeySource, Service {
         var entityTag: String?
         /// The one fetch under way.
         var underWay: Task<Void, any Error>?
-        /// When the set is to be fetched again, if nothing vouches for it.
+        /// When the set is to be fetched again, unless the feed confirms it.
         var dueAt: ContinuousClock.Instant?
         /// Until when the feed would have said that the keys have changed.
-        var vouchedUntil: ContinuousClock.Instant?
-        /// When it is to be fetched again whatever vouches for it.
+        var confirmedUntil: ContinuousClock.Instant?
+        /// When it is to be fetched again in any case.
         var latestAt: ContinuousClock.Instant?
         /// How often the keys have changed, or may have, as the feed says.
         var changes = 0
@@ -150,8 +150,8 @@ public final class RemoteKeySource: KeySource, Service {
     // MARK: - Beside a feed
 
     /// The feed is current: for so long it would say that the keys have changed.
-    func vouch(for duration: Duration) {
-        state.withLock { $0.vouchedUntil = now() + duration }
+    func confirm(for duration: Duration) {
+        state.withLock { $0.confirmedUntil = now() + duration }
     }
 
     /// The keys have changed, or may have: they are fetched within a second.
@@ -166,10 +166,10 @@ public final class RemoteKeySource: KeySource, Service {
     var due: ContinuousClock.Instant {
         state.withLock { state in
             guard let dueAt = state.dueAt else { return now() }
-            guard state.changes == state.changesFetched, state.failures == 0, let vouchedUntil = state.vouchedUntil,
+            guard state.changes == state.changesFetched, state.failures == 0, let confirmedUntil = state.confirmedUntil,
                 let latestAt = state.latestAt
             else { return dueAt }
-            return min(max(dueAt, vouchedUntil), latestAt)
+            return min(max(dueAt, confirmedUntil), latestAt)
         }
     }
 
