@@ -250,6 +250,7 @@ let package = Package(
             dependencies: [
                 "ServiceKit", "Storage", "StrictJSON", hummingbird, httpTypes, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: swift6
         ),

@@ -34,16 +34,8 @@ package struct ChangeFeedLimits: Sendable {
 }
 
 final class ChangeFeed: Sendable {
-    private struct Member {
-        let follower: EventFollower
-        /// Whether the token that opened the stream would be accepted now.
-        let isAdmitted: @Sendable () -> Bool
-    }
-
     private struct State {
-        var members: [String: [UInt64: Member]] = [:]
-        var count = 0
-        var next: UInt64 = 0
+        var members: StreamMembers
         var work: Task<Void, Never>?
         /// Whether something was written that the other nodes have not been told of.
         var isNoticeDue = false
@@ -53,67 +45,55 @@ final class ChangeFeed: Sendable {
     let changes: Changes
     let limits: ChangeFeedLimits
     private let logger: Logger
-    private let state = Mutex(State())
-    private let gauge = Gauge(label: "tessera_change_followers")
+    private let state: Mutex<State>
 
     init(changes: Changes, limits: ChangeFeedLimits, logger: Logger) {
         self.changes = changes
         self.limits = limits
         self.logger = logger
+        let members = StreamMembers(
+            limit: limits.streams,
+            limitPerOwner: limits.streamsPerUser,
+            lifetime: limits.timing.lifetime,
+            gauge: Gauge(label: "tessera_change_followers")
+        )
+        self.state = Mutex(State(members: members))
     }
 
     // MARK: Streams
 
     /// Whether one more stream of a person would be taken.
     func hasRoom(for principal: String) -> Bool {
-        state.withLock { hasRoom(for: principal, $0) }
+        state.withLock { $0.members.hasRoom(for: principal) }
     }
 
-    private func hasRoom(for principal: String, _ state: State) -> Bool {
-        state.count < limits.streams && state.members[principal]?.count ?? 0 < limits.streamsPerUser
-    }
-
-    /// Counts a stream in; `nil` when there are too many. The first one starts the reader.
+    /// Counts a stream in; `nil` when there are too many. The first one starts the reader. `isAdmitted`: whether the
+    /// token that opened the stream would be accepted now.
     func join(
         _ principal: String,
         channel: any Channel,
         isAdmitted: @escaping @Sendable () -> Bool
     ) -> EventFollower? {
-        let lifetime = limits.timing.lifetime * Double.random(in: 0.9...1)
-        let (follower, count) = state.withLock { state -> (EventFollower?, Int) in
-            guard hasRoom(for: principal, state) else { return (nil, state.count) }
-            state.next += 1
-            let follower = EventFollower(number: state.next, channel: channel, lifetime: lifetime)
-            state.members[principal, default: [:]][follower.number] = Member(
-                follower: follower,
-                isAdmitted: isAdmitted
-            )
-            state.count += 1
+        state.withLock { state in
+            guard state.members.hasRoom(for: principal) else { return nil }
             if state.work == nil { state.work = Task { await self.work() } }
-            return (follower, state.count)
+            return state.members.add(principal, channel: channel, isAdmitted: isAdmitted)
         }
-        gauge.record(count)
-        return follower
     }
 
     /// Counts a stream out; with the last one the reader goes.
-    func leave(_ follower: EventFollower, of principal: String) {
-        let (work, count) = state.withLock { state -> (Task<Void, Never>?, Int) in
-            guard state.members[principal]?.removeValue(forKey: follower.number) != nil else {
-                return (nil, state.count)
-            }
-            if state.members[principal]?.isEmpty == true { state.members[principal] = nil }
-            state.count -= 1
-            guard state.count == 0 else { return (nil, state.count) }
+    func leave(_ follower: EventFollower) {
+        let work = state.withLock { state -> Task<Void, Never>? in
+            state.members.remove(follower)
+            guard state.members.count == 0 else { return nil }
             defer { state.work = nil }
-            return (state.work, 0)
+            return state.work
         }
         work?.cancel()
-        gauge.record(count)
     }
 
     /// How many streams there are.
-    var count: Int { state.withLock { $0.count } }
+    var count: Int { state.withLock { $0.members.count } }
 
     // MARK: Waking
 
@@ -121,11 +101,9 @@ final class ChangeFeed: Sendable {
     func wrote(_ principal: String?) {
         let (followers, notices) = state.withLock { state in
             state.isNoticeDue = true
-            let members =
-                principal.map { Array((state.members[$0] ?? [:]).values) } ?? state.members.values.flatMap(\.values)
-            return (members.map(\.follower), state.notices)
+            return (principal.map { state.members.of($0) } ?? state.members.all, state.notices)
         }
-        for follower in followers { follower.signal(.events) }
+        followers.signal(.events)
         notices?.yield()
     }
 
@@ -145,15 +123,11 @@ final class ChangeFeed: Sendable {
     }
 
     private func wakeAll() {
-        let followers = state.withLock { $0.members.values.flatMap { $0.values.map(\.follower) } }
-        for follower in followers { follower.signal(.events) }
+        state.withLock { $0.members.all }.signal(.events)
     }
 
     private func wake(_ principals: Set<String>) {
-        let followers = state.withLock { state in
-            principals.flatMap { (state.members[$0] ?? [:]).values.map(\.follower) }
-        }
-        for follower in followers { follower.signal(.events) }
+        state.withLock { state in principals.flatMap { state.members.of($0) } }.signal(.events)
     }
 
     // MARK: Work
@@ -205,13 +179,7 @@ final class ChangeFeed: Sendable {
 
     private func keepTime() async {
         for await _ in PeriodicTicks(every: limits.timing.look) {
-            let now = ContinuousClock.now
-            let members = state.withLock { $0.members.values.flatMap(\.values) }
-            for member in members {
-                var signals = member.follower.look(at: now, limits.timing)
-                if !member.isAdmitted() { signals.insert(.end) }
-                if !signals.isEmpty { member.follower.signal(signals) }
-            }
+            state.withLock { $0.members.all }.tick(at: .now, limits.timing)
         }
     }
 }

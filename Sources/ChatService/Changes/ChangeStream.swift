@@ -26,7 +26,7 @@ struct ChangeStream: Sendable {
     func write(to writer: inout any ResponseBodyWriter) async throws {
         // Too many came at the same moment; the client will be told so when it comes back.
         guard let follower = feed.join(caller.id, channel: channel, isAdmitted: isAdmitted) else { return }
-        defer { feed.leave(follower, of: caller.id) }
+        defer { feed.leave(follower) }
         try await withGracefulShutdownHandler {
             try await follow(follower, &writer)
         } onGracefulShutdown: {
@@ -36,7 +36,7 @@ struct ChangeStream: Sendable {
 
     @concurrent
     private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
-        try await send(ServerSentEvent.retry(milliseconds: Self.retry), follower, &writer)
+        try await follower.write(ServerSentEvent.retry(milliseconds: Self.retry), to: &writer)
         var seq = cursor.seq
         var isCaughtUp = false
         var isHeartbeatDue = false
@@ -51,16 +51,19 @@ struct ChangeStream: Sendable {
                 var bytes = ByteBuffer()
                 for change in batch.changes { bytes.writeImmutableBuffer(frame(change)) }
                 seq = max(seq, batch.changes.last?.seq ?? seq)
-                try await send(bytes, follower, &writer)
+                try await follower.write(bytes, to: &writer)
                 isHeartbeatDue = false
                 if batch.isFull { continue }
             }
             if !isCaughtUp {
                 isCaughtUp = true
                 seq = max(seq, end.seq)
-                try await send(caughtUp(seq), follower, &writer)
+                try await follower.write(
+                    ServerSentEvent.caughtUp(at: EventCursor(epoch: cursor.epoch, seq: seq)),
+                    to: &writer
+                )
             } else if isHeartbeatDue {
-                try await send(ServerSentEvent.comment("heartbeat"), follower, &writer)
+                try await follower.write(ServerSentEvent.comment("heartbeat"), to: &writer)
             }
             let signals = await follower.wait()
             isHeartbeatDue = signals.contains(.heartbeat)
@@ -72,22 +75,5 @@ struct ChangeStream: Sendable {
         change.write(to: &json, epoch: cursor.epoch)
         let place = EventCursor(epoch: cursor.epoch, seq: change.seq).text
         return ServerSentEvent(id: place, name: "change", data: json.string).bytes
-    }
-
-    @concurrent
-    private func send(
-        _ bytes: ByteBuffer,
-        _ follower: EventFollower,
-        _ writer: inout any ResponseBodyWriter
-    ) async throws {
-        follower.writeBegins()
-        defer { follower.writeEnded() }
-        try await writer.write(bytes)
-    }
-
-    private func caughtUp(_ seq: Int64) -> ByteBuffer {
-        let place = EventCursor(epoch: cursor.epoch, seq: seq).text
-        let data = JSONWriter.object { $0.field("cursor", place) }.string
-        return ServerSentEvent(id: place, name: "caught_up", data: data).bytes
     }
 }

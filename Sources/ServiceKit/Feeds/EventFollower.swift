@@ -1,7 +1,8 @@
 // One stream as the feed knows it: something to wake, with no queue behind it.
 //
-// A follower is told *that* there is something, never what. It reads the events itself, at its own pace, so a slow one
+// A follower hears *that* there is something, never what. It reads the events itself, at its own pace. So a slow one
 // holds nothing but its place, and a thousand idle ones are a thousand suspended tasks.
+package import Hummingbird
 package import NIOCore
 internal import Synchronization
 
@@ -26,17 +27,28 @@ package final class EventFollower: Sendable {
         var lastWrite = ContinuousClock.now
     }
 
-    package let number: UInt64
+    let number: UInt64
+    /// Whose stream it is.
+    let owner: String
     private let startedAt = ContinuousClock.now
     /// How long the stream may go on; then its consumer has to show a new token.
     private let lifetime: Duration
     private let channel: any Channel
+    private let isAdmitted: @Sendable () -> Bool
     private let state = Mutex(State())
 
-    package init(number: UInt64, channel: any Channel, lifetime: Duration) {
+    init(
+        number: UInt64,
+        owner: String,
+        channel: any Channel,
+        lifetime: Duration,
+        isAdmitted: @escaping @Sendable () -> Bool
+    ) {
         self.number = number
+        self.owner = owner
         self.channel = channel
         self.lifetime = lifetime
+        self.isAdmitted = isAdmitted
     }
 
     // MARK: Waking
@@ -75,21 +87,25 @@ package final class EventFollower: Sendable {
 
     // MARK: Writing
 
-    /// Around each write, so that the feed can tell a reader that takes nothing from one that has nothing to take.
-    package func writeBegins() {
+    /// Writes to the stream, and notes since when: a reader that takes nothing is cut off, one that has nothing to take
+    /// is not.
+    @concurrent
+    package func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async throws {
         state.withLock { $0.writingSince = .now }
-    }
-
-    package func writeEnded() {
-        state.withLock { state in
-            state.writingSince = nil
-            state.lastWrite = .now
+        defer {
+            state.withLock { state in
+                state.writingSince = nil
+                state.lastWrite = .now
+            }
         }
+        try await writer.write(bytes)
     }
 
     /// What the passing of time means for this follower.
-    package func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
-        state.withLock { state in
+    func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
+        // SECURITY: a token that expired or was revoked ends its stream, as it would be refused.
+        guard isAdmitted() else { return .end }
+        return state.withLock { state in
             if let writingSince = state.writingSince {
                 return writingSince + timing.stall <= now ? .end : []
             }

@@ -37,6 +37,12 @@ package struct ServerSentEvent: Sendable {
     /// A line that readers pass over: proof that the connection lives.
     package static func comment(_ text: String) -> ByteBuffer { ByteBuffer(string: ": \(text)\n\n") }
 
+    /// Says once that everything has been sent that existed when the stream was asked for.
+    package static func caughtUp(at cursor: EventCursor) -> ByteBuffer {
+        let data = JSONWriter.object { $0.field("cursor", cursor.text) }.string
+        return ServerSentEvent(id: cursor.text, name: "caught_up", data: data).bytes
+    }
+
     /// Moves the reader's `Last-Event-ID` without an event.
     package static func position(_ id: String) -> ByteBuffer { ByteBuffer(string: "id: \(id)\n\n") }
 }

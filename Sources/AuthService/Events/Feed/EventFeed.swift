@@ -54,8 +54,7 @@ final class EventFeed: Sendable {
 
     private struct State {
         var tail: Tail?
-        var followers: [UInt64: EventFollower] = [:]
-        var nextFollower: UInt64 = 0
+        var members: StreamMembers
         var isBlind = false
     }
 
@@ -68,31 +67,29 @@ final class EventFeed: Sendable {
     let timing: EventFeedTiming
     private let database: any SQLDatabase
     private let logger: Logger
-    private let state = Mutex(State())
-    private let followersGauge = Gauge(label: "tessera_event_followers")
+    private let state: Mutex<State>
 
     init(log: EventLog, database: any SQLDatabase, timing: EventFeedTiming, logger: Logger) {
         self.log = log
         self.database = database
         self.timing = timing
         self.logger = logger
+        let gauge = Gauge(label: "tessera_event_followers")
+        self.state = Mutex(State(members: StreamMembers(lifetime: timing.lifetime, gauge: gauge)))
     }
 
     // MARK: Followers
 
-    /// Counts a stream in; the first one starts the reader at the log's end, as `now` has it.
-    func join(_ now: EventLogState, channel: any Channel) -> EventFollower {
-        let lifetime = timing.lifetime * Double.random(in: 0.9...1)
+    /// Counts a stream in; the first one starts the reader at the log's end, as `now` has it. `client`: whose token it
+    /// was asked for with.
+    func join(_ now: EventLogState, client: String?, channel: any Channel) -> EventFollower {
         let (follower, others, old) = state.withLock { state in
-            state.nextFollower += 1
-            let follower = EventFollower(number: state.nextFollower, channel: channel, lifetime: lifetime)
             var others: [EventFollower] = []
             var old: Task<Void, Never>?
             if let tail = state.tail, tail.epoch != now.epoch {
                 // The reader has not looked yet.
-                others = Array(state.followers.values)
+                others = state.members.removeAll()
                 old = tail.work
-                state.followers = [:]
                 state.tail = nil
             }
             if state.tail == nil {
@@ -104,22 +101,18 @@ final class EventFeed: Sendable {
                     work: Task { await self.work(now.epoch) }
                 )
             }
-            state.followers[follower.number] = follower
-            // Here, for numbers that two threads record afterwards may come in either order, and the last one stays.
-            followersGauge.record(state.followers.count)
-            return (follower, others, old)
+            return (state.members.add(client ?? "", channel: channel), others, old)
         }
         old?.cancel()
-        for other in others { other.signal(.end) }
+        others.signal(.end)
         return follower
     }
 
     /// Counts a stream out; with the last one the reader goes.
     func leave(_ follower: EventFollower) {
         let work = state.withLock { state -> Task<Void, Never>? in
-            state.followers[follower.number] = nil
-            followersGauge.record(state.followers.count)
-            guard state.followers.isEmpty else { return nil }
+            state.members.remove(follower)
+            guard state.members.count == 0 else { return nil }
             defer { state.tail = nil }
             return state.tail?.work
         }
@@ -127,7 +120,7 @@ final class EventFeed: Sendable {
     }
 
     /// How many streams there are.
-    var count: Int { state.withLock { $0.followers.count } }
+    var count: Int { state.withLock { $0.members.count } }
 
     /// What comes after a place.
     func take(after seq: Int64, epoch: String) -> Taken {
@@ -212,9 +205,9 @@ final class EventFeed: Sendable {
             guard state.tail?.epoch == epoch else { return [] }
             guard let last = entries.last else { return [] }
             state.tail?.append(entries, upTo: last.seq)
-            return Array(state.followers.values)
+            return state.members.all
         }
-        for follower in followers { follower.signal(.events) }
+        followers.signal(.events)
     }
 
     static func entry(_ event: StoredEvent, epoch: String) -> Entry {
@@ -239,13 +232,10 @@ final class EventFeed: Sendable {
     private func endAll(_ epoch: String) {
         let (work, followers) = state.withLock { state -> (Task<Void, Never>?, [EventFollower]) in
             guard let tail = state.tail, tail.epoch == epoch else { return (nil, []) }
-            defer {
-                state.tail = nil
-                state.followers = [:]
-            }
-            return (tail.work, Array(state.followers.values))
+            defer { state.tail = nil }
+            return (tail.work, state.members.removeAll())
         }
-        for follower in followers { follower.signal(.end) }
+        followers.signal(.end)
         work?.cancel()
     }
 
@@ -255,19 +245,14 @@ final class EventFeed: Sendable {
         for await _ in PeriodicTicks(every: timing.look) {
             let now = ContinuousClock.now
             let (followers, lastRead) = state.withLock { state in
-                (Array(state.followers.values), state.tail?.epoch == epoch ? state.tail?.lastRead : nil)
+                (state.members.all, state.tail?.epoch == epoch ? state.tail?.lastRead : nil)
             }
             guard let lastRead else { return }
             if lastRead + timing.blind <= now {
                 logger.warning("the event log has not been readable for too long; every stream ends")
                 return endAll(epoch)
             }
-            let vouches = lastRead + timing.vouch > now
-            for follower in followers {
-                var signals = follower.look(at: now, timing)
-                if !vouches { signals.remove(.heartbeat) }
-                if !signals.isEmpty { follower.signal(signals) }
-            }
+            followers.tick(at: now, timing, heartbeats: lastRead + timing.vouch > now)
         }
     }
 }

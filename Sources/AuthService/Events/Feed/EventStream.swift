@@ -23,7 +23,7 @@ struct EventStream: Sendable {
 
     @concurrent
     func write(to writer: inout any ResponseBodyWriter) async throws {
-        let follower = feed.join(opening, channel: channel)
+        let follower = feed.join(opening, client: client, channel: channel)
         defer { feed.leave(follower) }
         try await withGracefulShutdownHandler {
             try await follow(follower, &writer)
@@ -34,7 +34,7 @@ struct EventStream: Sendable {
 
     @concurrent
     private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
-        try await send(ServerSentEvent.retry(milliseconds: Self.retry), follower, &writer)
+        try await follower.write(ServerSentEvent.retry(milliseconds: Self.retry), to: &writer)
         var seq = cursor.seq
         // The last place that the consumer was told.
         var told = seq
@@ -66,7 +66,7 @@ struct EventStream: Sendable {
                     bytes = position
                     told = seq
                 }
-                try await send(bytes, follower, &writer)
+                try await follower.write(bytes, to: &writer)
             }
             // SECURITY: a client that was disabled is told so, and nothing after it. Its next request is refused.
             let end = entries.firstIndex { $0.seq > opening.newest && $0.endsClient != nil && $0.endsClient == client }
@@ -77,31 +77,17 @@ struct EventStream: Sendable {
                 bytes.writeImmutableBuffer(entry.frame)
                 told = entry.seq
             }
-            if bytes.readableBytes > 0 { try await send(bytes, follower, &writer) }
+            if bytes.readableBytes > 0 { try await follower.write(bytes, to: &writer) }
             if end != nil { return }
             // Whether or not more has come meanwhile: beside a log that always grows it would never be said otherwise.
             if !isCaughtUp, seq >= opening.newest {
                 isCaughtUp = true
                 told = seq
-                try await send(caughtUp(seq), follower, &writer)
+                try await follower.write(
+                    ServerSentEvent.caughtUp(at: EventCursor(epoch: cursor.epoch, seq: seq)),
+                    to: &writer
+                )
             }
         }
-    }
-
-    @concurrent
-    private func send(
-        _ bytes: ByteBuffer,
-        _ follower: EventFollower,
-        _ writer: inout any ResponseBodyWriter
-    ) async throws {
-        follower.writeBegins()
-        defer { follower.writeEnded() }
-        try await writer.write(bytes)
-    }
-
-    private func caughtUp(_ seq: Int64) -> ByteBuffer {
-        let place = EventCursor(epoch: cursor.epoch, seq: seq).text
-        let data = JSONWriter.object { $0.field("cursor", place) }.string
-        return ServerSentEvent(id: place, name: "caught_up", data: data).bytes
     }
 }

@@ -1,0 +1,95 @@
+// The streams of one feed on this node: whose they are, how many there may be, and whom time is up for.
+//
+// It is a value, so that a feed changes its streams and what it reads for them behind one lock. Followers are signalled
+// after the lock is left.
+package import Metrics
+package import NIOCore
+
+package struct StreamMembers: Sendable {
+    private var followers: [String: [UInt64: EventFollower]] = [:]
+    private var next: UInt64 = 0
+    private let limit: Int
+    private let limitPerOwner: Int
+    private let lifetime: Duration
+    private let gauge: Gauge
+
+    /// How many streams there are.
+    package private(set) var count = 0 {
+        // Here, for numbers that two threads record after the lock may come in either order, and the last one stays.
+        didSet { gauge.record(count) }
+    }
+
+    /// `lifetime`: of a stream, up to a tenth less.
+    package init(limit: Int = .max, limitPerOwner: Int = .max, lifetime: Duration, gauge: Gauge) {
+        self.limit = limit
+        self.limitPerOwner = limitPerOwner
+        self.lifetime = lifetime
+        self.gauge = gauge
+    }
+
+    // MARK: Membership
+
+    /// Whether one more stream of an owner may be added.
+    package func hasRoom(for owner: String) -> Bool {
+        count < limit && followers[owner]?.count ?? 0 < limitPerOwner
+    }
+
+    /// Adds a stream.
+    ///
+    /// - Parameters:
+    ///   - owner: whose stream it is.
+    ///   - channel: its connection.
+    ///   - isAdmitted: whether what it was opened with would be accepted now; asked at each tick.
+    /// - Returns: the stream's place to wait.
+    package mutating func add(
+        _ owner: String,
+        channel: any Channel,
+        isAdmitted: @escaping @Sendable () -> Bool = { true }
+    ) -> EventFollower {
+        next += 1
+        let follower = EventFollower(
+            number: next,
+            owner: owner,
+            channel: channel,
+            // Streams that were opened together do not end together.
+            lifetime: lifetime * Double.random(in: 0.9...1),
+            isAdmitted: isAdmitted
+        )
+        followers[owner, default: [:]][follower.number] = follower
+        count += 1
+        return follower
+    }
+
+    package mutating func remove(_ follower: EventFollower) {
+        guard followers[follower.owner]?.removeValue(forKey: follower.number) != nil else { return }
+        if followers[follower.owner]?.isEmpty == true { followers[follower.owner] = nil }
+        count -= 1
+    }
+
+    /// Removes all, and returns them.
+    package mutating func removeAll() -> [EventFollower] {
+        defer { (followers, count) = ([:], 0) }
+        return all
+    }
+
+    package var all: [EventFollower] { followers.values.flatMap(\.values) }
+
+    package func of(_ owner: String) -> [EventFollower] { followers[owner].map { Array($0.values) } ?? [] }
+}
+
+extension Sequence<EventFollower> {
+    package func signal(_ signals: EventFollower.Signals) {
+        for follower in self { follower.signal(signals) }
+    }
+
+    /// Signals what the passing of time means for each: a heartbeat is due, or the stream ends.
+    ///
+    /// `heartbeats`: whether they may be sent now.
+    package func tick(at now: ContinuousClock.Instant, _ timing: EventFeedTiming, heartbeats: Bool = true) {
+        for follower in self {
+            var signals = follower.look(at: now, timing)
+            if !heartbeats { signals.remove(.heartbeat) }
+            if !signals.isEmpty { follower.signal(signals) }
+        }
+    }
+}
