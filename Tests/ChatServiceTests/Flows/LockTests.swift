@@ -40,8 +40,8 @@ struct LockTests {
     func write(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             try await chat.create()
-            let beginning = Principals.willWrite(Caller(id: "owner", kind: "user"), at: Clock.system.now())
-            try await meeting(chat, engine, beginning) {
+            let write = PrincipalTransaction(by: Caller(id: "owner", kind: "user"), at: Clock.system.now())
+            try await meeting(chat, engine, write.base.statements) {
                 try await chat.mark("owner", active: true, erasedAt: Instant(seconds: 1))
             }
             #expect(try await chat.send(.post, "/v1/conversations", "{}").code == "user_inactive")
@@ -91,13 +91,14 @@ struct LockTests {
                 )
                 let owner = Caller(id: "owner", kind: "user")
                 let now = Clock.system.now()
-                let other: [BoundStatement] = [
-                    ConversationCounters.lock(id, owner: "owner"),
-                    ConversationDeductions.deduct(id, "owner", "b", Int64?.none, now),
-                    MessageChangeStatements.delete(id, "owner", "b", Int64?.none, now),
-                    MessageChangeStatements.adopt(id, "owner", "b", now),
-                ]
-                let answer = try await meeting(chat, engine, Principals.willWrite(owner, at: now) + other) {
+                var other = PrincipalTransaction(by: owner, at: now)
+                other.add(contentsOf: [
+                    ConversationCounterStatements.lock(id, owner: "owner"),
+                    ConversationCounterStatements.deduct("b", from: id, owner: "owner", expected: nil, at: now),
+                    MessageChangeStatements.delete("b", from: id, owner: "owner", expected: nil, at: now),
+                    MessageChangeStatements.adoptChildren(of: "b", in: id, owner: "owner", at: now),
+                ])
+                let answer = try await meeting(chat, engine, other.base.statements) {
                     try await chat.send(method, "/v1/conversations/\(id)/messages/b", body)
                 }
                 #expect(answer.status == 404)
@@ -115,12 +116,13 @@ struct LockTests {
             )
             let owner = Caller(id: "owner", kind: "user")
             let now = Clock.system.now()
-            let other: [BoundStatement] = [
-                ConversationCounters.lock(id, owner: "owner"),
-                ConversationDeductions.deductNewest(id, "owner", Int64(1), Int64(100), now),
-                MessageChangeStatements.truncate(id, "owner", Int64(1), Int64(100), now),
-            ]
-            let answer = try await meeting(chat, engine, Principals.willWrite(owner, at: now) + other) {
+            var other = PrincipalTransaction(by: owner, at: now)
+            other.add(contentsOf: [
+                ConversationCounterStatements.lock(id, owner: "owner"),
+                ConversationCounterStatements.deductNewest(of: id, owner: "owner", after: 1, limit: 100, at: now),
+                MessageChangeStatements.truncate(id, owner: "owner", after: 1, limit: 100, at: now),
+            ])
+            let answer = try await meeting(chat, engine, other.base.statements) {
                 try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#)
             }
             #expect(answer.status == 201)

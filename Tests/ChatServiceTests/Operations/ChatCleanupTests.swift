@@ -50,9 +50,9 @@ struct ChatCleanupTests {
         try await withChat(engine, clock: clock.clock) { chat in
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(30, in: "c")
-            let end = TrashStatements.end("c", "owner", nil as Int64?, clock.clock.now())
-            let some = TrashStatements.removeMessages("c", "owner", 10)
-            _ = try await chat.database.run([end, some])
+            let end = TrashStatements.end("c", owner: "owner", expected: nil, at: clock.clock.now())
+            let some = TrashRemovalStatements.removeMessages(of: "c", owner: "owner", limit: 10)
+            _ = try await chat.database.run(Transaction([end, some]))
             #expect(try await chat.rows("messages") == 20)
             #expect(try await chat.send(.get, "/v1/conversations/c").status == 404)
             #expect(try await chat.send(.post, "/v1/conversations/c/restore").status == 404)

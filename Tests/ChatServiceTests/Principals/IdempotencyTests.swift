@@ -306,22 +306,10 @@ struct IdempotencyTests {
             let caller = Caller(id: "owner", kind: "user")
             let attempt = IdempotentAttempt(testKey: "cut", route: "POST /x", body: "{}")
             let now = attempt.identity.at
+            let draft = try ConversationDraft(JSONBody(try JSONElement.parse("{}")), identify: { "" })
             var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: "fresh")
             transaction.add(
-                ConversationStatements.insert(
-                    "fresh",
-                    "owner",
-                    nil as String?,
-                    nil as String?,
-                    nil as String?,
-                    nil as String?,
-                    "private",
-                    now,
-                    1,
-                    "{}",
-                    "{}",
-                    nil as String?
-                )
+                ConversationStatements.insert(draft, id: "fresh", owner: "owner", isComplete: true, at: now)
             )
             let unit = transaction.closed().transaction.statements
             for length in 1..<unit.count {

@@ -8,7 +8,7 @@ import Storage
 
 enum ForkPieces {
     static func begin(_ id: String, _ owner: String, _ source: String, _ now: Instant) -> [BoundStatement] {
-        [ForkStatements.begin(id, owner, source, nil as String?, nil as String?, now, nil as IndexedWords?)]
+        [ForkStatements.begin(id, of: source, owner: owner, title: nil, tip: nil, at: now)]
     }
 
     static func copy(
@@ -19,7 +19,16 @@ enum ForkPieces {
         number: Int64,
         steps: Int64 = 500
     ) -> [BoundStatement] {
-        [ForkStatements.copy(id, owner, source, message, number, steps)]
+        [
+            ForkStatements.copy(
+                to: id,
+                from: source,
+                owner: owner,
+                message: message,
+                number: number,
+                steps: steps
+            )
+        ]
     }
 }
 

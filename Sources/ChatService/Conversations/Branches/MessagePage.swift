@@ -12,35 +12,35 @@ struct MessagePage: Sendable {
     private let fast: (plain: Statement, siblings: Statement)
     private let measured: (plain: Statement, siblings: Statement)
 
-    /// `parameters` are all but the last, which is the number of bytes; `order` is that of `place`; `page` is a `WITH` whose
-    /// `page` has the ids and places of the page's messages; `select` gives the page, with columns of the table `messages`.
+    /// `parameters` are all but `:limit` and `:bytes`; `order` is that of `place`; `page` is a `WITH` whose `page` has the
+    /// ids and places of the page's messages; `select` gives the page, with columns of the table `messages`.
     init(
         _ name: String,
-        _ parameters: [SQLType],
+        _ parameters: StatementParameters,
         order: String,
         page: String,
         _ select: (_ columns: String) -> String
     ) {
-        let bytes = "$\(parameters.count + 1)"
+        let parameters = parameters + ["limit": .integer, "bytes": .integer]
         func columns(_ condition: String, _ siblings: Bool) -> String {
             let own = MessageStatements.columns(contentIf: condition)
             return siblings ? "\(own), \(MessageSiblings.facts)" : own
         }
         func fast(_ siblings: Bool) -> Statement {
-            Statement(siblings ? "\(name)_with_siblings" : name, .reads, parameters + [.integer]) { engine in
-                select(columns("\(engine.octets(of: "parts")) <= \(bytes)", siblings))
+            Statement(siblings ? "\(name)_with_siblings" : name, .reads, parameters) { engine in
+                select(columns("\(engine.octets(of: "parts")) <= :bytes", siblings))
             }
         }
         func measured(_ siblings: Bool) -> Statement {
             let own = siblings ? "\(name)_with_siblings_measured" : "\(name)_measured"
-            return Statement(own, .reads, parameters + [.integer]) { engine in
+            return Statement(own, .reads, parameters) { engine in
                 """
                 \(page), summed (message, place, bytes, total) AS (
                     SELECT page.message, page.place, \(engine.octets(of: "m.parts")),
                         SUM(\(engine.octets(of: "m.parts"))) OVER (ORDER BY page.\(order) ROWS UNBOUNDED PRECEDING)
                     FROM page JOIN messages m ON m.id = page.message
                 )
-                SELECT \(columns("summed.total <= \(bytes) OR summed.total = summed.bytes", siblings))
+                SELECT \(columns("summed.total <= :bytes OR summed.total = summed.bytes", siblings))
                 FROM summed JOIN messages ON messages.id = summed.message
                 ORDER BY summed.\(order)
                 """
@@ -57,14 +57,16 @@ struct MessagePage: Sendable {
         case fast, measured
     }
 
-    func callAsFunction(_ pass: Pass, siblings: Bool, fetching count: Int64, _ values: [SQLValue]) -> BoundStatement {
+    /// The statement that fetches a page; `values` are those of its own parameters.
+    func read(_ pass: Pass, siblings: Bool, limit: Int64, _ values: StatementValues) -> BoundStatement {
         let (both, bytes) =
-            pass == .fast ? (fast, ConversationLimits.page / count) : (measured, ConversationLimits.page)
-        return BoundStatement(siblings ? both.siblings : both.plain, values + [count.sqlValue, bytes.sqlValue])
+            pass == .fast ? (fast, ConversationLimits.page / limit) : (measured, ConversationLimits.page)
+        let statement = siblings ? both.siblings : both.plain
+        return statement.bind(values + ["limit": limit, "bytes": bytes])
     }
 
-    /// The page, unless it has to be measured.
-    static func read(
+    /// The page of a result, unless it has to be measured.
+    static func page(
         _ result: SQLResult,
         of conversation: String,
         _ request: PageRequest,

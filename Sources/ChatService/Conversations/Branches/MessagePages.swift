@@ -14,20 +14,22 @@ import Storage
 
 enum MessagePages {
     /// The number of a live message; NULL for a tombstone. Word for word what the index has.
-    static let liveSequence = "(CASE WHEN deleted_at IS NULL THEN seq END)"
+    static let liveSequence = "(CASE WHEN \(MessageState.live.sql()) THEN seq END)"
 
     // MARK: A whole conversation
 
-    static let later = MessagePage(
+    private static let rangeParameters: StatementParameters = ["conversation": .text, "owner": .text, "edge": .integer]
+
+    private static let later = MessagePage(
         "messages.later",
-        [.text, .text, .integer, .integer],
+        rangeParameters,
         order: "place",
         page: "WITH page (message, place) AS (\(range("id, seq", ">", "")))"
     ) { columns in range(columns, ">", "") }
 
-    static let earlier = MessagePage(
+    private static let earlier = MessagePage(
         "messages.earlier",
-        [.text, .text, .integer, .integer],
+        rangeParameters,
         order: "place DESC",
         page: "WITH page (message, place) AS (\(range("id, seq", "<", "DESC")))"
     ) { columns in range(columns, "<", "DESC") }
@@ -35,49 +37,68 @@ enum MessagePages {
     private static func range(_ columns: String, _ side: String, _ direction: String) -> String {
         """
         SELECT \(columns) FROM messages
-        WHERE conversation_id = $1 AND deleted_at IS NULL AND \(liveSequence) \(side) $3
+        WHERE conversation_id = :conversation AND \(MessageState.live.sql()) AND \(liveSequence) \(side) :edge
             AND \(MessageStatements.isVisible)
-        ORDER BY \(liveSequence) \(direction) LIMIT $4
+        ORDER BY \(liveSequence) \(direction) LIMIT :limit
         """
+    }
+
+    /// The live messages past a number, or before it the newest first.
+    static func ofConversation(
+        _ conversation: String,
+        owner: String,
+        isLater: Bool,
+        edge: Int64,
+        limit: Int64,
+        pass: MessagePage.Pass,
+        siblings: Bool
+    ) -> BoundStatement {
+        (isLater ? later : earlier).read(
+            pass,
+            siblings: siblings,
+            limit: limit,
+            ["conversation": conversation, "owner": owner, "edge": edge]
+        )
     }
 
     // MARK: One branch
 
-    /// The leaf in `$3`, or else the conversation's head.
-    private static let leaf = "COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))"
+    /// The leaf in `:leaf`, or else the conversation's head.
+    private static let leaf =
+        "COALESCE(:leaf, (SELECT c.head_message_id FROM conversations c WHERE c.id = :conversation))"
 
-    // The conversation is compared with the row below, not with `$1`: for a condition that a row of `messages` can fail
-    // by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
+    // The conversation is compared with the row below, not with `:conversation`: for a condition that a row of `messages`
+    // can fail by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
     //
     // A deleted message hands its children to its own parent, so a walk that begins at a live message meets live ones
     // alone. One that begins at the edge of a page whose message was deleted since may pass others that were.
-    static let towardsRoot: MessagePage = {
+    private static let towardsRoot: MessagePage = {
         let branch = """
             WITH RECURSIVE branch (message, conversation, above, place, is_live, shown) AS (
-                SELECT m.id, m.conversation_id, m.parent_id, m.seq, m.deleted_at IS NULL,
-                    CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
+                SELECT m.id, m.conversation_id, m.parent_id, m.seq, \(MessageState.live.sql("m")),
+                    CASE WHEN \(MessageState.live.sql("m")) THEN 1 ELSE 0 END
                 FROM messages m
-                WHERE m.conversation_id = $1 AND m.id = CASE
-                        WHEN $4 IS NULL THEN \(leaf)
-                        ELSE (SELECT e.parent_id FROM messages e WHERE e.id = $4 AND e.conversation_id = $1)
+                WHERE m.conversation_id = :conversation AND m.id = CASE
+                        WHEN :edge IS NULL THEN \(leaf)
+                        ELSE (SELECT e.parent_id FROM messages e WHERE e.id = :edge AND e.conversation_id = :conversation)
                     END
                     AND EXISTS (
                         SELECT 1 FROM messages l
-                        WHERE l.id = \(leaf) AND l.conversation_id = $1 AND l.deleted_at IS NULL
+                        WHERE l.id = \(leaf) AND l.conversation_id = :conversation AND \(MessageState.live.sql("l"))
                     )
                     AND \(MessageStatements.isVisible)
                 UNION ALL
-                SELECT p.id, p.conversation_id, p.parent_id, p.seq, p.deleted_at IS NULL,
-                    branch.shown + CASE WHEN p.deleted_at IS NULL THEN 1 ELSE 0 END
+                SELECT p.id, p.conversation_id, p.parent_id, p.seq, \(MessageState.live.sql("p")),
+                    branch.shown + CASE WHEN \(MessageState.live.sql("p")) THEN 1 ELSE 0 END
                 FROM branch JOIN messages p
                     ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
-                WHERE branch.shown < $5
+                WHERE branch.shown < :limit
             )
             """
-        let page = "SELECT message, place FROM branch WHERE is_live ORDER BY place DESC LIMIT $5"
+        let page = "SELECT message, place FROM branch WHERE is_live ORDER BY place DESC LIMIT :limit"
         return MessagePage(
             "messages.towards_root",
-            [.text, .text, .text, .text, .integer],
+            ["conversation": .text, "owner": .text, "leaf": .text, "edge": .text],
             order: "place DESC",
             page: "\(branch), page (message, place) AS (\(page))"
         ) { columns in
@@ -85,30 +106,48 @@ enum MessagePages {
             \(branch)
             SELECT \(columns) FROM branch JOIN messages ON messages.id = branch.message
             WHERE branch.is_live
-            ORDER BY branch.place DESC LIMIT $5
+            ORDER BY branch.place DESC LIMIT :limit
             """
         }
     }()
 
-    static let towardsLeaf: MessagePage = {
+    /// Up from a leaf, or from the parent of the message at the `edge`.
+    static func towardsRoot(
+        in conversation: String,
+        owner: String,
+        leaf: String?,
+        edge: String?,
+        limit: Int64,
+        pass: MessagePage.Pass,
+        siblings: Bool
+    ) -> BoundStatement {
+        towardsRoot.read(
+            pass,
+            siblings: siblings,
+            limit: limit,
+            ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
+        )
+    }
+
+    private static let towardsLeaf: MessagePage = {
         let page = """
             WITH RECURSIVE branch (message, conversation, above, place) AS (
                 SELECT m.id, m.conversation_id, m.parent_id, m.seq FROM messages m
-                WHERE m.conversation_id = $1 AND m.id = \(leaf) AND m.deleted_at IS NULL AND m.seq > $4
-                    AND \(MessageStatements.isVisible)
+                WHERE m.conversation_id = :conversation AND m.id = \(leaf) AND \(MessageState.live.sql("m"))
+                    AND m.seq > :edge AND \(MessageStatements.isVisible)
                 UNION ALL
                 SELECT p.id, p.conversation_id, p.parent_id, p.seq
                 FROM branch JOIN messages p
                     ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
-                WHERE branch.place > $4
+                WHERE branch.place > :edge
             ), page (message, place) AS (
-                SELECT branch.message, branch.place FROM branch WHERE branch.place > $4
-                ORDER BY branch.place LIMIT $5
+                SELECT branch.message, branch.place FROM branch WHERE branch.place > :edge
+                ORDER BY branch.place LIMIT :limit
             )
             """
         return MessagePage(
             "messages.towards_leaf",
-            [.text, .text, .text, .integer, .integer],
+            ["conversation": .text, "owner": .text, "leaf": .text, "edge": .integer],
             order: "place",
             page: page
         ) { columns in
@@ -120,16 +159,23 @@ enum MessagePages {
         }
     }()
 
-    /// Whether a message is there to be the leaf of a branch.
-    static let isLeaf = Statement(
-        "messages.is_leaf",
-        .reads,
-        [.text, .text, .text],
-        """
-        SELECT id FROM messages
-        WHERE id = $3 AND conversation_id = $1 AND deleted_at IS NULL AND \(MessageStatements.isVisible)
-        """
-    )
+    /// Down to a leaf, from the message after the number `edge`.
+    static func towardsLeaf(
+        in conversation: String,
+        owner: String,
+        leaf: String?,
+        edge: Int64,
+        limit: Int64,
+        pass: MessagePage.Pass,
+        siblings: Bool
+    ) -> BoundStatement {
+        towardsLeaf.read(
+            pass,
+            siblings: siblings,
+            limit: limit,
+            ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
+        )
+    }
 
-    static let all = [later, earlier, towardsRoot, towardsLeaf].flatMap(\.statements) + [isLeaf]
+    static let all = [later, earlier, towardsRoot, towardsLeaf].flatMap(\.statements)
 }

@@ -64,7 +64,7 @@ struct MessageSiblings: Sendable {
 
     /// `NULL = NULL` is not true, and one comparison that takes NULL for equal is found by no index of PostgreSQL's.
     private static func either(_ select: (String) -> String) -> String {
-        let siblings = "s.conversation_id = messages.conversation_id AND s.deleted_at IS NULL"
+        let siblings = "s.conversation_id = messages.conversation_id AND \(MessageState.live.sql("s"))"
         return """
             CASE WHEN messages.parent_id IS NULL
                 THEN (\(select("\(siblings) AND s.parent_id IS NULL")))

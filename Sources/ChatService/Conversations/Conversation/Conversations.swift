@@ -20,15 +20,6 @@ struct Conversations: Sendable {
     /// How often a change is tried again when others change the row in between.
     static let attempts = 32
 
-    /// The filters of the list.
-    struct Filter: Sendable {
-        let archived: Bool?
-        let pinned: Bool?
-        var tag: TagName?
-        /// Of titles.
-        var query: SearchQuery?
-    }
-
     // MARK: Creating
 
     /// A conversation and its first messages.
@@ -47,24 +38,9 @@ struct Conversations: Sendable {
         let draft = try read(identity.childIDs)
         let id = draft.id ?? identity.ownID
         let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
-        let (title, source) = draft.titleAndSource
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
-        // Version 0 marks the row as this transaction's own until its messages are in.
         let inserted = transaction.add(
-            ConversationStatements.insert(
-                id,
-                caller.id,
-                title,
-                source,
-                draft.model,
-                draft.slug,
-                draft.visibility.rawValue,
-                now,
-                append == nil ? 1 : 0,
-                draft.settings,
-                draft.metadata,
-                SearchText.words(of: title)
-            )
+            ConversationStatements.insert(draft, id: id, owner: caller.id, isComplete: append == nil, at: now)
         )
         let steps = append?.addSteps(to: &transaction)
         let results = try await database.run(transaction)
@@ -113,21 +89,23 @@ struct Conversations: Sendable {
     }
 
     private func slugHolder(_ slug: String, _ caller: Caller) async throws -> String? {
-        try await database.run(ConversationStatements.slugHolder(caller.id, slug)).first?.text("id")
+        try await database.run(ConversationStatements.holder(ofSlug: slug, owner: caller.id)).first?.text("id")
     }
 
     // MARK: Reading
 
     /// Throws `not_found`.
     func get(_ id: String, for caller: Caller) async throws -> Conversation {
-        let result = try await database.run(ConversationStatements.get(id, caller.id))
+        let result = try await database.run(ConversationStatements.get(id, owner: caller.id))
         guard let row = result.first else { throw APIError(.notFound) }
         return try Conversation(row, whole: true)
     }
 
     /// What an earlier request made, kept or in the trash since after `trashed`. Throws `result_gone`.
     func made(_ id: String, for caller: Caller, trashedAfter trashed: Instant) async throws -> Conversation {
-        let result = try await database.run(ConversationStatements.made(id, caller.id, trashed))
+        let result = try await database.run(
+            ConversationStatements.made(id, owner: caller.id, trashedAfter: trashed)
+        )
         guard let row = result.first else { throw APIError(.resultGone) }
         var conversation = try Conversation(row, whole: true)
         conversation.deletedAt = try row.optionalInstant("deleted_at")
@@ -140,7 +118,7 @@ struct Conversations: Sendable {
         var votes: [Vote]?
     }
 
-    /// A conversation with its newest messages, oldest first, the caller's votes on those, or both, read in one unit.
+    /// A conversation with its newest messages, oldest first, the caller's votes on those, or both, in one transaction.
     /// Throws `not_found`.
     func get(
         _ id: String,
@@ -151,118 +129,29 @@ struct Conversations: Sendable {
         // The page that ends where the conversation does.
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
         for pass in MessagePage.Pass.allCases {
-            var unit = [ConversationStatements.get(id, caller.id)]
-            if withMessages { unit.append(Messages.read(id, caller, page, .asc, pass)) }
-            if votes { unit.append(VoteStatements.newest(id, caller.id, ConversationLimits.messages)) }
-            let results = try await database.run(unit)
-            guard let row = results[0].first else { throw APIError(.notFound) }
+            var transaction = Transaction()
+            let conversation = transaction.add(ConversationStatements.get(id, owner: caller.id))
+            let read = withMessages ? transaction.add(Messages.read(id, caller, page, .asc, pass)) : nil
+            let newest = votes ? transaction.add(VoteStatements.newest(in: id, of: caller.id)) : nil
+            let results = try await database.run(transaction)
+            guard let row = results[conversation].first else { throw APIError(.notFound) }
             var included = Included()
-            if withMessages {
-                let messages = try MessagePage.read(results[1], of: id, page, pass, siblings: false, cursor: \.cursor)
+            if let read {
+                let messages = try MessagePage.page(
+                    results[read],
+                    of: id,
+                    page,
+                    pass,
+                    siblings: false,
+                    cursor: \.cursor
+                )
                 guard let messages else { continue }
                 included.messages = messages
             }
-            if votes { included.votes = try results.last?.rows.map { try Vote($0) } }
+            if let newest { included.votes = try results[newest].rows.map { try Vote($0) } }
             return (try Conversation(row, whole: true), included)
         }
         throw APIError(.internalError)
-    }
-
-    /// A page of the caller's conversations, the last touched first.
-    func list(_ filter: Filter, for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
-        // A tag that is nobody's, or on nothing, is on no page.
-        var tag: Tagged?
-        if let name = filter.tag, filter.query == nil {
-            guard let row = try await database.run(TagStatements.find(name, owner: caller.id)).first,
-                try row.integer("conversation_count") > 0
-            else {
-                var none = Page<Conversation>(fetched: [], request: page, cursor: \.cursor)
-                if page.wantsCount { none.total = 0 }
-                return none
-            }
-            tag = Tagged(id: try row.text("id"), isOnFew: try row.integer("conversation_count") <= Tagged.few)
-        }
-        var unit = [read(filter, tag, caller, page)]
-        if page.wantsCount { unit.append(count(filter, caller)) }
-        let results = try await database.run(unit)
-        var answer = Page(
-            fetched: try results[0].rows.map { try Conversation($0, whole: false) },
-            request: page,
-            cursor: \.cursor
-        )
-        if page.wantsCount { answer.total = try results[1].first?.integer("total") }
-        return answer
-    }
-
-    /// The tag of a list, and how to look for it.
-    private struct Tagged {
-        /// So many are found one by one in less time than a range is walked.
-        static let few: Int64 = 1000
-
-        let id: String
-        let isOnFew: Bool
-
-        func among(_ statements: (few: Statement, many: Statement)) -> Statement {
-            isOnFew ? statements.few : statements.many
-        }
-    }
-
-    private func count(_ filter: Filter, _ caller: Caller) -> BoundStatement {
-        let (archived, pinned) = (filter.archived, filter.pinned)
-        if let query = filter.query {
-            let words = TitleFilter.words(query, of: caller, database.engine)
-            return TitleFilter.count(caller.id, archived, pinned, filter.tag?.key, words)
-        }
-        let part = ConversationStatements.Part(archived: archived, pinned: pinned)
-        guard let tag = filter.tag else { return ConversationStatements.count[part](caller.id, archived, pinned) }
-        return ConversationStatements.countTagged(caller.id, archived, pinned, tag.key)
-    }
-
-    /// The statement that fetches a page.
-    private func read(_ filter: Filter, _ tag: Tagged?, _ caller: Caller, _ page: PageRequest) -> BoundStatement {
-        let (archived, pinned) = (filter.archived, filter.pinned)
-        let part = ConversationStatements.Part(archived: archived, pinned: pinned)
-        let words = filter.query.map { TitleFilter.words($0, of: caller, database.engine) }
-        let isForward = page.direction == .forward
-        if let offset = page.offset {
-            if let words {
-                return TitleFilter.numbered(
-                    caller.id,
-                    archived,
-                    pinned,
-                    filter.tag?.key,
-                    words,
-                    page.fetchCount,
-                    offset
-                )
-            }
-            guard let tag else {
-                return ConversationStatements.numbered[part](caller.id, archived, pinned, page.fetchCount, offset)
-            }
-            let statement = tag.among(ConversationStatements.numberedTagged)
-            return statement(caller.id, archived, pinned, page.fetchCount, offset, tag.id)
-        }
-        // Past every row, in the direction of the page.
-        let cursor = page.cursor ?? (isForward ? .beyondNewest : Cursor(position: 0, id: ""))
-        if let words {
-            let statement = isForward ? TitleFilter.older : TitleFilter.newer
-            return statement(
-                caller.id,
-                archived,
-                pinned,
-                filter.tag?.key,
-                words,
-                cursor.instant,
-                cursor.id,
-                page.fetchCount
-            )
-        }
-        guard let tag else {
-            let statement = (isForward ? ConversationStatements.older : ConversationStatements.newer)[part]
-            return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount)
-        }
-        let statement = tag.among(isForward ? ConversationStatements.olderTagged : ConversationStatements.newerTagged)
-        return statement(caller.id, archived, pinned, cursor.instant, cursor.id, page.fetchCount, tag.id)
     }
 
     // MARK: Changing
@@ -286,56 +175,32 @@ struct Conversations: Sendable {
                 metadata = try Self.merged(patch.metadata, into: current)
                 expected = current.version
             }
-            let results = try await database.run(
-                Principals.willWrite(caller, at: clock.now())
-                    + [
-                        change(id, patch, metadata: metadata, expected: expected, caller),
-                        ConversationStatements.isVisible(id, caller.id),
-                    ]
+            let now = clock.now()
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let changed = transaction.add(
+                ConversationStatements.change(
+                    id,
+                    owner: caller.id,
+                    to: patch,
+                    metadata: metadata,
+                    expected: expected,
+                    at: now
+                )
             )
-            if let row = results[Principals.leadingResults].first { return try Conversation(row, whole: true) }
-            try Principals.requireActive(results)
-            if results[Principals.leadingResults + 1].isEmpty { throw APIError(.notFound) }
+            let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
+            let results = try await database.run(transaction)
+            if let row = results[changed].first { return try Conversation(row, whole: true) }
+            if results[visible].isEmpty { throw APIError(.notFound) }
             if let slug = patch.slug.value, let holder = try await slugHolder(slug, caller), holder != id {
                 throw APIError(.slugTaken)
             }
             if let head = patch.headMessage,
-                try await database.run(MessagePages.isLeaf(id, caller.id, head)).isEmpty
+                try await database.run(MessageStatements.isLeaf(head, in: id, owner: caller.id)).isEmpty
             {
                 throw APIError.field("head_message_id", "invalid", "must be a message of this conversation")
             }
         }
         throw APIError(.conflict)
-    }
-
-    private func change(
-        _ id: String,
-        _ patch: ConversationPatch,
-        metadata: String?,
-        expected: Int64?,
-        _ caller: Caller
-    ) -> BoundStatement {
-        ConversationStatements.change(
-            id,
-            caller.id,
-            expected,
-            clock.now(),
-            patch.title.isPresent,
-            patch.title.value,
-            patch.model.isPresent,
-            patch.model.value,
-            patch.slug.isPresent,
-            patch.slug.value,
-            patch.visibility?.rawValue,
-            patch.archived,
-            patch.archiveReason.isPresent,
-            patch.archiveReason.value,
-            patch.pinned,
-            patch.settings,
-            metadata,
-            patch.headMessage,
-            SearchText.words(of: patch.title.value)
-        )
     }
 
     private static func merged(_ patch: [JSONElement.Member]?, into current: Conversation) throws -> String? {

@@ -5,19 +5,21 @@
 import Storage
 
 enum ForkStatements {
-    /// Messages that one unit copies, where they are small (see MessageBatch).
+    /// Messages that one transaction copies, where they are small (see MessageBatch).
     static let batch = MessageBatch.rows
+
+    private static func isLive(_ table: String) -> String {
+        "CASE WHEN \(MessageState.live.sql(table)) THEN 1 ELSE 0 END"
+    }
 
     // Up the parents from a message, which may be deleted. `live` counts the messages that are not, the row's included.
     private static func branch(from message: String, of conversation: String, atMost: String) -> String {
         """
         WITH RECURSIVE branch (id, parent_id, is_live, step, live) AS (
-            SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1,
-                CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
+            SELECT m.id, m.parent_id, \(isLive("m")), 1, \(isLive("m"))
             FROM messages m WHERE m.id = \(message) AND m.conversation_id = \(conversation)
             UNION ALL
-            SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, branch.step + 1,
-                branch.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END
+            SELECT m.id, m.parent_id, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m"))
             FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = \(conversation)
             WHERE branch.step < \(atMost)
         )
@@ -28,7 +30,7 @@ enum ForkStatements {
     private static func count(_ conversation: String, _ last: String) -> String {
         """
         (SELECT COUNT(*) FROM messages m
-         WHERE m.conversation_id = \(conversation) AND m.seq <= \(last) AND m.deleted_at IS NULL)
+         WHERE m.conversation_id = \(conversation) AND m.seq <= \(last) AND \(MessageState.live.sql("m")))
         """
     }
     private static func versions(_ conversation: String, _ last: String) -> String {
@@ -38,132 +40,197 @@ enum ForkStatements {
         """
     }
 
-    /// The conversation and the message to fork at: `$3`, or else its head.
-    static let source = Statement(
+    // MARK: Where the branch lies
+
+    private static let sourceParameters: StatementParameters = [
+        "conversation": .text, "owner": .text, "message": .text,
+    ]
+
+    private static let source = Statement(
         "forks.source",
         .reads,
-        [.text, .text, .text],
+        sourceParameters,
         """
         SELECT c.id, t.id AS tip_id, COALESCE(t.seq, 0) AS tip_seq, t.deleted_at AS tip_deleted_at,
             \(count("c.id", "COALESCE(t.seq, 0)")) AS live_count,
             \(versions("c.id", "COALESCE(t.seq, 0)")) AS version_sum
         FROM conversations c
-        LEFT JOIN messages t ON t.id = COALESCE($3, c.head_message_id) AND t.conversation_id = c.id
-        WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
+        LEFT JOIN messages t ON t.id = COALESCE(:message, c.head_message_id) AND t.conversation_id = c.id
+        WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
         """
     )
 
-    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece, `bytes`
-    /// is what the piece has up to there.
-    static let marks = Statement(
-        "forks.marks",
-        .reads,
-        [.text, .text, .text]
-    ) { engine in
+    /// The conversation and the message to fork at: the one that is named, or else its head.
+    static func source(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
+        source.bind(["conversation": conversation, "owner": owner, "message": message])
+    }
+
+    private static let marks = Statement("forks.marks", .reads, sourceParameters) { engine in
         let octets = MessageBatch.octets("m", engine)
         let isNext = "branch.place >= \(batch) OR branch.bytes + \(octets) > \(MessageBatch.bytes)"
         return """
             WITH RECURSIVE branch (id, parent_id, is_live, step, live, place, bytes) AS (
-                SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1,
-                    CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, 1, \(octets)
+                SELECT m.id, m.parent_id, \(isLive("m")), 1, \(isLive("m")), 1, \(octets)
                 FROM messages m
-                WHERE m.id = COALESCE($3, (SELECT c.head_message_id FROM conversations c WHERE c.id = $1))
-                    AND m.conversation_id = $1
+                WHERE m.id = COALESCE(
+                        :message, (SELECT c.head_message_id FROM conversations c WHERE c.id = :conversation)
+                    )
+                    AND m.conversation_id = :conversation
                 UNION ALL
-                SELECT m.id, m.parent_id, CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END, branch.step + 1,
-                    branch.live + CASE WHEN m.deleted_at IS NULL THEN 1 ELSE 0 END,
+                SELECT m.id, m.parent_id, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m")),
                     CASE WHEN \(isNext) THEN 1 ELSE branch.place + 1 END,
                     CASE WHEN \(isNext) THEN 0 ELSE branch.bytes END + \(octets)
-                FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = $1
+                FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = :conversation
             )
             SELECT id, parent_id, step, live, is_live, place, bytes FROM branch
             WHERE (place = 1 OR parent_id IS NULL)
                 AND EXISTS (
-                    SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
+                    SELECT 1 FROM conversations c
+                    WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
                 )
             ORDER BY step
             """
     }
 
-    /// Makes the fork's row, out of sight.
-    static let begin = Statement(
+    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece, `bytes`
+    /// is what the piece has up to there.
+    static func marks(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
+        marks.bind(["conversation": conversation, "owner": owner, "message": message])
+    }
+
+    // MARK: Making the fork
+
+    private static let begin = Statement(
         "forks.begin",
         .writes,
-        [.text, .text, .text, .text, .text, .instant, .words],
+        [
+            "fork": .text, "owner": .text, "source": .text, "title": .text, "tip": .text, "now": .instant,
+            "words": .words,
+        ],
         """
         INSERT INTO conversations
             (id, owner_id, title, title_source, model, visibility, forked_from_conversation_id,
              forked_from_message_id, created_at, updated_at, deleted_at, version, has_tags, settings, metadata,
              search)
-        SELECT $1, c.owner_id, COALESCE($4, c.title), CASE WHEN $4 IS NULL THEN c.title_source ELSE 'user' END,
-            c.model, 'private', c.id, $5, $6, $6, $6, 0, c.has_tags, c.settings, c.metadata,
-            CASE WHEN $4 IS NULL THEN c.search ELSE $7 END
+        SELECT :fork, c.owner_id, COALESCE(:title, c.title),
+            CASE WHEN :title IS NULL THEN c.title_source ELSE 'user' END,
+            c.model, 'private', c.id, :tip, :now, :now, :now, \(ConversationState.versions.incomplete), c.has_tags,
+            c.settings, c.metadata, CASE WHEN :title IS NULL THEN c.search ELSE :words END
         FROM conversations c
-        WHERE c.id = $3 AND c.owner_id = $2 AND c.deleted_at IS NULL AND \(Principals.mayWrite("$2"))
+        WHERE c.id = :source AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            AND \(Principals.mayWrite(":owner"))
         ON CONFLICT DO NOTHING
         RETURNING id
         """
     )
 
-    /// Copies `$6` steps of the branch, the message `$4` to be number `$5`. The oldest first: FTS5 takes entries in
-    /// the order of time in one piece.
-    static let copy = Statement(
+    /// Makes the fork's row, unfinished; `title` in place of the source's.
+    static func begin(_ fork: String, of source: String, owner: String, title: String?, tip: String?, at now: Instant)
+        -> BoundStatement
+    {
+        begin.bind([
+            "fork": fork, "owner": owner, "source": source, "title": title, "tip": tip, "now": now,
+            "words": SearchText.words(of: title),
+        ])
+    }
+
+    // The oldest first: FTS5 takes entries in the order of time in one piece.
+    private static let copy = Statement(
         "forks.copy",
         .writes,
-        [.text, .text, .text, .text, .integer, .integer],
+        [
+            "fork": .text, "owner": .text, "source": .text, "message": .text, "number": .integer, "steps": .integer,
+        ],
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search)
-        \(branch(from: "$4", of: "$3", atMost: "$6"))
-        SELECT $1 || '.' || CAST($5 - branch.live + 1 AS TEXT), $1, $5 - branch.live + 1,
-            CASE WHEN $5 - branch.live > 0 THEN $1 || '.' || CAST($5 - branch.live AS TEXT) END,
+        \(branch(from: ":message", of: ":source", atMost: ":steps"))
+        SELECT :fork || '.' || CAST(:number - branch.live + 1 AS TEXT), :fork, :number - branch.live + 1,
+            CASE WHEN :number - branch.live > 0 THEN :fork || '.' || CAST(:number - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
             m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search
         FROM branch JOIN messages m ON m.id = branch.id
-        WHERE branch.is_live = 1 AND $5 - branch.live >= 0 AND \(Principals.mayWrite("$2"))
+        WHERE branch.is_live = 1 AND :number - branch.live >= 0 AND \(Principals.mayWrite(":owner"))
             AND EXISTS (
                 SELECT 1 FROM conversations f
-                WHERE f.id = $1 AND f.owner_id = $2 AND f.version = 0 AND f.forked_from_conversation_id = $3
+                WHERE f.id = :fork AND f.owner_id = :owner AND \(ConversationState.incomplete.sql("f"))
+                    AND f.forked_from_conversation_id = :source
             )
         ORDER BY branch.step DESC
         ON CONFLICT DO NOTHING
         """
     )
 
-    /// Brings the fork into sight if it has all of its `$3` messages and none of what was copied has changed.
-    static let finish = Statement(
+    /// Copies so many `steps` of the branch up from `message`, which becomes the fork's message `number`.
+    static func copy(
+        to fork: String,
+        from source: String,
+        owner: String,
+        message: String,
+        number: Int64,
+        steps: Int64
+    ) -> BoundStatement {
+        copy.bind([
+            "fork": fork, "owner": owner, "source": source, "message": message, "number": number, "steps": steps,
+        ])
+    }
+
+    private static let finish = Statement(
         "forks.finish",
         .writes,
-        [.text, .text, .integer, .instant, .text, .integer, .integer, .integer],
+        [
+            "fork": .text, "owner": .text, "count": .integer, "now": .instant, "source": .text, "tip_seq": .integer,
+            "live_count": .integer, "version_sum": .integer,
+        ],
         """
         UPDATE conversations SET
-            last_seq = $3,
-            message_count = $3,
-            tokens_in = (SELECT COALESCE(SUM(m.tokens_in), 0) FROM messages m WHERE m.conversation_id = $1),
-            tokens_out = (SELECT COALESCE(SUM(m.tokens_out), 0) FROM messages m WHERE m.conversation_id = $1),
-            head_message_id = (SELECT m.id FROM messages m WHERE m.conversation_id = $1 AND m.seq = $3),
-            last_message_at = (SELECT m.created_at FROM messages m WHERE m.conversation_id = $1 AND m.seq = $3),
-            updated_at = $4,
+            last_seq = :count,
+            message_count = :count,
+            tokens_in = (SELECT COALESCE(SUM(m.tokens_in), 0) FROM messages m WHERE m.conversation_id = :fork),
+            tokens_out = (SELECT COALESCE(SUM(m.tokens_out), 0) FROM messages m WHERE m.conversation_id = :fork),
+            head_message_id = (SELECT m.id FROM messages m WHERE m.conversation_id = :fork AND m.seq = :count),
+            last_message_at = (SELECT m.created_at FROM messages m WHERE m.conversation_id = :fork AND m.seq = :count),
+            updated_at = :now,
             deleted_at = NULL,
-            version = 1
-        WHERE id = $1 AND owner_id = $2 AND version = 0 AND deleted_at IS NOT NULL
-            AND \(Principals.mayWrite("$2"))
-            AND $3 = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = $1)
-            AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = $5 AND c.owner_id = $2 AND c.deleted_at IS NULL)
-            AND $7 = \(count("$5", "$6"))
-            AND $8 = \(versions("$5", "$6"))
+            version = \(ConversationState.versions.live)
+        WHERE id = :fork AND owner_id = :owner AND \(ConversationState.unfinished.sql())
+            AND \(Principals.mayWrite(":owner"))
+            AND :count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :fork)
+            AND EXISTS (
+                SELECT 1 FROM conversations c
+                WHERE c.id = :source AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            )
+            AND :live_count = \(count(":source", ":tip_seq"))
+            AND :version_sum = \(versions(":source", ":tip_seq"))
         RETURNING \(ConversationStatements.columns)
         """
     )
 
-    /// Gives up a fork that could not be finished; the statements of the trash take it apart.
-    static let discard = Statement(
+    /// Makes the fork live if it has all of its messages and none of what was copied has changed.
+    static func finish(_ fork: String, of source: String, owner: String, branch: ForkBranch, at now: Instant)
+        -> BoundStatement
+    {
+        finish.bind([
+            "fork": fork, "owner": owner, "count": branch.count, "now": now, "source": source,
+            "tip_seq": branch.tipSequence, "live_count": branch.liveCount, "version_sum": branch.versionSum,
+        ])
+    }
+
+    private static let discard = Statement(
         "forks.discard",
         .writes,
-        [.text, .text],
-        "UPDATE conversations SET version = -1 WHERE id = $1 AND owner_id = $2 AND version = 0 AND deleted_at IS NOT NULL"
+        ["fork": .text, "owner": .text],
+        """
+        UPDATE conversations SET version = \(ConversationState.versions.ended)
+        WHERE id = :fork AND owner_id = :owner AND \(ConversationState.unfinished.sql())
+        """
     )
+
+    /// Ends a fork that could not be finished; the statements of the trash remove it.
+    static func discard(_ fork: String, owner: String) -> BoundStatement {
+        discard.bind(["fork": fork, "owner": owner])
+    }
 
     static let all = [source, marks, begin, copy, finish, discard]
 }

@@ -6,17 +6,33 @@
 //
 // **A fork is seen whole or not at all.** It is read where the branch lies, then:
 //   begin    makes the row at version 0 and in the trash, where nothing looks for it.
-//   copy     500 messages at most to a unit, and 4 MiB, but for a single one.
+//   copy     500 messages at most to a transaction, and 4 MiB, but for a single one.
 //   finish   gives it its counters and version 1, if all messages are there and none up to the tip was edited or
 //            deleted since the branch was read. Otherwise what was copied is thrown away, and it begins anew.
-// A branch that is one piece is one unit, and from a megabyte on waits beside everybody's. What a dying process leaves of a longer one, the cleanup removes.
+// A branch that is one piece is one transaction, and from a megabyte on runs beside everybody's. What a dying process leaves
+// of a longer one, the cleanup removes.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
+/// Where a branch lies, as it was read.
+struct ForkBranch: Sendable {
+    let tip: String?
+    let tipSequence: Int64
+    /// Messages that are not deleted.
+    let count: Int64
+    /// What `finish` compares.
+    let liveCount: Int64
+    let versionSum: Int64
+    /// Messages to copy from, the numbers they would have, and how many steps to go.
+    let marks: [(id: String, number: Int64, steps: Int64)]
+    /// Of the piece with the root, which is often the only one.
+    let lastBytes: Int64
+}
+
 struct Forks: Sendable {
     static let attempts = 4
-    /// What a unit may copy in everybody's lane.
+    /// What a transaction may copy beside everybody's.
     static let shortBytes: Int64 = 1 << 20
 
     let database: any SQLDatabase
@@ -24,21 +40,6 @@ struct Forks: Sendable {
     let random: RandomSource
     let conversations: Conversations
     let trash: Trash
-
-    /// Where a branch lies, as it was read.
-    private struct Branch {
-        let tip: String?
-        let tipSequence: Int64
-        /// Messages that are not deleted.
-        let count: Int64
-        /// What `finish` compares.
-        let liveCount: Int64
-        let versionSum: Int64
-        /// Messages to copy from, the numbers they would have, and how many steps to go.
-        let marks: [(id: String, number: Int64, steps: Int64)]
-        /// Of the piece with the root, which is often the only one.
-        let lastBytes: Int64
-    }
 
     /// Forks a conversation at a message (its head, where `nil`). Throws `not_found`, `user_inactive`,
     /// `idempotency_key_reused`, `result_gone`, `conflict`, or a complaint about `message_id`.
@@ -54,21 +55,21 @@ struct Forks: Sendable {
             let branch = try await read(source, message, caller)
             let now = attempt?.identity.at ?? clock.now()
             let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-            let copies = branch.marks.map { ForkStatements.copy(id, caller.id, source, $0.id, $0.number, $0.steps) }
+            let owner = caller.id
+            let copies = branch.marks.map { mark in
+                ForkStatements.copy(
+                    to: id,
+                    from: source,
+                    owner: owner,
+                    message: mark.id,
+                    number: mark.number,
+                    steps: mark.steps
+                )
+            }
             let begin = [
-                ForkStatements.begin(id, caller.id, source, title, branch.tip, now, SearchText.words(of: title)),
-                TagStatements.copy(to: id, from: source, owner: caller.id),
+                ForkStatements.begin(id, of: source, owner: owner, title: title, tip: branch.tip, at: now),
+                TagStatements.copy(to: id, from: source, owner: owner),
             ]
-            let finish = ForkStatements.finish(
-                id,
-                caller.id,
-                branch.count,
-                now,
-                source,
-                branch.tipSequence,
-                branch.liveCount,
-                branch.versionSum
-            )
             let isShort = copies.count <= 1
             if !isShort {
                 // Each piece for itself, behind its own lock of the principal.
@@ -80,8 +81,10 @@ struct Forks: Sendable {
             }
             var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
             if isShort { transaction.add(contentsOf: begin + copies) }
-            let finished = transaction.add(finish)
-            if isShort { transaction.add(ConversationCounters.abandon(id, owner: caller.id)) }
+            let finished = transaction.add(
+                ForkStatements.finish(id, of: source, owner: owner, branch: branch, at: now)
+            )
+            if isShort { transaction.add(ConversationCounterStatements.dropDraft(id, owner: owner)) }
             let results: PrincipalResults
             do {
                 results = try await database.run(
@@ -89,13 +92,13 @@ struct Forks: Sendable {
                     priority: isShort && branch.lastBytes <= Self.shortBytes ? .normal : .long
                 )
             } catch let error as APIError {
-                if !isShort { try await discard(id, of: caller.id) }
+                if !isShort { try await discard(id, of: owner) }
                 throw error
             }
             if let row = results[finished].first {
                 return Outcome(value: try Conversation(row, whole: true), isReplay: false)
             }
-            if !isShort { try await discard(id, of: caller.id) }
+            if !isShort { try await discard(id, of: owner) }
             if let record = results.earlier { return try await made(record.target, caller) }
         }
         throw APIError(.conflict)
@@ -104,9 +107,9 @@ struct Forks: Sendable {
     /// Removes the copies of a fork that was not finished.
     private func discard(_ id: String, of owner: String) async throws {
         var transaction = Transaction(behind: owner)
-        transaction.add(ForkStatements.discard(id, owner))
+        transaction.add(ForkStatements.discard(id, owner: owner))
         _ = try await database.run(transaction)
-        try await Trash.takeApart(id, of: owner, in: database)
+        try await Trash.purge(id, of: owner, in: database)
     }
 
     /// What an earlier attempt made, looked for before anything is copied.
@@ -120,29 +123,26 @@ struct Forks: Sendable {
         return Outcome(value: conversation, isReplay: true)
     }
 
-    private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> Branch {
-        let results = try await database.run(
-            [
-                ForkStatements.source(source, caller.id, message),
-                ForkStatements.marks(source, caller.id, message),
-            ],
-            priority: .long
-        )
-        guard let row = results[0].first else { throw APIError(.notFound) }
+    private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> ForkBranch {
+        var transaction = Transaction()
+        let found = transaction.add(ForkStatements.source(source, owner: caller.id, at: message))
+        let marked = transaction.add(ForkStatements.marks(source, owner: caller.id, at: message))
+        let results = try await database.run(transaction, priority: .long)
+        guard let row = results[found].first else { throw APIError(.notFound) }
         let tip = try row.optionalText("tip_id")
         if message != nil, try tip == nil || row.optionalInstant("tip_deleted_at") != nil {
             throw APIError.field("message_id", "invalid", "must be a message of this conversation")
         }
         // From the tip to the root: the last row has counted all.
-        let count = try results[1].rows.last?.integer("live") ?? 0
-        let last = results[1].rows.last
-        let starts = try results[1].rows.filter { try $0.integer("place") == 1 }
+        let last = results[marked].rows.last
+        let count = try last?.integer("live") ?? 0
+        let starts = try results[marked].rows.filter { try $0.integer("place") == 1 }
         let ends = try starts.dropFirst().map { try $0.integer("step") } + [(last?.integer("step") ?? 0) + 1]
         let marks = try zip(starts, ends).map { mark, end in
             let nearer = try mark.integer("live") - mark.integer("is_live")
             return (id: try mark.text("id"), number: count - nearer, steps: end - (try mark.integer("step")))
         }
-        return Branch(
+        return ForkBranch(
             tip: tip,
             tipSequence: try row.integer("tip_seq"),
             count: count,

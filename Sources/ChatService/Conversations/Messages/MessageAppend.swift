@@ -1,7 +1,7 @@
 import ServiceKit
-// How messages come into a conversation: all of them, numbered without a gap, or none, in one unit without branches.
+// How messages come into a conversation: all of them, numbered without a gap, or none, in one transaction without branches.
 //
-// The unit, after its principal's row is locked:
+// The transaction, after its principal's row is locked:
 //   1. lock      the conversation's row (or insert it, at version 0). From here on `last_seq` = L is ours to read.
 //   2. insert    message k at seq L + k, each `ON CONFLICT (id) DO NOTHING`. Everything it depends on (visible,
 //                writable, its parent in this conversation) is in its WHERE, so a refusal is no row.
@@ -10,11 +10,11 @@ import ServiceKit
 //                while the index itself makes `ON CONFLICT` wait for it and then decide.
 //   4. bill      what lies past L (see Usage); where a quota is set, everything is taken back first if it is too much.
 //   5. advance   L to L + n, if the row at L + n is there. Parents, title, head and counters move with it.
-//   6. abandon   a conversation that this unit made and could not fill.
-// Nobody sees the conversation between 2 and 5, and no appending unit can be between its own 2 and 5 at the same
-// time, so after every unit the rows are 1…last_seq. After step 3 either all n are there or none, which is why one
-// look at L + n is enough. `UNIQUE (conversation_id, seq)` stands behind it: were the reasoning wrong, the unit
-// would fail as a whole.
+//   6. drop      a conversation that this transaction made and could not fill.
+// No one sees the conversation between 2 and 5, and no appending transaction can be between its own 2 and 5 at the same
+// time, so after every transaction the rows are 1…last_seq. After step 3 either all n are there or none, which is why one
+// look at L + n is enough. `UNIQUE (conversation_id, seq)` stands behind it: were the reasoning wrong, the
+// transaction would fail as a whole.
 import Storage
 
 /// A list of messages to append to one conversation.
@@ -22,7 +22,7 @@ struct MessageAppend: Sendable {
     let conversation: String
     let caller: Caller
     let drafts: [MessageDraft]
-    /// Whether the same unit makes the conversation.
+    /// Whether the same transaction makes the conversation.
     let isNew: Bool
     let now: Instant
     /// The caller's own messages of a day; `nil` for no limit, or where none of these counts.
@@ -62,16 +62,32 @@ struct MessageAppend: Sendable {
         var previous: String?
         for (index, draft) in drafts.enumerated() {
             let parent = draft.parent ?? previous.map { .message($0) } ?? .head
-            inserted.append(transaction.add(insert(draft, number: index + 1, after: parent)))
+            inserted.append(
+                transaction.add(
+                    MessageStatements.insert(
+                        draft,
+                        number: index + 1,
+                        after: parent,
+                        in: conversation,
+                        isNew: isNew,
+                        by: caller,
+                        at: now
+                    )
+                )
+            )
             previous = draft.id
         }
-        if drafts.count > 1 { transaction.add(MessageStatements.takeBack(conversation, drafts.count)) }
+        if drafts.count > 1 {
+            transaction.add(MessageStatements.undoInserts(into: conversation, ifFewerThan: drafts.count))
+        }
         let enforced = quota.map { quota in
-            transaction.add(Usage.enforce(quota, caller, conversation: conversation, at: now))
+            transaction.add(
+                MessageStatements.enforceQuota(quota, of: caller.id, on: UsageDay(now), in: conversation)
+            )
         }
         transaction.add(contentsOf: Usage.spend(on: drafts, caller, conversation: conversation, at: now))
         let advanced = transaction.add(
-            ConversationCounters.advance(
+            ConversationCounterStatements.advance(
                 conversation,
                 owner: caller.id,
                 isNew: isNew,
@@ -83,7 +99,7 @@ struct MessageAppend: Sendable {
                 at: now
             )
         )
-        if isNew { transaction.add(ConversationCounters.abandon(conversation, owner: caller.id)) }
+        if isNew { transaction.add(ConversationCounterStatements.dropDraft(conversation, owner: caller.id)) }
         return Steps(inserted: inserted, enforced: enforced, advanced: advanced)
     }
 
@@ -145,31 +161,5 @@ struct MessageAppend: Sendable {
             return .field(field, "invalid", "must be a message of this conversation")
         }
         return APIError(.conflict)
-    }
-
-    private func insert(_ draft: MessageDraft, number: Int, after parent: MessageDraft.Parent) -> BoundStatement {
-        let parentID: String? = if case .message(let id) = parent { id } else { nil }
-        return MessageStatements.insert(
-            draft.id,
-            conversation,
-            caller.id,
-            isNew,
-            number,
-            parent == .head,
-            parentID,
-            draft.author(caller),
-            draft.role.rawValue,
-            draft.type.rawValue,
-            draft.status.rawValue,
-            draft.model,
-            draft.tokensIn,
-            draft.tokensOut,
-            draft.tokensTotal,
-            now,
-            draft.metadata,
-            draft.contentText,
-            draft.parts,
-            draft.searchWords
-        )
     }
 }

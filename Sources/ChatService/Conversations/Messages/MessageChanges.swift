@@ -1,4 +1,3 @@
-import ServiceKit
 // What happens to a message that is there: it is patched, deleted, or truncated away with all that came after it.
 //
 // **A patch** changes the row in place and counts its version: that is how a reply in progress grows and is completed,
@@ -7,12 +6,15 @@ import ServiceKit
 //
 // **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and the tokens that were spent on
 // it, and loses what it said. Its children become its parent's children, so every branch stays whole without it. Where
-// they are more than a unit moves (see MessageBatch), they are moved before it goes.
+// they are more than a transaction moves (see MessageBatch), they are moved before it goes.
 //
-// **A truncation** deletes from the newest message down to a number, in units of bounded size. Between two of them the
+// **A truncation** deletes from the newest message down to a number, in transactions of bounded size. Between two of them the
 // conversation is what a truncation to a higher number would have left: no message without its parent, counters exact,
-// the head on a message that is there. After the last unit there is none past the number, whoever appended in the
-// meantime. One that fits into a unit is one unit.
+// the head on a message that is there. After the last one there is none past the number, whatever was appended in the
+// meantime. A truncation that fits into one transaction is one.
+//
+// Each transaction takes the lock of the conversation's row behind that of the caller's.
+import ServiceKit
 import Storage
 
 extension Messages {
@@ -45,43 +47,29 @@ extension Messages {
                 }
                 expected = current.version
             }
-            let unit = patching(id, in: conversation, patch, metadata: metadata, expected: expected, caller)
-            let results = try await database.run(unit)
-            if let row = results.last?.first { return try Message(row, in: conversation) }
-            try requireConversation(results)
-            if expected == nil { throw APIError(.notFound) }
+            let now = clock.now()
+            let tokens = TokenChange(
+                conversation: conversation,
+                owner: caller.id,
+                message: id,
+                expected: expected,
+                tokensIn: patch.tokensIn,
+                tokensOut: patch.tokensOut,
+                tokensTotal: patch.tokensTotal
+            )
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            if patch.changesTokens { transaction.add(contentsOf: Usage.correct(tokens, at: now)) }
+            // Any change is one of the conversation, which comes to the top of the list.
+            transaction.add(ConversationCounterStatements.adjustTokens(tokens, at: now))
+            let changed = transaction.add(
+                MessageChangeStatements.change(patch, tokens: tokens, metadata: metadata, at: now)
+            )
+            let results = try await database.run(transaction)
+            if let row = results[changed].first { return try Message(row, in: conversation) }
+            if results[locked].isEmpty || expected == nil { throw APIError(.notFound) }
         }
         throw APIError(.conflict)
-    }
-
-    private func patching(
-        _ id: String,
-        in conversation: String,
-        _ patch: MessagePatch,
-        metadata: String?,
-        expected: Int64?,
-        _ caller: Caller
-    ) -> [BoundStatement] {
-        let now = clock.now()
-        // What every statement of the unit finds the message by, and what it does to the tokens.
-        let common: [SQLValue] = [
-            conversation.sqlValue, caller.id.sqlValue, id.sqlValue, expected.sqlValue,
-            patch.tokensIn.isPresent.sqlValue, patch.tokensIn.value.sqlValue,
-            patch.tokensOut.isPresent.sqlValue, patch.tokensOut.value.sqlValue,
-            patch.tokensTotal.isPresent.sqlValue, patch.tokensTotal.value.sqlValue,
-        ]
-        var unit = beginning(conversation, caller, at: now)
-        if patch.changesTokens { unit += Usage.correct(common, at: now) }
-        // Any change is one of the conversation, which comes to the top of the list.
-        unit.append(BoundStatement(ConversationDeductions.adjustTokens, common + [now.sqlValue]))
-        let own: [SQLValue] = [
-            now.sqlValue, (patch.type?.rawValue).sqlValue, (patch.status?.rawValue).sqlValue,
-            patch.model.isPresent.sqlValue, patch.model.value.sqlValue, metadata.sqlValue,
-            (patch.content?.text).sqlValue, (patch.content?.parts).sqlValue,
-            SearchText.words(of: patch.content?.text).sqlValue,
-        ]
-        unit.append(BoundStatement(MessageChangeStatements.change, common + own))
-        return unit
     }
 
     // MARK: Deleting
@@ -102,16 +90,19 @@ extension Messages {
                 expected = current.version
             }
             let now = clock.now()
-            let unit = beginning(conversation, caller, at: now)
-            let results = try await database.run(
-                unit + [
-                    ConversationDeductions.deduct(conversation, caller.id, id, expected, now),
-                    MessageChangeStatements.delete(conversation, caller.id, id, expected, now),
-                    MessageChangeStatements.adopt(conversation, caller.id, id, now),
-                ]
+            let owner = caller.id
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            transaction.add(
+                ConversationCounterStatements.deduct(id, from: conversation, owner: owner, expected: expected, at: now)
             )
-            if !results[unit.count + 1].isEmpty { return }
-            try requireConversation(results)
+            let deleted = transaction.add(
+                MessageChangeStatements.delete(id, from: conversation, owner: owner, expected: expected, at: now)
+            )
+            transaction.add(MessageChangeStatements.adoptChildren(of: id, in: conversation, owner: owner, at: now))
+            let results = try await database.run(transaction)
+            if !results[deleted].isEmpty { return }
+            if results[locked].isEmpty { throw APIError(.notFound) }
             if try await adoptChildren(of: id, in: conversation, expected, by: caller) { continue }
             if expected == nil { throw APIError(.notFound) }
         }
@@ -130,13 +121,20 @@ extension Messages {
     ) async throws -> Bool {
         for count in 0..<Self.adoptions {
             let now = clock.now()
-            let unit = beginning(conversation, caller, at: now)
-            let results = try await database.run(
-                unit + [MessageChangeStatements.adoptSome(conversation, caller.id, id, expected, now)],
-                priority: .long
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            let adopted = transaction.add(
+                MessageChangeStatements.adoptSomeChildren(
+                    of: id,
+                    in: conversation,
+                    owner: caller.id,
+                    expected: expected,
+                    at: now
+                )
             )
-            try requireConversation(results)
-            if results[unit.count].affected == 0 { return count > 0 }
+            let results = try await database.run(transaction, priority: .long)
+            if results[locked].isEmpty { throw APIError(.notFound) }
+            if results[adopted].affected == 0 { return count > 0 }
         }
         throw APIError(.conflict)
     }
@@ -166,18 +164,28 @@ extension Messages {
         var most = Int64.max
         while Int64(deleted) < most {
             let now = clock.now()
-            let unit = beginning(conversation, caller, at: now)
-            let results = try await database.run(
-                unit + [
-                    ConversationDeductions.deductNewest(conversation, caller.id, sequence, Int64(size), now),
-                    MessageChangeStatements.truncate(conversation, caller.id, sequence, Int64(size), now),
-                    ConversationDeductions.remaining(conversation, caller.id, sequence),
-                ],
-                priority: deleted == 0 ? .normal : .long
+            let owner = caller.id
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            transaction.add(
+                ConversationCounterStatements.deductNewest(
+                    of: conversation,
+                    owner: owner,
+                    after: sequence,
+                    limit: size,
+                    at: now
+                )
             )
-            try requireConversation(results)
-            guard let row = results.last?.first else { throw APIError(.internalError) }
-            let count = results[unit.count + 1].affected
+            let truncated = transaction.add(
+                MessageChangeStatements.truncate(conversation, owner: owner, after: sequence, limit: size, at: now)
+            )
+            let remaining = transaction.add(
+                ConversationCounterStatements.remaining(in: conversation, owner: owner, after: sequence)
+            )
+            let results = try await database.run(transaction, priority: deleted == 0 ? .normal : .long)
+            if results[locked].isEmpty { throw APIError(.notFound) }
+            guard let row = results[remaining].first else { throw APIError(.internalError) }
+            let count = results[truncated].affected
             deleted += count
             let left = Truncation(
                 deleted: deleted,
@@ -191,19 +199,5 @@ extension Messages {
             size = Self.truncationSizes.next
         }
         throw APIError(.conflict)
-    }
-
-    // MARK: Units
-
-    /// The beginning of every unit that changes messages: the caller's row, then the conversation's.
-    private func beginning(_ conversation: String, _ caller: Caller, at now: Instant) -> [BoundStatement] {
-        Principals.willWrite(caller, at: now) + [ConversationCounters.lock(conversation, owner: caller.id)]
-    }
-
-    /// Throws `user_inactive` or `not_found` when a unit that began with `beginning` found no conversation to lock.
-    private func requireConversation(_ results: [SQLResult]) throws {
-        guard results[Principals.leadingResults].isEmpty else { return }
-        try Principals.requireActive(results)
-        throw APIError(.notFound)
     }
 }

@@ -19,81 +19,150 @@ enum MessageStatements {
         """
     }
 
-    /// Whether the conversation `$1` is there for the caller `$2`.
+    /// Whether the conversation `:conversation` is there for the caller `:owner`.
     static let isVisible = """
         EXISTS (
-            SELECT 1 FROM conversations c WHERE c.id = $1 AND c.owner_id = $2 AND c.deleted_at IS NULL
+            SELECT 1 FROM conversations c
+            WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
         )
         """
 
-    /// One message of a unit, the `$5`th past the line (see ConversationCounters).
-    static let insert = Statement(
+    private static let insert = Statement(
         "messages.insert",
         .writes,
         [
-            .text, .text, .text, .boolean, .integer, .boolean, .text, .text, .text, .text, .text, .text, .integer,
-            .integer, .integer, .instant, .text, .text, .text, .words,
+            "id": .text, "conversation": .text, "owner": .text, "is_new": .boolean, "number": .integer,
+            "follows_head": .boolean, "parent": .text, "author": .text, "role": .text, "type": .text, "status": .text,
+            "model": .text, "tokens_in": .integer, "tokens_out": .integer, "tokens_total": .integer, "now": .instant,
+            "metadata": .text, "text": .text, "parts": .text, "words": .words,
         ],
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, metadata, content_text, parts, search)
-        SELECT $1, c.id, c.last_seq + $5, CASE WHEN $6 THEN c.head_message_id ELSE $7 END,
-            $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18, $19, $20
+        SELECT :id, c.id, c.last_seq + :number, CASE WHEN :follows_head THEN c.head_message_id ELSE :parent END,
+            :author, :role, :type, :status, :model, :tokens_in, :tokens_out, :tokens_total, :now, :now, :metadata, :text,
+            :parts, :words
         FROM conversations c
-        WHERE c.id = $2 AND c.owner_id = $3 AND c.deleted_at IS NULL AND (c.version = 0) = $4
-            AND \(Principals.mayWrite("$3"))
-            AND ($7 IS NULL OR EXISTS (
-                SELECT 1 FROM messages p WHERE p.id = $7 AND p.conversation_id = $2 AND p.deleted_at IS NULL
+        WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            AND (\(ConversationState.incomplete.sql("c"))) = :is_new
+            AND \(Principals.mayWrite(":owner"))
+            AND (:parent IS NULL OR EXISTS (
+                SELECT 1 FROM messages p
+                WHERE p.id = :parent AND p.conversation_id = :conversation AND \(MessageState.live.sql("p"))
             ))
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, parent_id
         """
     )
 
-    /// Takes back what this unit inserted past the line, if it is fewer than `$2`.
-    static let takeBack = Statement(
+    /// One message of a transaction, the `number`th past the line (see ConversationCounterStatements).
+    static func insert(
+        _ draft: MessageDraft,
+        number: Int,
+        after parent: MessageDraft.Parent,
+        in conversation: String,
+        isNew: Bool,
+        by caller: Caller,
+        at now: Instant
+    ) -> BoundStatement {
+        let followsHead = parent == .head
+        let parentID: String? = if case .message(let id) = parent { id } else { nil }
+        return insert.bind([
+            "id": draft.id, "conversation": conversation, "owner": caller.id, "is_new": isNew, "number": number,
+            "follows_head": followsHead, "parent": parentID, "author": draft.author(caller),
+            "role": draft.role.rawValue, "type": draft.type.rawValue, "status": draft.status.rawValue,
+            "model": draft.model, "tokens_in": draft.tokensIn, "tokens_out": draft.tokensOut,
+            "tokens_total": draft.tokensTotal, "now": now, "metadata": draft.metadata, "text": draft.contentText,
+            "parts": draft.parts, "words": draft.searchWords,
+        ])
+    }
+
+    private static let takeBack = Statement(
         "messages.take_back",
         .writes,
-        [.text, .integer],
+        ["conversation": .text, "count": .integer],
         """
         DELETE FROM messages
-        WHERE conversation_id = $1 AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
-            AND $2 > (
+        WHERE conversation_id = :conversation
+            AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
+            AND :count > (
                 SELECT COUNT(*) FROM messages m
-                WHERE m.conversation_id = $1
-                    AND m.seq > (SELECT c.last_seq FROM conversations c WHERE c.id = $1)
+                WHERE m.conversation_id = :conversation
+                    AND m.seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
             )
         """
     )
 
-    static let isTaken = Statement(
+    /// Removes what this transaction inserted past the line, if it is fewer than `count`.
+    static func undoInserts(into conversation: String, ifFewerThan count: Int) -> BoundStatement {
+        takeBack.bind(["conversation": conversation, "count": count])
+    }
+
+    private static let enforceQuota = Statement(
+        "usage.enforce",
+        .writes,
+        ["conversation": .text, "owner": .text, "day": .text, "limit": .integer]
+    ) { engine in
+        """
+        DELETE FROM messages
+        WHERE conversation_id = :conversation
+            AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
+            AND :limit < (
+                SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = :owner AND t.day = :day
+            ) + (
+                SELECT COUNT(*) FROM conversations c
+                    JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
+                WHERE c.id = :conversation AND m.role = 'user'
+            )
+        """
+    }
+
+    /// Removes what this transaction inserted past the line if with it there are more than `limit` of the caller's own
+    /// messages on a day. Affects rows when it refuses.
+    static func enforceQuota(_ limit: Int64, of owner: String, on day: UsageDay, in conversation: String)
+        -> BoundStatement
+    {
+        enforceQuota.bind(["conversation": conversation, "owner": owner, "day": day.text, "limit": limit])
+    }
+
+    private static let isTaken = Statement(
         "messages.is_taken",
         .reads,
-        [.text],
-        "SELECT id FROM messages WHERE id = $1"
+        ["id": .text],
+        "SELECT id FROM messages WHERE id = :id"
     )
 
-    static let get = Statement(
-        "messages.get",
-        .reads,
-        [.text, .text, .text],
-        """
-        SELECT \(columns) FROM messages
-        WHERE id = $3 AND conversation_id = $1 AND deleted_at IS NULL AND \(isVisible)
-        """
-    )
+    /// Whether an id is taken, in any conversation.
+    static func isTaken(_ id: String) -> BoundStatement { isTaken.bind(["id": id]) }
 
-    static let getWithSiblings = Statement(
-        "messages.get_with_siblings",
-        .reads,
-        [.text, .text, .text],
-        """
-        SELECT \(MessageSiblings.columns) FROM messages
-        WHERE id = $3 AND conversation_id = $1 AND deleted_at IS NULL AND \(isVisible)
-        """
-    )
+    private static func get(_ name: String, _ columns: String) -> Statement {
+        Statement(
+            name,
+            .reads,
+            ["conversation": .text, "owner": .text, "message": .text],
+            """
+            SELECT \(columns) FROM messages
+            WHERE id = :message AND conversation_id = :conversation AND \(MessageState.live.sql()) AND \(isVisible)
+            """
+        )
+    }
+
+    private static let getPlain = get("messages.get", columns)
+    private static let getWithSiblings = get("messages.get_with_siblings", MessageSiblings.columns)
+    private static let isLeaf = get("messages.is_leaf", "id")
+
+    static func get(_ message: String, in conversation: String, owner: String, siblings: Bool) -> BoundStatement {
+        let statement = siblings ? getWithSiblings : getPlain
+        return statement.bind(["conversation": conversation, "owner": owner, "message": message])
+    }
+
+    /// Whether a message is there to be the leaf of a branch.
+    static func isLeaf(_ message: String, in conversation: String, owner: String) -> BoundStatement {
+        isLeaf.bind(["conversation": conversation, "owner": owner, "message": message])
+    }
 
     static let all =
-        [insert, takeBack, isTaken, get, getWithSiblings] + MessagePages.all + MessageChangeStatements.all
+        [insert, takeBack, enforceQuota, isTaken, getPlain, getWithSiblings, isLeaf] + MessagePages.all
+        + MessageChangeStatements.all
 }

@@ -35,7 +35,7 @@ struct Messages: Sendable {
             let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
         else { return Outcome(value: [], isReplay: false) }
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: conversation)
-        let locked = transaction.add(ConversationCounters.lock(conversation, owner: caller.id))
+        let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
         let steps = append.addSteps(to: &transaction)
         let results = try await database.run(transaction)
         guard !results[locked].isEmpty else {
@@ -61,8 +61,9 @@ struct Messages: Sendable {
     /// One message. Throws `not_found`.
     func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
     {
-        let statement = siblings ? MessageStatements.getWithSiblings : MessageStatements.get
-        let result = try await database.run(statement(conversation, caller.id, id))
+        let result = try await database.run(
+            MessageStatements.get(id, in: conversation, owner: caller.id, siblings: siblings)
+        )
         guard let row = result.first else { throw APIError(.notFound) }
         return try Message(row, in: conversation, withSiblings: siblings)
     }
@@ -78,18 +79,19 @@ struct Messages: Sendable {
         order: MessageOrder,
         siblings: Bool = false
     ) async throws -> Page<Message> {
-        let isVisible = ConversationStatements.isVisible(conversation, caller.id)
+        let isVisible = ConversationStatements.isVisible(conversation, owner: caller.id)
         for pass in MessagePage.Pass.allCases {
-            let statement = Self.read(conversation, caller, page, order, pass, siblings: siblings)
-            let results = try await database.run((page.wantsCount ? [isVisible] : []) + [statement])
-            let result = results[results.count - 1]
-            if page.wantsCount {
-                if results[0].isEmpty { throw APIError(.notFound) }
-            } else if result.isEmpty, try await database.run(isVisible).isEmpty {
+            var transaction = Transaction()
+            let visible = page.wantsCount ? transaction.add(isVisible) : nil
+            let rows = transaction.add(Self.read(conversation, caller, page, order, pass, siblings: siblings))
+            let results = try await database.run(transaction)
+            if let visible {
+                if results[visible].isEmpty { throw APIError(.notFound) }
+            } else if results[rows].isEmpty, try await database.run(isVisible).isEmpty {
                 throw APIError(.notFound)
             }
-            let read = try MessagePage.read(
-                result,
+            let read = try MessagePage.page(
+                results[rows],
                 of: conversation,
                 page,
                 pass,
@@ -97,7 +99,7 @@ struct Messages: Sendable {
                 cursor: \.cursor
             )
             guard var answer = read else { continue }
-            if page.wantsCount { answer.total = try results[0].first?.integer("message_count") }
+            if let visible { answer.total = try results[visible].first?.integer("message_count") }
             return answer
         }
         throw APIError(.internalError)
@@ -114,11 +116,14 @@ struct Messages: Sendable {
     ) -> BoundStatement {
         let isLater = (order == .asc) == (page.direction == .forward)
         let edge = page.cursor?.position ?? (isLater ? 0 : .max)
-        return (isLater ? MessagePages.later : MessagePages.earlier)(
-            pass,
-            siblings: siblings,
-            fetching: page.fetchCount,
-            [conversation.sqlValue, caller.id.sqlValue, edge.sqlValue]
+        return MessagePages.ofConversation(
+            conversation,
+            owner: caller.id,
+            isLater: isLater,
+            edge: edge,
+            limit: page.fetchCount,
+            pass: pass,
+            siblings: siblings
         )
     }
 
@@ -140,34 +145,42 @@ struct Messages: Sendable {
         let direction = request.cursor == nil && order == .asc ? .backward : request.direction
         let page = PageRequest(limit: request.limit, cursor: request.cursor, direction: direction)
         let isUpwards = (order == .asc) == (page.direction == .backward)
-        var values = [conversation.sqlValue, caller.id.sqlValue, leaf.sqlValue]
-        let isFar: Bool
-        if !isUpwards, let edge = page.cursor {
-            // Its cost is the distance from the leaf, which nobody knows before: not beside everybody's requests.
-            isFar = true
-            values.append(edge.position.sqlValue)
-        } else {
-            isFar = false
-            values.append((page.cursor?.id).sqlValue)
-        }
         for pass in MessagePage.Pass.allCases {
-            let read = (isFar ? MessagePages.towardsLeaf : MessagePages.towardsRoot)(
-                pass,
-                siblings: siblings,
-                fetching: page.fetchCount,
-                values
-            )
-            let result = try await database.run([read], priority: isFar ? .long : .normal)[0]
+            let result: SQLResult
+            if !isUpwards, let edge = page.cursor {
+                let read = MessagePages.towardsLeaf(
+                    in: conversation,
+                    owner: caller.id,
+                    leaf: leaf,
+                    edge: edge.position,
+                    limit: page.fetchCount,
+                    pass: pass,
+                    siblings: siblings
+                )
+                // Its cost is the distance from the leaf, which is not known before: not beside everybody's requests.
+                result = try await database.run(read, priority: .long)
+            } else {
+                let read = MessagePages.towardsRoot(
+                    in: conversation,
+                    owner: caller.id,
+                    leaf: leaf,
+                    edge: page.cursor?.id,
+                    limit: page.fetchCount,
+                    pass: pass,
+                    siblings: siblings
+                )
+                result = try await database.run(read)
+            }
             if result.isEmpty {
-                let isVisible = ConversationStatements.isVisible(conversation, caller.id)
-                let isThere = leaf.map { MessagePages.isLeaf(conversation, caller.id, $0) } ?? isVisible
+                let isVisible = ConversationStatements.isVisible(conversation, owner: caller.id)
+                let isThere = leaf.map { MessageStatements.isLeaf($0, in: conversation, owner: caller.id) } ?? isVisible
                 if try await database.run(isThere).isEmpty {
                     // Who asked for the head did not name this message.
                     if isHeads, try await !database.run(isVisible).isEmpty { throw APIError(.invalidCursor) }
                     throw APIError(.notFound)
                 }
             }
-            let answer = try MessagePage.read(
+            let answer = try MessagePage.page(
                 result,
                 of: conversation,
                 page,

@@ -23,7 +23,7 @@ enum TagStatements {
     private static let mayTag = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = :conversation AND c.owner_id = :owner AND c.deleted_at IS NULL
+            WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
                 AND (:expected IS NULL OR c.version = :expected)
         ) AND \(Principals.mayWrite(":owner"))
         """
@@ -109,12 +109,7 @@ enum TagStatements {
         """
     )
 
-    static func remove(
-        _ name: TagName,
-        from conversation: String,
-        owner: String,
-        expected: Int64?
-    ) -> BoundStatement {
+    static func remove(_ name: TagName, from conversation: String, owner: String, expected: Int64?) -> BoundStatement {
         remove.bind(["conversation": conversation, "owner": owner, "expected": expected, "key": name.key])
     }
 
@@ -140,7 +135,7 @@ enum TagStatements {
     )
 
     /// The tags after a cursor, in the direction of the page.
-    static func page(of owner: String, _ direction: PageRequest.Direction, from cursor: Cursor, limit: Int64)
+    static func page(of owner: String, direction: PageRequest.Direction, from cursor: Cursor, limit: Int64)
         -> BoundStatement
     {
         let statement = direction == .forward ? later : earlier
@@ -237,7 +232,8 @@ enum TagStatements {
         INSERT INTO conversation_tags (conversation_id, tag_id)
         SELECT f.id, ct.tag_id FROM conversations f
         JOIN conversation_tags ct ON ct.conversation_id = f.forked_from_conversation_id
-        WHERE f.id = :fork AND f.owner_id = :owner AND f.forked_from_conversation_id = :source AND f.version = 0
+        WHERE f.id = :fork AND f.owner_id = :owner AND f.forked_from_conversation_id = :source
+            AND \(ConversationState.incomplete.sql("f"))
             AND \(Principals.mayWrite(":owner"))
         ON CONFLICT DO NOTHING
         """
@@ -283,7 +279,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "limit": .integer],
         """
         UPDATE conversations SET version = version + 1
-        WHERE owner_id = :owner AND version > 0 AND \(Principals.mayWrite(":owner")) AND \(isOwned)
+        WHERE owner_id = :owner AND \(ConversationState.complete.sql()) AND \(Principals.mayWrite(":owner")) AND \(isOwned)
             AND id IN (\(tagged))
         """
     )

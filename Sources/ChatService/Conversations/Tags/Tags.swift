@@ -71,7 +71,7 @@ struct Tags: Sendable {
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = add(change, of: conversation, by: caller, expected: expected, at: now, to: &transaction)
-            let visible = transaction.add(ConversationStatements.isVisible(conversation, caller.id))
+            let visible = transaction.add(ConversationStatements.isVisible(conversation, owner: caller.id))
             let results = try await database.run(transaction)
             if let row = results[changed].first { return try Conversation(row, whole: true) }
             if results[visible].isEmpty { throw APIError(.notFound) }
@@ -138,7 +138,12 @@ struct Tags: Sendable {
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
         var transaction = Transaction()
         let tags = transaction.add(
-            TagStatements.page(of: caller.id, page.direction, from: page.cursor ?? edge, limit: page.fetchCount)
+            TagStatements.page(
+                of: caller.id,
+                direction: page.direction,
+                from: page.cursor ?? edge,
+                limit: page.fetchCount
+            )
         )
         let total = page.wantsCount ? transaction.add(TagStatements.total(of: caller.id)) : nil
         let results = try await database.run(transaction)

@@ -4,14 +4,14 @@ import ServiceKit
 // kept → trash → kept, or gone for good: by the owner (`?permanent=true`) or by the cleanup, once it has been there for
 // the time that the configuration says.
 //
-// **A conversation ends in one small write and goes in small pieces.** `trash.end` sets version -1, with which nothing
-// finds it any more. What hangs on it is removed afterwards in units of 500 messages at most (see MessageBatch), the row
-// last, so that the size of a conversation holds nobody up; if the process dies in between, the cleanup goes on an hour later. A fork or an import
-// that is being copied (version 0) is as hard to find, and the cleanup takes away those that were abandoned.
+// **A conversation ends in one small write and goes in small pieces.** Once it has ended (see ConversationState), nothing
+// finds it any more. What hangs on it is removed afterwards in transactions of 500 messages at most (see MessageBatch), the
+// row last, so that the size of a conversation delays no other request; if the process dies in between, the cleanup goes on
+// an hour later. An unfinished fork is as hard to find, and the cleanup removes those that were abandoned.
 import Storage
 
 struct Trash: Sendable {
-    /// Rows of one unit.
+    /// Rows of one transaction.
     static let batch: Int64 = 500
     /// After which what has ended, or was not finished, is the cleanup's.
     static let abandonedAfter: Duration = .seconds(3600)
@@ -33,16 +33,14 @@ struct Trash: Sendable {
                 expected = current.version
             }
             let now = clock.now()
-            let results = try await database.run(
-                Principals.willWrite(caller, at: now)
-                    + [
-                        TrashStatements.trash(id, caller.id, expected, now),
-                        ConversationStatements.isVisible(id, caller.id),
-                    ]
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let trashed = transaction.add(
+                TrashStatements.trash(id, owner: caller.id, expected: expected, at: now)
             )
-            if !results[Principals.leadingResults].isEmpty { return }
-            try Principals.requireActive(results)
-            if results[Principals.leadingResults + 1].isEmpty { throw APIError(.notFound) }
+            let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
+            let results = try await database.run(transaction)
+            if !results[trashed].isEmpty { return }
+            if results[visible].isEmpty { throw APIError(.notFound) }
         }
         throw APIError(.conflict)
     }
@@ -53,15 +51,19 @@ struct Trash: Sendable {
         for _ in 0..<Conversations.attempts {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
-            let results = try await database.run(
-                Principals.willWrite(caller, at: now)
-                    + [
-                        TrashStatements.restore(id, caller.id, expected, now, now - retention),
-                        ConversationStatements.get(id, caller.id),
-                    ]
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let restored = transaction.add(
+                TrashStatements.restore(
+                    id,
+                    owner: caller.id,
+                    expected: expected,
+                    since: now - retention,
+                    at: now
+                )
             )
-            try Principals.requireActive(results)
-            let row = results[Principals.leadingResults].first ?? results[Principals.leadingResults + 1].first
+            let read = transaction.add(ConversationStatements.get(id, owner: caller.id))
+            let results = try await database.run(transaction)
+            let row = results[restored].first ?? results[read].first
             if let row { return try Conversation(row, whole: true) }
             if expected == nil { throw APIError(.notFound) }
         }
@@ -73,18 +75,16 @@ struct Trash: Sendable {
         for _ in 0..<Conversations.attempts {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
-            // A conversation of one batch of messages is gone when this unit is.
-            let results = try await database.run(
-                Principals.willWrite(caller, at: now) + [TrashStatements.end(id, caller.id, expected, now)]
-                    + Self.removal(of: id, caller.id)
-            )
-            if !results[Principals.leadingResults].isEmpty {
-                if results[Principals.leadingResults + 2].isEmpty {
-                    try await Self.takeApart(id, of: caller.id, in: database)
-                }
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let ended = transaction.add(TrashStatements.end(id, owner: caller.id, expected: expected, at: now))
+            // A conversation of one batch of messages is gone when this transaction is.
+            transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: caller.id))
+            let removed = transaction.add(TrashRemovalStatements.remove(id, owner: caller.id))
+            let results = try await database.run(transaction)
+            if !results[ended].isEmpty {
+                if results[removed].isEmpty { try await Self.purge(id, of: caller.id, in: database) }
                 return
             }
-            try Principals.requireActive(results)
             if expected == nil { throw APIError(.notFound) }
         }
         throw APIError(.conflict)
@@ -97,28 +97,22 @@ struct Trash: Sendable {
         _ caller: Caller
     ) async throws -> Int64? {
         guard precondition != .none else { return nil }
-        guard let row = try await database.run(TrashStatements.version(id, caller.id, clock.now() - retention)).first
-        else {
-            throw APIError(.notFound)
-        }
+        let read = TrashStatements.version(of: id, owner: caller.id, since: clock.now() - retention)
+        guard let row = try await database.run(read).first else { throw APIError(.notFound) }
         let version = try row.integer("version")
         try precondition.check(version)
         return version
     }
 
-    private static func removal(of id: String, _ owner: String) -> [BoundStatement] {
-        [TrashStatements.removeMessages(id, owner, batch), TrashStatements.remove(id, owner)]
-    }
-
-    /// Removes what has ended.
-    static func takeApart(_ id: String, of owner: String, in database: any SQLDatabase) async throws {
+    /// Removes a conversation that has ended.
+    static func purge(_ id: String, of owner: String, in database: any SQLDatabase) async throws {
         while true {
-            let results = try await database.run(
-                [PrincipalStatements.lock(owner)] + removal(of: id, owner),
-                priority: .long
-            )
-            // Gone, by this unit or by somebody else's.
-            if !results[2].isEmpty || results[1].affected == 0 { return }
+            var transaction = Transaction(behind: owner)
+            let messages = transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: owner))
+            let removed = transaction.add(TrashRemovalStatements.remove(id, owner: owner))
+            let results = try await database.run(transaction, priority: .long)
+            // Gone, by this transaction or by another.
+            if !results[removed].isEmpty || results[messages].affected == 0 { return }
         }
     }
 
@@ -137,12 +131,9 @@ struct Trash: Sendable {
         var removed = Removed()
         while true {
             let now = clock.now()
-            let results = try await database.run(
-                Principals.willWrite(caller, at: now) + [TrashStatements.trashSome(caller.id, now, start, Self.batch)],
-                priority: .long
-            )
-            try Principals.requireActive(results)
-            let count = results[Principals.leadingResults].affected
+            var transaction = PrincipalTransaction(by: caller, at: now)
+            let trashed = transaction.add(TrashStatements.trashSome(of: caller.id, madeUntil: start, at: now))
+            let count = try await database.run(transaction, priority: .long)[trashed].affected
             if !permanently { removed.conversations += count }
             if count < Int(Self.batch) { break }
         }
@@ -153,11 +144,9 @@ struct Trash: Sendable {
     /// Ends and removes what an owner has had in the trash since `instant`, and whatever ended before.
     func end(of owner: String, before instant: Instant) async throws -> Removed {
         while true {
-            let results = try await database.run(
-                [PrincipalStatements.lock(owner), TrashStatements.endSome(owner, instant, Self.batch)],
-                priority: .long
-            )
-            if results[1].affected < Int(Self.batch) { break }
+            var transaction = Transaction(behind: owner)
+            let ended = transaction.add(TrashStatements.endSome(of: owner, trashedUntil: instant))
+            if try await database.run(transaction, priority: .long)[ended].affected < Int(Self.batch) { break }
         }
         return try await removeEnded(of: owner, before: instant)
     }
@@ -166,17 +155,17 @@ struct Trash: Sendable {
     func removeEnded(of owner: String, before instant: Instant) async throws -> Removed {
         var removed = Removed()
         while true {
-            let results = try await database.run(
-                [
-                    PrincipalStatements.lock(owner),
-                    TrashStatements.removeSomeMessages(owner, instant, Self.batch),
-                    TrashStatements.removeSome(owner, instant, Self.batch),
-                ],
-                priority: .long
+            var transaction = Transaction(behind: owner)
+            let messages = transaction.add(
+                TrashRemovalStatements.removeSomeMessages(of: owner, endedUntil: instant)
             )
-            removed.messages += results[1].affected
-            removed.conversations += results[2].affected
-            if results[1].affected == 0, results[2].affected < Int(Self.batch) { return removed }
+            let conversations = transaction.add(
+                TrashRemovalStatements.removeSome(of: owner, endedUntil: instant)
+            )
+            let results = try await database.run(transaction, priority: .long)
+            removed.messages += results[messages].affected
+            removed.conversations += results[conversations].affected
+            if results[messages].affected == 0, results[conversations].affected < Int(Self.batch) { return removed }
         }
     }
 
@@ -185,23 +174,25 @@ struct Trash: Sendable {
     /// A page of the trash, the last deleted first.
     func list(for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
         let isForward = page.direction == .forward
-        let statement = isForward ? TrashStatements.older : TrashStatements.newer
         let oldest = clock.now() - retention
         var cursor = page.cursor ?? (isForward ? Cursor.beyondNewest : Cursor(Instant(microseconds: 0), ""))
         // What has been there for too long is the oldest: a page towards it is cut, one away from it begins past it. A
         // condition more would have PostgreSQL take another index and sort.
         if !isForward, cursor.instant <= oldest { cursor = Cursor(oldest, Cursor.beyondNewest.id) }
-        var unit = [statement(caller.id, cursor.instant, cursor.id, page.fetchCount)]
-        if page.wantsCount { unit.append(TrashStatements.count(caller.id, oldest)) }
-        let results = try await database.run(unit)
-        let rows = try results[0].rows.map { row in
+        var transaction = Transaction()
+        let found = transaction.add(
+            TrashStatements.page(of: caller.id, direction: page.direction, from: cursor, limit: page.fetchCount)
+        )
+        let total = page.wantsCount ? transaction.add(TrashStatements.count(of: caller.id, since: oldest)) : nil
+        let results = try await database.run(transaction)
+        let rows = try results[found].rows.map { row in
             var conversation = try Conversation(row, whole: false)
             conversation.deletedAt = try row.instant("deleted_at")
             return conversation
         }
         .filter { $0.deletedAt.map { $0 > oldest } ?? false }
         var answer = Page(fetched: rows, request: page, cursor: \.trashCursor)
-        if page.wantsCount { answer.total = try results[1].first?.integer("total") }
+        if let total { answer.total = try results[total].first?.integer("total") }
         return answer
     }
 }

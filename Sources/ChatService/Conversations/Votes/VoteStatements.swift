@@ -1,91 +1,140 @@
 // SQL of votes.
+import ServiceKit
 import Storage
 
 enum VoteStatements {
-    static let columns = "v.conversation_id, v.message_id, v.user_id, v.value, v.created_at, v.updated_at"
+    private static let columns = "v.conversation_id, v.message_id, v.user_id, v.value, v.created_at, v.updated_at"
 
     // Of the caller's own conversation, and not deleted.
-    private static let message = """
+    private static let votable = """
         messages m JOIN conversations c ON c.id = m.conversation_id
-        WHERE m.id = $2 AND c.id = $1 AND c.owner_id = $3 AND c.deleted_at IS NULL AND m.deleted_at IS NULL
+        WHERE m.id = :message AND c.id = :conversation AND c.owner_id = :voter
+            AND \(ConversationState.live.sql("c")) AND \(MessageState.live.sql("m"))
         """
 
-    static let set = Statement(
+    private static let set = Statement(
         "votes.set",
         .writes,
-        [.text, .text, .text, .integer, .instant],
+        ["conversation": .text, "message": .text, "voter": .text, "value": .integer, "now": .instant],
         """
         INSERT INTO votes (message_id, user_id, conversation_id, value, created_at, updated_at)
-        SELECT m.id, $3, c.id, $4, $5, $5 FROM \(message) AND \(Principals.mayWrite("$3"))
+        SELECT m.id, :voter, c.id, :value, :now, :now FROM \(votable) AND \(Principals.mayWrite(":voter"))
         ON CONFLICT (message_id, user_id) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
         RETURNING conversation_id, message_id, user_id, value, created_at, updated_at
         """
     )
 
-    static let remove = Statement(
+    /// Gives or changes a vote.
+    static func set(_ value: VoteValue, on message: String, in conversation: String, by voter: String, at now: Instant)
+        -> BoundStatement
+    {
+        set.bind([
+            "conversation": conversation, "message": message, "voter": voter, "value": value.number, "now": now,
+        ])
+    }
+
+    private static let remove = Statement(
         "votes.remove",
         .writes,
-        [.text, .text, .text],
+        ["conversation": .text, "message": .text, "voter": .text],
         """
         DELETE FROM votes
-        WHERE message_id = $2 AND user_id = $3 AND conversation_id = $1
-            AND EXISTS (SELECT 1 FROM \(message)) AND \(Principals.mayWrite("$3"))
+        WHERE message_id = :message AND user_id = :voter AND conversation_id = :conversation
+            AND EXISTS (SELECT 1 FROM \(votable)) AND \(Principals.mayWrite(":voter"))
         """
     )
 
-    static let isOpen = Statement(
+    static func remove(on message: String, in conversation: String, by voter: String) -> BoundStatement {
+        remove.bind(["conversation": conversation, "message": message, "voter": voter])
+    }
+
+    private static let isOpen = Statement(
         "votes.is_open",
         .reads,
-        [.text, .text, .text],
-        "SELECT m.id FROM \(message)"
+        ["conversation": .text, "message": .text, "voter": .text],
+        "SELECT m.id FROM \(votable)"
     )
+
+    /// Whether there is such a message to vote on.
+    static func isOpen(_ message: String, in conversation: String, to voter: String) -> BoundStatement {
+        isOpen.bind(["conversation": conversation, "message": message, "voter": voter])
+    }
+
+    // MARK: Reading
 
     private static let own = """
         votes v JOIN conversations c ON c.id = v.conversation_id JOIN messages m ON m.id = v.message_id
-        WHERE v.conversation_id = $1 AND v.user_id = $2 AND c.owner_id = $2 AND c.deleted_at IS NULL
-            AND m.deleted_at IS NULL
+        WHERE v.conversation_id = :conversation AND v.user_id = :voter AND c.owner_id = :voter
+            AND \(ConversationState.live.sql("c")) AND \(MessageState.live.sql("m"))
         """
 
-    static let later = Statement(
+    private static let cursor: StatementParameters = [
+        "conversation": .text, "voter": .text, "instant": .instant, "message": .text, "limit": .integer,
+    ]
+
+    private static let later = Statement(
         "votes.later",
         .reads,
-        [.text, .text, .instant, .text, .integer],
+        cursor,
         """
-        SELECT \(columns) FROM \(own) AND (v.created_at, v.message_id) > ($3, $4)
-        ORDER BY v.created_at, v.message_id LIMIT $5
+        SELECT \(columns) FROM \(own) AND (v.created_at, v.message_id) > (:instant, :message)
+        ORDER BY v.created_at, v.message_id LIMIT :limit
         """
     )
 
-    static let earlier = Statement(
+    private static let earlier = Statement(
         "votes.earlier",
         .reads,
-        [.text, .text, .instant, .text, .integer],
+        cursor,
         """
-        SELECT \(columns) FROM \(own) AND (v.created_at, v.message_id) < ($3, $4)
-        ORDER BY v.created_at DESC, v.message_id DESC LIMIT $5
+        SELECT \(columns) FROM \(own) AND (v.created_at, v.message_id) < (:instant, :message)
+        ORDER BY v.created_at DESC, v.message_id DESC LIMIT :limit
         """
     )
 
-    static let count = Statement(
+    /// The votes after a cursor, in the direction of the page.
+    static func page(
+        in conversation: String,
+        of voter: String,
+        direction: PageRequest.Direction,
+        from cursor: Cursor,
+        limit: Int64
+    ) -> BoundStatement {
+        let statement = direction == .forward ? later : earlier
+        return statement.bind([
+            "conversation": conversation, "voter": voter, "instant": cursor.instant, "message": cursor.id,
+            "limit": limit,
+        ])
+    }
+
+    private static let count = Statement(
         "votes.count",
         .reads,
-        [.text, .text],
+        ["conversation": .text, "voter": .text],
         "SELECT COUNT(*) AS total FROM \(own)"
     )
 
-    /// The votes on the newest `$3` messages.
-    static let newest = Statement(
+    static func count(in conversation: String, of voter: String) -> BoundStatement {
+        count.bind(["conversation": conversation, "voter": voter])
+    }
+
+    private static let newest = Statement(
         "votes.newest",
         .reads,
-        [.text, .text, .integer],
+        ["conversation": .text, "voter": .text, "limit": .integer],
         """
         SELECT \(columns) FROM \(own) AND v.message_id IN (
-            SELECT id FROM messages WHERE conversation_id = $1 AND deleted_at IS NULL
-            ORDER BY \(MessagePages.liveSequence) DESC LIMIT $3
+            SELECT id FROM messages WHERE conversation_id = :conversation AND \(MessageState.live.sql())
+            ORDER BY \(MessagePages.liveSequence) DESC LIMIT :limit
         )
         ORDER BY v.created_at, v.message_id
         """
     )
+
+    /// The votes on the newest messages.
+    static func newest(in conversation: String, of voter: String) -> BoundStatement {
+        newest.bind(["conversation": conversation, "voter": voter, "limit": ConversationLimits.messages])
+    }
 
     static let all = [set, remove, isOpen, later, earlier, count, newest]
 }

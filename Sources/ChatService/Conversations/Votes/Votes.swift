@@ -61,34 +61,39 @@ struct Votes: Sendable {
     /// Sets, changes or takes back the caller's vote. Throws `not_found` or `user_inactive`.
     func vote(_ value: VoteValue, on message: String, in conversation: String, by caller: Caller) async throws -> Vote {
         let now = clock.now()
-        let write =
+        var transaction = PrincipalTransaction(by: caller, at: now)
+        let written = transaction.add(
             value == .none
-            ? VoteStatements.remove(conversation, message, caller.id)
-            : VoteStatements.set(conversation, message, caller.id, value.number, now)
-        let results = try await database.run(
-            Principals.willWrite(caller, at: now) + [write, VoteStatements.isOpen(conversation, message, caller.id)]
+                ? VoteStatements.remove(on: message, in: conversation, by: caller.id)
+                : VoteStatements.set(value, on: message, in: conversation, by: caller.id, at: now)
         )
-        try Principals.requireActive(results)
-        guard !results[Principals.leadingResults + 1].isEmpty else { throw APIError(.notFound) }
+        let open = transaction.add(VoteStatements.isOpen(message, in: conversation, to: caller.id))
+        let results = try await database.run(transaction)
+        guard !results[open].isEmpty else { throw APIError(.notFound) }
         guard value != .none else { return Vote(noneOn: message, in: conversation, by: caller.id) }
-        guard let row = results[Principals.leadingResults].first else { throw APIError(.conflict) }
+        guard let row = results[written].first else { throw APIError(.conflict) }
         return try Vote(row)
     }
 
     /// A page of the caller's votes in a conversation, in the order in which they were given. Throws `not_found`.
     func list(_ conversation: String, for caller: Caller, page: PageRequest) async throws -> Page<Vote> {
-        let statement = page.direction == .forward ? VoteStatements.later : VoteStatements.earlier
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
-        let cursor = page.cursor ?? edge
-        var unit = [
-            ConversationStatements.isVisible(conversation, caller.id),
-            statement(conversation, caller.id, cursor.instant, cursor.id, page.fetchCount),
-        ]
-        if page.wantsCount { unit.append(VoteStatements.count(conversation, caller.id)) }
-        let results = try await database.run(unit)
-        guard !results[0].isEmpty else { throw APIError(.notFound) }
-        var answer = Page(fetched: try results[1].rows.map { try Vote($0) }, request: page, cursor: \.cursor)
-        if page.wantsCount { answer.total = try results[2].first?.integer("total") }
+        var transaction = Transaction()
+        let visible = transaction.add(ConversationStatements.isVisible(conversation, owner: caller.id))
+        let votes = transaction.add(
+            VoteStatements.page(
+                in: conversation,
+                of: caller.id,
+                direction: page.direction,
+                from: page.cursor ?? edge,
+                limit: page.fetchCount
+            )
+        )
+        let total = page.wantsCount ? transaction.add(VoteStatements.count(in: conversation, of: caller.id)) : nil
+        let results = try await database.run(transaction)
+        guard !results[visible].isEmpty else { throw APIError(.notFound) }
+        var answer = Page(fetched: try results[votes].rows.map { try Vote($0) }, request: page, cursor: \.cursor)
+        if let total { answer.total = try results[total].first?.integer("total") }
         return answer
     }
 }

@@ -48,12 +48,12 @@ package struct ChatCleanup: Sendable {
     private func run(_ renew: () async throws -> Void) async throws -> Counts {
         var removed = Trash.Removed()
         let expired = clock.now() - trashRetention
-        try await eachOwner({ TrashStatements.ownersOfExpired(expired, Self.owners) }) { owner in
+        try await eachOwner({ TrashRemovalStatements.ownersOfTrash(until: expired, limit: Self.owners) }) { owner in
             try await renew()
             try await removed.add(trash.end(of: owner, before: expired))
         }
         let abandoned = clock.now() - Trash.abandonedAfter
-        try await eachOwner({ TrashStatements.ownersOfEnded(abandoned, Self.owners) }) { owner in
+        try await eachOwner({ TrashRemovalStatements.ownersOfEnded(until: abandoned, limit: Self.owners) }) { owner in
             try await renew()
             try await removed.add(trash.removeEnded(of: owner, before: abandoned))
         }

@@ -232,7 +232,7 @@ package struct Importer: Sendable {
         var transaction = Transaction(behind: owner)
         transaction.add(ExportStatements.abandonConversation(id: conversation, owner: owner, at: clock.now()))
         _ = try await database.run(transaction, priority: .long)
-        try await Trash.takeApart(conversation, of: owner, in: database)
+        try await Trash.purge(conversation, of: owner, in: database)
         report.refused.append(
             isOwn
                 ? "conversation \(conversation): it is not whole, or the id of one of its messages is taken"

@@ -1,5 +1,4 @@
 // SQL of idempotency keys.
-import ServiceKit
 import Storage
 
 enum IdempotencyStatements {
@@ -62,7 +61,7 @@ enum IdempotencyStatements {
         DELETE FROM idempotency_keys
         WHERE principal_id = :owner AND key = :key AND seed = :seed AND NOT EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = idempotency_keys.target_id AND c.owner_id = :owner AND c.deleted_at IS NULL
+            WHERE c.id = idempotency_keys.target_id AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
                 AND c.last_seq > idempotency_keys.base_seq
         ) AND NOT EXISTS (
             SELECT 1 FROM quota_reservations r WHERE r.id = idempotency_keys.target_id AND r.user_id = :owner

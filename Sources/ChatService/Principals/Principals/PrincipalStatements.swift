@@ -1,5 +1,4 @@
 // SQL of the principals' mirror.
-import ServiceKit
 import Storage
 
 enum PrincipalStatements {
@@ -109,20 +108,22 @@ enum PrincipalStatements {
     /// Takes the lock of a row and changes nothing.
     static func lock(_ id: String) -> BoundStatement { lock.bind(["id": id]) }
 
-    /// By what a patch is about to make of a message's total (see UsageStatements.difference), before it does.
-    static let adjustTokens = Statement(
-        "principals.adjust_tokens",
-        .writes,
-        UsageStatements.differenceParameters,
-        """
-        UPDATE principals SET tokens_total = CASE
-                WHEN principals.tokens_total + change.more_total < 0 THEN 0
-                ELSE principals.tokens_total + change.more_total
-            END
-        \(UsageStatements.difference)
-        WHERE principals.id = change.owner_id
-        """
-    )
+    /// A statement that changes totals by a difference; see `Principals.adjustingTokens`.
+    static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
+        Statement(
+            "principals.adjust_tokens",
+            .writes,
+            parameters,
+            """
+            UPDATE principals SET tokens_total = CASE
+                    WHEN principals.tokens_total + change.more_total < 0 THEN 0
+                    ELSE principals.tokens_total + change.more_total
+                END
+            \(difference)
+            WHERE principals.id = change.owner_id
+            """
+        )
+    }
 
-    static let all = [touch, state, addTokens, adjustTokens, entomb, refused, lock]
+    static let all = [touch, state, addTokens, entomb, refused, lock]
 }

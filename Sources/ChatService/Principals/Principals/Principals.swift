@@ -42,6 +42,12 @@ struct Principals: Sendable {
         PrincipalStatements.add(tokens: tokens, to: principal, conversation: conversation, messages: messages)
     }
 
+    /// A statement that changes a total by a difference. `difference` is a FROM whose `change` has the person's `owner_id`
+    /// and the difference `more_total`. No total falls below zero.
+    static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
+        PrincipalStatements.adjustingTokens(parameters, by: difference)
+    }
+
     /// Sets the tombstone of an erasure, once; on a deactivated person only where that is asked for.
     static func markErased(_ principal: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
         PrincipalStatements.markErased(principal, includingInactive: includingInactive, at: now)

@@ -139,6 +139,5 @@ enum SearchStatements {
     )
 
     static let all =
-        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending] + TitleFilter.all
-        + SearchPurge.all
+        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending] + SearchPurge.all
 }

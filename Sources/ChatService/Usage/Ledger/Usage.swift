@@ -24,12 +24,6 @@ struct Usage: Sendable {
 
     // MARK: Writing
 
-    /// Refuses the messages that this unit has inserted into a conversation when there are too many for the day: they
-    /// are taken back, and the statement that moves `last_seq` finds none. Affects rows when it refuses.
-    static func enforce(_ limit: Int64, _ caller: Caller, conversation: String, at now: Instant) -> BoundStatement {
-        UsageStatements.enforce(limit: limit, conversation: conversation, owner: caller.id, on: UsageDay(now))
-    }
-
     /// Bills the messages that this unit has inserted into a conversation. Goes before the statement that moves
     /// `last_seq`.
     static func spend(on drafts: [MessageDraft], _ caller: Caller, conversation: String, at now: Instant)
@@ -54,14 +48,11 @@ struct Usage: Sendable {
 
     /// Bills what a patch makes of a message's numbers, for the model that the message has until then: more on the day of
     /// the patch, less on the day of the message, and no less than what was billed. Goes *before* `messages.change`, and
-    /// finds the message as that does: `change` are its first ten parameters. The ledger, which all of them look at, is
-    /// written last.
-    static func correct(_ change: [SQLValue], at now: Instant) -> [BoundStatement] {
+    /// finds the message as that does. The ledger, which all of them look at, is written last.
+    static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
-            BoundStatement(UsageStatements.countCorrection, change + [UsageDay(now).text.sqlValue]),
-            BoundStatement(UsageStatements.takeBack, change),
-            BoundStatement(PrincipalStatements.adjustTokens, change),
-            BoundStatement(UsageStatements.recordCorrection, change + [now.sqlValue]),
+            UsageStatements.countCorrection(change, on: UsageDay(now)), UsageStatements.takeBack(change),
+            UsageStatements.adjustLifetime(change), UsageStatements.recordCorrection(change, at: now),
         ]
     }
 

@@ -1,6 +1,6 @@
 // SQL of `usage_events` and `usage_totals`.
 //
-// In the unit that appends, the messages it bills are the rows past the conversation's line (see ConversationCounters):
+// In the unit that appends, the messages it bills are the rows past the conversation's line (see ConversationCounterStatements):
 // whatever was refused or taken back is not there, and costs nothing.
 import Storage
 
@@ -59,35 +59,11 @@ enum UsageStatements {
         count.bind(["conversation": conversation, "owner": owner, "day": day.text])
     }
 
-    private static let enforce = Statement(
-        "usage.enforce",
-        .writes,
-        ["conversation": .text, "owner": .text, "day": .text, "limit": .integer]
-    ) { engine in
-        """
-        DELETE FROM messages
-        WHERE conversation_id = :conversation AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
-            AND :limit < (
-                SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = :owner AND t.day = :day
-            ) + (
-                SELECT COUNT(*) FROM conversations c
-                    JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
-                WHERE c.id = :conversation AND m.role = 'user'
-            )
-        """
-    }
-
-    /// Takes back everything the transaction has inserted if the day has more than `limit` messages with it.
-    static func enforce(limit: Int64, conversation: String, owner: String, on day: UsageDay) -> BoundStatement {
-        enforce.bind(["conversation": conversation, "owner": owner, "day": day.text, "limit": limit])
-    }
-
     // MARK: Corrections
 
     /// How much more is used when a patch has made of a message's numbers what it is about to, by the parameters of
-    /// `TokenChange` and `MessageChangeStatements.isChangeable`. Looks at the ledger, so it is right until the patch is
-    /// recorded there.
-    static let difference = """
+    /// `TokenChange`. Looks at the ledger, so it is right until the patch is recorded there.
+    private static let difference = """
         FROM (
             SELECT asked.owner_id, asked.conversation_id, asked.id, asked.model, asked.created_at,
                 \(atLeastUnbilled("more_in", "tokens_in")) AS more_in,
@@ -120,52 +96,59 @@ enum UsageStatements {
                 COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
             FROM messages m JOIN conversations c ON c.id = m.conversation_id
-            WHERE \(MessageChangeStatements.isChangeable("m")) AND c.owner_id = $2 AND c.deleted_at IS NULL
-                AND \(PrincipalStatements.mayWrite("$2"))
+            WHERE \(TokenChange.isTarget("m")) AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+                AND \(Principals.mayWrite(":owner"))
         """
-    static let differenceParameters: [SQLType] = [
-        .text, .text, .text, .integer, .boolean, .integer, .boolean, .integer, .boolean, .integer,
-    ]
 
-    static let recordCorrection = Statement(
+    private static let recordCorrection = Statement(
         "usage.record_correction",
         .writes,
-        differenceParameters + [.instant],
+        TokenChange.parameters + ["now": .instant],
         """
         INSERT INTO usage_events
             (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
-        SELECT owner_id, conversation_id, id, model, more_in, more_out, more_total, $11
+        SELECT owner_id, conversation_id, id, model, more_in, more_out, more_total, :now
         \(difference)
         WHERE more_in <> 0 OR more_out <> 0 OR more_total <> 0
         """
     )
 
-    /// What has become more, onto the sums of `$11`, the day on which it became known: an old message is no way around
-    /// the quota of today.
-    static let countCorrection = Statement(
+    static func recordCorrection(_ change: TokenChange, at now: Instant) -> BoundStatement {
+        recordCorrection.bind(change.values + ["now": now])
+    }
+
+    private static let countCorrection = Statement(
         "usage.count_correction",
         .writes,
-        differenceParameters + [.text],
+        TokenChange.parameters + ["day": .text],
         """
         INSERT INTO usage_totals (user_id, day, model, tokens_in, tokens_out, tokens_total)
-        SELECT owner_id, $11, COALESCE(model, ''), \(rise("more_in")), \(rise("more_out")), \(rise("more_total"))
+        SELECT owner_id, :day, COALESCE(model, ''), \(rise("more_in")), \(rise("more_out")), \(rise("more_total"))
         \(difference)
         WHERE more_in > 0 OR more_out > 0 OR more_total > 0
         \(addToTotals)
         """
     )
 
+    /// What has become more, onto the sums of the day on which it became known: an old message is no way around the quota
+    /// of today.
+    static func countCorrection(_ change: TokenChange, on day: UsageDay) -> BoundStatement {
+        countCorrection.bind(change.values + ["day": day.text])
+    }
+
     private static func rise(_ column: String) -> String { "CASE WHEN \(column) > 0 THEN \(column) ELSE 0 END" }
 
-    /// What has become less, off the sums of the message's own day, which never fall below nothing: no day lends to
-    /// another.
-    static let takeBack = Statement(
+    private static let takeBack = Statement(
         "usage.take_back",
         .writes,
-        differenceParameters,
+        TokenChange.parameters,
         postgres: takeBack(day: "to_char(change.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
         sqlite: takeBack(day: "strftime('%Y-%m-%d', change.created_at / 1000000, 'unixepoch')")
     )
+
+    /// What has become less, off the sums of the message's own day, which never fall below nothing: no day lends to
+    /// another.
+    static func takeBack(_ change: TokenChange) -> BoundStatement { takeBack.bind(change.values) }
 
     private static func takeBack(day: String) -> String {
         """
@@ -188,6 +171,11 @@ enum UsageStatements {
             END
         """
     }
+
+    private static let adjustLifetime = Principals.adjustingTokens(TokenChange.parameters, by: difference)
+
+    /// The difference, onto the sum of everything.
+    static func adjustLifetime(_ change: TokenChange) -> BoundStatement { adjustLifetime.bind(change.values) }
 
     // MARK: Reading
 
@@ -252,6 +240,6 @@ enum UsageStatements {
     }
 
     static let all = [
-        record, count, enforce, recordCorrection, countCorrection, takeBack, byPeriod, byModel, total,
+        record, count, recordCorrection, countCorrection, takeBack, adjustLifetime, byPeriod, byModel, total,
     ]
 }

@@ -1,0 +1,242 @@
+// SQL of lists of conversations.
+import ServiceKit
+import Storage
+
+enum ConversationListStatements {
+    /// Which of an owner's conversations a list has.
+    struct Filter: Sendable {
+        let owner: String
+        let archived: Bool?
+        let pinned: Bool?
+
+        var values: StatementValues { ["owner": owner, "archived": archived, "pinned": pinned] }
+
+        fileprivate var part: Part { Part(archived: archived, pinned: pinned) }
+    }
+
+    /// Where a page begins: after a place, or at a row's number.
+    enum Place: Sendable {
+        case older(than: Cursor)
+        case newer(than: Cursor)
+        /// What is skipped is read, which is why there is an end to it.
+        case offset(Int64)
+    }
+
+    // MARK: All, archived or pinned ones
+
+    static let parameters: StatementParameters = ["owner": .text, "archived": .boolean, "pinned": .boolean]
+
+    static let filter = """
+        owner_id = :owner AND \(ConversationState.live.sql())
+            AND (:archived IS NULL OR (archived_at IS NOT NULL) = :archived)
+            AND (:pinned IS NULL OR (pinned_at IS NOT NULL) = :pinned)
+        """
+
+    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so that a
+    /// few pinned ones among very many are one range.
+    fileprivate enum Part: String {
+        case all, archived, pinned
+
+        init(archived: Bool?, pinned: Bool?) {
+            self = pinned == true ? .pinned : archived == true ? .archived : .all
+        }
+
+        /// With the index's own words, which neither planner derives from a parameter. The parameter that is known to be
+        /// TRUE says nothing more, and the other one is in a CASE, since PostgreSQL takes an OR of it for one row in two
+        /// hundred, and would rather sort the few that it expects than walk the range.
+        var filter: String {
+            let own = "owner_id = :owner AND \(ConversationState.live.sql())"
+            switch self {
+            case .all: return ConversationListStatements.filter
+            case .archived:
+                let pinned = Self.isAsked(":pinned", "pinned_at")
+                return "\(own) AND archived_at IS NOT NULL AND :archived IS NOT NULL AND \(pinned)"
+            case .pinned:
+                let archived = Self.isAsked(":archived", "archived_at")
+                return "\(own) AND pinned_at IS NOT NULL AND :pinned IS NOT NULL AND \(archived)"
+            }
+        }
+
+        private static func isAsked(_ parameter: String, _ column: String) -> String {
+            "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
+        }
+
+        var suffix: String { self == .all ? "" : "_\(rawValue)" }
+    }
+
+    /// A statement for each part.
+    private struct Parts {
+        let all: Statement
+        let archived: Statement
+        let pinned: Statement
+
+        init(_ make: (Part) -> Statement) {
+            all = make(.all)
+            archived = make(.archived)
+            pinned = make(.pinned)
+        }
+
+        subscript(part: Part) -> Statement {
+            switch part {
+            case .all: all
+            case .archived: archived
+            case .pinned: pinned
+            }
+        }
+
+        var list: [Statement] { [all, archived, pinned] }
+    }
+
+    private static func page(_ name: String, _ parameters: StatementParameters, _ rest: String) -> Parts {
+        Parts { part in
+            Statement(
+                "\(name)\(part.suffix)",
+                .reads,
+                Self.parameters + parameters,
+                "SELECT \(ConversationStatements.summaryColumns) FROM conversations\nWHERE \(part.filter) \(rest)"
+            )
+        }
+    }
+
+    // The parameters and the ends of the statements of each kind of page.
+    static let cursor: StatementParameters = ["instant": .instant, "id": .text, "limit": .integer]
+    static let offset: StatementParameters = ["limit": .integer, "offset": .integer]
+
+    static let beforeCursor =
+        "AND (updated_at, id) < (:instant, :id)\nORDER BY updated_at DESC, id DESC LIMIT :limit"
+    static let afterCursor = "AND (updated_at, id) > (:instant, :id)\nORDER BY updated_at, id LIMIT :limit"
+    static let atOffset = "ORDER BY updated_at DESC, id DESC LIMIT :limit OFFSET :offset"
+
+    private static let older = page("conversations.older", cursor, beforeCursor)
+    private static let newer = page("conversations.newer", cursor, afterCursor)
+    private static let numbered = page("conversations.numbered", offset, atOffset)
+
+    /// A page of an owner's conversations.
+    static func page(of filter: Filter, at place: Place, limit: Int64) -> BoundStatement {
+        let statements: Parts =
+            switch place {
+            case .older: older
+            case .newer: newer
+            case .offset: numbered
+            }
+        return statements[filter.part].bind(filter.values + place.values(limit: limit))
+    }
+
+    private static let count = Parts { part in
+        Statement(
+            "conversations.count\(part.suffix)",
+            .reads,
+            parameters,
+            "SELECT COUNT(*) AS total FROM conversations WHERE \(part.filter)"
+        )
+    }
+
+    static func count(of filter: Filter) -> BoundStatement { count[filter.part].bind(filter.values) }
+
+    // MARK: Those with a tag
+
+    /// Whether a conversation of the owner has the tag `key`.
+    static func hasTag(_ key: String) -> String {
+        """
+        id IN (
+            SELECT ct.conversation_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
+            WHERE t.owner_id = :owner AND t.name_key = \(key)
+        )
+        """
+    }
+
+    private struct Tagged {
+        let few: Statement
+        let many: Statement
+
+        subscript(isOnFew: Bool) -> Statement { isOnFew ? few : many }
+    }
+
+    // Where few have the tag, they are found first, each by its id, and put in order. Where many have it, the owner's range
+    // is walked, and the page is full soon. Statistics decide neither well: a tag is not like the other tags, and one guess
+    // for all of them walks a hundred thousand rows for a single one.
+    private static func taggedPage(_ name: String, _ parameters: StatementParameters, _ rest: String) -> Tagged {
+        let parameters = Self.parameters + parameters + ["tag": .text]
+        let few = Statement(
+            "\(name)_few",
+            .reads,
+            parameters,
+            // OFFSET 0: planned by itself, so nothing but a look for each id is left. A range in place of "=": of that
+            // PostgreSQL expects few rows even where it knows of a single tag, which everything has.
+            postgres: """
+                SELECT \(ConversationStatements.summaryColumns) FROM (
+                    SELECT ct.conversation_id FROM conversation_tags ct
+                    WHERE ct.tag_id >= :tag AND ct.tag_id <= :tag OFFSET 0
+                ) AS tagged
+                JOIN LATERAL (
+                    SELECT * FROM conversations c WHERE c.id = tagged.conversation_id OFFSET 0
+                ) AS conversations ON TRUE
+                WHERE \(filter) \(rest)
+                """,
+            // CROSS JOIN: in this order (https://www.sqlite.org/optoverview.html#crossjoin). The + keeps the first term of
+            // the filter, and so the owner's range, out of the choice of an index.
+            sqlite: """
+                SELECT \(ConversationStatements.summaryColumns) FROM conversation_tags tagged
+                CROSS JOIN conversations ON conversations.id = tagged.conversation_id
+                WHERE tagged.tag_id = :tag AND +\(filter) \(rest)
+                """
+        )
+        let many = Statement(
+            "\(name)_many",
+            .reads,
+            parameters,
+            """
+            SELECT \(ConversationStatements.summaryColumns) FROM conversations
+            WHERE \(filter) AND EXISTS (
+                SELECT 1 FROM conversation_tags ct
+                WHERE ct.tag_id = :tag AND ct.conversation_id = conversations.id LIMIT 1 OFFSET 0
+            ) \(rest)
+            """
+        )
+        return Tagged(few: few, many: many)
+    }
+
+    private static let olderTagged = taggedPage("conversations.older_tagged", cursor, beforeCursor)
+    private static let newerTagged = taggedPage("conversations.newer_tagged", cursor, afterCursor)
+    private static let numberedTagged = taggedPage("conversations.numbered_tagged", offset, atOffset)
+
+    /// A page of those with a tag, which is on few conversations or on many.
+    static func page(of filter: Filter, withTag tag: String, isOnFew: Bool, at place: Place, limit: Int64)
+        -> BoundStatement
+    {
+        let statements: Tagged =
+            switch place {
+            case .older: olderTagged
+            case .newer: newerTagged
+            case .offset: numberedTagged
+            }
+        return statements[isOnFew].bind(filter.values + place.values(limit: limit) + ["tag": tag])
+    }
+
+    private static let countTagged = Statement(
+        "conversations.count_tagged",
+        .reads,
+        parameters + ["tag_key": .text],
+        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter) AND \(hasTag(":tag_key"))"
+    )
+
+    static func count(of filter: Filter, withTag name: TagName) -> BoundStatement {
+        countTagged.bind(filter.values + ["tag_key": name.key])
+    }
+
+    static let all =
+        [older, newer, count, numbered].flatMap(\.list)
+        + [olderTagged, newerTagged, numberedTagged].flatMap { [$0.few, $0.many] } + [countTagged]
+        + ConversationTitleStatements.all
+}
+
+extension ConversationListStatements.Place {
+    /// The values of the parameters of `cursor` or `offset`.
+    func values(limit: Int64) -> StatementValues {
+        switch self {
+        case .older(let cursor), .newer(let cursor):
+            ["instant": cursor.instant, "id": cursor.id, "limit": limit]
+        case .offset(let offset): ["limit": limit, "offset": offset]
+        }
+    }
+}

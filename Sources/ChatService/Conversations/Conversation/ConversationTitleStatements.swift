@@ -1,0 +1,75 @@
+// SQL of `?q=` of the list of conversations: the list as ever, of those whose titles hold the words.
+//
+// The order is the list's own, by `updated_at`, which an index of words does not know. Both engines walk the list and
+// keep what matches, or find the matches and put them in order, whichever is less by their own statistics.
+import Storage
+
+enum ConversationTitleStatements {
+    private typealias List = ConversationListStatements
+
+    private static func statement(_ name: String, _ more: StatementParameters, _ columns: String, _ rest: String)
+        -> Statement
+    {
+        let before = """
+            SELECT \(columns) FROM conversations WHERE \(List.filter)
+                AND (:tag_key IS NULL OR \(List.hasTag(":tag_key")))
+            """
+        return Statement(
+            name,
+            .reads,
+            List.parameters + ["tag_key": .text, "words": .text] + more,
+            postgres: "\(before) AND search @@ :words::tsquery \(rest)",
+            sqlite: """
+                \(before) AND :words IS NOT NULL AND id IN (
+                    SELECT r.conversation_id FROM search_titles s
+                    CROSS JOIN search_title_rows r ON r.position = s.rowid WHERE s.search_titles MATCH :words
+                ) \(rest)
+                """
+        )
+    }
+
+    private static func page(_ name: String, _ more: StatementParameters, _ rest: String) -> Statement {
+        statement(name, more, ConversationStatements.summaryColumns, rest)
+    }
+
+    private static let older = page("conversations.older_matching", List.cursor, List.beforeCursor)
+    private static let newer = page("conversations.newer_matching", List.cursor, List.afterCursor)
+    private static let numbered = page("conversations.numbered_matching", List.offset, List.atOffset)
+    private static let count = statement("conversations.count_matching", [:], "COUNT(*) AS total", "")
+
+    /// What is looked for: words as the engine takes them, and a tag.
+    struct Query: Sendable {
+        let words: String
+        let tag: TagName?
+
+        init(_ query: SearchQuery, tag: TagName?, owner: String, engine: SQLEngine) {
+            let scope = SearchScope(engine: engine, owner: owner)
+            words = engine == .sqlite ? query.fts5(scope) : query.tsquery(scope, in: [])
+            self.tag = tag
+        }
+
+        fileprivate var values: StatementValues { ["tag_key": tag?.key, "words": words] }
+    }
+
+    /// A page of those whose titles match.
+    static func page(
+        of filter: ConversationListStatements.Filter,
+        matching query: Query,
+        at place: ConversationListStatements.Place,
+        limit: Int64
+    ) -> BoundStatement {
+        let statement =
+            switch place {
+            case .older: older
+            case .newer: newer
+            case .offset: numbered
+            }
+        return statement.bind(filter.values + query.values + place.values(limit: limit))
+    }
+
+    static func count(of filter: ConversationListStatements.Filter, matching query: Query) -> BoundStatement {
+        count.bind(filter.values + query.values)
+    }
+
+    static let all = [older, newer, numbered, count]
+}

@@ -1,0 +1,116 @@
+// SQL that removes what has ended, in batches: messages first, their conversation last.
+import Storage
+
+enum TrashRemovalStatements {
+    // MARK: One conversation
+
+    private static let removeMessages = Statement(
+        "trash.remove_messages",
+        .writes,
+        ["id": .text, "owner": .text, "limit": .integer]
+    ) { engine in
+        let ended = """
+            SELECT c.id FROM conversations c
+            WHERE c.id = :id AND c.owner_id = :owner AND \(ConversationState.ended.sql("c"))
+            """
+        let rows = MessageBatch.rows(engine, of: ended, atMost: ":limit")
+        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+    }
+
+    /// Up to so many messages of a conversation that ended.
+    static func removeMessages(of id: String, owner: String, limit: Int64 = Trash.batch) -> BoundStatement {
+        removeMessages.bind(["id": id, "owner": owner, "limit": limit])
+    }
+
+    private static let remove = Statement(
+        "trash.remove",
+        .writes,
+        ["id": .text, "owner": .text],
+        """
+        DELETE FROM conversations
+        WHERE id = :id AND owner_id = :owner AND \(ConversationState.ended.sql())
+            AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id)
+        RETURNING id
+        """
+    )
+
+    /// A conversation that ended and has no message left.
+    static func remove(_ id: String, owner: String) -> BoundStatement { remove.bind(["id": id, "owner": owner]) }
+
+    // MARK: An owner's
+
+    private static let batchOfOwner: StatementParameters = ["owner": .text, "until": .instant, "limit": .integer]
+
+    /// Hidden since before an instant.
+    private static let isLeftBehind =
+        "\(ConversationState.hidden.sql("c")) AND c.deleted_at <= :until AND c.owner_id = :owner"
+
+    private static let removeSomeMessages = Statement("trash.remove_some_messages", .writes, batchOfOwner) { engine in
+        let ended = """
+            SELECT c.id FROM conversations c
+            WHERE \(isLeftBehind) AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+            LIMIT 100
+            """
+        let rows = MessageBatch.rows(engine, of: ended, atMost: ":limit")
+        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+    }
+
+    /// A batch of messages of an owner's conversations that are hidden since before an instant.
+    static func removeSomeMessages(of owner: String, endedUntil instant: Instant) -> BoundStatement {
+        removeSomeMessages.bind(["owner": owner, "until": instant, "limit": Trash.batch])
+    }
+
+    private static let removeSome = Statement(
+        "trash.remove_some",
+        .writes,
+        batchOfOwner,
+        """
+        DELETE FROM conversations WHERE id IN (
+            SELECT c.id FROM conversations c
+            WHERE \(isLeftBehind) AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+            LIMIT :limit
+        )
+        """
+    )
+
+    /// A batch of those that have no message left.
+    static func removeSome(of owner: String, endedUntil instant: Instant) -> BoundStatement {
+        removeSome.bind(["owner": owner, "until": instant, "limit": Trash.batch])
+    }
+
+    // MARK: Everybody's
+
+    private static let owners: StatementParameters = ["until": .instant, "limit": .integer]
+
+    private static let ownersOfExpired = Statement(
+        "trash.owners_of_expired",
+        .reads,
+        owners,
+        """
+        SELECT owner_id FROM conversations
+        WHERE \(ConversationState.inTrash.sql()) AND deleted_at <= :until ORDER BY deleted_at LIMIT :limit
+        """
+    )
+
+    /// Owners of what was put into the trash until an instant, an owner as often as there are rows.
+    static func ownersOfTrash(until instant: Instant, limit: Int64) -> BoundStatement {
+        ownersOfExpired.bind(["until": instant, "limit": limit])
+    }
+
+    private static let ownersOfEnded = Statement(
+        "trash.owners_of_ended",
+        .reads,
+        owners,
+        """
+        SELECT owner_id FROM conversations
+        WHERE \(ConversationState.hidden.sql()) AND deleted_at <= :until ORDER BY deleted_at LIMIT :limit
+        """
+    )
+
+    /// Owners of what is hidden since before an instant, likewise.
+    static func ownersOfEnded(until instant: Instant, limit: Int64) -> BoundStatement {
+        ownersOfEnded.bind(["until": instant, "limit": limit])
+    }
+
+    static let all = [removeMessages, remove, removeSomeMessages, removeSome, ownersOfExpired, ownersOfEnded]
+}

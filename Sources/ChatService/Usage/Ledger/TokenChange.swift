@@ -1,0 +1,53 @@
+// What a patch is about to make of a message's token counts, for the statements that bill it and for those that make it.
+import ServiceKit
+import Storage
+
+struct TokenChange: Sendable {
+    let conversation: String
+    let owner: String
+    let message: String
+    /// The version that the message must have; `nil` for any.
+    let expected: Int64?
+    let tokensIn: Patch<Int64>
+    let tokensOut: Patch<Int64>
+    let tokensTotal: Patch<Int64>
+
+    // MARK: SQL
+
+    static let parameters: StatementParameters = [
+        "conversation": .text, "owner": .text, "message": .text, "expected": .integer, "sets_in": .boolean,
+        "in": .integer, "sets_out": .boolean, "out": .integer, "sets_total": .boolean, "total": .integer,
+    ]
+
+    var values: StatementValues {
+        [
+            "conversation": conversation, "owner": owner, "message": message, "expected": expected,
+            "sets_in": tokensIn.isPresent, "in": tokensIn.value, "sets_out": tokensOut.isPresent,
+            "out": tokensOut.value, "sets_total": tokensTotal.isPresent, "total": tokensTotal.value,
+        ]
+    }
+
+    /// Whether a table's row is the message, which is live.
+    static func isTarget(_ table: String) -> String {
+        """
+        \(table).id = :message AND \(table).conversation_id = :conversation AND \(MessageState.live.sql(table))
+            AND (:expected IS NULL OR \(table).version = :expected)
+        """
+    }
+
+    static func tokensIn(_ table: String) -> String { "CASE WHEN :sets_in THEN :in ELSE \(table).tokens_in END" }
+
+    static func tokensOut(_ table: String) -> String { "CASE WHEN :sets_out THEN :out ELSE \(table).tokens_out END" }
+
+    /// A total that is not given follows the two, as it does for a new message.
+    static func tokensTotal(_ table: String) -> String {
+        let parts = (tokensIn(table), tokensOut(table))
+        return """
+            CASE WHEN :sets_total THEN :total
+                WHEN (:sets_in OR :sets_out) AND (\(parts.0)) IS NULL AND (\(parts.1)) IS NULL THEN NULL
+                WHEN :sets_in OR :sets_out THEN COALESCE(\(parts.0), 0) + COALESCE(\(parts.1), 0)
+                ELSE \(table).tokens_total
+            END
+            """
+    }
+}
