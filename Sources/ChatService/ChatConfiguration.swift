@@ -35,11 +35,3 @@ package struct ChatConfiguration: Sendable {
         self.corsOrigins = corsOrigins
     }
 }
-
-/// What a request body may weigh, in bytes.
-enum BodyLimits {
-    /// Bodies that carry messages.
-    static let messages = 8 * 1024 * 1024
-    /// Bodies that carry a row's own fields.
-    static let fields = 64 * 1024
-}

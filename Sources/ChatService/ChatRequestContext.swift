@@ -48,6 +48,32 @@ extension ChatRequestContext {
     }
 }
 
+/// The person behind a request, as the token says.
+package struct Caller: Sendable, Hashable {
+    /// The token's `sub`.
+    package let id: String
+    /// `user` or `guest`.
+    package let kind: String
+    /// `user`, `premium` or `admin`.
+    package let role: String
+
+    package init(id: String, kind: String, role: String = "user") {
+        self.id = id
+        self.kind = kind
+        self.role = role
+    }
+}
+
+/// What a request body may weigh, in bytes.
+enum BodyLimits {
+    /// Bodies that carry messages.
+    static let messages = 8 * 1024 * 1024
+    /// Bodies that carry a row's own fields.
+    static let fields = 64 * 1024
+    /// The name of a model.
+    static let model = 256
+}
+
 /// The verifier's refusals as problems of this service. The names are the same on purpose.
 enum TokenRefusal {
     static func apiError(_ failure: TokenFailure) -> any Error {

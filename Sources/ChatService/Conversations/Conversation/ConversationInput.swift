@@ -5,7 +5,6 @@ import Storage
 /// Sizes of a conversation's own fields, in bytes.
 enum ConversationLimits {
     static let title = 1024
-    static let model = 256
     static let slug = 200
     static let reason = 1024
     /// `settings` and `metadata`, each.
@@ -38,7 +37,7 @@ struct ConversationDraft: Sendable {
         var body = source
         id = body.rowID("id")
         title = body.filled("title", max: ConversationLimits.title).value
-        model = body.filled("model", max: ConversationLimits.model).value
+        model = body.filled("model", max: BodyLimits.model).value
         slug = body.slug("slug").value
         visibility = body.choice("visibility", of: Visibility.self) ?? .private
         settings = body.rawObject("settings", max: ConversationLimits.json) ?? "{}"
@@ -73,7 +72,7 @@ struct ConversationPatch: Sendable {
     init(_ source: JSONBody) throws(APIError) {
         var body = source
         title = body.filled("title", max: ConversationLimits.title)
-        model = body.filled("model", max: ConversationLimits.model)
+        model = body.filled("model", max: BodyLimits.model)
         slug = body.slug("slug")
         visibility = body.choice("visibility", of: Visibility.self)
         archived = body.boolean("archived")

@@ -26,7 +26,7 @@ struct ConversationRoutes: Sendable {
             archived: try query.boolean("archived"),
             pinned: try query.boolean("pinned"),
             tag: tag.flatMap(TagName.init),
-            query: query["q"] == nil ? nil : try SearchRoutes.query(query)
+            query: query["q"] == nil ? nil : try SearchQuery(query)
         )
         if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
         let request = try PageRequest(numbered: query, list: Self.list)

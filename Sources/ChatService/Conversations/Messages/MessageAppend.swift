@@ -85,7 +85,7 @@ struct MessageAppend: Sendable {
                 MessageStatements.enforceQuota(quota, of: caller.id, on: UsageDay(now), in: conversation)
             )
         }
-        transaction.add(contentsOf: Usage.spend(on: drafts, caller, conversation: conversation, at: now))
+        transaction.add(contentsOf: Usage.spend(bill, of: caller.id, conversation: conversation, at: now))
         let advanced = transaction.add(
             ConversationCounterStatements.advance(
                 conversation,
@@ -101,6 +101,17 @@ struct MessageAppend: Sendable {
         )
         if isNew { transaction.add(ConversationCounterStatements.dropDraft(conversation, owner: caller.id)) }
         return Steps(inserted: inserted, enforced: enforced, advanced: advanced)
+    }
+
+    private var bill: Usage.Bill {
+        Usage.Bill(
+            messages: drafts.count,
+            hasOwn: drafts.contains { $0.role == .user },
+            namesTokens: drafts.contains {
+                ($0.tokensIn ?? 0) > 0 || ($0.tokensOut ?? 0) > 0 || ($0.tokensTotal ?? 0) > 0
+            },
+            tokens: drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
+        )
     }
 
     /// The title these messages would give.
@@ -123,7 +134,7 @@ struct MessageAppend: Sendable {
     func outcome(of steps: Steps, _ results: PrincipalResults) throws -> Outcome {
         guard let row = results[steps.advanced].first else {
             if let enforced = steps.enforced, results[enforced].affected > 0 { return .overQuota }
-            let index = steps.inserted.firstIndex { results[$0].isEmpty } ?? 0
+            let index = steps.inserted.firstIndex(where: { handle in results[handle].isEmpty }) ?? 0
             return .refused(drafts[index])
         }
         var messages: [Message] = []

@@ -52,7 +52,7 @@ struct MessageDraft: Sendable {
         role = body.choice("role", of: MessageRole.self) ?? .user
         type = body.choice("type", of: MessageType.self) ?? .normal
         status = body.choice("status", of: MessageStatus.self) ?? .completed
-        model = body.string("model", max: ConversationLimits.model)
+        model = body.string("model", max: BodyLimits.model)
         let tokensIn = body.integer("tokens_in", in: Self.tokenCounts)
         let tokensOut = body.integer("tokens_out", in: Self.tokenCounts)
         let total = body.integer("tokens_total", in: Self.tokenCounts)

@@ -25,7 +25,7 @@ struct MessagePatch: Sendable {
         var body = source
         type = body.choice("type", of: MessageType.self)
         status = body.choice("status", of: MessageStatus.self)
-        model = body.patchString("model", max: ConversationLimits.model)
+        model = body.patchString("model", max: BodyLimits.model)
         tokensIn = body.tokens("tokens_in")
         tokensOut = body.tokens("tokens_out")
         tokensTotal = body.tokens("tokens_total")

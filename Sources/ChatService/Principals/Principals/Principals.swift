@@ -11,22 +11,6 @@ import ServiceKit
 // question.
 import Storage
 
-/// The person behind a request, as the token tells.
-package struct Caller: Sendable, Hashable {
-    /// The token's `sub`.
-    package let id: String
-    /// `user` or `guest`.
-    package let kind: String
-    /// `user`, `premium` or `admin`.
-    package let role: String
-
-    package init(id: String, kind: String, role: String = "user") {
-        self.id = id
-        self.kind = kind
-        self.role = role
-    }
-}
-
 /// What other areas need of principals: the condition of their writes, and statements for their transactions.
 struct Principals: Sendable {
     /// `last_seen_at` is kept to this precision, so that a busy writer's row is locked but seldom rewritten.

@@ -74,7 +74,7 @@ struct Search: Sendable {
                 engine: database.engine,
                 owner: caller.id,
                 conversation: request.conversation,
-                role: request.role
+                role: request.role?.rawValue
             ),
             after: (request.after ?? .newest).place(among: kind, database.engine),
             now: clock.now(),

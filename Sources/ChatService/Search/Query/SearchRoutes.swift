@@ -17,7 +17,7 @@ struct SearchRoutes: Sendable {
 
     @Sendable func find(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let parameters = QueryParameters(request)
-        var asked = Search.Request(query: try Self.query(parameters))
+        var asked = Search.Request(query: try SearchQuery(parameters))
         // An id that nothing can have matches nothing.
         asked.conversation = try parameters.text("conversation_id")
         if let id = asked.conversation, !RowID.isValid(id) {
@@ -45,15 +45,6 @@ struct SearchRoutes: Sendable {
                 writer.field("complete", answer.isComplete)
             }
         )
-    }
-
-    /// `?q=`, which has to be there.
-    static func query(_ parameters: QueryParameters) throws(APIError) -> SearchQuery {
-        guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
-        guard text.utf8.count <= SearchQuery.longest else {
-            throw .field("q", "too_long", "must be at most \(SearchQuery.longest) bytes")
-        }
-        return try SearchQuery(text)
     }
 
     private static func instant(_ name: String, _ parameters: QueryParameters) throws(APIError) -> Instant? {

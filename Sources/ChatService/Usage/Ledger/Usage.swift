@@ -24,26 +24,37 @@ struct Usage: Sendable {
 
     // MARK: Writing
 
-    /// Bills the messages that this unit has inserted into a conversation. Goes before the statement that moves
+    /// What the statements that bill messages depend on.
+    struct Bill: Sendable {
+        /// How many messages there are.
+        let messages: Int
+        /// Whether one of them is the person's own.
+        let hasOwn: Bool
+        /// Whether one of them has a count of tokens above zero.
+        let namesTokens: Bool
+        /// The sum of their totals.
+        let tokens: Int64
+    }
+
+    /// Bills the messages that this transaction has inserted into a conversation. Goes before the statement that moves
     /// `last_seq`.
-    static func spend(on drafts: [MessageDraft], _ caller: Caller, conversation: String, at now: Instant)
-        -> [BoundStatement]
-    {
-        let namesTokens = drafts.contains {
-            ($0.tokensIn ?? 0) > 0 || ($0.tokensOut ?? 0) > 0 || ($0.tokensTotal ?? 0) > 0
+    static func spend(_ bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
+        var statements: [BoundStatement] = []
+        if bill.namesTokens { statements.append(UsageStatements.record(conversation: conversation, owner: owner, at: now)) }
+        if bill.namesTokens || bill.hasOwn {
+            statements.append(UsageStatements.count(conversation: conversation, owner: owner, on: UsageDay(now)))
         }
-        var unit: [BoundStatement] = []
-        if namesTokens { unit.append(UsageStatements.record(conversation: conversation, owner: caller.id, at: now)) }
-        if namesTokens || drafts.contains(where: { $0.role == .user }) {
-            unit.append(UsageStatements.count(conversation: conversation, owner: caller.id, on: UsageDay(now)))
-        }
-        let tokens = drafts.reduce(0) { $0 + ($1.tokensTotal ?? 0) }
-        if tokens > 0 {
-            unit.append(
-                Principals.add(tokens: tokens, to: caller.id, conversation: conversation, messages: drafts.count)
+        if bill.tokens > 0 {
+            statements.append(
+                Principals.add(
+                    tokens: bill.tokens,
+                    to: owner,
+                    conversation: conversation,
+                    messages: bill.messages
+                )
             )
         }
-        return unit
+        return statements
     }
 
     /// Bills what a patch makes of a message's numbers, for the model that the message has until then: more on the day of

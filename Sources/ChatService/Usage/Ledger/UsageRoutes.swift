@@ -36,7 +36,7 @@ struct UsageRoutes: Sendable {
         var body = try JSONBody(element)
         let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)
         if tokens == nil, body.errors.isEmpty { body.refuse("tokens", "required", "is required") }
-        let model = body.string("model", max: ConversationLimits.model)
+        let model = body.string("model", max: BodyLimits.model)
         let seconds = body.integer("expires_in", in: 1...3600) ?? 600
         try body.finish()
         let reservation = try await reservations.reserve(

@@ -85,3 +85,14 @@ struct SearchQuery: Sendable, Hashable {
         return Phrase(words: words.map(\.text), isPrefix: last.endsRun || asked)
     }
 }
+
+extension SearchQuery {
+    /// `?q=`, which has to be there.
+    init(_ parameters: QueryParameters) throws(APIError) {
+        guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
+        guard text.utf8.count <= Self.longest else {
+            throw .field("q", "too_long", "must be at most \(Self.longest) bytes")
+        }
+        try self.init(text)
+    }
+}

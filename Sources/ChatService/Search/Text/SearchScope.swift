@@ -11,7 +11,8 @@ struct SearchScope: Sendable {
     let engine: SQLEngine
     let owner: String
     var conversation: String?
-    var role: MessageRole?
+    /// Of messages.
+    var role: String?
 
     /// A piece of time, 4096 seconds long on level 0 and 16 times as long on each further.
     struct Window: Sendable, Hashable {
@@ -79,7 +80,7 @@ struct SearchScope: Sendable {
     func words(in windows: [Window] = []) -> (all: [String], any: [String]) {
         var all = windows.isEmpty ? ["§o" + tag(owner)] : []
         if let conversation { all.append("§c" + tag(conversation)) }
-        if let role { all.append("§r" + role.rawValue) }
+        if let role { all.append("§r" + role) }
         return (all, windows.map { "§t\(tag(owner)).\($0.level).\(String($0.number, radix: 16))" })
     }
 
