@@ -36,9 +36,11 @@ package struct AuthService: Sendable {
 
     /// Every statement of the service; the conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
-        UserStatements.all + AccountStatements.all + SessionStatements.all + RefreshTokenStatements.all
-        + SigningKeyStatements.all + EventStatements.all + AuditStatements.all + ThrottleStatements.all
-        + CleanupStatements.all + ClientStatements.all
+        UserStatements.all + UserListStatements.all + UserStateStatements.all + AccountStatements.all
+        + SessionStatements.all + SessionListStatements.all + SessionCleanupStatements.all
+        + GlobalVersionStatements.all + RefreshTokenStatements.all + SigningKeyStatements.all + EventStatements.all
+        + EventLogStatements.all + AuditStatements.all + ThrottleStatements.all + CleanupStatements.all
+        + ClientStatements.all
 
     /// `isReady`: throws while the database cannot be reached or its schema is not current.
     /// `contract`: the text of `openapi.yaml`.

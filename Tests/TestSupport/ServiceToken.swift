@@ -22,7 +22,7 @@ package enum ServiceToken {
         scope: String = "events",
         at seconds: Int64 = Int64(Date().timeIntervalSince1970)
     ) async throws -> String {
-        _ = try await database.run(client(Instant(seconds: seconds)))
+        _ = try await database.run(client.bind(["now": Instant(seconds: seconds)]))
         let payload = """
             {"iss":"\(issuer)","sub":"client_test","aud":["tessera","chat"],"exp":\(seconds + 86_400),\
             "iat":\(seconds),"jti":"\(UUID().uuidString)","client_id":"test","scope":"\(scope)"}
@@ -38,7 +38,7 @@ package enum ServiceToken {
     /// - Returns: what signs.
     /// - Throws: when there is no key, or the ring does not open it.
     package static func signer(_ database: any SQLDatabase, ring: String) async throws -> JWSSigner {
-        guard let row = try await database.run(currentKey()).first,
+        guard let row = try await database.run(currentKey.bind()).first,
             let algorithm = SigningAlgorithm(rawValue: try row.text("alg"))
         else { throw TestDatabaseError(description: "there is no current signing key") }
         let kid = try row.text("kid")
@@ -50,17 +50,16 @@ package enum ServiceToken {
     private static let client = Statement(
         "tests.client",
         .writes,
-        [.instant],
+        ["now": .instant],
         """
         INSERT INTO clients (id, name, scopes, audiences, created_at, updated_at)
-        VALUES ('test', 'Test', 'events', 'tessera chat', $1, $1) ON CONFLICT (id) DO NOTHING
+        VALUES ('test', 'Test', 'events', 'tessera chat', :now, :now) ON CONFLICT (id) DO NOTHING
         """
     )
 
     private static let currentKey = Statement(
         "tests.current_key",
         .reads,
-        [],
         "SELECT kid, alg, private_key FROM signing_keys WHERE state = 'current' ORDER BY kid LIMIT 1"
     )
 }

@@ -1,86 +1,118 @@
 // SQL of `signing_keys`. Partial unique indexes allow one current and one next key per algorithm, so that two nodes
 // that start or rotate at once cannot disagree: the second one's statement affects nothing.
+import OpenSSLCrypto
 import Storage
 
 enum SigningKeyStatements {
     private static let columns = "kid, alg, public_jwk, private_key, state, created_at, activated_at, retired_at"
 
-    static let published = Statement(
+    private static let allPublished = Statement(
         "signing_keys.published",
         .reads,
-        [],
         "SELECT \(columns) FROM signing_keys WHERE state <> 'retired' ORDER BY created_at, kid"
     )
 
-    static let everything = Statement(
+    static func published() -> BoundStatement { allPublished.bind() }
+
+    private static let allKeys = Statement(
         "signing_keys.everything",
         .reads,
-        [],
         "SELECT \(columns) FROM signing_keys ORDER BY created_at, kid"
     )
 
-    static let insert = Statement(
+    static func everything() -> BoundStatement { allKeys.bind() }
+
+    private static let insert = Statement(
         "signing_keys.insert",
         .writes,
-        [.text, .text, .text, .bytes, .text, .instant, .instant],
+        [
+            "kid": .text, "alg": .text, "jwk": .text, "private_key": .bytes, "state": .text, "now": .instant,
+            "activated": .instant,
+        ],
         """
         INSERT INTO signing_keys (kid, alg, public_jwk, private_key, state, created_at, activated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        VALUES (:kid, :alg, :jwk, :private_key, :state, :now, :activated)
         ON CONFLICT DO NOTHING
+        """
+    )
+
+    static func insert(_ key: NewSigningKey, state: String, activatedAt: Instant?, at now: Instant) -> BoundStatement {
+        insert.bind([
+            "kid": key.kid, "alg": key.algorithm.rawValue, "jwk": key.jwk, "private_key": key.sealed, "state": state,
+            "now": now, "activated": activatedAt,
+        ])
+    }
+
+    private static let demoteCurrent = Statement(
+        "signing_keys.demote_current",
+        .writes,
+        ["alg": .text, "next": .text, "now": .instant],
+        """
+        UPDATE signing_keys SET state = 'previous', retired_at = :now
+        WHERE alg = :alg AND state = 'current'
+            AND EXISTS (SELECT 1 FROM signing_keys coming WHERE coming.kid = :next AND coming.state = 'next')
         """
     )
 
     /// Steps the current key back if the next one is there to take its place.
-    static let demoteCurrent = Statement(
-        "signing_keys.demote_current",
-        .writes,
-        [.text, .text, .instant],
-        """
-        UPDATE signing_keys SET state = 'previous', retired_at = $3
-        WHERE alg = $1 AND state = 'current'
-            AND EXISTS (SELECT 1 FROM signing_keys coming WHERE coming.kid = $2 AND coming.state = 'next')
-        """
-    )
+    static func demoteCurrent(of algorithm: SigningAlgorithm, for next: String, at now: Instant) -> BoundStatement {
+        demoteCurrent.bind(["alg": algorithm.rawValue, "next": next, "now": now])
+    }
 
-    static let promoteNext = Statement(
+    private static let promoteNext = Statement(
         "signing_keys.promote_next",
         .writes,
-        [.text, .text, .instant],
+        ["alg": .text, "next": .text, "now": .instant],
         """
-        UPDATE signing_keys SET state = 'current', activated_at = $3
-        WHERE kid = $2 AND state = 'next'
-            AND NOT EXISTS (SELECT 1 FROM signing_keys other WHERE other.alg = $1 AND other.state = 'current')
+        UPDATE signing_keys SET state = 'current', activated_at = :now
+        WHERE kid = :next AND state = 'next'
+            AND NOT EXISTS (SELECT 1 FROM signing_keys other WHERE other.alg = :alg AND other.state = 'current')
         """
     )
 
-    static let insertNextAfterPromotion = Statement(
+    static func promote(_ next: String, of algorithm: SigningAlgorithm, at now: Instant) -> BoundStatement {
+        promoteNext.bind(["alg": algorithm.rawValue, "next": next, "now": now])
+    }
+
+    private static let insertNextAfterPromotion = Statement(
         "signing_keys.insert_next_after_promotion",
         .writes,
-        [.text, .text, .text, .bytes, .instant, .text],
+        ["kid": .text, "alg": .text, "jwk": .text, "private_key": .bytes, "now": .instant, "promoted": .text],
         """
         INSERT INTO signing_keys (kid, alg, public_jwk, private_key, state, created_at)
-        SELECT $1, $2, $3, $4, 'next', $5 FROM signing_keys promoted
-        WHERE promoted.kid = $6 AND promoted.state = 'current' AND promoted.activated_at = $5
+        SELECT :kid, :alg, :jwk, :private_key, 'next', :now FROM signing_keys promoted
+        WHERE promoted.kid = :promoted AND promoted.state = 'current' AND promoted.activated_at = :now
         ON CONFLICT DO NOTHING
         """
     )
 
-    /// Previous keys whose last token has expired leave the JWKS.
-    static let retireSpent = Statement(
+    static func insertNext(_ key: NewSigningKey, afterPromotionOf kid: String, at now: Instant) -> BoundStatement {
+        insertNextAfterPromotion.bind([
+            "kid": key.kid, "alg": key.algorithm.rawValue, "jwk": key.jwk, "private_key": key.sealed, "now": now,
+            "promoted": kid,
+        ])
+    }
+
+    private static let retireSpent = Statement(
         "signing_keys.retire_spent",
         .writes,
-        [.instant],
-        "UPDATE signing_keys SET state = 'retired' WHERE state = 'previous' AND retired_at < $1"
+        ["before": .instant],
+        "UPDATE signing_keys SET state = 'retired' WHERE state = 'previous' AND retired_at < :before"
     )
 
-    static let retire = Statement(
+    /// Previous keys whose last token has expired leave the JWKS.
+    static func retireSpent(before: Instant) -> BoundStatement { retireSpent.bind(["before": before]) }
+
+    private static let retire = Statement(
         "signing_keys.retire",
         .writes,
-        [.text, .instant],
-        "UPDATE signing_keys SET state = 'retired', retired_at = $2 WHERE kid = $1 AND state <> 'retired'"
+        ["kid": .text, "now": .instant],
+        "UPDATE signing_keys SET state = 'retired', retired_at = :now WHERE kid = :kid AND state <> 'retired'"
     )
 
+    static func retire(_ kid: String, at now: Instant) -> BoundStatement { retire.bind(["kid": kid, "now": now]) }
+
     static let all = [
-        published, everything, insert, demoteCurrent, promoteNext, insertNextAfterPromotion, retireSpent, retire,
+        allPublished, allKeys, insert, demoteCurrent, promoteNext, insertNextAfterPromotion, retireSpent, retire,
     ]
 }

@@ -26,6 +26,16 @@ package struct SigningKeyInfo: Sendable {
     package let retiredAt: Instant?
 }
 
+/// A key that is not stored yet.
+struct NewSigningKey: Sendable {
+    let kid: String
+    let algorithm: SigningAlgorithm
+    /// The public half.
+    let jwk: String
+    /// The private half, sealed with the master ring.
+    let sealed: [UInt8]
+}
+
 /// The keys of this deployment, as this node last read them.
 package final class SigningKeys: Sendable {
 
@@ -86,19 +96,12 @@ package final class SigningKeys: Sendable {
         }
         guard !missing.isEmpty else { return }
         let now = clock.now()
-        let unit = try missing.map { state in
-            let made = try make()
-            return SigningKeyStatements.insert(
-                made.kid,
-                algorithm.rawValue,
-                made.jwk,
-                made.sealed,
-                state,
-                now,
-                state == "current" ? now : nil
-            )
+        var transaction = Transaction()
+        for state in missing {
+            let activation = state == "current" ? now : nil
+            transaction.add(SigningKeyStatements.insert(try make(), state: state, activatedAt: activation, at: now))
         }
-        _ = try await database.run(unit)
+        _ = try await database.run(transaction)
         // Another node may have been first; what the table says now is what both use.
         try await read()
     }
@@ -112,7 +115,7 @@ package final class SigningKeys: Sendable {
         // The longest token lives as long as `lifetime`; a minute covers clocks that differ.
         let spent = now - lifetime - .seconds(60)
         if previous.contains(where: { $0.retiredAt.map { $0 < spent } ?? false }) {
-            _ = try await database.run(SigningKeyStatements.retireSpent(spent))
+            _ = try await database.run(SigningKeyStatements.retireSpent(before: spent))
             try await read()
         }
         if let current, let next, (current.activatedAt ?? current.createdAt) + rotation <= now,
@@ -150,18 +153,16 @@ package final class SigningKeys: Sendable {
         guard let key = try await list().first(where: { $0.kid == kid && $0.state != "retired" }) else {
             throw APIError(.notFound)
         }
-        var unit: [BoundStatement] = []
+        var transaction = Transaction()
         if key.state == "current", key.algorithm == algorithm.rawValue {
             guard compromised, let next = snapshot.withLock(\.next) else {
                 throw APIError(.conflict, detail: "the current key is retired by rotating")
             }
-            unit = try promotion(of: next.kid, at: now)
+            try addPromotion(of: next.kid, at: now, to: &transaction)
         }
-        unit += [
-            SigningKeyStatements.retire(kid, now),
-            events.about(key: kid, state: "retired", .keysRevoked, at: now),
-        ]
-        _ = try await database.run(unit)
+        transaction.add(SigningKeyStatements.retire(kid, at: now))
+        transaction.add(events.about(key: kid, state: "retired", .keysRevoked, at: now))
+        _ = try await database.run(transaction)
         try await reload()
     }
 
@@ -170,26 +171,18 @@ package final class SigningKeys: Sendable {
     }
 
     private func promote(_ kid: String, at now: Instant) async throws {
-        _ = try await database.run(try promotion(of: kid, at: now))
+        var transaction = Transaction()
+        try addPromotion(of: kid, at: now, to: &transaction)
+        _ = try await database.run(transaction)
         try await read()
     }
 
     /// The next key takes the current one's place, and a new one its own.
-    private func promotion(of kid: String, at now: Instant) throws -> [BoundStatement] {
-        let made = try make()
-        return [
-            SigningKeyStatements.demoteCurrent(algorithm.rawValue, kid, now),
-            SigningKeyStatements.promoteNext(algorithm.rawValue, kid, now),
-            SigningKeyStatements.insertNextAfterPromotion(
-                made.kid,
-                algorithm.rawValue,
-                made.jwk,
-                made.sealed,
-                now,
-                kid
-            ),
-            events.about(key: kid, state: "current", .keysRotated, at: now),
-        ]
+    private func addPromotion(of kid: String, at now: Instant, to transaction: inout Transaction) throws {
+        transaction.add(SigningKeyStatements.demoteCurrent(of: algorithm, for: kid, at: now))
+        transaction.add(SigningKeyStatements.promote(kid, of: algorithm, at: now))
+        transaction.add(SigningKeyStatements.insertNext(try make(), afterPromotionOf: kid, at: now))
+        transaction.add(events.about(key: kid, state: "current", .keysRotated, at: now))
     }
 
     // MARK: Rows
@@ -228,7 +221,7 @@ package final class SigningKeys: Sendable {
         snapshot.withLock { $0 = read }
     }
 
-    private func make() throws -> (kid: String, jwk: String, sealed: [UInt8]) {
+    private func make() throws -> NewSigningKey {
         let key = try SigningKey.generate(algorithm)
         var jwk = key.publicKey.jwk
         let kid = try jwk.thumbprint()
@@ -238,7 +231,8 @@ package final class SigningKeys: Sendable {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let text = String(decoding: try encoder.encode(jwk), as: UTF8.self)
-        return (kid, text, try ring.seal(try key.pkcs8(), associatedData: Self.binding(kid)))
+        let sealed = try ring.seal(try key.pkcs8(), associatedData: Self.binding(kid))
+        return NewSigningKey(kid: kid, algorithm: algorithm, jwk: text, sealed: sealed)
     }
 
     private static func binding(_ kid: String) -> [UInt8] {

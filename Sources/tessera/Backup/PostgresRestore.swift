@@ -43,7 +43,8 @@ struct PostgresRestore {
         let tools = try PostgresTools(url: target, as: "tessera restore")
         let epoch = service == .auth ? NewEpoch(after: .restore, replacing: found.globalVersion) : nil
         let before = try opening()
-        let after = try epoch.map { try PostgresScript.text(of: $0.unit) } ?? ChangeHistory.postgresScript
+        let after =
+            try epoch.map { try PostgresScript.text(of: $0.transaction.statements) } ?? ChangeHistory.postgresScript
         let label = service.rawValue
         try await tools.run { [progress, source] send in
             try send(Data(before.utf8))

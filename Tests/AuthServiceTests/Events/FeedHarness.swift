@@ -70,15 +70,18 @@ extension AuthNode {
         let insert = Statement(
             "test.make_events",
             .appends(Events.log),
-            [.instant, .text, .text, .integer],
+            ["now": .instant, "kind": .text, "data": .text, "count": .integer],
             """
             INSERT INTO events (at, kind, user_id, data)
-            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
-            SELECT $1, $2, 'u' || n, $3 FROM numbers
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+            SELECT :now, :kind, 'u' || n, :data FROM numbers
             """
         )
         let data = #"{"padding":"\#(String(repeating: "x", count: padding))"}"#
-        _ = try await database.run([insert(clock.now, kind, data, Int64(count))], priority: .long)
+        _ = try await database.run(
+            insert.bind(["now": clock.now, "kind": kind, "data": data, "count": count]),
+            priority: .long
+        )
     }
 
     /// The numbers of every event, in order.

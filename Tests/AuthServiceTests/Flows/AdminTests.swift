@@ -22,17 +22,13 @@ struct AdminTests {
                 #expect(try await node.send(.post, "/v1/admin/users", body, token: admin.access).status == 201)
             }
             // Ties in the order are broken by id.
-            _ = try await node.database.run([
-                BoundStatement(
-                    Statement(
-                        "test.tie",
-                        .writes,
-                        [.instant],
-                        "UPDATE users SET created_at = $1 WHERE role = 'premium'"
-                    ),
-                    [.instant(Instant(seconds: 1_700_000_000))]
-                )
-            ])
+            let tie = Statement(
+                "test.tie",
+                .writes,
+                ["instant": .instant],
+                "UPDATE users SET created_at = :instant WHERE role = 'premium'"
+            )
+            _ = try await node.database.run(tie.bind(["instant": Instant(seconds: 1_700_000_000)]))
             func page(_ query: String) async throws -> JSONValue {
                 try await node.send(.get, "/v1/admin/users?\(query)", token: admin.access).json
             }

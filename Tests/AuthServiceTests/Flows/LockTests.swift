@@ -20,13 +20,13 @@ struct LockTests {
     static let changes = [
         Change(
             name: "a new password",
-            sql: "UPDATE accounts SET password_hash = 'another' WHERE user_id = $1",
+            sql: "UPDATE accounts SET password_hash = 'another' WHERE user_id = :user",
             answers: [401]
         ),
-        Change(name: "a deactivation", sql: "UPDATE users SET is_active = FALSE WHERE id = $1", answers: [401]),
-        Change(name: "a deletion", sql: "DELETE FROM users WHERE id = $1", answers: [401]),
+        Change(name: "a deactivation", sql: "UPDATE users SET is_active = FALSE WHERE id = :user", answers: [401]),
+        Change(name: "a deletion", sql: "DELETE FROM users WHERE id = :user", answers: [401]),
         // The tool itself lets logins through when the change is none; only then do the refusals mean anything.
-        Change(name: "no change", sql: "UPDATE users SET name = 'Ada' WHERE id = $1", answers: [200]),
+        Change(name: "no change", sql: "UPDATE users SET name = 'Ada' WHERE id = :user", answers: [200]),
     ]
 
     @Test("a login that waited for a change sees it", arguments: TestEngine.allCases, changes)
@@ -35,18 +35,17 @@ struct LockTests {
             let (changing, loggingIn) = (nodes[0], nodes[1])
             let ada = try await changing.signUp()
             let held = HeldTransaction()
-            let user = SQLValue.text(ada.userID)
             let lock = Statement(
                 "test.lock",
                 .writes,
-                [.text],
-                "UPDATE users SET token_version = token_version WHERE id = $1"
+                ["user": .text],
+                "UPDATE users SET token_version = token_version WHERE id = :user"
             )
-            let step = Statement("test.change", .writes, [.text], change.sql)
+            let step = Statement("test.change", .writes, ["user": .text], change.sql)
             async let changed: Void = changing.database.transaction { transaction in
-                try transaction.run(BoundStatement(lock, [user]))
+                try transaction.run(lock.bind(["user": ada.userID]))
                 held.hold()
-                try transaction.run(BoundStatement(step, [user]))
+                try transaction.run(step.bind(["user": ada.userID]))
             }
             try await eventually("the change has the user's row") { held.holds }
             loggingIn.barrier.holdNext()

@@ -13,7 +13,6 @@ struct StorageConflictTests {
     private static let attempts = Statement(
         "tests.attempts",
         .reads,
-        [],
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
     )
 
@@ -42,7 +41,7 @@ struct StorageConflictTests {
             try await node.database.withMigrationLock { try $0.execute(script: Self.failing(2, with: code)) }
             let answer = try await node.refresh(token)
             #expect(answer.status == 200)
-            #expect(try await node.database.run(Self.attempts()).first?.int("n") == 3)
+            #expect(try await node.database.run(Self.attempts.bind()).first?.int("n") == 3)
             // It was applied once: the next generation is the one that the client was given.
             let successor = try #require(answer.json["refresh_token"]?.string)
             #expect(try await node.refresh(successor).status == 200)
@@ -59,7 +58,7 @@ struct StorageConflictTests {
             let token = try await node.signUp().refresh
             try await node.database.withMigrationLock { try $0.execute(script: Self.failing(1_000, with: code)) }
             Self.expectRetry(try await node.refresh(token))
-            let attempts = try #require(try await node.database.run(Self.attempts()).first?.int("n"))
+            let attempts = try #require(try await node.database.run(Self.attempts.bind()).first?.int("n"))
             #expect((2...6).contains(attempts), "\(attempts) attempts")
             try await node.database.withMigrationLock { try $0.execute(script: "DROP TRIGGER fail ON refresh_tokens") }
             #expect(try await node.refresh(token).status == 200)

@@ -160,7 +160,7 @@ struct AuthNode: Sendable {
 
     /// Counts or reads what is in the tables, past the API.
     func query(_ sql: String, _ values: [SQLValue] = []) async throws -> [Row] {
-        let statement = Statement("test.query", .reads, values.compactMap(\.type), sql)
+        let statement = Statement(positional: "test.query", .reads, values.compactMap(\.type), sql)
         return try await database.run(BoundStatement(statement, values)).rows
     }
 

@@ -79,8 +79,8 @@ extension AuthNode {
     /// Runs one statement past the API.
     @discardableResult
     func execute(_ sql: String, _ values: [SQLValue] = []) async throws -> Int {
-        let statement = Statement("test.execute", .writes, values.compactMap(\.type), sql)
-        return try await database.run([BoundStatement(statement, values)])[0].affected
+        let statement = Statement(positional: "test.execute", .writes, values.compactMap(\.type), sql)
+        return try await database.run(BoundStatement(statement, values)).affected
     }
 
     /// The kinds of the events after `seq`, in order, and the last `seq`.

@@ -178,7 +178,9 @@ struct OwnershipRules {
                 || Word.all(in: code).contains { word in
                     guard word.text.hasSuffix("results") || word.text.hasSuffix("Results") else { return false }
                     if let index = word.bracketed("[") {
-                        return index.contains { $0.isNumber || "+-$".contains($0) } || index.contains("leading")
+                        // `$0` is a handle that a closure was given.
+                        if index.first == "$", !index.contains(where: { "+-".contains($0) }) { return false }
+                        return index.contains { $0.isNumber || "+-".contains($0) } || index.contains("leading")
                     }
                     guard word.rest.first == "." else { return false }
                     let members = word.rest.dropFirst()

@@ -189,7 +189,8 @@ struct OwnershipRuleTests {
     func results() {
         let found = rules([
             "Shop/A.swift": "let a = results[0].first",
-            "Shop/B.swift": "let a = results[renamed].first; let b = result.first; let c = rows[0]",
+            "Shop/B.swift":
+                "let a = results[renamed].first; let b = result.first; let c = rows[0]; let d = results[$0]",
             "Shop/C.swift": "let a = try await database.run(unit)[1]",
             "Shop/D.swift": "let a = results.last?.first",
             "Shop/E.swift": "let a = results.all[index]",

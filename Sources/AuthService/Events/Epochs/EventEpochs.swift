@@ -4,7 +4,7 @@
 // time, gives numbers out again that followers have seen with other events behind them. So a cursor is `epoch:seq`, and
 // whoever brings a database back begins a new epoch: followers with a cursor of the old one are told to start afresh.
 //
-// The same unit ends every session. The rows may say that a session lives which was revoked after the backup, or that a
+// The same transaction ends every session. The rows may say that a session lives which was revoked after the backup, or that a
 // refresh token stands at a generation which its owner has long passed; nobody can tell which, so everybody logs in
 // again. `all.tokens_revoked` with the new version is the first event of the new epoch.
 //
@@ -26,22 +26,24 @@ package struct EventEpochs: Sendable {
 
     /// The name of the epoch that the log is in; a database that never had one is given it now.
     package func current() async throws(StorageError) -> String {
-        if let row = try await database.run(EventStatements.epoch()).first { return try row.text("text_value") }
-        _ = try await database.run(EventStatements.nameEpoch(NewEpoch.makeName(random), clock.now()))
+        if let row = try await database.run(EventLogStatements.epoch()).first { return try row.text("text_value") }
+        _ = try await database.run(EventLogStatements.nameEpoch(NewEpoch.makeName(random), at: clock.now()))
         // Another node may have been faster.
-        guard let row = try await database.run(EventStatements.epoch()).first else {
+        guard let row = try await database.run(EventLogStatements.epoch()).first else {
             throw .invalidRow(column: "text_value")
         }
         return try row.text("text_value")
     }
 
-    /// Begins a new epoch here and ends every session, in one unit.
+    /// Begins a new epoch here and ends every session, in one transaction.
     ///
     /// - Returns: its name.
     package func begin(after cause: NewEpoch.Cause, replacing version: Int64? = nil) async throws -> String {
         let epoch = NewEpoch(after: cause, replacing: version, clock: clock, random: random)
-        let results = try await database.run(epoch.unit)
-        guard results[0].affected == 1 else { throw StorageError.invalidRow(column: "global_token_version") }
+        let results = try await database.run(epoch.transaction)
+        guard results[epoch.raised].affected == 1 else {
+            throw StorageError.invalidRow(column: "global_token_version")
+        }
         return epoch.name
     }
 
@@ -61,8 +63,10 @@ package struct NewEpoch: Sendable {
     }
 
     package let name: String
-    /// Statements that take effect together or not at all. The first affects one row in a database of auth.
-    package let unit: [BoundStatement]
+    /// Statements that take effect together or not at all.
+    package let transaction: Transaction
+    /// The end of every session, which affects one row in a database of auth.
+    fileprivate let raised: Transaction.Handle
 
     /// `replacing`: the global version of the database that is replaced, where it can still be read.
     package init(
@@ -83,10 +87,11 @@ package struct NewEpoch: Sendable {
             writer.field("epoch", name)
         }
         self.name = name
-        self.unit = [
-            SessionEnds().endAll(raisingVersionTo: least, at: now),
-            EventStatements.beginEpoch(name, now),
-            Events().allTokensRevoked(at: now),
+        var transaction = Transaction()
+        self.raised = transaction.add(SessionEnds().endAll(raisingVersionTo: least, at: now))
+        transaction.add(EventLogStatements.beginEpoch(name, at: now))
+        transaction.add(Events().allTokensRevoked(at: now))
+        transaction.add(
             Audit().entry(
                 "database.restore",
                 actor: nil,
@@ -94,8 +99,9 @@ package struct NewEpoch: Sendable {
                 origin: .commandLine,
                 details: details.string,
                 at: now
-            ),
-        ]
+            )
+        )
+        self.transaction = transaction
     }
 
     /// 64 random bits: as text, so that a cursor compares names and nobody expects an order.

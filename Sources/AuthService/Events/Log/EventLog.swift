@@ -114,12 +114,15 @@ struct EventLog: Sendable {
             seq = cursor.seq
         case .since(let duration):
             let moment = clock.now() - duration
-            let results = try await database.run([EventStatements.state(), EventStatements.firstSince(moment)])
-            state = try await self.state(results[0])
+            var transaction = Transaction()
+            let edges = transaction.add(EventLogStatements.state())
+            let first = transaction.add(EventLogStatements.first(since: moment))
+            let results = try await database.run(transaction)
+            state = try await self.state(results[edges])
             if let keptSince = state.keptSince, moment < keptSince, !kinds.arePermanent {
                 throw APIError.cursorGone(now: state.end)
             }
-            seq = try results[1].first?.optionalInteger("first_seq").map { $0 - 1 } ?? state.newest
+            seq = try results[first].first?.optionalInteger("first_seq").map { $0 - 1 } ?? state.newest
         }
         return (EventCursor(epoch: state.epoch, seq: seq), state)
     }
@@ -128,9 +131,12 @@ struct EventLog: Sendable {
 
     /// The events that follow a number, of every kind. What the edges mean for the caller is the caller's to judge.
     func read(after seq: Int64, limit: Int) async throws -> EventBatch {
-        let results = try await database.run([EventStatements.after(seq, Int64(limit)), EventStatements.state()])
-        let events = try results[0].rows.map { row throws(StorageError) in try StoredEvent(row) }
-        return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[1]))
+        var transaction = Transaction()
+        let page = transaction.add(EventLogStatements.after(seq, limit: limit))
+        let edges = transaction.add(EventLogStatements.state())
+        let results = try await database.run(transaction)
+        let events = try results[page].rows.map { row throws(StorageError) in try StoredEvent(row) }
+        return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[edges]))
     }
 
     /// A page for one request.
@@ -172,7 +178,7 @@ struct EventLog: Sendable {
     private static let chunksPerPage = 40
 
     func state() async throws -> EventLogState {
-        try await state(try await database.run(EventStatements.state()))
+        try await state(try await database.run(EventLogStatements.state()))
     }
 
     private func state(_ result: SQLResult) async throws -> EventLogState {

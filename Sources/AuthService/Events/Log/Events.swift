@@ -28,7 +28,7 @@ package struct Events: Sendable {
 
     /// `session.revoked`, if the session is one that this unit is about to revoke. Goes *before* the update.
     func sessionWillBeRevoked(_ session: String, at now: Instant) -> BoundStatement {
-        EventStatements.sessionRevoked(now, session)
+        EventStatements.sessionRevoked(session, at: now)
     }
 
     /// An event about a user who exists when the statement runs, with what it sets of name and picture: what services
@@ -45,7 +45,7 @@ package struct Events: Sendable {
             if name.isPresent { writer.field("name", name.value) }
             if avatarURL.isPresent { writer.field("avatar_url", avatarURL.value) }
         }
-        return EventStatements.aboutUser(now, kind.rawValue, user, data.string)
+        return EventStatements.about(user: user, kind: kind, data: data.string, at: now)
     }
 
     /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.
@@ -53,27 +53,27 @@ package struct Events: Sendable {
     /// `marker`: what `users.updated_at` was set to by the unit's own bump.
     /// `exceptSession`: a session whose tokens stay good.
     func userTokensRevoked(user: String, marker: Instant, exceptSession: String?, at now: Instant) -> BoundStatement {
-        EventStatements.userTokensRevoked(now, user, marker, exceptSession)
+        EventStatements.tokensRevoked(ofUser: user, exceptSession: exceptSession, marker: marker, at: now)
     }
 
     /// An event about a user whom this unit changed: `marker` is what it set `updated_at` to.
     func changed(_ user: String, _ kind: EventKind, marker: Instant, at now: Instant) -> BoundStatement {
-        EventStatements.userChanged(now, kind.rawValue, user, marker)
+        EventStatements.changed(user: user, kind: kind, marker: marker, at: now)
     }
 
     /// `all.tokens_revoked` with the global version as it is now.
     func allTokensRevoked(at now: Instant) -> BoundStatement {
-        EventStatements.allTokensRevoked(now)
+        EventStatements.allTokensRevoked(at: now)
     }
 
     /// `client.tokens_revoked`, if this unit disabled the client: `now` is what it set `disabled_at` to.
     func clientTokensRevoked(_ client: String, ifDisabledAt now: Instant) -> BoundStatement {
-        EventStatements.clientDisabled(now, client, Self.tokens(of: client, before: now))
+        EventStatements.disabled(client: client, data: Self.tokens(of: client, before: now), at: now)
     }
 
     /// `client.tokens_revoked`, if the client exists. Goes *before* the deletion.
     func clientWillBeDeleted(_ client: String, at now: Instant) -> BoundStatement {
-        EventStatements.clientWillBeDeleted(now, client, Self.tokens(of: client, before: now))
+        EventStatements.willBeDeleted(client: client, data: Self.tokens(of: client, before: now), at: now)
     }
 
     /// Up to which second, itself not included, the tokens are refused that a client has now.
@@ -93,6 +93,6 @@ package struct Events: Sendable {
     /// tells. `now` is what the unit set `activated_at` or `retired_at` to.
     func about(key kid: String, state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
         let data = JSONWriter.object { $0.field("kid", kid) }.string
-        return EventStatements.aboutKey(now, kind.rawValue, data, kid, state)
+        return EventStatements.about(key: kid, inState: state, kind: kind, data: data, at: now)
     }
 }

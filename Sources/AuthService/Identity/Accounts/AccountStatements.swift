@@ -2,49 +2,66 @@
 import Storage
 
 enum AccountStatements {
-    /// The password account of a user that this unit has just made.
-    static let insertPassword = Statement(
+    private static let insertPassword = Statement(
         "accounts.insert_password",
         .writes,
-        [.text, .text, .text, .instant],
+        ["id": .text, "user": .text, "hash": .text, "now": .instant],
         """
         INSERT INTO accounts (id, user_id, provider_id, account_id, password_hash, created_at, updated_at)
-        SELECT $1, id, 'password', id, $3, $4, $4 FROM users WHERE id = $2
+        SELECT :id, id, 'password', id, :hash, :now, :now FROM users WHERE id = :user
         """
     )
 
-    static let credentialsByEmail = Statement(
+    /// The password account of a user that this transaction has just made.
+    static func insertPassword(id: String, user: String, hash: String, at now: Instant) -> BoundStatement {
+        insertPassword.bind(["id": id, "user": user, "hash": hash, "now": now])
+    }
+
+    private static let credentialsByEmail = Statement(
         "accounts.credentials_by_email",
         .reads,
-        [.text],
+        ["key": .text],
         """
         SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
         FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
-        WHERE u.email_key = $1
+        WHERE u.email_key = :key
         """
     )
 
-    static let credentialsByUser = Statement(
+    static func credentials(email: Email) -> BoundStatement { credentialsByEmail.bind(["key": email.key]) }
+
+    private static let credentialsByUser = Statement(
         "accounts.credentials_by_user",
         .reads,
-        [.text],
+        ["user": .text],
         """
         SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
         FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
-        WHERE u.id = $1
+        WHERE u.id = :user
         """
     )
 
-    /// `$2` the hash that was verified: a change that came in between wins, and this affects nothing.
-    static let replacePassword = Statement(
+    static func credentials(user: String) -> BoundStatement { credentialsByUser.bind(["user": user]) }
+
+    private static let replacePassword = Statement(
         "accounts.replace_password",
         .writes,
-        [.text, .text, .text, .instant],
+        ["user": .text, "verified": .text, "new": .text, "now": .instant],
         """
-        UPDATE accounts SET password_hash = $3, updated_at = $4
-        WHERE user_id = $1 AND provider_id = 'password' AND password_hash = $2
+        UPDATE accounts SET password_hash = :new, updated_at = :now
+        WHERE user_id = :user AND provider_id = 'password' AND password_hash = :verified
         """
     )
+
+    /// Replaces the hash that was verified: a change that came in between wins, and this affects nothing.
+    static func replacePassword(
+        of user: String,
+        verified: String,
+        with new: String,
+        at now: Instant
+    ) -> BoundStatement {
+        replacePassword.bind(["user": user, "verified": verified, "new": new, "now": now])
+    }
 
     static let all = [insertPassword, credentialsByEmail, credentialsByUser, replacePassword]
 }

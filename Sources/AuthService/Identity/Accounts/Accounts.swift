@@ -23,22 +23,22 @@ package struct Accounts: Sendable {
     let random: RandomSource
 
     func credentials(email: Email) async throws -> PasswordCredentials? {
-        try await database.run(AccountStatements.credentialsByEmail(email.key)).first.flatMap {
+        try await database.run(AccountStatements.credentials(email: email)).first.flatMap {
             try PasswordCredentials($0)
         }
     }
 
     func credentials(user: String) async throws -> PasswordCredentials? {
-        try await database.run(AccountStatements.credentialsByUser(user)).first.flatMap { try PasswordCredentials($0) }
+        try await database.run(AccountStatements.credentials(user: user)).first.flatMap { try PasswordCredentials($0) }
     }
 
-    /// The password account of a new user, for the unit that makes the user.
+    /// The password account of a new user, for the transaction that makes the user.
     func passwordInsertion(user: String, hash: String, at now: Instant) -> BoundStatement {
         let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        return AccountStatements.insertPassword(id, user, hash, now)
+        return AccountStatements.insertPassword(id: id, user: user, hash: hash, at: now)
     }
 
     func passwordReplacement(user: String, verified: String, new: String, at now: Instant) -> BoundStatement {
-        AccountStatements.replacePassword(user, verified, new, now)
+        AccountStatements.replacePassword(of: user, verified: verified, with: new, at: now)
     }
 }

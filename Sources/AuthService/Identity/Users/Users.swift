@@ -32,72 +32,53 @@ package struct Users: Sendable {
     let sessions: SessionEnds
 
     package func find(id: String) async throws(StorageError) -> User? {
-        try await database.run(UserStatements.byID(id)).first.map { row throws(StorageError) in try User(row) }
+        try await database.run(UserStatements.find(id: id)).first.map { row throws(StorageError) in try User(row) }
     }
 
     package func find(email: Email) async throws(StorageError) -> User? {
-        try await database.run(UserStatements.byEmailKey(email.key)).first.map { row throws(StorageError) in
+        try await database.run(UserStatements.find(email: email)).first.map { row throws(StorageError) in
             try User(row)
         }
     }
 
-    // MARK: Statements that other features put into their units
+    // MARK: Statements that other features put into their transactions
 
-    /// Inserts a user; zero rows when the address is taken. Everything after it in the unit depends on its id.
+    /// Inserts a user and returns the row; no row when the address is taken. Everything after it in the transaction
+    /// depends on its id.
     func insertion(id: String, email: Email, name: String?, role: Role, loggedInAt: Instant?, at now: Instant)
         -> BoundStatement
     {
-        UserStatements.insert(
-            id,
-            email.address,
-            email.key,
-            name,
-            name.map(Email.key(of:)),
-            role.rawValue,
-            now,
-            loggedInAt
-        )
+        UserStatements.insert(id: id, email: email, name: name, role: role, loggedInAt: loggedInAt, at: now)
     }
 
-    func lock(_ user: String) -> BoundStatement { UserStatements.lock(user) }
-    func lock(ofSession session: String) -> BoundStatement { UserStatements.lockBySession(session) }
-    func lockForLogin(_ user: String, at now: Instant) -> BoundStatement { UserStatements.touchLogin(user, now) }
+    func lockForLogin(_ user: String, at now: Instant) -> BoundStatement {
+        UserStatements.lock(id: user, forLoginAt: now)
+    }
 
-    func bumpVersion(_ user: String, marker: Instant) -> BoundStatement { UserStatements.bumpVersion(user, marker) }
+    func bumpVersion(_ user: String, marker: Instant) -> BoundStatement {
+        UserStatements.bumpVersion(id: user, at: marker)
+    }
 
     func bumpVersion(_ user: String, ifPasswordIs hash: String, marker: Instant) -> BoundStatement {
-        UserStatements.bumpVersionIfPassword(user, hash, marker)
+        UserStatements.bumpVersion(id: user, ifPasswordIs: hash, at: marker)
     }
 
     // MARK: Profile
 
-    /// Changes the fields that are present; with none of them, nothing is changed and nothing told.
+    /// Changes the fields that are present; with none of them, nothing is changed and no event is written.
     package func update(_ user: String, profile: UserProfile, actor: String, origin: Origin) async throws -> User {
         guard !profile.isEmpty else {
             guard let unchanged = try await find(id: user) else { throw APIError(.notFound) }
             return unchanged
         }
         let now = clock.now()
-        let results = try await database.run([
-            UserStatements.updateProfile(
-                user,
-                now,
-                profile.name.isPresent,
-                profile.name.value,
-                profile.name.value.map(Email.key(of:)),
-                profile.firstName.isPresent,
-                profile.firstName.value,
-                profile.lastName.isPresent,
-                profile.lastName.value,
-                profile.avatarURL.isPresent,
-                profile.avatarURL.value,
-                profile.metadata.isPresent,
-                profile.metadata.value
-            ),
-            events.about(user: user, .userUpdated, name: profile.name, avatarURL: profile.avatarURL, at: now),
-            audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now),
-        ])
-        guard let row = results[0].first else { throw APIError(.notFound) }
+        var transaction = Transaction()
+        let updated = transaction.add(UserStatements.update(id: user, to: profile, at: now))
+        transaction.add(
+            events.about(user: user, .userUpdated, name: profile.name, avatarURL: profile.avatarURL, at: now)
+        )
+        transaction.add(audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now))
+        guard let row = try await database.run(transaction)[updated].first else { throw APIError(.notFound) }
         return try User(row)
     }
 
@@ -106,75 +87,69 @@ package struct Users: Sendable {
     /// Changes a role. Older access tokens become stale; sessions live, and the next refresh carries the new role.
     package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
-        return try await change(
-            user,
-            refused: { $0.role != role },
-            [
-                UserStatements.setRole(user, role.rawValue, now),
-                sessions.requireCurrentVersion(ofUser: user, marker: now),
-                events.changed(user, .userUpdated, marker: now, at: now),
-                events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now),
-                audit.entry("user.set_role", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now),
-            ]
+        var transaction = Transaction(locking: user)
+        let changed = transaction.add(UserStateStatements.setRole(of: user, to: role, at: now))
+        transaction.add(sessions.requireCurrentVersion(ofUser: user, marker: now))
+        transaction.add(events.changed(user, .userUpdated, marker: now, at: now))
+        transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
+        transaction.add(
+            audit.entry("user.set_role", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
         )
+        return try await run(transaction, changing: user, by: changed) { $0.role != role }
     }
 
     /// Ends every session and refuses new ones.
     package func deactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
-        return try await change(
-            user,
-            refused: { $0.isActive },
-            [
-                UserStatements.deactivate(user, now),
-                sessions.revokeAllOfInactive(user, at: now),
-                events.changed(user, .userDeactivated, marker: now, at: now),
-                events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now),
-                audit.entry("user.deactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now),
-            ]
+        var transaction = Transaction(locking: user)
+        let changed = transaction.add(UserStateStatements.deactivate(id: user, at: now))
+        transaction.add(sessions.revokeAllOfInactive(user, at: now))
+        transaction.add(events.changed(user, .userDeactivated, marker: now, at: now))
+        transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
+        transaction.add(
+            audit.entry("user.deactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
         )
+        return try await run(transaction, changing: user, by: changed) { $0.isActive }
     }
 
     package func reactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
         let now = clock.now()
-        return try await change(
-            user,
-            refused: { !$0.isActive },
-            [
-                UserStatements.reactivate(user, now),
-                events.changed(user, .userReactivated, marker: now, at: now),
-                audit.entry("user.reactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now),
-            ]
+        var transaction = Transaction(locking: user)
+        let changed = transaction.add(UserStateStatements.reactivate(id: user, at: now))
+        transaction.add(events.changed(user, .userReactivated, marker: now, at: now))
+        transaction.add(
+            audit.entry("user.reactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
         )
+        return try await run(transaction, changing: user, by: changed) { !$0.isActive }
     }
 
     /// Removes the user and everything that cascades; the event and the audit row stay.
     package func delete(_ user: String, actor: String?, origin: Origin) async throws {
         let now = clock.now()
-        let results = try await database.run([
-            UserStatements.lock(user),
-            UserStatements.deletedTokensEvent(user, now),
-            UserStatements.deletedEvent(user, now),
-            audit.entry("user.delete", actor: actor, ifUserExists: user, origin: origin, at: now),
-            UserStatements.delete(user),
-            UserStatements.byID(user),
-        ])
-        if results[4].isEmpty {
-            throw APIError(results[5].isEmpty ? .notFound : .lastAdmin)
-        }
+        var transaction = Transaction(locking: user)
+        transaction.add(UserStateStatements.deletedTokensEvent(of: user, at: now))
+        transaction.add(UserStateStatements.deletedEvent(of: user, at: now))
+        transaction.add(audit.entry("user.delete", actor: actor, ifUserExists: user, origin: origin, at: now))
+        let deleted = transaction.add(UserStateStatements.delete(id: user))
+        let left = transaction.add(UserStatements.find(id: user))
+        let results = try await database.run(transaction)
+        if results[deleted].isEmpty { throw APIError(results[left].isEmpty ? .notFound : .lastAdmin) }
     }
 
-    /// Runs a conditional change, the unit's first statement, and tells "no such user", "nothing to do" and "the last admin" apart by the row
-    /// that the unit left behind.
-    private func change(
-        _ user: String,
-        refused: (User) -> Bool,
-        _ unit: [BoundStatement]
+    /// Runs a conditional change. Distinguishes "no such user", "nothing to do" and "the last admin" by the row that the
+    /// transaction left behind.
+    /// `refused`: whether the row is one that the change would have changed.
+    private func run(
+        _ transaction: consuming Transaction,
+        changing user: String,
+        by changed: Transaction.Handle,
+        refused: (User) -> Bool
     ) async throws -> UserChange {
-        let results = try await database.run([UserStatements.lock(user)] + unit + [UserStatements.byID(user)])
-        guard let row = results.last?.first else { throw APIError(.notFound) }
+        let found = transaction.add(UserStatements.find(id: user))
+        let results = try await database.run(transaction)
+        guard let row = results[found].first else { throw APIError(.notFound) }
         let after = try User(row)
-        if results[1].affected > 0 { return .changed(after) }
+        if results[changed].affected > 0 { return .changed(after) }
         if refused(after) { throw APIError(.lastAdmin) }
         return .unchanged(after)
     }

@@ -1,97 +1,152 @@
 // SQL of `clients` and `client_assertions`.
+import OpenSSLCrypto
+import ServiceKit
 import Storage
 
 enum ClientStatements {
-    static let byID = Statement(
+    private static let byID = Statement(
         "clients.by_id",
         .reads,
-        [.text],
-        "SELECT \(Client.columns) FROM clients WHERE id = $1"
+        ["id": .text],
+        "SELECT \(Client.columns) FROM clients WHERE id = :id"
     )
 
-    /// Clients are dozens, made by hand.
-    static let list = Statement(
+    static func find(id: String) -> BoundStatement { byID.bind(["id": id]) }
+
+    private static let everything = Statement(
         "clients.list",
         .reads,
-        [],
         "SELECT \(Client.columns) FROM clients ORDER BY created_at, id"
     )
 
-    /// Zero rows when the id is taken.
-    static let insert = Statement(
+    /// Clients are dozens, made by hand.
+    static func list() -> BoundStatement { everything.bind() }
+
+    private static let insert = Statement(
         "clients.insert",
         .writes,
-        [.text, .text, .text, .text, .bytes, .instant, .text, .instant],
+        [
+            "id": .text, "name": .text, "scopes": .text, "audiences": .text, "secret_hash": .bytes,
+            "secret_created": .instant, "jwks": .text, "now": .instant,
+        ],
         """
         INSERT INTO clients (
             id, name, scopes, audiences, secret_hash, secret_created_at, jwks, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+        VALUES (:id, :name, :scopes, :audiences, :secret_hash, :secret_created, :jwks, :now, :now)
         ON CONFLICT (id) DO NOTHING
         RETURNING \(Client.columns)
         """
     )
 
-    /// NULL leaves a value as it is; `$5` says whether `$6` replaces the keys, `$7` whether the client is disabled, and `$9`
-    /// before when its tokens are refused for good if this disables it.
-    static let update = Statement(
+    /// Zero rows when the id is taken.
+    static func insert(_ draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
+        insert.bind([
+            "id": id, "name": draft.name, "scopes": draft.scopes.joined(separator: " "),
+            "audiences": draft.audiences.joined(separator: " "), "secret_hash": secret?.hash,
+            "secret_created": secret.map { _ in now }, "jwks": draft.jwks, "now": now,
+        ])
+    }
+
+    private static let update = Statement(
         "clients.update",
         .writes,
-        [.text, .text, .text, .text, .boolean, .text, .boolean, .instant, .instant],
+        [
+            "id": .text, "name": .text, "scopes": .text, "audiences": .text, "sets_jwks": .boolean, "jwks": .text,
+            "disabled": .boolean, "now": .instant, "tokens_end": .instant,
+        ],
         """
         UPDATE clients SET
-            name = COALESCE($2, name), scopes = COALESCE($3, scopes), audiences = COALESCE($4, audiences),
-            jwks = CASE WHEN $5 THEN $6 ELSE jwks END,
+            name = COALESCE(:name, name), scopes = COALESCE(:scopes, scopes),
+            audiences = COALESCE(:audiences, audiences),
+            jwks = CASE WHEN :sets_jwks THEN :jwks ELSE jwks END,
             disabled_at = CASE
-                WHEN $7 IS NULL THEN disabled_at WHEN $7 THEN COALESCE(disabled_at, $8) ELSE NULL END,
+                WHEN :disabled IS NULL THEN disabled_at WHEN :disabled THEN COALESCE(disabled_at, :now) ELSE NULL END,
             tokens_valid_from = CASE
-                WHEN $7 AND disabled_at IS NULL AND (tokens_valid_from IS NULL OR tokens_valid_from < $9) THEN $9
+                WHEN :disabled AND disabled_at IS NULL
+                    AND (tokens_valid_from IS NULL OR tokens_valid_from < :tokens_end) THEN :tokens_end
                 ELSE tokens_valid_from END,
-            updated_at = $8
-        WHERE id = $1
+            updated_at = :now
+        WHERE id = :id
         RETURNING \(Client.columns)
         """
     )
 
-    /// The current secret becomes the previous one until `$4`, or goes at once where that is NULL. Of three, the oldest
-    /// goes: a secret that was replaced twice is nobody's any more.
-    static let rotateSecret = Statement(
+    /// `tokensEnd`: before when the client's tokens are refused for good if this disables it.
+    static func update(_ change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
+        update.bind([
+            "id": id, "name": change.name, "scopes": change.scopes?.joined(separator: " "),
+            "audiences": change.audiences?.joined(separator: " "), "sets_jwks": change.jwks.isPresent,
+            "jwks": change.jwks.value, "disabled": change.isDisabled, "now": now, "tokens_end": tokensEnd,
+        ])
+    }
+
+    private static let rotateSecret = Statement(
         "clients.rotate_secret",
         .writes,
-        [.text, .bytes, .instant, .instant],
+        ["id": .text, "secret_hash": .bytes, "now": .instant, "overlap_end": .instant],
         """
         UPDATE clients SET
-            previous_secret_hash = CASE WHEN $4 IS NULL THEN NULL ELSE secret_hash END,
-            previous_secret_expires_at = CASE WHEN $4 IS NULL OR secret_hash IS NULL THEN NULL ELSE $4 END,
-            secret_hash = $2, secret_created_at = $3, updated_at = $3
-        WHERE id = $1
+            previous_secret_hash = CASE WHEN :overlap_end IS NULL THEN NULL ELSE secret_hash END,
+            previous_secret_expires_at = CASE
+                WHEN :overlap_end IS NULL OR secret_hash IS NULL THEN NULL ELSE :overlap_end END,
+            secret_hash = :secret_hash, secret_created_at = :now, updated_at = :now
+        WHERE id = :id
         RETURNING \(Client.columns)
         """
     )
 
-    static let delete = Statement("clients.delete", .writes, [.text], "DELETE FROM clients WHERE id = $1")
+    /// The current secret becomes the previous one until `end`, or goes at once where that is `nil`. Of three, the oldest
+    /// goes: a secret that was replaced twice is of no use to anyone.
+    static func rotateSecret(
+        of id: String,
+        to secret: ClientSecret,
+        overlapUntil end: Instant?,
+        at now: Instant
+    ) -> BoundStatement {
+        rotateSecret.bind(["id": id, "secret_hash": secret.hash, "now": now, "overlap_end": end])
+    }
 
-    /// Zero rows affected when the assertion was used before: of requests that race with one assertion, one gets in.
-    static let useAssertion = Statement(
+    private static let delete = Statement(
+        "clients.delete",
+        .writes,
+        ["id": .text],
+        "DELETE FROM clients WHERE id = :id"
+    )
+
+    static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
+
+    // MARK: Assertions
+
+    private static let useAssertion = Statement(
         "clients.use_assertion",
         .writes,
-        [.text, .text, .instant],
+        ["client": .text, "jti": .text, "end": .instant],
         """
-        INSERT INTO client_assertions (client_id, jti, expires_at) VALUES ($1, $2, $3)
+        INSERT INTO client_assertions (client_id, jti, expires_at) VALUES (:client, :jti, :end)
         ON CONFLICT (client_id, jti) DO NOTHING
         """
     )
 
-    static let deleteExpiredAssertions = Statement(
+    /// Zero rows affected when the assertion was used before: of requests that race with one assertion, one gets in.
+    static func useAssertion(_ jti: String, of client: String, until end: Instant) -> BoundStatement {
+        useAssertion.bind(["client": client, "jti": jti, "end": end])
+    }
+
+    private static let deleteExpiredAssertions = Statement(
         "clients.delete_expired_assertions",
         .writes,
-        [.instant, .integer],
+        ["before": .instant, "limit": .integer],
         """
         DELETE FROM client_assertions WHERE (client_id, jti) IN (
-            SELECT client_id, jti FROM client_assertions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+            SELECT client_id, jti FROM client_assertions WHERE expires_at < :before ORDER BY expires_at LIMIT :limit)
         """
     )
 
+    static func deleteExpiredAssertions(before: Instant, limit: Int64) -> BoundStatement {
+        deleteExpiredAssertions.bind(["before": before, "limit": limit])
+    }
+
     static let all = [
-        byID, list, insert, update, rotateSecret, delete, useAssertion, deleteExpiredAssertions,
+        byID, everything, insert, update, rotateSecret, delete, useAssertion, deleteExpiredAssertions,
     ]
 }

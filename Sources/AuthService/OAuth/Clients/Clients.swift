@@ -41,26 +41,18 @@ package struct Clients: Sendable {
         let now = clock.now()
         let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
-        let results = try await database.run([
-            ClientStatements.insert(
-                id,
-                draft.name,
-                draft.scopes.joined(separator: " "),
-                draft.audiences.joined(separator: " "),
-                secret?.hash,
-                secret.map { _ in now },
-                draft.jwks,
-                now
-            ),
-            audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
-        ])
-        guard let row = results[0].first else { throw APIError(.idTaken) }
+        var transaction = Transaction()
+        let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
+        transaction.add(
+            audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+        )
+        guard let row = try await database.run(transaction)[inserted].first else { throw APIError(.idTaken) }
         return ClientWithSecret(client: try Client(row), secret: secret)
     }
 
     package func find(_ id: String) async throws(StorageError) -> Client? {
         guard RowID.isValid(id) else { return nil }
-        return try await database.run(ClientStatements.byID(id)).first.map { row throws(StorageError) in
+        return try await database.run(ClientStatements.find(id: id)).first.map { row throws(StorageError) in
             try Client(row)
         }
     }
@@ -106,23 +98,14 @@ package struct Clients: Sendable {
             case false?: "client.enable"
             case nil: "client.update"
             }
-        let results = try await database.run([
-            ClientStatements.update(
-                id,
-                change.name,
-                change.scopes?.joined(separator: " "),
-                change.audiences?.joined(separator: " "),
-                change.jwks.isPresent,
-                change.jwks.value,
-                change.isDisabled,
-                now,
-                Instant(seconds: Events.clientTokensEnd(at: now))
-            ),
-            events.clientTokensRevoked(id, ifDisabledAt: now),
-            audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now),
-        ])
+        let tokensEnd = Instant(seconds: Events.clientTokensEnd(at: now))
+        var transaction = Transaction()
+        let updated = transaction.add(ClientStatements.update(change, of: id, tokensEnd: tokensEnd, at: now))
+        transaction.add(events.clientTokensRevoked(id, ifDisabledAt: now))
+        transaction.add(audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now))
+        let results = try await database.run(transaction)
         recent.forget(id)
-        guard let row = results[0].first else { throw APIError(.notFound) }
+        guard let row = results[updated].first else { throw APIError(.notFound) }
         return try Client(row)
     }
 
@@ -136,35 +119,34 @@ package struct Clients: Sendable {
         let now = clock.now()
         let secret = ClientSecret(random: random)
         let end: Instant? = overlap > .zero ? now + min(overlap, Self.longestOverlap) : nil
-        let results = try await database.run([
-            ClientStatements.rotateSecret(id, secret.hash, now, end),
-            audit.entry(
-                "client.rotate_secret",
-                actor: actor,
-                ifClientChanged: id,
-                marker: now,
-                origin: origin,
-                at: now
-            ),
-        ])
+        var transaction = Transaction()
+        let rotated = transaction.add(
+            ClientStatements.rotateSecret(of: id, to: secret, overlapUntil: end, at: now)
+        )
+        transaction.add(
+            audit.entry("client.rotate_secret", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+        )
+        let results = try await database.run(transaction)
         recent.forget(id)
-        guard let row = results[0].first else { throw APIError(.notFound) }
+        guard let row = results[rotated].first else { throw APIError(.notFound) }
         return ClientWithSecret(client: try Client(row), secret: secret)
     }
 
     package func delete(_ id: String, actor: String?, origin: Origin) async throws {
         let now = clock.now()
-        let results = try await database.run([
-            events.clientWillBeDeleted(id, at: now),
-            audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now),
-            ClientStatements.delete(id),
-        ])
+        var transaction = Transaction()
+        transaction.add(events.clientWillBeDeleted(id, at: now))
+        transaction.add(
+            audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now)
+        )
+        let deleted = transaction.add(ClientStatements.delete(id: id))
+        let results = try await database.run(transaction)
         recent.forget(id)
-        guard results[2].affected > 0 else { throw APIError(.notFound) }
+        guard results[deleted].affected > 0 else { throw APIError(.notFound) }
     }
 
     /// Whether the assertion with this id is used for the first time. It is remembered until nobody would take it.
     func isFirstUse(ofAssertion jti: String, by client: String, until end: Instant) async throws -> Bool {
-        try await database.run(ClientStatements.useAssertion(client, jti, end)).affected == 1
+        try await database.run(ClientStatements.useAssertion(jti, of: client, until: end)).affected == 1
     }
 }

@@ -43,9 +43,7 @@ struct RevocationRoutes: Sendable {
         case .session(let id, let user, let client):
             // §2.1: a token that was issued to another client: "the request is refused and the client is informed".
             guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
-            _ = try await sessions.database.run(
-                sessions.revocation(of: id, reason: .logout, actor: user, origin: origin, at: sessions.clock.now())
-            )
+            try await sessions.end(id, reason: .logout, actor: user, origin: origin)
         case .irrevocable(let client):
             guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
             throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")

@@ -34,7 +34,7 @@ package struct Cleanup: Sendable {
 
     private struct Step {
         let name: String
-        /// What the unit begins with, without removing anything.
+        /// What the transaction begins with, without removing anything.
         var before: (@Sendable (_ now: Instant) -> BoundStatement)?
         /// Each removes a batch at most.
         let statements: @Sendable (_ now: Instant) -> [BoundStatement]
@@ -42,26 +42,29 @@ package struct Cleanup: Sendable {
 
     private var steps: [Step] {
         [
-            Step(name: "sessions_marked") { [SessionStatements.markGloballyRevoked($0, Self.batch)] },
-            Step(name: "refresh_tokens") { [RefreshTokenStatements.deleteExpired($0, Self.batch)] },
+            Step(name: "sessions_marked") { [SessionCleanupStatements.markGloballyRevoked(at: $0, limit: Self.batch)] },
+            Step(name: "refresh_tokens") { [RefreshTokenStatements.deleteExpired(before: $0, limit: Self.batch)] },
             // An ended session stays visible for a day, and longer than any access token of it can live.
             Step(name: "sessions") {
                 let day: Duration = .seconds(86_400)
                 return [
-                    SessionStatements.deleteExpired($0 - day - day, Self.batch),
-                    SessionStatements.deleteRevoked($0 - day - accessTokenLifetime, Self.batch),
+                    SessionCleanupStatements.deleteExpired(before: $0 - day - day, limit: Self.batch),
+                    SessionCleanupStatements.deleteRevoked(before: $0 - day - accessTokenLifetime, limit: Self.batch),
                 ]
             },
-            Step(name: "rate_counters") { [ThrottleStatements.deleteExpired($0, Self.batch)] },
+            Step(name: "rate_counters") { [ThrottleStatements.deleteExpired(before: $0, limit: Self.batch)] },
             // A minute after their end no node takes them, however its clock goes.
             Step(name: "client_assertions") {
-                [ClientStatements.deleteExpiredAssertions($0 - .seconds(60), Self.batch)]
+                [ClientStatements.deleteExpiredAssertions(before: $0 - .seconds(60), limit: Self.batch)]
             },
             // The horizon counts no row: it says what the same unit deletes.
-            Step(name: "events", before: { EventStatements.raiseHorizon($0 - eventRetention, Self.batch) }) {
-                [EventStatements.deleteBefore($0 - eventRetention, Self.batch)]
+            Step(
+                name: "events",
+                before: { EventLogStatements.raiseHorizon(before: $0 - eventRetention, limit: Self.batch) }
+            ) {
+                [EventLogStatements.delete(before: $0 - eventRetention, limit: Self.batch)]
             },
-            Step(name: "audit_log") { [AuditStatements.deleteBefore($0 - auditRetention, Self.batch)] },
+            Step(name: "audit_log") { [AuditStatements.delete(before: $0 - auditRetention, limit: Self.batch)] },
         ]
     }
 
@@ -69,12 +72,12 @@ package struct Cleanup: Sendable {
     package func runIfFree() async throws -> CleanupReport? {
         let now = clock.now()
         let taken = try await database.run(
-            CleanupStatements.take(CleanupStatements.job, holder, now + Self.leaseTime, now)
+            CleanupStatements.take(holder: holder, until: now + Self.leaseTime, at: now)
         )
         guard taken.affected > 0 else { return nil }
         let report = try await run()
         _ = try await database.run(
-            CleanupStatements.release(CleanupStatements.job, holder, clock.now(), "\(report.total)")
+            CleanupStatements.release(holder: holder, result: "\(report.total)", at: clock.now())
         )
         return report
     }
@@ -86,9 +89,11 @@ package struct Cleanup: Sendable {
             var count = 0
             while true {
                 let now = clock.now()
-                let first = [step.before?(now)].compactMap(\.self)
-                let results = try await database.run(first + step.statements(now), priority: .long)
-                let removed = results.dropFirst(first.count).map(\.affected)
+                var transaction = Transaction()
+                if let before = step.before?(now) { transaction.add(before) }
+                let batches = transaction.add(contentsOf: step.statements(now))
+                let results = try await database.run(transaction, priority: .long)
+                let removed = batches.map { results[$0].affected }
                 count += removed.reduce(0, +)
                 if removed.allSatisfy({ $0 < Int(Self.batch) }) { break }
             }

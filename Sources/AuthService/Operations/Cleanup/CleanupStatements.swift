@@ -4,25 +4,36 @@ import Storage
 enum CleanupStatements {
     static let job = "cleanup"
 
-    /// Zero rows while another holder's lease runs.
-    static let take = Statement(
+    private static let take = Statement(
         "cleanup.take",
         .writes,
-        [.text, .text, .instant, .instant],
+        ["job": .text, "holder": .text, "end": .instant, "now": .instant],
         """
-        INSERT INTO job_leases (name, holder, expires_at) VALUES ($1, $2, $3)
+        INSERT INTO job_leases (name, holder, expires_at) VALUES (:job, :holder, :end)
         ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
-        WHERE job_leases.expires_at <= $4 OR job_leases.holder = $2
+        WHERE job_leases.expires_at <= :now OR job_leases.holder = :holder
         RETURNING name
         """
     )
 
-    static let release = Statement(
+    /// Zero rows while another holder's lease runs.
+    static func take(holder: String, until end: Instant, at now: Instant) -> BoundStatement {
+        take.bind(["job": job, "holder": holder, "end": end, "now": now])
+    }
+
+    private static let release = Statement(
         "cleanup.release",
         .writes,
-        [.text, .text, .instant, .text],
-        "UPDATE job_leases SET expires_at = $3, last_run_at = $3, last_result = $4 WHERE name = $1 AND holder = $2"
+        ["job": .text, "holder": .text, "now": .instant, "result": .text],
+        """
+        UPDATE job_leases SET expires_at = :now, last_run_at = :now, last_result = :result
+        WHERE name = :job AND holder = :holder
+        """
     )
+
+    static func release(holder: String, result: String, at now: Instant) -> BoundStatement {
+        release.bind(["job": job, "holder": holder, "now": now, "result": result])
+    }
 
     static let all = [take, release]
 }

@@ -2,56 +2,84 @@
 import Storage
 
 enum RefreshTokenStatements {
-    /// The row of a session that this unit has just made; zero rows when it made none.
-    static let insert = Statement(
+    private static let insert = Statement(
         "refresh_tokens.insert",
         .writes,
-        [.text, .text, .text, .instant],
+        ["id": .text, "session": .text, "client": .text, "now": .instant],
         """
         INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
-        SELECT $1, id, user_id, $3, 0, $4, absolute_expires_at, $4 FROM sessions WHERE id = $2
+        SELECT :id, id, user_id, :client, 0, :now, absolute_expires_at, :now FROM sessions WHERE id = :session
         """
     )
 
-    /// `$2` the generation presented, `$3` now, `$4` the oldest last use that is not idle, `$5` who presents it.
-    ///
-    /// Whether session and user still stand is for `state` to say, once: a session that ended never stands again, so
-    /// what its row counts no longer matters.
-    static let rotate = Statement(
+    /// The row of a session that this transaction has just made; zero rows when it made none.
+    static func insert(
+        _ token: RefreshToken,
+        ofSession session: String,
+        client: String,
+        at now: Instant
+    ) -> BoundStatement {
+        insert.bind(["id": token.rowKey, "session": session, "client": client, "now": now])
+    }
+
+    private static let rotate = Statement(
         "refresh_tokens.rotate",
         .writes,
-        [.text, .integer, .instant, .instant, .text],
+        ["id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text],
         """
-        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
-        WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4 AND expires_at > $3
+        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now
+        WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
+            AND expires_at > :now
         RETURNING generation
         """
     )
 
-    /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
-    /// waited is seen here.
-    static let state = Statement(
+    /// Rotates the token, unless it was last used at `idleStart` or before.
+    ///
+    /// Whether session and user still stand is for `state` to say, once: a session that ended never stands again, so
+    /// what its row counts no longer matters.
+    static func rotate(
+        _ token: RefreshToken,
+        client: String,
+        idleStart: Instant,
+        at now: Instant
+    ) -> BoundStatement {
+        rotate.bind([
+            "id": token.rowKey, "generation": Int64(token.generation), "now": now, "idle_start": idleStart,
+            "client": client,
+        ])
+    }
+
+    private static let state = Statement(
         "refresh_tokens.state",
         .reads,
-        [.text],
+        ["id": .text],
         """
         SELECT r.client_id AS refresh_client_id, r.generation AS refresh_generation,
             r.rotated_at AS refresh_rotated_at,
             \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStanding.joinedColumns))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
-        WHERE r.id = $1
+        WHERE r.id = :id
         """
     )
 
-    static let deleteExpired = Statement(
+    /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
+    /// waited is seen here.
+    static func state(of token: RefreshToken) -> BoundStatement { state.bind(["id": token.rowKey]) }
+
+    private static let deleteExpired = Statement(
         "refresh_tokens.delete_expired",
         .writes,
-        [.instant, .integer],
+        ["before": .instant, "limit": .integer],
         """
         DELETE FROM refresh_tokens WHERE id IN (
-            SELECT id FROM refresh_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+            SELECT id FROM refresh_tokens WHERE expires_at < :before ORDER BY expires_at LIMIT :limit)
         """
     )
+
+    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
+        deleteExpired.bind(["before": before, "limit": limit])
+    }
 
     static let all = [insert, rotate, state, deleteExpired]
 }

@@ -47,7 +47,8 @@ package struct Tokens: Sendable {
     /// The insert of a session's refresh token, and the token.
     func opening(session: String, at now: Instant) -> (statement: BoundStatement, token: RefreshToken) {
         let token = codec.first(random: random)
-        return (RefreshTokenStatements.insert(token.rowKey, session, AuthConfiguration.firstPartyClient, now), token)
+        let client = AuthConfiguration.firstPartyClient
+        return (RefreshTokenStatements.insert(token, ofSession: session, client: client, at: now), token)
     }
 
     func grant(
@@ -77,13 +78,15 @@ package struct Tokens: Sendable {
         guard let presented = codec.decode(text) else { throw APIError(.refreshTokenInvalid) }
         let now = clock.now()
         let idle = sessions.lifetime.idle
-        let results = try await database.run([
-            RefreshTokenStatements.rotate(presented.rowKey, Int64(presented.generation), now, now - idle, client),
-            RefreshTokenStatements.state(presented.rowKey),
-        ])
+        var transaction = Transaction()
+        let rotated = transaction.add(
+            RefreshTokenStatements.rotate(presented, client: client, idleStart: now - idle, at: now)
+        )
+        let left = transaction.add(RefreshTokenStatements.state(of: presented))
+        let results = try await database.run(transaction)
         // RFC 6749 §6: the token must have been issued to the client that presents it. If not, nothing was rotated, and
         // nothing is held against the session: the token's own client did nothing wrong.
-        guard let row = results[1].first, try row.text("refresh_client_id") == client else {
+        guard let row = results[left].first, try row.text("refresh_client_id") == client else {
             throw APIError(.refreshTokenInvalid)
         }
         var state = try SessionState(row)
@@ -92,7 +95,7 @@ package struct Tokens: Sendable {
         if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw APIError(refusal) }
 
         switch generation - Int64(presented.generation) {
-        case 1 where results[0].affected == 1 || now < rotatedAt + grace:
+        case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
             if sessions.isSlideDue(state.session, at: now) {
@@ -103,7 +106,8 @@ package struct Tokens: Sendable {
             }
             return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
-            try await endStolen(state.session.id, origin: origin, at: now)
+            // SECURITY: a token that was used before is in two hands. Which of them is the thief's cannot be told.
+            try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, origin: origin)
             throw APIError(.refreshTokenReused)
         case 0:
             // The row stood still though nothing speaks against it now: what did was undone in between. Once more.
@@ -125,7 +129,7 @@ package struct Tokens: Sendable {
     func standing(of text: String) async throws -> (state: SessionState, client: String, end: Instant)? {
         guard let presented = codec.decode(text) else { return nil }
         let now = clock.now()
-        guard let row = try await database.run(RefreshTokenStatements.state(presented.rowKey)).first else { return nil }
+        guard let row = try await database.run(RefreshTokenStatements.state(of: presented)).first else { return nil }
         let state = try SessionState(row)
         let rotatedAt = try row.instant("refresh_rotated_at")
         let end = min(rotatedAt + sessions.lifetime.idle, state.session.absoluteExpiresAt)
@@ -142,15 +146,8 @@ package struct Tokens: Sendable {
     /// do. `nil` for one that is not authentic, or whose session is gone.
     func owner(of text: String) async throws -> (state: SessionState, client: String)? {
         guard let token = codec.decode(text),
-            let row = try await database.run(RefreshTokenStatements.state(token.rowKey)).first
+            let row = try await database.run(RefreshTokenStatements.state(of: token)).first
         else { return nil }
         return (try SessionState(row), try row.text("refresh_client_id"))
-    }
-
-    /// SECURITY: somebody holds a token that was used before. Who is the thief cannot be told, so the session ends.
-    private func endStolen(_ session: String, origin: Origin, at now: Instant) async throws {
-        _ = try await database.run(
-            sessions.revocation(of: session, reason: .refreshTokenReused, actor: nil, origin: origin, at: now)
-        )
     }
 }

@@ -1,4 +1,4 @@
-// The ways a session ends, as statements for other features' units. They stand after the user's row was taken.
+// The ways a session ends, as statements for other features' transactions. They stand after the user's row was taken.
 import Storage
 
 /// Why a session was revoked, as its row and its owner read it.
@@ -14,7 +14,7 @@ package struct SessionEnds: Sendable {
     func revokeAll(ofUser user: String, except session: String?, reason: RevokeReason, at now: Instant)
         -> BoundStatement
     {
-        SessionStatements.revokeOfUser(user, session, now, reason.rawValue)
+        SessionStatements.revokeAll(ofUser: user, except: session, reason: reason, at: now)
     }
 
     func revokeAll(
@@ -23,22 +23,22 @@ package struct SessionEnds: Sendable {
         ifPasswordIs hash: String,
         at now: Instant
     ) -> BoundStatement {
-        SessionStatements.revokeOfUserIfPassword(user, session, now, RevokeReason.passwordChanged.rawValue, hash)
+        SessionStatements.revokeAll(ofUser: user, except: session, ifPasswordIs: hash, at: now)
     }
 
     func revokeAllOfInactive(_ user: String, at now: Instant) -> BoundStatement {
-        SessionStatements.revokeOfInactive(user, now)
+        SessionStatements.revokeAll(ofInactiveUser: user, at: now)
     }
 
     /// Ends every session there is: none began under the version that counts from now on, which is at least `version`.
     func endAll(raisingVersionTo version: Int64, at now: Instant) -> BoundStatement {
-        SessionStatements.raiseGlobalVersion(now, version)
+        GlobalVersionStatements.raise(to: version, at: now)
     }
 
     /// The version that a session must have begun under to be alive.
-    var globalVersion: BoundStatement { SessionStatements.globalVersion() }
+    var globalVersion: BoundStatement { GlobalVersionStatements.current() }
 
     func requireCurrentVersion(ofUser user: String, marker: Instant) -> BoundStatement {
-        SessionStatements.requireCurrentVersion(user, marker)
+        SessionStatements.requireCurrentVersion(ofUser: user, marker: marker)
     }
 }

@@ -38,15 +38,7 @@ struct SessionRoutes: Sendable {
         try body.finish()
         let origin = context.origin(of: request)
         if let session = try await sessionToEnd(request, refreshToken) {
-            _ = try await sessions.database.run(
-                sessions.revocation(
-                    of: session.id,
-                    reason: .logout,
-                    actor: session.user,
-                    origin: origin,
-                    at: sessions.clock.now()
-                )
-            )
+            try await sessions.end(session.id, reason: .logout, actor: session.user, origin: origin)
         }
         var headers: HTTPFields = [:]
         if cookies.isCarried(by: request.headers) { headers[.setCookie] = cookies.clearing }

@@ -1,258 +1,209 @@
-// SQL of `sessions`.
+// SQL of `sessions`: how one begins, what it is, and how it ends.
 //
 // Conditions that another transaction may change under us stand in a statement *after* the one that takes the user's
 // row: on PostgreSQL a statement that waits for a lock re-reads the locked row only, its subqueries keep the snapshot
 // from before the wait, and a login with the old password would survive a reset.
+import OpenSSLCrypto
+import ServiceKit
 import Storage
 
 enum SessionStatements {
-    /// Zero rows unless the user is active and the password is still the one that was verified.
-    static let insertIfPassword = Statement(
+    private static let insertIfPassword = Statement(
         "sessions.insert_if_password",
         .writes,
-        [.text, .text, .bytes, .text, .text, .text, .instant, .instant, .instant, .text],
+        [
+            "id": .text, "user": .text, "token_hash": .bytes, "address": .text, "agent": .text, "amr": .text,
+            "now": .instant, "idle_end": .instant, "absolute_end": .instant, "hash": .text,
+        ],
         """
         INSERT INTO sessions (
             id, user_id, token_hash, ip_address, user_agent, amr, auth_time, created_at, updated_at, last_seen_at,
             expires_at, absolute_expires_at, required_version, global_version)
-        SELECT $1, u.id, $3, $4, $5, $6, $7, $7, $7, $7, $8, $9, u.token_version, g.integer_value
+        SELECT :id, u.id, :token_hash, :address, :agent, :amr, :now, :now, :now, :now, :idle_end, :absolute_end,
+            u.token_version, g.integer_value
         FROM users u
         JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
         JOIN settings g ON g.key = 'global_token_version'
-        WHERE u.id = $2 AND u.is_active AND a.password_hash = $10
+        WHERE u.id = :user AND u.is_active AND a.password_hash = :hash
         RETURNING id
         """
     )
 
-    static let state = Statement(
+    /// Zero rows unless the user is active and the password is still the one that was verified.
+    static func insert(
+        _ opening: SessionOpening,
+        id: String,
+        lifetime: SessionLifetime,
+        at now: Instant
+    ) -> BoundStatement {
+        insertIfPassword.bind([
+            "id": id, "user": opening.user, "token_hash": opening.cookie?.hash, "address": opening.origin.address.text,
+            "agent": opening.origin.userAgent, "amr": opening.amr, "now": now,
+            "idle_end": lifetime.idleEnd(from: now), "absolute_end": lifetime.absoluteEnd(from: now),
+            "hash": opening.passwordHash,
+        ])
+    }
+
+    // MARK: Reading
+
+    private static let state = Statement(
         "sessions.state",
         .reads,
-        [.text],
-        "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.id = $1"
+        ["id": .text],
+        "SELECT \(SessionState.columns) FROM sessions s \(SessionState.joins) WHERE s.id = :id"
     )
 
-    /// With the whole user, whom an answer shows.
-    static let stateWithUser = Statement(
-        "sessions.state_with_user",
-        .reads,
-        [.text],
-        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.id = $1"
-    )
-
-    static let stateByCookie = Statement(
-        "sessions.state_by_cookie",
-        .reads,
-        [.bytes],
-        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.token_hash = $1"
-    )
+    static func state(id: String) -> BoundStatement { state.bind(["id": id]) }
 
     private static let columnsWithUser = SessionState.columns(Session.joinedColumns, User.joinedColumns)
 
-    /// Moves the idle end when enough of the idle period is used up, never past the absolute end.
-    static let slide = Statement(
+    private static let stateWithUser = Statement(
+        "sessions.state_with_user",
+        .reads,
+        ["id": .text],
+        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.id = :id"
+    )
+
+    /// With the whole user, whom an answer shows.
+    static func stateWithUser(id: String) -> BoundStatement { stateWithUser.bind(["id": id]) }
+
+    private static let stateByCookie = Statement(
+        "sessions.state_by_cookie",
+        .reads,
+        ["token_hash": .bytes],
+        "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.token_hash = :token_hash"
+    )
+
+    static func stateWithUser(cookie: SessionCookie) -> BoundStatement {
+        stateByCookie.bind(["token_hash": cookie.hash])
+    }
+
+    private static let exists = Statement(
+        "sessions.exists",
+        .reads,
+        ["id": .text, "owner": .text],
+        "SELECT id FROM sessions WHERE id = :id AND (:owner IS NULL OR user_id = :owner)"
+    )
+
+    /// `owner`: whose it must be, or `nil`.
+    static func exists(id: String, owner: String?) -> BoundStatement { exists.bind(["id": id, "owner": owner]) }
+
+    // MARK: The idle end
+
+    private static let slide = Statement(
         "sessions.slide",
         .writes,
-        [.text, .instant, .instant, .instant],
+        ["id": .text, "now": .instant, "idle_end": .instant, "due": .instant],
         """
         UPDATE sessions SET
-            expires_at = CASE WHEN absolute_expires_at < $3 THEN absolute_expires_at ELSE $3 END,
-            last_seen_at = $2, updated_at = $2
-        WHERE id = $1 AND revoked_at IS NULL AND expires_at < $4 AND expires_at < absolute_expires_at
+            expires_at = CASE WHEN absolute_expires_at < :idle_end THEN absolute_expires_at ELSE :idle_end END,
+            last_seen_at = :now, updated_at = :now
+        WHERE id = :id AND revoked_at IS NULL AND expires_at < :due AND expires_at < absolute_expires_at
         """
     )
+
+    /// Moves the idle end when enough of the idle period is used up, never past the absolute end.
+    static func slide(id: String, lifetime: SessionLifetime, at now: Instant) -> BoundStatement {
+        slide.bind([
+            "id": id, "now": now, "idle_end": now + lifetime.idle, "due": now + lifetime.idle - lifetime.slideAfter,
+        ])
+    }
 
     // MARK: Ends
 
-    static let revoke = Statement(
+    private static let revoke = Statement(
         "sessions.revoke",
         .writes,
-        [.text, .instant, .text],
+        ["id": .text, "now": .instant, "reason": .text],
         """
-        UPDATE sessions SET revoked_at = $2, revoke_reason = $3, updated_at = $2
-        WHERE id = $1 AND revoked_at IS NULL
+        UPDATE sessions SET revoked_at = :now, revoke_reason = :reason, updated_at = :now
+        WHERE id = :id AND revoked_at IS NULL
         """
     )
 
-    static let revokeOfUser = Statement(
+    static func revoke(id: String, reason: RevokeReason, at now: Instant) -> BoundStatement {
+        revoke.bind(["id": id, "now": now, "reason": reason.rawValue])
+    }
+
+    private static let revokeOfUser = Statement(
         "sessions.revoke_of_user",
         .writes,
-        [.text, .text, .instant, .text],
+        ["user": .text, "except": .text, "now": .instant, "reason": .text],
         """
-        UPDATE sessions SET revoked_at = $3, revoke_reason = $4, updated_at = $3
-        WHERE user_id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR id <> $2)
+        UPDATE sessions SET revoked_at = :now, revoke_reason = :reason, updated_at = :now
+        WHERE user_id = :user AND revoked_at IS NULL AND (:except IS NULL OR id <> :except)
         """
     )
 
-    static let revokeOfUserIfPassword = Statement(
+    /// `except`: a session that lives on.
+    static func revokeAll(
+        ofUser user: String,
+        except session: String?,
+        reason: RevokeReason,
+        at now: Instant
+    ) -> BoundStatement {
+        revokeOfUser.bind(["user": user, "except": session, "now": now, "reason": reason.rawValue])
+    }
+
+    private static let revokeOfUserIfPassword = Statement(
         "sessions.revoke_of_user_if_password",
         .writes,
-        [.text, .text, .instant, .text, .text],
+        ["user": .text, "except": .text, "now": .instant, "reason": .text, "hash": .text],
         """
-        UPDATE sessions SET revoked_at = $3, revoke_reason = $4, updated_at = $3
-        WHERE user_id = $1 AND revoked_at IS NULL AND ($2 IS NULL OR id <> $2)
+        UPDATE sessions SET revoked_at = :now, revoke_reason = :reason, updated_at = :now
+        WHERE user_id = :user AND revoked_at IS NULL AND (:except IS NULL OR id <> :except)
             AND EXISTS (
                 SELECT 1 FROM accounts
-                WHERE accounts.user_id = $1 AND accounts.provider_id = 'password' AND accounts.password_hash = $5)
+                WHERE accounts.user_id = :user AND accounts.provider_id = 'password'
+                    AND accounts.password_hash = :hash)
         """
     )
 
-    static let revokeOfInactive = Statement(
+    /// The same after a change of password, if the user's password is the one just set.
+    static func revokeAll(
+        ofUser user: String,
+        except session: String?,
+        ifPasswordIs hash: String,
+        at now: Instant
+    ) -> BoundStatement {
+        revokeOfUserIfPassword.bind([
+            "user": user, "except": session, "now": now, "reason": RevokeReason.passwordChanged.rawValue, "hash": hash,
+        ])
+    }
+
+    private static let revokeOfInactive = Statement(
         "sessions.revoke_of_inactive",
         .writes,
-        [.text, .instant],
+        ["user": .text, "now": .instant],
         """
-        UPDATE sessions SET revoked_at = $2, revoke_reason = 'user_deactivated', updated_at = $2
-        WHERE user_id = $1 AND revoked_at IS NULL
-            AND EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND NOT users.is_active)
+        UPDATE sessions SET revoked_at = :now, revoke_reason = 'user_deactivated', updated_at = :now
+        WHERE user_id = :user AND revoked_at IS NULL
+            AND EXISTS (SELECT 1 FROM users WHERE users.id = :user AND NOT users.is_active)
+        """
+    )
+
+    static func revokeAll(ofInactiveUser user: String, at now: Instant) -> BoundStatement {
+        revokeOfInactive.bind(["user": user, "now": now])
+    }
+
+    private static let requireCurrentVersion = Statement(
+        "sessions.require_current_version",
+        .writes,
+        ["user": .text, "marker": .instant],
+        """
+        UPDATE sessions SET required_version = (SELECT token_version FROM users WHERE users.id = :user)
+        WHERE user_id = :user AND revoked_at IS NULL
+            AND EXISTS (SELECT 1 FROM users WHERE users.id = :user AND users.updated_at = :marker)
         """
     )
 
     /// After a role change, tokens that carry an older version are stale in every session of the user.
-    static let requireCurrentVersion = Statement(
-        "sessions.require_current_version",
-        .writes,
-        [.text, .instant],
-        """
-        UPDATE sessions SET required_version = (SELECT token_version FROM users WHERE users.id = $1)
-        WHERE user_id = $1 AND revoked_at IS NULL
-            AND EXISTS (SELECT 1 FROM users WHERE users.id = $1 AND users.updated_at = $2)
-        """
-    )
-
-    static let bumpGlobalVersion = Statement(
-        "sessions.bump_global_version",
-        .writes,
-        [.instant],
-        """
-        UPDATE settings SET integer_value = integer_value + 1, updated_at = $1 WHERE key = 'global_token_version'
-        RETURNING integer_value
-        """
-    )
-
-    /// As a bump, and to `$2` at least: tokens that a later history issued may carry more than this row knows of.
-    static let raiseGlobalVersion = Statement(
-        "sessions.raise_global_version",
-        .writes,
-        [.instant, .integer],
-        """
-        UPDATE settings SET integer_value = CASE WHEN integer_value < $2 THEN $2 ELSE integer_value + 1 END,
-            updated_at = $1
-        WHERE key = 'global_token_version'
-        RETURNING integer_value
-        """
-    )
-
-    static let globalVersion = Statement(
-        "sessions.global_version",
-        .reads,
-        [],
-        "SELECT integer_value FROM settings WHERE key = 'global_token_version'"
-    )
-
-    /// Marks rows that a global revocation ended already, a batch at a time.
-    static let markGloballyRevoked = Statement(
-        "sessions.mark_globally_revoked",
-        .writes,
-        [.instant, .integer],
-        """
-        UPDATE sessions SET revoked_at = $1, revoke_reason = 'all_revoked', updated_at = $1
-        WHERE revoked_at IS NULL AND id IN (
-            SELECT id FROM sessions
-            WHERE revoked_at IS NULL
-                AND global_version < (SELECT integer_value FROM settings WHERE key = 'global_token_version')
-            ORDER BY global_version LIMIT $2)
-        """
-    )
-
-    static let exists = Statement(
-        "sessions.exists",
-        .reads,
-        [.text, .text],
-        "SELECT id FROM sessions WHERE id = $1 AND ($2 IS NULL OR user_id = $2)"
-    )
-
-    // Ended long enough ago that no token of it can be alive. The idle end never lies past the absolute one. Two
-    // statements, since one with OR reads the whole table to find that there is nothing.
-
-    static let deleteExpired = Statement(
-        "sessions.delete_expired",
-        .writes,
-        [.instant, .integer],
-        """
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
-        """
-    )
-
-    static let deleteRevoked = Statement(
-        "sessions.delete_revoked",
-        .writes,
-        [.instant, .integer],
-        """
-        DELETE FROM sessions WHERE id IN (
-            SELECT id FROM sessions WHERE revoked_at < $1 ORDER BY revoked_at LIMIT $2)
-        """
-    )
-
-    // MARK: Lists
-
-    // Newest first. `$1`/`$2` the cursor, `$3` the count, `$4` now, `$5` the oldest idle end, `$6` whether the ended
-    // show too. A user's list is a statement of its own, so that it is a range of that user's index.
-    private static let shown = """
-        ($6 OR (s.revoked_at IS NULL AND s.absolute_expires_at > $4 AND s.expires_at > $5 AND s.global_version >= (
-            SELECT integer_value FROM settings WHERE key = 'global_token_version')))
-        """
-    private static let listTypes: [SQLType] = [.instant, .text, .integer, .instant, .instant, .boolean]
-
-    static let listAfter = Statement(
-        "sessions.list_after",
-        .reads,
-        listTypes,
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE (s.created_at, s.id) < ($1, $2) AND \(shown)
-        ORDER BY s.created_at DESC, s.id DESC LIMIT $3
-        """
-    )
-
-    static let listBefore = Statement(
-        "sessions.list_before",
-        .reads,
-        listTypes,
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE (s.created_at, s.id) > ($1, $2) AND \(shown)
-        ORDER BY s.created_at, s.id LIMIT $3
-        """
-    )
-
-    /// As `listAfter`, of the user `$7`.
-    static let listOfUserAfter = Statement(
-        "sessions.list_of_user_after",
-        .reads,
-        listTypes + [.text],
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE s.user_id = $7 AND (s.created_at, s.id) < ($1, $2) AND \(shown)
-        ORDER BY s.created_at DESC, s.id DESC LIMIT $3
-        """
-    )
-
-    static let listOfUserBefore = Statement(
-        "sessions.list_of_user_before",
-        .reads,
-        listTypes + [.text],
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE s.user_id = $7 AND (s.created_at, s.id) > ($1, $2) AND \(shown)
-        ORDER BY s.created_at, s.id LIMIT $3
-        """
-    )
+    static func requireCurrentVersion(ofUser user: String, marker: Instant) -> BoundStatement {
+        requireCurrentVersion.bind(["user": user, "marker": marker])
+    }
 
     static let all = [
-        insertIfPassword, state, stateWithUser, stateByCookie, slide, revoke, revokeOfUser, revokeOfUserIfPassword,
-        revokeOfInactive,
-        requireCurrentVersion, bumpGlobalVersion, raiseGlobalVersion, globalVersion, markGloballyRevoked, exists,
-        deleteExpired, deleteRevoked, listAfter, listBefore, listOfUserAfter, listOfUserBefore,
+        insertIfPassword, state, stateWithUser, stateByCookie, exists, slide, revoke, revokeOfUser,
+        revokeOfUserIfPassword, revokeOfInactive, requireCurrentVersion,
     ]
 }

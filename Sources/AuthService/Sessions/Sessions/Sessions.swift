@@ -35,25 +35,12 @@ package struct Sessions: Sendable {
         UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
     }
 
-    /// The insert of a new session, for a unit that has taken the user's row before.
+    /// The insert of a new session, for a transaction that has taken the user's row before.
     func opening(_ opening: SessionOpening, id: String, at now: Instant) -> BoundStatement {
-        SessionStatements.insertIfPassword(
-            id,
-            opening.user,
-            opening.cookie?.hash,
-            opening.origin.address.text,
-            opening.origin.userAgent,
-            opening.amr,
-            now,
-            lifetime.idleEnd(from: now),
-            lifetime.absoluteEnd(from: now),
-            opening.passwordHash
-        )
+        SessionStatements.insert(opening, id: id, lifetime: lifetime, at: now)
     }
 
-    func state(_ session: String) -> BoundStatement { SessionStatements.state(session) }
-
-    func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(session) }
+    func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }
 
     /// Whether enough of the idle period is used up to move its end.
     func isSlideDue(_ session: Session, at now: Instant) -> Bool {
@@ -63,31 +50,32 @@ package struct Sessions: Sendable {
     /// Slides the idle end if that is still due, and reads what there is then.
     func slid(_ state: SessionState, at now: Instant) async throws -> SessionState {
         let id = state.session.id
-        guard let row = try await database.run([slide(id, at: now), self.state(id)])[1].first else {
-            throw APIError(.sessionRevoked)
-        }
+        var transaction = Transaction()
+        transaction.add(SessionStatements.slide(id: id, lifetime: lifetime, at: now))
+        let after = transaction.add(SessionStatements.state(id: id))
+        guard let row = try await database.run(transaction)[after].first else { throw APIError(.sessionRevoked) }
         return try SessionState(row)
-    }
-
-    private func slide(_ session: String, at now: Instant) -> BoundStatement {
-        SessionStatements.slide(session, now, now + lifetime.idle, now + lifetime.idle - lifetime.slideAfter)
     }
 
     /// The state of a session, or `nil` when there is none.
     package func current(_ session: String) async throws(StorageError) -> SessionState? {
-        try await database.run(state(session)).first.map { row throws(StorageError) in try SessionState(row) }
+        try await database.run(SessionStatements.state(id: session)).first.map { row throws(StorageError) in
+            try SessionState(row)
+        }
     }
 
     /// The session that a cookie carries, its idle end slid when due.
     package func current(cookie: SessionCookie) async throws -> (state: SessionState, user: User) {
         let now = clock.now()
-        guard let row = try await database.run(SessionStatements.stateByCookie(cookie.hash)).first else {
+        guard let row = try await database.run(SessionStatements.stateWithUser(cookie: cookie)).first else {
             throw APIError(.tokenInvalid)
         }
         let state = try SessionState(row)
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
         // Most requests write nothing; the slide tests its own condition again.
-        if isSlideDue(state.session, at: now) { _ = try await database.run(slide(state.session.id, at: now)) }
+        if isSlideDue(state.session, at: now) {
+            _ = try await database.run(SessionStatements.slide(id: state.session.id, lifetime: lifetime, at: now))
+        }
         return (state, try User(row))
     }
 
@@ -101,38 +89,45 @@ package struct Sessions: Sendable {
         actor: String?,
         origin: Origin
     ) async throws {
-        let now = clock.now()
-        guard try await !database.run(SessionStatements.exists(session, owner)).isEmpty else {
+        guard try await !database.run(SessionStatements.exists(id: session, owner: owner)).isEmpty else {
             throw APIError(.notFound)
         }
-        _ = try await database.run(revocation(of: session, reason: reason, actor: actor, origin: origin, at: now))
+        try await end(session, reason: reason, actor: actor, origin: origin)
+    }
+
+    /// Ends a session of which the caller knows that it may be ended.
+    func end(_ session: String, reason: RevokeReason, actor: String?, origin: Origin) async throws {
+        var transaction = Transaction()
+        addRevocation(of: session, reason: reason, actor: actor, origin: origin, at: clock.now(), to: &transaction)
+        _ = try await database.run(transaction)
     }
 
     /// Ends many; unknown ids are passed over. Returns how many were living.
     package func revoke(_ sessions: [String], actor: String?, origin: Origin) async throws -> Int {
         let now = clock.now()
-        let perSession = 4
-        let unit = Set(sessions).sorted().flatMap {
-            revocation(of: $0, reason: .revokedByAdmin, actor: actor, origin: origin, at: now)
+        var transaction = Transaction()
+        let revoked = Set(sessions).sorted().map {
+            addRevocation(of: $0, reason: .revokedByAdmin, actor: actor, origin: origin, at: now, to: &transaction)
         }
-        let results = try await database.run(unit, priority: .long)
-        return stride(from: perSession - 1, to: results.count, by: perSession).reduce(0) { $0 + results[$1].affected }
+        let results = try await database.run(transaction, priority: .long)
+        return revoked.reduce(0) { $0 + results[$1].affected }
     }
 
-    /// The four statements that end a session: the lock, the event, the audit row, the row itself.
-    func revocation(
+    /// Adds the four statements that end a session: the lock, the event, the audit row, the row itself, whose handle it
+    /// returns.
+    @discardableResult
+    private func addRevocation(
         of session: String,
         reason: RevokeReason,
         actor: String?,
         origin: Origin,
-        at now: Instant
-    ) -> [BoundStatement] {
-        [
-            users.lock(ofSession: session),
-            events.sessionWillBeRevoked(session, at: now),
-            audit.entry("session.revoke", actor: actor, ifSessionLives: session, origin: origin, at: now),
-            SessionStatements.revoke(session, now, reason.rawValue),
-        ]
+        at now: Instant,
+        to transaction: inout Transaction
+    ) -> Transaction.Handle {
+        transaction.lockUser(ofSession: session)
+        transaction.add(events.sessionWillBeRevoked(session, at: now))
+        transaction.add(audit.entry("session.revoke", actor: actor, ifSessionLives: session, origin: origin, at: now))
+        return transaction.add(SessionStatements.revoke(id: session, reason: reason, at: now))
     }
 
     /// Ends all sessions of a user, or all but one, and makes their access tokens stale everywhere. Returns how many.
@@ -144,47 +139,67 @@ package struct Sessions: Sendable {
         origin: Origin
     ) async throws -> Int {
         let now = clock.now()
-        let results = try await database.run(
-            revocationOfAll(ofUser: user, except: session, reason: reason, actor: actor, origin: origin, at: now)
+        var transaction = Transaction()
+        let (locked, revoked) = addRevocation(
+            ofAllOf: user,
+            except: session,
+            reason: reason,
+            actor: actor,
+            origin: origin,
+            at: now,
+            to: &transaction
         )
-        guard results[0].affected > 0 else { throw APIError(.notFound) }
-        return results[1].affected
+        let results = try await database.run(transaction)
+        guard results[locked].affected > 0 else { throw APIError(.notFound) }
+        return results[revoked].affected
     }
 
-    /// The same for many users in one unit; unknown ids are passed over.
+    /// The same for many users in one transaction; unknown ids are passed over.
     package func revokeAll(ofUsers ids: [String], actor: String?, origin: Origin) async throws -> Int {
         let now = clock.now()
-        let unit = Set(ids).sorted().map {
-            revocationOfAll(ofUser: $0, except: nil, reason: .revokedByAdmin, actor: actor, origin: origin, at: now)
+        var transaction = Transaction()
+        let revoked = Set(ids).sorted().map { user in
+            addRevocation(
+                ofAllOf: user,
+                except: nil,
+                reason: .revokedByAdmin,
+                actor: actor,
+                origin: origin,
+                at: now,
+                to: &transaction
+            )
+            .revoked
         }
-        let results = try await database.run(unit.flatMap { $0 }, priority: .long)
-        return stride(from: 1, to: results.count, by: 4).reduce(0) { $0 + results[$1].affected }
+        let results = try await database.run(transaction, priority: .long)
+        return revoked.reduce(0) { $0 + results[$1].affected }
     }
 
-    private func revocationOfAll(
-        ofUser user: String,
+    /// Adds the end of a user's sessions. `locked`: the change of the user's row, which affects none when there is no
+    /// such user.
+    private func addRevocation(
+        ofAllOf user: String,
         except session: String?,
         reason: RevokeReason,
         actor: String?,
         origin: Origin,
-        at now: Instant
-    ) -> [BoundStatement] {
-        [
-            users.bumpVersion(user, marker: now),
-            ends.revokeAll(ofUser: user, except: session, reason: reason, at: now),
-            events.userTokensRevoked(user: user, marker: now, exceptSession: session, at: now),
-            audit.entry("sessions.revoke_all", actor: actor, ifUserExists: user, origin: origin, at: now),
-        ]
+        at now: Instant,
+        to transaction: inout Transaction
+    ) -> (locked: Transaction.Handle, revoked: Transaction.Handle) {
+        let locked = transaction.add(users.bumpVersion(user, marker: now))
+        let revoked = transaction.add(ends.revokeAll(ofUser: user, except: session, reason: reason, at: now))
+        transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: session, at: now))
+        transaction.add(audit.entry("sessions.revoke_all", actor: actor, ifUserExists: user, origin: origin, at: now))
+        return (locked, revoked)
     }
 
     /// Ends every session of everybody: one version and one event. Rows are marked afterwards, in batches.
     package func revokeEverything(actor: String?, origin: Origin) async throws {
         let now = clock.now()
-        _ = try await database.run([
-            SessionStatements.bumpGlobalVersion(now),
-            events.allTokensRevoked(at: now),
-            audit.entry("sessions.revoke_everything", actor: actor, target: nil, origin: origin, at: now),
-        ])
+        var transaction = Transaction()
+        transaction.add(GlobalVersionStatements.bump(at: now))
+        transaction.add(events.allTokensRevoked(at: now))
+        transaction.add(audit.entry("sessions.revoke_everything", actor: actor, target: nil, origin: origin, at: now))
+        _ = try await database.run(transaction)
     }
 
     // MARK: Lists
@@ -192,18 +207,17 @@ package struct Sessions: Sendable {
     /// Sessions, newest first, of one user or of all.
     package func list(ofUser user: String?, includeEnded: Bool, _ request: PageRequest) async throws -> Page<Session> {
         let now = clock.now()
-        let forward = request.direction == .forward
-        let cursor = request.cursor ?? .beyondNewest
-        let idleEnd = now - lifetime.slideAfter
-        let bound: BoundStatement
-        if let user {
-            let statement = forward ? SessionStatements.listOfUserAfter : SessionStatements.listOfUserBefore
-            bound = statement(cursor.instant, cursor.id, request.fetchCount, now, idleEnd, includeEnded, user)
-        } else {
-            let statement = forward ? SessionStatements.listAfter : SessionStatements.listBefore
-            bound = statement(cursor.instant, cursor.id, request.fetchCount, now, idleEnd, includeEnded)
-        }
-        let result = try await database.run(bound)
+        let result = try await database.run(
+            SessionListStatements.page(
+                ofUser: user,
+                direction: request.direction,
+                from: request.cursor ?? .beyondNewest,
+                limit: request.fetchCount,
+                idleEnd: now - lifetime.slideAfter,
+                ended: includeEnded,
+                at: now
+            )
+        )
         return Page(fetched: try result.rows.map { try Session($0) }, request: request) { Cursor($0.createdAt, $0.id) }
     }
 }

@@ -49,13 +49,19 @@ package struct Passwords: Sendable {
         let now = clock.now()
         let user = newID(at: now)
         let opening = SessionOpening(user: user, passwordHash: hash, origin: origin, amr: "pwd", cookie: cookie)
-        return try await open(
-            opening,
-            prefix: creation(user, signup, .user, hash: hash, loggedInAt: now, actor: user, origin, at: now),
-            suffix: [],
+        var transaction = Transaction()
+        addCreation(
+            of: user,
+            signup,
+            role: .user,
+            hash: hash,
+            loggedInAt: now,
+            actor: user,
+            origin: origin,
             at: now,
-            refused: .emailTaken
+            to: &transaction
         )
+        return try await open(opening, in: transaction, at: now, refused: .emailTaken)
     }
 
     /// Makes a user without a session: what admins and the command line do.
@@ -63,42 +69,44 @@ package struct Passwords: Sendable {
         let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
         let now = clock.now()
         let user = newID(at: now)
-        let unit = creation(user, signup, role, hash: hash, loggedInAt: nil, actor: actor, origin, at: now)
-        guard let row = try await database.run(unit)[0].first else { throw APIError(.emailTaken) }
+        var transaction = Transaction()
+        let created = addCreation(
+            of: user,
+            signup,
+            role: role,
+            hash: hash,
+            loggedInAt: nil,
+            actor: actor,
+            origin: origin,
+            at: now,
+            to: &transaction
+        )
+        guard let row = try await database.run(transaction)[created].first else { throw APIError(.emailTaken) }
         return try User(row)
     }
 
-    /// The statements that make a user. The first yields no row when the address is taken, and then the others do
-    /// nothing.
-    private func creation(
-        _ user: String,
+    /// Adds the statements that make a user. The first, whose handle it returns, yields no row when the address is taken,
+    /// and then the others do nothing.
+    @discardableResult
+    private func addCreation(
+        of user: String,
         _ signup: Signup,
-        _ role: Role,
+        role: Role,
         hash: String,
-        loggedInAt: Instant?,
+        loggedInAt login: Instant?,
         actor: String?,
-        _ origin: Origin,
-        at now: Instant
-    ) -> [BoundStatement] {
-        [
-            users.insertion(
-                id: user,
-                email: signup.email,
-                name: signup.name,
-                role: role,
-                loggedInAt: loggedInAt,
-                at: now
-            ),
-            accounts.passwordInsertion(user: user, hash: hash, at: now),
-            events.about(
-                user: user,
-                .userCreated,
-                name: signup.name.map { .value($0) } ?? .null,
-                avatarURL: .null,
-                at: now
-            ),
-            audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now),
-        ]
+        origin: Origin,
+        at now: Instant,
+        to transaction: inout Transaction
+    ) -> Transaction.Handle {
+        let created = transaction.add(
+            users.insertion(id: user, email: signup.email, name: signup.name, role: role, loggedInAt: login, at: now)
+        )
+        transaction.add(accounts.passwordInsertion(user: user, hash: hash, at: now))
+        let name: Patch<String> = signup.name.map { .value($0) } ?? .null
+        transaction.add(events.about(user: user, .userCreated, name: name, avatarURL: .null, at: now))
+        transaction.add(audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now))
+        return created
     }
 
     // MARK: Login
@@ -133,13 +141,9 @@ package struct Passwords: Sendable {
         let upgrade = rehashed.map {
             accounts.passwordReplacement(user: user, verified: credentials.hash, new: $0, at: now)
         }
-        return try await open(
-            opening,
-            prefix: [users.lockForLogin(user, at: now)],
-            suffix: [upgrade].compactMap(\.self),
-            at: now,
-            refused: .invalidCredentials
-        )
+        var transaction = Transaction()
+        transaction.add(users.lockForLogin(user, at: now))
+        return try await open(opening, in: transaction, then: upgrade, at: now, refused: .invalidCredentials)
     }
 
     private func refused(
@@ -160,30 +164,30 @@ package struct Passwords: Sendable {
         return APIError(code)
     }
 
-    /// One unit: `prefix`, the session, its refresh token, `suffix`, and what they left behind.
+    /// Adds the session and its refresh token to what comes before them, and `last`, and reads what they left behind.
     private func open(
         _ opening: SessionOpening,
-        prefix: [BoundStatement],
-        suffix: [BoundStatement],
+        in transaction: consuming Transaction,
+        then last: BoundStatement? = nil,
         at now: Instant,
         refused: ErrorCode
     ) async throws -> Grant {
         let session = sessions.newID(at: now)
         let refresh = tokens.opening(session: session, at: now)
-        let results = try await database.run(
-            prefix + [
-                sessions.opening(opening, id: session, at: now),
-                refresh.statement,
-                audit.entry(
-                    "session.login",
-                    actor: opening.user,
-                    ifSessionLives: session,
-                    origin: opening.origin,
-                    at: now
-                ),
-            ] + suffix + [sessions.stateWithUser(session)]
+        transaction.add(sessions.opening(opening, id: session, at: now))
+        transaction.add(refresh.statement)
+        transaction.add(
+            audit.entry(
+                "session.login",
+                actor: opening.user,
+                ifSessionLives: session,
+                origin: opening.origin,
+                at: now
+            )
         )
-        guard let row = results.last?.first else { throw APIError(refused) }
+        if let last { transaction.add(last) }
+        let opened = transaction.add(sessions.stateWithUser(session))
+        guard let row = try await database.run(transaction)[opened].first else { throw APIError(refused) }
         // On PostgreSQL each statement has its own look at the data: everything may have been revoked since the first.
         let state = try SessionState(row)
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
@@ -215,12 +219,14 @@ package struct Passwords: Sendable {
         let hash = try await newHash(new, own: [user.email, user.name])
         await afterVerification()
         let now = clock.now()
-        let results = try await database.run([
-            users.lock(user.id),
-            accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now),
-            users.bumpVersion(user.id, ifPasswordIs: hash, marker: now),
-            ends.revokeAll(ofUser: user.id, except: session, ifPasswordIs: hash, at: now),
-            events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now),
+        var transaction = Transaction(locking: user.id)
+        let replaced = transaction.add(
+            accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now)
+        )
+        transaction.add(users.bumpVersion(user.id, ifPasswordIs: hash, marker: now))
+        transaction.add(ends.revokeAll(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
+        transaction.add(events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now))
+        transaction.add(
             audit.entry(
                 "password.change",
                 actor: user.id,
@@ -228,10 +234,10 @@ package struct Passwords: Sendable {
                 marker: now,
                 origin: origin,
                 at: now
-            ),
-        ])
-        // Somebody else changed it between our check and our unit; what was proved is no longer true.
-        guard results[1].affected == 1 else { throw APIError(.invalidCredentials) }
+            )
+        )
+        // Changed elsewhere between the check and this transaction: what was proved is no longer true.
+        guard try await database.run(transaction)[replaced].affected == 1 else { throw APIError(.invalidCredentials) }
     }
 
     // MARK: Hashing

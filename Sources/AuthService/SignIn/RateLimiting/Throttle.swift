@@ -29,13 +29,30 @@ package enum EndpointClass: String, Sendable {
     var window: Duration { .seconds(60) }
 }
 
+/// How long the next attempt waits: after the last free one, after the first too many, and so on.
+struct ThrottleDelays: Sendable {
+    let first: Duration
+    let second: Duration
+    let third: Duration
+    let fourth: Duration
+    let fifth: Duration
+    let later: Duration
+}
+
 package struct Throttle: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let isOn: Bool
 
     private static let freeAttempts = 10
-    private static let delays: [Duration] = [1, 4, 15, 60, 120, 300].map { .seconds($0) }
+    private static let delays = ThrottleDelays(
+        first: .seconds(1),
+        second: .seconds(4),
+        third: .seconds(15),
+        fourth: .seconds(60),
+        fifth: .seconds(120),
+        later: .seconds(300)
+    )
     /// How long without an attempt until an account's count begins anew.
     private static let quiet: Duration = .seconds(15 * 60)
 
@@ -44,7 +61,9 @@ package struct Throttle: Sendable {
         guard isOn else { return }
         let now = clock.now()
         let key = "\(endpoint.rawValue):net:\(origin.address.network)"
-        let row = try await database.run(ThrottleStatements.countRequest(key, now, now + endpoint.window)).first
+        let row = try await database.run(
+            ThrottleStatements.countRequest(key: key, until: now + endpoint.window, at: now)
+        ).first
         guard let row, try row.integer("count") > endpoint.limit else { return }
         throw limited(until: try row.instant("window_ends_at"), at: now)
     }
@@ -54,24 +73,21 @@ package struct Throttle: Sendable {
         guard isOn else { return }
         let now = clock.now()
         let key = Self.key(account)
-        let ends = Self.delays.map { now + $0 }
-        let results = try await database.run([
-            ThrottleStatements.take(key, now + Self.quiet, now + Self.quiet),
-            ThrottleStatements.read(key),
+        let end = now + Self.quiet
+        var transaction = Transaction()
+        transaction.add(ThrottleStatements.take(key: key, until: end))
+        let before = transaction.add(ThrottleStatements.read(key: key))
+        transaction.add(
             ThrottleStatements.countAttempt(
-                key,
-                now,
-                now + Self.quiet,
-                Self.freeAttempts,
-                ends[0],
-                ends[1],
-                ends[2],
-                ends[3],
-                ends[4],
-                ends[5]
-            ),
-        ])
-        if let blocked = try results[1].first?.optionalInstant("blocked_until"), blocked > now {
+                key: key,
+                until: end,
+                free: Self.freeAttempts,
+                delays: Self.delays,
+                at: now
+            )
+        )
+        let results = try await database.run(transaction)
+        if let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now {
             throw limited(until: blocked, at: now)
         }
     }
@@ -79,7 +95,7 @@ package struct Throttle: Sendable {
     /// Forgets an account's attempts after a success.
     package func succeeded(on account: String) async throws {
         guard isOn else { return }
-        _ = try await database.run(ThrottleStatements.clear(Self.key(account)))
+        _ = try await database.run(ThrottleStatements.clear(key: Self.key(account)))
     }
 
     private static func key(_ account: String) -> String {

@@ -2,73 +2,112 @@
 import Storage
 
 enum ThrottleStatements {
-    /// Takes the counter's row, making it when it is new: of attempts that race, each sees what the one before left.
-    static let take = Statement(
+    private static let take = Statement(
         "throttle.take",
         .writes,
-        [.text, .instant, .instant],
+        ["key": .text, "window_end": .instant, "end": .instant],
         """
-        INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES ($1, 0, $2, $3)
+        INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES (:key, 0, :window_end, :end)
         ON CONFLICT (key) DO UPDATE SET key = excluded.key
         """
     )
 
-    static let read = Statement(
+    /// Takes the counter's row, making it when it is new: of attempts that race, each sees what the one before left.
+    static func take(key: String, until end: Instant) -> BoundStatement {
+        take.bind(["key": key, "window_end": end, "end": end])
+    }
+
+    private static let read = Statement(
         "throttle.read",
         .reads,
-        [.text],
-        "SELECT count, window_ends_at, blocked_until FROM rate_counters WHERE key = $1"
+        ["key": .text],
+        "SELECT count, window_ends_at, blocked_until FROM rate_counters WHERE key = :key"
     )
 
-    /// Counts an attempt unless the key is blocked. `$2` now, `$3` the end of a window that begins now, `$4` the
-    /// free attempts, `$5`… when the next attempt is allowed after one, two, … attempts too many.
-    static let countAttempt = Statement(
+    static func read(key: String) -> BoundStatement { read.bind(["key": key]) }
+
+    private static let countAttempt = Statement(
         "throttle.count_attempt",
         .writes,
-        [.text, .instant, .instant, .integer, .instant, .instant, .instant, .instant, .instant, .instant],
+        [
+            "key": .text, "now": .instant, "window_end": .instant, "free": .integer, "first": .instant,
+            "second": .instant, "third": .instant, "fourth": .instant, "fifth": .instant, "later": .instant,
+        ],
         """
         UPDATE rate_counters SET
-            count = CASE WHEN window_ends_at <= $2 THEN 1 ELSE count + 1 END,
+            count = CASE WHEN window_ends_at <= :now THEN 1 ELSE count + 1 END,
             blocked_until = CASE
-                WHEN window_ends_at <= $2 THEN NULL
-                WHEN count + 1 < $4 THEN NULL
-                WHEN count + 1 = $4 THEN $5
-                WHEN count + 1 = $4 + 1 THEN $6
-                WHEN count + 1 = $4 + 2 THEN $7
-                WHEN count + 1 = $4 + 3 THEN $8
-                WHEN count + 1 = $4 + 4 THEN $9
-                ELSE $10 END,
-            window_ends_at = $3, expires_at = $3
-        WHERE key = $1 AND (blocked_until IS NULL OR blocked_until <= $2)
+                WHEN window_ends_at <= :now THEN NULL
+                WHEN count + 1 < :free THEN NULL
+                WHEN count + 1 = :free THEN :first
+                WHEN count + 1 = :free + 1 THEN :second
+                WHEN count + 1 = :free + 2 THEN :third
+                WHEN count + 1 = :free + 3 THEN :fourth
+                WHEN count + 1 = :free + 4 THEN :fifth
+                ELSE :later END,
+            window_ends_at = :window_end, expires_at = :window_end
+        WHERE key = :key AND (blocked_until IS NULL OR blocked_until <= :now)
         """
     )
 
-    /// Counts a request in a window that does not slide.
-    static let countRequest = Statement(
+    /// Counts an attempt unless the key is blocked. `end`: of a window that begins now. `free`: attempts without a delay.
+    static func countAttempt(
+        key: String,
+        until end: Instant,
+        free: Int,
+        delays: ThrottleDelays,
+        at now: Instant
+    ) -> BoundStatement {
+        countAttempt.bind([
+            "key": key, "now": now, "window_end": end, "free": free, "first": now + delays.first,
+            "second": now + delays.second, "third": now + delays.third, "fourth": now + delays.fourth,
+            "fifth": now + delays.fifth, "later": now + delays.later,
+        ])
+    }
+
+    private static let countRequest = Statement(
         "throttle.count_request",
         .writes,
-        [.text, .instant, .instant],
+        ["key": .text, "now": .instant, "window_end": .instant],
         """
-        INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES ($1, 1, $3, $3)
+        INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES (:key, 1, :window_end, :window_end)
         ON CONFLICT (key) DO UPDATE SET
-            count = CASE WHEN rate_counters.window_ends_at <= $2 THEN 1 ELSE rate_counters.count + 1 END,
-            expires_at = CASE WHEN rate_counters.window_ends_at <= $2 THEN $3 ELSE rate_counters.expires_at END,
-            window_ends_at = CASE WHEN rate_counters.window_ends_at <= $2 THEN $3 ELSE rate_counters.window_ends_at END
+            count = CASE WHEN rate_counters.window_ends_at <= :now THEN 1 ELSE rate_counters.count + 1 END,
+            expires_at = CASE WHEN rate_counters.window_ends_at <= :now THEN :window_end
+                ELSE rate_counters.expires_at END,
+            window_ends_at = CASE WHEN rate_counters.window_ends_at <= :now THEN :window_end
+                ELSE rate_counters.window_ends_at END
         RETURNING count, window_ends_at
         """
     )
 
-    static let clear = Statement("throttle.clear", .writes, [.text], "DELETE FROM rate_counters WHERE key = $1")
+    /// Counts a request in a window that does not slide; `end` is the end of one that begins now.
+    static func countRequest(key: String, until end: Instant, at now: Instant) -> BoundStatement {
+        countRequest.bind(["key": key, "now": now, "window_end": end])
+    }
 
-    static let deleteExpired = Statement(
+    private static let clear = Statement(
+        "throttle.clear",
+        .writes,
+        ["key": .text],
+        "DELETE FROM rate_counters WHERE key = :key"
+    )
+
+    static func clear(key: String) -> BoundStatement { clear.bind(["key": key]) }
+
+    private static let deleteExpired = Statement(
         "throttle.delete_expired",
         .writes,
-        [.instant, .integer],
+        ["before": .instant, "limit": .integer],
         """
         DELETE FROM rate_counters WHERE key IN (
-            SELECT key FROM rate_counters WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)
+            SELECT key FROM rate_counters WHERE expires_at < :before ORDER BY expires_at LIMIT :limit)
         """
     )
+
+    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
+        deleteExpired.bind(["before": before, "limit": limit])
+    }
 
     static let all = [take, read, countAttempt, countRequest, clear, deleteExpired]
 }

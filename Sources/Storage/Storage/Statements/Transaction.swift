@@ -25,6 +25,8 @@ package struct Transaction: Sendable {
 
     package init(subject: String? = nil) {
         self.subject = subject
+        // Room for what most transactions hold, in one allocation.
+        statements.reserveCapacity(4)
     }
 
     package init(_ statements: [BoundStatement], subject: String? = nil) {

@@ -1,0 +1,145 @@
+// SQL of the lists of users, newest first.
+//
+// Each way of looking is a statement of its own: under `:role IS NULL OR …` a plan that fits every value can use no
+// index for it.
+import ServiceKit
+import Storage
+
+enum UserListStatements {
+    private static let state = "(:active IS NULL OR is_active = :active)"
+
+    private static let parameters: StatementParameters = [
+        "instant": .instant, "id": .text, "limit": .integer, "active": .boolean,
+    ]
+
+    private static let listAfter = Statement(
+        "users.list_after",
+        .reads,
+        parameters,
+        """
+        SELECT \(User.columns) FROM users
+        WHERE (created_at, id) < (:instant, :id) AND \(state)
+        ORDER BY created_at DESC, id DESC LIMIT :limit
+        """
+    )
+
+    private static let listBefore = Statement(
+        "users.list_before",
+        .reads,
+        parameters,
+        """
+        SELECT \(User.columns) FROM users
+        WHERE (created_at, id) > (:instant, :id) AND \(state)
+        ORDER BY created_at, id LIMIT :limit
+        """
+    )
+
+    private static let listOfRoleAfter = Statement(
+        "users.list_of_role_after",
+        .reads,
+        parameters + ["role": .text],
+        """
+        SELECT \(User.columns) FROM users
+        WHERE role = :role AND (created_at, id) < (:instant, :id) AND \(state)
+        ORDER BY created_at DESC, id DESC LIMIT :limit
+        """
+    )
+
+    private static let listOfRoleBefore = Statement(
+        "users.list_of_role_before",
+        .reads,
+        parameters + ["role": .text],
+        """
+        SELECT \(User.columns) FROM users
+        WHERE role = :role AND (created_at, id) > (:instant, :id) AND \(state)
+        ORDER BY created_at, id LIMIT :limit
+        """
+    )
+
+    /// The users with an email or a name from `:first` up to `:end`, each once: what a search reads and sorts is what it
+    /// finds.
+    private static let found = """
+        (
+            SELECT \(User.columns) FROM users WHERE email_key >= :first AND email_key < :end
+            UNION ALL
+            SELECT \(User.columns) FROM users WHERE name_key >= :first AND name_key < :end
+                AND (email_key IS NULL OR email_key < :first OR email_key >= :end)
+        ) AS found
+        """
+
+    private static let searchAfter = Statement(
+        "users.search_after",
+        .reads,
+        parameters + ["role": .text, "first": .text, "end": .text],
+        """
+        SELECT \(User.columns) FROM \(found)
+        WHERE (created_at, id) < (:instant, :id) AND \(state) AND (:role IS NULL OR role = :role)
+        ORDER BY created_at DESC, id DESC LIMIT :limit
+        """
+    )
+
+    private static let searchBefore = Statement(
+        "users.search_before",
+        .reads,
+        parameters + ["role": .text, "first": .text, "end": .text],
+        """
+        SELECT \(User.columns) FROM \(found)
+        WHERE (created_at, id) > (:instant, :id) AND \(state) AND (:role IS NULL OR role = :role)
+        ORDER BY created_at, id LIMIT :limit
+        """
+    )
+
+    /// A page by the index that fits: of all users, of a role, or of what a search finds.
+    static func page(
+        of filter: UserFilter,
+        direction: PageRequest.Direction,
+        from cursor: Cursor,
+        limit: Int64
+    ) -> BoundStatement {
+        let forward = direction == .forward
+        let role = filter.role?.rawValue
+        let values: StatementValues = [
+            "instant": cursor.instant, "id": cursor.id, "limit": limit, "active": filter.isActive,
+        ]
+        if let prefix = filter.prefix {
+            let searched: StatementValues = ["role": role, "first": prefix, "end": filter.prefixEnd]
+            return (forward ? searchAfter : searchBefore).bind(values + searched)
+        }
+        if let role { return (forward ? listOfRoleAfter : listOfRoleBefore).bind(values + ["role": role]) }
+        return (forward ? listAfter : listBefore).bind(values)
+    }
+
+    private static let count = Statement(
+        "users.count",
+        .reads,
+        ["active": .boolean, "role": .text],
+        """
+        SELECT COUNT(*) AS total FROM users
+        WHERE \(state) AND (:role IS NULL OR role = :role)
+        """
+    )
+
+    private static let searchCount = Statement(
+        "users.search_count",
+        .reads,
+        ["active": .boolean, "role": .text, "first": .text, "end": .text],
+        """
+        SELECT COUNT(*) AS total FROM \(found)
+        WHERE \(state) AND (:role IS NULL OR role = :role)
+        """
+    )
+
+    /// Reads every user that the filter lets through: only where a count is asked for.
+    static func count(of filter: UserFilter) -> BoundStatement {
+        guard let prefix = filter.prefix else {
+            return count.bind(["active": filter.isActive, "role": filter.role?.rawValue])
+        }
+        return searchCount.bind([
+            "active": filter.isActive, "role": filter.role?.rawValue, "first": prefix, "end": filter.prefixEnd,
+        ])
+    }
+
+    static let all = [
+        listAfter, listBefore, listOfRoleAfter, listOfRoleBefore, searchAfter, searchBefore, count, searchCount,
+    ]
+}

@@ -1,0 +1,105 @@
+// SQL of what an admin does to a user: role, deactivation, deletion.
+import Storage
+
+enum UserStateStatements {
+    /// The user is no active admin, or not the last one. `deactivate` asks for an active user already.
+    private static let isNotLastAdmin = """
+        (role <> 'admin' OR NOT is_active OR \(otherAdmin))
+        """
+
+    private static let otherAdmin = """
+        EXISTS (
+            SELECT 1 FROM users other WHERE other.role = 'admin' AND other.is_active AND other.id <> :id)
+        """
+
+    private static let setRole = Statement(
+        "users.set_role",
+        .writes,
+        ["id": .text, "role": .text, "now": .instant],
+        """
+        UPDATE users SET role = :role, token_version = token_version + 1, updated_at = :now
+        WHERE id = :id AND role <> :role
+            AND \(isNotLastAdmin)
+        """
+    )
+
+    /// Changes the role unless it is the same already, or would take the last active admin away.
+    static func setRole(of id: String, to role: Role, at now: Instant) -> BoundStatement {
+        setRole.bind(["id": id, "role": role.rawValue, "now": now])
+    }
+
+    private static let deactivate = Statement(
+        "users.deactivate",
+        .writes,
+        ["id": .text, "now": .instant],
+        """
+        UPDATE users SET is_active = FALSE, deactivated_at = :now, token_version = token_version + 1, updated_at = :now
+        WHERE id = :id AND is_active
+            AND (role <> 'admin' OR \(otherAdmin))
+        """
+    )
+
+    static func deactivate(id: String, at now: Instant) -> BoundStatement { deactivate.bind(["id": id, "now": now]) }
+
+    private static let reactivate = Statement(
+        "users.reactivate",
+        .writes,
+        ["id": .text, "now": .instant],
+        """
+        UPDATE users SET is_active = TRUE, deactivated_at = NULL, updated_at = :now WHERE id = :id AND NOT is_active
+        """
+    )
+
+    static func reactivate(id: String, at now: Instant) -> BoundStatement { reactivate.bind(["id": id, "now": now]) }
+
+    private static let delete = Statement(
+        "users.delete",
+        .writes,
+        ["id": .text],
+        """
+        DELETE FROM users WHERE id = :id
+            AND \(isNotLastAdmin)
+        RETURNING id
+        """
+    )
+
+    static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
+
+    // MARK: The events of a deletion, written before the row goes and only if it will go
+
+    private static let deletedTokensEvent = Statement(
+        "users.deleted_tokens_event",
+        .appends(Events.log),
+        ["id": .text, "now": .instant],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT :now, 'user.tokens_revoked', id,
+            '{"user_id":"' || id || '","min_ver":' || CAST(token_version + 1 AS TEXT) || '}'
+        FROM users WHERE id = :id
+            AND \(isNotLastAdmin)
+        """
+    )
+
+    /// For followers that look at revocations alone: no token of the user has the version that comes after the last.
+    static func deletedTokensEvent(of id: String, at now: Instant) -> BoundStatement {
+        deletedTokensEvent.bind(["id": id, "now": now])
+    }
+
+    private static let deletedEvent = Statement(
+        "users.deleted_event",
+        .appends(Events.log),
+        ["id": .text, "now": .instant],
+        """
+        INSERT INTO events (at, kind, user_id, data)
+        SELECT :now, 'user.deleted', id, '{"user_id":"' || id || '"}' FROM users
+        WHERE id = :id
+            AND \(isNotLastAdmin)
+        """
+    )
+
+    static func deletedEvent(of id: String, at now: Instant) -> BoundStatement {
+        deletedEvent.bind(["id": id, "now": now])
+    }
+
+    static let all = [setRole, deactivate, reactivate, delete, deletedTokensEvent, deletedEvent]
+}

@@ -1,0 +1,108 @@
+// SQL of `audit_log`.
+import ServiceKit
+import Storage
+
+enum AuditStatements {
+    /// What each row holds, however it is decided whether it is written.
+    struct Entry {
+        let action: String
+        let actor: String?
+        let target: String?
+        let origin: Origin
+        let now: Instant
+    }
+
+    private static let parameters: StatementParameters = [
+        "now": .instant, "actor": .text, "action": .text, "target": .text, "address": .text, "agent": .text,
+    ]
+
+    private static func values(_ entry: Entry) -> StatementValues {
+        [
+            "now": entry.now, "actor": entry.actor, "action": entry.action, "target": entry.target,
+            "address": entry.origin.address.text, "agent": entry.origin.userAgent,
+        ]
+    }
+
+    private static let append = Statement(
+        "audit.append",
+        .writes,
+        parameters + ["outcome": .text, "details": .text],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        VALUES (:now, :actor, :action, :target, :address, :agent, :outcome, :details)
+        """
+    )
+
+    static func append(_ entry: Entry, outcome: String, details: String) -> BoundStatement {
+        append.bind(values(entry) + ["outcome": outcome, "details": details])
+    }
+
+    private static let appendIfUser = Statement(
+        "audit.append_if_user",
+        .writes,
+        parameters,
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
+        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM users WHERE id = :target
+        """
+    )
+
+    static func appendIfUserExists(_ entry: Entry) -> BoundStatement { appendIfUser.bind(values(entry)) }
+
+    private static let appendIfChanged = Statement(
+        "audit.append_if_changed",
+        .writes,
+        parameters + ["marker": .instant],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
+        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM users
+        WHERE id = :target AND updated_at = :marker
+        """
+    )
+
+    static func appendIfUserChanged(_ entry: Entry, marker: Instant) -> BoundStatement {
+        appendIfChanged.bind(values(entry) + ["marker": marker])
+    }
+
+    private static let appendIfLiving = Statement(
+        "audit.append_if_living",
+        .writes,
+        parameters,
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
+        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM sessions
+        WHERE id = :target AND revoked_at IS NULL
+        """
+    )
+
+    static func appendIfSessionLives(_ entry: Entry) -> BoundStatement { appendIfLiving.bind(values(entry)) }
+
+    private static let appendIfClient = Statement(
+        "audit.append_if_client",
+        .writes,
+        parameters + ["marker": .instant],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
+        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM clients
+        WHERE id = :target AND (:marker IS NULL OR updated_at = :marker)
+        """
+    )
+
+    /// Without a marker it is enough that the client exists.
+    static func appendIfClientChanged(_ entry: Entry, marker: Instant?) -> BoundStatement {
+        appendIfClient.bind(values(entry) + ["marker": marker])
+    }
+
+    private static let deleteBefore = Statement(
+        "audit.delete_before",
+        .writes,
+        ["before": .instant, "limit": .integer],
+        "DELETE FROM audit_log WHERE seq IN (SELECT seq FROM audit_log WHERE at < :before ORDER BY at LIMIT :limit)"
+    )
+
+    static func delete(before: Instant, limit: Int64) -> BoundStatement {
+        deleteBefore.bind(["before": before, "limit": limit])
+    }
+
+    static let all = [append, appendIfUser, appendIfChanged, appendIfLiving, appendIfClient, deleteBefore]
+}

@@ -1,0 +1,41 @@
+// SQL of the global token version: sessions that began under a lower one are over. Its row is in `settings`.
+import Storage
+
+enum GlobalVersionStatements {
+    private static let bump = Statement(
+        "sessions.bump_global_version",
+        .writes,
+        ["now": .instant],
+        """
+        UPDATE settings SET integer_value = integer_value + 1, updated_at = :now WHERE key = 'global_token_version'
+        RETURNING integer_value
+        """
+    )
+
+    static func bump(at now: Instant) -> BoundStatement { bump.bind(["now": now]) }
+
+    private static let raise = Statement(
+        "sessions.raise_global_version",
+        .writes,
+        ["now": .instant, "least": .integer],
+        """
+        UPDATE settings SET integer_value = CASE WHEN integer_value < :least THEN :least ELSE integer_value + 1 END,
+            updated_at = :now
+        WHERE key = 'global_token_version'
+        RETURNING integer_value
+        """
+    )
+
+    /// As a bump, and to `least` at least: tokens that a later history issued may carry more than this row knows of.
+    static func raise(to least: Int64, at now: Instant) -> BoundStatement { raise.bind(["now": now, "least": least]) }
+
+    private static let currentVersion = Statement(
+        "sessions.global_version",
+        .reads,
+        "SELECT integer_value FROM settings WHERE key = 'global_token_version'"
+    )
+
+    static func current() -> BoundStatement { currentVersion.bind() }
+
+    static let all = [bump, raise, currentVersion]
+}

@@ -1,0 +1,56 @@
+// SQL that takes away what is left of ended sessions, a batch at a time.
+import Storage
+
+enum SessionCleanupStatements {
+    private static let markGloballyRevoked = Statement(
+        "sessions.mark_globally_revoked",
+        .writes,
+        ["now": .instant, "limit": .integer],
+        """
+        UPDATE sessions SET revoked_at = :now, revoke_reason = 'all_revoked', updated_at = :now
+        WHERE revoked_at IS NULL AND id IN (
+            SELECT id FROM sessions
+            WHERE revoked_at IS NULL
+                AND global_version < (SELECT integer_value FROM settings WHERE key = 'global_token_version')
+            ORDER BY global_version LIMIT :limit)
+        """
+    )
+
+    /// Marks rows that a global revocation ended already.
+    static func markGloballyRevoked(at now: Instant, limit: Int64) -> BoundStatement {
+        markGloballyRevoked.bind(["now": now, "limit": limit])
+    }
+
+    // Ended long enough ago that no token of it can be alive. The idle end never lies past the absolute one. Two
+    // statements, since one with OR reads the whole table to find that there is nothing.
+
+    private static let deleteExpired = Statement(
+        "sessions.delete_expired",
+        .writes,
+        ["before": .instant, "limit": .integer],
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE expires_at < :before ORDER BY expires_at LIMIT :limit)
+        """
+    )
+
+    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
+        deleteExpired.bind(["before": before, "limit": limit])
+    }
+
+    private static let deleteRevoked = Statement(
+        "sessions.delete_revoked",
+        .writes,
+        ["before": .instant, "limit": .integer],
+        """
+        DELETE FROM sessions WHERE id IN (
+            SELECT id FROM sessions WHERE revoked_at < :before ORDER BY revoked_at LIMIT :limit)
+        """
+    )
+
+    static func deleteRevoked(before: Instant, limit: Int64) -> BoundStatement {
+        deleteRevoked.bind(["before": before, "limit": limit])
+    }
+
+    static let all = [markGloballyRevoked, deleteExpired, deleteRevoked]
+}
