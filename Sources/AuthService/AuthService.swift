@@ -11,12 +11,14 @@ import TesseraVerifierHummingbird
 /// One auth node.
 package struct AuthService: Sendable {
     package let users: Users
+    package let userStates: UserStates
     package let passwords: Passwords
     package let sessions: Sessions
     package let keys: SigningKeys
     package let clients: Clients
     package let cleanup: Cleanup
     package let epochs: EventEpochs
+    package let recovery: Recovery
     private let eventLog: EventLog
     private let eventFeed: EventFeed
     private let tokens: Tokens
@@ -64,16 +66,8 @@ package struct AuthService: Sendable {
         let database = AppendNotingDatabase(base: base) { revocations.appended() }
         let events = Events()
         let audit = Audit()
-        let ends = SessionEnds()
         let keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
-        let users = Users(
-            database: database,
-            clock: clock,
-            random: random,
-            events: events,
-            audit: audit,
-            sessions: ends
-        )
+        let users = Users(database: database, clock: clock, random: random, events: events, audit: audit)
         let clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
         let accounts = Accounts(database: database, random: random)
         let sessions = Sessions(
@@ -83,8 +77,7 @@ package struct AuthService: Sendable {
             lifetime: SessionLifetime(idle: configuration.sessionIdle, absolute: configuration.sessionAbsolute),
             users: users,
             events: events,
-            audit: audit,
-            ends: ends
+            audit: audit
         )
         let accessTokens = AccessTokens(
             keys: keys,
@@ -109,6 +102,13 @@ package struct AuthService: Sendable {
             random: random
         )
         self.users = users
+        self.userStates = UserStates(
+            database: database,
+            clock: clock,
+            users: users,
+            events: events,
+            audit: audit
+        )
         self.sessions = sessions
         self.tokens = tokens
         self.accessTokens = accessTokens
@@ -126,7 +126,6 @@ package struct AuthService: Sendable {
             accounts: accounts,
             sessions: sessions,
             tokens: tokens,
-            ends: ends,
             events: events,
             audit: audit,
             afterVerification: afterVerification
@@ -134,14 +133,13 @@ package struct AuthService: Sendable {
         self.cleanup = Cleanup(
             database: database,
             clock: clock,
-            eventRetention: configuration.eventRetention,
-            auditRetention: configuration.auditRetention,
-            accessTokenLifetime: configuration.accessTokenLifetime,
+            steps: Self.cleanupSteps(configuration),
             holder: Hex.encode(random.bytes(8))
         )
         let epochs = EventEpochs(database: database, clock: clock, random: random)
         let eventLog = EventLog(database: database, epochs: epochs, clock: clock)
         self.epochs = epochs
+        self.recovery = Recovery(database: database, clock: clock, random: random)
         self.eventLog = eventLog
         self.eventFeed = EventFeed(
             log: eventLog,
@@ -151,7 +149,7 @@ package struct AuthService: Sendable {
         )
         self.throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         let localKeys = LocalKeySource(keys: keys, clock: clock)
-        let rows = LocalRevocationLookup(sessions: sessions, clients: clients, clock: clock)
+        let rows = TokenLookup(sessions: SessionLookup(sessions: sessions, clock: clock), clients: clients)
         var requirements = TokenRequirements(
             issuer: configuration.issuer,
             audience: AuthConfiguration.ownAudience,
@@ -169,7 +167,7 @@ package struct AuthService: Sendable {
             revocations: revocations,
             log: eventLog,
             keys: keys,
-            clients: clients
+            clientEnded: { clients.forgetRecent($0) }
         )
         self.health = HealthRoutes(
             service: "auth",
@@ -184,6 +182,19 @@ package struct AuthService: Sendable {
         self.random = random
         self.logger = logger
         try await keys.reload()
+    }
+
+    /// What nothing can need any more, in the order in which it goes.
+    private static func cleanupSteps(_ configuration: AuthConfiguration) -> [CleanupStep] {
+        [
+            SessionCleanupStatements.marking,
+            RefreshTokenStatements.cleanup,
+            SessionCleanupStatements.removal(tokenLifetime: configuration.accessTokenLifetime),
+            ThrottleStatements.cleanup,
+            ClientStatements.cleanup,
+            EventLogStatements.cleanup(retention: configuration.eventRetention),
+            AuditStatements.cleanup(retention: configuration.auditRetention),
+        ]
     }
 
     /// How many streams of events this node sends.
@@ -227,8 +238,8 @@ package struct AuthService: Sendable {
 
         let root = router.group()
         health.mount(on: root)
-        KeyRoutes(
-            keys: keys,
+        KeyRoutes(keys: keys).mount(on: root)
+        DiscoveryRoutes(
             issuer: configuration.issuer,
             publicURL: configuration.publicURL,
             algorithm: configuration.signingAlgorithm
@@ -283,7 +294,9 @@ package struct AuthService: Sendable {
             .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies))
         passwordRoutes.mountAuthenticated(on: authenticated)
         sessionRoutes.mountAuthenticated(on: authenticated)
-        MeRoutes(users: users, cookies: cookies).mountAuthenticated(on: authenticated)
+        MeRoutes(users: users).mountAuthenticated(on: authenticated)
+        let stateRoutes = UserStateRoutes(users: users, states: userStates, cookies: cookies)
+        stateRoutes.mountAuthenticated(on: authenticated)
 
         // For services, with tokens of their own.
         let trusted = router.group("v1")
@@ -298,8 +311,10 @@ package struct AuthService: Sendable {
             .mount(on: trusted.group().add(middleware: ScopeMiddleware(scope: EventRoutes.scope)))
 
         let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
-        AdminUserRoutes(users: users, passwords: passwords, sessions: sessions).mount(on: admin)
-        AdminSessionRoutes(sessions: sessions).mount(on: admin)
+        AdminUserRoutes(users: users).mount(on: admin)
+        stateRoutes.mountAdmin(on: admin)
+        passwordRoutes.mountAdmin(on: admin)
+        AdminSessionRoutes(users: users, sessions: sessions).mount(on: admin)
         AdminKeyRoutes(keys: keys).mount(on: admin)
         AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)

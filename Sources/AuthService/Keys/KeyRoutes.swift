@@ -1,4 +1,4 @@
-// What the world may know of the keys: the JWKS and the discovery metadata. The only public, cacheable answers here.
+// What the world may know of the keys: the JWKS.
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
@@ -6,54 +6,22 @@ import ServiceKit
 
 struct KeyRoutes: Sendable {
     let keys: SigningKeys
-    let issuer: String
-    let publicURL: String
-    let algorithm: SigningAlgorithm
-
-    /// Seconds; half of what a verifier may take to learn of a new key, which is published 15 minutes ahead.
-    private static let maxAge = 300
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.get(".well-known/jwks.json") { request, _ in
-            cacheable(keys.published.jwks, request)
-        }
-        router.get(".well-known/openid-configuration") { request, _ in
-            cacheable(metadata(), request)
-        }
-        router.get(".well-known/oauth-authorization-server") { request, _ in
-            cacheable(metadata(), request)
+            Response.cacheable(keys.published.jwks, request)
         }
     }
+}
 
-    /// RFC 8414 §2: what exists today, and nothing that does not. There is no authorization endpoint, since no grant uses
-    /// one.
-    private func metadata() -> JSONWriter {
-        let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
-        let algorithms = SigningAlgorithm.allCases.map(\.rawValue)
-        return JSONWriter.object { writer in
-            writer.field("issuer", issuer)
-            writer.field("jwks_uri", "\(publicURL)/.well-known/jwks.json")
-            writer.field("token_endpoint", "\(publicURL)/oauth2/token")
-            // `none`: the first party refreshes and logs out without a secret, having no place for one.
-            writer.field("token_endpoint_auth_methods_supported", methods + ["none"])
-            writer.field("token_endpoint_auth_signing_alg_values_supported", algorithms)
-            writer.field("introspection_endpoint", "\(publicURL)/oauth2/introspect")
-            writer.field("introspection_endpoint_auth_methods_supported", methods)
-            writer.field("introspection_endpoint_auth_signing_alg_values_supported", algorithms)
-            writer.field("revocation_endpoint", "\(publicURL)/oauth2/revoke")
-            writer.field("revocation_endpoint_auth_methods_supported", methods + ["none"])
-            writer.field("revocation_endpoint_auth_signing_alg_values_supported", algorithms)
-            writer.field("scopes_supported", ClientScope.all)
-            writer.field("response_types_supported", [])
-            writer.field("grant_types_supported", OAuthTokenRoutes.grantTypes)
-            writer.field("subject_types_supported", ["public"])
-            writer.field("id_token_signing_alg_values_supported", [algorithm.rawValue])
-        }
-    }
+extension Response {
+    /// Seconds; half of what a verifier may take to learn of a new key, which is published 15 minutes ahead.
+    private static let maxAge = 300
 
-    private func cacheable(_ body: JSONWriter, _ request: Request) -> Response {
+    /// The keys and the discovery metadata: the only public, cacheable answers here.
+    static func cacheable(_ body: JSONWriter, _ request: Request) -> Response {
         let tag = "\"\(Hex.encode(Array(SHA256.digest(body.bytes).prefix(12))))\""
-        let headers: HTTPFields = [.cacheControl: "public, max-age=\(Self.maxAge)", .eTag: tag]
+        let headers: HTTPFields = [.cacheControl: "public, max-age=\(maxAge)", .eTag: tag]
         // RFC 9110 §13.1.2: a list, compared weakly, or `*`.
         let known = request.headers[values: .ifNoneMatch].joined(separator: ",").split(separator: ",")
             .map { $0.filter { $0 != " " && $0 != "\t" } }

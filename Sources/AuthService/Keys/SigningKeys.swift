@@ -161,7 +161,7 @@ package final class SigningKeys: Sendable {
             try addPromotion(of: next.kid, at: now, to: &transaction)
         }
         transaction.add(SigningKeyStatements.retire(kid, at: now))
-        transaction.add(events.about(key: kid, state: "retired", .keysRevoked, at: now))
+        transaction.add(events.keyRevoked(kid, at: now))
         _ = try await database.run(transaction)
         try await reload()
     }
@@ -182,7 +182,7 @@ package final class SigningKeys: Sendable {
         transaction.add(SigningKeyStatements.demoteCurrent(of: algorithm, for: kid, at: now))
         transaction.add(SigningKeyStatements.promote(kid, of: algorithm, at: now))
         transaction.add(SigningKeyStatements.insertNext(try make(), afterPromotionOf: kid, at: now))
-        transaction.add(events.about(key: kid, state: "current", .keysRotated, at: now))
+        transaction.add(events.keyRotated(kid, at: now))
     }
 
     // MARK: Rows

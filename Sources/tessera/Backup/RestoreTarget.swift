@@ -39,7 +39,7 @@ struct RestoreTarget: Sendable {
             throw StartFailure("\(newer.name) there is of a newer tessera: use that one, or an empty database")
         }
         try opened.migrator.requireOwn(try await ServiceDatabase.records(in: database))
-        let version = service == .auth ? try await EventEpochs(database: database).globalVersion() : nil
+        let version = service == .auth ? try await Recovery(database: database).globalVersion() : nil
         return RestoreTarget(isEmpty: false, globalVersion: version)
     }
 }

@@ -66,7 +66,7 @@ struct SQLiteRestore {
         var epoch: String?
         if service == .auth {
             try await MigrateCommand.with(service, at: .sqlite(path: beside), logger) { opened in
-                epoch = try await EventEpochs(database: opened.database)
+                epoch = try await Recovery(database: opened.database)
                     .begin(after: .restore, replacing: found.globalVersion)
             }
         } else {

@@ -59,7 +59,7 @@ struct RestoreCommand: TesseraCommand {
                 guard try await !RestoreTarget.inspect(opened, .auth).isEmpty else {
                     throw StartFailure("the database there is empty")
                 }
-                tell(try await EventEpochs(database: opened.database).begin(after: .inPlace))
+                tell(try await Recovery(database: opened.database).begin(after: .inPlace))
             }
         }
     }

@@ -81,7 +81,7 @@ struct UsersCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
                 let change = try await Refusal.told(about: user) {
-                    try await auth.users.setRole(found.id, role, actor: nil, origin: .commandLine)
+                    try await auth.userStates.setRole(found.id, role, actor: nil, origin: .commandLine)
                 }
                 print(line(change.user))
             }
@@ -97,7 +97,7 @@ struct UsersCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
                 let change = try await Refusal.told(about: user) {
-                    try await auth.users.deactivate(found.id, actor: nil, origin: .commandLine)
+                    try await auth.userStates.deactivate(found.id, actor: nil, origin: .commandLine)
                 }
                 print(line(change.user))
             }

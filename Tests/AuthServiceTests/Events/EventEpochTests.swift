@@ -31,7 +31,7 @@ struct EventEpochTests {
             let ada = try await node.signUp()
             let old = try await node.service.epochs.current()
             let seen = try await node.events(after: 0).last
-            let name = try await node.service.epochs.begin(after: .restore)
+            let name = try await node.service.recovery.begin(after: .restore)
             #expect(name != old)
             #expect(try await node.service.epochs.current() == name)
             #expect(try await node.events(after: seen).kinds == ["all.tokens_revoked"])
@@ -49,12 +49,12 @@ struct EventEpochTests {
     func version(engine: TestEngine) async throws {
         try await withDatabase(engine, service: "auth") { database async throws in
             let time = Clock { Instant(microseconds: 5_000_000) }
-            let epochs = EventEpochs(database: database, clock: time)
+            let recovery = Recovery(database: database, clock: time)
             func begin(replacing version: Int64?) async throws -> Int64? {
-                _ = try await epochs.begin(after: .restore, replacing: version)
-                return try await epochs.globalVersion()
+                _ = try await recovery.begin(after: .restore, replacing: version)
+                return try await recovery.globalVersion()
             }
-            #expect(try await epochs.globalVersion() == 1)
+            #expect(try await recovery.globalVersion() == 1)
             #expect(try await begin(replacing: nil) == 5000)
             // The clock stands still, or went back.
             #expect(try await begin(replacing: nil) == 5001)
@@ -67,7 +67,7 @@ struct EventEpochTests {
     func foreign() async throws {
         try await withDatabase(.sqlite, service: "chat") { database async throws in
             _ = await #expect(throws: StorageError.self) {
-                try await EventEpochs(database: database).begin(after: .inPlace)
+                try await Recovery(database: database).begin(after: .inPlace)
             }
         }
     }

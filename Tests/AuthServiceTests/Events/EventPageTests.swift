@@ -189,7 +189,7 @@ struct EventPageTests {
             _ = try await node.signUp()
             let old = try await node.service.epochs.current()
             #expect(try await node.feed("?after=\(old):1").status == 200)
-            let name = try await node.service.epochs.begin(after: .restore)
+            let name = try await node.service.recovery.begin(after: .restore)
             let resync = try await expectGone(node, "?after=\(old):1")
             #expect(resync == "\(name):\(try #require(try await node.allEvents().last))")
             try await expectGone(node, "?after=\(old):1&kinds=user.deleted")

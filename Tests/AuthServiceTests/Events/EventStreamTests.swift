@@ -136,7 +136,7 @@ struct EventStreamTests {
             _ = try await node.signUp()
             let streams = [try await node.follow(), try await node.follow("?since=1h")]
             try await eventually("both have caught up") { streams.allSatisfy(\.isCaughtUp) }
-            _ = try await node.service.epochs.begin(after: .restore)
+            _ = try await node.service.recovery.begin(after: .restore)
             try await eventually("both have ended") { streams.allSatisfy(\.hasEnded) }
             #expect(streams.allSatisfy { !$0.body.contains("all.tokens_revoked") })
             let back = try await node.follow(after: streams[0].lastID)

@@ -43,7 +43,7 @@ struct IntrospectionTests {
             _ = try await node.send(.post, "/v1/logout", token: ada.access)
             expectInactive(try await introspect(node, ada.access, client), "revoked")
             let eve = try await node.signUp("eve@example.com")
-            _ = try await node.service.users.setRole(eve.userID, .premium, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.setRole(eve.userID, .premium, actor: nil, origin: .commandLine)
             expectInactive(try await introspect(node, eve.access, client), "older than a role change")
             let bob = try await node.signUp("bob@example.com")
             node.clock.advance(.seconds(601))

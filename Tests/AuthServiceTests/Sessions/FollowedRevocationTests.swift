@@ -182,7 +182,7 @@ struct FollowedRevocationTests {
         try await withAsked(engine) { revoking, asked in
             let ada = try await revoking.signUp()
             #expect(try await asked.validated(ada.access) == "200")
-            _ = try await revoking.service.epochs.begin(after: .inPlace)
+            _ = try await revoking.service.recovery.begin(after: .inPlace)
             try await eventually("tokens of before are refused") {
                 try await asked.validated(ada.access) == "session_revoked"
             }

@@ -86,7 +86,7 @@ struct RefreshGrantTests {
             return ada.refresh
         },
         Case(name: "a token of a deactivated user", reason: "session_revoked") { node, ada in
-            _ = try await node.service.users.deactivate(ada.userID, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, origin: .commandLine)
             return ada.refresh
         },
         Case(name: "a token of a user who is refused while the session is not", reason: "user_inactive") { node, ada in

@@ -2,7 +2,6 @@
 
 enum OwnershipExceptions {
     static let foreignWrites: Set<String> = [
-        "AuthService/Identity/Users/UserStateStatements.swift writes to events",
         "ChatService/PersonalData/Erasure/EraseStep.swift writes to a table that its text does not name",
         "ChatService/PersonalData/Export/ExportStatements.swift writes to conversations",
         "ChatService/PersonalData/Export/ExportStatements.swift writes to messages",
@@ -15,12 +14,6 @@ enum OwnershipExceptions {
     ]
 
     static let foreignStatements: Set<String> = [
-        "AuthService/Operations/Cleanup/Cleanup.swift names AuditStatements",
-        "AuthService/Operations/Cleanup/Cleanup.swift names ClientStatements",
-        "AuthService/Operations/Cleanup/Cleanup.swift names EventLogStatements",
-        "AuthService/Operations/Cleanup/Cleanup.swift names RefreshTokenStatements",
-        "AuthService/Operations/Cleanup/Cleanup.swift names SessionCleanupStatements",
-        "AuthService/Operations/Cleanup/Cleanup.swift names ThrottleStatements",
         "ChatService/Operations/Cleanup/ChatCleanup.swift names IdempotencyStatements",
         "ChatService/Operations/Cleanup/ChatCleanup.swift names ReservationStatements",
         "ChatService/Operations/Statistics/AdminDataRoutes.swift names ErasureStatements",
@@ -28,20 +21,6 @@ enum OwnershipExceptions {
     ]
 
     static let upwardNames: Set<String> = [
-        "AuthService/AuthRequestContext.swift names Origin",
-        "AuthService/AuthRequestContext.swift names Role",
-        "AuthService/Events/Epochs/EventEpochs.swift names SessionEnds",
-        "AuthService/Identity/Users/AdminUserRoutes.swift names Passwords",
-        "AuthService/Identity/Users/AdminUserRoutes.swift names Sessions",
-        "AuthService/Identity/Users/AdminUserRoutes.swift names Signup",
-        "AuthService/Identity/Users/MeRoutes.swift names SessionCookiePolicy",
-        "AuthService/Identity/Users/Users.swift names SessionEnds",
-        "AuthService/Keys/KeyRoutes.swift names ClientScope",
-        "AuthService/Keys/KeyRoutes.swift names OAuthTokenRoutes",
-        "AuthService/Sessions/AccessTokens/AccessTokens.swift names Client",
-        "AuthService/Sessions/AccessTokens/LocalTrust.swift names Client",
-        "AuthService/Sessions/AccessTokens/LocalTrust.swift names Clients",
-        "AuthService/Sessions/Revocation/FollowedRevocations.swift names Clients",
         "ChatService/PersonalData/Import/Importer.swift names ChatService",
         "ChatService/Principals/AuthMirror/UserMirror.swift names Erasures",
     ]

@@ -4,9 +4,7 @@
 // time, gives numbers out again that followers have seen with other events behind them. So a cursor is `epoch:seq`, and
 // whoever brings a database back begins a new epoch: followers with a cursor of the old one are told to start afresh.
 //
-// The same transaction ends every session. The rows may say that a session lives which was revoked after the backup, or that a
-// refresh token stands at a generation which its owner has long passed; nobody can tell which, so everybody logs in
-// again. `all.tokens_revoked` with the new version is the first event of the new epoch.
+// The same transaction ends every session; see `Recovery`.
 //
 // An epoch's name is random: two databases that were restored from one backup have no cursor in common.
 package import OpenSSLCrypto
@@ -27,7 +25,7 @@ package struct EventEpochs: Sendable {
     /// The name of the epoch that the log is in; a database that never had one is given it now.
     package func current() async throws(StorageError) -> String {
         if let row = try await database.run(EventLogStatements.epoch()).first { return try row.text("text_value") }
-        _ = try await database.run(EventLogStatements.nameEpoch(NewEpoch.makeName(random), at: clock.now()))
+        _ = try await database.run(EventLogStatements.nameEpoch(Self.makeName(random), at: clock.now()))
         // Another node may have been faster.
         guard let row = try await database.run(EventLogStatements.epoch()).first else {
             throw .invalidRow(column: "text_value")
@@ -35,75 +33,11 @@ package struct EventEpochs: Sendable {
         return try row.text("text_value")
     }
 
-    /// Begins a new epoch here and ends every session, in one transaction.
-    ///
-    /// - Returns: its name.
-    package func begin(after cause: NewEpoch.Cause, replacing version: Int64? = nil) async throws -> String {
-        let epoch = NewEpoch(after: cause, replacing: version, clock: clock, random: random)
-        let results = try await database.run(epoch.transaction)
-        guard results[epoch.raised].affected == 1 else {
-            throw StorageError.invalidRow(column: "global_token_version")
-        }
-        return epoch.name
+    /// Gives the log another name. Of a transaction that brings a database back.
+    static func beginning(_ name: String, at now: Instant) -> BoundStatement {
+        EventLogStatements.beginEpoch(name, at: now)
     }
 
-    /// The global version of the tokens that this database issues; `nil` when it is no database of auth.
-    package func globalVersion() async throws(StorageError) -> Int64? {
-        try await database.run(SessionEnds().globalVersion).first?.optionalInteger("integer_value")
-    }
-}
-
-/// What a database of auth needs that was brought back, before anybody is served from it.
-package struct NewEpoch: Sendable {
-    package enum Cause: String, Sendable {
-        /// Loaded from a backup of ours.
-        case restore
-        /// Brought back by other means, such as PostgreSQL's point-in-time recovery.
-        case inPlace = "in_place"
-    }
-
-    package let name: String
-    /// Statements that take effect together or not at all.
-    package let transaction: Transaction
-    /// The end of every session, which affects one row in a database of auth.
-    fileprivate let raised: Transaction.Handle
-
-    /// `replacing`: the global version of the database that is replaced, where it can still be read.
-    package init(
-        after cause: Cause,
-        replacing version: Int64? = nil,
-        clock: Clock = .system,
-        random: RandomSource = .system
-    ) {
-        let now = clock.now()
-        let name = Self.makeName(random)
-        // SECURITY: tokens issued after the backup was taken must be refused too, and may carry a higher version than
-        // the backup knows. Versions otherwise rise by one at each "revoke everything", so milliseconds since 1970 are
-        // ahead of any that was ever given out; of two restores the later has the greater.
-        let milliseconds = now.microseconds / 1000
-        let least = max(milliseconds, (version ?? 0) + 1)
-        let details = JSONWriter.object { writer in
-            writer.field("cause", cause.rawValue)
-            writer.field("epoch", name)
-        }
-        self.name = name
-        var transaction = Transaction()
-        self.raised = transaction.add(SessionEnds().endAll(raisingVersionTo: least, at: now))
-        transaction.add(EventLogStatements.beginEpoch(name, at: now))
-        transaction.add(Events().allTokensRevoked(at: now))
-        transaction.add(
-            Audit().entry(
-                "database.restore",
-                actor: nil,
-                target: nil,
-                origin: .commandLine,
-                details: details.string,
-                at: now
-            )
-        )
-        self.transaction = transaction
-    }
-
-    /// 64 random bits: as text, so that a cursor compares names and nobody expects an order.
+    /// 64 random bits: as text, so that a cursor compares names and expects no order.
     static func makeName(_ random: RandomSource) -> String { Hex.encode(random.bytes(8)) }
 }

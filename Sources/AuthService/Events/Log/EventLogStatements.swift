@@ -1,4 +1,5 @@
 // SQL of the event log's reading end: its epoch, its pages and its edges, and what leaves it.
+import ServiceKit
 import Storage
 
 enum EventLogStatements {
@@ -98,12 +99,6 @@ enum EventLogStatements {
         """
     )
 
-    /// Moves the horizon beyond the batch that is about to go. `integer_value` is the greatest number that may be gone,
-    /// and `updated_at` the moment before which events may be gone; neither ever falls.
-    static func raiseHorizon(before: Instant, limit: Int64) -> BoundStatement {
-        raiseHorizon.bind(["before": before, "limit": limit])
-    }
-
     private static let deleteBefore = Statement(
         "events.delete_before",
         .writes,
@@ -117,9 +112,14 @@ enum EventLogStatements {
         """
     )
 
-    /// Never beyond the horizon, whatever another node deleted since the statement before this one looked.
-    static func delete(before: Instant, limit: Int64) -> BoundStatement {
-        deleteBefore.bind(["before": before, "limit": limit])
+    /// The horizon moves beyond the batch that is about to go: `integer_value` is the greatest number that may be gone, and
+    /// `updated_at` the moment before which events may be gone. Neither ever falls. The batch then stays behind the horizon,
+    /// whatever another node deleted in between.
+    static func cleanup(retention: Duration) -> CleanupStep {
+        CleanupStep("events") { transaction, now, limit in
+            transaction.add(raiseHorizon.bind(["before": now - retention, "limit": limit]))
+            return [transaction.add(deleteBefore.bind(["before": now - retention, "limit": limit]))]
+        }
     }
 
     static let all = [currentEpoch, nameEpoch, beginEpoch, after, edges, firstSince, raiseHorizon, deleteBefore]

@@ -1,9 +1,9 @@
 import ServiceKit
 // The revocation feed's writing end; `EventLog` and `EventFeed` are the reading one.
 //
-// An event is written in the unit that makes it true, as a statement that inserts nothing when the unit's earlier
+// An event is written in the transaction that makes it true, as a statement that inserts nothing when the earlier
 // statements changed nothing. All of them are declared to append to one ordered log: on PostgreSQL the engine takes
-// the log's advisory lock before the unit's first row lock, so events become visible in the order of `seq` and a
+// the log's advisory lock before the transaction's first row lock, so events become visible in the order of `seq` and a
 // reader with `seq > $after` misses none. No foreign keys: the event of a deletion outlives the row.
 package import Storage
 
@@ -22,19 +22,28 @@ package enum EventKind: String, Sendable, CaseIterable {
     case clientTokensRevoked = "client.tokens_revoked"
 }
 
-/// Statements that append events, for other features to put into their units.
+/// Statements that append events, for other features to put into their transactions.
 package struct Events: Sendable {
     package static let log = OrderedLog(lockKey: 0x7E55_E7A0_0001, channel: "tessera_events")
 
-    /// `session.revoked`, if the session is one that this unit is about to revoke. Goes *before* the update.
+    /// `session.revoked`, if the session is one that this transaction is about to revoke. Goes *before* the update.
     func sessionWillBeRevoked(_ session: String, at now: Instant) -> BoundStatement {
         EventStatements.sessionRevoked(session, at: now)
     }
 
-    /// An event about a user who exists when the statement runs, with what it sets of name and picture: what services
-    /// that show people need, and never the address.
-    func about(
-        user: String,
+    /// `user.created`, if the transaction has made the user: with what services that show people need, and never the
+    /// address.
+    func userCreated(_ user: String, name: String?, at now: Instant) -> BoundStatement {
+        about(user, .userCreated, name: name.map { .value($0) } ?? .null, avatarURL: .null, at: now)
+    }
+
+    /// `user.updated`, if the user exists: with what the transaction sets of name and picture.
+    func userUpdated(_ user: String, name: Patch<String>, avatarURL: Patch<String>, at now: Instant) -> BoundStatement {
+        about(user, .userUpdated, name: name, avatarURL: avatarURL, at: now)
+    }
+
+    private func about(
+        _ user: String,
         _ kind: EventKind,
         name: Patch<String>,
         avatarURL: Patch<String>,
@@ -48,17 +57,27 @@ package struct Events: Sendable {
         return EventStatements.about(user: user, kind: kind, data: data.string, at: now)
     }
 
-    /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this unit.
+    /// `user.tokens_revoked` with the user's version as it is now, if that version was set by this transaction.
     ///
-    /// `marker`: what `users.updated_at` was set to by the unit's own bump.
+    /// `marker`: what `users.updated_at` was set to by the transaction's own bump.
     /// `exceptSession`: a session whose tokens stay good.
     func userTokensRevoked(user: String, marker: Instant, exceptSession: String?, at now: Instant) -> BoundStatement {
         EventStatements.tokensRevoked(ofUser: user, exceptSession: exceptSession, marker: marker, at: now)
     }
 
-    /// An event about a user whom this unit changed: `marker` is what it set `updated_at` to.
-    func changed(_ user: String, _ kind: EventKind, marker: Instant, at now: Instant) -> BoundStatement {
-        EventStatements.changed(user: user, kind: kind, marker: marker, at: now)
+    /// `user.updated` without a profile, if this transaction changed the user: `marker` is what it set `updated_at` to.
+    func userRoleChanged(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+        EventStatements.changed(user: user, kind: .userUpdated, marker: marker, at: now)
+    }
+
+    /// `user.deactivated`, if this transaction changed the user.
+    func userDeactivated(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+        EventStatements.changed(user: user, kind: .userDeactivated, marker: marker, at: now)
+    }
+
+    /// `user.reactivated`, if this transaction changed the user.
+    func userReactivated(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+        EventStatements.changed(user: user, kind: .userReactivated, marker: marker, at: now)
     }
 
     /// `all.tokens_revoked` with the global version as it is now.
@@ -66,7 +85,7 @@ package struct Events: Sendable {
         EventStatements.allTokensRevoked(at: now)
     }
 
-    /// `client.tokens_revoked`, if this unit disabled the client: `now` is what it set `disabled_at` to.
+    /// `client.tokens_revoked`, if this transaction disabled the client: `now` is what it set `disabled_at` to.
     func clientTokensRevoked(_ client: String, ifDisabledAt now: Instant) -> BoundStatement {
         EventStatements.disabled(client: client, data: Self.tokens(of: client, before: now), at: now)
     }
@@ -89,9 +108,18 @@ package struct Events: Sendable {
         }.string
     }
 
-    /// An event about a signing key that this unit brought into the given state: of two nodes that rotate at once, one
-    /// tells. `now` is what the unit set `activated_at` or `retired_at` to.
-    func about(key kid: String, state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
+    /// `keys.rotated`, if this transaction made the key the current one: of two nodes that rotate at once, one tells.
+    /// `now` is what the transaction set `activated_at` to.
+    func keyRotated(_ kid: String, at now: Instant) -> BoundStatement {
+        about(key: kid, inState: "current", .keysRotated, at: now)
+    }
+
+    /// `keys.revoked`, if this transaction retired the key: `now` is what it set `retired_at` to.
+    func keyRevoked(_ kid: String, at now: Instant) -> BoundStatement {
+        about(key: kid, inState: "retired", .keysRevoked, at: now)
+    }
+
+    private func about(key kid: String, inState state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
         let data = JSONWriter.object { $0.field("kid", kid) }.string
         return EventStatements.about(key: kid, inState: state, kind: kind, data: data, at: now)
     }

@@ -4,12 +4,10 @@ import ServiceKit
 
 struct MeRoutes: Sendable {
     let users: Users
-    let cookies: SessionCookiePolicy
 
     func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
         router.get("me", use: get)
         router.patch("me", use: update)
-        router.delete("me", use: delete)
     }
 
     @Sendable private func get(_ request: Request, context: AuthRequestContext) async throws -> Response {
@@ -24,12 +22,6 @@ struct MeRoutes: Sendable {
         try body.finish()
         let origin = context.origin(of: request)
         return .user(try await users.update(caller.userID, profile: profile, actor: caller.userID, origin: origin))
-    }
-
-    @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let caller = try context.requireCaller()
-        try await users.delete(caller.userID, actor: caller.userID, origin: context.origin(of: request))
-        return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
     }
 }
 

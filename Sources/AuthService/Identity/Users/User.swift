@@ -2,16 +2,6 @@ package import ServiceKit
 // A user as the row says, and as the API shows.
 package import Storage
 
-/// What a user may do beyond their own rows.
-package enum Role: String, Sendable, CaseIterable {
-    case user, premium, admin
-
-    fileprivate init(of row: Row) throws(StorageError) {
-        guard let role = Role(rawValue: try row.text("role")) else { throw .invalidRow(column: "role") }
-        self = role
-    }
-}
-
 /// What decides about a user's tokens: the few columns that every check of a session reads.
 package struct UserStanding: Sendable {
     package let id: String

@@ -142,8 +142,9 @@ enum ClientStatements {
         """
     )
 
-    static func deleteExpiredAssertions(before: Instant, limit: Int64) -> BoundStatement {
-        deleteExpiredAssertions.bind(["before": before, "limit": limit])
+    /// A minute after their end no node takes them, however its clock goes.
+    static let cleanup = CleanupStep("client_assertions") {
+        deleteExpiredAssertions.bind(["before": $0 - .seconds(60), "limit": $1])
     }
 
     static let all = [

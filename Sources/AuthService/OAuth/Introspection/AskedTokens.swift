@@ -13,7 +13,7 @@ struct AskedTokens: Sendable {
     private let lookups = Counter(label: "tessera_auth_revocation_lookups_total")
 
     /// `verifier`: demands no audience, since whom a token is for is compared with who asks.
-    init(_ verifier: TokenVerifier, revocations: FollowedRevocations, rows: LocalRevocationLookup) {
+    init(_ verifier: TokenVerifier, revocations: FollowedRevocations, rows: TokenLookup) {
         remembering = verifier.asking(revocations: revocations)
         looking = verifier.asking(lookup: rows)
     }

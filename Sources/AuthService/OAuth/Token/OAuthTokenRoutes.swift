@@ -47,7 +47,13 @@ struct OAuthTokenRoutes: Sendable {
             guard Set(asked).isSubset(of: client.scopes) else { throw OAuthError(.invalidScope) }
             scopes = client.scopes.filter(asked.contains)
         }
-        let token = try accessTokens.issue(for: client, scopes: scopes, at: clock.now())
+        let token = try accessTokens.issue(
+            forClient: client.id,
+            subject: client.subject,
+            audiences: client.audiences,
+            scopes: scopes,
+            at: clock.now()
+        )
         return .oauth(
             JSONWriter.object { writer in
                 writer.field("access_token", token.token)

@@ -4,20 +4,6 @@ package import ServiceKit
 // SECURITY: details are names and counts; never a password, token, code or secret.
 package import Storage
 
-/// Where a request came from, as audit rows and sessions remember it.
-package struct Origin: Sendable, Hashable {
-    package let address: ClientAddress
-    package let userAgent: String?
-
-    package init(address: ClientAddress, userAgent: String?) {
-        self.address = address
-        // A header may be megabytes long; a row should not be.
-        self.userAgent = userAgent.map { String($0.prefix(512)) }
-    }
-
-    package static let commandLine = Origin(address: .unknown, userAgent: "tessera")
-}
-
 /// Statements that append audit rows, for other features to put into their transactions.
 package struct Audit: Sendable {
     /// An entry that is written whenever the transaction commits, whatever its other statements did.

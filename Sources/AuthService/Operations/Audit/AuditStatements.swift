@@ -100,8 +100,8 @@ enum AuditStatements {
         "DELETE FROM audit_log WHERE seq IN (SELECT seq FROM audit_log WHERE at < :before ORDER BY at LIMIT :limit)"
     )
 
-    static func delete(before: Instant, limit: Int64) -> BoundStatement {
-        deleteBefore.bind(["before": before, "limit": limit])
+    static func cleanup(retention: Duration) -> CleanupStep {
+        CleanupStep("audit_log") { deleteBefore.bind(["before": $0 - retention, "limit": $1]) }
     }
 
     static let all = [append, appendIfUser, appendIfChanged, appendIfLiving, appendIfClient, deleteBefore]

@@ -23,50 +23,12 @@ package struct CleanupReport: Sendable {
 package struct Cleanup: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let eventRetention: Duration
-    let auditRetention: Duration
-    let accessTokenLifetime: Duration
+    let steps: [CleanupStep]
     /// Names this process in the lease.
     let holder: String
 
     private static let batch: Int64 = 500
     private static let leaseTime: Duration = .seconds(300)
-
-    private struct Step {
-        let name: String
-        /// What the transaction begins with, without removing anything.
-        var before: (@Sendable (_ now: Instant) -> BoundStatement)?
-        /// Each removes a batch at most.
-        let statements: @Sendable (_ now: Instant) -> [BoundStatement]
-    }
-
-    private var steps: [Step] {
-        [
-            Step(name: "sessions_marked") { [SessionCleanupStatements.markGloballyRevoked(at: $0, limit: Self.batch)] },
-            Step(name: "refresh_tokens") { [RefreshTokenStatements.deleteExpired(before: $0, limit: Self.batch)] },
-            // An ended session stays visible for a day, and longer than any access token of it can live.
-            Step(name: "sessions") {
-                let day: Duration = .seconds(86_400)
-                return [
-                    SessionCleanupStatements.deleteExpired(before: $0 - day - day, limit: Self.batch),
-                    SessionCleanupStatements.deleteRevoked(before: $0 - day - accessTokenLifetime, limit: Self.batch),
-                ]
-            },
-            Step(name: "rate_counters") { [ThrottleStatements.deleteExpired(before: $0, limit: Self.batch)] },
-            // A minute after their end no node takes them, however its clock goes.
-            Step(name: "client_assertions") {
-                [ClientStatements.deleteExpiredAssertions(before: $0 - .seconds(60), limit: Self.batch)]
-            },
-            // The horizon counts no row: it says what the same unit deletes.
-            Step(
-                name: "events",
-                before: { EventLogStatements.raiseHorizon(before: $0 - eventRetention, limit: Self.batch) }
-            ) {
-                [EventLogStatements.delete(before: $0 - eventRetention, limit: Self.batch)]
-            },
-            Step(name: "audit_log") { [AuditStatements.delete(before: $0 - auditRetention, limit: Self.batch)] },
-        ]
-    }
 
     /// One pass, if no other node is at it; `nil` when one is.
     package func runIfFree() async throws -> CleanupReport? {
@@ -88,10 +50,8 @@ package struct Cleanup: Sendable {
         for step in steps {
             var count = 0
             while true {
-                let now = clock.now()
                 var transaction = Transaction()
-                if let before = step.before?(now) { transaction.add(before) }
-                let batches = transaction.add(contentsOf: step.statements(now))
+                let batches = step.add(&transaction, clock.now(), Self.batch)
                 let results = try await database.run(transaction, priority: .long)
                 let removed = batches.map { results[$0].affected }
                 count += removed.reduce(0, +)

@@ -62,18 +62,24 @@ package struct AccessTokens: Sendable {
 
     /// A client's own token: no session, no role, and the client as its subject (RFC 9068 §2.2), which no user has, so that
     /// it never passes where a user is required.
-    func issue(for client: Client, scopes: [String], at now: Instant) throws -> AccessToken {
+    func issue(
+        forClient id: String,
+        subject: String,
+        audiences: [String],
+        scopes: [String],
+        at now: Instant
+    ) throws -> AccessToken {
         let signer = try keys.signer()
         let issued = now.seconds
         let end = issued + jittered(lifetime.components.seconds)
         let claims = JSONWriter.object { writer in
             writer.field("iss", raw: issuer)
-            writer.field("sub", client.subject)
-            writer.field("aud", client.audiences)
+            writer.field("sub", subject)
+            writer.field("aud", audiences)
             writer.field("exp", end)
             writer.field("iat", issued)
             writer.field("jti", Base64URL.encode(random.bytes(12)))
-            writer.field("client_id", client.id)
+            writer.field("client_id", id)
             writer.field("scope", scopes.joined(separator: " "))
         }
         return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)

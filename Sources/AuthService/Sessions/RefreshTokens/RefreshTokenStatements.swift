@@ -1,4 +1,5 @@
 // SQL of `refresh_tokens`. One row per session and client; no indexed column changes at a refresh.
+import ServiceKit
 import Storage
 
 enum RefreshTokenStatements {
@@ -77,9 +78,7 @@ enum RefreshTokenStatements {
         """
     )
 
-    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
-        deleteExpired.bind(["before": before, "limit": limit])
-    }
+    static let cleanup = CleanupStep("refresh_tokens") { deleteExpired.bind(["before": $0, "limit": $1]) }
 
     static let all = [insert, rotate, state, deleteExpired]
 }

@@ -207,7 +207,8 @@ package struct RevocationFollowing: Service {
     let revocations: FollowedRevocations
     let log: EventLog
     let keys: SigningKeys
-    let clients: Clients
+    /// Hears of clients that were disabled or removed.
+    let clientEnded: @Sendable (String) -> Void
 
     /// Whether this node judges tokens from memory now.
     package var isCurrent: Bool { revocations.isCurrent }
@@ -215,11 +216,7 @@ package struct RevocationFollowing: Service {
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                await revocations.follow(log) {
-                    try await keys.reload()
-                } clientEnded: {
-                    clients.forgetRecent($0)
-                }
+                await revocations.follow(log, keysChanged: { try await keys.reload() }, clientEnded: clientEnded)
                 // The database was closed; a service that ends would take the others with it.
                 try? await Task.sleep(for: .seconds(1))
             }

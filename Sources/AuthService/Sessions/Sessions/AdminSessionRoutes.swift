@@ -3,6 +3,7 @@ import Hummingbird
 import ServiceKit
 
 struct AdminSessionRoutes: Sendable {
+    let users: Users
     let sessions: Sessions
 
     /// Ids in one bulk revocation.
@@ -12,6 +13,8 @@ struct AdminSessionRoutes: Sendable {
         router.get("sessions", use: list)
         router.delete("sessions/:id", use: revoke)
         router.post("sessions/revoke", use: revokeMany)
+        router.get("users/:id/sessions", use: listOfUser)
+        router.delete("users/:id/sessions", use: revokeOfUser)
     }
 
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
@@ -62,6 +65,29 @@ struct AdminSessionRoutes: Sendable {
         }
         try await sessions.revokeEverything(actor: caller.userID, origin: origin)
         return .json(JSONWriter.object { $0.field("revoked", "all") })
+    }
+
+    @Sendable private func listOfUser(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let id = try context.id()
+        let query = QueryParameters(request)
+        guard try await users.find(id: id) != nil else { throw APIError(.notFound) }
+        let page = try await sessions.list(
+            ofUser: id,
+            includeEnded: try query.boolean("ended") ?? false,
+            try PageRequest(query, list: Sessions.listName)
+        )
+        return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })
+    }
+
+    @Sendable private func revokeOfUser(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let count = try await sessions.revokeAll(
+            ofUser: try context.id(),
+            reason: .revokedByAdmin,
+            actor: caller.userID,
+            origin: context.origin(of: request)
+        )
+        return revoked(count)
     }
 
     private func revoked(_ count: Int) -> Response {

@@ -1,4 +1,5 @@
 // SQL that takes away what is left of ended sessions, a batch at a time.
+import ServiceKit
 import Storage
 
 enum SessionCleanupStatements {
@@ -17,7 +18,7 @@ enum SessionCleanupStatements {
     )
 
     /// Marks rows that a global revocation ended already.
-    static func markGloballyRevoked(at now: Instant, limit: Int64) -> BoundStatement {
+    private static func markGloballyRevoked(at now: Instant, limit: Int64) -> BoundStatement {
         markGloballyRevoked.bind(["now": now, "limit": limit])
     }
 
@@ -34,7 +35,7 @@ enum SessionCleanupStatements {
         """
     )
 
-    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
+    private static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
         deleteExpired.bind(["before": before, "limit": limit])
     }
 
@@ -48,8 +49,22 @@ enum SessionCleanupStatements {
         """
     )
 
-    static func deleteRevoked(before: Instant, limit: Int64) -> BoundStatement {
+    private static func deleteRevoked(before: Instant, limit: Int64) -> BoundStatement {
         deleteRevoked.bind(["before": before, "limit": limit])
+    }
+
+    /// Rows that a global revocation ended without marking them.
+    static let marking = CleanupStep("sessions_marked") { markGloballyRevoked(at: $0, limit: $1) }
+
+    /// An ended session stays visible for a day, and longer than any access token of it can live.
+    static func removal(tokenLifetime: Duration) -> CleanupStep {
+        CleanupStep("sessions") { transaction, now, limit in
+            let day: Duration = .seconds(86_400)
+            return [
+                transaction.add(deleteExpired(before: now - day - day, limit: limit)),
+                transaction.add(deleteRevoked(before: now - day - tokenLifetime, limit: limit)),
+            ]
+        }
     }
 
     static let all = [markGloballyRevoked, deleteExpired, deleteRevoked]

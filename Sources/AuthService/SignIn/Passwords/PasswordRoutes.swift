@@ -21,6 +21,11 @@ struct PasswordRoutes: Sendable {
         router.post("password/change", use: change)
     }
 
+    /// Behind `RoleMiddleware`.
+    func mountAdmin(on router: RouterGroup<AuthRequestContext>) {
+        router.post("users", use: create)
+    }
+
     @Sendable private func signUp(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let origin = context.origin(of: request)
         let cookie = try wantedCookie(request)
@@ -68,6 +73,20 @@ struct PasswordRoutes: Sendable {
         )
         try await throttle.succeeded(on: account)
         return .noContent()
+    }
+
+    @Sendable private func create(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        var body = try await request.jsonBody(limit: bodyLimit)
+        let role = body.choice("role", of: Role.self) ?? .user
+        let signup = Signup(reading: &body)
+        try body.finish()
+        guard let signup else { throw APIError(.validationFailed) }
+        let origin = context.origin(of: request)
+        return .user(
+            try await passwords.create(signup, role: role, actor: caller.userID, origin: origin),
+            created: true
+        )
     }
 
     private func wantedCookie(_ request: Request) throws -> SessionCookie? {

@@ -35,7 +35,6 @@ package struct Passwords: Sendable {
     let accounts: Accounts
     let sessions: Sessions
     let tokens: Tokens
-    let ends: SessionEnds
     let events: Events
     let audit: Audit
     /// Called between the check of a hash and the unit that relies on it; tests hold a login here.
@@ -103,8 +102,7 @@ package struct Passwords: Sendable {
             users.insertion(id: user, email: signup.email, name: signup.name, role: role, loggedInAt: login, at: now)
         )
         transaction.add(accounts.passwordInsertion(user: user, hash: hash, at: now))
-        let name: Patch<String> = signup.name.map { .value($0) } ?? .null
-        transaction.add(events.about(user: user, .userCreated, name: name, avatarURL: .null, at: now))
+        transaction.add(events.userCreated(user, name: signup.name, at: now))
         transaction.add(audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now))
         return created
     }
@@ -224,7 +222,7 @@ package struct Passwords: Sendable {
             accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now)
         )
         transaction.add(users.bumpVersion(user.id, ifPasswordIs: hash, marker: now))
-        transaction.add(ends.revokeAll(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
+        transaction.add(Sessions.revocation(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
         transaction.add(events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now))
         transaction.add(
             audit.entry(

@@ -1,4 +1,5 @@
 // SQL of `rate_counters`.
+import ServiceKit
 import Storage
 
 enum ThrottleStatements {
@@ -105,9 +106,7 @@ enum ThrottleStatements {
         """
     )
 
-    static func deleteExpired(before: Instant, limit: Int64) -> BoundStatement {
-        deleteExpired.bind(["before": before, "limit": limit])
-    }
+    static let cleanup = CleanupStep("rate_counters") { deleteExpired.bind(["before": $0, "limit": $1]) }
 
     static let all = [take, read, countAttempt, countRequest, clear, deleteExpired]
 }

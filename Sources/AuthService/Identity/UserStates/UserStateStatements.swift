@@ -1,4 +1,4 @@
-// SQL of what an admin does to a user: role, deactivation, deletion.
+// SQL of role, deactivation and deletion.
 import Storage
 
 enum UserStateStatements {
@@ -65,41 +65,10 @@ enum UserStateStatements {
 
     static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
 
-    // MARK: The events of a deletion, written before the row goes and only if it will go
+    private static let events = UserDeletionEvents(ifUser: "id = :id AND \(isNotLastAdmin)")
 
-    private static let deletedTokensEvent = Statement(
-        "users.deleted_tokens_event",
-        .appends(Events.log),
-        ["id": .text, "now": .instant],
-        """
-        INSERT INTO events (at, kind, user_id, data)
-        SELECT :now, 'user.tokens_revoked', id,
-            '{"user_id":"' || id || '","min_ver":' || CAST(token_version + 1 AS TEXT) || '}'
-        FROM users WHERE id = :id
-            AND \(isNotLastAdmin)
-        """
-    )
+    /// The events of a deletion, before the row goes and only if it will go.
+    static func deletionEvents(of id: String, at now: Instant) -> [BoundStatement] { events.append(user: id, at: now) }
 
-    /// For followers that look at revocations alone: no token of the user has the version that comes after the last.
-    static func deletedTokensEvent(of id: String, at now: Instant) -> BoundStatement {
-        deletedTokensEvent.bind(["id": id, "now": now])
-    }
-
-    private static let deletedEvent = Statement(
-        "users.deleted_event",
-        .appends(Events.log),
-        ["id": .text, "now": .instant],
-        """
-        INSERT INTO events (at, kind, user_id, data)
-        SELECT :now, 'user.deleted', id, '{"user_id":"' || id || '"}' FROM users
-        WHERE id = :id
-            AND \(isNotLastAdmin)
-        """
-    )
-
-    static func deletedEvent(of id: String, at now: Instant) -> BoundStatement {
-        deletedEvent.bind(["id": id, "now": now])
-    }
-
-    static let all = [setRole, deactivate, reactivate, delete, deletedTokensEvent, deletedEvent]
+    static let all = [setRole, deactivate, reactivate, delete] + events.all
 }

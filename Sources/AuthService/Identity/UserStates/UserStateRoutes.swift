@@ -1,0 +1,66 @@
+// HTTP of role, deactivation and deletion: for admins, and the deletion of oneself.
+import Hummingbird
+import ServiceKit
+
+struct UserStateRoutes: Sendable {
+    let users: Users
+    let states: UserStates
+    let cookies: SessionCookiePolicy
+
+    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+        router.delete("me", use: deleteMe)
+    }
+
+    /// Behind `RoleMiddleware`.
+    func mountAdmin(on router: RouterGroup<AuthRequestContext>) {
+        router.patch("users/:id", use: update)
+        router.delete("users/:id", use: delete)
+        router.post("users/:id/deactivate", use: deactivate)
+        router.post("users/:id/reactivate", use: reactivate)
+    }
+
+    @Sendable private func deleteMe(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await states.delete(caller.userID, actor: caller.userID, origin: context.origin(of: request))
+        return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
+    }
+
+    /// Role, or profile fields, or both.
+    @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let id = try context.id()
+        var body = try await request.jsonBody(limit: bodyLimit)
+        let role = body.choice("role", of: Role.self)
+        let profile = UserProfile(&body)
+        try body.finish()
+        let origin = context.origin(of: request)
+        if let role { _ = try await states.setRole(id, role, actor: caller.userID, origin: origin) }
+        return .user(try await users.update(id, profile: profile, actor: caller.userID, origin: origin))
+    }
+
+    @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        try await states.delete(try context.id(), actor: caller.userID, origin: context.origin(of: request))
+        return .noContent()
+    }
+
+    @Sendable private func deactivate(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let change = try await states.deactivate(
+            try context.id(),
+            actor: caller.userID,
+            origin: context.origin(of: request)
+        )
+        return .user(change.user)
+    }
+
+    @Sendable private func reactivate(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let caller = try context.requireCaller()
+        let change = try await states.reactivate(
+            try context.id(),
+            actor: caller.userID,
+            origin: context.origin(of: request)
+        )
+        return .user(change.user)
+    }
+}

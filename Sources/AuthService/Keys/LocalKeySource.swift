@@ -1,0 +1,47 @@
+// How auth gets its own keys: through the same verifier as every service, with a source in the process. It never calls
+// itself over HTTP.
+import ServiceKit
+import Storage
+import Synchronization
+import TesseraVerifierHummingbird
+
+/// The keys of this node.
+final class LocalKeySource: KeySource {
+    private let keys: SigningKeys
+    private let clock: Clock
+    private struct State {
+        var lastReload: Instant?
+        /// The look under way, which all callers share.
+        var reload: Task<Void, any Error>?
+    }
+
+    private let state = Mutex(State())
+
+    init(keys: SigningKeys, clock: Clock) {
+        self.keys = keys
+        self.clock = clock
+    }
+
+    func snapshot() -> KeySet { keys.verification }
+
+    /// SECURITY: a key id is text that anyone can send; made-up ones cost one read in five seconds, not one each. A look
+    /// that failed tells nobody that there is no such key: whoever waited for it cannot tell.
+    func refresh(afterUnknownKeyID: String) async throws {
+        let now = clock.now()
+        let reload = state.withLock { state -> Task<Void, any Error>? in
+            if let running = state.reload { return running }
+            if let last = state.lastReload, now < last + .seconds(5) { return nil }
+            let task = Task { [keys] in try await keys.reload() }
+            state.reload = task
+            return task
+        }
+        guard let reload else { return }
+        let result = await reload.result
+        state.withLock { state in
+            guard state.reload == reload else { return }
+            state.reload = nil
+            if case .success = result { state.lastReload = now }
+        }
+        try result.get()
+    }
+}

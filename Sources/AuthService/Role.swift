@@ -1,0 +1,12 @@
+// What a user may do, as rows and tokens say it.
+import Storage
+
+/// What a user may do beyond their own rows.
+package enum Role: String, Sendable, CaseIterable {
+    case user, premium, admin
+
+    init(of row: Row) throws(StorageError) {
+        guard let role = Role(rawValue: try row.text("role")) else { throw .invalidRow(column: "role") }
+        self = role
+    }
+}
