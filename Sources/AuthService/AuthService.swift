@@ -175,7 +175,7 @@ package struct AuthService: Sendable {
             isReady: {
                 try await isReady()
                 // After a restart it knows what was revoked before it says that it is ready.
-                try revocations.requireFirstReading()
+                if revocations.isReadingFirst { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
             }
         )
         self.configuration = configuration

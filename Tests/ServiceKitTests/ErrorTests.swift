@@ -35,4 +35,50 @@ struct ErrorTests {
             #expect(error.headers[.retryAfter] == "1", "\(fault)")
         }
     }
+
+    private enum Inner: ClosedError {
+        case wrong
+        case fault(any Error)
+
+        var answer: any Error {
+            switch self {
+            case .wrong: APIError(.invalidCredentials)
+            case .fault(let error): error
+            }
+        }
+    }
+
+    private enum Outer: ClosedError {
+        case refused(Inner)
+        case fault(any Error)
+
+        var answer: any Error {
+            switch self {
+            case .refused(let error): error
+            case .fault(let error): error
+            }
+        }
+    }
+
+    @Test("an error of the logic is answered by the last that it carries, and a fault as what it is")
+    func domain() {
+        #expect((Outer.refused(.wrong).lastAnswer as? APIError)?.code == .invalidCredentials)
+        #expect(Outer.refused(.fault(StorageError.cancelled)).lastAnswer is StorageError)
+        #expect(Outer.fault(CancellationError()).lastAnswer is CancellationError)
+    }
+
+    @Test("logic throws its own errors as they are, and anything else as a fault")
+    func catching() async throws {
+        await #expect {
+            try await Outer.catching { throw Outer.refused(.wrong) }
+        } throws: { error in
+            if case .refused(.wrong)? = error as? Outer { true } else { false }
+        }
+        await #expect {
+            try await Outer.catching { throw StorageError.overloaded }
+        } throws: { error in
+            if case .fault(let fault)? = error as? Outer { fault is StorageError } else { false }
+        }
+        #expect(try await Outer.catching { 1 } == 1)
+    }
 }

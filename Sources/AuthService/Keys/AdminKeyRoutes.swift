@@ -37,3 +37,17 @@ extension SigningKeyInfo {
         }
     }
 }
+
+extension SigningKeyError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .unavailable: APIError.retry(.keysUnavailable, afterSeconds: 1)
+        case .incomplete: APIError(.conflict)
+        case .tooYoung:
+            APIError(.conflict, detail: "the next key must be published for 15 minutes before it signs")
+        case .noSuchKey: APIError(.notFound)
+        case .isCurrent: APIError(.conflict, detail: "the current key is retired by rotating")
+        case .fault(let error): error
+        }
+    }
+}

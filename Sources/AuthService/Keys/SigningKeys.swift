@@ -36,6 +36,20 @@ struct NewSigningKey: Sendable {
     let sealed: [UInt8]
 }
 
+/// Why keys cannot be had or changed.
+package enum SigningKeyError: Error, Sendable {
+    /// This node has not read a key to sign with.
+    case unavailable
+    /// There is no current or no next key.
+    case incomplete
+    /// The next key has not been published long enough for every verifier to know it.
+    case tooYoung
+    case noSuchKey
+    /// The current key is replaced, unless it has leaked.
+    case isCurrent
+    case fault(any Error)
+}
+
 /// The keys of this deployment, as this node last read them.
 package final class SigningKeys: Sendable {
 
@@ -81,8 +95,8 @@ package final class SigningKeys: Sendable {
     var verification: KeySet { snapshot.withLock(\.verification) }
 
     /// Signs access tokens with the current key.
-    func signer() throws -> JWSSigner {
-        guard let signer = snapshot.withLock(\.signer) else { throw APIError.retry(.keysUnavailable, afterSeconds: 1) }
+    func signer() throws(SigningKeyError) -> JWSSigner {
+        guard let signer = snapshot.withLock(\.signer) else { throw .unavailable }
         return signer
     }
 
@@ -126,17 +140,17 @@ package final class SigningKeys: Sendable {
     }
 
     /// Rotates now.
-    ///
-    /// - Throws: `conflict` when the next key has not been published long enough for every verifier to know it.
-    package func rotate() async throws {
-        try await reload()
-        let now = clock.now()
-        let (current, next) = snapshot.withLock { ($0.current, $0.next) }
-        guard let current, let next else { throw APIError(.conflict) }
-        guard Self.isKnown(next, besides: current, at: now) else {
-            throw APIError(.conflict, detail: "the next key must be published for 15 minutes before it signs")
+    package func rotate() async throws(SigningKeyError) {
+        try await SigningKeyError.catching {
+            try await reload()
+            let now = clock.now()
+            let (current, next) = snapshot.withLock { ($0.current, $0.next) }
+            guard let current, let next else { throw SigningKeyError.incomplete }
+            guard Self.isKnown(next, besides: current, at: now) else {
+                throw SigningKeyError.tooYoung
+            }
+            try await promote(next.kid, at: now)
         }
-        try await promote(next.kid, at: now)
     }
 
     /// Whether every verifier knows the next key: it was published long enough ago, or no key set was ever published
@@ -147,23 +161,25 @@ package final class SigningKeys: Sendable {
 
     /// Takes a key out of the JWKS at once. A compromised current key is replaced by the next one, ready or not: in the same
     /// unit, so that nothing can happen between "it signs no more" and "nobody may trust it".
-    package func retire(_ kid: String, compromised: Bool) async throws {
-        try await reload()
-        let now = clock.now()
-        guard let key = try await list().first(where: { $0.kid == kid && $0.state != "retired" }) else {
-            throw APIError(.notFound)
-        }
-        var transaction = Transaction()
-        if key.state == "current", key.algorithm == algorithm.rawValue {
-            guard compromised, let next = snapshot.withLock(\.next) else {
-                throw APIError(.conflict, detail: "the current key is retired by rotating")
+    package func retire(_ kid: String, compromised: Bool) async throws(SigningKeyError) {
+        try await SigningKeyError.catching {
+            try await reload()
+            let now = clock.now()
+            guard let key = try await list().first(where: { $0.kid == kid && $0.state != "retired" }) else {
+                throw SigningKeyError.noSuchKey
             }
-            try addPromotion(of: next.kid, at: now, to: &transaction)
+            var transaction = Transaction()
+            if key.state == "current", key.algorithm == algorithm.rawValue {
+                guard compromised, let next = snapshot.withLock(\.next) else {
+                    throw SigningKeyError.isCurrent
+                }
+                try addPromotion(of: next.kid, at: now, to: &transaction)
+            }
+            transaction.add(SigningKeyStatements.retire(kid, at: now))
+            transaction.add(events.keyRevoked(kid, at: now))
+            _ = try await database.run(transaction)
+            try await reload()
         }
-        transaction.add(SigningKeyStatements.retire(kid, at: now))
-        transaction.add(events.keyRevoked(kid, at: now))
-        _ = try await database.run(transaction)
-        try await reload()
     }
 
     package func list() async throws -> [SigningKeyInfo] {

@@ -21,19 +21,26 @@ package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
     ) async throws -> Response {
         do {
             return try await next(request, context)
-        } catch let error as APIError {
+        } catch {
+            return answer(to: error, request, context)
+        }
+    }
+
+    private func answer(to error: any Error, _ request: Request, _ context: Context) -> Response {
+        switch (error as? any DomainError)?.lastAnswer ?? error {
+        case let error as APIError:
             return error.response(requestID: context.requestID)
-        } catch let error as StorageError {
+        case let error as StorageError:
             context.logger.error(
                 "storage fault",
                 metadata: ["error": "\(error)", "request_id": "\(context.requestID)"]
             )
             return APIError(error).response(requestID: context.requestID)
-        } catch let error as any HTTPResponseError {
+        case let error as any HTTPResponseError:
             return translate(error, request).response(requestID: context.requestID)
-        } catch is CancellationError {
+        case is CancellationError:
             return APIError.retry(.databaseUnavailable, afterSeconds: 1).response(requestID: context.requestID)
-        } catch {
+        default:
             context.logger.error(
                 "unexpected error",
                 metadata: ["error": "\(String(reflecting: type(of: error)))", "request_id": "\(context.requestID)"]

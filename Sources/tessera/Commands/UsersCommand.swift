@@ -112,14 +112,13 @@ struct UsersCommand: AsyncParsableCommand {
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
-                let count = try await Refusal.told(about: user) {
-                    try await auth.sessions.revokeAll(
-                        ofUser: found.id,
-                        reason: .revokedByAdmin,
-                        actor: nil,
-                        origin: .commandLine
-                    )
-                }
+                let count = try await auth.sessions.revokeAll(
+                    ofUser: found.id,
+                    reason: .revokedByAdmin,
+                    actor: nil,
+                    origin: .commandLine
+                )
+                guard let count else { throw StartFailure("there is no user \(user)") }
                 print("\(count) sessions revoked")
             }
         }

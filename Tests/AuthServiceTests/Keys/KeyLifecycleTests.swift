@@ -86,7 +86,7 @@ struct KeyLifecycleTests {
             let (here, there) = (nodes[0], nodes[1])
             let ada = try await here.signUp()
             let (current, next) = (try await kid("current", here), try await kid("next", here))
-            await #expect(throws: APIError.self, "a current key is rotated, unless it has leaked") {
+            await #expect(throws: SigningKeyError.self, "a current key is rotated, unless it has leaked") {
                 try await here.service.keys.retire(current, compromised: false)
             }
             #expect(try await here.me(ada.access).status == 200)

@@ -170,7 +170,7 @@ struct SigningKeyTests {
                 do {
                     try await nodes[index % 2].service.keys.rotate()
                     return true
-                } catch let error as APIError where error.code == .conflict {
+                } catch SigningKeyError.tooYoung {
                     return false
                 }
             }

@@ -183,7 +183,7 @@ struct ClientAssertionTests {
                     + #""d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}]}"#,
                 try AuthNode.jwks((0..<11).map { (new, "k\($0)") }),
             ] {
-                await #expect(throws: APIError.self, "\(bad.prefix(40))") { try await replace(bad) }
+                await #expect(throws: ClientError.self, "\(bad.prefix(40))") { try await replace(bad) }
             }
         }
     }

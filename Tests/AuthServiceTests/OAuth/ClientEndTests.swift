@@ -39,7 +39,7 @@ struct ClientEndTests {
             #expect(try await told(node) == [data], "disabled once")
             try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
             #expect(try await told(node) == [data, data])
-            await #expect(throws: APIError.self) {
+            await #expect(throws: ClientError.self) {
                 try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
             }
             #expect(try await told(node).count == 2)

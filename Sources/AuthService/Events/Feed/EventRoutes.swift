@@ -86,3 +86,7 @@ extension EventLog.Page {
         }
     }
 }
+
+extension CursorGone: DomainError {
+    var answer: any Error { APIError.cursorGone(now: end) }
+}

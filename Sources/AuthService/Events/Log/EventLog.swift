@@ -56,6 +56,12 @@ struct EventLogState: Sendable {
     var end: EventCursor { EventCursor(epoch: epoch, seq: newest) }
 }
 
+/// The log cannot be followed from a cursor without a hole.
+struct CursorGone: Error, Sendable {
+    /// Where the log ends now.
+    let end: EventCursor
+}
+
 /// A stretch of the log, and its edges as they were right after.
 struct EventBatch: Sendable {
     let events: [StoredEvent]
@@ -100,7 +106,7 @@ struct EventLog: Sendable {
 
     /// The place itself, with the log's edges at that moment.
     ///
-    /// - Throws: `cursor_gone` when the log cannot be followed from there without a hole.
+    /// - Throws: `CursorGone` when the log cannot be followed from there without a hole.
     func open(_ start: Start, kinds: EventKinds) async throws -> (cursor: EventCursor, state: EventLogState) {
         let seq: Int64
         let state: EventLogState
@@ -120,7 +126,7 @@ struct EventLog: Sendable {
             let results = try await database.run(transaction)
             state = try await self.state(results[edges])
             if let keptSince = state.keptSince, moment < keptSince, !kinds.arePermanent {
-                throw APIError.cursorGone(now: state.end)
+                throw CursorGone(end: state.end)
             }
             seq = try results[first].first?.optionalInteger("first_seq").map { $0 - 1 } ?? state.newest
         }
@@ -202,7 +208,7 @@ extension EventLogState {
         cursor.epoch == epoch && cursor.seq <= newest && (cursor.seq >= horizon || kinds.arePermanent)
     }
 
-    func require(_ cursor: EventCursor, _ kinds: EventKinds) throws(APIError) {
-        guard reaches(cursor, kinds) else { throw .cursorGone(now: end) }
+    func require(_ cursor: EventCursor, _ kinds: EventKinds) throws(CursorGone) {
+        guard reaches(cursor, kinds) else { throw CursorGone(end: end) }
     }
 }

@@ -35,7 +35,9 @@ struct UserStateRoutes: Sendable {
         try body.finish()
         let origin = context.origin(of: request)
         if let role { _ = try await states.setRole(id, role, actor: caller.userID, origin: origin) }
-        return .user(try await users.update(id, profile: profile, actor: caller.userID, origin: origin))
+        let user = try await users.update(id, profile: profile, actor: caller.userID, origin: origin)
+        guard let user else { throw APIError(.notFound) }
+        return .user(user)
     }
 
     @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
@@ -62,5 +64,15 @@ struct UserStateRoutes: Sendable {
             origin: context.origin(of: request)
         )
         return .user(change.user)
+    }
+}
+
+extension UserStateError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .noSuchUser: APIError(.notFound)
+        case .lastAdmin: APIError(.lastAdmin)
+        case .fault(let error): error
+        }
     }
 }

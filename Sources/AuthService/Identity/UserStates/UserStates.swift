@@ -20,6 +20,14 @@ package enum UserChange: Sendable {
     }
 }
 
+/// Why a user is not changed.
+package enum UserStateError: Error, Sendable {
+    case noSuchUser
+    /// The user is the last active admin, and the change would leave none.
+    case lastAdmin
+    case fault(any Error)
+}
+
 package struct UserStates: Sendable {
     let database: any SQLDatabase
     let clock: Clock
@@ -28,7 +36,9 @@ package struct UserStates: Sendable {
     let audit: Audit
 
     /// Changes a role. Older access tokens become stale; sessions live, and the next refresh carries the new role.
-    package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws -> UserChange {
+    package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws(UserStateError)
+        -> UserChange
+    {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.setRole(of: user, to: role, at: now))
@@ -42,7 +52,9 @@ package struct UserStates: Sendable {
     }
 
     /// Ends every session and refuses new ones.
-    package func deactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
+    package func deactivate(_ user: String, actor: String?, origin: Origin) async throws(UserStateError)
+        -> UserChange
+    {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.deactivate(id: user, at: now))
@@ -55,7 +67,9 @@ package struct UserStates: Sendable {
         return try await run(transaction, changing: user, by: changed) { $0.isActive }
     }
 
-    package func reactivate(_ user: String, actor: String?, origin: Origin) async throws -> UserChange {
+    package func reactivate(_ user: String, actor: String?, origin: Origin) async throws(UserStateError)
+        -> UserChange
+    {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.reactivate(id: user, at: now))
@@ -67,15 +81,15 @@ package struct UserStates: Sendable {
     }
 
     /// Removes the user and everything that cascades; the event and the audit row stay.
-    package func delete(_ user: String, actor: String?, origin: Origin) async throws {
+    package func delete(_ user: String, actor: String?, origin: Origin) async throws(UserStateError) {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         transaction.add(contentsOf: UserStateStatements.deletionEvents(of: user, at: now))
         transaction.add(audit.entry("user.delete", actor: actor, ifUserExists: user, origin: origin, at: now))
         let deleted = transaction.add(UserStateStatements.delete(id: user))
         let left = transaction.add(users.row(user))
-        let results = try await database.run(transaction)
-        if results[deleted].isEmpty { throw APIError(results[left].isEmpty ? .notFound : .lastAdmin) }
+        let results = try await run(transaction)
+        if results[deleted].isEmpty { throw results[left].isEmpty ? .noSuchUser : .lastAdmin }
     }
 
     /// Runs a conditional change. Distinguishes "no such user", "nothing to do" and "the last admin" by the row that the
@@ -86,13 +100,18 @@ package struct UserStates: Sendable {
         changing user: String,
         by changed: Transaction.Handle,
         refused: (User) -> Bool
-    ) async throws -> UserChange {
+    ) async throws(UserStateError) -> UserChange {
         let found = transaction.add(users.row(user))
-        let results = try await database.run(transaction)
-        guard let row = results[found].first else { throw APIError(.notFound) }
-        let after = try User(row)
+        let results = try await run(transaction)
+        guard let row = results[found].first else { throw .noSuchUser }
+        let after: User
+        do { after = try User(row) } catch { throw .fault(error) }
         if results[changed].affected > 0 { return .changed(after) }
-        if refused(after) { throw APIError(.lastAdmin) }
+        if refused(after) { throw .lastAdmin }
         return .unchanged(after)
+    }
+
+    private func run(_ transaction: Transaction) async throws(UserStateError) -> TransactionResults {
+        do { return try await database.run(transaction) } catch { throw .fault(error) }
     }
 }

@@ -21,7 +21,9 @@ struct MeRoutes: Sendable {
         let profile = UserProfile(&body)
         try body.finish()
         let origin = context.origin(of: request)
-        return .user(try await users.update(caller.userID, profile: profile, actor: caller.userID, origin: origin))
+        let user = try await users.update(caller.userID, profile: profile, actor: caller.userID, origin: origin)
+        guard let user else { throw APIError(.notFound) }
+        return .user(user)
     }
 }
 

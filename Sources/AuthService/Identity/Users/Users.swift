@@ -51,17 +51,20 @@ package struct Users: Sendable {
     // MARK: Profile
 
     /// Changes the fields that are present; with none of them, nothing is changed and no event is written.
-    package func update(_ user: String, profile: UserProfile, actor: String, origin: Origin) async throws -> User {
-        guard !profile.isEmpty else {
-            guard let unchanged = try await find(id: user) else { throw APIError(.notFound) }
-            return unchanged
-        }
+    ///
+    /// - Returns: the user after the change; `nil` when there is no such user.
+    package func update(
+        _ user: String,
+        profile: UserProfile,
+        actor: String,
+        origin: Origin
+    ) async throws(StorageError) -> User? {
+        guard !profile.isEmpty else { return try await find(id: user) }
         let now = clock.now()
         var transaction = Transaction()
         let updated = transaction.add(UserStatements.update(id: user, to: profile, at: now))
         transaction.add(events.userUpdated(user, name: profile.name, avatarURL: profile.avatarURL, at: now))
         transaction.add(audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now))
-        guard let row = try await database.run(transaction)[updated].first else { throw APIError(.notFound) }
-        return try User(row)
+        return try await database.run(transaction)[updated].first.map { row throws(StorageError) in try User(row) }
     }
 }

@@ -91,3 +91,14 @@ struct AdminClientRoutes: Sendable {
         return .json(writer, status: status)
     }
 }
+
+extension ClientError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .noSuchClient: APIError(.notFound)
+        case .idTaken: APIError(.idTaken)
+        case .invalid(let fields): APIError(.validationFailed, fields: fields)
+        case .fault(let error): error
+        }
+    }
+}

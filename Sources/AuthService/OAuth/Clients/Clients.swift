@@ -14,6 +14,14 @@ package struct ClientWithSecret: Sendable {
     package let secret: ClientSecret?
 }
 
+/// Why a client is not made or changed.
+package enum ClientError: Error, Sendable {
+    case noSuchClient
+    case idTaken
+    case invalid([FieldError])
+    case fault(any Error)
+}
+
 package struct Clients: Sendable {
     let database: any SQLDatabase
     let clock: Clock
@@ -34,20 +42,23 @@ package struct Clients: Sendable {
     package static let overlap: Duration = .seconds(86_400)
     package static let longestOverlap: Duration = .seconds(90 * 86_400)
 
-    /// Throws `validation_failed` or `id_taken`.
-    package func create(_ draft: ClientDraft, actor: String?, origin: Origin) async throws -> ClientWithSecret {
-        let errors = draft.errors()
-        guard errors.isEmpty else { throw APIError(.validationFailed, fields: errors) }
-        let now = clock.now()
-        let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-        let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
-        var transaction = Transaction()
-        let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
-        transaction.add(
-            audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
-        )
-        guard let row = try await database.run(transaction)[inserted].first else { throw APIError(.idTaken) }
-        return ClientWithSecret(client: try Client(row), secret: secret)
+    package func create(_ draft: ClientDraft, actor: String?, origin: Origin) async throws(ClientError)
+        -> ClientWithSecret
+    {
+        try await ClientError.catching {
+            let errors = draft.errors()
+            guard errors.isEmpty else { throw ClientError.invalid(errors) }
+            let now = clock.now()
+            let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+            let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
+            var transaction = Transaction()
+            let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
+            transaction.add(
+                audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+            )
+            guard let row = try await database.run(transaction)[inserted].first else { throw ClientError.idTaken }
+            return ClientWithSecret(client: try Client(row), secret: secret)
+        }
     }
 
     package func find(_ id: String) async throws(StorageError) -> Client? {
@@ -86,27 +97,32 @@ package struct Clients: Sendable {
         try await database.run(ClientStatements.list()).rows.map { try Client($0) }
     }
 
-    /// Throws `not_found` or `validation_failed`.
-    package func update(_ id: String, _ change: ClientChange, actor: String?, origin: Origin) async throws -> Client {
-        guard let before = try await find(id) else { throw APIError(.notFound) }
-        let errors = change.errors(of: before)
-        guard errors.isEmpty else { throw APIError(.validationFailed, fields: errors) }
-        let now = clock.now()
-        let action =
-            switch change.isDisabled {
-            case true?: "client.disable"
-            case false?: "client.enable"
-            case nil: "client.update"
-            }
-        let tokensEnd = Instant(seconds: Events.clientTokensEnd(at: now))
-        var transaction = Transaction()
-        let updated = transaction.add(ClientStatements.update(change, of: id, tokensEnd: tokensEnd, at: now))
-        transaction.add(events.clientTokensRevoked(id, ifDisabledAt: now))
-        transaction.add(audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now))
-        let results = try await database.run(transaction)
-        recent.forget(id)
-        guard let row = results[updated].first else { throw APIError(.notFound) }
-        return try Client(row)
+    package func update(_ id: String, _ change: ClientChange, actor: String?, origin: Origin) async throws(ClientError)
+        -> Client
+    {
+        try await ClientError.catching {
+            guard let before = try await find(id) else { throw ClientError.noSuchClient }
+            let errors = change.errors(of: before)
+            guard errors.isEmpty else { throw ClientError.invalid(errors) }
+            let now = clock.now()
+            let action =
+                switch change.isDisabled {
+                case true?: "client.disable"
+                case false?: "client.enable"
+                case nil: "client.update"
+                }
+            let tokensEnd = Instant(seconds: Events.clientTokensEnd(at: now))
+            var transaction = Transaction()
+            let updated = transaction.add(ClientStatements.update(change, of: id, tokensEnd: tokensEnd, at: now))
+            transaction.add(events.clientTokensRevoked(id, ifDisabledAt: now))
+            transaction.add(
+                audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+            )
+            let results = try await database.run(transaction)
+            recent.forget(id)
+            guard let row = results[updated].first else { throw ClientError.noSuchClient }
+            return try Client(row)
+        }
     }
 
     /// Gives the client a new secret. The one before stays good for `overlap`; what was before that is gone.
@@ -115,34 +131,45 @@ package struct Clients: Sendable {
         overlap: Duration = Self.overlap,
         actor: String?,
         origin: Origin
-    ) async throws -> ClientWithSecret {
-        let now = clock.now()
-        let secret = ClientSecret(random: random)
-        let end: Instant? = overlap > .zero ? now + min(overlap, Self.longestOverlap) : nil
-        var transaction = Transaction()
-        let rotated = transaction.add(
-            ClientStatements.rotateSecret(of: id, to: secret, overlapUntil: end, at: now)
-        )
-        transaction.add(
-            audit.entry("client.rotate_secret", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
-        )
-        let results = try await database.run(transaction)
-        recent.forget(id)
-        guard let row = results[rotated].first else { throw APIError(.notFound) }
-        return ClientWithSecret(client: try Client(row), secret: secret)
+    ) async throws(ClientError) -> ClientWithSecret {
+        try await ClientError.catching {
+            let now = clock.now()
+            let secret = ClientSecret(random: random)
+            let end: Instant? = overlap > .zero ? now + min(overlap, Self.longestOverlap) : nil
+            var transaction = Transaction()
+            let rotated = transaction.add(
+                ClientStatements.rotateSecret(of: id, to: secret, overlapUntil: end, at: now)
+            )
+            transaction.add(
+                audit.entry(
+                    "client.rotate_secret",
+                    actor: actor,
+                    ifClientChanged: id,
+                    marker: now,
+                    origin: origin,
+                    at: now
+                )
+            )
+            let results = try await database.run(transaction)
+            recent.forget(id)
+            guard let row = results[rotated].first else { throw ClientError.noSuchClient }
+            return ClientWithSecret(client: try Client(row), secret: secret)
+        }
     }
 
-    package func delete(_ id: String, actor: String?, origin: Origin) async throws {
-        let now = clock.now()
-        var transaction = Transaction()
-        transaction.add(events.clientWillBeDeleted(id, at: now))
-        transaction.add(
-            audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now)
-        )
-        let deleted = transaction.add(ClientStatements.delete(id: id))
-        let results = try await database.run(transaction)
-        recent.forget(id)
-        guard results[deleted].affected > 0 else { throw APIError(.notFound) }
+    package func delete(_ id: String, actor: String?, origin: Origin) async throws(ClientError) {
+        try await ClientError.catching {
+            let now = clock.now()
+            var transaction = Transaction()
+            transaction.add(events.clientWillBeDeleted(id, at: now))
+            transaction.add(
+                audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now)
+            )
+            let deleted = transaction.add(ClientStatements.delete(id: id))
+            let results = try await database.run(transaction)
+            recent.forget(id)
+            guard results[deleted].affected > 0 else { throw ClientError.noSuchClient }
+        }
     }
 
     /// Whether the assertion with this id is used for the first time. It is remembered until nobody would take it.

@@ -14,6 +14,6 @@ struct TokenLookup: RevocationLookup {
         guard let client = try await clients.find(id), !client.isDisabled,
             // SECURITY: what a disabling ended no enabling brings back, here as little as where the event was heard.
             client.tokensValidFrom.map({ claims.issuedAt >= $0.seconds }) ?? true
-        else { throw APIError(.tokenInvalid) }
+        else { throw TokenRefusal.clientEnded }
     }
 }

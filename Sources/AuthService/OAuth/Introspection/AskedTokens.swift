@@ -4,7 +4,6 @@
 // memory cannot tell, the rows can: while this node is behind its event log, and for a key that it has not seen.
 import HTTPTypes
 import Metrics
-import ServiceKit
 import TesseraVerifierHummingbird
 
 struct AskedTokens: Sendable {
@@ -20,7 +19,7 @@ struct AskedTokens: Sendable {
 
     /// The claims of a token that stands, whomever it is for.
     ///
-    /// - Throws: `VerificationError` or `APIError` that refuses it; or what says that it could not be told.
+    /// - Throws: `VerificationError` or `TokenRefusal`; or a fault.
     func claims(of token: String) async throws -> AccessTokenClaims {
         do throws(VerificationError) {
             return try known(token)
@@ -41,16 +40,14 @@ struct AskedTokens: Sendable {
 
     /// The claims of a token that stands and is for one of the audiences; `nil` for one that is not, whatever the reason.
     ///
-    /// - Throws: what says that it could not be told: a storage fault, keys that cannot be had.
+    /// - Throws: `VerificationError` when there are no keys to verify with; or a fault.
     func claims(of token: String, for audiences: [String]) async throws -> AccessTokenClaims? {
         do {
             let claims = try await claims(of: token)
             return audiences.contains(where: claims.audience.contains) ? claims : nil
-        } catch let error as VerificationError where error.code == .keysUnavailable {
-            throw TokenFailures.apiError(error)
-        } catch is VerificationError {
+        } catch let error as VerificationError where error.code != .keysUnavailable {
             return nil
-        } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
+        } catch is TokenRefusal {
             return nil
         }
     }

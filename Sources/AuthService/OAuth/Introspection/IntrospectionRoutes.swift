@@ -33,8 +33,12 @@ struct IntrospectionRoutes: Sendable {
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
         // `token_type_hint` would save a search (§2.1); a token's own form says more.
         if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
-        guard let claims = try await asked.claims(of: token, for: caller.audiences) else { return .inactive }
-        return active(claims)
+        do {
+            guard let claims = try await asked.claims(of: token, for: caller.audiences) else { return .inactive }
+            return active(claims)
+        } catch let error as VerificationError {
+            throw TokenFailures.apiError(error)
+        }
     }
 
     private func active(_ claims: AccessTokenClaims) -> Response {

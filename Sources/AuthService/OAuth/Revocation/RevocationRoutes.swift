@@ -59,11 +59,12 @@ struct RevocationRoutes: Sendable {
     private func accessToken(_ token: String) async throws -> Finding {
         do {
             return finding(try await verifier.verify(token))
-        } catch let error as APIError where error.code == .tokenStale {
+        } catch let error as TokenRefusal {
+            switch error {
             // Too old to act with, and genuine enough to leave with.
-            return finding(try genuine(token))
-        } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
-            return .nothing
+            case .stale: return finding(try genuine(token))
+            case .ended, .clientEnded: return .nothing
+            }
         } catch let error as VerificationError {
             switch error.code {
             case .keysUnavailable: throw TokenFailures.apiError(error)

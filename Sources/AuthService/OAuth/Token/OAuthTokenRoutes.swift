@@ -65,19 +65,25 @@ struct OAuthTokenRoutes: Sendable {
     }
 
     private func refreshed(_ token: String, _ client: String, origin: Origin) async throws -> Response {
-        do {
-            let grant = try await refreshGrant(token, client: client, origin: origin)
-            return .oauth(
-                JSONWriter.object { writer in
-                    writer.field("access_token", grant.accessToken.token)
-                    writer.field("token_type", "Bearer")
-                    writer.field("expires_in", grant.accessToken.expiresIn)
-                    if let refreshToken = grant.refreshToken { writer.field("refresh_token", refreshToken) }
-                }
-            )
-        } catch let error as APIError where [.unauthorized, .forbidden].contains(error.status) {
-            // §5.2: "invalid, expired, revoked"; the description tells these apart for whoever wants to know.
-            throw OAuthError(.invalidGrant, error.code.rawValue)
+        let grant: Grant
+        do throws(RefreshError) {
+            grant = try await refreshGrant(token, client: client, origin: origin)
+        } catch {
+            // §5.2: "invalid, expired, revoked" are one error; the description tells them apart.
+            switch error {
+            case .invalid: throw OAuthError(.invalidGrant, ErrorCode.refreshTokenInvalid.rawValue)
+            case .reused: throw OAuthError(.invalidGrant, ErrorCode.refreshTokenReused.rawValue)
+            case .ended(let refusal): throw OAuthError(.invalidGrant, refusal.code.rawValue)
+            case .rateLimited, .undecided, .fault: throw error
+            }
         }
+        return .oauth(
+            JSONWriter.object { writer in
+                writer.field("access_token", grant.accessToken.token)
+                writer.field("token_type", "Bearer")
+                writer.field("expires_in", grant.accessToken.expiresIn)
+                if let refreshToken = grant.refreshToken { writer.field("refresh_token", refreshToken) }
+            }
+        )
     }
 }

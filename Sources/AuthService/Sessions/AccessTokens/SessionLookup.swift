@@ -12,14 +12,14 @@ struct SessionLookup: RevocationLookup {
     func check(_ claims: AccessTokenClaims) async throws {
         guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject
         else {
-            throw APIError(.sessionRevoked)
+            throw TokenRefusal.ended(.revoked)
         }
         let now = clock.now()
         // The idle end of a session that is refreshed trails by up to `slideAfter`; see Tokens.refresh.
         let idleEnd = state.session.expiresAt + sessions.lifetime.slideAfter
-        if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw APIError(refusal) }
+        if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw TokenRefusal.ended(refusal) }
         guard let version = claims.userVersion, version >= state.session.requiredVersion else {
-            throw APIError(.tokenStale)
+            throw TokenRefusal.stale
         }
     }
 }

@@ -11,13 +11,23 @@ struct RefreshGrant: Sendable {
         _ token: String,
         client: String = AuthConfiguration.firstPartyClient,
         origin: Origin
-    ) async throws -> Grant {
-        do {
+    ) async throws(RefreshError) -> Grant {
+        do throws(RefreshError) {
             return try await tokens.refresh(token, client: client, origin: origin)
-        } catch let error as APIError where error.code == .refreshTokenInvalid {
-            // Only refusals are counted: a good refresh is one unit, and a guess costs the guesser a counter.
-            try await throttle.admit(.refreshFailure, from: origin)
+        } catch {
+            // Only guesses are counted: a good refresh is one transaction, and a guess costs its network a counter.
+            if case .invalid = error { try await count(origin) }
             throw error
+        }
+    }
+
+    private func count(_ origin: Origin) async throws(RefreshError) {
+        do {
+            try await throttle.admit(.refreshFailure, from: origin)
+        } catch let error as RateLimited {
+            throw .rateLimited(error)
+        } catch {
+            throw .fault(error)
         }
     }
 }

@@ -17,3 +17,16 @@ struct TokenRoutes: Sendable {
         return .json(try await refreshGrant(token, origin: origin).json())
     }
 }
+
+extension RefreshError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .invalid: APIError(.refreshTokenInvalid)
+        case .reused: APIError(.refreshTokenReused)
+        case .ended(let refusal): refusal.answer
+        case .rateLimited(let error): error
+        case .undecided: APIError.retry(.databaseUnavailable, afterSeconds: 1)
+        case .fault(let error): error
+        }
+    }
+}

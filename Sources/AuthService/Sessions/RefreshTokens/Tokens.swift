@@ -68,14 +68,17 @@ package struct Tokens: Sendable {
 
     /// Rotates a refresh token. `client`: who presents it.
     ///
-    /// - Throws: `invalid_token`, `refresh_token_reused`, `session_revoked`, `session_expired` or `user_inactive`;
-    ///   a storage fault is 503, never a logout.
+    /// A storage fault is a fault, never a logout.
     package func refresh(
         _ text: String,
         client: String = AuthConfiguration.firstPartyClient,
         origin: Origin
-    ) async throws -> Grant {
-        guard let presented = codec.decode(text) else { throw APIError(.refreshTokenInvalid) }
+    ) async throws(RefreshError) -> Grant {
+        guard let presented = codec.decode(text) else { throw .invalid }
+        return try await RefreshError.catching { try await rotate(presented, client: client, origin: origin) }
+    }
+
+    private func rotate(_ presented: RefreshToken, client: String, origin: Origin) async throws -> Grant {
         let now = clock.now()
         let idle = sessions.lifetime.idle
         var transaction = Transaction()
@@ -87,41 +90,36 @@ package struct Tokens: Sendable {
         // RFC 6749 §6: the token must have been issued to the client that presents it. If not, nothing was rotated, and
         // nothing is held against the session: the token's own client did nothing wrong.
         guard let row = results[left].first, try row.text("refresh_client_id") == client else {
-            throw APIError(.refreshTokenInvalid)
+            throw RefreshError.invalid
         }
         var state = try SessionState(row)
         let generation = try row.integer("refresh_generation")
         let rotatedAt = try row.instant("refresh_rotated_at")
-        if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw APIError(refusal) }
+        if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
 
         switch generation - Int64(presented.generation) {
         case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
             // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
             // that a client that was answered has slid; one that was not comes back with the same token.
             if sessions.isSlideDue(state.session, at: now) {
-                state = try await sessions.slid(state, at: now)
+                guard let slid = try await sessions.slid(state, at: now) else { throw RefreshError.ended(.revoked) }
+                state = slid
                 // SECURITY: judged again. What ended the session in between also raised the versions that the token would
                 // carry, and such a token no event about versions would refuse.
-                if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw APIError(refusal) }
+                if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
             }
             return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             // SECURITY: a token that was used before is in two hands. Which of them is the thief's cannot be told.
             try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, origin: origin)
-            throw APIError(.refreshTokenReused)
+            throw RefreshError.reused
         case 0:
             // The row stood still though nothing speaks against it now: what did was undone in between. Once more.
-            throw APIError.retry(.databaseUnavailable, afterSeconds: 1)
+            throw RefreshError.undecided
         default:
             // Authentic, but ahead of its row: the database was restored to an earlier state.
-            throw APIError(.refreshTokenInvalid)
+            throw RefreshError.invalid
         }
-    }
-
-    /// The session that a refresh token belongs to, for a logout: any authentic token of it will do.
-    func session(of text: String) async throws -> SessionState {
-        guard let owner = try await owner(of: text) else { throw APIError(.refreshTokenInvalid) }
-        return owner.state
     }
 
     /// The session of a refresh token and the token's own end, or `nil` where a refresh would be refused now. One read:

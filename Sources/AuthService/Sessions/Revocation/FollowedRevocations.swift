@@ -66,11 +66,8 @@ final class FollowedRevocations: RevocationSource {
     /// Whether tokens are judged from memory now.
     var isCurrent: Bool { state.withLock { $0.isCurrent(within: patience) } }
 
-    /// Throws while a follower is at its first reading.
-    func requireFirstReading() throws(APIError) {
-        let isReading = state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent }
-        if isReading { throw .retry(.revocationsUnavailable, afterSeconds: 1) }
-    }
+    /// Whether a follower is at its first reading.
+    var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent } }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
         let oldest = clock.now().seconds - lifetime

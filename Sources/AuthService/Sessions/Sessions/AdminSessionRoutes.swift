@@ -31,13 +31,14 @@ struct AdminSessionRoutes: Sendable {
 
     @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        try await sessions.revoke(
+        let isThere = try await sessions.revoke(
             try context.id(),
             owner: nil,
             reason: .revokedByAdmin,
             actor: caller.userID,
             origin: context.origin(of: request)
         )
+        guard isThere else { throw APIError(.notFound) }
         return .noContent()
     }
 
@@ -87,6 +88,7 @@ struct AdminSessionRoutes: Sendable {
             actor: caller.userID,
             origin: context.origin(of: request)
         )
+        guard let count else { throw APIError(.notFound) }
         return revoked(count)
     }
 

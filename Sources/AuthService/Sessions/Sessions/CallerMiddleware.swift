@@ -44,3 +44,14 @@ struct RoleMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 }
+
+/// The verifier's refusals in auth's own words.
+enum TokenFailures {
+    static func apiError(_ failure: TokenFailure) -> APIError {
+        APIError(ErrorCode(rawValue: failure.code) ?? .tokenInvalid, headers: failure.headers)
+    }
+
+    static func apiError(_ error: VerificationError) -> APIError {
+        apiError(TokenFailure(error))
+    }
+}

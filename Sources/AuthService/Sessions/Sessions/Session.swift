@@ -104,10 +104,10 @@ package struct SessionState: Sendable {
     /// Why the session can no longer be used, or `nil`.
     ///
     /// `idleEnd`: the instant of the idle end, which who refreshes and who shows a cookie judge differently.
-    func refusal(at now: Instant, idleEnd: Instant) -> ErrorCode? {
-        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .sessionRevoked }
+    func refusal(at now: Instant, idleEnd: Instant) -> SessionRefusal? {
+        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
         if !user.isActive { return .userInactive }
-        if now >= session.absoluteExpiresAt || now >= idleEnd { return .sessionExpired }
+        if now >= session.absoluteExpiresAt || now >= idleEnd { return .expired }
         return nil
     }
 }

@@ -13,17 +13,18 @@ package enum RevokeReason: String, Sendable {
 
 extension Sessions {
     /// Ends one session, of one user unless `owner` is nil. Ending an ended one is no error.
+    ///
+    /// - Returns: whether there is such a session.
     package func revoke(
         _ session: String,
         owner: String?,
         reason: RevokeReason,
         actor: String?,
         origin: Origin
-    ) async throws {
-        guard try await !database.run(SessionStatements.exists(id: session, owner: owner)).isEmpty else {
-            throw APIError(.notFound)
-        }
+    ) async throws -> Bool {
+        if try await database.run(SessionStatements.exists(id: session, owner: owner)).isEmpty { return false }
         try await end(session, reason: reason, actor: actor, origin: origin)
+        return true
     }
 
     /// Ends a session of which the caller knows that it may be ended.
@@ -61,14 +62,16 @@ extension Sessions {
         return transaction.add(SessionStatements.revoke(id: session, reason: reason, at: now))
     }
 
-    /// Ends all sessions of a user, or all but one, and makes their access tokens stale everywhere. Returns how many.
+    /// Ends all sessions of a user, or all but one, and makes their access tokens stale everywhere.
+    ///
+    /// - Returns: how many were living; `nil` when there is no such user.
     package func revokeAll(
         ofUser user: String,
         except session: String? = nil,
         reason: RevokeReason,
         actor: String?,
         origin: Origin
-    ) async throws -> Int {
+    ) async throws -> Int? {
         let now = clock.now()
         var transaction = Transaction()
         let (locked, revoked) = addRevocation(
@@ -81,8 +84,7 @@ extension Sessions {
             to: &transaction
         )
         let results = try await database.run(transaction)
-        guard results[locked].affected > 0 else { throw APIError(.notFound) }
-        return results[revoked].affected
+        return results[locked].affected > 0 ? results[revoked].affected : nil
     }
 
     /// The same for many users in one transaction; unknown ids are passed over.

@@ -47,36 +47,43 @@ struct SessionRoutes: Sendable {
 
     private func sessionToEnd(_ request: Request, _ refreshToken: String?) async throws -> (id: String, user: String)? {
         if let refreshToken {
-            let state = try await tokens.session(of: refreshToken)
-            return (state.session.id, state.user.id)
+            guard let owner = try await tokens.owner(of: refreshToken) else { throw APIError(.refreshTokenInvalid) }
+            return (owner.state.session.id, owner.state.user.id)
         }
         switch BearerToken.read(request.headers) {
         case .none: break
         case .unreadable: throw APIError(.tokenInvalid)
-        case .token(let token):
-            do {
-                let claims = try await verifier.verify(token)
-                return claims.sessionID.map { ($0, claims.subject) }
-            } catch let error as APIError where [.sessionRevoked, .sessionExpired].contains(error.code) {
-                return nil
-            } catch let error as APIError where error.code == .tokenStale {
-                // Too old to act with, and genuine enough to leave with: nobody should have to refresh to log out.
-                let claims = try genuine(token)
-                return claims.sessionID.map { ($0, claims.subject) }
-            } catch let error as VerificationError {
-                throw TokenFailures.apiError(error)
+        case .token(let token): return try await sessionToEnd(token)
+        }
+        guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
+        guard let cookie = SessionCookie(value: value) else { return nil }
+        do throws(SessionError) {
+            let (state, _) = try await sessions.current(cookie: cookie)
+            return (state.session.id, state.user.id)
+        } catch {
+            switch error {
+            case .unknown, .ended(.revoked), .ended(.expired): return nil
+            case .ended(.userInactive), .fault: throw error
             }
         }
-        if let value = cookies.value(in: request.headers) {
-            guard let cookie = SessionCookie(value: value) else { return nil }
-            do {
-                let (state, _) = try await sessions.current(cookie: cookie)
-                return (state.session.id, state.user.id)
-            } catch let error as APIError where error.status == .unauthorized {
-                return nil
+    }
+
+    private func sessionToEnd(_ accessToken: String) async throws -> (id: String, user: String)? {
+        do {
+            let claims = try await verifier.verify(accessToken)
+            return claims.sessionID.map { ($0, claims.subject) }
+        } catch let error as TokenRefusal {
+            switch error {
+            case .ended(.revoked), .ended(.expired): return nil
+            case .stale:
+                // Too old to act with, and genuine enough to leave with: a logout should not need a refresh.
+                let claims = try genuine(accessToken)
+                return claims.sessionID.map { ($0, claims.subject) }
+            case .ended(.userInactive), .clientEnded: throw error
             }
+        } catch let error as VerificationError {
+            throw TokenFailures.apiError(error)
         }
-        throw APIError(.tokenMissing)
     }
 
     /// The claims of a genuine, unexpired token, whatever became of its session.
@@ -93,13 +100,14 @@ struct SessionRoutes: Sendable {
 
     @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        try await sessions.revoke(
+        let isThere = try await sessions.revoke(
             try context.id(),
             owner: caller.userID,
             reason: .revokedByUser,
             actor: caller.userID,
             origin: context.origin(of: request)
         )
+        guard isThere else { throw APIError(.notFound) }
         return .noContent()
     }
 
@@ -112,6 +120,41 @@ struct SessionRoutes: Sendable {
             actor: caller.userID,
             origin: context.origin(of: request)
         )
+        guard let count else { throw APIError(.notFound) }
         return .json(JSONWriter.object { $0.field("revoked", count) })
+    }
+}
+
+// MARK: Refusals
+
+extension SessionRefusal: DomainError {
+    package var answer: any Error { APIError(code) }
+
+    var code: ErrorCode {
+        switch self {
+        case .revoked: .sessionRevoked
+        case .expired: .sessionExpired
+        case .userInactive: .userInactive
+        }
+    }
+}
+
+extension SessionError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .unknown: APIError(.tokenInvalid)
+        case .ended(let refusal): refusal.answer
+        case .fault(let error): error
+        }
+    }
+}
+
+extension TokenRefusal: DomainError {
+    var answer: any Error {
+        switch self {
+        case .ended(let refusal): refusal.answer
+        case .stale: APIError(.tokenStale)
+        case .clientEnded: APIError(.tokenInvalid)
+        }
     }
 }

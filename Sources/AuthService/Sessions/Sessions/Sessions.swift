@@ -46,14 +46,15 @@ package struct Sessions: Sendable {
         session.expiresAt < min(now + lifetime.idle - lifetime.slideAfter, session.absoluteExpiresAt)
     }
 
-    /// Slides the idle end if that is still due, and reads what there is then.
-    func slid(_ state: SessionState, at now: Instant) async throws -> SessionState {
+    /// Slides the idle end if that is still due, and reads what there is then; `nil` when the session is gone.
+    func slid(_ state: SessionState, at now: Instant) async throws(StorageError) -> SessionState? {
         let id = state.session.id
         var transaction = Transaction()
         transaction.add(SessionStatements.slide(id: id, lifetime: lifetime, at: now))
         let after = transaction.add(SessionStatements.state(id: id))
-        guard let row = try await database.run(transaction)[after].first else { throw APIError(.sessionRevoked) }
-        return try SessionState(row)
+        return try await database.run(transaction)[after].first.map { row throws(StorageError) in
+            try SessionState(row)
+        }
     }
 
     /// The state of a session, or `nil` when there is none.
@@ -64,18 +65,22 @@ package struct Sessions: Sendable {
     }
 
     /// The session that a cookie carries, its idle end slid when due.
-    package func current(cookie: SessionCookie) async throws -> (state: SessionState, user: User) {
-        let now = clock.now()
-        guard let row = try await database.run(SessionStatements.stateWithUser(cookie: cookie)).first else {
-            throw APIError(.tokenInvalid)
+    package func current(cookie: SessionCookie) async throws(SessionError) -> (state: SessionState, user: User) {
+        try await SessionError.catching {
+            let now = clock.now()
+            guard let row = try await database.run(SessionStatements.stateWithUser(cookie: cookie)).first else {
+                throw SessionError.unknown
+            }
+            let state = try SessionState(row)
+            if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) {
+                throw SessionError.ended(refusal)
+            }
+            // Most requests write nothing; the slide tests its own condition again.
+            if isSlideDue(state.session, at: now) {
+                _ = try await database.run(SessionStatements.slide(id: state.session.id, lifetime: lifetime, at: now))
+            }
+            return (state, try User(row))
         }
-        let state = try SessionState(row)
-        if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
-        // Most requests write nothing; the slide tests its own condition again.
-        if isSlideDue(state.session, at: now) {
-            _ = try await database.run(SessionStatements.slide(id: state.session.id, lifetime: lifetime, at: now))
-        }
-        return (state, try User(row))
     }
 
     // MARK: Lists

@@ -100,6 +100,14 @@ struct PasswordRoutes: Sendable {
     }
 }
 
+extension RateLimited: DomainError {
+    package var answer: any Error {
+        var error = APIError.retry(.rateLimited, afterSeconds: seconds)
+        error.headers[.rateLimit] = "\"default\";r=0;t=\(seconds)"
+        return error
+    }
+}
+
 extension Signup {
     /// Reads `email`, `password` and `name`; `nil` when the body then holds complaints.
     init?(reading body: inout JSONBody) {

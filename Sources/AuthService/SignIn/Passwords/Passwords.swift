@@ -188,7 +188,7 @@ package struct Passwords: Sendable {
         guard let row = try await database.run(transaction)[opened].first else { throw APIError(refused) }
         // On PostgreSQL each statement has its own look at the data: everything may have been revoked since the first.
         let state = try SessionState(row)
-        if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw APIError(refusal) }
+        if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw refusal }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
         return try tokens.grant(
             state,

@@ -8,7 +8,6 @@
 //
 // SECURITY: an account's key is the SHA-256 of its address: known and unknown addresses are counted alike, and the
 // table is no list of customers.
-import HTTPTypes
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -27,6 +26,16 @@ package enum EndpointClass: String, Sendable {
     }
 
     var window: Duration { .seconds(60) }
+}
+
+/// Too many requests from a network, or attempts on an account.
+package struct RateLimited: Error, Sendable {
+    /// After how many seconds the next one is worth it, at least 1.
+    let seconds: Int
+
+    init(until end: Instant, at now: Instant) {
+        seconds = max(1, Int((end.since(now).wholeMicroseconds + 999_999) / 1_000_000))
+    }
 }
 
 /// How long the next attempt waits: after the last free one, after the first too many, and so on.
@@ -56,7 +65,7 @@ package struct Throttle: Sendable {
     /// How long without an attempt until an account's count begins anew.
     private static let quiet: Duration = .seconds(15 * 60)
 
-    /// Counts a request from a network; throws `rate_limited` past the class's limit.
+    /// Counts a request from a network; throws `RateLimited` past the class's limit.
     package func admit(_ endpoint: EndpointClass, from origin: Origin) async throws {
         guard isOn else { return }
         let now = clock.now()
@@ -65,10 +74,10 @@ package struct Throttle: Sendable {
             ThrottleStatements.countRequest(key: key, until: now + endpoint.window, at: now)
         ).first
         guard let row, try row.integer("count") > endpoint.limit else { return }
-        throw limited(until: try row.instant("window_ends_at"), at: now)
+        throw RateLimited(until: try row.instant("window_ends_at"), at: now)
     }
 
-    /// Counts an attempt on an account; throws `rate_limited` while a delay runs.
+    /// Counts an attempt on an account; throws `RateLimited` while a delay runs.
     package func attempt(on account: String) async throws {
         guard isOn else { return }
         let now = clock.now()
@@ -88,7 +97,7 @@ package struct Throttle: Sendable {
         )
         let results = try await database.run(transaction)
         if let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now {
-            throw limited(until: blocked, at: now)
+            throw RateLimited(until: blocked, at: now)
         }
     }
 
@@ -100,12 +109,5 @@ package struct Throttle: Sendable {
 
     private static func key(_ account: String) -> String {
         "login:account:\(Hex.encode(SHA256.digest(Array(account.utf8))))"
-    }
-
-    private func limited(until end: Instant, at now: Instant) -> APIError {
-        let seconds = Int((end.since(now).wholeMicroseconds + 999_999) / 1_000_000)
-        var error = APIError.retry(.rateLimited, afterSeconds: seconds)
-        error.headers[.rateLimit] = "\"default\";r=0;t=\(max(1, seconds))"
-        return error
     }
 }
