@@ -60,6 +60,37 @@ struct SourceRulesTests {
         #expect(seen > 10)
     }
 
+    @Test("auth's logic knows no answer of HTTP: routes and middleware turn its errors into one")
+    func domainErrors() async throws {
+        for file in Repository.swiftFiles(under: "Sources/AuthService") {
+            let name = file.split(separator: "/").last ?? ""
+            if name.contains("Routes") || name.contains("Middleware") { continue }
+            #expect(!Self.namesAnswers(try Repository.text(file)), "\(file)")
+        }
+        #expect(Self.namesAnswers("throw APIError(.notFound)"))
+        #expect(!Self.namesAnswers("throw ClientError.noSuchClient  // APIError"))
+    }
+
+    private static func namesAnswers(_ source: String) -> Bool {
+        Word.all(in: SourceText(source).code).contains { $0.text == "APIError" || $0.text == "ErrorCode" }
+    }
+
+    @Test("no catch decides by a status")
+    func catches() async throws {
+        for file in Repository.swiftFiles(under: "Sources") {
+            #expect(!Self.catchesByStatus(try Repository.text(file)), "\(file)")
+        }
+        #expect(Self.catchesByStatus("} catch let error as APIError where error.status == .unauthorized {"))
+        #expect(!Self.catchesByStatus("} catch let error as APIError where error.code == .notFound {"))
+    }
+
+    private static func catchesByStatus(_ source: String) -> Bool {
+        source.split(separator: "\n").contains { line in
+            guard let start = line.firstRange(of: "catch ") else { return false }
+            return line[start.upperBound...].contains(".status")
+        }
+    }
+
     @Test("no file names a path of the machine it was written on")
     func noMachinePaths() async throws {
         // In pieces, so that this file does not match itself.

@@ -45,7 +45,7 @@ enum SampleData {
                 let signup = Signup(email: email, password: sample.password, name: sample.name)
                 let user = try await auth.passwords.create(signup, role: sample.role, actor: nil, origin: .commandLine)
                 made.append((user, sample))
-            } catch let error as APIError where error.code == .emailTaken {
+            } catch PasswordError.emailTaken {
                 continue
             }
         }

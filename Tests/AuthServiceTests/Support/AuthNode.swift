@@ -216,7 +216,7 @@ private func open(
         contract: "",
         clock: clock.clock,
         logger: logger,
-        afterVerification: { await barrier.pass() }
+        hasher: WaitingHasher(configuration, barrier)
     )
     let rest = options.dropFirst()
     try await Application(router: service.buildRouter(), logger: logger).test(.router) { client in

@@ -43,4 +43,6 @@ enum OwnershipExceptions {
         "ChatService/Principals/Principals/Principals.swift",
         "ChatService/Search/Index/SearchPurge.swift",
     ]
+
+    static let longRoots: Set<String> = ["ChatService/ChatService.swift"]
 }

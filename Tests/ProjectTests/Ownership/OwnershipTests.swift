@@ -48,6 +48,14 @@ struct OwnershipTests {
     @Test("results of a transaction are read by handle")
     func handles() { expect(rules.resultsByNumber, OwnershipExceptions.resultsByNumber) }
 
+    @Test("a composition root reads like a table of contents: no file of it is long")
+    func roots() throws {
+        let roots = rules.files.filter { table.area(of: $0.path).map(table.isRoot) ?? false }
+        let long = roots.filter { $0.source.code.split(separator: "\n", omittingEmptySubsequences: false).count > 121 }
+        #expect(roots.count > 4)
+        expect(Set(long.map(\.path)), OwnershipExceptions.longRoots)
+    }
+
     private func expect(_ found: Set<String>, _ exceptions: Set<String>) {
         #expect(found.subtracting(exceptions).sorted() == [])
         #expect(exceptions.subtracting(found).sorted() == [], "no longer needed; take it off OwnershipExceptions")

@@ -89,12 +89,13 @@ package struct UserStates: Sendable {
         let deleted = transaction.add(UserStateStatements.delete(id: user))
         let left = transaction.add(users.row(user))
         let results = try await run(transaction)
-        if results[deleted].isEmpty { throw results[left].isEmpty ? .noSuchUser : .lastAdmin }
+        if results[deleted].isEmpty {
+            throw results[left].isEmpty ? UserStateError.noSuchUser : UserStateError.lastAdmin
+        }
     }
 
-    /// Runs a conditional change. Distinguishes "no such user", "nothing to do" and "the last admin" by the row that the
-    /// transaction left behind.
-    /// `refused`: whether the row is one that the change would have changed.
+    /// Runs a conditional change. The row that the transaction left behind distinguishes "no such user", "nothing to do"
+    /// and "the last admin". `refused`: whether the row is one that the change would have changed.
     private func run(
         _ transaction: consuming Transaction,
         changing user: String,

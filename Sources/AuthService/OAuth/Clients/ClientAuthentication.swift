@@ -54,7 +54,7 @@ struct ClientAuthentication: Sendable {
         do {
             return try await body()
         } catch let error as OAuthError where error.code == .invalidClient {
-            try await throttle.admit(.clientFailure, from: origin)
+            if let refusal = try await throttle.admit(.clientFailure, from: origin) { throw refusal }
             throw error
         }
     }

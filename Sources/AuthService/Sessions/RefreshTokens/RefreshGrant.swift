@@ -22,12 +22,8 @@ struct RefreshGrant: Sendable {
     }
 
     private func count(_ origin: Origin) async throws(RefreshError) {
-        do {
-            try await throttle.admit(.refreshFailure, from: origin)
-        } catch let error as RateLimited {
-            throw .rateLimited(error)
-        } catch {
-            throw .fault(error)
-        }
+        let refusal: RateLimited?
+        do { refusal = try await throttle.admit(.refreshFailure, from: origin) } catch { throw .fault(error) }
+        if let refusal { throw .rateLimited(refusal) }
     }
 }

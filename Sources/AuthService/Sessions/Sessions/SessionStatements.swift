@@ -29,19 +29,22 @@ enum SessionStatements {
         """
     )
 
-    /// Zero rows unless the user is active and the password is still the one that was verified.
+    /// Zero rows unless the user is active and the session's condition holds.
     static func insert(
-        _ opening: SessionOpening,
+        _ session: NewSession,
         id: String,
         lifetime: SessionLifetime,
         at now: Instant
     ) -> BoundStatement {
-        insertIfPassword.bind([
-            "id": id, "user": opening.user, "token_hash": opening.cookie?.hash, "address": opening.origin.address.text,
-            "agent": opening.origin.userAgent, "amr": opening.amr, "now": now,
+        let amr = session.methods.map(\.rawValue).joined(separator: ",")
+        let values: StatementValues = [
+            "id": id, "user": session.user, "token_hash": session.cookie?.hash,
+            "address": session.origin.address.text, "agent": session.origin.userAgent, "amr": amr, "now": now,
             "idle_end": lifetime.idleEnd(from: now), "absolute_end": lifetime.absoluteEnd(from: now),
-            "hash": opening.passwordHash,
-        ])
+        ]
+        return switch session.condition {
+        case .passwordIs(let hash): insertIfPassword.bind(values + ["hash": hash])
+        }
     }
 
     // MARK: Reading

@@ -8,17 +8,6 @@ package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// What a login hands over to become a session.
-package struct SessionOpening: Sendable {
-    let user: String
-    /// The hash that was verified; the session opens only if it still is the user's.
-    let passwordHash: String
-    let origin: Origin
-    let amr: String
-    /// Present when the session is to be carried by a cookie.
-    let cookie: SessionCookie?
-}
-
 package struct Sessions: Sendable {
     let database: any SQLDatabase
     let clock: Clock
@@ -35,8 +24,8 @@ package struct Sessions: Sendable {
     }
 
     /// The insert of a new session, for a transaction that has taken the user's row before.
-    func opening(_ opening: SessionOpening, id: String, at now: Instant) -> BoundStatement {
-        SessionStatements.insert(opening, id: id, lifetime: lifetime, at: now)
+    func insertion(of session: NewSession, id: String, at now: Instant) -> BoundStatement {
+        SessionStatements.insert(session, id: id, lifetime: lifetime, at: now)
     }
 
     func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }

@@ -1,16 +1,10 @@
 // HTTP of signup, login and password change.
-import HTTPTypes
 import Hummingbird
-import OpenSSLCrypto
 import ServiceKit
 
 struct PasswordRoutes: Sendable {
     let passwords: Passwords
-    let users: Users
-    let throttle: Throttle
-    let cookies: SessionCookiePolicy
-    let random: RandomSource
-    let sessionMaxAge: Duration
+    let signIn: SignIn
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("signup", use: signUp)
@@ -27,31 +21,25 @@ struct PasswordRoutes: Sendable {
     }
 
     @Sendable private func signUp(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let origin = context.origin(of: request)
-        let cookie = try wantedCookie(request)
-        try await throttle.admit(.signup, from: origin)
-        var body = try await request.jsonBody(limit: bodyLimit)
-        let signup = Signup(reading: &body)
-        try body.finish()
-        guard let signup else { throw APIError(.validationFailed) }
-        let grant = try await passwords.signUp(signup, origin: origin, cookie: cookie)
-        return answer(grant, cookie, status: .created)
+        let signedIn = try await passwords.signUp(try SignInContext(request, context)) {
+            var body = try await request.jsonBody(limit: bodyLimit)
+            let signup = Signup(reading: &body)
+            try body.finish()
+            guard let signup else { throw APIError(.validationFailed) }
+            return signup
+        }
+        return .signedIn(signedIn, status: .created)
     }
 
     @Sendable private func logIn(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let origin = context.origin(of: request)
-        let cookie = try wantedCookie(request)
-        try await throttle.admit(.login, from: origin)
-        var body = try await request.jsonBody(limit: bodyLimit)
-        let typed = body.requiredString("email")
-        let password = body.requiredString("password", max: bodyLimit)
-        try body.finish()
-        // An address that cannot exist is answered like one that does not.
-        let account = Email.key(of: typed)
-        try await throttle.attempt(on: account)
-        let grant = try await passwords.logIn(email: Email(typed), password: password, origin: origin, cookie: cookie)
-        try await throttle.succeeded(on: account)
-        return answer(grant, cookie, status: .ok)
+        let signedIn = try await signIn(by: passwords, try SignInContext(request, context)) {
+            var body = try await request.jsonBody(limit: bodyLimit)
+            let email = body.requiredString("email")
+            let password = body.requiredString("password", max: bodyLimit)
+            try body.finish()
+            return PasswordInput(email: email, password: password)
+        }
+        return .signedIn(signedIn, status: .ok)
     }
 
     @Sendable private func change(_ request: Request, context: AuthRequestContext) async throws -> Response {
@@ -60,18 +48,13 @@ struct PasswordRoutes: Sendable {
         let current = body.requiredString("current_password", max: bodyLimit)
         let new = body.requiredString("password", max: bodyLimit)
         try body.finish()
-        guard let user = try await users.find(id: caller.userID) else { throw APIError(.tokenInvalid) }
-        // A stolen access token must not be a way to guess the password without limit.
-        let account = user.email.map(Email.key(of:)) ?? user.id
-        try await throttle.attempt(on: account)
         try await passwords.change(
-            user: user,
+            user: caller.userID,
             session: caller.sessionID,
             current: current,
             new: new,
             origin: context.origin(of: request)
         )
-        try await throttle.succeeded(on: account)
         return .noContent()
     }
 
@@ -83,28 +66,20 @@ struct PasswordRoutes: Sendable {
         try body.finish()
         guard let signup else { throw APIError(.validationFailed) }
         let origin = context.origin(of: request)
-        return .user(
-            try await passwords.create(signup, role: role, actor: caller.userID, origin: origin),
-            created: true
-        )
-    }
-
-    private func wantedCookie(_ request: Request) throws -> SessionCookie? {
-        try QueryParameters(request).boolean("cookie") == true ? SessionCookie(random: random) : nil
-    }
-
-    private func answer(_ grant: Grant, _ cookie: SessionCookie?, status: HTTPResponse.Status) -> Response {
-        var headers: HTTPFields = [:]
-        if let cookie { headers[.setCookie] = cookies.setting(cookie, maxAge: sessionMaxAge) }
-        return .json(grant.json(), status: status, headers: headers)
+        let user = try await passwords.create(signup, role: role, actor: caller.userID, origin: origin)
+        return .user(user, created: true)
     }
 }
 
-extension RateLimited: DomainError {
+extension PasswordError: ClosedError {
     package var answer: any Error {
-        var error = APIError.retry(.rateLimited, afterSeconds: seconds)
-        error.headers[.rateLimit] = "\"default\";r=0;t=\(seconds)"
-        return error
+        switch self {
+        case .emailTaken: APIError(.emailTaken)
+        case .unacceptable(let field): APIError(.validationFailed, fields: [field])
+        case .noSuchUser: APIError(.tokenInvalid)
+        case .refused(let error): error
+        case .fault(let error): error
+        }
     }
 }
 

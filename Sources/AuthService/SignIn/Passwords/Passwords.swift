@@ -1,12 +1,4 @@
-// Signup, login and password change: the only places where a password is seen.
-//
-// Order of a login: count the attempt (outside the login's unit, so that a refused login is still counted), read the
-// stored hash, verify it on the hasher's threads, then one unit that takes the user's row and opens the session only
-// if the hash that was verified is still the user's. Whoever changed it in between wins.
-//
-// SECURITY: an unknown address costs a hash too, and gets the same answer: neither text nor time tells who exists.
-import Logging
-import Metrics
+// Passwords: users who have one, and its change. With `PasswordSignIn` the only places where a password is seen.
 import OpenSSLCrypto
 import PasswordHashing
 package import ServiceKit
@@ -25,63 +17,92 @@ package struct Signup: Sendable {
     }
 }
 
+/// Why a password is not set.
+package enum PasswordError: Error, Sendable {
+    case emailTaken
+    /// The policy refuses the password.
+    case unacceptable(FieldError)
+    case noSuchUser
+    case refused(SignInError)
+    case fault(any Error)
+}
+
 package struct Passwords: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
     let policy: PasswordPolicy
-    let hasher: PasswordHasher
+    let hasher: any PasswordHashingService
     let users: Users
     let accounts: Accounts
-    let sessions: Sessions
-    let tokens: Tokens
+    let signIn: SignIn
+    let throttle: Throttle
     let events: Events
     let audit: Audit
-    /// Called between the check of a hash and the unit that relies on it; tests hold a login here.
-    var afterVerification: @Sendable () async -> Void = {}
 
-    // MARK: Signup
+    // MARK: Users
 
-    /// Makes a user with a password and a session.
-    package func signUp(_ signup: Signup, origin: Origin, cookie: SessionCookie?) async throws -> Grant {
-        let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
-        let now = clock.now()
-        let user = newID(at: now)
-        let opening = SessionOpening(user: user, passwordHash: hash, origin: origin, amr: "pwd", cookie: cookie)
-        var transaction = Transaction()
-        addCreation(
-            of: user,
-            signup,
-            role: .user,
-            hash: hash,
-            loggedInAt: now,
-            actor: user,
-            origin: origin,
-            at: now,
-            to: &transaction
-        )
-        return try await open(opening, in: transaction, at: now, refused: .emailTaken)
+    /// Makes a user with a password and a session. `read`: reads the request, once it is admitted; what it throws is
+    /// thrown on as a fault.
+    func signUp(
+        _ context: SignInContext,
+        read: () async throws -> Signup
+    ) async throws(PasswordError) -> SignedIn {
+        try await PasswordError.catching {
+            do {
+                try await signIn.admit(.signup, context)
+                let signup = try await read()
+                let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
+                let now = clock.now()
+                let user = newID(at: now)
+                var transaction = Transaction()
+                addCreation(
+                    of: user,
+                    signup,
+                    role: .user,
+                    hash: hash,
+                    loggedInAt: now,
+                    actor: user,
+                    origin: context.origin,
+                    at: now,
+                    to: &transaction
+                )
+                let proof = SignInProof(user: user, methods: [.password], condition: .passwordIs(hash: hash))
+                guard let signedIn = try await signIn.open(proof, in: transaction, context, at: now) else {
+                    throw PasswordError.emailTaken
+                }
+                return signedIn
+            } catch let error as SignInError {
+                throw PasswordError.refused(error)
+            }
+        }
     }
 
     /// Makes a user without a session: what admins and the command line do.
-    package func create(_ signup: Signup, role: Role, actor: String?, origin: Origin) async throws -> User {
-        let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
-        let now = clock.now()
-        let user = newID(at: now)
-        var transaction = Transaction()
-        let created = addCreation(
-            of: user,
-            signup,
-            role: role,
-            hash: hash,
-            loggedInAt: nil,
-            actor: actor,
-            origin: origin,
-            at: now,
-            to: &transaction
-        )
-        guard let row = try await database.run(transaction)[created].first else { throw APIError(.emailTaken) }
-        return try User(row)
+    package func create(
+        _ signup: Signup,
+        role: Role,
+        actor: String?,
+        origin: Origin
+    ) async throws(PasswordError) -> User {
+        try await PasswordError.catching {
+            let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
+            let now = clock.now()
+            var transaction = Transaction()
+            let created = addCreation(
+                of: newID(at: now),
+                signup,
+                role: role,
+                hash: hash,
+                loggedInAt: nil,
+                actor: actor,
+                origin: origin,
+                at: now,
+                to: &transaction
+            )
+            guard let row = try await database.run(transaction)[created].first else { throw PasswordError.emailTaken }
+            return try User(row)
+        }
     }
 
     /// Adds the statements that make a user. The first, whose handle it returns, yields no row when the address is taken,
@@ -107,115 +128,47 @@ package struct Passwords: Sendable {
         return created
     }
 
-    // MARK: Login
-
-    /// Opens a session for whoever knows the password.
-    package func logIn(email: Email?, password: String, origin: Origin, cookie: SessionCookie?) async throws -> Grant {
-        let credentials = try await email.asyncFlatMap { try await accounts.credentials(email: $0) }
-        guard let credentials, password.utf8.count <= PasswordPolicy.maximum else {
-            try await hashing { try await hasher.verifyAgainstNothing(String(password.prefix(PasswordPolicy.maximum))) }
-            throw try await refused(target: nil, origin: origin)
-        }
-        let verdict = try await hashing { try await hasher.verify(password, against: credentials.hash) }
-        guard case .matches(let needsRehash) = verdict else {
-            throw try await refused(target: credentials.userID, origin: origin)
-        }
-        // Told only to whoever knows the password.
-        guard credentials.isActive else {
-            throw try await refused(target: credentials.userID, origin: origin, as: .userInactive)
-        }
-        let rehashed = needsRehash ? try await hashing { try await hasher.hash(password) } : nil
-        await afterVerification()
-
-        let now = clock.now()
-        let user = credentials.userID
-        let opening = SessionOpening(
-            user: user,
-            passwordHash: credentials.hash,
-            origin: origin,
-            amr: "pwd",
-            cookie: cookie
-        )
-        let upgrade = rehashed.map {
-            accounts.passwordReplacement(user: user, verified: credentials.hash, new: $0, at: now)
-        }
-        var transaction = Transaction()
-        transaction.add(users.lockForLogin(user, at: now))
-        return try await open(opening, in: transaction, then: upgrade, at: now, refused: .invalidCredentials)
-    }
-
-    private func refused(
-        target: String?,
-        origin: Origin,
-        as code: ErrorCode = .invalidCredentials
-    ) async throws -> APIError {
-        Counter(label: "tessera_logins_total", dimensions: [("outcome", "refused")]).increment()
-        let entry = audit.entry(
-            "session.login",
-            actor: nil,
-            target: target,
-            origin: origin,
-            outcome: "refused",
-            at: clock.now()
-        )
-        _ = try await database.run(entry)
-        return APIError(code)
-    }
-
-    /// Adds the session and its refresh token to what comes before them, and `last`, and reads what they left behind.
-    private func open(
-        _ opening: SessionOpening,
-        in transaction: consuming Transaction,
-        then last: BoundStatement? = nil,
-        at now: Instant,
-        refused: ErrorCode
-    ) async throws -> Grant {
-        let session = sessions.newID(at: now)
-        let refresh = tokens.opening(session: session, at: now)
-        transaction.add(sessions.opening(opening, id: session, at: now))
-        transaction.add(refresh.statement)
-        transaction.add(
-            audit.entry(
-                "session.login",
-                actor: opening.user,
-                ifSessionLives: session,
-                origin: opening.origin,
-                at: now
-            )
-        )
-        if let last { transaction.add(last) }
-        let opened = transaction.add(sessions.stateWithUser(session))
-        guard let row = try await database.run(transaction)[opened].first else { throw APIError(refused) }
-        // On PostgreSQL each statement has its own look at the data: everything may have been revoked since the first.
-        let state = try SessionState(row)
-        if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw refusal }
-        Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
-        return try tokens.grant(
-            state,
-            refreshToken: opening.cookie == nil ? refresh.token : nil,
-            showing: try User(row),
-            at: now
-        )
-    }
-
     // MARK: Change
 
     /// Sets a new password and ends every other session of the user.
     package func change(
-        user: User,
+        user id: String,
+        session: String,
+        current: String,
+        new: String,
+        origin: Origin
+    ) async throws(PasswordError) {
+        try await PasswordError.catching {
+            guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
+            // A stolen access token must not be a way to guess the password without limit.
+            let account = user.email.map(Email.key(of:)) ?? user.id
+            if let refusal = try await throttle.attempt(on: account) {
+                throw PasswordError.refused(.rateLimited(refusal))
+            }
+            try await replace(of: user, session: session, current: current, new: new, origin: origin)
+            try await throttle.succeeded(on: account)
+        }
+    }
+
+    private func replace(
+        of user: User,
         session: String,
         current: String,
         new: String,
         origin: Origin
     ) async throws {
-        guard let credentials = try await accounts.credentials(user: user.id) else {
-            throw APIError(.invalidCredentials)
+        let wrong = PasswordError.refused(.invalidCredentials(user: user.id))
+        guard let credentials = try await accounts.credentials(user: user.id),
+            current.utf8.count <= PasswordPolicy.maximum
+        else { throw wrong }
+        let verdict: PasswordVerdict
+        do {
+            verdict = try await hasher.verify(current, against: credentials.hash)
+        } catch {
+            throw PasswordError.refused(SignInError(error))
         }
-        guard current.utf8.count <= PasswordPolicy.maximum else { throw APIError(.invalidCredentials) }
-        let verdict = try await hashing { try await hasher.verify(current, against: credentials.hash) }
-        guard case .matches = verdict else { throw APIError(.invalidCredentials) }
+        guard case .matches = verdict else { throw wrong }
         let hash = try await newHash(new, own: [user.email, user.name])
-        await afterVerification()
         let now = clock.now()
         var transaction = Transaction(locking: user.id)
         let replaced = transaction.add(
@@ -235,38 +188,17 @@ package struct Passwords: Sendable {
             )
         )
         // Changed elsewhere between the check and this transaction: what was proved is no longer true.
-        guard try await database.run(transaction)[replaced].affected == 1 else { throw APIError(.invalidCredentials) }
+        guard try await database.run(transaction)[replaced].affected == 1 else { throw wrong }
     }
 
     // MARK: Hashing
 
     private func newHash(_ password: String, own: [String?]) async throws -> String {
-        if let complaint = policy.complaint(password, own: own) {
-            throw APIError(.validationFailed, fields: [complaint])
-        }
-        return try await hashing { try await hasher.hash(password) }
-    }
-
-    private func hashing<T: Sendable>(_ body: () async throws -> T) async throws -> T {
-        do {
-            return try await body()
-        } catch let error as HashingError {
-            switch error {
-            case .overloaded(let seconds): throw APIError.retry(.hashingOverloaded, afterSeconds: seconds)
-            case .cancelled: throw CancellationError()
-            default: throw error
-            }
-        }
+        if let complaint = policy.complaint(password, own: own) { throw PasswordError.unacceptable(complaint) }
+        do { return try await hasher.hash(password) } catch { throw PasswordError.refused(SignInError(error)) }
     }
 
     private func newID(at now: Instant) -> String {
         UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-    }
-}
-
-extension Optional {
-    fileprivate func asyncFlatMap<T>(_ transform: (Wrapped) async throws -> T?) async rethrows -> T? {
-        guard let self else { return nil }
-        return try await transform(self)
     }
 }

@@ -65,21 +65,25 @@ package struct Throttle: Sendable {
     /// How long without an attempt until an account's count begins anew.
     private static let quiet: Duration = .seconds(15 * 60)
 
-    /// Counts a request from a network; throws `RateLimited` past the class's limit.
-    package func admit(_ endpoint: EndpointClass, from origin: Origin) async throws {
-        guard isOn else { return }
+    /// Counts a request from a network.
+    ///
+    /// - Returns: what refuses it past the limit of its class.
+    func admit(_ endpoint: EndpointClass, from origin: Origin) async throws(StorageError) -> RateLimited? {
+        guard isOn else { return nil }
         let now = clock.now()
         let key = "\(endpoint.rawValue):net:\(origin.address.network)"
-        let row = try await database.run(
-            ThrottleStatements.countRequest(key: key, until: now + endpoint.window, at: now)
-        ).first
-        guard let row, try row.integer("count") > endpoint.limit else { return }
-        throw RateLimited(until: try row.instant("window_ends_at"), at: now)
+        let counted = ThrottleStatements.countRequest(key: key, until: now + endpoint.window, at: now)
+        guard let row = try await database.run(counted).first, try row.integer("count") > endpoint.limit else {
+            return nil
+        }
+        return RateLimited(until: try row.instant("window_ends_at"), at: now)
     }
 
-    /// Counts an attempt on an account; throws `RateLimited` while a delay runs.
-    package func attempt(on account: String) async throws {
-        guard isOn else { return }
+    /// Counts an attempt on an account.
+    ///
+    /// - Returns: what refuses it while a delay runs.
+    func attempt(on account: String) async throws(StorageError) -> RateLimited? {
+        guard isOn else { return nil }
         let now = clock.now()
         let key = Self.key(account)
         let end = now + Self.quiet
@@ -96,13 +100,14 @@ package struct Throttle: Sendable {
             )
         )
         let results = try await database.run(transaction)
-        if let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now {
-            throw RateLimited(until: blocked, at: now)
+        guard let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now else {
+            return nil
         }
+        return RateLimited(until: blocked, at: now)
     }
 
     /// Forgets an account's attempts after a success.
-    package func succeeded(on account: String) async throws {
+    func succeeded(on account: String) async throws(StorageError) {
         guard isOn else { return }
         _ = try await database.run(ThrottleStatements.clear(key: Self.key(account)))
     }

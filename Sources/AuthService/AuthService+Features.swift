@@ -1,0 +1,111 @@
+// The features of a node, from the bottom up: each is given what stands below it.
+import Logging
+import OpenSSLCrypto
+import PasswordHashing
+import ServiceKit
+import Storage
+
+struct AuthFeatures: Sendable {
+    let keys: SigningKeys
+    let throttle: Throttle
+    let users: Users
+    let sessions: Sessions
+    let accessTokens: AccessTokens
+    let tokens: Tokens
+    let userStates: UserStates
+    let hasher: any PasswordHashingService
+    let cookies: SessionCookiePolicy
+    let signIn: SignIn
+    let passwords: Passwords
+    let clients: Clients
+    let epochs: EventEpochs
+    let eventLog: EventLog
+    let eventFeed: EventFeed
+    let cleanup: Cleanup
+    let recovery: Recovery
+
+    init(
+        database: any SQLDatabase,
+        configuration: AuthConfiguration,
+        clock: Clock,
+        random: RandomSource,
+        logger: Logger,
+        hasher: (any PasswordHashingService)?
+    ) {
+        let (events, audit) = (Events(), Audit())
+        keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
+        throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
+        users = Users(database: database, clock: clock, random: random, events: events, audit: audit)
+        sessions = Sessions(
+            database: database,
+            clock: clock,
+            random: random,
+            lifetime: SessionLifetime(idle: configuration.sessionIdle, absolute: configuration.sessionAbsolute),
+            users: users,
+            events: events,
+            audit: audit
+        )
+        accessTokens = AccessTokens(
+            keys: keys,
+            issuer: configuration.issuer,
+            audiences: configuration.audiences,
+            lifetime: configuration.accessTokenLifetime,
+            random: random
+        )
+        tokens = Tokens(
+            database: database,
+            clock: clock,
+            random: random,
+            codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            accessTokens: accessTokens,
+            sessions: sessions,
+            grace: configuration.refreshGrace
+        )
+        userStates = UserStates(database: database, clock: clock, users: users, events: events, audit: audit)
+        self.hasher =
+            hasher
+            ?? PasswordHasher(
+                parameters: configuration.argon2,
+                threads: configuration.hashThreads,
+                queueLimit: configuration.hashQueue,
+                random: random
+            )
+        cookies = SessionCookiePolicy(publicURL: configuration.publicURL)
+        signIn = SignIn(
+            database: database,
+            clock: clock,
+            random: random,
+            throttle: throttle,
+            users: users,
+            sessions: sessions,
+            tokens: tokens,
+            audit: audit,
+            cookies: cookies,
+            cookieLifetime: configuration.sessionAbsolute
+        )
+        passwords = Passwords(
+            database: database,
+            clock: clock,
+            random: random,
+            policy: PasswordPolicy(minimum: configuration.passwordMinimum),
+            hasher: self.hasher,
+            users: users,
+            accounts: Accounts(database: database, random: random),
+            signIn: signIn,
+            throttle: throttle,
+            events: events,
+            audit: audit
+        )
+        clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
+        epochs = EventEpochs(database: database, clock: clock, random: random)
+        eventLog = EventLog(database: database, epochs: epochs, clock: clock)
+        eventFeed = EventFeed(log: eventLog, database: database, timing: configuration.eventFeed, logger: logger)
+        cleanup = Cleanup(
+            database: database,
+            clock: clock,
+            steps: AuthService.cleanupSteps(configuration),
+            holder: Hex.encode(random.bytes(8))
+        )
+        recovery = Recovery(database: database, clock: clock, random: random)
+    }
+}

@@ -1,0 +1,35 @@
+// What is mounted below `/oauth2`.
+import Hummingbird
+
+extension AuthService {
+    func mountOAuth(on oauth: RouterGroup<AuthRequestContext>, _ refreshGrant: RefreshGrant) {
+        let authentication = ClientAuthentication(
+            clients: clients,
+            throttle: features.throttle,
+            assertions: ClientAssertions(
+                clients: clients,
+                audiences: [configuration.issuer, "\(configuration.publicURL)/oauth2/token"]
+            )
+        )
+        OAuthTokenRoutes(
+            authentication: authentication,
+            accessTokens: features.accessTokens,
+            refreshGrant: refreshGrant,
+            clock: clock
+        ).mount(on: oauth)
+        var introspecting = authentication
+        introspecting.takesRecent = true
+        IntrospectionRoutes(
+            authentication: introspecting,
+            asked: trust.asked,
+            tokens: features.tokens,
+            issuer: configuration.issuer
+        ).mount(on: oauth)
+        RevocationRoutes(
+            authentication: authentication,
+            verifier: trust.verifier,
+            sessions: sessions,
+            tokens: features.tokens
+        ).mount(on: oauth)
+    }
+}

@@ -1,0 +1,108 @@
+// What is mounted where.
+package import Hummingbird
+import ServiceKit
+import TesseraVerifierHummingbird
+
+extension AuthService {
+    package func buildRouter() -> Router<AuthRequestContext> {
+        let router = Router(context: AuthRequestContext.self, options: .autoGenerateHeadEndpoints)
+        let routes = RouteTable()
+        let csrf = CSRFMiddleware(
+            cookies: features.cookies,
+            publicURL: configuration.publicURL,
+            corsOrigins: configuration.corsOrigins
+        )
+        router.add(middleware: RequestIDMiddleware(random: random))
+        router.add(middleware: RequestLogMiddleware(service: "auth"))
+        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+        router.add(middleware: csrf)
+        mountPublic(on: router.group())
+        let refreshGrant = RefreshGrant(tokens: features.tokens, throttle: features.throttle)
+        mountUsers(on: router, refreshGrant, csrf)
+        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshGrant)
+        mountServices(on: router)
+        routes.fill(from: router)
+        return router
+    }
+
+    private func mountPublic(on root: RouterGroup<AuthRequestContext>) {
+        HealthRoutes(
+            service: "auth",
+            contract: contract,
+            isReady: { [isReady, trust] in
+                try await isReady()
+                // After a restart it knows what was revoked before it says that it is ready.
+                if trust.revocations.isReadingFirst { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
+            }
+        ).mount(on: root)
+        KeyRoutes(keys: keys).mount(on: root)
+        DiscoveryRoutes(
+            issuer: configuration.issuer,
+            publicURL: configuration.publicURL,
+            algorithm: configuration.signingAlgorithm
+        ).mount(on: root)
+    }
+
+    /// For users and admins, and for gateways that ask about users.
+    private func mountUsers(
+        on router: Router<AuthRequestContext>,
+        _ refreshGrant: RefreshGrant,
+        _ csrf: CSRFMiddleware
+    ) {
+        let (cookies, verifier) = (features.cookies, trust.verifier)
+        let passwordRoutes = PasswordRoutes(passwords: passwords, signIn: features.signIn)
+        let sessionRoutes = SessionRoutes(
+            sessions: sessions,
+            tokens: features.tokens,
+            verifier: verifier,
+            cookies: cookies
+        )
+        let stateRoutes = UserStateRoutes(users: users, states: userStates, cookies: cookies)
+
+        let open = router.group("v1")
+        passwordRoutes.mount(on: open)
+        TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
+        sessionRoutes.mount(on: open)
+        ValidateRoutes(asked: trust.asked, sessions: sessions, cookies: cookies, csrf: csrf).mount(on: open)
+
+        let authenticated = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier,
+                    mode: .optional,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+            .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies))
+        passwordRoutes.mountAuthenticated(on: authenticated)
+        sessionRoutes.mountAuthenticated(on: authenticated)
+        MeRoutes(users: users).mountAuthenticated(on: authenticated)
+        stateRoutes.mountAuthenticated(on: authenticated)
+
+        let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
+        AdminUserRoutes(users: users).mount(on: admin)
+        passwordRoutes.mountAdmin(on: admin)
+        stateRoutes.mountAdmin(on: admin)
+        AdminSessionRoutes(users: users, sessions: sessions).mount(on: admin)
+        AdminKeyRoutes(keys: keys).mount(on: admin)
+        AdminClientRoutes(clients: clients).mount(on: admin)
+        CleanupRoutes(cleanup: cleanup).mount(on: admin)
+    }
+
+    /// For services, with tokens of their own.
+    private func mountServices(on router: Router<AuthRequestContext>) {
+        let trusted = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: trust.verifier,
+                    requireUser: false,
+                    failure: { TokenFailures.apiError($0) }
+                )
+            )
+            .add(middleware: ScopeMiddleware(scope: EventRoutes.scope))
+        EventRoutes(log: features.eventLog, feed: features.eventFeed, retention: configuration.eventRetention)
+            .mount(on: trusted)
+    }
+}

@@ -1,0 +1,44 @@
+// How a node judges tokens (decision 0015): what acts on a session asks its row; what gateways and services ask about is
+// judged from memory.
+import ServiceKit
+import Storage
+import TesseraVerifierHummingbird
+
+struct AuthTrust: Sendable {
+    let verifier: TokenVerifier
+    /// Judges tokens that others were sent.
+    let asked: AskedTokens
+    let revocations: FollowedRevocations
+    /// Keeps `revocations` current.
+    let following: RevocationFollowing
+
+    init(
+        _ features: AuthFeatures,
+        revocations: FollowedRevocations,
+        configuration: AuthConfiguration,
+        clock: Clock
+    ) {
+        let clients = features.clients
+        let keys = LocalKeySource(keys: features.keys, clock: clock)
+        let rows = TokenLookup(sessions: SessionLookup(sessions: features.sessions, clock: clock), clients: clients)
+        var requirements = TokenRequirements(
+            issuer: configuration.issuer,
+            audience: AuthConfiguration.ownAudience,
+            clock: { clock.now().seconds }
+        )
+        verifier = TokenVerifier(requirements: requirements, keys: keys, lookup: rows)
+        requirements.demandsAudience = false
+        asked = AskedTokens(
+            TokenVerifier(requirements: requirements, keys: keys),
+            revocations: revocations,
+            rows: rows
+        )
+        self.revocations = revocations
+        following = RevocationFollowing(
+            revocations: revocations,
+            log: features.eventLog,
+            keys: features.keys,
+            clientEnded: { clients.forgetRecent($0) }
+        )
+    }
+}

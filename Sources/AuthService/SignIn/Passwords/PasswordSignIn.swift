@@ -1,0 +1,67 @@
+// Sign-in by password, the first of the methods.
+//
+// SECURITY: an unknown address costs a hash too, and gets the same answer: neither text nor time tells who exists.
+import PasswordHashing
+import ServiceKit
+
+/// What a user types. An address that cannot exist is answered like one that does not.
+struct PasswordInput: Sendable {
+    let email: String
+    let password: String
+}
+
+extension Passwords: SignInMethod {
+    func account(of input: PasswordInput) -> String { Email.key(of: input.email) }
+
+    func prove(_ input: PasswordInput, _ context: SignInContext) async throws(SignInError) -> SignInProof {
+        guard let credentials = try await credentials(of: Email(input.email)),
+            input.password.utf8.count <= PasswordPolicy.maximum
+        else {
+            let password = String(input.password.prefix(PasswordPolicy.maximum))
+            do { try await hasher.verifyAgainstNothing(password) } catch { throw SignInError(error) }
+            throw .invalidCredentials(user: nil)
+        }
+        let verdict: PasswordVerdict
+        do {
+            verdict = try await hasher.verify(input.password, against: credentials.hash)
+        } catch {
+            throw SignInError(error)
+        }
+        guard case .matches(let needsRehash) = verdict else { throw .invalidCredentials(user: credentials.userID) }
+        // Said only to a caller that knows the password.
+        guard credentials.isActive else { throw .userInactive(user: credentials.userID) }
+        var proof = SignInProof(
+            user: credentials.userID,
+            methods: [.password],
+            condition: .passwordIs(hash: credentials.hash)
+        )
+        if needsRehash {
+            let new: String
+            do { new = try await hasher.hash(input.password) } catch { throw SignInError(error) }
+            proof.after = [
+                accounts.passwordReplacement(
+                    user: credentials.userID,
+                    verified: credentials.hash,
+                    new: new,
+                    at: clock.now()
+                )
+            ]
+        }
+        return proof
+    }
+
+    private func credentials(of email: Email?) async throws(SignInError) -> PasswordCredentials? {
+        guard let email else { return nil }
+        do { return try await accounts.credentials(email: email) } catch { throw .fault(error) }
+    }
+}
+
+extension SignInError {
+    init(_ error: HashingError) {
+        switch error {
+        case .overloaded(let seconds): self = .overloaded(retryAfterSeconds: seconds)
+        case .cancelled: self = .fault(CancellationError())
+        case .invalidHash, .failed, .shutDown: self = .fault(error)
+        }
+    }
+}

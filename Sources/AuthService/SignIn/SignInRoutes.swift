@@ -1,0 +1,42 @@
+// What the routes of every way in share: the request, the answer and the refusals.
+import HTTPTypes
+import Hummingbird
+import ServiceKit
+
+extension SignInContext {
+    init(_ request: Request, _ context: AuthRequestContext) throws {
+        self.init(
+            origin: context.origin(of: request),
+            wantsCookie: try QueryParameters(request).boolean("cookie") ?? false
+        )
+    }
+}
+
+extension Response {
+    static func signedIn(_ signedIn: SignedIn, status: HTTPResponse.Status) -> Response {
+        var headers: HTTPFields = [:]
+        if let cookie = signedIn.setCookie { headers[.setCookie] = cookie }
+        return .json(signedIn.grant.json(), status: status, headers: headers)
+    }
+}
+
+extension SignInError: ClosedError {
+    package var answer: any Error {
+        switch self {
+        case .invalidCredentials: APIError(.invalidCredentials)
+        case .userInactive: APIError(.userInactive)
+        case .ended(let refusal): refusal
+        case .rateLimited(let error): error
+        case .overloaded(let seconds): APIError.retry(.hashingOverloaded, afterSeconds: seconds)
+        case .fault(let error): error
+        }
+    }
+}
+
+extension RateLimited: DomainError {
+    package var answer: any Error {
+        var error = APIError.retry(.rateLimited, afterSeconds: seconds)
+        error.headers[.rateLimit] = "\"default\";r=0;t=\(seconds)"
+        return error
+    }
+}
