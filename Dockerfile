@@ -13,6 +13,8 @@ COPY Sources Sources
 COPY Tests Tests
 COPY Benchmarks Benchmarks
 COPY Examples Examples
+# There is no checkout here: --build-arg COMMIT=$(git rev-parse --short=12 HEAD) gives the binary its commit.
+ARG COMMIT
 RUN make release
 
 FROM debian:bookworm-slim
@@ -22,7 +24,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home tessera \
     && install --directory --owner=tessera --group=tessera --mode=0700 /var/lib/tessera
-COPY --from=build /src/.build/release/tessera /usr/local/bin/tessera
+COPY --from=build /src/dist/tessera /usr/local/bin/tessera
 USER 10001
 ENV TESSERA_HOST=0.0.0.0 TESSERA_DATA_DIR=/var/lib/tessera
 VOLUME /var/lib/tessera

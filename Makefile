@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What the services are built from, on Debian 12 with a Swift 6.3 toolchain.
-PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config
+PACKAGES := libssl-dev libargon2-dev libpq-dev libsqlite3-dev pkg-config binutils
 # What the tests start or call besides.
 TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
 	nginx haproxy apache2-bin libapache2-mod-auth-openidc
@@ -12,7 +12,11 @@ TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
 BENCH_PACKAGES := wrk
 
 BUILD_FLAGS := --explicit-target-dependency-import-check error
-RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib $(BUILD_FLAGS)
+# The build id leads a debugger from the binary to its symbols.
+RELEASE_FLAGS := -c release --product tessera --static-swift-stdlib -Xlinker --build-id $(BUILD_FLAGS)
+# Where `make release` leaves the binary and its symbols. Not where the linker left them: the build would link again
+# what has changed behind its back.
+DIST := dist
 BENCH_FLAGS := $(subst --product tessera,--product storage-bench,$(RELEASE_FLAGS))
 VERIFIER_BENCH_FLAGS := $(subst --product tessera,--product verifier-bench,$(RELEASE_FLAGS))
 EXAMPLE_FLAGS := $(subst --product tessera,--product WhoAmI,$(RELEASE_FLAGS))
@@ -40,12 +44,13 @@ build: deps ## Builds everything for development
 	swift build $(BUILD_FLAGS)
 
 .PHONY: release
-release: deps ## Builds the tessera binary, optimised, with Swift's libraries inside
+release: deps ## Builds dist/tessera, optimised, with Swift's libraries inside, and its symbols beside it
 	swift build $(RELEASE_FLAGS)
+	@scripts/package-binary "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" $(DIST)
 
 .PHONY: run
 run: release ## Builds, then runs both services on SQLite, with nothing to configure
-	@exec "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" dev
+	@exec $(DIST)/tessera dev
 
 # How a built test runs, after the log that its output goes to.
 RUN_TESTS = swift test --skip-build --disable-xctest $(TEST_FLAGS)
@@ -94,7 +99,7 @@ prose-check: ## Refuses hard words and long lines where scripts/prose-checked sa
 
 .PHONY: measure
 measure: release test-deps ## Measures the time to the first readyz 200 and the memory after 100 logins
-	scripts/measure-start "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera"
+	scripts/measure-start $(DIST)/tessera
 
 .PHONY: bench-build
 bench-build: test-deps
@@ -122,4 +127,4 @@ bench-large: bench-build ## Measures growth up to 10⁶ users and 10⁷ messages
 
 .PHONY: clean
 clean: ## Removes what was built, and .venv; keeps tessera-data
-	rm -rf .build .venv
+	rm -rf .build .venv $(DIST)

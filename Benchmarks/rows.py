@@ -422,13 +422,28 @@ def reach(stage):
         notes += reaching.table(measured)
 
 
+@contextlib.contextmanager
+def log(stage):
+    """`/healthz` with a line of log for each request, and without."""
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        for level in ("info", "error"):
+            database = f"sqlite:{stage.folder}/log-{level}.sqlite"
+            service = Service(stage.tessera, "auth", database, settings={"TESSERA_LOG_LEVEL": level})
+            urls[level] = stack.enter_context(service).url + "/healthz"
+        yield {
+            "with the log": lambda: load.wrk("plain", urls["info"], stage.seconds),
+            "without": lambda: load.wrk("plain", urls["error"], stage.seconds),
+        }, [Goal("with the log against without", "with the log", "without", least=0.9)], []
+
+
 def named(*rows):
     return {row.__name__: row for row in rows}
 
 
 # What is measured together: make bench, make bench-trust, make bench-chat.
 GROUPS = {
-    "storage": named(update, read, page, append, sqlite, duplicates),
+    "storage": named(update, read, page, append, sqlite, duplicates, log),
     "trust": named(verify, validate, introspect, reach),
     "chat": named(export, search),
 }

@@ -31,6 +31,8 @@ package struct AuthConfiguration: Sendable {
     package var auditRetention: Duration = .seconds(365 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
     package var rateLimits = true
+    /// The `User-Agent` whose requests are logged at `debug` instead of `info`: `tessera dev` shows a person their own.
+    package var quietAgent: String?
     package var masterKeys: MasterKeyRing
 
     package init(publicURL: String, issuer: String? = nil, masterKeys: MasterKeyRing) {

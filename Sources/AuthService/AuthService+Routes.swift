@@ -13,7 +13,7 @@ extension AuthService {
             corsOrigins: configuration.corsOrigins
         )
         router.add(middleware: RequestIDMiddleware(random: random))
-        router.add(middleware: RequestLogMiddleware(service: "auth"))
+        router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
         router.add(middleware: ErrorMiddleware(routes: routes))
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))

@@ -1,25 +1,30 @@
 // The one binary. Each subcommand is a small file in Commands/; this is the only target that chooses an engine.
 import ArgumentParser
+import Embedded
 
 @main
 struct Tessera: AsyncParsableCommand {
     static let version = "0.1.0"
+    /// With the commit, as `tessera version` prints it.
+    static let fullVersion = "\(version) (commit \(BuildInfo.commit))"
 
     static let configuration = CommandConfiguration(
         commandName: "tessera",
         abstract: "Authentication, sessions and chat data, self-hosted.",
-        discussion: """
-            Settings come from flags, then the environment (TESSERA_…), then a YAML file (--config).
-            A wrong one refuses to start. `tessera dev` needs none.
-
-            \(ConfigurationKey.help)
-            """,
-        version: version,
+        version: "tessera \(fullVersion)",
         subcommands: [
             DevCommand.self, AuthCommand.self, ChatCommand.self, MigrateCommand.self, KeysCommand.self,
             CleanupCommand.self, UsersCommand.self, ClientsCommand.self, SeedCommand.self, BackupCommand.self,
-            RestoreCommand.self, DataCommand.self,
-            VersionCommand.self,
+            RestoreCommand.self, DataCommand.self, SettingsCommand.self, VersionCommand.self,
         ]
     )
+
+    static func main() async {
+        let arguments = Array(CommandLine.arguments.dropFirst())
+        if Overview.isAsked(by: arguments) {
+            print(Overview.text)
+        } else {
+            await main(arguments)
+        }
+    }
 }

@@ -380,14 +380,14 @@ struct ConfigurationTests {
         #expect(rows == ConfigurationKey.all.map(\.documentRow))
     }
 
-    @Test("each key has a name of its own, and --help lists it with its default")
+    @Test("each key has a name of its own, and `tessera settings` lists it with its default")
     func help() {
         let keys = ConfigurationKey.all
         #expect(Set(keys.map(\.name)).count == keys.count)
         #expect(Set(keys.map(\.fileKey)).count == keys.count)
         let help = ConfigurationKey.help
         for key in keys {
-            #expect(help.contains("  \(key.name)") && !key.meaning.isEmpty)
+            #expect("\n\(help)".contains("\n\(key.name)") && !key.meaning.isEmpty)
             if case .value(let text) = key.fallback { #expect(help.contains("default: \(text)")) }
         }
     }

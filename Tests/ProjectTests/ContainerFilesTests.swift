@@ -16,7 +16,7 @@ struct ContainerFilesTests {
                 // From another stage: it must be a stage of this file, and what `make release` leaves there.
                 let name = String(stage.dropFirst("--from=".count))
                 #expect(instructions.contains { $0.first == "FROM" && $0.suffix(2) == ["AS", name] })
-                #expect(words.dropFirst().first == "/src/.build/release/tessera")
+                #expect(words.dropFirst().first == "/src/dist/tessera")
                 continue
             }
             for source in words.filter({ !$0.hasPrefix("--") }).dropLast() {

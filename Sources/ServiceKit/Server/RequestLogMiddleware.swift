@@ -1,6 +1,7 @@
 // One line per request, and the numbers behind /metrics.
 //
 // SECURITY: method, route pattern, status and time; never a path with ids in it, a query, a header or a body.
+import HTTPTypes
 package import Hummingbird
 import Logging
 import Metrics
@@ -9,10 +10,15 @@ import Synchronization
 /// Logs and counts requests by route pattern.
 package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let service: String
+    private let quietAgent: String?
     private let meters: RequestMeters
 
-    package init(service: String) {
+    /// - Parameters:
+    ///   - service: the value of the field `service` and of the label.
+    ///   - quietAgent: the `User-Agent` whose requests are logged at `debug` instead of `info`.
+    package init(service: String, quietAgent: String? = nil) {
         self.service = service
+        self.quietAgent = quietAgent
         self.meters = RequestMeters(service: service)
     }
 
@@ -25,18 +31,23 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let response = try await next(request, context)
         let elapsed = start.duration(to: .now)
         let route = context.endpointPath ?? "unmatched"
-        let status = String(response.status.code)
         meters.of(route, Self.known(request.method.rawValue), response.status.code).record(elapsed)
-        context.logger.info(
+        // The logger has the request's id already.
+        let isQuiet = quietAgent.map { $0 == request.headers[.userAgent] } ?? false
+        context.logger.log(
+            level: isQuiet ? .debug : .info,
             "request",
             metadata: [
-                "service": "\(service)", "request_id": "\(context.requestID)", "method": "\(request.method.rawValue)",
-                "route": "\(route)", "status": "\(status)",
-                "ms":
-                    "\(Double(elapsed.components.attoseconds / 1_000_000_000_000) / 1000 + Double(elapsed.components.seconds) * 1000)",
+                "service": .string(service), "method": .string(request.method.rawValue), "route": .string(route),
+                "status": .string(String(response.status.code)), "ms": .string(Self.milliseconds(elapsed)),
             ]
         )
         return response
+    }
+
+    private static func milliseconds(_ duration: Duration) -> String {
+        let (seconds, attoseconds) = duration.components
+        return String(Double(seconds * 1_000_000 + attoseconds / 1_000_000_000_000) / 1000)
     }
 
     /// SECURITY: a method is free text; an unknown one may not grow the label set.

@@ -1,4 +1,4 @@
-// `tessera cleanup` and `tessera version`.
+// `tessera cleanup`: what the services do by themselves now and then.
 import ArgumentParser
 import AuthService
 import ChatService
@@ -26,13 +26,5 @@ struct CleanupCommand: TesseraCommand {
                 for (name, count) in try await chat.cleanup.run() { print("\(name)  \(count)") }
             }
         }
-    }
-}
-
-struct VersionCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "version", abstract: "Print the version.")
-
-    func run() {
-        print("tessera \(Tessera.version)")
     }
 }

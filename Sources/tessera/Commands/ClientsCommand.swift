@@ -8,7 +8,7 @@ import ServiceKit
 struct ClientsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clients",
-        abstract: "Create and list clients of the OAuth endpoints, rotate secrets, disable.",
+        abstract: "Create and list OAuth clients, rotate secrets, disable.",
         subcommands: [Create.self, List.self, RotateSecret.self, Disable.self, Enable.self]
     )
 

@@ -34,7 +34,7 @@ struct CommonOptions: ParsableArguments {
 
     @Option(
         name: .customLong("set"),
-        help: "Any setting that is no secret, as NAME=VALUE; may be repeated. `tessera --help` lists them."
+        help: "Any setting that is no secret, as NAME=VALUE; may be repeated. `tessera settings` lists them."
     )
     var assignments: [String] = []
 
@@ -77,29 +77,29 @@ struct CommonOptions: ParsableArguments {
 /// A command that reads settings; its errors are one line on standard error.
 protocol TesseraCommand: AsyncParsableCommand {
     var options: CommonOptions { get }
+    /// Whether the command greets a person who starts it in a terminal.
+    static var greets: Bool { get }
     func run(_ settings: Settings, logger: Logger) async throws
 }
 
 extension TesseraCommand {
+    static var greets: Bool { false }
+
     func run() async throws {
         do {
             let settings = try await options.settings()
-            Logs.start(settings)
+            Logs.start(settings, greets: Self.greets)
             try await run(settings, logger: Logger(label: "tessera"))
         } catch let error as ConfigurationError {
-            complain("\(error)")
+            Logs.complain("\(error)")
             // EX_CONFIG of sysexits.h: a supervisor need not try again.
             throw ExitCode(78)
         } catch let error as ExitCode {
             throw error
         } catch {
-            complain("\(error)")
+            Logs.complain("\(error)")
             throw ExitCode.failure
         }
-    }
-
-    private func complain(_ text: String) {
-        try? FileHandle.standardError.write(contentsOf: Data("tessera: \(text)\n".utf8))
     }
 
     /// Runs `body` with auth on its database, which must be current, and closes it.

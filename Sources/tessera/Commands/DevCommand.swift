@@ -4,6 +4,7 @@ import AuthService
 import ChatService
 import Foundation
 import Logging
+import TesseraVerifier
 
 struct DevCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
@@ -11,6 +12,8 @@ struct DevCommand: TesseraCommand {
         abstract: "Run both services in one process, on SQLite unless told otherwise.",
         discussion: "Makes its secrets and three sample users at the first start. For development, not for production."
     )
+
+    static let greets = true
 
     @OptionGroup var options: CommonOptions
 
@@ -34,7 +37,9 @@ struct DevCommand: TesseraCommand {
         )
         try await authDatabase.prepare(migrate: true, logger: logger)
         try await chatDatabase.prepare(migrate: true, logger: logger)
-        let auth = try await Start.auth(settings, ring: ring, authDatabase, logger: logger)
+        // A person sees the requests of persons: those of chat to auth only when they ask for details.
+        let quietAgent = Logs.isTerminal(settings) ? IssuerRequest.agent : nil
+        let auth = try await Start.auth(settings, ring: ring, authDatabase, quietAgent: quietAgent, logger: logger)
         let feed: ChatFeedSettings
         if let given {
             feed = given
@@ -46,7 +51,7 @@ struct DevCommand: TesseraCommand {
         let samples = try await auth.users.isEmpty() ? makeSamples(auth, chat.service, settings) : []
 
         var runner = ServiceRunner(logger: logger)
-        runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9090))
+        runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: authDatabase.database)
         runner.add(chat, on: settings.chat, database: chatDatabase.database)
         let greeting = DevGreeting(settings: settings, samples: samples).text

@@ -13,7 +13,7 @@ import Storage
 struct RestoreCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
-        abstract: "Bring a backup back. Ends every session and begins a new event epoch.",
+        abstract: "Bring a backup back. Ends all sessions, begins a new event epoch.",
         discussion: """
             Stop the services first: a database that is in use is refused. Everything is checked before anything is \
             changed, and each database is replaced as a whole or not at all, whatever happens to this process.

@@ -7,7 +7,8 @@ import Storage
 struct SeedCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
         commandName: "seed",
-        abstract: "Make sample data: an admin, a premium and a standard user, with conversations. Safe to repeat."
+        abstract: "Make sample users and conversations. Safe to repeat.",
+        discussion: "An admin, a premium and a standard user."
     )
 
     @OptionGroup var options: CommonOptions

@@ -23,7 +23,7 @@ struct AuthCommand: TesseraCommand {
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(logger: logger)
         let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
-        runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9090))
+        runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: opened.database)
         logger.info("auth starts", metadata: ["address": "\(settings.auth)"])
         try await runner.run()

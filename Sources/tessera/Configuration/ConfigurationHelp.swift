@@ -1,4 +1,4 @@
-// The registry, as `--help` shows it.
+// The registry, as `tessera settings` and the help of the flags show it.
 import ArgumentParser
 
 extension ConfigurationKey {
@@ -10,13 +10,13 @@ extension ConfigurationKey {
         }
     }
 
-    /// All settings, for the help of the binary itself.
+    /// All settings, as `tessera settings` lists them.
     static var help: String {
         all.map { key in
             """
-              \(key.name)\(key.isSecret ? " (or \(key.name)_FILE)" : "")
-                  \(key.meaning.replacing("`", with: ""))
-                  \(key.kind.label.replacing("`", with: "")); default: \(key.initial)
+            \(key.name)\(key.isSecret ? " (or \(key.name)_FILE)" : "")
+                \(key.meaning.replacing("`", with: ""))
+                \(key.kind.label.replacing("`", with: "")); default: \(key.initial)
             """
         }
         .joined(separator: "\n")

@@ -1,5 +1,5 @@
-// What is known about a setting. All settings are in ConfigurationRegistry.swift; the reader, `--help`, the check for
-// misspelled names and the tables of docs/configuration.md (which a test compares) come from there.
+// What is known about a setting. All settings are in ConfigurationRegistry.swift; the reader, `tessera settings`, the
+// check for misspelled names and the tables of docs/configuration.md (which a test compares) come from there.
 
 /// A setting.
 struct ConfigurationKey: Hashable, Sendable {

@@ -29,6 +29,9 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     }
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+    /// Where `/metrics` is, unless a setting or `tessera chat` says otherwise.
+    static let metrics = ListenAddress(host: "127.0.0.1", port: 9090)
 }
 
 /// Chat's client at auth, and what it does while it cannot follow.

@@ -8,12 +8,17 @@ struct DevGreeting {
     let samples: [SampleUser]
 
     var text: String {
+        let metrics = settings.metrics ?? .metrics
         var lines = [
             "",
-            "Tessera \(Tessera.version)",
+            "Tessera \(Tessera.fullVersion)",
             "  auth  \(settings.publicURL)   \(settings.authDatabase.description)",
             "  chat  \(settings.chatPublicURL)   \(settings.chatDatabase.description)",
             "  data  \(settings.dataDirectory)",
+            "",
+            "Open next:",
+            "  \(settings.publicURL)/openapi.yaml   every request of both services",
+            "  http://\(metrics)/metrics",
         ]
         let credentials = SampleData.credentialsPath(in: settings.dataDirectory)
         if let admin = samples.first(where: { $0.role == .admin }) {

@@ -31,6 +31,8 @@ struct ServiceRunner {
     init(logger: Logger) {
         self.logger = logger
         MetricsSystem.bootstrap(registry)
+        let droppedLines = Counter(label: "tessera_log_lines_dropped_total")
+        Logs.writer.onDrop { droppedLines.increment(by: $0) }
     }
 
     mutating func add(_ auth: AuthService, on address: ListenAddress, database: any SQLDatabase) {
@@ -42,7 +44,7 @@ struct ServiceRunner {
 
     mutating func add(_ chat: ChatNode, on address: ListenAddress, database: any SQLDatabase) {
         services.append(DatabaseService(database: database))
-        services.append(chat.keys)
+        services.append(AskingService(service: chat.keys, othersListen: starting.allListen))
         services += chat.service.services
         if let revocations = chat.revocations {
             services.append(FollowingService(feed: revocations))
@@ -131,6 +133,11 @@ private final class Starting: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Ends when every service listens. For one reader.
+    let allListen: AsyncStream<Never>
+    private let end: AsyncStream<Never>.Continuation
+
+    init() { (allListen, end) = AsyncStream.makeStream() }
 
     func add() { state.withLock { $0.left += 1 } }
 
@@ -141,7 +148,9 @@ private final class Starting: Sendable {
             state.left -= 1
             return state.left == 0 ? state.action : nil
         }
-        action?()
+        guard let action else { return }
+        end.finish()
+        action()
     }
 }
 
@@ -167,6 +176,17 @@ private struct FollowingService: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown { await feed.run() }
+    }
+}
+
+/// Asks another service, of this process perhaps: before that listens each start would warn of a refused connection.
+private struct AskingService<Asking: Service>: Service {
+    let service: Asking
+    let othersListen: AsyncStream<Never>
+
+    func run() async throws {
+        await cancelWhenGracefulShutdown { for await _ in othersListen {} }
+        try await service.run()
     }
 }
 

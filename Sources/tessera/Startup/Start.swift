@@ -12,12 +12,15 @@ enum Start {
         _ settings: Settings,
         ring: MasterKeyRing,
         _ opened: ServiceDatabase,
+        quietAgent: String? = nil,
         logger: Logger
     ) async throws -> AuthService {
+        var configuration = try settings.authConfiguration(masterKeys: ring)
+        configuration.quietAgent = quietAgent
         do {
             return try await AuthService(
                 database: opened.database,
-                configuration: try settings.authConfiguration(masterKeys: ring),
+                configuration: configuration,
                 isReady: opened.isReady,
                 contract: ServiceRunner.contract,
                 logger: logger

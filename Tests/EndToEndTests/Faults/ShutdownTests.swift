@@ -35,6 +35,17 @@ struct ShutdownTests {
         _ = try? connection.send(" ")
     }
 
+    @Test("the log has its last line when the process has ended")
+    func logIsComplete() async throws {
+        let installation = try await Installation(.sqlite, ["TESSERA_LOG_LEVEL": "debug"])
+        let process = try await installation.startAuth()
+        #expect(try await process.terminate() == .status(0))
+        let lines = process.output.split(separator: "\n")
+        #expect(lines.last?.contains("Service lifecycle ended") == true, "\(lines.suffix(3))")
+        let started = lines.count { $0.contains(#""Starting service""#) }
+        #expect(started > 5 && lines.count { $0.contains(#""Service finished""#) } == started)
+    }
+
     /// The head of a login whose body is the two halves above: 57 bytes.
     private static let head = """
         POST /v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 57\r\n\r\n

@@ -7,14 +7,22 @@ struct CommandTests {
     @Test("version and help say what they are, and a wrong command is refused")
     func versionAndHelp() async throws {
         let installation = try await Installation()
-        #expect(try await installation.run("version").contains(/\d+\.\d+\.\d+/))
+        let version = try await installation.run("version")
+        #expect(version.wholeMatch(of: /tessera \d+\.\d+\.\d+ \(commit unknown\)\n/) != nil, "\(version)")
+        #expect(try await installation.run("--version") == version)
         let help = try await installation.run("--help")
         for command in [
             "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "clients", "seed", "backup", "restore",
-            "data", "version",
+            "data", "settings", "version",
         ] {
-            #expect(help.contains(command), "\(command)")
+            #expect(help.contains("\n  \(command) "), "\(command)")
         }
+        let lines = help.split(separator: "\n", omittingEmptySubsequences: false)
+        #expect(lines.count <= 24 && lines.allSatisfy { $0.count <= 80 }, "a screen: \(help)")
+        for same in [["-h"], ["help"], []] {
+            #expect(try await installation.start(same, settings: [:], input: "").waitForSuccess() == help)
+        }
+        #expect(try await installation.run("settings").contains("\nTESSERA_LOG_LEVEL\n"))
         let wrong = try installation.start("authenticate")
         #expect(try await wrong.waitForExit() != .status(0))
     }

@@ -40,7 +40,9 @@ struct Usage: Sendable {
     /// `last_seq`.
     static func spend(_ bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
         var statements: [BoundStatement] = []
-        if bill.namesTokens { statements.append(UsageStatements.record(conversation: conversation, owner: owner, at: now)) }
+        if bill.namesTokens {
+            statements.append(UsageStatements.record(conversation: conversation, owner: owner, at: now))
+        }
         if bill.namesTokens || bill.hasOwn {
             statements.append(UsageStatements.count(conversation: conversation, owner: owner, on: UsageDay(now)))
         }

@@ -21,3 +21,12 @@ package struct EmbeddedFile: Sendable {
         all.filter { $0.path.hasPrefix(prefix) }
     }
 }
+
+/// What the binary knows of its build.
+package enum BuildInfo {
+    /// The commit; `unknown` in a binary that `make release` has not finished or that was built outside of git.
+    package static var commit: String {
+        // SAFETY: a constant of the C target, with zeros behind the text.
+        unsafe String(cString: tessera_commit())
+    }
+}

@@ -86,7 +86,7 @@ final class ServiceTokens: Sendable {
     func forget() { kept.withLock { $0 = nil } }
 
     private func fetch() async throws -> Kept {
-        var request = HTTPClientRequest(url: credentials.tokenEndpoint)
+        var request = HTTPClientRequest.ofIssuer(credentials.tokenEndpoint)
         request.method = .POST
         request.headers.add(name: "Authorization", value: credentials.basic)
         request.headers.add(name: "Content-Type", value: "application/x-www-form-urlencoded")

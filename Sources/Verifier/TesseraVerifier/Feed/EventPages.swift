@@ -63,7 +63,7 @@ public struct EventPages: Sendable {
     public func read(after cursor: String?, kinds: [String], limit: Int) async throws -> [UInt8] {
         var address = "\(url)?kinds=\(kinds.joined(separator: ","))&limit=\(limit)"
         if let cursor { address += "&after=\(ClientCredentials.encoded(cursor))" }
-        var request = HTTPClientRequest(url: address)
+        var request = HTTPClientRequest.ofIssuer(address)
         request.headers.add(name: "Authorization", value: "Bearer \(try await tokens.token())")
         request.headers.add(name: "Accept", value: "application/json")
         let response = try await client.execute(request, timeout: TimeAmount(timeout), logger: logger)

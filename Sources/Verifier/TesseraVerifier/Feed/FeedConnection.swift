@@ -76,7 +76,7 @@ struct FeedConnection: Sendable {
     }
 
     private func open() async throws -> HTTPClientResponse.Body {
-        var request = HTTPClientRequest(url: url)
+        var request = HTTPClientRequest.ofIssuer(url)
         request.headers.add(name: "Authorization", value: "Bearer \(try await tokens.token())")
         request.headers.add(name: "Accept", value: "text/event-stream")
         if let position { request.headers.add(name: "Last-Event-ID", value: position) }

@@ -48,7 +48,7 @@ struct KeySetDownload: Sendable {
 
     /// Fetches the set, unless it still is the one with this entity tag (RFC 9110 §13.1.2).
     func fetch(unless entityTag: String?) async throws -> KeySetAnswer {
-        var request = HTTPClientRequest(url: url)
+        var request = HTTPClientRequest.ofIssuer(url)
         request.headers.add(name: "Accept", value: "application/jwk-set+json, application/json")
         if let entityTag { request.headers.add(name: "If-None-Match", value: entityTag) }
         let response = try await client.execute(request, timeout: TimeAmount(timeout), logger: logger)
