@@ -1,7 +1,7 @@
-// A database that tells the change feed of each unit that was written through it, and changes nothing else.
+// A database that notifies the change feed of each transaction that writes through it, and changes nothing else.
 //
-// Every unit that writes begins with the principal's row (see Principals), so the unit itself says whose streams there
-// are to wake. A writing unit that does not is anybody's.
+// A transaction of one person's writes names that person as its subject, and wakes that person's streams. One without a
+// subject may concern anyone, and wakes all.
 import Storage
 
 struct ChangeTellingDatabase: DatabaseDecorator {
@@ -31,13 +31,7 @@ struct ChangeTellingDatabase: DatabaseDecorator {
 
     private func tell(_ transaction: Transaction) {
         if let subject = transaction.subject { return feed.wrote(subject) }
-        let unit = transaction.statements
-        if let first = unit.first, first.statement.name == "principals.touch",
-            case .text(let principal)? = first.values.first
-        {
-            return feed.wrote(principal)
-        }
-        if unit.contains(where: { $0.statement.effect != .reads }) { feed.wrote(nil) }
+        if !transaction.onlyReads { feed.wrote(nil) }
     }
 
     func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T {

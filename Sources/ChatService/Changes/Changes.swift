@@ -136,6 +136,9 @@ struct Changes: Sendable {
         try State(try await database.run(ChangeStatements.state(principal: nil))).newest
     }
 
+    /// Goes first in a transaction that removes changes; see `ChangeStatements.keepNewest`.
+    static func keepNewest() -> BoundStatement { ChangeStatements.keepNewest() }
+
     /// A page for one request.
     struct Page: Sendable {
         let changes: [Change]

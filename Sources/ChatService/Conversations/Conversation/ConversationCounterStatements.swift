@@ -115,7 +115,7 @@ enum ConversationCounterStatements {
     private static let adjustTokens = Statement(
         "conversations.adjust_tokens",
         .writes,
-        TokenChange.parameters + ["now": .instant],
+        TokenChange.partParameters + ["now": .instant],
         """
         UPDATE conversations SET
             tokens_in = conversations.tokens_in + change.more_in,
@@ -132,7 +132,7 @@ enum ConversationCounterStatements {
 
     /// Before `messages.change`.
     static func adjustTokens(_ change: TokenChange, at now: Instant) -> BoundStatement {
-        adjustTokens.bind(change.values + ["now": now])
+        adjustTokens.bind(change.partValues + ["now": now])
     }
 
     private static let deduct = Statement(

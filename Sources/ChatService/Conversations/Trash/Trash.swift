@@ -7,7 +7,7 @@ import ServiceKit
 // **A conversation ends in one small write and goes in small pieces.** Once it has ended (see ConversationState), nothing
 // finds it any more. What hangs on it is removed afterwards in transactions of 500 messages at most (see MessageBatch), the
 // row last, so that the size of a conversation delays no other request; if the process dies in between, the cleanup goes on
-// an hour later. An unfinished fork is as hard to find, and the cleanup removes those that were abandoned.
+// an hour later. An unfinished fork or import is as hard to find, and the cleanup removes those that were abandoned.
 import Storage
 
 struct Trash: Sendable {

@@ -51,7 +51,7 @@ struct AdminDataRoutes: Sendable {
         let id = try context.id("id")
         var transaction = Transaction()
         let summary = transaction.add(AdminDataStatements.summary(of: id))
-        let erasure = transaction.add(ErasureStatements.receipt(of: id))
+        let erasure = transaction.add(Erasures.read(receiptOf: id))
         let results = try await database.run(transaction)
         guard let row = results[summary].first else { throw APIError(.notFound) }
         let receipt = try ErasureReceipt(results[erasure].rows)

@@ -129,7 +129,7 @@ struct EraseStep: Sendable {
                 "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
             },
             // Others' cursors may stand at a number of this person's, and stay good.
-            EraseStep("changes", table: "changes", key: "seq", before: ChangeStatements.keepNewest()) { owner in
+            EraseStep("changes", table: "changes", key: "seq", before: Changes.keepNewest()) { owner in
                 "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
             },
         ],

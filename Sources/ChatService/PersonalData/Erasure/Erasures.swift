@@ -131,6 +131,9 @@ package struct Erasures: Sendable {
         try ErasureReceipt(try await database.run(ErasureStatements.receipt(of: principal)).rows)
     }
 
+    /// Reads the rows of a receipt, for a transaction of another feature.
+    static func read(receiptOf principal: String) -> BoundStatement { ErasureStatements.receipt(of: principal) }
+
     // MARK: The steps
 
     /// Erases one person to the end, or until it may not go on. For a request; the job takes all that are open together.

@@ -98,6 +98,16 @@ enum PrincipalStatements {
         addTokens.bind(["id": id, "tokens": tokens, "conversation": conversation, "messages": messages])
     }
 
+    /// See `Principals.addingTokens`.
+    static func addingTokens(_ name: String, parameters: StatementParameters, if condition: String) -> Statement {
+        Statement(
+            name,
+            .writes,
+            parameters,
+            "UPDATE principals SET tokens_total = tokens_total + :tokens WHERE id = :owner AND \(condition)"
+        )
+    }
+
     private static let lock = Statement(
         "principals.lock",
         .writes,

@@ -1,4 +1,3 @@
-import ServiceKit
 // Who owns rows here: a mirror of auth's users, made from token claims the first time somebody writes.
 //
 // States: unknown → known → deactivated (told by auth) → erased (for ever, the row stays as a tombstone).
@@ -26,6 +25,11 @@ struct Principals: Sendable {
         PrincipalStatements.add(tokens: tokens, to: principal, conversation: conversation, messages: messages)
     }
 
+    /// A statement that adds `:tokens` to the total of the person `:owner` where an SQL condition holds.
+    static func addingTokens(_ name: String, parameters: StatementParameters, if condition: String) -> Statement {
+        PrincipalStatements.addingTokens(name, parameters: parameters, if: condition)
+    }
+
     /// A statement that changes a total by a difference. `difference` is a FROM whose `change` has the person's `owner_id`
     /// and the difference `more_total`. No total falls below zero.
     static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
@@ -35,25 +39,5 @@ struct Principals: Sendable {
     /// Sets the tombstone of an erasure, once; on a deactivated person only where that is asked for.
     static func markErased(_ principal: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
         PrincipalStatements.markErased(principal, includingInactive: includingInactive, at: now)
-    }
-}
-
-// Removed when the last caller reads its results by handle.
-extension Principals {
-    /// How many results `willWrite` adds in front of a unit's own.
-    static let leadingResults = 2
-
-    /// The beginning of every unit that writes: makes or locks the caller's row, then reads what it allows.
-    static func willWrite(_ caller: Caller, at now: Instant) -> [BoundStatement] {
-        PrincipalTransaction(by: caller, at: now).base.statements
-    }
-
-    /// Throws `user_inactive` when a unit's writes were refused because of who is writing. The results are those of
-    /// the whole unit, which began with `willWrite`.
-    static func requireActive(_ results: [SQLResult]) throws {
-        guard let state = results.dropFirst().first?.first else { throw APIError(.internalError) }
-        guard try state.boolean("is_active"), try state.optionalInstant("erased_at") == nil else {
-            throw APIError(.userInactive)
-        }
     }
 }

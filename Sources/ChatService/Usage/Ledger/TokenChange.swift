@@ -14,17 +14,22 @@ struct TokenChange: Sendable {
 
     // MARK: SQL
 
-    static let parameters: StatementParameters = [
+    /// All but the total.
+    static let partParameters: StatementParameters = [
         "conversation": .text, "owner": .text, "message": .text, "expected": .integer, "sets_in": .boolean,
-        "in": .integer, "sets_out": .boolean, "out": .integer, "sets_total": .boolean, "total": .integer,
+        "in": .integer, "sets_out": .boolean, "out": .integer,
     ]
+    static let parameters: StatementParameters = partParameters + ["sets_total": .boolean, "total": .integer]
 
-    var values: StatementValues {
+    var partValues: StatementValues {
         [
             "conversation": conversation, "owner": owner, "message": message, "expected": expected,
             "sets_in": tokensIn.isPresent, "in": tokensIn.value, "sets_out": tokensOut.isPresent,
-            "out": tokensOut.value, "sets_total": tokensTotal.isPresent, "total": tokensTotal.value,
+            "out": tokensOut.value,
         ]
+    }
+    var values: StatementValues {
+        partValues + ["sets_total": tokensTotal.isPresent, "total": tokensTotal.value]
     }
 
     /// Whether a table's row is the message, which is live.

@@ -134,11 +134,10 @@ enum ReservationStatements {
         count.bind(settlement.values + ["day": day.text])
     }
 
-    private static let spend = Statement(
+    private static let spend = Principals.addingTokens(
         "reservations.spend",
-        .writes,
-        ["id": .text, "owner": .text, "tokens": .integer, "cutoff": .instant],
-        "UPDATE principals SET tokens_total = tokens_total + :tokens WHERE id = :owner AND EXISTS (SELECT 1 \(own))"
+        parameters: ["id": .text, "owner": .text, "tokens": .integer, "cutoff": .instant],
+        if: "EXISTS (SELECT 1 \(own))"
     )
 
     /// Adds a settlement to the person's total.
