@@ -17,6 +17,9 @@ package struct AuthService: Sendable {
     /// The text of `openapi.yaml`.
     let contract: String
 
+    /// A write that always changes one row, for `/readyz`.
+    package static func writeProbe(at now: Instant) -> BoundStatement { CleanupStatements.writeProbe(at: now) }
+
     /// `hasher`: hashes passwords; by default as the configuration says.
     package init(
         database base: any SQLDatabase,

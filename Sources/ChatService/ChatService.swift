@@ -27,6 +27,8 @@ package struct ChatService: Sendable {
     let votes: Votes
     let trash: Trash
     let forks: Forks
+    /// What `tessera search` does.
+    package let searchCommands: SearchCommands
     /// Run by the service itself, and by `tessera cleanup`.
     package let cleanup: ChatCleanup
     private let logger: Logger
@@ -41,6 +43,9 @@ package struct ChatService: Sendable {
         + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaStanding.all
         + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
         + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
+
+    /// A write that always changes one row, for `/readyz`.
+    package static func writeProbe(at now: Instant) -> BoundStatement { LeaseStatements.writeProbe(at: now) }
 
     /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
     /// revoked, `userEvents` what happens to users at auth, `isReady` throws while the database cannot be
@@ -57,12 +62,20 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
+        // A damaged index is no reason to refuse a write.
+        let guarded = SearchFaultGuard(base: database, logger: logger)
+        let node = Hex.encode(random.bytes(8))
         // Words of an index are nothing that a stream tells.
-        let backfill = SearchBackfill(database: database)
-        let changes = Changes(database: database, clock: clock)
+        let searchMaintenance = SearchMaintenanceService(
+            database: guarded,
+            clock: clock,
+            lease: JobLease("search", holder: node, database: guarded, clock: clock),
+            logger: logger
+        )
+        let changes = Changes(database: guarded, clock: clock)
         let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
         // Every unit that writes passes here, so that streams of this node hear of it at once.
-        let database: any SQLDatabase = ChangeTellingDatabase(database, feed: changeFeed)
+        let database: any SQLDatabase = ChangeTellingDatabase(guarded, feed: changeFeed)
         let quotas = configuration.quotas
         self.changes = changes
         self.changeFeed = changeFeed
@@ -85,7 +98,7 @@ package struct ChatService: Sendable {
         self.tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
         self.votes = Votes(database: database, clock: clock)
         self.search = Search(database: database, clock: clock)
-        let node = Hex.encode(random.bytes(8))
+        self.searchCommands = SearchCommands(database: database, clock: clock, random: random)
         self.cleanup = ChatCleanup(
             database: database,
             clock: clock,
@@ -111,7 +124,7 @@ package struct ChatService: Sendable {
             ),
             ChangeNotices(feed: changeFeed, changes: changes, logger: logger),
             ChatCleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
-            SearchBackfillService(backfill: backfill, interval: .seconds(60), logger: logger),
+            searchMaintenance,
         ]
         if let userEvents {
             let mirror = UserMirror(

@@ -15,7 +15,7 @@ struct Tessera: AsyncParsableCommand {
         subcommands: [
             DevCommand.self, AuthCommand.self, ChatCommand.self, MigrateCommand.self, KeysCommand.self,
             CleanupCommand.self, UsersCommand.self, ClientsCommand.self, SeedCommand.self, BackupCommand.self,
-            RestoreCommand.self, DataCommand.self, SettingsCommand.self, VersionCommand.self,
+            RestoreCommand.self, DataCommand.self, SearchCommand.self, SettingsCommand.self, VersionCommand.self,
         ]
     )
 

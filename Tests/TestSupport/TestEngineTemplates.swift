@@ -46,6 +46,11 @@ extension EmbeddedFile {
 }
 
 extension Migrator {
+    /// A service's migrator with the embedded migrations.
+    package static func embedded(_ service: String) throws -> Migrator {
+        testing(service: service, migrations: try EmbeddedFile.migrations())
+    }
+
     /// A migrator with the checksum that the program uses and a clock that tells the time of the test.
     package static func testing(service: String, migrations: [Migration]) -> Migrator {
         Migrator(

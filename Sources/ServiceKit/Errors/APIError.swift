@@ -104,7 +104,8 @@ extension APIError {
     package init(_ error: StorageError) {
         switch error {
         case .outcomeUnknown: self = .retry(.outcomeUnknown, afterSeconds: 1)
-        case .unavailable, .overloaded, .cancelled, .schema: self = .retry(.databaseUnavailable, afterSeconds: 1)
+        case .unavailable, .damaged, .overloaded, .cancelled, .schema:
+            self = .retry(.databaseUnavailable, afterSeconds: 1)
         case .conflict: self = .retry(.databaseUnavailable, afterSeconds: 1)
         case .uniqueViolation, .foreignKeyViolation, .notNullViolation, .checkViolation, .invalidBinding, .invalidRow,
             .statementFailed:

@@ -53,6 +53,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case outcomeUnknown = "outcome_unknown"
     case keysUnavailable = "keys_unavailable"
     case revocationsUnavailable = "revocations_unavailable"
+    case searchRebuilding = "search_rebuilding"
     case internalError = "internal_error"
 
     package var status: HTTPResponse.Status {
@@ -71,7 +72,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
-        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable:
+        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable,
+            .searchRebuilding:
             .serviceUnavailable
         case .internalError: .internalServerError
         }
@@ -120,6 +122,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .outcomeUnknown: "The connection was lost while committing; the change may or may not have been made."
         case .keysUnavailable: "The token cannot be checked now; try again shortly."
         case .revocationsUnavailable: "It is not known now which tokens were revoked; try again shortly."
+        case .searchRebuilding: "The search index is being rebuilt; try again later."
         case .internalError: "Something went wrong on our side."
         }
     }

@@ -35,9 +35,11 @@ enum SQLiteFailure {
     /// SQLITE_FULL comes from the first step alone: a write that found no space, so that the commit record, the last
     /// to be written, is not whole. A sync that failed (SQLITE_IOERR_FSYNC), an index that could not grow
     /// (SQLITE_IOERR_SHMSIZE, SQLITE_NOMEM) come after it, and of a write that failed for another reason than space
-    /// (SQLITE_IOERR_WRITE) nobody knows what reached the file.
+    /// (SQLITE_IOERR_WRITE) nobody knows what reached the file. SQLITE_CORRUPT_VTAB comes before all of them: a virtual
+    /// table writes what it holds in memory when a commit begins (xSync, https://www.sqlite.org/vtab.html §2.16).
     static func leavesNoCommitRecord(_ error: any Error) -> Bool {
-        (error as? DatabaseError)?.resultCode == .SQLITE_FULL
+        guard let error = error as? DatabaseError else { return false }
+        return error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_CORRUPT_VTAB
     }
 
     static func map(_ error: any Error, _ statement: String) -> StorageError {
@@ -54,9 +56,11 @@ enum SQLiteFailure {
         }
         switch error.resultCode {
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .conflict(statement: statement, code: code)
-        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT,
-            .SQLITE_CORRUPT, .SQLITE_NOTADB:
+        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT:
             return .unavailable(reason: reason(of: error))
+        case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+            let isInVirtualTable = error.extendedResultCode == .SQLITE_CORRUPT_VTAB
+            return .damaged(reason: reason(of: error), inVirtualTable: isInVirtualTable)
         default: return .statementFailed(statement: statement, code: code)
         }
     }

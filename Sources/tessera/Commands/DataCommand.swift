@@ -87,7 +87,11 @@ struct DataCommand: AsyncParsableCommand {
 
     struct Erase: TesseraCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Erase a user's chat data for good, and print the receipt."
+            abstract: "Erase a user's chat data for good, and print the receipt.",
+            discussion: """
+                On SQLite words of erased messages stay in the search's index for up to six hours. \
+                `tessera search purge` removes them at once.
+                """
         )
         @OptionGroup var options: CommonOptions
         @Argument(help: "The user's id.") var user: String

@@ -1,4 +1,6 @@
 // Opens a service's database and brings its schema up to date, or refuses.
+import AuthService
+import ChatService
 import Embedded
 import Foundation
 import Logging
@@ -12,10 +14,23 @@ import StorageSQLite
 struct ServiceDatabase: Sendable {
     let database: any SQLDatabase
     let migrator: Migrator
+    private let writes: WriteMonitor
 
-    /// Throws while the database cannot be reached or its schema is not current.
+    private init(_ database: any SQLDatabase, _ service: String, _ migrator: Migrator) {
+        writes = WriteMonitor(database) {
+            let now = Clock.system.now()
+            return service == "auth" ? AuthService.writeProbe(at: now) : ChatService.writeProbe(at: now)
+        }
+        self.database = writes
+        self.migrator = migrator
+    }
+
+    /// Throws while the database cannot be reached, its schema is not current, or writing fails.
     var isReady: @Sendable () async throws -> Void {
-        { try await migrator.requireCurrent(database) }
+        {
+            try await migrator.requireCurrent(database)
+            try await writes.requireWritable()
+        }
     }
 
     /// What this program knows of a service's schema.
@@ -64,17 +79,15 @@ struct ServiceDatabase: Sendable {
             // SECURITY: SQLite would let everybody read it; its WAL takes the mode of the file.
             try PrivateFiles.makeFile(path)
             return ServiceDatabase(
-                database: try await SQLiteDatabase.open(path: path, configuration: .init(slow: slow), logger: logger),
-                migrator: migrator
+                try await SQLiteDatabase.open(path: path, configuration: .init(slow: slow), logger: logger),
+                service,
+                migrator
             )
         case .postgres(let url):
             return ServiceDatabase(
-                database: try await PostgresDatabase.connect(
-                    url: url,
-                    configuration: .init(slow: slow),
-                    logger: logger
-                ),
-                migrator: migrator
+                try await PostgresDatabase.connect(url: url, configuration: .init(slow: slow), logger: logger),
+                service,
+                migrator
             )
         }
     }

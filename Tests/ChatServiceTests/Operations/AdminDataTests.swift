@@ -240,6 +240,7 @@ struct AdminDataTests {
             for step in EraseStep.groups.joined() {
                 #expect(removed[step.entity]?.integer ?? 0 > 0, "\(step.entity)")
             }
+            try await SearchPurge(database: chat.database, clock: .system).run()
             #expect(try await chat.tables(holding: marker) == [])
             #expect(Set(try await chat.tables(holding: person)) == ["principals", "erasures"])
             #expect(try await chat.rows("conversation_tags") == 0)

@@ -364,7 +364,7 @@ struct SearchPurgeTests {
             #expect(try await pages("zxtitle") > 0)
             let remove = Statement("test.remove", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
             _ = try await chat.database.run(remove(id))
-            try await SearchPurge.run(on: chat.database)
+            #expect(try await SearchPurge(database: chat.database, clock: .system).run().passes == 2)
             #expect(try await pages("zxmarker") == 0)
             #expect(try await pages("zxtitle") == 0)
             #expect(try await chat.search("stays").count == 1)

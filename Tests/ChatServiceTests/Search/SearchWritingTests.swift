@@ -142,7 +142,7 @@ struct SearchWritingTests {
         }
     }
 
-    @Test("an erase leaves no word in FTS5's file")
+    @Test("an erase and the next purge leave no word in FTS5's file")
     func erase() async throws {
         try await withChat(.sqlite) { chat in
             let id = try await chat.conversation(#"{"title":"qzxtitle"}"#)
@@ -164,6 +164,7 @@ struct SearchWritingTests {
             let (marker, title) = (try await held("zxmarker"), try await held("zxtitle"))
             #expect(marker > 4 && title > 4)
             #expect(try await chat.send(.delete, "/v1/chat/data").json["status"]?.string == "completed")
+            #expect(try await SearchPurge(database: chat.database, clock: .system).run().passes == 2)
             // What is left is the stranger's.
             let (after, titleAfter) = (try await held("zxmarker"), try await held("zxtitle"))
             #expect(after == 2 && titleAfter == 2)

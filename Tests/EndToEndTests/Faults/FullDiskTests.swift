@@ -82,7 +82,9 @@ struct FullDiskTests {
         try await settled()
         if readable {
             #expect(try await installation.chat.get("/v1/conversations", token: token).status == 200)
-            #expect(try await installation.chat.get("/readyz").status == 200)
+            try await eventually("the node says that writing fails") {
+                try await installation.chat.get("/readyz").status == 503
+            }
         } else {
             #expect(try await installation.chat.get("/readyz").status == 503)
         }
@@ -99,6 +101,7 @@ struct FullDiskTests {
         try disk.makeRoom()
         try await afterwards()
         try await writer.waitForAcknowledgements(256)
+        try await eventually("the node is ready again") { try await installation.chat.get("/readyz").status == 200 }
         return (try await writer.stop(), service)
     }
 

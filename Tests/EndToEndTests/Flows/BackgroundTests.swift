@@ -15,7 +15,7 @@ struct BackgroundTests {
         let auth = ["RevocationFollowing", "KeyMaintenance", "CleanupService", "PasswordHasher"]
         let chat = [
             "RemoteKeySource", "FollowingService", "MirrorService", "RefusedPrincipalsWatch", "ErasureService",
-            "ChangeNotices", "ChatCleanupService", "SearchBackfillService",
+            "ChangeNotices", "ChatCleanupService", "SearchMaintenanceService",
         ]
         let node = try await installation.startAuth()
         let client = try await installation.makeChatClient()

@@ -60,12 +60,18 @@ struct OwnershipRules {
     }
 
     private func items(_ name: Substring?, _ rest: Substring) -> [AreaTable.Item] {
-        guard let name = name.map(String.init) else { return [] }
+        guard let name = name.map({ virtualTable(of: String($0)) }) else { return [] }
         let keys = table.keys(of: name)
         guard !keys.isEmpty else { return [AreaTable.Item(table: name)] }
         let statement = rest.prefix { $0 != SourceText.end }
         let named = keys.filter { statement.contains("'\($0)'") }.sorted()
         return named.isEmpty ? [AreaTable.Item(table: name)] : named.map { AreaTable.Item(table: name, key: $0) }
+    }
+
+    /// FTS5 keeps a virtual table in tables of its own (sqlite.org/fts5.html, "FTS5 Data Structures").
+    private func virtualTable(of name: String) -> String {
+        let names = ["_data", "_idx", "_config"].filter(name.hasSuffix).map { String(name.dropLast($0.count)) }
+        return names.first(where: table.knows) ?? name
     }
 
     // MARK: Areas

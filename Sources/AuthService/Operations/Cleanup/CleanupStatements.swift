@@ -35,5 +35,10 @@ enum CleanupStatements {
         release.bind(["job": job, "holder": holder, "now": now, "result": result])
     }
 
+    /// A write that always changes one row, for readiness: its job and holder are its own.
+    static func writeProbe(at now: Instant) -> BoundStatement {
+        take.bind(["job": "readyz", "holder": "readyz", "end": now, "now": now])
+    }
+
     static let all = [take, release]
 }

@@ -56,7 +56,9 @@ extension Conversations {
             count = ConversationListStatements.count(of: own)
         }
         let total = page.wantsCount ? transaction.add(count) : nil
-        let results = try await database.run(transaction)
+        let results =
+            filter.query == nil
+            ? try await database.run(transaction) : try await SearchReadiness.run(transaction, on: database)
         var answer = Page(
             fetched: try results[rows].rows.map { try Conversation($0, whole: false) },
             request: page,

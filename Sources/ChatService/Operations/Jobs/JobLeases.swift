@@ -74,5 +74,8 @@ enum LeaseStatements {
         "UPDATE job_leases SET expires_at = $3 WHERE name = $1 AND holder = $2"
     )
 
+    /// A write that always changes one row, for readiness: its holder is its own.
+    static func writeProbe(at now: Instant) -> BoundStatement { take("readyz", "readyz", now, now) }
+
     static let all = [take, release]
 }

@@ -16,8 +16,6 @@ struct ErasureProgress: Sendable {
     private var askAt = ContinuousClock.now
     /// Open erasures whose rows are gone.
     fileprivate var emptied: Set<String> = []
-    /// Whether the search's index has been purged since.
-    fileprivate var isPurged = true
 
     /// `pause` is waited after the first refusal, and twice as long after each other.
     init(pause: Duration = .seconds(1)) {
@@ -80,7 +78,6 @@ extension Erasures {
                 if progress.emptied.contains(place.id) { continue }
                 guard try await removeRows(place.id, while: mayGoOn) else { return false }
                 progress.emptied.insert(place.id)
-                progress.isPurged = false
             }
             if rows.count < Int(Self.page) { break }
         }
@@ -94,10 +91,6 @@ extension Erasures {
         while mayGoOn: @Sendable () async throws -> Bool
     ) async throws -> Bool {
         guard progress.mayAsk else { return false }
-        if !progress.isPurged {
-            guard try await SearchPurge.run(on: database, while: mayGoOn) else { return false }
-            progress.isPurged = true
-        }
         guard try await mayGoOn() else { return false }
         let isDone = await database.forgetDeleted()
         progress.asked(isDone: isDone)

@@ -145,9 +145,7 @@ package struct Erasures: Sendable {
         attempts: Int = 1,
         while mayGoOn: @Sendable () async throws -> Bool
     ) async throws -> Bool {
-        guard try await removeRows(erasure, while: mayGoOn),
-            try await SearchPurge.run(on: database, while: mayGoOn)
-        else { return false }
+        guard try await removeRows(erasure, while: mayGoOn) else { return false }
         for _ in 0..<attempts {
             guard try await mayGoOn() else { return false }
             guard await database.forgetDeleted() else { continue }

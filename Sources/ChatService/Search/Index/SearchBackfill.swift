@@ -3,22 +3,16 @@
 // The rows themselves are the list of what is left to do (a partial index over those without words), so the job needs
 // no place to resume from, two nodes at it do no harm, and a row written by an older node during a rolling update is
 // found at the next tick. Searches say `"complete": false` as long as there is any.
-import Hummingbird
-import Logging
-import ServiceKit
-import ServiceLifecycle
-package import Storage
+import Storage
 
-package struct SearchBackfill: Sendable {
+struct SearchBackfill: Sendable {
     let database: any SQLDatabase
-
-    package init(database: any SQLDatabase) { self.database = database }
 
     /// Rows of one unit. Their texts are in memory at once: 8 MiB each at the very most.
     static let batch = 50
 
     /// Indexes what is not indexed yet; how many rows that was.
-    package func run() async throws -> Int {
+    func run() async throws -> Int {
         let messages = try await run(SearchStatements.pendingMessages, SearchStatements.indexMessage)
         return try await messages + run(SearchStatements.pendingTitles, SearchStatements.indexTitle)
     }
@@ -39,27 +33,6 @@ package struct SearchBackfill: Sendable {
             count += indexed
             // Others had all of them: they are at it, or the rows change; the next tick looks again.
             guard indexed > 0 else { return count }
-        }
-    }
-}
-
-/// Runs the backfill at the start and every so often until shutdown.
-struct SearchBackfillService: Service {
-    let backfill: SearchBackfill
-    let interval: Duration
-    let logger: Logger
-
-    func run() async throws {
-        await attempt()
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() { await attempt() }
-    }
-
-    private func attempt() async {
-        do {
-            let count = try await backfill.run()
-            if count > 0 { logger.info("search index filled", metadata: ["rows": "\(count)"]) }
-        } catch {
-            logger.error("filling the search index failed", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -1,59 +1,131 @@
-// What an erase has to do about the index, after the rows are gone.
+// Removes the words of deleted and changed rows from FTS5's file, now and then.
 //
-// PostgreSQL removes the entries of dead rows when it vacuums them, like the rows themselves. FTS5 writes a deletion
-// beside the entry and drops both when the segments that hold them are merged, which may be never: so all segments are
-// merged into one, in steps that each leave room for other writers (sqlite.org/fts5.html, "The 'merge' Command").
-// Free pages keep their bytes unless `PRAGMA secure_delete` is on.
-package import Storage
+// FTS5 writes a deletion beside the entry, and drops both when the segments that hold them are merged into the oldest one,
+// which may be never (sqlite.org/fts5.html, "The 'merge' Command"). A pass begins to merge all segments into one and goes on
+// in small steps. PostgreSQL's VACUUM does the same by itself.
+//
+// A pass leaves two more levels in FTS5's structure, and nothing takes them away. So passes are hours apart however many
+// rows were deleted, an index in which nothing has changed has none, and near the limit of SQLite the index is rebuilt
+// instead. A rebuild also replaces a pass where nearly every entry is gone: one step of a merge reads until it has written
+// its pages, which is all at once when there is nothing left to write.
+import ServiceKit
+import Storage
 
-package enum SearchPurge {
-    /// Pages that one step merges.
-    private static let step = 500
+package struct SearchPurge: Sendable {
+    /// The shortest time between the beginnings of two passes.
+    static let interval: Duration = .seconds(6 * 3600)
+    /// SQLite 3.40 reads a structure of up to 2,000 levels.
+    static let maxLevels = 1000
 
-    /// Leaves no word in the index that no row has. Begun again after it could not go on, it goes on where it was.
-    ///
-    /// - Returns: whether it came to the end.
+    let database: any SQLDatabase
+    let clock: Clock
+
+    package struct Report: Sendable, Hashable {
+        /// Passes that came to their end.
+        package var passes = 0
+        /// Passes that have yet to come to their end.
+        package var unfinished = 0
+    }
+
+    /// Carries on what has begun, and begins what is due. `isForced` makes everything due in which anything has changed.
     @discardableResult
-    package static func run(
-        on database: any SQLDatabase,
+    func run(
+        isForced: Bool = false,
         while mayGoOn: @Sendable () async throws -> Bool = { true }
-    ) async throws -> Bool {
-        guard database.engine == .sqlite else { return true }
-        for (pages, merge) in [(messagePages, mergeMessages), (titlePages, mergeTitles)] {
-            let size = try await database.run(pages()).first?.int("pages") ?? 0
-            // The first, negative, makes all segments one another's neighbours; further steps do the work.
-            _ = try await database.run([merge(-step)], priority: .long)
-            for _ in 0...(size / step + 1) {
-                guard try await mayGoOn() else { return false }
-                _ = try await database.run([merge(step)], priority: .long)
-            }
+    ) async throws -> Report {
+        var report = Report()
+        for table in SearchTable.allCases where database.engine == .sqlite {
+            try await purge(table, isForced: isForced, &report, while: mayGoOn)
         }
+        return report
+    }
+
+    /// Whether `run` has something to do.
+    func isDue() async throws -> Bool {
+        guard database.engine == .sqlite else { return false }
+        for table in SearchTable.allCases where try await isDue(SearchIndex.status(of: table, in: database)) {
+            return true
+        }
+        return false
+    }
+
+    private func isDue(_ status: SearchIndex.Status, isForced: Bool = false) -> Bool {
+        guard status.state == .ready else { return false }
+        if status.isPurging { return true }
+        guard status.structure != status.purgedStructure, FTS5Structure(status.structure)?.segments != 0 else {
+            return false
+        }
+        return isForced || status.purgeBeganAt.map { $0 + Self.interval <= clock.now() } ?? true
+    }
+
+    private func purge(
+        _ table: SearchTable,
+        isForced: Bool,
+        _ report: inout Report,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws {
+        let status = try await SearchIndex.status(of: table, in: database)
+        guard isDue(status, isForced: isForced), try await mayGoOn() else { return }
+        if !status.isPurging, try await !begin(table, status) { return }
+        report.unfinished += 1
+        // After the last merge the log still holds the pages as they were.
+        guard let structure = try await merge(table, while: mayGoOn), await database.forgetDeleted() else { return }
+        _ = try await database.run(SearchPurgeStatements.of(table).endPurge(leaving: structure), priority: .long)
+        report.unfinished -= 1
+        report.passes += 1
+    }
+
+    /// - Returns: whether a pass has begun; not where the index is rebuilt instead.
+    private func begin(_ table: SearchTable, _ status: SearchIndex.Status) async throws -> Bool {
+        let statements = SearchPurgeStatements.of(table)
+        guard let structure = FTS5Structure(status.structure) else {
+            throw StorageError.invalidRow(column: "structure")
+        }
+        if structure.levels.count >= Self.maxLevels {
+            let reason = "\(structure.levels.count) levels in the index of \(table)"
+            try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
+            return false
+        }
+        if try await isNearlyEmpty(table, structure) {
+            let reason = "nearly all entries of \(table) were deleted"
+            try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
+            return false
+        }
+        // FTS5 leaves a single segment as it is, though it may hold deletions.
+        if structure.segments == 1 {
+            _ = try await database.run(Transaction(statements.placeholder()), priority: .long)
+        }
+        let unit = [statements.beginPurge(at: clock.now()), statements.merge(-1)]
+        _ = try await database.run(Transaction(unit), priority: .long)
         return true
     }
 
-    private static func merge(_ name: String, _ table: String) -> Statement {
-        Statement(
-            name,
-            .writes,
-            [.integer],
-            postgres: "SELECT $1::bigint AS nothing_to_do",
-            sqlite: "INSERT INTO \(table) (\(table), rank) VALUES ('merge', $1)"
-        )
+    /// Fewer than one entry for eight pages, in an index of more than 4 MB.
+    private func isNearlyEmpty(_ table: SearchTable, _ structure: FTS5Structure) async throws -> Bool {
+        guard structure.pages > 1000 else { return false }
+        let most = structure.pages / 8
+        let counted = try await database.run(SearchPurgeStatements.of(table).entries(upTo: most)).first
+        return try counted?.int("entries") ?? 0 < most
     }
 
-    private static func pages(_ name: String, _ table: String) -> Statement {
-        Statement(
-            name,
-            .reads,
-            [],
-            postgres: "SELECT 0::bigint AS pages",
-            sqlite: "SELECT COUNT(*) AS pages FROM \(table)_data"
-        )
+    /// - Returns: the structure record once all is merged; `nil` where it could not go on.
+    private func merge(
+        _ table: SearchTable,
+        while mayGoOn: @Sendable () async throws -> Bool
+    ) async throws -> [UInt8]? {
+        let statements = SearchPurgeStatements.of(table)
+        var pace = SearchPace(first: 1, upTo: 128)
+        var before: [UInt8] = []
+        while true {
+            let status = try await SearchIndex.status(of: table, in: database)
+            guard status.state == .ready, let structure = FTS5Structure(status.structure) else { return nil }
+            if !structure.isMergingIntoOldest { return status.structure }
+            // A step that changes nothing would be repeated for ever.
+            guard status.structure != before, try await mayGoOn() else { return nil }
+            before = status.structure
+            try await pace.run { size in
+                _ = try await database.run(statements.merge(size), priority: .long)
+            }
+        }
     }
-
-    static let mergeMessages = merge("search.merge_messages", "search_messages")
-    static let mergeTitles = merge("search.merge_titles", "search_titles")
-    static let messagePages = pages("search.message_pages", "search_messages")
-    static let titlePages = pages("search.title_pages", "search_titles")
-    static let all = [mergeMessages, mergeTitles, messagePages, titlePages]
 }

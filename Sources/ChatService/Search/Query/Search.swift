@@ -156,7 +156,8 @@ struct SearchScan: Sendable {
         position: Int64,
         mostCandidates: Int64
     ) async throws -> (hits: [SearchHit], candidates: Int64) {
-        let result = try await database.run(
+        var transaction = Transaction()
+        let found = transaction.add(
             statement(
                 query,
                 scope.owner,
@@ -170,6 +171,7 @@ struct SearchScan: Sendable {
                 fetch
             )
         )
+        let result = try await SearchReadiness.run(transaction, on: database)[found]
         let candidates = try result.first?.integer("candidates") ?? 0
         let rows = try result.rows.filter { try $0.optionalText("id") != nil }
         return (try rows.map { try SearchHit($0, kind: kind) }, candidates)

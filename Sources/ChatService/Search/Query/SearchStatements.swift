@@ -139,5 +139,6 @@ enum SearchStatements {
     )
 
     static let all =
-        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending] + SearchPurge.all
+        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending]
+        + SearchReadiness.all + SearchIndexStatements.all + SearchRebuildStatements.all + SearchPurgeStatements.all
 }

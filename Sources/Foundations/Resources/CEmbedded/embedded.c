@@ -51,6 +51,9 @@ static const unsigned char chat_0008_tag_counts_postgres[] = {
 static const unsigned char chat_0008_tag_counts_sqlite[] = {
 #embed "../../../../migrations/chat_0008_tag_counts.sqlite.sql"
 };
+static const unsigned char chat_0009_search_index_sqlite[] = {
+#embed "../../../../migrations/chat_0009_search_index.sqlite.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -74,6 +77,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0007_search.sqlite.sql", chat_0007_search_sqlite),
     FILE_ENTRY("migrations/chat_0008_tag_counts.postgres.sql", chat_0008_tag_counts_postgres),
     FILE_ENTRY("migrations/chat_0008_tag_counts.sqlite.sql", chat_0008_tag_counts_sqlite),
+    FILE_ENTRY("migrations/chat_0009_search_index.sqlite.sql", chat_0009_search_index_sqlite),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -19,6 +19,9 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case conflict(statement: String, code: String)
     /// The database cannot be reached, or the unit waited longer than its deadline. Nothing was committed.
     case unavailable(reason: String)
+    /// SQLite found a record or a page that is not what it wrote. Nothing was committed. The fault may lie in a table or in
+    /// an index that is derived from one; `inVirtualTable` when SQLite said that it lies in a virtual table.
+    case damaged(reason: String, inVirtualTable: Bool)
     /// The queue in front of the engine is full. Nothing was sent.
     case overloaded
     /// The caller was cancelled while the unit waited. Nothing was sent.
@@ -39,6 +42,7 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
         case .statementFailed(let statement, let code): "\(statement) failed with \(code)"
         case .conflict(let statement, let code): "\(statement) conflicted (\(code))"
         case .unavailable(let reason): "database unavailable: \(reason)"
+        case .damaged(let reason, _): "database damaged: \(reason)"
         case .overloaded: "database queue is full"
         case .cancelled: "cancelled while waiting for the database"
         case .outcomeUnknown(let reason): "outcome unknown: \(reason)"

@@ -1,0 +1,65 @@
+// What an operator may ask of the index: to remove the words of deleted rows now, and to make it anew.
+import OpenSSLCrypto
+import ServiceKit
+import Storage
+
+package struct SearchCommands: Sendable {
+    private let database: any SQLDatabase
+    private let clock: Clock
+    private let lease: JobLease
+
+    init(database: any SQLDatabase, clock: Clock, random: RandomSource) {
+        self.database = database
+        self.clock = clock
+        lease = JobLease("search", holder: Hex.encode(random.bytes(8)), database: database, clock: clock)
+    }
+
+    /// Removes the words of deleted rows from SQLite's file. PostgreSQL's VACUUM does so by itself.
+    ///
+    /// - Returns: what was done; passes that a reader of an older state kept from their end are unfinished.
+    package func purge() async throws -> SearchPurge.Report {
+        try await alone {
+            let report = try await SearchPurge(database: database, clock: clock)
+                .run(isForced: true, while: { try await lease.hold() })
+            // Where it was the better way.
+            _ = try await SearchRebuild(database: database).run(while: { try await lease.hold() })
+            return report
+        }
+    }
+
+    /// Makes the index anew while the service runs. On PostgreSQL searches go on meanwhile.
+    ///
+    /// - Returns: the rows that were indexed; `nil` where the engine does not say.
+    package func rebuild() async throws -> Int? {
+        if database.engine == .postgres {
+            for index in ["messages_search", "conversations_search"] { try await reindex(index) }
+            return nil
+        }
+        return try await alone {
+            try await SearchIndex.beginRebuild(in: database, because: "tessera search rebuild")
+            return try await SearchRebuild(database: database).run(while: { try await lease.hold() }).rows
+        }
+    }
+
+    /// Neither may be inside a transaction (PostgreSQL manual, "REINDEX").
+    private func reindex(_ index: String) async throws {
+        try await database.withMigrationLock { connection in
+            // What an attempt left that was interrupted.
+            try connection.execute(script: "DROP INDEX CONCURRENTLY IF EXISTS \(index)_ccnew")
+            try connection.execute(script: "REINDEX INDEX CONCURRENTLY \(index)")
+        }
+    }
+
+    /// Runs `body` once no other process is at the index.
+    private func alone<T>(_ body: () async throws -> T) async throws -> T {
+        while try await !lease.hold() { try await Task.sleep(for: .milliseconds(200)) }
+        do {
+            let result = try await body()
+            await lease.release()
+            return result
+        } catch {
+            await lease.release()
+            throw error
+        }
+    }
+}

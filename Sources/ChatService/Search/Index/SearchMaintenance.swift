@@ -1,0 +1,91 @@
+// What the search's index needs while the service runs: rebuilds that have begun, words of rows that an older program
+// wrote, and the words of deleted rows.
+import Logging
+import ServiceKit
+import ServiceLifecycle
+import Storage
+
+/// Looks at the index at the start and every second, and at what may be left to do every minute, until shutdown.
+struct SearchMaintenanceService: Service {
+    let database: any SQLDatabase
+    let clock: Clock
+    /// One process at a time rebuilds and purges; the backfill needs none.
+    let lease: JobLease
+    let logger: Logger
+    var interval: Duration = .seconds(1)
+    /// Looks between two runs of the backfill and the purge.
+    var looksPerRun = 60
+
+    func run() async throws {
+        await attempt("looking at the search index failed", inspect)
+        await look(0)
+        var looks = 1
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
+            await look(looks)
+            looks += 1
+        }
+        await lease.release()
+    }
+
+    private func look(_ number: Int) async {
+        if number.isMultiple(of: looksPerRun) {
+            await attempt("filling the search index failed", backfill)
+            await attempt("purging the search index failed", purge)
+        }
+        await attempt("rebuilding the search index failed", rebuild)
+    }
+
+    private func attempt(_ complaint: String, _ work: () async throws -> Void) async {
+        do {
+            try await work()
+        } catch {
+            logger.error("\(complaint)", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// An index that cannot be opened would be found by the next write too; here no write has to wait for that.
+    private func inspect() async throws {
+        guard database.engine == .sqlite else { return }
+        for table in SearchTable.allCases where try await SearchIndex.status(of: table, in: database).state == .ready {
+            do {
+                _ = try await database.run(SearchIndexStatements.of(table).probe())
+            } catch StorageError.damaged(let reason, _) {
+                try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
+            }
+        }
+    }
+
+    private func backfill() async throws {
+        let count = try await SearchBackfill(database: database).run()
+        if count > 0 { logger.info("search index filled", metadata: ["rows": "\(count)"]) }
+    }
+
+    private func purge() async throws {
+        let purge = SearchPurge(database: database, clock: clock)
+        guard try await purge.isDue(), try await lease.hold() else { return }
+        let passes = try await purge.run(while: mayGoOn).passes
+        if passes > 0 { logger.info("search index purged", metadata: ["indexes": "\(passes)"]) }
+        await lease.release()
+    }
+
+    private func rebuild() async throws {
+        guard database.engine == .sqlite else { return }
+        guard try await !SearchReadiness.isReady(database.run(SearchReadiness.check())), try await lease.hold() else {
+            return
+        }
+        logger.notice("rebuilding the search index")
+        let report = try await SearchRebuild(database: database).run(while: mayGoOn)
+        if report.isFinished {
+            logger.notice(
+                "search index rebuilt",
+                metadata: ["rows": "\(report.rows)", "reason": "\(report.reason ?? "")"]
+            )
+        }
+        await lease.release()
+    }
+
+    private func mayGoOn() async throws -> Bool {
+        if Task.isShuttingDownGracefully { return false }
+        return try await lease.hold()
+    }
+}

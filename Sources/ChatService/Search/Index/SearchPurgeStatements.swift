@@ -1,0 +1,78 @@
+// SQL that merges an index's segments into one.
+import Storage
+
+struct SearchPurgeStatements: Sendable {
+    private static let messages = SearchPurgeStatements(.messages)
+    private static let titles = SearchPurgeStatements(.titles)
+
+    static func of(_ table: SearchTable) -> SearchPurgeStatements { table == .messages ? messages : titles }
+
+    private let countEntries: Statement
+    private let addPlaceholder: Statement
+    private let deletePlaceholder: Statement
+    private let mergePages: Statement
+    private let beginPurge: Statement
+    private let endPurge: Statement
+
+    private init(_ table: SearchTable) {
+        countEntries = table.statement(
+            "count_entries_of",
+            .reads,
+            "SELECT COUNT(*) AS entries FROM (SELECT 1 FROM search_message_rows LIMIT :most) AS some",
+            ["most": .integer]
+        )
+        addPlaceholder = table.statement(
+            "add_placeholder_to",
+            .writes,
+            "INSERT INTO search_messages (rowid, words) VALUES (-1, '§')"
+        )
+        deletePlaceholder = table.statement(
+            "delete_placeholder_of",
+            .writes,
+            "INSERT INTO search_messages (search_messages, rowid, words) VALUES ('delete', -1, '§')"
+        )
+        mergePages = table.statement(
+            "merge",
+            .writes,
+            "INSERT INTO search_messages (search_messages, rank) VALUES ('merge', :pages)",
+            ["pages": .integer]
+        )
+        beginPurge = table.statement(
+            "begin_purge_of",
+            .writes,
+            """
+            UPDATE search_indexes SET is_purging = 1, purge_began_at = :now
+            WHERE name = 'messages' AND state = 'ready'
+            """,
+            ["now": .instant]
+        )
+        endPurge = table.statement(
+            "end_purge_of",
+            .writes,
+            """
+            UPDATE search_indexes SET is_purging = 0, purged_structure = :structure
+            WHERE name = 'messages' AND state = 'ready'
+            """,
+            ["structure": .bytes]
+        )
+    }
+
+    /// How many entries there are, up to a number.
+    func entries(upTo most: Int) -> BoundStatement { countEntries.bind(["most": most]) }
+
+    /// An entry that comes and goes, and leaves two segments.
+    func placeholder() -> [BoundStatement] { [addPlaceholder.bind(), deletePlaceholder.bind()] }
+
+    func beginPurge(at now: Instant) -> BoundStatement { beginPurge.bind(["now": now]) }
+
+    /// Merges until so many pages are written. A negative number begins to merge all segments into one.
+    func merge(_ pages: Int) -> BoundStatement { mergePages.bind(["pages": pages]) }
+
+    func endPurge(leaving structure: [UInt8]) -> BoundStatement { endPurge.bind(["structure": structure]) }
+
+    static let all = messages.list + titles.list
+
+    private var list: [Statement] {
+        [countEntries, addPlaceholder, deletePlaceholder, mergePages, beginPurge, endPurge]
+    }
+}

@@ -1,0 +1,109 @@
+import ServiceKit
+import Storage
+import Synchronization
+import Testing
+
+@Suite("Whether the database takes writes")
+struct WriteMonitorTests {
+    private static let write = Statement(
+        "test.write",
+        .writes,
+        ["now": .instant],
+        "UPDATE job_leases SET expires_at = :now WHERE name = 'cleanup'"
+    )
+    private static let read = Statement("test.read", .reads, [:], "SELECT name FROM job_leases")
+
+    @Test("nothing is asked of the database while writes succeed")
+    func quiet() async throws {
+        let database = StubDatabase()
+        let monitor = WriteMonitor(database) { Self.write.bind(["now": Instant(seconds: 2)]) }
+        _ = try await monitor.run(Self.read.bind())
+        _ = try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)]))
+        let before = database.asked
+        try await monitor.requireWritable()
+        #expect(database.asked == before)
+    }
+
+    @Test("after a write that storage refused the node is not ready until a write succeeds")
+    func refused() async throws {
+        for fault in [
+            StorageError.unavailable(reason: "a test"), .damaged(reason: "a test", inVirtualTable: false),
+            .outcomeUnknown(reason: "a test"),
+        ] {
+            let database = StubDatabase()
+            let monitor = WriteMonitor(database) { Self.write.bind(["now": Instant(seconds: 2)]) }
+            database.set(fault: fault)
+            await #expect(throws: fault) { try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)])) }
+            await #expect(throws: fault) { try await monitor.requireWritable() }
+            // Reads go on and say nothing of writes, and neither does a write that changes no row.
+            _ = try await monitor.run(Self.read.bind())
+            database.set(fault: nil, affected: 0)
+            _ = try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)]))
+            database.set(fault: nil)
+            var before = database.asked
+            try await monitor.requireWritable()
+            #expect(database.asked == before + 1)
+            // What the probe wrote was proof enough, and so is a write of the service.
+            try await monitor.requireWritable()
+            #expect(database.asked == before + 1)
+            database.set(fault: fault)
+            await #expect(throws: fault) { try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)])) }
+            database.set(fault: nil)
+            _ = try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)]))
+            before = database.asked
+            try await monitor.requireWritable()
+            #expect(database.asked == before)
+        }
+    }
+
+    @Test("a write that was refused for what it is, or for load, says nothing of the next")
+    func harmless() async throws {
+        for fault in [
+            StorageError.overloaded, .cancelled, .conflict(statement: "a", code: "b"), .uniqueViolation(statement: "a"),
+            .statementFailed(statement: "a", code: "b"),
+        ] {
+            let database = StubDatabase()
+            let monitor = WriteMonitor(database) { Self.write.bind(["now": Instant(seconds: 2)]) }
+            database.set(fault: fault)
+            await #expect(throws: fault) { try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)])) }
+            try await monitor.requireWritable()
+            #expect(database.asked == 1)
+        }
+    }
+}
+
+/// Answers every transaction alike, and refuses those that write while it is told to.
+private final class StubDatabase: SQLDatabase {
+    let engine = SQLEngine.sqlite
+    private let state = Mutex<(fault: StorageError?, affected: Int, asked: Int)>((nil, 1, 0))
+
+    func set(fault: StorageError?, affected: Int = 1) {
+        state.withLock { ($0.fault, $0.affected) = (fault, affected) }
+    }
+
+    /// How many transactions came.
+    var asked: Int { state.withLock { $0.asked } }
+
+    func run(_ transaction: Transaction, priority: UnitPriority) async throws(StorageError) -> TransactionResults {
+        let (fault, affected) = state.withLock { state in
+            state.asked += 1
+            return (state.fault, state.affected)
+        }
+        if let fault, !transaction.onlyReads { throw fault }
+        return TransactionResults(transaction.statements.map { _ in SQLResult(rows: [], affected: affected) })
+    }
+
+    func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T {
+        throw StorageError.overloaded
+    }
+
+    func withMigrationLock<T: Sendable>(
+        _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
+    ) async throws -> T {
+        throw StorageError.overloaded
+    }
+
+    func forgetDeleted() async -> Bool { true }
+    func changes(of log: OrderedLog) -> AsyncStream<Void> { AsyncStream { $0.finish() } }
+    func close() async {}
+}
