@@ -80,6 +80,13 @@ FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM
 fuzz: release test-deps ## Asks the release binary at random what openapi.yaml allows (20 minutes; FUZZ_ARGUMENTS)
 	.venv/bin/python scripts/fuzz-contract "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" $(FUZZ_ARGUMENTS)
 
+# For how long `make soak` uses the services, and with how many clients.
+SOAK_ARGUMENTS ?= --seconds 1200 --clients 4
+
+.PHONY: soak
+soak: release ## Uses the release binary as many people would, and checks what that leaves (20 minutes; SOAK_ARGUMENTS)
+	@python3 -I scripts/soak "$$(swift build $(RELEASE_FLAGS) --show-bin-path)/tessera" $(SOAK_ARGUMENTS)
+
 .PHONY: graph-check
 graph-check: deps ## Compares the imports and the target graph with docs/architecture.md
 	swift build --build-tests $(BUILD_FLAGS)
