@@ -31,7 +31,11 @@ struct TerminalTests {
         #expect(lines.first?.hasPrefix("Tessera ") == true, "\(lines)")
         #expect(lines.contains { $0.contains("http://127.0.0.1:\(installation.authPort)/openapi.yaml") })
         let log = lines.drop { !$0.contains("curl -s http://127.0.0.1:\(installation.chatPort)") }.dropFirst()
-        for line in log {
+        // On a slow machine the first requests to /readyz come before the service is ready, which is a warning.
+        let isEarly = { (line: String) in
+            line.contains("WARNING: not ready") || line.contains(/GET    \/readyz +503 /)
+        }
+        for line in log where !isEarly(line) {
             let request = /\d\d:\d\d:\d\d  GET    (\/readyz|\/v1\/me|\/v1\/conversations\/\{id\}) +\d{3} +[\d.]+ ms/
             #expect(line.wholeMatch(of: request) != nil, "\(line)")
         }
