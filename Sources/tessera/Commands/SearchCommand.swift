@@ -6,7 +6,7 @@ import Logging
 struct SearchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "search",
-        abstract: "Rebuild chat's search index, or remove the words of deleted messages from it.",
+        abstract: "Rebuild chat's search index, or purge deleted words from it.",
         subcommands: [Rebuild.self, Purge.self]
     )
 

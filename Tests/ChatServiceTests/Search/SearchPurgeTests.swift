@@ -63,32 +63,6 @@ struct SearchPassTests {
         }
     }
 
-    @Test("an index of one segment is purged too")
-    func oneSegment() async throws {
-        try await withChat(.sqlite) { chat async throws in
-            let id = try await chat.conversation(#"{"title":"-","messages":[{"role":"user","content":"qzxword"}]}"#)
-            _ = try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true")
-            // Levels behind, as an earlier pass leaves them: the merge does not know that it reads the oldest segments, and
-            // keeps the deletion.
-            let raised = "substr(block, 1, 4) || x'04' || substr(block, 6) || zeroblob(6)"
-            try await IndexDamage.setStructure(of: "search_messages", to: raised, in: chat.database)
-            for command in ["('usermerge', 2)", "('merge', 100)"] {
-                let merge = Statement(
-                    "test.merge",
-                    .writes,
-                    [:],
-                    "INSERT INTO search_messages (search_messages, rank) VALUES \(command)"
-                )
-                _ = try await chat.database.run(merge.bind())
-            }
-            let status = try await SearchIndex.status(of: .messages, in: chat.database)
-            #expect(try #require(FTS5Structure(status.structure)).segments == 1)
-            #expect(try await chat.pagesHolding("zxword") == 1)
-            try await SearchPurge(database: chat.database, clock: .system).run()
-            #expect(try await chat.pagesHolding("zxword") == 0)
-        }
-    }
-
     @Test("near the limit of levels the index is rebuilt instead")
     func levels() async throws {
         try await withChat(.sqlite) { chat async throws in

@@ -13,7 +13,7 @@ struct CommandTests {
         let help = try await installation.run("--help")
         for command in [
             "dev", "auth", "chat", "migrate", "keys", "cleanup", "users", "clients", "seed", "backup", "restore",
-            "data", "settings", "version",
+            "data", "search", "settings", "version",
         ] {
             #expect(help.contains("\n  \(command) "), "\(command)")
         }

@@ -93,7 +93,7 @@ package struct SearchPurge: Sendable {
         }
         // FTS5 leaves a single segment as it is, though it may hold deletions.
         if structure.segments == 1 {
-            _ = try await database.run(Transaction(statements.placeholder()), priority: .long)
+            _ = try await database.run(statements.placeholder(), priority: .long)
         }
         let unit = [statements.beginPurge(at: clock.now()), statements.merge(-1)]
         _ = try await database.run(Transaction(unit), priority: .long)

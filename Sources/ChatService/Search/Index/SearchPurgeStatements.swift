@@ -8,8 +8,7 @@ struct SearchPurgeStatements: Sendable {
     static func of(_ table: SearchTable) -> SearchPurgeStatements { table == .messages ? messages : titles }
 
     private let countEntries: Statement
-    private let addPlaceholder: Statement
-    private let deletePlaceholder: Statement
+    private let touchPlaceholder: Statement
     private let mergePages: Statement
     private let beginPurge: Statement
     private let endPurge: Statement
@@ -21,15 +20,11 @@ struct SearchPurgeStatements: Sendable {
             "SELECT COUNT(*) AS entries FROM (SELECT 1 FROM search_message_rows LIMIT :most) AS some",
             ["most": .integer]
         )
-        addPlaceholder = table.statement(
-            "add_placeholder_to",
+        // In this order in one statement: FTS5 writes a segment for each, since both have the same rowid.
+        touchPlaceholder = table.statement(
+            "touch_placeholder_of",
             .writes,
-            "INSERT INTO search_messages (rowid, words) VALUES (-1, '§')"
-        )
-        deletePlaceholder = table.statement(
-            "delete_placeholder_of",
-            .writes,
-            "INSERT INTO search_messages (search_messages, rowid, words) VALUES ('delete', -1, '§')"
+            "INSERT INTO search_messages (search_messages, rowid, words) VALUES (NULL, -1, '§'), ('delete', -1, '§')"
         )
         mergePages = table.statement(
             "merge",
@@ -61,7 +56,7 @@ struct SearchPurgeStatements: Sendable {
     func entries(upTo most: Int) -> BoundStatement { countEntries.bind(["most": most]) }
 
     /// An entry that comes and goes, and leaves two segments.
-    func placeholder() -> [BoundStatement] { [addPlaceholder.bind(), deletePlaceholder.bind()] }
+    func placeholder() -> BoundStatement { touchPlaceholder.bind() }
 
     func beginPurge(at now: Instant) -> BoundStatement { beginPurge.bind(["now": now]) }
 
@@ -73,6 +68,6 @@ struct SearchPurgeStatements: Sendable {
     static let all = messages.list + titles.list
 
     private var list: [Statement] {
-        [countEntries, addPlaceholder, deletePlaceholder, mergePages, beginPurge, endPurge]
+        [countEntries, touchPlaceholder, mergePages, beginPurge, endPurge]
     }
 }
