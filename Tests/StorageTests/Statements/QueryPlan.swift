@@ -110,7 +110,7 @@ struct QueryPlan {
                 let name = line.dropFirst("SCAN ".count)
                 // FTS5 with a MATCH reads what it finds, whatever the plan calls it.
                 if name.contains(/VIRTUAL TABLE INDEX [0-9]+:.*M/) { return false }
-                return name != "CONSTANT ROW" && !derived.contains(name)
+                return !name.hasSuffix("CONSTANT ROW") && !name.hasSuffix("CONSTANT ROWS") && !derived.contains(name)
             }
         case .postgres:
             return lines.enumerated().filter { index, line in
