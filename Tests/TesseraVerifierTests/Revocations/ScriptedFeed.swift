@@ -27,6 +27,7 @@ final class ScriptedFeed: Sendable {
         var tokens = 0
         var refusedTokens = 0
         var isLocked = false
+        var isClosed = false
     }
 
     static let id = "chat:1"
@@ -66,6 +67,13 @@ final class ScriptedFeed: Sendable {
         for stream in streams { stream.finish() }
     }
 
+    /// Ends every stream, also those that are yet to be asked for: a request that is under way when a test ends would keep
+    /// the server from stopping.
+    private func close() {
+        state.withLock { $0.isClosed = true }
+        cut()
+    }
+
     static func event(_ id: String, _ kind: String, _ data: String) -> String {
         "id: \(id)\nevent: \(kind)\ndata: {\"id\":\"\(id)\",\"kind\":\"\(kind)\",\"data\":\(data)}\n\n"
     }
@@ -84,7 +92,7 @@ final class ScriptedFeed: Sendable {
         let (refusal, opening) = state.withLock { state in
             state.asked.append(asked)
             if !state.refusals.isEmpty { return (state.refusals.removeFirst() as HTTPResponse.Status?, "") }
-            state.streams.append(continuation)
+            if state.isClosed { continuation.finish() } else { state.streams.append(continuation) }
             let opening = state.openings.isEmpty ? Self.caughtUp("e:0") : state.openings.removeFirst()
             return (nil, opening)
         }
@@ -151,7 +159,7 @@ final class ScriptedFeed: Sendable {
             do { outcome = .success(try await body(feed)) } catch { outcome = .failure(error) }
             following.cancel()
             await following.value
-            self.cut()
+            self.close()
             try outcome.get()
         }
     }
