@@ -1,9 +1,9 @@
-// The checksum at the end of refresh tokens. It keeps nobody out: it lets scanners for leaked secrets tell a token
-// from text that merely looks like one, without asking a server.
+// The checksum at the end of refresh tokens. It is no protection: scanners for leaked secrets use it to recognise a
+// token without asking a server.
 
-/// CRC-32 of IEEE 802.3 (reflected, polynomial 0x04C11DB7), the one of gzip and PNG.
+/// CRC-32 of IEEE 802.3 (reflected, polynomial 0x04C11DB7), as in gzip and PNG.
 package enum CRC32 {
-    /// The checksum of `bytes`; 0xCBF43926 for the ASCII digits `123456789`.
+    /// 0xCBF43926 for the ASCII digits `123456789`.
     package static func checksum(_ bytes: [UInt8]) -> UInt32 {
         let table = table
         var remainder: UInt32 = 0xFFFF_FFFF
@@ -11,7 +11,6 @@ package enum CRC32 {
         return ~remainder
     }
 
-    /// The remainder of each byte on its own.
     private static let table: [UInt32] = (0..<256).map { byte in
         (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xEDB8_8320 : value >> 1 }
     }

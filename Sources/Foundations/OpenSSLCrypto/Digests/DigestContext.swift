@@ -1,5 +1,5 @@
-// The working memory of a digest. OpenSSL's one-call digest allocates it anew each time, which for a token of 700 bytes
-// is a fifth of the work, so every thread keeps one.
+// OpenSSL's one-call digest allocates its context each time, a fifth of the work for a token of 700 bytes. So every
+// thread keeps one.
 
 import COpenSSL
 
@@ -11,12 +11,11 @@ import COpenSSL
     import Darwin
 #endif
 
-/// One `EVP_MD_CTX` a thread, freed when the thread ends.
+/// One `EVP_MD_CTX` per thread, freed when the thread ends.
 enum DigestContext {
-    /// Writes the SHA-256 digest of `bytes` to the 32 bytes of `out`.
     static func sha256(_ bytes: UnsafeRawBufferPointer, into out: UnsafeMutableRawBufferPointer) {
         precondition(out.count == 32, "a SHA-256 digest has 32 bytes")
-        // SAFETY: the context is this thread's alone, and nothing between here and the end suspends or calls back.
+        // SAFETY: the context belongs to this thread, and nothing below suspends or calls back.
         let context = unsafe ofThisThread()
         let target = unsafe out.assumingMemoryBound(to: UInt8.self).baseAddress
         OpenSSL.require(unsafe EVP_DigestInit_ex2(context, FetchedAlgorithms.shared.sha256, nil), "SHA-256")

@@ -1,10 +1,7 @@
-// Digests and what is built of them: HMAC for codes that only this service can make, HKDF for keys.
-
 import COpenSSL
 
 /// SHA-256 (FIPS 180-4).
 package enum SHA256 {
-    /// The digest of `bytes`, 32 bytes.
     package static func digest(_ bytes: [UInt8]) -> [UInt8] {
         var out = [UInt8](repeating: 0, count: 32)
         unsafe bytes.withUnsafeBytes { bytes in
@@ -13,7 +10,7 @@ package enum SHA256 {
         return out
     }
 
-    /// The digest of text in UTF-8, as a value that needs no memory of its own.
+    /// The digest of text in UTF-8, without an allocation.
     package static func digest(of text: String) -> SHA256Digest {
         var words: InlineArray<4, UInt64> = [0, 0, 0, 0]
         let utf8 = text.utf8Span.span
@@ -25,7 +22,7 @@ package enum SHA256 {
     }
 }
 
-/// A SHA-256 digest to look things up by. Two are equal when all 256 bits are.
+/// A SHA-256 digest as a key for look-ups.
 package struct SHA256Digest: Sendable, Hashable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
@@ -33,32 +30,30 @@ package struct SHA256Digest: Sendable, Hashable {
         words = (a, b, c, d)
     }
 
-    /// The first 64 bits, evenly spread.
     package var prefix: UInt64 { words.0 }
 
     package static func == (a: Self, b: Self) -> Bool { a.words == b.words }
 
-    /// The bits are as good as random already; whoever could choose them could find collisions too.
+    /// The bits are already random. To choose them would mean to find collisions.
     package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
 }
 
 /// HMAC with SHA-256 (RFC 2104, FIPS 198-1).
 package enum HMACSHA256 {
-    /// The code of `message`, 32 bytes.
     package static func authenticationCode(for message: [UInt8], key: [UInt8]) -> [UInt8] {
         HMACSHA256Key(key).authenticationCode(for: message)
     }
 
-    /// Whether `code` is the code of `message`, in time that does not depend on where they differ.
+    /// Compares in constant time.
     package static func isValid(_ code: [UInt8], for message: [UInt8], key: [UInt8]) -> Bool {
         constantTimeEqual(code, authenticationCode(for: message, key: key))
     }
 }
 
-/// A key of HMAC-SHA256, ready for many messages: finding the implementation and hashing the key costs as much as a
-/// short message.
+/// A key of HMAC-SHA256, prepared once: fetching the implementation and hashing the key costs as much as a short
+/// message.
 ///
-/// SAFETY: the template is written in `init` only; each code is made with a copy of it.
+/// SAFETY: `init` alone writes the template; each code is made with a copy of it.
 @safe package final class HMACSHA256Key: @unchecked Sendable {
     private let template: OpaquePointer
 
@@ -74,7 +69,6 @@ package enum HMACSHA256 {
 
     deinit { unsafe EVP_MAC_CTX_free(template) }
 
-    /// The code of `message`, 32 bytes.
     package func authenticationCode(for message: [UInt8]) -> [UInt8] {
         guard let context = unsafe EVP_MAC_CTX_dup(template) else {
             preconditionFailure("OpenSSL: no memory for HMAC")
@@ -91,11 +85,11 @@ package enum HMACSHA256 {
 
 /// HKDF with SHA-256 (RFC 5869).
 package enum HKDFSHA256 {
-    /// Derives `count` bytes, 0 to 8160, from key material.
+    /// Derives `count` bytes, 0 to 8160.
     ///
-    /// `material`: a key with enough entropy; never a password.
-    /// `salt`: empty for the salt of 32 zero bytes of §2.2.
-    /// `info`: what the derived key is for. Keys for different purposes are independent.
+    /// - `material`: a key with enough entropy, never a password.
+    /// - `salt`: empty for the salt of 32 zero bytes (§2.2).
+    /// - `info`: the purpose. Keys for different purposes are independent.
     package static func deriveKey(
         from material: [UInt8],
         salt: [UInt8] = [],
@@ -103,7 +97,7 @@ package enum HKDFSHA256 {
         count: Int
     ) -> [UInt8] {
         precondition((0...255 * 32).contains(count), "RFC 5869 §2.3: at most 255 blocks")
-        // §2.2 Extract. HMAC fills a short key with zeros, so the empty salt and the zero salt are one.
+        // §2.2 Extract. HMAC pads a short key with zeros, so the empty and the zero salt are the same.
         let pseudorandomKey = HMACSHA256.authenticationCode(for: material, key: salt)
         // §2.3 Expand: T(n) = HMAC(PRK, T(n-1) ‖ info ‖ n).
         var out: [UInt8] = []
@@ -120,7 +114,7 @@ package enum HKDFSHA256 {
 
 /// Whether two byte strings are equal, in time that depends on their lengths only.
 package func constantTimeEqual(_ a: [UInt8], _ b: [UInt8]) -> Bool {
-    // SECURITY: comparing a secret byte by byte would tell an attacker how many leading bytes were right.
+    // SECURITY: a comparison that stops early would reveal how many leading bytes were right.
     guard a.count == b.count else { return false }
     return unsafe CRYPTO_memcmp(a, b, a.count) == 0
 }

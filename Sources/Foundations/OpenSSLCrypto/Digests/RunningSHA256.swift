@@ -1,8 +1,6 @@
-// SHA-256 of what does not fit into memory at once, such as a file.
-
 import COpenSSL
 
-/// A digest that is fed piece by piece, by one thread.
+/// SHA-256 of data that does not fit into memory, fed piece by piece by one thread.
 @safe package final class RunningSHA256 {
     // SAFETY: the type is not Sendable, and `deinit` frees the handle.
     private let context: OpaquePointer
@@ -19,7 +17,7 @@ import COpenSSL
         OpenSSL.require(unsafe EVP_DigestUpdate(context, bytes.baseAddress, bytes.count), "SHA-256")
     }
 
-    /// The digest of everything so far, 32 bytes. Called once, last.
+    /// Called once, last.
     package func finish() -> [UInt8] {
         var out = [UInt8](repeating: 0, count: 32)
         OpenSSL.require(unsafe EVP_DigestFinal_ex(context, &out, nil), "SHA-256")

@@ -1,27 +1,23 @@
 // Base64 as tokens need it: one text per value.
 //
-// A lenient decoder accepts several texts for the same bytes (padding or none, either alphabet, spare bits that
-// are not zero), so an altered token could still verify. RFC 4648 §3.5 allows a decoder to refuse non-zero
-// trailing bits; here it is always done, and so is every character outside of the alphabet (§3.3).
+// A lenient decoder accepts several texts for the same bytes, so an altered token could still verify. This one refuses
+// non-zero trailing bits (RFC 4648 §3.5) and every character outside the alphabet (§3.3).
 
 /// RFC 4648 §5 without padding, as JOSE uses it (RFC 7515 §2).
 package enum Base64URL {
-    /// The text of `bytes`.
     package static func encode(_ bytes: [UInt8]) -> String {
         Base64Codec.url.encode(bytes, padded: false)
     }
 
-    /// Appends the text of `bytes` to UTF-8.
     package static func append(_ bytes: [UInt8], to text: inout [UInt8]) {
         Base64Codec.url.append(bytes, padded: false, to: &text)
     }
 
-    /// The bytes of `text`; `nil` when it is not exactly what `encode` would have written.
+    /// `nil` unless the text is exactly what `encode` would have written.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         Base64Codec.url.decode(Array(text.utf8)[...], padded: false)
     }
 
-    /// The bytes of text given as UTF-8.
     package static func decode(utf8 text: ArraySlice<UInt8>) -> [UInt8]? {
         Base64Codec.url.decode(text, padded: false)
     }
@@ -29,24 +25,22 @@ package enum Base64URL {
 
 /// RFC 4648 §4, the alphabet with `+` and `/`.
 package enum Base64 {
-    /// The text of `bytes`; PHC strings leave the padding out.
     package static func encode(_ bytes: [UInt8], padded: Bool = true) -> String {
         Base64Codec.standard.encode(bytes, padded: padded)
     }
 
-    /// The bytes of `text`; `nil` when it is not exactly what `encode` would have written.
+    /// `nil` unless the text is exactly what `encode` would have written.
     package static func decode(_ text: some StringProtocol, padded: Bool = true) -> [UInt8]? {
         Base64Codec.standard.decode(Array(text.utf8)[...], padded: padded)
     }
 }
 
-/// One alphabet, as tables for both directions.
 struct Base64Codec: Sendable {
     static let url = Base64Codec(last: "-_")
     static let standard = Base64Codec(last: "+/")
 
     private let characters: [UInt8]
-    /// The value of each byte; 0xFF for those outside of the alphabet.
+    /// The value of each byte; 0xFF outside the alphabet.
     private let values: [UInt8]
 
     private init(last: String) {
@@ -68,7 +62,6 @@ struct Base64Codec: Sendable {
         let tail = rest == 0 ? 0 : padded ? 4 : rest + 1
         let start = text.count
         text.append(contentsOf: repeatElement(UInt8(ascii: "="), count: bytes.count / 3 * 4 + tail))
-        // Spans: plain indexing of an array that is written checks its ownership for every byte.
         let (input, alphabet) = (bytes.span, characters.span)
         var out = text.mutableSpan
         var (index, position) = (0, start)
@@ -100,7 +93,7 @@ struct Base64Codec: Sendable {
         var bytes = [UInt8](repeating: 0, count: count / 4 * 3 + max(0, rest - 1))
         let (input, table) = (text.span, values.span)
         var out = bytes.mutableSpan
-        // The high bits of every value, or-ed: one look at the end tells whether a byte was outside the alphabet.
+        // All values or-ed: one test at the end finds a byte outside the alphabet.
         var seen: UInt8 = 0
         var (index, position) = (0, 0)
         while index + 4 <= count {

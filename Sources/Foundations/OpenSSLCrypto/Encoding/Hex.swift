@@ -1,8 +1,5 @@
-// Bytes as lower-case hexadecimal text: hashes in the database, ids in logs, vectors in tests.
-
-/// RFC 4648 §8.
+/// Lower-case hexadecimal text (RFC 4648 §8).
 package enum Hex {
-    /// Two lower-case digits for each byte.
     package static func encode(_ bytes: [UInt8]) -> String {
         var out: [UInt8] = []
         out.reserveCapacity(bytes.count * 2)
@@ -13,7 +10,7 @@ package enum Hex {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// The bytes of digits of either case; `nil` for an odd count or anything else than digits.
+    /// Reads digits of either case; `nil` for an odd count or other characters.
     package static func decode(_ text: some StringProtocol) -> [UInt8]? {
         let digits = Array(text.utf8)
         guard digits.count.isMultiple(of: 2) else { return nil }

@@ -1,26 +1,19 @@
-// JSON Web Keys (RFC 7517) as this service publishes and reads them: public keys for signatures, nothing else.
+// JSON Web Keys (RFC 7517), reduced to public keys for signatures.
 
-/// A public key in JSON. Integers and points are base64url text, as on the wire.
+/// A public key. Integers and points are base64url text, as on the wire.
 package struct JWK: Sendable, Equatable {
-    /// `EC`, `OKP` or `RSA`.
     package var kty: String
-    /// The curve of an EC or OKP key.
     package var crv: String?
     package var x: String?
     package var y: String?
-    /// The modulus of an RSA key.
     package var n: String?
-    /// The public exponent of an RSA key.
     package var e: String?
-    /// The algorithm the key is meant for.
     package var alg: String?
-    /// `sig` for keys of signatures.
     package var use: String?
-    /// What the key may do, another way of saying `use` (RFC 7517 §4.3).
+    /// An alternative to `use` (RFC 7517 §4.3).
     package var keyOperations: [String]?
-    /// How tokens name the key.
     package var kid: String?
-    /// Whether the JSON held private or symmetric key material. It is not kept, and such a key is refused.
+    /// Whether the JSON held private or symmetric key material. That is not stored, and such a key is refused.
     package private(set) var hasPrivateMembers = false
 
     package init(
@@ -47,7 +40,7 @@ package struct JWK: Sendable, Equatable {
         self.kid = kid
     }
 
-    /// The key's fingerprint (RFC 7638) as base64url text. It depends on the key alone, not on `kid`, `use` or `alg`.
+    /// The fingerprint of RFC 7638. It does not depend on `kid`, `use` or `alg`.
     package func thumbprint() throws(CryptoError) -> String {
         let members: [(String, String?)]
         // §3.2: the required members in lexicographic order, without spaces.
@@ -77,15 +70,13 @@ package struct JWK: Sendable, Equatable {
     }
 }
 
-// MARK: - JSON
-
 extension JWK: Codable {
     private enum CodingKeys: String, CodingKey {
         case kty, crv, x, y, n, e, alg, use, kid
         case keyOperations = "key_ops"
     }
 
-    /// The members of RFC 7518 §6.2.2, §6.3.2 and §6.4.1 that must never be in a published key.
+    /// Members that must never be in a published key (RFC 7518 §6.2.2, §6.3.2, §6.4.1).
     private enum PrivateKeys: String, CodingKey, CaseIterable {
         case d, p, q, dp, dq, qi, oth, k
     }
@@ -121,7 +112,7 @@ extension JWK: Codable {
     }
 }
 
-/// A private key in JSON, for import and for the examples of the RFCs. It cannot be encoded.
+/// A private key in JSON, for import and for the RFCs' examples. It cannot be encoded.
 package struct PrivateJWK: Sendable, Decodable {
     let publicMembers: JWK
     let d, p, q, dp, dq, qi: String?

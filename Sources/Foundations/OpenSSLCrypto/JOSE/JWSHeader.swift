@@ -1,13 +1,9 @@
-// The header of a token (RFC 7515 §4).
 import StrictJSON
 
-/// What a header says about how the token was signed.
+/// A token's header (RFC 7515 §4).
 package struct JWSHeader: Sendable, Equatable {
-    /// The algorithm that the signer claims.
     package let alg: String
-    /// The kind of token, as written.
     package let typ: String?
-    /// The name of the signer's key.
     package let kid: String?
 
     init(alg: String, typ: String?, kid: String?) {
@@ -16,10 +12,10 @@ package struct JWSHeader: Sendable, Equatable {
         self.kid = kid
     }
 
-    /// SECURITY: a header is read before anything is known of its sender. One of ours has three members.
+    /// SECURITY: a header is read before its sender is known. Ours have three members.
     private static let limits = JSONLimits(depth: 8, members: 64)
 
-    /// Reads a header from UTF-8. Other members are passed over, as §4 asks.
+    /// Ignores other members, as §4 requires.
     init(json: [UInt8]) throws(JWSError) {
         var scanner = JSONScanner(json, limits: Self.limits)
         var (alg, typ, kid): (String?, String?, String?)
@@ -30,9 +26,8 @@ package struct JWSHeader: Sendable, Equatable {
             case "alg": alg = try Self.text(&scanner)
             case "typ": typ = try Self.text(&scanner)
             case "kid": kid = try Self.text(&scanner)
-            // These make the rest mean something else: `crit` lists extensions that must be understood (§4.1.11) and
-            // none is, `b64` (RFC 7797) takes the payload's encoding away, `enc` and `zip` belong to encrypted tokens
-            // (RFC 7516).
+            // These change the meaning of the rest. `crit` lists extensions that must be understood (§4.1.11), and none
+            // is. `b64` (RFC 7797) drops the payload's encoding; `enc` and `zip` belong to encrypted tokens (RFC 7516).
             case "crit", "b64", "enc", "zip": throw .unsupportedMember(name)
             default: try Self.skip(&scanner)
             }
@@ -62,14 +57,14 @@ package struct JWSHeader: Sendable, Equatable {
         }
     }
 
-    /// The header as JSON, members in the order alg, typ, kid.
+    /// Members in the order alg, typ, kid.
     var json: [UInt8] {
         let members: [(String, String?)] = [("alg", alg), ("typ", typ), ("kid", kid)]
         let written = members.compactMap { name, value in value.map { "\"\(name)\":\(Self.quoted($0))" } }
         return Array("{\(written.joined(separator: ","))}".utf8)
     }
 
-    /// RFC 8259 §7: quotation mark, reverse solidus and control characters are escaped.
+    /// RFC 8259 §7: escapes the quotation mark, the reverse solidus and control characters.
     private static func quoted(_ text: String) -> String {
         var out = "\""
         for scalar in text.unicodeScalars {

@@ -1,12 +1,9 @@
-// OpenSSL's integers, for the short time between the bytes of a JWK and a key.
-
 import COpenSSL
 
-/// A non-negative integer; wiped when freed, since it may be part of a private key.
+/// A non-negative integer of OpenSSL. It is wiped when freed, since it may be part of a private key.
 @safe struct BigNumber: ~Copyable {
     let pointer: OpaquePointer
 
-    /// From big-endian bytes.
     init(_ bytes: [UInt8]) throws(CryptoError) {
         guard
             let count = Int32(exactly: bytes.count),

@@ -1,13 +1,12 @@
 // An ECDSA signature has two forms: r‖s in JOSE (RFC 7518 §3.4), always 64 bytes with P-256, and a DER `SEQUENCE` in
-// OpenSSL (RFC 3279 §2.2.3), whose integers drop leading zeros and gain one when they look negative.
+// OpenSSL (RFC 3279 §2.2.3). DER integers drop leading zeros and gain one if they look negative.
 
 import COpenSSL
 
-/// An ECDSA signature with P-256 in either form.
 enum ECDSASignature {
     static let rawCount = 64
 
-    /// DER of r‖s; `nil` unless there are exactly 64 bytes. Whether r and s are in range is the verifier's check.
+    /// `nil` unless there are exactly 64 bytes. The verifier checks the range of r and s.
     static func der(fromRaw raw: [UInt8]) -> [UInt8]? {
         guard raw.count == rawCount else { return nil }
         var der: [UInt8] = [0x30, 0]
@@ -18,7 +17,6 @@ enum ECDSASignature {
         return der
     }
 
-    /// r‖s of a signature that OpenSSL has just made.
     static func raw(fromDER der: [UInt8]) throws(CryptoError) -> [UInt8] {
         let decoded: OpaquePointer? = unsafe der.withUnsafeBufferPointer { buffer in
             var position = buffer.baseAddress
@@ -29,7 +27,7 @@ enum ECDSASignature {
         var raw = [UInt8](repeating: 0, count: rawCount)
         let written = unsafe raw.withUnsafeMutableBufferPointer { raw in
             guard let start = raw.baseAddress else { return Int32(0) }
-            // BN_bn2binpad refuses what does not fit into 32 bytes.
+            // BN_bn2binpad refuses numbers of more than 32 bytes.
             return unsafe BN_bn2binpad(ECDSA_SIG_get0_r(signature), start, 32)
                 + BN_bn2binpad(ECDSA_SIG_get0_s(signature), start + 32, 32)
         }
@@ -37,8 +35,8 @@ enum ECDSASignature {
         return raw
     }
 
-    /// A DER INTEGER: minimal, with a zero byte in front of a set high bit. At most 35 bytes, so that every length
-    /// fits into one byte.
+    /// A DER INTEGER: minimal, with a zero byte before a set high bit. At most 35 bytes, so every length fits into one
+    /// byte.
     private static func append(integer bytes: ArraySlice<UInt8>, to der: inout [UInt8]) {
         let digits = bytes.drop { $0 == 0 }
         let isPadded = digits.first.map { $0 & 0x80 != 0 } ?? true

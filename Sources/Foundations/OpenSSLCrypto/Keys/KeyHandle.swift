@@ -1,14 +1,12 @@
-// The one owner of an OpenSSL key.
-//
-// Preparing a signature means finding the implementation for key and digest by name, under locks: 3 µs, where
-// copying a prepared context costs 0.2. So every key holds one, and each call works on a copy of it.
+// Preparing a signature finds the implementation of key and digest by name, under locks: 3 µs, where a copy of a
+// prepared context costs 0.2. So every key holds a prepared context, and each call copies it.
 
 import COpenSSL
 
-/// An `EVP_PKEY` with a context prepared for its only use, signing or verifying.
+/// An `EVP_PKEY` with a context prepared for signing or verifying.
 ///
-/// SAFETY: both objects are written in `init` only. OpenSSL 3 keys may be used by several threads at once as long as
-/// none changes them; the template is only read, by `EVP_MD_CTX_copy_ex`, whose reference counts are atomic.
+/// SAFETY: `init` alone writes both objects. Threads may share OpenSSL 3 keys that do not change. `EVP_MD_CTX_copy_ex`
+/// only reads the template, and its reference counts are atomic.
 @safe final class KeyHandle: @unchecked Sendable {
     enum Use { case signing, verifying }
 
@@ -16,7 +14,7 @@ import COpenSSL
     private let template: OpaquePointer
     let algorithm: SigningAlgorithm
 
-    /// Takes over `key`, which is freed with this object and also when this throws.
+    /// Takes over `key`, and frees it also when this throws.
     init(owning key: OpaquePointer, algorithm: SigningAlgorithm, use: Use) throws(CryptoError) {
         guard let template = unsafe EVP_MD_CTX_new() else {
             unsafe EVP_PKEY_free(key)
@@ -26,7 +24,7 @@ import COpenSSL
         unsafe self.template = template
         self.algorithm = algorithm
         try unsafe Self.requireFit(of: key, algorithm)
-        // EdDSA hashes by itself (RFC 8032 §5.1.6): no digest may be named.
+        // EdDSA hashes by itself (RFC 8032 §5.1.6) and takes no digest.
         let digest = algorithm == .eddsa ? nil : unsafe FetchedAlgorithms.shared.sha256
         switch use {
         case .signing:
@@ -67,9 +65,7 @@ import COpenSSL
         return .invalidKey(reason: reason)
     }
 
-    // MARK: - Use
-
-    /// The signature as OpenSSL writes it: DER for ECDSA.
+    /// In OpenSSL's form: DER for ECDSA.
     func sign(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
         let context = try unsafe copyOfTemplate()
         defer { unsafe EVP_MD_CTX_free(context) }
@@ -80,7 +76,7 @@ import COpenSSL
         return signature
     }
 
-    /// Whether a signature in OpenSSL's form is this key's for the message. A failure of OpenSSL is a refusal.
+    /// Takes OpenSSL's form. A failure of OpenSSL counts as invalid.
     func isValid(_ signature: [UInt8], for message: [UInt8]) -> Bool {
         guard let context = try? unsafe copyOfTemplate() else { return false }
         defer { unsafe EVP_MD_CTX_free(context) }
@@ -98,9 +94,7 @@ import COpenSSL
         return unsafe context
     }
 
-    // MARK: - Parts
-
-    /// An integer of the key, big-endian and as short as possible, or padded on the left to `count` bytes.
+    /// Big-endian and as short as possible, or padded on the left to `count` bytes.
     func integer(_ name: String, count: Int? = nil) throws(CryptoError) -> [UInt8] {
         var number: OpaquePointer?
         try OpenSSL.check(unsafe EVP_PKEY_get_bn_param(key, name, &number), "reading \(name)")
@@ -113,7 +107,6 @@ import COpenSSL
         return bytes
     }
 
-    /// The 32 public bytes of an Ed25519 key.
     func rawPublicKey() throws(CryptoError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: 32)
         var count = bytes.count
@@ -122,7 +115,7 @@ import COpenSSL
         return bytes
     }
 
-    /// The private key as PKCS #8 `PrivateKeyInfo` (RFC 5958) in DER, not encrypted.
+    /// An unencrypted PKCS #8 `PrivateKeyInfo` (RFC 5958) in DER.
     func pkcs8() throws(CryptoError) -> [UInt8] {
         guard let info = unsafe EVP_PKEY2PKCS8(key) else { throw OpenSSL.failure("encoding the key") }
         defer { unsafe PKCS8_PRIV_KEY_INFO_free(info) }

@@ -1,10 +1,10 @@
-// From the members of a JWK to an OpenSSL key. Every rule of RFC 7518 §6 that keeps two JSON texts from meaning the
-// same key, or a weak one, is enforced here; OpenSSL itself checks that a point lies on its curve.
+// Makes an OpenSSL key of a JWK. It enforces the rules of RFC 7518 §6 against weak keys and against two texts for one
+// key. OpenSSL checks that a point is on its curve.
 
 import COpenSSL
 
 enum KeyImport {
-    /// The algorithm that a key is for, which its type and curve decide and `alg` may only confirm.
+    /// Type and curve decide the algorithm; `alg` may only confirm it.
     static func algorithm(of jwk: JWK) throws(CryptoError) -> SigningAlgorithm {
         let algorithm: SigningAlgorithm
         switch (jwk.kty, jwk.crv) {
@@ -17,7 +17,7 @@ enum KeyImport {
         return algorithm
     }
 
-    /// An `EVP_PKEY` that the caller owns.
+    /// The caller owns the result.
     static func publicKey(_ jwk: JWK, _ algorithm: SigningAlgorithm) throws(CryptoError) -> OpaquePointer {
         switch algorithm {
         case .es256:
@@ -42,7 +42,7 @@ enum KeyImport {
         }
     }
 
-    /// An `EVP_PKEY` that the caller owns, whose private half belongs to its public one.
+    /// The caller owns the result. The private half is checked against the public one.
     static func privateKey(_ jwk: PrivateJWK, _ algorithm: SigningAlgorithm) throws(CryptoError) -> OpaquePointer {
         let key: OpaquePointer?
         switch algorithm {
@@ -87,27 +87,25 @@ enum KeyImport {
         return unsafe EVP_PKEY_pairwise_check(context) == 1
     }
 
-    // MARK: - Members
-
-    /// RFC 7518 §6.2.1: both coordinates in full length. 0x04 marks an uncompressed point (SEC 1 §2.3.3).
+    /// RFC 7518 §6.2.1: both coordinates at full length. 0x04 marks an uncompressed point (SEC 1 §2.3.3).
     private static func point(of jwk: JWK) throws(CryptoError) -> [UInt8] {
         [0x04] + (try bytes(jwk.x, "x", count: 32)) + (try bytes(jwk.y, "y", count: 32))
     }
 
     private static func modulus(of jwk: JWK) throws(CryptoError) -> BigNumber {
         let bytes = try bytes(jwk.n, "n")
-        // RFC 7518 §6.3.1.1: as few bytes as possible. The size in bits is checked by `KeyHandle`.
+        // RFC 7518 §6.3.1.1: as few bytes as possible. `KeyHandle` checks the size in bits.
         guard (256...1024).contains(bytes.count), bytes.first != 0, bytes.last.map({ $0 & 1 == 1 }) == true else {
             throw .invalidKey(reason: "n is not an odd modulus of 2048 to 8192 bits without leading zeros")
         }
-        // SECURITY: CVE-2017-15361, whose private half can be computed from the modulus.
+        // SECURITY: CVE-2017-15361: the private half can be computed from the modulus.
         guard !WeakModulus.isOfInfineon(bytes) else { throw .invalidKey(reason: "n was made by a faulty generator") }
         return try BigNumber(bytes)
     }
 
     private static func exponent(of jwk: JWK) throws(CryptoError) -> BigNumber {
         let bytes = try bytes(jwk.e, "e")
-        // SECURITY: with e = 1 every message is its own signature. Long exponents only make verifying slow.
+        // SECURITY: with e = 1 every message is its own signature. Long exponents slow down verification.
         guard (1...8).contains(bytes.count), bytes.first != 0, bytes.last.map({ $0 & 1 == 1 }) == true, bytes != [1]
         else { throw .invalidKey(reason: "e is not an odd exponent above 1 of at most 64 bits") }
         return try BigNumber(bytes)

@@ -1,12 +1,8 @@
-// The private half: made here, kept encrypted under the master key, and never printed.
-
 import COpenSSL
 
-/// A private key that signs with one algorithm.
 package struct SigningKey: Sendable {
-    /// What the key signs with.
     package let algorithm: SigningAlgorithm
-    /// The public half, with `alg` and `use` set and no `kid`.
+    /// With `alg` and `use`, without `kid`.
     package let publicKey: VerificationKey
     private let handle: KeyHandle
 
@@ -16,7 +12,7 @@ package struct SigningKey: Sendable {
         self.algorithm = algorithm
     }
 
-    /// A new key: P-256, Ed25519, or RSA of 2048 bits with exponent 65537.
+    /// P-256, Ed25519, or RSA of 2048 bits with exponent 65537.
     package static func generate(_ algorithm: SigningAlgorithm) throws(CryptoError) -> SigningKey {
         let type =
             switch algorithm {
@@ -40,16 +36,15 @@ package struct SigningKey: Sendable {
         return try unsafe SigningKey(owning: key, algorithm)
     }
 
-    /// Reads what `pkcs8()` wrote.
+    /// Reads the result of `pkcs8()`.
     ///
-    /// - Throws: `.invalidEncoding` for anything but one `PrivateKeyInfo`, `.invalidKey` for a key of another kind
-    ///   than the algorithm needs.
+    /// - Throws: `.invalidEncoding` unless it is exactly one `PrivateKeyInfo`, `.invalidKey` for a key of another kind.
     package init(pkcs8: [UInt8], algorithm: SigningAlgorithm) throws(CryptoError) {
         let key: OpaquePointer? = unsafe pkcs8.withUnsafeBufferPointer { bytes -> OpaquePointer? in
             var position = bytes.baseAddress
             guard let info = unsafe d2i_PKCS8_PRIV_KEY_INFO(nil, &position, bytes.count) else { return nil }
             defer { unsafe PKCS8_PRIV_KEY_INFO_free(info) }
-            // Bytes behind the key would be bytes that nobody looked at.
+            // Trailing bytes would go unchecked.
             guard unsafe position == bytes.baseAddress.map({ unsafe $0 + bytes.count }) else { return nil }
             return unsafe EVP_PKCS82PKEY(info)
         }
@@ -60,20 +55,19 @@ package struct SigningKey: Sendable {
         try unsafe self.init(owning: key, algorithm)
     }
 
-    /// Reads a private JWK whose halves belong together.
+    /// Reads a private JWK, and checks that its halves belong together.
     package init(privateJWK: PrivateJWK) throws(CryptoError) {
         let algorithm = try KeyImport.algorithm(of: privateJWK.publicMembers)
         try unsafe self.init(owning: KeyImport.privateKey(privateJWK, algorithm), algorithm)
-        // An Ed25519 key is made of `d` alone, so that `x` has yet to be compared.
+        // An Ed25519 key is made from `d` alone, so `x` is still to be compared.
         guard algorithm != .eddsa || publicKey.jwk.x == privateJWK.publicMembers.x else {
             throw .invalidKey(reason: "private and public members do not belong together")
         }
     }
 
-    /// The key as PKCS #8 (RFC 5958) in DER. Not encrypted: the caller seals it before it is stored.
     package func pkcs8() throws(CryptoError) -> [UInt8] { try handle.pkcs8() }
 
-    /// The signature of `message`: r‖s for ES256, 64 bytes for EdDSA, PKCS #1 v1.5 for RS256.
+    /// r‖s for ES256, 64 bytes for EdDSA, PKCS #1 v1.5 for RS256.
     package func sign(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
         let signature = try handle.sign(message)
         return algorithm == .es256 ? try ECDSASignature.raw(fromDER: signature) : signature

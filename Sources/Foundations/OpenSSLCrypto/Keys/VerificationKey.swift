@@ -1,21 +1,19 @@
-// What a service needs to trust a token: a public key, tied to one algorithm.
-
-/// A public key that checks signatures of one algorithm. It is looked up for every token, so a copy is one reference.
+/// A public key, bound to one algorithm. It is looked up for every token, so a copy is one reference.
 package struct VerificationKey: Sendable {
     private let storage: Storage
 
-    /// Decided by the key's type, never by the token that is checked.
+    /// From the key's type, never from a token.
     package var algorithm: SigningAlgorithm { storage.algorithm }
-    /// The key as it was given, `kid` included.
+    /// With `kid`.
     package var jwk: JWK { storage.jwk }
 
     /// Reads a published key.
     ///
-    /// - Throws: `.unsupportedAlgorithm` for a type, curve or `alg` other than those of `SigningAlgorithm`;
-    ///   `.invalidKey` for members that are missing or malformed, a point off the curve, an RSA modulus below 2048
-    ///   bits, a key that is not for signatures, or private members.
+    /// - Throws: `.unsupportedAlgorithm` for a type, curve or `alg` that `SigningAlgorithm` lacks. `.invalidKey` for
+    ///   missing or malformed members, a point off the curve, an RSA modulus below 2048 bits, a key that is not for
+    ///   signatures, or private members.
     package init(jwk: JWK) throws(CryptoError) {
-        // SECURITY: a private key in a published set has leaked, and nothing it signed can be trusted.
+        // SECURITY: a published private key has leaked, and its signatures prove nothing.
         guard !jwk.hasPrivateMembers else { throw .invalidKey(reason: "it carries private members") }
         // RFC 7517 §4.2 and §4.3: both are optional, and if present must allow this use.
         guard jwk.use == nil || jwk.use == "sig", jwk.keyOperations.map({ $0.contains("verify") }) ?? true else {
@@ -42,12 +40,12 @@ package struct VerificationKey: Sendable {
         }
     }
 
-    /// Whether both are the same key under the same name: what one has verified, the other would verify too.
+    /// Whether both are the same key under the same name, so that a signature valid for one is valid for the other.
     package func isSame(as other: VerificationKey) -> Bool {
         storage === other.storage || (algorithm == other.algorithm && jwk == other.jwk)
     }
 
-    /// Whether `signature` is this key's for `message`: r‖s for ES256, the plain signature otherwise.
+    /// Takes r‖s for ES256, the plain signature otherwise.
     package func isValid(signature: [UInt8], for message: [UInt8]) -> Bool {
         switch algorithm {
         case .es256:

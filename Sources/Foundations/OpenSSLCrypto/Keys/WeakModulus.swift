@@ -1,15 +1,14 @@
-// RSA moduli whose factors can be found, although they are long enough.
+// RSA moduli that are long enough and still can be factored.
 //
-// Smart cards and TPMs with Infineon's library made primes of the form k·M + (65537^a mod M), with M the product of the
+// Infineon's library for smart cards and TPMs made primes of the form k·M + (65537^a mod M), with M the product of the
 // first primes (Nemec et al., "The Return of Coppersmith's Attack", 2017; CVE-2017-15361, "ROCA"). So a modulus, the
-// product of two, is a power of 65537 modulo each of these primes; a modulus made otherwise is that for all of them
-// once in 2^27 times.
+// product of two, is a power of 65537 modulo each of these primes. Any other modulus passes for all of them once in
+// 2^27 times.
 
 enum WeakModulus {
-    /// Primes of which the powers of 65537 are not every remainder but zero.
+    /// Primes for which the powers of 65537 do not reach every non-zero remainder.
     private static let primes: [Int] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157]
 
-    /// Whether a modulus, big-endian, has the mark of that library.
     static func isOfInfineon(_ modulus: [UInt8]) -> Bool {
         primes.allSatisfy { prime in
             isPowerOf65537(modulus.reduce(0) { ($0 << 8 | Int($1)) % prime }, modulo: prime)

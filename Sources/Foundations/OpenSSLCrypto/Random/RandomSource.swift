@@ -1,15 +1,11 @@
-// Where unpredictable bytes come from. Whoever needs randomness is given a source, so that a test can say what
-// comes out; the running service is given the system's.
+// The source of random bytes is injected, so that a test can choose them.
 
 import COpenSSL
 import Synchronization
 
-/// A source of random bytes.
 package struct RandomSource: Sendable {
-    /// As many bytes as asked for.
     package let bytes: @Sendable (Int) -> [UInt8]
 
-    /// A source of the test's choosing.
     package init(bytes: @escaping @Sendable (Int) -> [UInt8]) {
         self.bytes = bytes
     }
@@ -21,12 +17,12 @@ package struct RandomSource: Sendable {
     }()
 }
 
-/// Random bytes drawn ahead. OpenSSL's generator costs microseconds for each call and nothing for each byte, and a
-/// request needs a few bytes several times: its id, a token's id, a jitter.
+/// Random bytes drawn ahead. OpenSSL's generator costs microseconds per call and almost nothing per byte, and a request
+/// needs a few bytes several times.
 private final class RandomReservoir: Sendable {
-    /// What is drawn at once. More than an eighth of it is drawn for itself.
+    /// The amount drawn at once. A request for more than an eighth of it bypasses the reservoir.
     private static let size = 1024
-    /// Bytes not handed out yet, taken from the end.
+    /// Taken from the end.
     private let bytes = Mutex<[UInt8]>([])
 
     func take(_ count: Int) -> [UInt8] {
@@ -36,7 +32,7 @@ private final class RandomReservoir: Sendable {
             if bytes.count < count { bytes = Self.draw(Self.size) }
             let start = bytes.count - count
             let taken = Array(bytes[start...])
-            // SECURITY: what was given out is gone from here, so that a later look at this memory tells no token.
+            // SECURITY: bytes that were handed out are wiped, so memory that is read later reveals no token.
             for index in start..<bytes.count { bytes[index] = 0 }
             bytes.removeLast(count)
             return taken
@@ -46,7 +42,7 @@ private final class RandomReservoir: Sendable {
     private static func draw(_ count: Int) -> [UInt8] {
         var out = [UInt8](repeating: 0, count: count)
         let result = unsafe RAND_bytes(&out, Int32(count))
-        // SECURITY: a process without randomness must not go on with zeros for a key or a token.
+        // SECURITY: a process without randomness must not use zeros as a key or token.
         precondition(result == 1, "OpenSSL has no randomness: no key or token may be made")
         return out
     }
@@ -54,10 +50,10 @@ private final class RandomReservoir: Sendable {
 
 /// Identifiers that sort by the time they were made (RFC 9562 §5.7).
 package enum UUIDv7 {
-    /// A new identifier as lower-case text, for example `01934e8a-0f3c-7cc1-9e0a-5d2f6b8c1a47`.
+    /// Lower-case text, such as `01934e8a-0f3c-7cc1-9e0a-5d2f6b8c1a47`.
     ///
-    /// `milliseconds`: since 1970; earlier times count as 1970.
-    /// `random`: fills the 74 bits that are neither time, version nor variant.
+    /// - `milliseconds`: since 1970; earlier times count as 1970.
+    /// - `random`: fills the 74 bits that are neither time, version nor variant.
     package static func make(milliseconds: Int64, random: RandomSource) -> String {
         let time = UInt64(max(0, milliseconds))
         var bytes = (0..<6).map { UInt8(truncatingIfNeeded: time >> (40 - 8 * UInt64($0))) }

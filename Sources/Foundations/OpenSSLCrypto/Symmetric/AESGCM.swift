@@ -1,4 +1,4 @@
-// AES-256-GCM (NIST SP 800-38D) with a 12-byte nonce and a 16-byte tag, the only form used here.
+// AES-256-GCM (NIST SP 800-38D) with a 12-byte nonce and a 16-byte tag.
 
 import COpenSSL
 
@@ -6,7 +6,6 @@ enum AESGCM {
     static let nonceCount = 12
     static let tagCount = 16
 
-    /// The ciphertext with the tag behind it.
     static func seal(
         _ plaintext: [UInt8],
         key: SecretBytes,
@@ -21,7 +20,7 @@ enum AESGCM {
         return ciphertext + (try context.tag())
     }
 
-    /// The plaintext; `.authenticationFailed` unless key, nonce, associated data and every byte are the sealer's.
+    /// `.authenticationFailed` unless key, nonce, associated data and every byte match.
     static func open(
         _ sealed: ArraySlice<UInt8>,
         key: SecretBytes,
@@ -33,13 +32,13 @@ enum AESGCM {
         try context.start(key: key, nonce: nonce, encrypts: false)
         try context.expect(tag: Array(sealed.suffix(tagCount)))
         try context.authenticate(associatedData)
-        // SECURITY: what `update` yields is unauthenticated until `finish` has compared the tags.
+        // SECURITY: the output of `update` is unauthenticated until `finish` has compared the tags.
         let plaintext = try context.update(Array(sealed.dropLast(tagCount)))
         do { try context.finish() } catch { throw .authenticationFailed }
         return plaintext
     }
 
-    /// One `EVP_CIPHER_CTX`, used by one call chain and freed with it.
+    /// An `EVP_CIPHER_CTX` that is used by one call chain and freed with it.
     @safe private struct Context: ~Copyable {
         private let pointer: OpaquePointer
 
@@ -81,7 +80,7 @@ enum AESGCM {
             var out = [UInt8](repeating: 0, count: input.count)
             var written: Int32 = 0
             try OpenSSL.check(unsafe EVP_CipherUpdate(pointer, &out, &written, input, length), "AES-GCM")
-            // GCM is a stream: it holds nothing back.
+            // GCM is a stream cipher: it holds nothing back.
             guard Int(written) == input.count else { throw OpenSSL.failure("AES-GCM") }
             return out
         }

@@ -1,16 +1,13 @@
-// The secret that everything stored encrypted, and every refresh token, hangs from.
+// The master keys, from which refresh tokens and the encryption of stored values derive.
 //
-// An operator configures a ring of 32-byte keys. The first one encrypts; the others are still there to read what
-// they once wrote. Rotation is: put a new key in front, restart the nodes one after another, and take the old one
-// out when nothing needs it. Nodes may have the ring in different order meanwhile, so a key is named by itself
-// (the first byte of its hash) and not by its place.
+// An operator configures a ring of 32-byte keys: the first encrypts, the others only decrypt. To rotate, put a new key
+// in front, restart the nodes one by one, and remove the old key once nothing needs it. Nodes may hold the ring in
+// different orders meanwhile, so the first byte of a key's hash names it.
 //
-// A master key is never used directly. Each purpose has a key derived by HKDF, encryption too, so a weakness in
-// one use says nothing about another.
+// Each purpose has a key of its own, derived by HKDF, so a weakness in one use does not affect another.
 
-/// One 32-byte key of the ring.
 package struct MasterKey: Sendable {
-    /// The first byte of the key's SHA-256: the same on every node, whatever the order of its ring.
+    /// The first byte of the key's SHA-256: the same on every node.
     package let id: UInt8
     private let material: SecretBytes
     let encryptionKey: SecretBytes
@@ -21,7 +18,7 @@ package struct MasterKey: Sendable {
         encryptionKey = SecretBytes(Self.derive(from: bytes, "aes-256-gcm", count: 32))
     }
 
-    /// A key for one purpose, `count` bytes; other purposes' keys are independent of it.
+    /// Keys for different purposes are independent.
     package func derive(_ purpose: String, count: Int = 32) -> [UInt8] {
         Self.derive(from: material.copy(), purpose, count: count)
     }
@@ -33,19 +30,15 @@ package struct MasterKey: Sendable {
     }
 }
 
-/// The configured master keys. The first encrypts, all of them decrypt.
 package struct MasterKeyRing: Sendable {
-    /// In the configured order.
     package let keys: [MasterKey]
-    /// The key that encrypts and signs from now on.
+    /// The key that encrypts new values.
     package let primary: MasterKey
     private let random: RandomSource
 
-    /// Reads a ring from its configured form.
+    /// Reads 32-byte keys in padded standard base64, separated by commas; spaces around a key are ignored.
     ///
-    /// `base64Ring`: 32-byte keys in standard base64 with padding, separated by commas; spaces around a
-    ///   key are ignored.
-    /// Throws: `.invalidKeyRing` with a reason that can be shown to the operator and contains no key.
+    /// - Throws: `.invalidKeyRing` with a reason for the operator that contains no key.
     package init(base64Ring: String, random: RandomSource = .system) throws(CryptoError) {
         var keys: [MasterKey] = []
         for (index, text) in base64Ring.split(separator: ",", omittingEmptySubsequences: false).enumerated() {
@@ -68,7 +61,6 @@ package struct MasterKeyRing: Sendable {
         self.random = random
     }
 
-    /// The key with this id, if the ring has it.
     package func key(id: UInt8) -> MasterKey? { keys.first { $0.id == id } }
 }
 
@@ -88,11 +80,11 @@ extension MasterKeyRing {
 
     /// Encrypts and authenticates `plaintext` with the primary key.
     ///
-    /// The result is version (1 byte) ‖ key id (1) ‖ nonce (12) ‖ ciphertext ‖ tag (16). Nonces are random, which
-    /// is safe for 2^32 sealings under one key (NIST SP 800-38D §8.3), far beyond the number of signing keys.
+    /// The result is version (1 byte) ‖ key id (1) ‖ nonce (12) ‖ ciphertext ‖ tag (16). Random nonces are safe for
+    /// 2^32 sealings under one key (NIST SP 800-38D §8.3), far beyond the number of signing keys.
     ///
-    /// `associatedData`: where the result is stored, say table, row and column. It is not in the result,
-    ///   but opening needs the same, so that a sealed value copied to another row is refused there.
+    /// `associatedData` says where the result is stored, such as table, row and column. Opening needs the same data, so
+    /// a sealed value that was copied to another row is refused.
     package func seal(_ plaintext: [UInt8], associatedData: [UInt8]) throws(CryptoError) -> [UInt8] {
         let header = [Self.version, primary.id]
         let nonce = random.bytes(AESGCM.nonceCount)
@@ -105,10 +97,10 @@ extension MasterKeyRing {
         return header + nonce + body
     }
 
-    /// Decrypts what `seal` made with any key of the ring.
+    /// Decrypts with any key of the ring.
     ///
     /// - Throws: `.authenticationFailed` for altered bytes or other associated data, `.unknownKey` when the key has
-    ///   left the ring, `.invalidEncoding` for what cannot be a sealed value.
+    ///   left the ring, `.invalidEncoding` for anything else.
     package func open(_ sealed: [UInt8], associatedData: [UInt8]) throws(CryptoError) -> [UInt8] {
         let prefix = 2 + AESGCM.nonceCount
         guard sealed.count >= prefix + AESGCM.tagCount, sealed[0] == Self.version else { throw .invalidEncoding }

@@ -1,13 +1,11 @@
-// Key material and passwords, kept in one place in memory and overwritten when the last owner lets go.
-//
-// This bounds how long a secret stays readable in a core dump or a stale page. It cannot undo copies made before:
-// text that came out of a JSON decoder was already a plain string.
+// This bounds how long a secret stays readable in a core dump or a stale page. Earlier copies are out of reach: a
+// decoded JSON string was a plain string.
 
 import COpenSSL
 
-/// Bytes that are wiped when no longer used. They have no description, so no log can print them.
+/// Key material or a password, wiped with its last reference. It has no description, so no log can print it.
 ///
-/// SAFETY: the memory is written in `init` only and freed in `deinit`; between the two, threads only read it.
+/// SAFETY: the memory is written in `init` and freed in `deinit`; in between, threads only read it.
 @safe package final class SecretBytes: @unchecked Sendable {
     private let memory: UnsafeMutableRawBufferPointer
 
@@ -22,14 +20,12 @@ import COpenSSL
         unsafe memory.deallocate()
     }
 
-    /// How many bytes there are.
     package var count: Int { unsafe memory.count }
 
-    /// Lends the bytes for the duration of `body`; the pointer must not escape.
+    /// The pointer must not escape `body`.
     package func withUnsafeBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         try unsafe body(UnsafeRawBufferPointer(memory))
     }
 
-    /// An ordinary copy, for a call that takes an array. It is not wiped.
     func copy() -> [UInt8] { unsafe Array(memory) }
 }

@@ -1,9 +1,7 @@
-// The call into libargon2.
-
 import CArgon2
 internal import OpenSSLCrypto
 
-/// All that a tag depends on besides the password.
+/// All inputs of a tag but the password.
 struct Argon2Request: Sendable, Equatable {
     var variant: PHCString.Variant
     var version: Int
@@ -13,7 +11,6 @@ struct Argon2Request: Sendable, Equatable {
 }
 
 enum Argon2 {
-    /// Computes a tag. Blocks for as long as the parameters say: own threads only.
     static func tag(
         of password: SecretBytes,
         _ request: Argon2Request,

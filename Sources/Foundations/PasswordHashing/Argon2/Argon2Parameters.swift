@@ -1,12 +1,9 @@
-// How expensive a password hash is.
-
 /// The cost of Argon2id (RFC 9106 §3.1).
 package struct Argon2Parameters: Sendable, Equatable {
-    /// Memory of one hash in KiB, the `m` of a PHC string.
+    /// The `m` of a PHC string.
     package var memoryKiB: Int
-    /// Passes over that memory, `t`.
+    /// Passes over the memory, `t`.
     package var iterations: Int
-    /// Lanes, `p`. Each further lane is a further thread inside one hash.
     package var parallelism: Int
 
     /// The defaults are the first choice of OWASP's Password Storage Cheat Sheet.
@@ -16,10 +13,8 @@ package struct Argon2Parameters: Sendable, Equatable {
         self.parallelism = parallelism
     }
 
-    /// The most a hash may cost.
-    ///
-    /// SECURITY: a stored hash names its own cost, and hashes are imported. One that asks for a terabyte or for an
-    /// hour must be refused before it is computed.
+    /// SECURITY: a stored hash names its own cost, and hashes are imported. One that asks for a terabyte or an hour
+    /// must be refused before it is computed.
     static let memoryLimitKiB = 1 << 20
     static let iterationsLimit = 20
     static let parallelismLimit = 16
@@ -28,17 +23,17 @@ package struct Argon2Parameters: Sendable, Equatable {
 
     /// Refuses costs that libargon2 cannot compute or that could stall the server.
     ///
-    /// - Throws: `.costOutOfBounds` naming the parameter.
+    /// - Throws: `.costOutOfBounds` with the parameter's name.
     package func validate() throws(PHCError) {
         guard (1...Self.parallelismLimit).contains(parallelism) else { throw .costOutOfBounds("p") }
-        // RFC 9106 §3.1: at least 8 blocks of 1 KiB for each lane.
+        // RFC 9106 §3.1: at least 8 blocks of 1 KiB for each degree of parallelism.
         guard (8 * parallelism...Self.memoryLimitKiB).contains(memoryKiB) else { throw .costOutOfBounds("m") }
         guard (1...Self.iterationsLimit).contains(iterations), memoryKiB * iterations <= Self.workLimitKiB else {
             throw .costOutOfBounds("t")
         }
     }
 
-    /// Whether a hash of this cost is weaker than `other` asks for. Lanes split the same work and do not count.
+    /// Whether a hash of this cost is weaker than `other`. Parallelism splits the same work and does not count.
     func isBelow(_ other: Argon2Parameters) -> Bool {
         memoryKiB < other.memoryKiB || iterations < other.iterations
     }

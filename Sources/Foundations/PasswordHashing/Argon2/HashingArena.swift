@@ -1,29 +1,26 @@
 // The memory of one hashing thread.
 //
-// Each hash needs tens of MiB for some milliseconds. Left to malloc, the kernel would clear fresh pages for every
-// login, and what the allocator keeps would depend on its mood: after its first large `free` glibc raises its
-// thresholds and never gives those pages back. Here each thread keeps its own mapping between hashes, so that the
-// process needs threads × memory while busy, and returns it when it has been idle.
+// Each hash needs tens of MiB for some milliseconds. With malloc, the kernel would clear fresh pages for every login,
+// and glibc raises its thresholds after the first large `free` and never returns those pages. Here each thread keeps
+// its own mapping between hashes and unmaps it when idle.
 
 import CArgon2
 internal import Foundation
 
-/// Memory that hashes of one thread use one after another. It is not shared between threads.
+/// Serves the hashes of one thread, one after another.
 @safe final class HashingArena {
     private var memory: UnsafeMutableRawPointer?
-    /// Bytes mapped at present.
     private(set) var capacity = 0
 
     deinit { release() }
 
-    /// Returns the memory to the system.
     func release() {
         if let memory = unsafe memory { unsafe munmap(memory, capacity) }
         unsafe memory = nil
         capacity = 0
     }
 
-    /// Runs one hash whose memory comes from this arena; libargon2 wipes it before it lets go.
+    /// Runs one hash with this arena's memory, which libargon2 wipes before it returns.
     func compute(_ context: inout argon2_context, _ variant: argon2_type) -> Int32 {
         guard let key = Self.currentArena else { return Int32(ARGON2_MEMORY_ALLOCATION_ERROR.rawValue) }
         unsafe context.allocate_cbk = { memory, count in
@@ -53,10 +50,8 @@ internal import Foundation
         return unsafe memory
     }
 
-    // MARK: - The arena of the calling thread
-
-    /// libargon2's callbacks have no argument of the caller's, so the thread itself remembers the arena for the
-    /// duration of `compute`. libargon2 allocates on the thread that called it, whatever the number of lanes.
+    /// libargon2's callbacks have no user argument, so the thread remembers the arena during `compute`. libargon2
+    /// allocates on the thread that called it, whatever the parallelism.
     private static let currentArena: pthread_key_t? = {
         var key = pthread_key_t()
         return unsafe pthread_key_create(&key, nil) == 0 ? key : nil

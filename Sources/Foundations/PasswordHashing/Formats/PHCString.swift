@@ -1,37 +1,29 @@
-// The text that is stored for a password: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<tag>`, as the reference
-// implementation of Argon2 writes it and the PHC string format describes it. It carries all that is needed to check
-// a password, so hashes of other systems and of older settings keep working.
+// The stored text of a password: `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<tag>`, the PHC string format as Argon2's
+// reference implementation writes it. It names its own parameters, so imported hashes and those of older settings still
+// work.
 
 internal import OpenSSLCrypto
 
-/// Why text is not a hash that can be checked.
 package enum PHCError: Error, Sendable, Equatable {
-    /// Not of the form above.
     case malformed
-    /// A function other than argon2id, argon2i and argon2d.
     case unsupportedFunction
-    /// A version of Argon2 other than 16 and 19.
     case unsupportedVersion
-    /// A cost outside of the bounds of `Argon2Parameters`; names the parameter.
+    /// The cost exceeds the bounds of `Argon2Parameters`; carries the parameter's name.
     case costOutOfBounds(String)
-    /// A salt or a tag that is too short or too long.
     case lengthOutOfBounds
 }
 
-/// A parsed Argon2 hash.
 package struct PHCString: Sendable, Equatable {
-    /// The three functions of RFC 9106. New hashes are always `argon2id`.
+    /// New hashes are always `argon2id`.
     package enum Variant: String, Sendable {
         case argon2d, argon2i, argon2id
     }
 
     package let variant: Variant
-    /// 19 (0x13) of RFC 9106, or 16 (0x10) of the years before.
+    /// 19 (0x13) of RFC 9106, or the older 16 (0x10).
     package let version: Int
     package let parameters: Argon2Parameters
-    /// 8 to 64 bytes.
     package let salt: [UInt8]
-    /// The hash itself, 12 to 64 bytes.
     package let tag: [UInt8]
 
     init(variant: Variant, version: Int, parameters: Argon2Parameters, salt: [UInt8], tag: [UInt8]) {
@@ -42,9 +34,8 @@ package struct PHCString: Sendable, Equatable {
         self.tag = tag
     }
 
-    /// Reads a hash; exactly what `text` writes, or the same without `$v=`, which means version 16.
+    /// Reads exactly what `text` writes, or the same without `$v=`, which means version 16.
     package init(_ text: String) throws(PHCError) {
-        // Longer than any hash within the bounds below.
         guard text.utf8.count <= 300 else { throw .malformed }
         var fields = text.split(separator: "$", omittingEmptySubsequences: false)[...]
         guard let first = fields.popFirst(), first.isEmpty, let name = fields.popFirst() else { throw .malformed }
@@ -72,20 +63,19 @@ package struct PHCString: Sendable, Equatable {
         self.init(variant: variant, version: version, parameters: parameters, salt: salt, tag: tag)
     }
 
-    /// The text that is stored.
     package var text: String {
         let cost = "m=\(parameters.memoryKiB),t=\(parameters.iterations),p=\(parameters.parallelism)"
         let (salt, tag) = (Base64.encode(salt, padded: false), Base64.encode(tag, padded: false))
         return "$\(variant.rawValue)$v=\(version)$\(cost)$\(salt)$\(tag)"
     }
 
-    /// Whether the password should be hashed anew once it is known: with `parameters`, it would be safer.
+    /// Whether a new hash with `parameters` would be safer.
     func isWeaker(than parameters: Argon2Parameters) -> Bool {
         variant != .argon2id || version != 19 || salt.count < 16 || tag.count < 32
             || self.parameters.isBelow(parameters)
     }
 
-    /// The value of `name=…`: decimal, no sign, no leading zero, at most 2^32 - 1.
+    /// Reads `name=…`: decimal, no sign, no leading zero, at most 2^32 - 1.
     private static func number(_ field: Substring, _ name: String) -> Int? {
         guard field.hasPrefix(name + "=") else { return nil }
         let digits = field.dropFirst(name.count + 1)

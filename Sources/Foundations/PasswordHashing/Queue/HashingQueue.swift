@@ -1,17 +1,16 @@
-// The line in front of the hashing threads.
+// The queue before the hashing threads.
 //
-// A login is cheap to send and expensive to answer. The line is therefore short and says so at once when it is
-// full, instead of letting every caller time out; a caller who has gone leaves it; and the threads are ours, so
-// that no amount of hashing delays an event loop or another task.
+// A login is cheap to send and expensive to answer. So the queue is short and refuses at once when full, instead of
+// letting every caller time out. A cancelled caller leaves it. The threads are separate, so hashing delays no event
+// loop.
 
 internal import DequeModule
 internal import Foundation
 internal import OpenSSLCrypto
 internal import Synchronization
 
-/// One hash to compute, and who waits for it.
 struct HashingJob: Sendable {
-    /// Names the job to the cancellation handler of its caller.
+    /// Identifies the job when its caller is cancelled.
     final class Ticket: Sendable {
         let isCancelled = Atomic(false)
     }
@@ -19,25 +18,23 @@ struct HashingJob: Sendable {
     let ticket: Ticket
     let password: SecretBytes
     let request: Argon2Request
-    /// Resumed exactly once, by whoever takes the job out of the line.
+    /// Resumed exactly once, by the code that removes the job from the queue.
     let reply: CheckedContinuation<Result<[UInt8], HashingError>, Never>
 }
 
-/// A bounded first-in, first-out line with a condition variable.
+/// A bounded first-in, first-out queue with a condition variable.
 ///
-/// SAFETY: every variable is touched only while `condition` is locked.
+/// SAFETY: every variable is accessed only while `condition` is locked.
 final class HashingQueue: @unchecked Sendable {
     private let condition = NSCondition()
     private let limit: Int
     private let threads: Int
     private var jobs: Deque<HashingJob> = []
     private var isClosed = false
-    /// Threads that have entered and not left.
     private var running = 0
-    /// Threads that are computing.
     private var busy = 0
     private var closers: [CheckedContinuation<Void, Never>] = []
-    /// How long a hash takes, a moving average in seconds; tells callers when to come back.
+    /// A moving average, for `Retry-After`.
     private var secondsPerHash = 0.05
 
     init(limit: Int, threads: Int) {
@@ -51,17 +48,15 @@ final class HashingQueue: @unchecked Sendable {
         return body()
     }
 
-    // MARK: - The callers' side
-
-    /// Jobs in line, not counting those being computed.
+    /// Excludes the jobs being computed.
     var count: Int { locked { jobs.count } }
 
-    /// Puts a job in line; an error means that it was not taken.
+    /// An error means that the job was not taken.
     func add(_ job: HashingJob) -> HashingError? {
         locked {
             guard !job.ticket.isCancelled.load(ordering: .relaxed) else { return .cancelled }
             guard !isClosed else { return .shutDown }
-            // A thread without work counts as room: what it is about to take does not really wait.
+            // An idle thread counts as room: it takes the job at once.
             guard jobs.count < limit + threads - busy else {
                 let wait = secondsPerHash * Double(jobs.count) / Double(threads)
                 return .overloaded(retryAfterSeconds: Int(min(60, max(1, wait.rounded(.up)))))
@@ -72,19 +67,17 @@ final class HashingQueue: @unchecked Sendable {
         }
     }
 
-    /// Takes a job out of line whose caller has gone. One that is being computed runs to its end.
+    /// Removes a job whose caller is gone. A job that is being computed runs to its end.
     func cancel(_ ticket: HashingJob.Ticket) {
         let job: HashingJob? = locked {
-            // Marked under the lock: `add` either sees the mark or has put the job where it is found here.
+            // Under the lock, `add` either sees the mark or has already queued the job, which is found here.
             ticket.isCancelled.store(true, ordering: .relaxed)
             return jobs.firstIndex { $0.ticket === ticket }.map { jobs.remove(at: $0) }
         }
         job?.reply.resume(returning: .failure(.cancelled))
     }
 
-    // MARK: - The threads' side
-
-    /// Called before a thread is started, so that `close` knows of it; false when it should not start any more.
+    /// Called before a thread starts, so that `close` counts it; false once closed.
     func enter() -> Bool {
         locked {
             if !isClosed { running += 1 }
@@ -92,9 +85,7 @@ final class HashingQueue: @unchecked Sendable {
         }
     }
 
-    /// Waits for the next job; `nil` once closed.
-    ///
-    /// `whenIdle`: called once if nothing came for `idleTime`.
+    /// The next job; `nil` once closed. Calls `whenIdle` once if none came for `idleTime`.
     func next(idleTime: TimeInterval, whenIdle: () -> Void) -> HashingJob? {
         condition.lock()
         defer { condition.unlock() }
@@ -115,7 +106,6 @@ final class HashingQueue: @unchecked Sendable {
         }
     }
 
-    /// Called after each job, with how long it took.
     func finish(seconds: Double) {
         locked {
             busy -= 1
@@ -123,7 +113,6 @@ final class HashingQueue: @unchecked Sendable {
         }
     }
 
-    /// Called by each thread as its last act.
     func leave() {
         let waiting: [CheckedContinuation<Void, Never>] = locked {
             running -= 1
@@ -134,9 +123,7 @@ final class HashingQueue: @unchecked Sendable {
         for closer in waiting { closer.resume() }
     }
 
-    // MARK: - The end
-
-    /// Admits nothing more and refuses what waits; hashes being computed are finished.
+    /// Refuses new and waiting jobs; running hashes finish.
     func close() {
         let refused: Deque<HashingJob> = locked {
             isClosed = true
@@ -147,7 +134,6 @@ final class HashingQueue: @unchecked Sendable {
         for job in refused { job.reply.resume(returning: .failure(.shutDown)) }
     }
 
-    /// Returns when every thread has left.
     func waitForThreads() async {
         await withCheckedContinuation { continuation in
             let isOver = locked {
