@@ -1,12 +1,12 @@
-// Where a request carries its token: in the `Authorization` header (RFC 6750 §2.1), and nowhere else. Tokens in a query
-// end up in logs and histories (RFC 9700 §4.3.2), and form bodies belong to the routes.
+// A token comes in the `Authorization` header (RFC 6750 §2.1) and nowhere else. Tokens in a query end up in logs and
+// histories (RFC 9700 §4.3.2), and form bodies belong to the routes.
 public import HTTPTypes
 
-/// What a request's `Authorization` header holds.
+/// The token in a request's `Authorization` header.
 public enum BearerToken: Sendable, Hashable {
     /// No header, or credentials of another scheme.
     case none
-    /// More than one header, or `Bearer` without exactly one token behind it.
+    /// More than one header, or `Bearer` without exactly one token.
     case unreadable
     /// The token.
     case token(String)
@@ -14,13 +14,13 @@ public enum BearerToken: Sendable, Hashable {
     /// Reads the header.
     ///
     /// - Parameter headers: of the request.
-    /// - Returns: what the header holds. The token is not verified.
+    /// - Returns: the token, not verified.
     public static func read(_ headers: HTTPFields) -> BearerToken {
         let values = headers[values: .authorization]
         guard var value = values.first else { return .none }
-        // SECURITY: of two headers a proxy may have judged the other one.
+        // SECURITY: a proxy may have judged the other one of two headers.
         guard values.count == 1 else { return .unreadable }
-        // By bytes, and without pieces: a token has hundreds of them, and is read for every request.
+        // Scans bytes and splits nothing: a token has hundreds of them, and every request brings one.
         return value.withUTF8 { bytes in
             let space = UInt8(ascii: " ")
             func end(from start: Int) -> Int { bytes[start...].firstIndex(of: space) ?? bytes.count }
@@ -28,14 +28,14 @@ public enum BearerToken: Sendable, Hashable {
             // The scheme ignores case (RFC 9110 §11.1); one or more spaces follow it (§11.4).
             guard let scheme = start(from: 0), isBearer(bytes[scheme..<end(from: scheme)]) else { return .none }
             guard let token = start(from: end(from: scheme)) else { return .unreadable }
-            // Spaces behind the token are no second part.
+            // Trailing spaces are not a second token.
             guard start(from: end(from: token)) == nil else { return .unreadable }
             return .token(String(decoding: bytes[token..<end(from: token)], as: UTF8.self))
         }
     }
 
     private static func isBearer(_ scheme: Slice<UnsafeBufferPointer<UInt8>>) -> Bool {
-        // The bit that tells small letters from capitals, and no two other bytes of the word.
+        // The bit that distinguishes cases, and no two other bytes of the word.
         scheme.count == 6 && zip(scheme, "bearer".utf8).allSatisfy { $0 | 0x20 == $1 }
     }
 }

@@ -1,8 +1,7 @@
-// What some routes demand of a token that is good: behind `TokenVerifierMiddleware`, on the group that holds them.
 public import Hummingbird
 public import TesseraVerifier
 
-/// Refuses requests whose token does not say enough.
+/// Refuses requests whose token lacks a claim. It belongs behind `TokenVerifierMiddleware`.
 public struct ClaimRequirementMiddleware<Context: AuthenticatedRequestContext>: RouterMiddleware {
     private let requirements: [ClaimRequirement]
     private let realm: String
@@ -12,7 +11,7 @@ public struct ClaimRequirementMiddleware<Context: AuthenticatedRequestContext>: 
     /// Makes the middleware.
     ///
     /// - Parameters:
-    ///   - requirements: all of which a token must meet.
+    ///   - requirements: a token must meet all of them.
     ///   - realm: of the challenge (RFC 9110 §11.5).
     ///   - clock: the time in seconds since 1970, for `maxAge`.
     ///   - failure: makes the error that is thrown for a refusal. By default an `HTTPError`.
@@ -28,14 +27,14 @@ public struct ClaimRequirementMiddleware<Context: AuthenticatedRequestContext>: 
         self.failure = failure
     }
 
-    /// Passes the request on when its claims are enough.
+    /// Passes the request on if its claims suffice.
     ///
     /// - Parameters:
     ///   - request: any request.
-    ///   - context: with the claims that `TokenVerifierMiddleware` put there.
-    ///   - next: what is behind.
-    /// - Returns: the answer of what is behind.
-    /// - Throws: what `failure` makes of the refusal, and what is thrown behind.
+    ///   - context: with the claims of `TokenVerifierMiddleware`.
+    ///   - next: the next responder.
+    /// - Returns: the answer of `next`.
+    /// - Throws: the error of `failure` for a refusal, and errors of `next`.
     public func handle(
         _ request: Request,
         context: Context,

@@ -1,46 +1,46 @@
-// A refusal in the words of HTTP (RFC 6750 §3). The service gives it a body in its own error format.
+// A refusal in HTTP (RFC 6750 §3). The service gives it a body in its own error format.
 public import HTTPTypes
 public import Hummingbird
 import TesseraVerifier
 
-/// Why a request is refused, and what its answer must carry.
+/// Why a request is refused, and the headers of its answer.
 public struct TokenFailure: Sendable {
-    /// The reason. The raw value is the code that clients switch on.
+    /// The reason. Clients switch on the raw value.
     public enum Reason: String, Sendable, CaseIterable {
-        /// There is no token, and one is required.
+        /// A token is required and missing.
         case missing = "token_missing"
-        /// Not an access token of this issuer for this service, or a service's where a user's is required.
+        /// Not an access token of this issuer for this service, or a service's own token where a user's is required.
         case invalid = "token_invalid"
-        /// Past its end.
+        /// Past its `exp`.
         case expired = "token_expired"
-        /// Older than a change that it should tell of. The session lives: a refresh gives a good one.
+        /// The token predates a change. The session is valid: a refresh returns a good token.
         case stale = "token_stale"
         /// Its session was revoked.
         case revoked = "session_revoked"
-        /// The issuer's keys cannot be had now, so nothing is known of the token.
+        /// The issuer's keys are unavailable, so the token cannot be judged.
         case keysUnavailable = "keys_unavailable"
-        /// It is not known now which tokens were revoked.
+        /// The revocations are unknown.
         case revocationsUnavailable = "revocations_unavailable"
-        /// Good, and of too little scope.
+        /// The token is valid, but lacks a scope.
         case insufficientScope = "insufficient_scope"
-        /// Good, and of a role that may not do this.
+        /// The token is valid, but its role may not do this.
         case insufficientRole = "role_required"
-        /// Good, and the user must sign in again, or by more, before this.
+        /// The token is valid, but the user must sign in again or with a further method.
         case insufficientAuthentication = "insufficient_user_authentication"
     }
 
     /// The reason.
     public let reason: Reason
-    /// The verifier's own words, for logs; `nil` where there was no token to verify.
+    /// The verifier's error, for logs; `nil` if there was no token.
     public let error: VerificationError?
     /// `WWW-Authenticate` for 401, `Retry-After` for 503.
     public let headers: HTTPFields
 
-    /// 401, 403 where the token is good and not enough, or 503 where it could not be judged.
+    /// 401, 403 for a valid token that does not suffice, or 503 for one that could not be judged.
     public var status: HTTPResponse.Status {
         switch reason {
         case .keysUnavailable, .revocationsUnavailable: .serviceUnavailable
-        // RFC 9470 §3: signing in again helps, so it is 401 and not 403.
+        // RFC 9470 §3: another sign-in helps, so it is 401 and not 403.
         case .missing, .invalid, .expired, .stale, .revoked, .insufficientAuthentication: .unauthorized
         case .insufficientScope, .insufficientRole: .forbidden
         }
@@ -49,7 +49,7 @@ public struct TokenFailure: Sendable {
     /// The code that clients switch on, for example `token_expired`.
     public var code: String { reason.rawValue }
 
-    /// The refusal as Hummingbird's own error, with the code as its message.
+    /// The refusal as Hummingbird's error, with the code as its message.
     public var httpError: HTTPError { HTTPError(status, headers: headers, message: code) }
 
     /// Makes the failure for a token that the verifier refused.
@@ -82,8 +82,7 @@ public struct TokenFailure: Sendable {
             case .keysUnavailable, .revocationsUnavailable: [.retryAfter: "1"]
             // §3.1: a request without a token gets a challenge and no error.
             case .missing: [.wwwAuthenticate: realm]
-            // §3.1 has one error code for all of these; the description tells clients apart what they can act on.
-            // §3.1: what a better token would have, by the names that are made for it.
+            // §3.1: the challenge names what a better token would have. One error code covers all of them.
             case .insufficientScope, .insufficientRole:
                 [.wwwAuthenticate: "\(realm), error=\"insufficient_scope\"\(Self.parameters(error?.requirement))"]
             case .insufficientAuthentication:
@@ -93,7 +92,7 @@ public struct TokenFailure: Sendable {
             }
     }
 
-    /// What is required, as parameters of the challenge: `scope` (RFC 6750 §3), `max_age` (RFC 9470 §3).
+    /// The requirement, as parameters of the challenge: `scope` (RFC 6750 §3), `max_age` (RFC 9470 §3).
     private static func parameters(_ requirement: ClaimRequirement?) -> String {
         guard let requirement else { return "" }
         if let scopes = requirement.scopes { return ", scope=\"\(quoted(scopes.joined(separator: " ")))\"" }

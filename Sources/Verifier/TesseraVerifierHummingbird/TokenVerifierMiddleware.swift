@@ -1,22 +1,21 @@
-// Bearer tokens for Hummingbird services: handlers behind this middleware find the claims of a good token in their
-// context, and never see the token.
+// Verifies bearer tokens for Hummingbird services. Handlers find the claims in their context and never see the token.
 public import Hummingbird
 public import TesseraVerifier
 
-/// A request context with room for the claims of a verified token.
+/// A request context with the claims of a verified token.
 public protocol AuthenticatedRequestContext: RequestContext {
-    /// The claims of the request's token, once the middleware has accepted it.
+    /// The claims, once the middleware has accepted the token.
     var accessToken: AccessTokenClaims? { get set }
 }
 
 /// Verifies the bearer token of each request and puts its claims into the context.
 public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: RouterMiddleware {
-    /// What becomes of a request without a bearer token.
+    /// What happens to a request without a bearer token.
     public enum Mode: Sendable {
         /// It is refused.
         case required
-        /// It goes on without claims, for example because another credential may follow. A token that is there and is
-        /// bad is refused all the same: who sends one means to be someone.
+        /// It continues without claims, for example because another credential may follow. A bad token is still
+        /// refused, because its sender meant to authenticate.
         case optional
     }
 
@@ -29,11 +28,11 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
     /// Makes the middleware.
     ///
     /// - Parameters:
-    ///   - verifier: decides whether a token is good.
-    ///   - mode: what becomes of a request without a token.
+    ///   - verifier: decides whether a token is valid.
+    ///   - mode: what happens to a request without a token.
     ///   - requireUser: whether a service's own token is refused.
     ///   - realm: of the challenge (RFC 9110 §11.5).
-    ///   - failure: makes the error that is thrown for a refusal, so that the service can answer in its own format. Its
+    ///   - failure: makes the error that is thrown for a refusal, so that the service can answer in its own format. The
     ///     answer needs the failure's status and headers. By default an `HTTPError`.
     public init(
         verifier: TokenVerifier,
@@ -53,18 +52,18 @@ public struct TokenVerifierMiddleware<Context: AuthenticatedRequestContext>: Rou
     ///
     /// - Parameters:
     ///   - request: whose `Authorization` header is read.
-    ///   - context: gets the claims; whatever claims it had are dropped.
-    ///   - next: what is behind.
-    /// - Returns: the answer of what is behind.
-    /// - Throws: what `failure` makes of the refusal; errors of a source that could not tell, as they are; and what is
-    ///   thrown behind.
+    ///   - context: receives the claims; earlier claims are dropped.
+    ///   - next: the next responder.
+    /// - Returns: the answer of `next`.
+    /// - Throws: the error of `failure` for a refusal, unchanged the error of a source that failed, and errors of
+    ///   `next`.
     public func handle(
         _ request: Request,
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        // SECURITY: claims that something else put there do not survive a request without a token.
+        // SECURITY: claims from elsewhere do not survive a request without a token.
         context.accessToken = nil
         switch BearerToken.read(request.headers) {
         case .none:

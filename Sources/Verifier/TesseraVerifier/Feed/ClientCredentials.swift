@@ -1,5 +1,5 @@
-// How a service proves to the issuer that it may read the feed: a token of its own, for its id and secret
-// (RFC 6749 §4.4, `client_secret_basic` of §2.3.1).
+// A service proves that it may read the feed with an access token of its own, for its id and secret (RFC 6749 §4.4,
+// `client_secret_basic` of §2.3.1).
 import AsyncHTTPClient
 import Logging
 import NIOCore
@@ -7,7 +7,7 @@ import NIOHTTP1
 import OpenSSLCrypto
 import Synchronization
 
-/// A service's own credentials at the issuer. Neither is in any description, log or error of this library.
+/// A service's credentials at the issuer. They appear in no description, log or error of this library.
 public struct ClientCredentials: Sendable, CustomStringConvertible, CustomReflectable {
     let tokenEndpoint: String
     let id: String
@@ -31,7 +31,7 @@ public struct ClientCredentials: Sendable, CustomStringConvertible, CustomReflec
     /// Shows the client's id alone.
     public var customMirror: Mirror { Mirror(self, children: ["id": id]) }
 
-    /// The value of `Authorization`: each part is form-encoded first, so that a colon in the id is none between them.
+    /// The value of `Authorization`. Each part is form-encoded, so a colon in the id is not the separator.
     var basic: String { "Basic " + Base64.encode(Array("\(Self.encoded(id)):\(Self.encoded(secret))".utf8)) }
 
     static func encoded(_ text: String) -> String {
@@ -45,10 +45,10 @@ public struct ClientCredentials: Sendable, CustomStringConvertible, CustomReflec
     }
 }
 
-/// Gets tokens for one scope, and keeps the last until shortly before its end.
+/// Gets tokens for one scope, and caches the last until shortly before it expires.
 final class ServiceTokens: Sendable {
     enum Failure: Error {
-        /// The issuer refuses: `401` says that id or secret is wrong, `400` that the scope is not the client's.
+        /// `401`: the id or secret is wrong. `400`: the client may not have the scope.
         case refused(status: UInt)
         case redirected
         case notUnderstood
@@ -74,7 +74,7 @@ final class ServiceTokens: Sendable {
         self.logger = logger
     }
 
-    /// A token with at least half a minute left, or a new one.
+    /// Has at least half a minute left.
     func token() async throws -> String {
         if let kept = kept.withLock({ $0 }), kept.endsAt > .now { return kept.token }
         let fresh = try await fetch()
@@ -82,7 +82,7 @@ final class ServiceTokens: Sendable {
         return fresh.token
     }
 
-    /// Lets go of a token that was refused.
+    /// Drops a token that was refused.
     func forget() { kept.withLock { $0 = nil } }
 
     private func fetch() async throws -> Kept {
@@ -95,7 +95,7 @@ final class ServiceTokens: Sendable {
         request.body = .bytes(ByteBuffer(string: form))
         let asked = ContinuousClock.now
         let response = try await client.execute(request, timeout: TimeAmount(timeout), logger: logger)
-        // SECURITY: the secret is for the configured address.
+        // SECURITY: the secret goes to the configured address only.
         guard response.history.count <= 1 else { throw Failure.redirected }
         guard response.status == .ok else { throw Failure.refused(status: response.status.code) }
         let body = try await response.body.collect(upTo: 1 << 16)

@@ -1,21 +1,21 @@
-// What the stream says of events that a service reads as pages: that there are some.
+// Hints from the stream that there are events to read as pages.
 //
-// A service that acts on events keeps its cursor in its own database, beside the effects, and reads pages from there
-// (`EventPages`). With the stream that a `RevocationFeed` follows anyway it knows when to read, and asks for nothing
-// while nothing happens. A hint may come twice. None is lost: the feed moves its position behind an event after the
-// hint. A feed that has no position reads back, and says that there may be events of every kind.
+// A service that acts on events stores its cursor in its own database, beside the effects, and reads pages from there
+// (`EventPages`). The stream that a `RevocationFeed` follows anyway shows when to read, so an idle service makes no
+// requests. A hint may come twice. None is lost: the feed moves its position behind an event only after the hint. A
+// feed without a position reads back, and hints at events of every kind.
 import Synchronization
 
 package final class EventNews: Sendable {
     private struct State {
         var unread: Set<String> = []
-        /// When the issuer was heard from last; `nil` while the stream is not current.
+        /// When the issuer last sent something; `nil` while the stream is not current.
         var heardAt: ContinuousClock.Instant?
         var position: String?
         var wake: (@Sendable () -> Void)?
     }
 
-    /// What the stream is asked for besides revocations.
+    /// The kinds that the stream includes besides revocations.
     package let kinds: [String]
     private let state = Mutex(State())
 
@@ -23,14 +23,14 @@ package final class EventNews: Sendable {
         self.kinds = kinds
     }
 
-    // MARK: - For those who read
+    // MARK: - For readers
 
     /// Calls `wake` with each hint; `nil` to stop.
     package func onHint(_ wake: (@Sendable () -> Void)?) {
         state.withLock { $0.wake = wake }
     }
 
-    /// The kinds of which there may be unread events. Each hint is returned once.
+    /// The kinds that may have unread events. Each hint is returned once.
     package func take() -> Set<String> {
         state.withLock { state in
             defer { state.unread = [] }
@@ -38,10 +38,10 @@ package final class EventNews: Sendable {
         }
     }
 
-    /// The moment up to which each event has had its hint; `nil` while the stream is not current.
+    /// Every event up to this moment has had its hint; `nil` while the stream is not current.
     package var completeUntil: ContinuousClock.Instant? { state.withLock(\.heardAt) }
 
-    /// Where the stream is, events of other kinds counted.
+    /// The stream's position, which also counts events of other kinds.
     package var position: String? { state.withLock(\.position) }
 
     // MARK: - For the feed
@@ -50,14 +50,14 @@ package final class EventNews: Sendable {
         if kinds.contains(kind) { hint([kind]) }
     }
 
-    /// The feed was read back and not taken up where it was: what came in between has had no hint.
+    /// The feed was read back instead of resumed, so the events in between had no hint.
     package func readBack() { hint(kinds) }
 
-    /// Everything up to the position, and up to this moment, has had its hint.
+    /// Every event up to the position and this moment has had its hint.
     package func isComplete(at position: String?) {
         let wake = state.withLock { state in
             defer { (state.heardAt, state.position) = (.now, position) }
-            // Hints from before are acted on when the stream is current.
+            // Earlier hints are handled once the stream is current.
             return state.heardAt == nil ? state.wake : nil
         }
         wake?()

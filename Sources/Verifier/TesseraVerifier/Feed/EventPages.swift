@@ -1,8 +1,8 @@
-// The issuer's events as pages, for a service that keeps something about users and must know what became of them.
+// Reads the issuer's events as pages, for a service that stores something about users.
 //
-// A verifier follows the stream (`RevocationFeed`) and keeps its cursor in memory. A service that acts on events keeps
-// its cursor where its effects are, in its own database, and moves both at once; so here it brings the cursor along and
-// gets the bytes of a page (docs/events.md has their form). `EventNews` says when there is something to read.
+// A verifier follows the stream (`RevocationFeed`) and keeps its cursor in memory. A service that acts on events stores
+// its cursor beside the effects and moves both in one transaction. So it passes the cursor in, and gets the bytes of a
+// page (docs/events.md describes them). `EventNews` says when there is something to read.
 public import AsyncHTTPClient
 public import Logging
 import NIOCore
@@ -12,7 +12,7 @@ import NIOHTTP1
 public struct EventPages: Sendable {
     /// Why there is no page.
     public enum Failure: Error, Sendable, Hashable {
-        /// The feed cannot be followed from this place without a hole: begin anew, without a place.
+        /// The feed has a gap after this cursor: start again without one.
         case cursorGone
         /// The issuer answered with this status.
         case status(UInt)
@@ -20,7 +20,7 @@ public struct EventPages: Sendable {
         case redirected
     }
 
-    /// SECURITY: a page of 1,000 events of ours is under 8 MiB; an endless answer ends there.
+    /// SECURITY: a page of 1,000 events is under 8 MiB. The limit ends an endless answer.
     private static let maximumSize = 8 << 20
 
     private let url: String
@@ -35,8 +35,8 @@ public struct EventPages: Sendable {
     ///   - url: of the feed, for example `https://auth.example.com/v1/events`.
     ///   - credentials: of a client with the scope `events`.
     ///   - timeout: how long a page or a token may take.
-    ///   - client: an HTTP client with settings of your own; it stays yours to shut down.
-    ///   - logger: handed to the HTTP client.
+    ///   - client: an HTTP client with your settings. You shut it down.
+    ///   - logger: passed to the HTTP client.
     public init(
         url: String,
         credentials: ClientCredentials,
@@ -52,14 +52,14 @@ public struct EventPages: Sendable {
         self.logger = logger
     }
 
-    /// The JSON of one page.
+    /// Returns the JSON of one page.
     ///
     /// - Parameters:
-    ///   - cursor: `next_cursor` of the page before; `nil` to begin with the oldest event.
-    ///   - kinds: the kinds of events that are wanted.
-    ///   - limit: how many at most, from 1 to 1,000.
+    ///   - cursor: `next_cursor` of the previous page; `nil` for the oldest event.
+    ///   - kinds: the wanted kinds of events.
+    ///   - limit: the maximum number of events, 1 to 1,000.
     /// - Returns: the body of the answer.
-    /// - Throws: `Failure`, or what the HTTP client throws.
+    /// - Throws: `Failure`, or an error of the HTTP client.
     public func read(after cursor: String?, kinds: [String], limit: Int) async throws -> [UInt8] {
         var address = "\(url)?kinds=\(kinds.joined(separator: ","))&limit=\(limit)"
         if let cursor { address += "&after=\(ClientCredentials.encoded(cursor))" }
@@ -67,11 +67,11 @@ public struct EventPages: Sendable {
         request.headers.add(name: "Authorization", value: "Bearer \(try await tokens.token())")
         request.headers.add(name: "Accept", value: "application/json")
         let response = try await client.execute(request, timeout: TimeAmount(timeout), logger: logger)
-        // SECURITY: whoever controls the feed decides whose data is erased, so it comes from the configured address.
+        // SECURITY: the feed decides whose data is erased, so it must come from the configured address.
         guard response.history.count <= 1 else { throw Failure.redirected }
         switch response.status {
         case .ok: break
-        // 400: a place that the issuer cannot even read.
+        // 400: the issuer cannot read the cursor.
         case .gone,
             .badRequest where cursor != nil:
             throw Failure.cursorGone

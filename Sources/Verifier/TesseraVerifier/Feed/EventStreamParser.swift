@@ -1,22 +1,19 @@
-// Server-sent events from bytes (WHATWG HTML, "Server-sent events", §9.2.6), as they come: a chunk may end anywhere,
-// also within a character or between CR and LF.
+// Server-sent events (WHATWG HTML §9.2.6). A chunk may end anywhere, even inside a character or between CR and LF.
 
-/// One event of a stream.
 struct StreamEvent: Sendable, Hashable {
-    /// `event`; empty where the stream names none.
+    /// Empty if the stream names none.
     var name = ""
-    /// The lines of `data`, with a line feed between them.
+    /// The lines of `data`, joined by line feeds.
     var data: [UInt8] = []
 }
 
-/// Reads a stream of events, a chunk at a time.
 struct EventStreamParser {
-    /// SECURITY: an event of ours is under 1 KiB; a line or an event without an end must not fill the memory.
+    /// SECURITY: our events are under 1 KiB. A line or an event without an end must not fill the memory.
     static let maximumSize = 1 << 20
 
     struct TooLong: Error {}
 
-    /// The last `id`, which says where to go on; it moves with an event's blank line, not before.
+    /// The last `id`, from which to resume. It changes with an event's blank line, not before.
     private(set) var lastEventID: String?
 
     private var line: [UInt8] = []
@@ -31,12 +28,12 @@ struct EventStreamParser {
         self.id = lastEventID
     }
 
-    /// Takes the next bytes of the stream.
+    /// Parses the next bytes of the stream.
     ///
     /// - Parameters:
     ///   - bytes: the next of the stream.
-    ///   - handle: called with each event that these bytes complete and the position behind it.
-    /// - Throws: `TooLong`, and what `handle` throws.
+    ///   - handle: called with each completed event and the position behind it.
+    /// - Throws: `TooLong`, and errors of `handle`.
     mutating func parse(
         _ bytes: some Sequence<UInt8>,
         _ handle: (_ event: StreamEvent, _ id: String?) throws -> Void
@@ -59,7 +56,7 @@ struct EventStreamParser {
         defer { line.removeAll(keepingCapacity: true) }
         if isFirstLine {
             isFirstLine = false
-            // A byte order mark may stand at the very beginning.
+            // The stream may begin with a byte order mark.
             if line.starts(with: [0xEF, 0xBB, 0xBF]) { line.removeFirst(3) }
         }
         guard !line.isEmpty else { return try endEvent(handle) }
@@ -76,7 +73,7 @@ struct EventStreamParser {
         case "id" where !value.contains(0):
             id = String(decoding: value, as: UTF8.self)
         default:
-            // Comments, which begin with the colon, `retry`, and what is not known.
+            // Comments begin with the colon; `retry` and unknown fields are ignored too.
             break
         }
     }
@@ -86,7 +83,7 @@ struct EventStreamParser {
             event = StreamEvent()
             hasData = false
         }
-        // SECURITY: whoever cannot take an event must not come to stand behind it.
+        // SECURITY: an event that fails must not count as read.
         if hasData { try handle(event, id) }
         lastEventID = id
     }

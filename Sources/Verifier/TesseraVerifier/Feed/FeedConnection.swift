@@ -1,17 +1,16 @@
-// One connection to the issuer's event stream, from the request to its end.
 import AsyncHTTPClient
 import Logging
 import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// Takes what comes on a connection, in the order of these functions.
+/// Receives what a connection brings, in the order of these functions.
 protocol FeedConsumer: Sendable {
     /// The issuer has answered with a stream.
     func opened()
-    /// Bytes have come.
+    /// Bytes have arrived.
     func heard()
-    /// An event of these bytes. Throws to end the connection without moving behind the event.
+    /// An error ends the connection and leaves the position before the event.
     func take(_ event: StreamEvent, at position: String?) throws
     /// All events up to the position have been taken.
     func moved(to position: String?)
@@ -19,7 +18,7 @@ protocol FeedConsumer: Sendable {
 
 struct FeedConnection: Sendable {
     enum Failure: Error {
-        /// The issuer cannot go on from the position without a hole.
+        /// The issuer cannot resume at the position without a gap.
         case positionGone
         case status(UInt)
         case redirected
@@ -29,11 +28,11 @@ struct FeedConnection: Sendable {
     }
 
     let url: String
-    /// Where to go on; `nil` to begin as the address says.
+    /// The position to resume at; `nil` to begin as the URL says.
     let position: String?
     let client: HTTPClient
     let tokens: ServiceTokens
-    /// After so long without a byte the connection is dead.
+    /// A connection that is silent for longer is dead.
     let longestSilence: Duration
     let logger: Logger
 
@@ -55,7 +54,7 @@ struct FeedConnection: Sendable {
         throw Failure.ended
     }
 
-    /// When the connection was heard from last, or begun.
+    /// When the connection started or last brought bytes.
     private final class Pulse: Sendable {
         private let instant = Mutex(ContinuousClock.now)
 
@@ -81,11 +80,11 @@ struct FeedConnection: Sendable {
         request.headers.add(name: "Accept", value: "text/event-stream")
         if let position { request.headers.add(name: "Last-Event-ID", value: position) }
         let response = try await client.execute(request, deadline: .distantFuture, logger: logger)
-        // SECURITY: another address could hide revocations, so the feed comes from the configured one.
+        // SECURITY: another address could hide revocations, so redirects are refused.
         guard response.history.count <= 1 else { throw Failure.redirected }
         switch response.status {
         case .ok: break
-        // 400: a position that the issuer cannot even read.
+        // 400: the issuer cannot read the position.
         case .gone,
             .badRequest where position != nil:
             throw Failure.positionGone

@@ -1,22 +1,22 @@
-// From an event of the feed to what it revokes. An event of a kind that revokes and cannot be understood is a hole in
-// what is known, so it is an error; events of other kinds are none of a verifier's business.
+// Converts an event of the feed to a revocation. A revoking event that cannot be understood is an error, because it
+// leaves a gap. Events of other kinds are ignored.
 
 extension Revocation {
     package struct NotUnderstood: Error {
         let kind: String
     }
 
-    /// The kinds of events that a verifier asks for.
+    /// The kinds that a verifier subscribes to.
     static let kinds = [
         "session.revoked", "user.tokens_revoked", "user.deleted", "all.tokens_revoked", "client.tokens_revoked",
         "keys.revoked",
     ]
 
-    /// What an event revokes; `nil` where it revokes nothing.
+    /// `nil` if the event revokes nothing.
     ///
     /// - Parameters:
     ///   - kind: of the event.
-    ///   - json: the event, whose `data` says what its kind needs.
+    ///   - json: the event, with `data`.
     /// - Throws: `NotUnderstood`.
     init?(kind: String, json: [UInt8]) throws {
         guard Self.kinds.contains(kind) else { return nil }
@@ -24,11 +24,11 @@ extension Revocation {
         try self.init(kind: kind, fields: data)
     }
 
-    /// The same, of an event that is at hand in the issuer's own process.
+    /// The same, for an event in the issuer's own process.
     ///
     /// - Parameters:
     ///   - kind: of the event.
-    ///   - data: the JSON that is the event's `data`.
+    ///   - data: the JSON of the event's `data`.
     /// - Throws: `NotUnderstood`.
     package init?(kind: String, data: [UInt8]) throws {
         guard Self.kinds.contains(kind) else { return nil }

@@ -1,13 +1,11 @@
-// What is read seldom, such as an event of the feed, by name. Tokens have a reader of their own (ClaimsReader).
+// Reads JSON by name, for what is read rarely, such as events. `ClaimsReader` reads tokens.
 import StrictJSON
 
-/// The members of one JSON object.
 struct JSONFields {
     enum Value {
         case text(String)
         case integer(Int64)
         case null
-        /// Anything else: a boolean, another number, an array, an object.
         case other
     }
 
@@ -15,7 +13,7 @@ struct JSONFields {
 
     subscript(name: String) -> Value? { values[name] }
 
-    /// The members of the object that `json` is; `nil` when it is anything else.
+    /// `nil` if `json` is not an object.
     init?(_ json: [UInt8]) {
         var scanner = JSONScanner(json, limits: .claims)
         do throws(JSONSyntaxError) {
@@ -27,7 +25,7 @@ struct JSONFields {
         }
     }
 
-    /// The members of the object that is the member `name` of `json`; `nil` when that is anything else.
+    /// Reads the object in the member `name` of `json`; `nil` if it is not an object.
     init?(_ json: [UInt8], member name: String) {
         var scanner = JSONScanner(json, limits: .claims)
         var isFound = false
@@ -49,7 +47,6 @@ struct JSONFields {
         if !isFound { return nil }
     }
 
-    /// Reads the object whose beginning was the last event.
     private mutating func readRest(of scanner: inout JSONScanner) throws(JSONSyntaxError) {
         while case .name(let name) = try scanner.next() {
             let event = try scanner.next()

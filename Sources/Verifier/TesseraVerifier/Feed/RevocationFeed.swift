@@ -1,17 +1,16 @@
-// Follows the issuer's revocation feed, so that a token that was revoked is refused here a moment later, without a
-// question to anybody.
+// Follows the issuer's revocation feed, so that a revoked token is refused a moment later without a request to the
+// issuer.
 //
-// A start reads back as far as a living token could need (`?since=`), and only then knows enough to judge. After that
-// the stream brings each revocation as it happens. A stream that ends is taken up where it was (`Last-Event-ID`), so
-// nothing is missed; when the issuer no longer knows that place (410) the feed is read back again. A connection that is
-// silent for three heartbeats is dead. Events may come twice, and taking one twice changes nothing.
+// A start reads back as far as a valid token could need (`?since=`), and only then judges tokens. After that the stream
+// brings each revocation as it happens. A stream that ends is resumed at its position (`Last-Event-ID`), so nothing is
+// missed. If the issuer no longer has that position (410), the feed is read back again. A connection that is silent for
+// three heartbeats is dead. An event that comes twice has no further effect.
 public import AsyncHTTPClient
 public import Logging
 import Metrics
 import Synchronization
 
-/// A follower of the revocation feed. Run it for as long as the service runs. Its metrics are listed in the module's
-/// documentation.
+/// Follows the revocation feed. Run it as long as the service runs. The module's documentation lists its metrics.
 public final class RevocationFeed: RevocationSource {
     private let url: String
     private let client: HTTPClient
@@ -34,14 +33,13 @@ public final class RevocationFeed: RevocationSource {
     /// - Parameters:
     ///   - url: of the feed, for example `https://auth.example.com/v1/events`. Redirects are refused.
     ///   - credentials: of a client with the scope `events`.
-    ///   - policy: what becomes of tokens while the revocations are not current.
+    ///   - policy: what happens to tokens while the revocations are not current.
     ///   - pace: how far back to read, and how often to try again.
-    ///   - keys: the keys of the same issuer. They are fetched when the feed says that they have changed and when it
-    ///     connects again; while it is current, not by the clock.
-    ///   - client: an HTTP client with settings of your own; it stays yours to shut down. It must not limit how long a
-    ///     response may take.
+    ///   - keys: the keys of the same issuer. They are fetched when the feed reports a change and when it reconnects.
+    ///     While the feed is current, no timer fetches them.
+    ///   - client: an HTTP client with your settings, without a limit on the duration of a response. You shut it down.
     ///   - clock: the time in seconds since 1970, the same as the verifier's.
-    ///   - logger: told when the feed is current and when it is not.
+    ///   - logger: records when the feed becomes current and when it is lost.
     public convenience init(
         url: String,
         credentials: ClientCredentials,
@@ -97,13 +95,13 @@ public final class RevocationFeed: RevocationSource {
         self.knowledge = Mutex(FeedKnowledge(lifetime: lifetime, now: .now))
     }
 
-    // MARK: - What is known
+    // MARK: - State
 
-    /// How well the revocations are known now.
+    /// Whether the revocations are current.
     public var state: RevocationState { knowledge.withLock(\.state) }
 
-    /// Whether tokens are judged: not before the revocations have been current once, and not while the policy refuses.
-    /// For the answer to "are you ready?".
+    /// Whether tokens are judged, for a readiness check. False until the revocations have been current once, and while
+    /// the policy refuses.
     public var isReady: Bool { knowledge.withLock { $0.suffices(policy) { .now } } }
 
     /// How many revocations are remembered.
@@ -115,7 +113,7 @@ public final class RevocationFeed: RevocationSource {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 waiting.withLock { $0[number] = continuation }
-                // Looked at after the continuation is where `catchUp` finds it.
+                // Checked after the continuation is where `catchUp` finds it.
                 if Task.isCancelled || state == .current { resume(number) }
             }
         } onCancel: {
@@ -127,14 +125,14 @@ public final class RevocationFeed: RevocationSource {
         waiting.withLock { $0.removeValue(forKey: number) }?.resume()
     }
 
-    /// Refuses a token that was revoked, or of which it cannot be told.
+    /// Refuses a token that was revoked or whose state is unknown.
     ///
     /// - Parameters:
     ///   - claims: of a token that is genuine, unexpired and for this service.
     ///   - keyID: of the key that signed it.
-    /// - Throws: `.revoked` for a session or everybody's tokens, `.stale` for a user's older tokens and for those made
-    ///   longer ago than revocations are remembered, `.unknownKey` for a key that was revoked, and
-    ///   `.revocationsUnavailable` before the revocations have been current once, or while the policy refuses.
+    /// - Throws: `.revoked` for a session or for all users' tokens, `.unknownKey` for a revoked key. `.stale` for a
+    ///   user's older tokens and for tokens older than revocations are remembered. `.revocationsUnavailable` before the
+    ///   revocations have been current once, or while the policy refuses.
     public func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
         let refusal = knowledge.withLock { knowledge -> VerificationError? in
             guard knowledge.suffices(policy, now: { .now }) else { return VerificationError(.revocationsUnavailable) }
@@ -144,13 +142,11 @@ public final class RevocationFeed: RevocationSource {
             if refusal.code == .revocationsUnavailable { unjudged.increment() }
             throw refusal
         }
-        // SECURITY: what was revoked so long ago is forgotten, so nothing is known of a token that was there then.
+        // SECURITY: older revocations are forgotten, so nothing is known about a token of that age.
         guard claims.issuedAt >= clock() - lifetime else {
             throw VerificationError(.stale, claim: "iat")
         }
     }
-
-    // MARK: - Following
 
     /// Follows the feed until the task is cancelled.
     public func run() async {
@@ -193,7 +189,7 @@ public final class RevocationFeed: RevocationSource {
 
     private func report(_ error: any Error, _ failures: Int) {
         Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "failure")]).increment()
-        // Services that start together find each other within the first attempts; a long outage is told of now and then.
+        // Services that start together connect within the first attempts. A long outage is logged now and then.
         logger.log(
             level: failures % 16 == 4 ? .warning : .info,
             "revocations are not current",
@@ -215,12 +211,10 @@ public final class RevocationFeed: RevocationSource {
     }
 }
 
-// MARK: - What comes on the connection
-
 extension RevocationFeed: FeedConsumer {
     func opened() {
         Counter(label: "tessera_verifier_feed_connects_total", dimensions: [("outcome", "success")]).increment()
-        // Auth may be another than before; the keys of the first connection have just been fetched.
+        // The issuer may have changed. The first connection's keys have just been fetched.
         if connections.add(1, ordering: .relaxed).newValue > 1 { keys?.expire() }
     }
 
@@ -239,7 +233,7 @@ extension RevocationFeed: FeedConsumer {
 
     func moved(to position: String?) {
         let isCurrent = knowledge.withLock { knowledge in
-            // Also where no event stood behind the position.
+            // Even if no event came behind the position.
             if let position, !position.isEmpty { knowledge.move(to: position) }
             knowledge.purge(now: clock())
             return knowledge.isCurrent

@@ -1,4 +1,3 @@
-// An issuer's public keys, as an immutable value: whoever holds it reads it without a lock.
 package import OpenSSLCrypto
 
 #if canImport(FoundationEssentials)
@@ -7,15 +6,15 @@ package import OpenSSLCrypto
     import Foundation
 #endif
 
-/// The keys of a JWK set (RFC 7517 §5) that can verify access tokens.
+/// The keys of a JWK set (RFC 7517 §5) that can verify access tokens. It is immutable, so readers need no lock.
 public struct KeySet: Sendable {
     private let keys: [String: VerificationKey]
 
     /// Reads a JWK set.
     ///
-    /// Keys of a type, curve, algorithm or use that is not known here are passed over, as RFC 7517 §5 asks, so that an
-    /// issuer may add new kinds; so are keys without `kid`, which no token could name, and keys that carry private
-    /// members. The result may hold no key.
+    /// Keys of an unknown type, curve, algorithm or use are skipped, as RFC 7517 §5 requires, so that an issuer may add
+    /// new kinds. Keys without `kid`, which no token can name, and keys with private members are skipped too. The
+    /// result may be empty.
     ///
     /// - Parameter jwks: the document, as UTF-8.
     /// - Throws: `.malformed` when the document is not a JWK set.
@@ -28,14 +27,13 @@ public struct KeySet: Sendable {
         }
         var keys: [String: VerificationKey] = [:]
         for jwk in document.keys.compactMap(\.jwk) {
-            // Of two keys with one `kid` the first counts: the second can take nothing from it.
+            // The first of two keys with one `kid` counts, so the second cannot replace it.
             guard let kid = jwk.kid, keys[kid] == nil, let key = try? VerificationKey(jwk: jwk) else { continue }
             keys[kid] = key
         }
         self.keys = keys
     }
 
-    /// A set of keys by their ids, for a process that has them at hand.
     package init(_ keys: [String: VerificationKey]) {
         self.keys = keys
     }
@@ -43,19 +41,19 @@ public struct KeySet: Sendable {
     /// The ids of the keys, sorted.
     public var keyIDs: [String] { keys.keys.sorted() }
 
-    /// Whether there is no key at all.
+    /// Whether there is no key.
     public var isEmpty: Bool { keys.isEmpty }
 
     /// Whether a key has this id.
     ///
     /// - Parameter keyID: the `kid` of a token's header.
-    /// - Returns: whether it is one of these.
+    /// - Returns: whether the set has such a key.
     public func contains(_ keyID: String) -> Bool { keys[keyID] != nil }
 
     subscript(keyID: String) -> VerificationKey? { keys[keyID] }
 }
 
-/// The JSON document. A key that cannot even be decoded must not take the others with it.
+/// A key that cannot be decoded must not make the others unreadable.
 private struct Document: Decodable {
     let keys: [Element]
 

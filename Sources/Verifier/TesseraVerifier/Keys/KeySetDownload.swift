@@ -1,20 +1,18 @@
-// One HTTP request for a JWK set: conditional, bounded in time and size, and told how long its answer is good for.
+// One HTTP request for a JWK set: conditional, with limits on time and size. The answer states its lifetime.
 import AsyncHTTPClient
 import Logging
 import NIOCore
 import NIOHTTP1
 
-/// What the issuer answered.
 package struct KeySetAnswer: Sendable {
-    /// The document and its entity tag.
     package enum Content: Sendable {
-        /// `304`: what was fetched before still holds.
+        /// `304`: the earlier document is still valid.
         case unchanged
         case document([UInt8], entityTag: String?)
     }
 
     package let content: Content
-    /// How long the answer is fresh; `nil` where it does not say.
+    /// `nil` if the answer states none.
     package let lifetime: Duration?
 
     package init(_ content: Content, lifetime: Duration? = nil) {
@@ -23,13 +21,12 @@ package struct KeySetAnswer: Sendable {
     }
 }
 
-/// Fetches a JWK set from one address.
 struct KeySetDownload: Sendable {
-    /// SECURITY: no set of public keys comes near 1 MiB; an endless answer ends there.
+    /// SECURITY: no set of public keys is near 1 MiB. The limit ends an endless answer.
     private static let maximumSize = 1 << 20
 
-    /// A client that fails at once where nobody listens. Those that retry by themselves would use up the time in which
-    /// a request waits for an unknown key; the source retries anyway.
+    /// A client that fails at once if nothing listens. A client that retries would use up the time in which a request
+    /// waits for an unknown key, and the source retries anyway.
     static let sharedClient: HTTPClient = {
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -46,13 +43,13 @@ struct KeySetDownload: Sendable {
         case redirected
     }
 
-    /// Fetches the set, unless it still is the one with this entity tag (RFC 9110 §13.1.2).
+    /// Fetches the set unless it still has this entity tag (RFC 9110 §13.1.2).
     func fetch(unless entityTag: String?) async throws -> KeySetAnswer {
         var request = HTTPClientRequest.ofIssuer(url)
         request.headers.add(name: "Accept", value: "application/jwk-set+json, application/json")
         if let entityTag { request.headers.add(name: "If-None-Match", value: entityTag) }
         let response = try await client.execute(request, timeout: TimeAmount(timeout), logger: logger)
-        // SECURITY: whoever controls the keys is the issuer, so they come from the configured address or not at all.
+        // SECURITY: control over the keys is control over the issuer, so they come from the configured address only.
         guard response.history.count <= 1 else { throw Failure.redirected }
         let lifetime = Self.lifetime(
             cacheControl: response.headers[canonicalForm: "Cache-Control"].map(String.init),
@@ -75,7 +72,7 @@ struct KeySetDownload: Sendable {
     /// - Parameters:
     ///   - cacheControl: the directives of the answer.
     ///   - age: the `Age` field.
-    /// - Returns: zero for an answer that must not be reused unasked; `nil` where nothing is said.
+    /// - Returns: zero for an answer that must not be reused; `nil` if it states nothing.
     static func lifetime(cacheControl: [String], age: String?) -> Duration? {
         let directives = cacheControl.map { $0.lowercased().filter { $0 != "\"" } }
         if directives.contains("no-store") || directives.contains("no-cache") { return .zero }

@@ -1,10 +1,10 @@
-// The issuer's keys over HTTP, fetched ahead of need.
+// Fetches the issuer's keys over HTTP before they are needed.
 //
-// An issuer publishes a key well before it signs with it, so a verifier that fetches the set as often as the answer's
-// max-age asks knows every key in time, and no request waits for a fetch. Looking for an unknown key is the exception:
-// after an emergency rotation, or before the first fetch. While the issuer is down the last good set stays: the tokens
-// that it vouches for end by themselves. A set that arrives replaces the old one whole, so a key that was taken out is
-// gone with it. Beside a `RevocationFeed`, which says when keys change, the set is not fetched by the clock.
+// An issuer publishes a key well before it signs with it. A verifier that follows the answer's max-age knows every key
+// in time, and no request waits for a fetch. Exceptions are an emergency rotation and the time before the first fetch.
+// While the issuer is down the last good set stays in use, because its tokens expire by themselves. A new set replaces
+// the whole old one, so removed keys are gone. Beside a `RevocationFeed`, which reports key changes, no timer fetches
+// the set.
 public import AsyncHTTPClient
 public import Logging
 public import ServiceLifecycle
@@ -12,27 +12,27 @@ import Synchronization
 
 /// Fetches and caches an issuer's JWK set. Run it as a `Service`, so that it stays fresh.
 ///
-/// Nothing is fetched before `run()` or the first token. An issuer that cannot be reached stops nothing: tokens are
-/// then refused with `.keysUnavailable`, a 503, until it can.
+/// It fetches nothing before `run()` or the first token. While the issuer is unreachable and no key is known, tokens
+/// are refused with `.keysUnavailable`, a 503.
 public final class RemoteKeySource: KeySource, Service {
     private struct State {
         var keys = KeySet([:])
         var entityTag: String?
-        /// The one fetch under way.
+        /// The one fetch in progress.
         var underWay: Task<Void, any Error>?
-        /// When the set is to be fetched again, unless the feed confirms it.
+        /// The next fetch, unless the feed confirms the set.
         var dueAt: ContinuousClock.Instant?
-        /// Until when the feed would have said that the keys have changed.
+        /// Until then, the feed would have reported a change of keys.
         var confirmedUntil: ContinuousClock.Instant?
-        /// When it is to be fetched again in any case.
+        /// The next fetch in any case.
         var latestAt: ContinuousClock.Instant?
-        /// How often the keys have changed, or may have, as the feed says.
+        /// How many changes of keys the feed has reported.
         var changes = 0
-        /// How many of these changes had been heard of when the set at hand was asked for.
+        /// How many of them were known when the current set was requested.
         var changesFetched = 0
-        /// When a fetch was last begun on behalf of an unknown key.
+        /// The start of the last fetch for an unknown key.
         var lookedAt: ContinuousClock.Instant?
-        /// Fetches that failed since the last that did not.
+        /// Since the last success.
         var failures = 0
     }
 
@@ -46,11 +46,11 @@ public final class RemoteKeySource: KeySource, Service {
     ///
     /// - Parameters:
     ///   - url: of the JWK set, for example `https://auth.example.com/.well-known/jwks.json`. Redirects are refused.
-    ///     Use `http` only where nobody can change what is on the wire: who can, decides which tokens are good.
-    ///   - client: an HTTP client with settings of your own, such as a private certificate authority; it stays yours to
-    ///     shut down. By default one that all sources of the process share.
-    ///   - pace: how often, and for how long, to ask.
-    ///   - logger: told when the keys change and when they cannot be fetched.
+    ///     Use `http` only on a network that no attacker can change: the keys decide which tokens are valid.
+    ///   - client: an HTTP client with your settings, such as a private certificate authority. You shut it down. By
+    ///     default all sources of the process share one.
+    ///   - pace: how often to fetch, and how long a fetch may take.
+    ///   - logger: records changes of keys and failed fetches.
     public convenience init(
         url: String,
         client: HTTPClient? = nil,
@@ -65,10 +65,10 @@ public final class RemoteKeySource: KeySource, Service {
     /// Makes a source that fetches by other means.
     ///
     /// - Parameters:
-    ///   - pace: how often to ask.
-    ///   - logger: told when the keys change and when they cannot be fetched.
-    ///   - now: the time, for the limit on looks for unknown keys.
-    ///   - fetch: fetches the set, given the entity tag of the one at hand.
+    ///   - pace: how often to fetch.
+    ///   - logger: records changes of keys and failed fetches.
+    ///   - now: the time, for the limit on fetches for unknown keys.
+    ///   - fetch: fetches the set, given the current entity tag.
     package init(
         pace: KeyRefreshPace,
         logger: Logger,
@@ -86,19 +86,19 @@ public final class RemoteKeySource: KeySource, Service {
         state.withLock(\.keys)
     }
 
-    /// Fetches the set once more, unless that was done for another unknown key just now.
+    /// Fetches the set again, unless another unknown key just caused a fetch.
     ///
     /// - Parameter keyID: the `kid` of a token's header.
-    /// - Throws: `.keysUnavailable` when the issuer could not be asked: the key may exist.
+    /// - Throws: `.keysUnavailable` when the issuer did not answer: the key may exist.
     public func refresh(afterUnknownKeyID keyID: String) async throws {
-        // A fetch that is under way may have been answered before the key was published, so it is waited for, but if
-        // it brings no such key it does not stand for the look that this one is owed.
+        // A fetch in progress may have been answered before the key was published. So the caller waits for it, and may
+        // start another if the key is still missing.
         if let underWay = state.withLock(\.underWay) {
             try? await underWay.value
         }
         if snapshot().contains(keyID) { return }
         let (look, isReachable) = state.withLock { state in
-            // SECURITY: anyone can make up key ids; they all together cause one fetch per interval.
+            // SECURITY: anyone can invent key ids, so all of them together cause one fetch per interval.
             let isTooSoon = state.lookedAt.map { now() < $0 + pace.unknownKeyInterval(state.keys) } ?? false
             if state.underWay == nil, !isTooSoon {
                 state.lookedAt = now()
@@ -113,10 +113,10 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
-    /// Whether there are keys, for who asks whether a service is ready: without any it can judge no token.
+    /// Throws while there are no keys, for a readiness check.
     ///
-    /// Where there are none it looks for them, no more often than for unknown keys, so that a service that started before
-    /// its issuer is ready soon after it.
+    /// Without keys it looks for them, as often as for unknown keys. So a service that started before its issuer
+    /// becomes ready soon after it.
     ///
     /// - Throws: `.keysUnavailable` while there are none.
     public func requireKeys() async throws {
@@ -129,17 +129,17 @@ public final class RemoteKeySource: KeySource, Service {
 
     /// Keeps the set fresh until graceful shutdown or cancellation.
     ///
-    /// - Throws: nothing; `Service` asks for the word. A fetch that fails is logged and made up for.
+    /// - Throws: nothing; `Service` requires the word. A failed fetch is logged and repeated.
     public func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 // In this order: before the first fetch it is due now.
                 let (due, now) = (self.due, self.now())
                 if now >= due {
-                    // Failures are logged where they happen, and the next attempt is due already.
+                    // The fetch logs its failure, and the next attempt is already due.
                     try? await self.fetchOnce()
                 } else {
-                    // Not for longer than a second: the feed may have said meanwhile that the keys have changed.
+                    // At most a second: the feed may report a change of keys meanwhile.
                     let next = min(due, now + .seconds(1))
                     guard (try? await Task.sleep(until: next, clock: .continuous)) != nil else { return }
                 }
@@ -149,12 +149,12 @@ public final class RemoteKeySource: KeySource, Service {
 
     // MARK: - Beside a feed
 
-    /// The feed is current: for so long it would say that the keys have changed.
+    /// The feed is current: for this long it would report a change of keys.
     func confirm(for duration: Duration) {
         state.withLock { $0.confirmedUntil = now() + duration }
     }
 
-    /// The keys have changed, or may have: they are fetched within a second.
+    /// The keys may have changed: they are fetched within a second.
     func expire() {
         state.withLock { state in
             state.changes += 1
@@ -162,7 +162,6 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
-    /// When the set is to be fetched.
     var due: ContinuousClock.Instant {
         state.withLock { state in
             guard let dueAt = state.dueAt else { return now() }
@@ -180,7 +179,7 @@ public final class RemoteKeySource: KeySource, Service {
             if state.underWay == nil { start(&state) }
             return state.underWay
         }
-        // Shutting down does not wait for an issuer that does not answer.
+        // Shutdown does not wait for an issuer that does not answer.
         try await withTaskCancellationHandler {
             try await task?.value
         } onCancel: {
@@ -188,8 +187,8 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
-    /// Begins a fetch, as a task of its own because its waiters come and go. The caller holds the lock and has seen
-    /// that none is under way.
+    /// A task of its own, because its waiters come and go. The caller holds the lock and has checked that no fetch is
+    /// running.
     private func start(_ state: inout State) {
         let (entityTag, changes) = (state.entityTag, state.changes)
         state.underWay = Task {
@@ -202,7 +201,7 @@ public final class RemoteKeySource: KeySource, Service {
         }
     }
 
-    /// A fetched set, or `nil` where the one at hand still holds.
+    /// `nil` if the current set is still valid.
     private struct Outcome {
         let fresh: (keys: KeySet, entityTag: String?)?
         let lifetime: Duration?
@@ -215,19 +214,19 @@ public final class RemoteKeySource: KeySource, Service {
             return Outcome(fresh: nil, lifetime: answer.lifetime)
         case .document(let bytes, let tag):
             let keys = try KeySet(jwks: bytes)
-            // An issuer of tokens has a key. Without one it is broken, and the set at hand is better than none.
+            // An issuer of tokens has a key. Without one it is broken, and the old set is better than none.
             guard !keys.isEmpty else { throw VerificationError(.keysUnavailable) }
             return Outcome(fresh: (keys, tag), lifetime: answer.lifetime)
         }
     }
 
-    /// `changes`: what had been heard of when the set was asked for.
+    /// `changes`: the count when the set was requested.
     private func accept(_ outcome: Outcome, _ changes: Int) {
         let changed = state.withLock { state in
             state.underWay = nil
             state.failures = 0
             state.changesFetched = changes
-            // What changed while this set was on its way may be missing in it.
+            // This set may lack a change that was reported while it was on its way.
             let isOutdated = state.changes != changes
             state.dueAt = isOutdated ? now() : now() + pace.interval(forLifetime: outcome.lifetime)
             state.latestAt = now() + pace.longestInterval

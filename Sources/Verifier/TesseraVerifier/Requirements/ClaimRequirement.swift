@@ -1,7 +1,4 @@
-// What a part of a service demands of a token besides that it is good, as values: they can be listed, compared and put
-// into a configuration. The verifier's own requirements hold for every token; these for one route, or one call.
-
-/// Something that a good token must say to be enough for what is asked.
+/// A claim that a route or call requires of a valid token. It is a value, so it can be compared and configured.
 public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
     enum Kind: Sendable, Hashable {
         case audience(String)
@@ -21,38 +18,37 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
 
     /// `scope` contains all of these.
     ///
-    /// - Parameter scopes: one entry a scope.
+    /// - Parameter scopes: one entry per scope.
     /// - Returns: the requirement.
     public static func scope(_ scopes: String...) -> Self { Self(kind: .scope(scopes)) }
 
     /// `role` is one of these.
     ///
-    /// - Parameter roles: the roles that will do.
+    /// - Parameter roles: the allowed roles.
     /// - Returns: the requirement.
     public static func role(_ roles: String...) -> Self { Self(kind: .role(roles)) }
 
-    /// The user signed in, by `auth_time`, no longer ago than this. Whole seconds count. A token without `auth_time` is
-    /// not enough.
+    /// The user signed in (`auth_time`) at most this long ago, in whole seconds. A token without `auth_time` fails.
     ///
-    /// - Parameter age: the longest time since then; less than nothing counts as nothing.
+    /// - Parameter age: the longest time since sign-in; a negative one counts as zero.
     /// - Returns: the requirement.
     public static func maxAge(_ age: Duration) -> Self { Self(kind: .maxAge(max(0, age.components.seconds))) }
 
     /// `amr` contains all of these (RFC 8176), for example `otp`.
     ///
-    /// - Parameter methods: one entry a method.
+    /// - Parameter methods: one entry per method.
     /// - Returns: the requirement.
     public static func authenticationMethods(_ methods: String...) -> Self {
         Self(kind: .authenticationMethods(methods))
     }
 
-    /// The scopes that are demanded, where it is scopes.
+    /// The required scopes, if this requires scopes.
     public var scopes: [String]? { if case .scope(let scopes) = kind { scopes } else { nil } }
 
-    /// How many seconds ago a user may have signed in, where it is that.
+    /// How many seconds ago a user may have signed in, if this requires that.
     public var maxAgeInSeconds: Int64? { if case .maxAge(let seconds) = kind { seconds } else { nil } }
 
-    /// The claim, and what it must hold.
+    /// The claim, and its required value.
     public var description: String {
         switch kind {
         case .audience(let name): "aud \(name)"
@@ -63,10 +59,10 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Passes claims that meet the requirement.
+    /// Throws unless the claims meet the requirement.
     ///
     /// - Parameters:
-    ///   - claims: of a good token.
+    ///   - claims: of a valid token.
     ///   - now: the time in seconds since 1970.
     /// - Throws: `.wrongAudience`, `.insufficientScope`, `.insufficientRole` or `.insufficientAuthentication`.
     public func check(_ claims: AccessTokenClaims, now: Int64) throws(VerificationError) {
@@ -82,7 +78,7 @@ public struct ClaimRequirement: Sendable, Hashable, CustomStringConvertible {
                 throw VerificationError(.insufficientRole, claim: "role", requirement: self)
             }
         case .maxAge(let seconds):
-            // A difference that does not fit into 64 bits is of a time that no clock ever showed.
+            // A difference that overflows 64 bits is of a time that no clock ever showed.
             guard let signedIn = claims.authenticatedAt,
                 case let (age, overflow) = now.subtractingReportingOverflow(signedIn), !overflow, age <= seconds
             else { throw VerificationError(.insufficientAuthentication, claim: "auth_time", requirement: self) }

@@ -1,19 +1,19 @@
-// What a follower knows, apart from how it came to know it: the revocations, where in the feed it is, and how current
-// that is. One value behind one lock.
+// What a follower of the feed knows: the revocations, its position, and how current both are. One value behind one
+// lock.
 
 package struct FeedKnowledge: Sendable {
-    /// What tokens are judged by.
+    /// Tokens are judged by these.
     package private(set) var revocations: Revocations
-    /// What has been read since the feed was begun anew. Its end is not reached yet; then it replaces `revocations`.
+    /// Read since the feed was restarted. At the end of the feed it replaces `revocations`.
     private var collected: Revocations?
-    /// The last position that was heard, to go on from; `nil` to begin anew.
+    /// The position to resume at; `nil` to restart.
     private(set) var position: String?
     package private(set) var isCurrent = false
     package private(set) var wasEverCurrent = false
-    /// When the issuer was heard from last.
+    /// When the issuer last sent something.
     package private(set) var heardAt: ContinuousClock.Instant
 
-    /// Three heartbeats: who has heard nothing for longer is not current, whatever it believes.
+    /// Three heartbeats: after a longer silence nothing is current, whatever the state says.
     private static let longestSilence: Duration = .seconds(15)
 
     package init(lifetime: Int64, now: ContinuousClock.Instant) {
@@ -22,25 +22,25 @@ package struct FeedKnowledge: Sendable {
         heardAt = now
     }
 
-    /// Whether the feed is being read back, and its end is not reached yet.
+    /// Whether the feed is being read back and has not reached its end.
     var isReadBack: Bool { collected != nil }
 
     var state: RevocationState { isCurrent ? .current : .stale(since: heardAt) }
 
-    /// Whether tokens may be judged by what is known.
+    /// Whether tokens may be judged by these revocations.
     func suffices(_ policy: StalePolicy, now: () -> ContinuousClock.Instant) -> Bool {
         guard wasEverCurrent else { return false }
         switch policy {
         case .serve: return true
         case .refuse(let limit):
-            // A process that was halted wakes up with a connection that it takes for alive.
+            // A process that was halted wakes up with a connection that looks open.
             return now() - heardAt <= (isCurrent ? max(limit, Self.longestSilence) : limit)
         }
     }
 
     package mutating func hear(at now: ContinuousClock.Instant) { heardAt = now }
 
-    /// Takes what an event says. It counts at once, also while the feed is read anew.
+    /// The event counts at once, also while the feed is read back.
     package mutating func take(_ revocation: Revocation, position: String?, now: Int64) {
         revocations.add(revocation, now: now)
         collected?.add(revocation, now: now)
@@ -49,14 +49,14 @@ package struct FeedKnowledge: Sendable {
 
     mutating func move(to position: String) { self.position = position }
 
-    /// Everything that there was has been read.
+    /// The end of the feed is reached.
     ///
-    /// - Returns: whether that is news.
+    /// - Returns: whether that is a change.
     @discardableResult
     package mutating func catchUp() -> Bool {
         if let collected {
-            // A restored database counts versions from where its backup was: what was demanded before it does not
-            // hold. A key that was revoked never comes back.
+            // A restored database counts versions from its backup, so earlier minimum versions no longer apply. A
+            // revoked key never returns.
             revocations = collected
             self.collected = nil
         }
@@ -66,14 +66,14 @@ package struct FeedKnowledge: Sendable {
 
     /// The stream has ended.
     ///
-    /// - Returns: whether that is news.
+    /// - Returns: whether that is a change.
     @discardableResult
     package mutating func lose() -> Bool {
         defer { isCurrent = false }
         return isCurrent
     }
 
-    /// The position is none any more: the feed must be read from as long ago as a token lives.
+    /// The position is void: the feed must be read back by the lifetime of a token.
     package mutating func beginAnew() {
         position = nil
         collected = Revocations(lifetime: revocations.lifetime, keys: revocations.keys)

@@ -1,25 +1,22 @@
-// Who knows that a genuine, unexpired token is not to be accepted any more. There are two kinds: what this process knows
-// already, which is asked for every token, and what must be asked for elsewhere, which costs a wait.
-
-/// Revocations that are known here.
+/// Revocations that this process knows.
 public protocol RevocationSource: Sendable {
-    /// Passes when the token still stands. Asked for every token, remembered or not, so it waits for nothing and does
-    /// no I/O.
+    /// Throws unless the token is still valid. Called for every token, cached or not, so it does no I/O and does not
+    /// wait.
     ///
     /// - Parameters:
     ///   - claims: of a token that is genuine, unexpired and for this service.
     ///   - keyID: of the key that signed it.
-    /// - Throws: `.revoked`, `.stale` or `.unknownKey` to refuse the token, `.revocationsUnavailable` when it cannot be
-    ///   told.
+    /// - Throws: `.revoked`, `.stale` or `.unknownKey` to refuse the token, `.revocationsUnavailable` if its state is
+    ///   unknown.
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError)
 }
 
-/// Revocations that are looked up for each token, such as in the issuer's own database.
+/// Revocations that are looked up for each token, such as in the issuer's database.
 public protocol RevocationLookup: Sendable {
-    /// Passes when the token still stands.
+    /// Throws unless the token is still valid.
     ///
     /// - Parameter claims: of a token that is genuine, unexpired and for this service.
-    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token; any other error says that it
-    ///   could not be told, and reaches the caller as it is.
+    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token. Any other error means that its
+    ///   state is unknown, and reaches the caller unchanged.
     func check(_ claims: AccessTokenClaims) async throws
 }

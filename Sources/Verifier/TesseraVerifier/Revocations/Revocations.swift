@@ -1,25 +1,23 @@
-// What has been revoked, as far as a token that is still alive could be concerned.
+// The revocations that can still affect a valid token.
 //
-// A token lives for minutes. What was revoked longer ago than the longest-lived token cannot meet one any more, so each
-// entry is kept for that time from when it came in, and the memory is bounded by what is revoked in a quarter of an
-// hour. Keys are the exception: with a stolen one tokens can be made at any time, so its id is kept.
+// A token lives for minutes, so each entry is kept for the lifetime of the longest-lived token. That bounds the memory.
+// Keys are kept for good: with a stolen key, tokens can be made at any time.
 
-/// A revocation, as the feed tells of it.
+/// A revocation, as the feed reports it.
 package enum Revocation: Sendable, Hashable {
     case session(String)
-    /// Tokens of the user below the version, but not those of one session.
+    /// The user's tokens below the version, except those of one session.
     case user(String, minimumVersion: Int64, exceptSession: String?)
-    /// Tokens of everybody below the version.
+    /// All users' tokens below the version.
     case everybody(minimumVersion: Int64)
     /// Tokens that a client got before this second.
     case client(String, issuedBefore: Int64)
     case key(String)
 }
 
-/// A set of revocations. A value; see `RevocationFeed` for who shares it.
 package struct Revocations: Sendable {
-    /// What is demanded of a user's tokens: the greatest version that was, and the greatest one that was with another
-    /// exception. No more is needed: each session is the exception of at most one of the two.
+    /// The minimum version of a user's tokens: the greatest one, and the greatest one with another excepted session. No
+    /// more is needed: each session is the exception of at most one of the two.
     private struct Demand: Sendable {
         private var greatest: (version: Int64, exceptSession: String?)
         private var next: (version: Int64, exceptSession: String?)?
@@ -49,7 +47,7 @@ package struct Revocations: Sendable {
         case client(String)
     }
 
-    /// How long an entry is kept, in seconds.
+    /// In seconds.
     package let lifetime: Int64
     private var sessions: [String: Int64] = [:]
     private var users: [String: Demand] = [:]
@@ -57,7 +55,7 @@ package struct Revocations: Sendable {
     private(set) var keys: Set<String> = []
     /// Never forgotten: it is one number.
     private var minimumGlobalVersion: Int64 = .min
-    /// Entries by their ends, oldest first; `queue[..<head]` are done with.
+    /// Entries by their ends, oldest first; `queue[..<head]` have been removed.
     private var queue: [(endsAt: Int64, entry: Entry)] = []
     private var head = 0
 
@@ -66,7 +64,6 @@ package struct Revocations: Sendable {
         self.keys = keys
     }
 
-    /// How many entries there are.
     package var count: Int {
         sessions.count + users.count + clients.count + keys.count + (minimumGlobalVersion > .min ? 1 : 0)
     }
@@ -95,7 +92,7 @@ package struct Revocations: Sendable {
         }
     }
 
-    /// Forgets what no living token could be concerned by.
+    /// Forgets entries that no valid token can match.
     mutating func purge(now: Int64) {
         while head < queue.count, queue[head].endsAt <= now {
             switch queue[head].entry {
@@ -105,16 +102,16 @@ package struct Revocations: Sendable {
             }
             head += 1
         }
-        // Each entry is moved at most once for each time that as many have gone.
+        // Compacting at half makes the cost of each entry constant.
         if head > queue.count / 2 {
             queue.removeFirst(head)
             head = 0
         }
     }
 
-    /// Why a token is refused; `nil` when nothing is known against it.
+    /// `nil` if nothing is known against the token.
     package func refusal(of claims: AccessTokenClaims, keyID: String) -> VerificationError? {
-        // No key of this id is to be trusted, which is how it would be if the issuer had not published it.
+        // As if the issuer had not published the key.
         if keys.contains(keyID) { return VerificationError(.unknownKey) }
         if !clients.isEmpty, let client = claims.clientID, let known = clients[client],
             claims.issuedAt < known.issuedBefore

@@ -1,31 +1,30 @@
-// What an access token says once it is believed: the claims of RFC 9068 §2.2 and Tessera's own.
+// The claims of a verified token: those of RFC 9068 §2.2 and Tessera's own.
 //
-// Handlers see nothing but this value. It holds no token, so that it can be logged, stored or sent on without handing
-// anyone the means to act as the user.
-//
-// A verified token is kept and its claims handed out for every request that brings it, so a copy is one reference.
+// Handlers see nothing but this value. It does not contain the token, so it can be logged, stored or forwarded without
+// giving anyone the user's access. A verified token is cached and its claims serve every request that brings it, so a
+// copy is one reference.
 
 /// The claims of a verified access token.
 public struct AccessTokenClaims: Sendable, Hashable {
     private let storage: Storage
 
-    /// `iss`: who signed the token.
+    /// `iss`: the signer of the token.
     public var issuer: String { storage.fields.issuer }
     /// `sub`: the user's id, or `client_<id>` where a service acts for itself.
     public var subject: String { storage.fields.subject }
     /// `aud`: the services that the token is for.
     public var audience: [String] { storage.fields.audience }
-    /// `exp`: the second, since 1970, from which on the token is refused.
+    /// `exp`: from this second since 1970 the token is refused.
     public var expiresAt: Int64 { storage.fields.expiresAt }
     /// `iat`: when the token was made, in seconds since 1970.
     public var issuedAt: Int64 { storage.fields.issuedAt }
-    /// `jti`: this token's own id.
+    /// `jti`: this token's id.
     public var tokenID: String { storage.fields.tokenID }
-    /// `sid`: the session that the token was made for; `nil` where there is none, as for a service.
+    /// `sid`: the session; `nil` for a service's own token.
     public var sessionID: String? { storage.fields.sessionID }
-    /// `client_id`: the application that asked for the token. The verifier accepts no token without one.
+    /// `client_id`: the application that requested the token. The verifier requires it.
     public var clientID: String? { storage.fields.clientID }
-    /// `scope`: what the token may be used for, one entry a scope.
+    /// `scope`: one entry per scope.
     public var scope: [String] { storage.fields.scope }
     /// `role`: the user's role when the token was made.
     public var role: String? { storage.fields.role }
@@ -39,10 +38,10 @@ public struct AccessTokenClaims: Sendable, Hashable {
     public var authenticationMethods: [String] { storage.fields.authenticationMethods }
     /// `auth_time`: when the user signed in, in seconds since 1970.
     public var authenticatedAt: Int64? { storage.fields.authenticatedAt }
-    /// `email_verified`: whether the user has proved that their address is theirs.
+    /// `email_verified`: whether the user has proved to own the address.
     public var emailVerified: Bool? { storage.fields.emailVerified }
 
-    /// Makes claims by hand, for the tests of a service that reads them. A verifier never takes these for a token.
+    /// Makes claims by hand, for a service's tests. A verifier never accepts them as a token.
     ///
     /// - Parameters:
     ///   - issuer: `iss`.
@@ -53,11 +52,11 @@ public struct AccessTokenClaims: Sendable, Hashable {
     ///   - tokenID: `jti`.
     ///   - sessionID: `sid`; `nil` for a service.
     ///   - clientID: `client_id`.
-    ///   - scope: `scope`, one entry a scope.
+    ///   - scope: `scope`.
     ///   - role: `role`.
     ///   - kind: `kind`, `user` or `guest`.
-    ///   - userVersion: `ver`, the user's token version.
-    ///   - globalVersion: `gver`, the deployment's token version.
+    ///   - userVersion: `ver`.
+    ///   - globalVersion: `gver`.
     ///   - authenticationMethods: `amr` (RFC 8176).
     ///   - authenticatedAt: `auth_time`, in seconds since 1970.
     ///   - emailVerified: `email_verified`.
@@ -100,14 +99,14 @@ public struct AccessTokenClaims: Sendable, Hashable {
         self.storage = Storage(fields)
     }
 
-    /// Whether a user stands behind the token. Users have sessions; the subject of a service's own token begins with
-    /// `client_`, and such a token never passes where a user is required.
+    /// Whether the token belongs to a user. Users have sessions; the subject of a service's own token begins with
+    /// `client_`.
     public var isUser: Bool { sessionID != nil && !subject.hasPrefix("client_") }
 
-    /// Whether both say the same.
+    /// Whether both have equal claims.
     public static func == (a: Self, b: Self) -> Bool { a.storage === b.storage || a.storage.fields == b.storage.fields }
 
-    /// Hashes what the claims say.
+    /// Hashes the claims.
     public func hash(into hasher: inout Hasher) { hasher.combine(storage.fields) }
 
     private struct Fields: Sendable, Hashable {
@@ -141,8 +140,7 @@ public struct AccessTokenClaims: Sendable, Hashable {
         self.storage = Storage(fields)
     }
 
-    /// The same claims, sharing the memory of what they have in common with others. The tokens of one deployment repeat
-    /// most of what is not a number or an id.
+    /// The same claims, sharing memory with `other`. The tokens of one deployment differ mostly in numbers and ids.
     func sharing(with other: AccessTokenClaims) -> AccessTokenClaims {
         var fields = storage.fields
         let common = other.storage.fields

@@ -1,13 +1,13 @@
-// From the payload of a token to its claims, in one pass and without a tree in between. Only payloads whose signature
-// was right come here. What this refuses is an issuer's mistake, or a token that the issuer made for something else.
+// Reads a token's claims in one pass, without a tree. The signature has been verified, so it refuses only an issuer's
+// mistakes and tokens for another purpose.
 import StrictJSON
 
 extension AccessTokenClaims {
     /// The claims in a payload.
     ///
     /// - Parameter payload: the decoded second part of the token.
-    /// - Returns: the claims, and `nbf` where the token has one: it is for the verifier alone.
-    /// - Throws: `.missingClaim` and `.malformed`, with the name of the claim where one is at fault.
+    /// - Returns: the claims, and `nbf`, which only the verifier needs.
+    /// - Throws: `.missingClaim` and `.malformed`, with the claim at fault.
     static func read(_ payload: [UInt8]) throws(VerificationError) -> (claims: AccessTokenClaims, notBefore: Int64?) {
         var reader = try ClaimsReader(payload)
         var (issuer, subject, tokenID, sessionID): (String?, String?, String?, String?)
@@ -68,12 +68,11 @@ extension AccessTokenClaims {
 }
 
 extension JSONLimits {
-    /// No claim of ours is deeper than an array of strings, and a token of ours has some twenty.
+    /// Our deepest claim is an array of strings, and our tokens have some twenty claims.
     static let claims = JSONLimits(depth: 8, members: 64)
 }
 
-/// Reads claims as they come. A claim that is there and of another type than it must be is refused, never passed over:
-/// "no `nbf`" and "an `nbf` that is not understood" are not the same.
+/// A claim of the wrong type is refused, not ignored: an unreadable `nbf` is not a missing one.
 private struct ClaimsReader: ~Copyable {
     private var scanner: JSONScanner
 
@@ -82,7 +81,7 @@ private struct ClaimsReader: ~Copyable {
         guard case .beginObject = try event() else { throw VerificationError(.malformed) }
     }
 
-    /// The next claim's name; `nil` after the last one.
+    /// `nil` after the last claim.
     mutating func next() throws(VerificationError) -> String? {
         if case .name(let name) = try event() { return scanner.string(name) }
         guard case .end = try event() else { throw VerificationError(.malformed) }
@@ -105,8 +104,7 @@ private struct ClaimsReader: ~Copyable {
         return scanner.string(text)
     }
 
-    /// An integer. RFC 7519 §2 lets a NumericDate have a fraction; ours have none, and one integer type compares
-    /// without rounding.
+    /// RFC 7519 §2 allows fractions in a NumericDate. Ours have none, and integers compare without rounding.
     mutating func integer(_ name: String) throws(VerificationError) -> Int64 {
         guard case .number(let number) = try event(), let value = scanner.integer(number) else {
             throw VerificationError(.malformed, claim: name)
@@ -133,7 +131,7 @@ private struct ClaimsReader: ~Copyable {
         }
     }
 
-    /// RFC 6749 §3.3: words with a space between them. First-party tokens have an empty list.
+    /// RFC 6749 §3.3: words separated by a space. First-party tokens have an empty list.
     mutating func words(_ name: String) throws(VerificationError) -> [String] {
         guard case .string(let text) = try event() else { throw VerificationError(.malformed, claim: name) }
         return text.isEmpty ? [] : scanner.string(text).split(separator: " ").map(String.init)

@@ -1,14 +1,14 @@
-// Decides whether to believe an access token, without asking anybody.
+// Decides whether an access token is valid, without a request to the issuer.
 //
-// From cheap to dear, and nothing of the payload is read before the signature is right: length, form, type, algorithm,
-// key, signature, claims. The type keeps other JWTs of the same issuer out (RFC 8725 §3.11), the key decides the
-// algorithm (§3.1), and issuer and audience say whose token it is and for whom. A token that was found good is
-// remembered, and the next time only what may have changed is judged: the time, the key, the revocations.
+// The checks run from cheap to expensive, and the payload is not read before the signature is verified: length, form,
+// type, algorithm, key, signature, claims. The type excludes the issuer's other JWTs (RFC 8725 §3.11), and the key
+// decides the algorithm (§3.1). A valid token is cached. Its next use checks only what may have changed: time, key and
+// revocations.
 import OpenSSLCrypto
 
 /// Verifies the access tokens of one issuer for one service. Make one and share it.
 public struct TokenVerifier: Sendable {
-    /// SECURITY: the longest token, in bytes, that is looked at. The issuer's are under 1 KiB.
+    /// SECURITY: the longest accepted token, in bytes. The issuer's are under 1 KiB.
     private static let maximumLength = 8192
 
     private let requirements: TokenRequirements
@@ -20,12 +20,12 @@ public struct TokenVerifier: Sendable {
     /// Makes a verifier.
     ///
     /// - Parameters:
-    ///   - requirements: what every token must say.
-    ///   - keys: where the issuer's public keys come from.
-    ///   - revocations: asked about every token that is otherwise good, such as a `RevocationFeed`; with neither this nor
-    ///     a lookup a token stands until it expires.
-    ///   - lookup: asked besides, by the `verify(_:)` that waits.
-    ///   - cachedTokens: how many verified tokens are remembered, at some 700 bytes each; 0 for none.
+    ///   - requirements: what every token must contain.
+    ///   - keys: the source of the issuer's public keys.
+    ///   - revocations: checked for every token that is otherwise valid, such as a `RevocationFeed`. With neither this
+    ///     nor a lookup a token is valid until it expires.
+    ///   - lookup: checked as well, by the asynchronous `verify`.
+    ///   - cachedTokens: how many verified tokens are cached, at some 700 bytes each; 0 for none.
     public init(
         requirements: TokenRequirements,
         keys: any KeySource,
@@ -48,26 +48,26 @@ public struct TokenVerifier: Sendable {
         self.verified = other.verified
     }
 
-    /// The same requirements, keys and remembered tokens, with somebody else to say what was revoked. What is
-    /// remembered is that a signature was right, whoever was asked then.
+    /// The same requirements, keys and cache with other sources of revocations. The cache only records that a signature
+    /// was valid, so it can be shared.
     package func asking(revocations: (any RevocationSource)? = nil, lookup: (any RevocationLookup)? = nil)
         -> TokenVerifier
     {
         TokenVerifier(self, revocations, lookup)
     }
 
-    /// How many verified tokens are remembered now.
+    /// How many verified tokens are cached.
     public var cachedTokenCount: Int { verified?.count ?? 0 }
 
-    /// Verifies with the keys and the revocations at hand: no I/O, no waiting, and no lookup.
+    /// Verifies with the current keys and revocations: no I/O, no waiting, no lookup.
     ///
     /// - Parameters:
     ///   - token: the text of the token, without `Bearer`.
-    ///   - required: what the token must say besides, for this call.
-    /// - Returns: what the token says.
-    /// - Throws: `.unknownKey` when no key at hand has the token's `kid`, `.keysUnavailable` when there is no key at
-    ///   all, `.revocationsUnavailable` when it is not known what was revoked, and other codes for a token that will
-    ///   never be good.
+    ///   - required: further requirements of this call.
+    /// - Returns: the token's claims.
+    /// - Throws: `.unknownKey` when the current keys lack the token's `kid`, `.keysUnavailable` when there are no keys,
+    ///   `.revocationsUnavailable` when the revocations are unknown. Other codes mean that the token will never be
+    ///   valid.
     public func verify(
         _ token: String,
         requiring required: ClaimRequirement...
@@ -77,14 +77,14 @@ public struct TokenVerifier: Sendable {
         return claims
     }
 
-    /// Verifies, and if the token's key is not at hand waits for one look for it; then asks the lookup, if there is one.
-    /// A token that was verified before, without a lookup, is not waited for.
+    /// Verifies, fetches the keys once if the token's key is unknown, and then asks the lookup. A cached token needs no
+    /// wait unless there is a lookup.
     ///
     /// - Parameters:
     ///   - token: the text of the token, without `Bearer`.
-    ///   - required: what the token must say besides, for this call.
-    /// - Returns: what the token says.
-    /// - Throws: `VerificationError`; or whatever a source throws that cannot tell, unchanged.
+    ///   - required: further requirements of this call.
+    /// - Returns: the token's claims.
+    /// - Throws: `VerificationError`, or unchanged the error of a source that failed.
     public func verify(
         _ token: String,
         requiring required: ClaimRequirement...
@@ -112,18 +112,18 @@ public struct TokenVerifier: Sendable {
         return fresh.claims
     }
 
-    /// Takes it that text was verified, for the tests of what becomes of it then.
+    /// Caches a token without verification, for tests.
     func remember(_ token: VerifiedToken, as text: String) {
         verified?.keep(token, for: SHA256.digest(of: text), now: requirements.clock())
     }
 
-    /// The claims of a token that was verified before; `nil` for one that must be verified now.
+    /// `nil` for a token that must be verified.
     private func remembered(
         _ digest: SHA256Digest,
         in verified: VerifiedTokenCache
     ) throws(VerificationError) -> AccessTokenClaims? {
         guard let token = verified.token(digest) else { return nil }
-        // SECURITY: a token dies with its key.
+        // SECURITY: a token is invalid once its key is gone.
         guard let key = keys.snapshot()[token.keyID], key.isSame(as: token.key) else {
             verified.forget(digest)
             return nil
@@ -133,7 +133,7 @@ public struct TokenVerifier: Sendable {
             try revocations?.check(token.claims, keyID: token.keyID)
         } catch {
             switch error.code {
-            // These may pass.
+            // The token may become valid.
             case .issuedInFuture, .notYetValid, .revocationsUnavailable: break
             default: verified.forget(digest)
             }
@@ -142,7 +142,7 @@ public struct TokenVerifier: Sendable {
         return token.claims
     }
 
-    /// A token of the right form, not yet believed.
+    /// A token of the right form, not yet verified.
     private struct Candidate {
         let jws: ParsedJWS
         let algorithm: SigningAlgorithm
@@ -153,12 +153,12 @@ public struct TokenVerifier: Sendable {
         guard let jws = try? JWS.parse(token), let keyID = jws.header.kid else {
             throw VerificationError(.malformed)
         }
-        // RFC 9068 §4; RFC 7515 §4.1.9: a media type, so case does not count and `application/` may be left out.
+        // RFC 9068 §4; RFC 7515 §4.1.9: a media type ignores case, and `application/` is optional.
         switch jws.header.typ?.lowercased() {
         case "at+jwt", "application/at+jwt": break
         default: throw VerificationError(.wrongType)
         }
-        // SECURITY: `none`, `None`, HS256: there is no key that they could be right for, so none is looked for.
+        // SECURITY: no key matches `none`, `None` or HS256, so none is looked up.
         guard let algorithm = SigningAlgorithm(rawValue: jws.header.alg) else {
             throw VerificationError(.unsupportedAlgorithm)
         }

@@ -1,22 +1,22 @@
-// Tokens that were verified before. A client sends the same token for minutes, and checking an ES256 signature costs a
-// hundred times what it costs to find the token here.
+// A cache of verified tokens. A client sends the same token for minutes, and an ES256 verification costs a hundred
+// times a look-up.
 //
-// What decides is the SHA-256 digest of every byte of the token. Only tokens whose signature was right come in, so
-// nobody but the issuer can fill the cache or choose where in it a token goes. It remembers that a signature was
-// right and nothing else: the verifier judges time, key and revocation again at every lookup.
+// The key is the SHA-256 digest of the whole token. Only tokens with a valid signature come in, so only the issuer can
+// fill the cache or choose where a token goes. The cache records valid signatures alone: the verifier checks time, key
+// and revocation at every use.
 //
-// The table is cut into shards by the digest, each behind a lock that is held for a look-up. A shard that is full gives
-// up what was not used since its hand came by last (the clock algorithm), and drops what it finds expired on the way.
+// The table has shards, each behind a lock that is held for a look-up. A full shard evicts tokens that were not used
+// since its hand last passed (the clock algorithm), and drops expired ones on the way.
 import OpenSSLCrypto
 import Synchronization
 
-/// A token whose signature was right.
+/// A token with a valid signature.
 final class VerifiedToken: Sendable {
     let claims: AccessTokenClaims
     let notBefore: Int64?
     let keyID: String
-    /// The key that the signature was checked with. When the issuer's key of this id is another, or is gone, the token
-    /// is not verified any more.
+    /// The key of the signature. If the issuer's key of this id is another one or gone, the token is no longer
+    /// verified.
     let key: VerificationKey
 
     init(claims: AccessTokenClaims, notBefore: Int64?, keyID: String, key: VerificationKey) {
@@ -27,35 +27,33 @@ final class VerifiedToken: Sendable {
     }
 }
 
-/// A bounded table of verified tokens.
 final class VerifiedTokenCache: Sendable {
     private static let shardCount = 32
 
     private let shards: [Shard]
-    /// The claims that came in last; others share memory with them.
+    /// The last claims added, whose memory others share.
     private let latest = Mutex<VerifiedToken?>(nil)
 
     /// Makes an empty cache.
     ///
-    /// - Parameter limit: the most tokens it may hold.
+    /// - Parameter limit: the maximum number of tokens.
     init(limit: Int) {
         let shardCount = min(Self.shardCount, max(limit, 1))
         shards = (0..<shardCount).map { _ in Shard(limit: max(limit, 1) / shardCount) }
     }
 
-    /// How many tokens there are.
     var count: Int { shards.reduce(0) { $0 + $1.table.withLock(\.count) } }
 
     func token(_ digest: SHA256Digest) -> VerifiedToken? {
         shard(digest).table.withLock { $0.token(digest) }
     }
 
-    /// Keeps a token, at the cost of others if need be.
+    /// Adds a token, and evicts others if necessary.
     ///
     /// - Parameters:
-    ///   - token: what the token says.
+    ///   - token: the verified token.
     ///   - digest: of the token's text.
-    ///   - now: the second from whose end on expired tokens are of no use.
+    ///   - now: in seconds since 1970; expired tokens are evicted first.
     func keep(_ token: VerifiedToken, for digest: SHA256Digest, now: Int64) {
         let previous = latest.withLock { $0 }
         let kept = VerifiedToken(
@@ -68,13 +66,12 @@ final class VerifiedTokenCache: Sendable {
         shard(digest).table.withLock { $0.keep(kept, for: digest, now: now) }
     }
 
-    /// Forgets a token that is not good any more.
     func forget(_ digest: SHA256Digest) {
         shard(digest).table.withLock { $0.forget(digest) }
     }
 
     private func shard(_ digest: SHA256Digest) -> Shard {
-        // The table inside hashes the same bits; the upper ones choose the shard.
+        // The table hashes the same bits inside; the upper ones choose the shard.
         shards[Int(digest.prefix >> 32) % shards.count]
     }
 
@@ -87,12 +84,11 @@ final class VerifiedTokenCache: Sendable {
     }
 }
 
-/// One shard: places for tokens, and where each token is.
 private struct Table {
     private struct Place {
         let digest: SHA256Digest
         let token: VerifiedToken
-        /// Whether the token was asked for since the hand came by.
+        /// Whether the token was used since the hand passed.
         var isUsed = false
     }
 
@@ -118,9 +114,9 @@ private struct Table {
             places[index] = Place(digest: digest, token: token, isUsed: places[index].isUsed)
             return
         }
-        // Two looks for each newcomer: the dead leave faster than the living come.
+        // Two steps for each new token: expired tokens leave faster than new ones come.
         for _ in 0..<2 { advance(now: now) }
-        // At most one round: what the hand passes is unused when it comes again.
+        // At most one round: a token that the hand passes is unused when it returns.
         while places.count >= limit { advance(now: now, evicting: true) }
         indices[digest] = places.count
         places.append(Place(digest: digest, token: token))
@@ -130,7 +126,7 @@ private struct Table {
         if let index = indices[digest] { remove(at: index) }
     }
 
-    /// Moves the hand by one place and empties it where its token has expired, or is not used and room is needed.
+    /// Moves the hand one place. It removes the token there if it has expired, or if it is unused and room is needed.
     private mutating func advance(now: Int64, evicting: Bool = false) {
         guard !places.isEmpty else { return }
         if hand >= places.count { hand = 0 }
