@@ -1,11 +1,10 @@
-// Time is handed in, so that a test can stand at the end of a session without waiting for it.
+// Time is injected, so that a test can move it.
 package import Storage
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// Where a service gets its instants.
 package struct Clock: Sendable {
     package let now: @Sendable () -> Instant
 
@@ -13,7 +12,6 @@ package struct Clock: Sendable {
         self.now = now
     }
 
-    /// The system's wall clock.
     package static let system = Clock {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

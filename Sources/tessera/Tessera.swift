@@ -1,4 +1,4 @@
-// The one binary. Each subcommand is a small file in Commands/; this is the only target that chooses an engine.
+// The only target that chooses an engine.
 import ArgumentParser
 import Embedded
 

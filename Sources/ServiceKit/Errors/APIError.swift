@@ -3,9 +3,8 @@ package import HTTPTypes
 package import Hummingbird
 package import Storage
 
-/// One field that was refused.
 package struct FieldError: Sendable, Hashable {
-    /// A path such as `email` or `messages[2].role`.
+    /// Such as `email` or `messages[2].role`.
     package let field: String
     /// `required`, `wrong_type`, `unknown_field`, `too_short`, `too_long`, `out_of_range`, `invalid`.
     package let code: String
@@ -18,15 +17,14 @@ package struct FieldError: Sendable, Hashable {
     }
 }
 
-/// A refusal, as it is told to the caller. Causes that only operators may see go to the log instead.
+/// Holds only what the caller may see. Internal causes go to the log.
 package struct APIError: Error, Sendable, HTTPResponseError {
     package let code: ErrorCode
     package var detail: String?
     package var fields: [FieldError]
     package var headers: HTTPFields
-    /// Extension members of the problem (RFC 9457 §3.2), for what a program acts on.
+    /// Extension members of the problem (RFC 9457 §3.2), for programs.
     package var members: [(name: String, value: String)]
-    /// As `members`, for numbers.
     package var counts: [(name: String, value: Int64)] = []
 
     package init(
@@ -43,12 +41,11 @@ package struct APIError: Error, Sendable, HTTPResponseError {
         self.headers = headers
     }
 
-    /// One bad field.
     package static func field(_ field: String, _ code: String, _ message: String) -> APIError {
         APIError(.validationFailed, fields: [FieldError(field, code, message)])
     }
 
-    /// `429` or `503` with the seconds after which a retry is worth it (RFC 9110 §10.2.3).
+    /// `429` or `503` with `Retry-After` (RFC 9110 §10.2.3).
     package static func retry(_ code: ErrorCode, afterSeconds seconds: Int) -> APIError {
         APIError(code, headers: [.retryAfter: String(max(1, seconds))])
     }
@@ -91,7 +88,7 @@ package struct APIError: Error, Sendable, HTTPResponseError {
 }
 
 extension APIError {
-    /// RFC 6750 §3: a challenge names the error when a token was sent, and nothing but the scheme when none was.
+    /// RFC 6750 §3: a challenge names the error only if the request had a token.
     private var challenge: String {
         switch code {
         case .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired:
@@ -100,7 +97,7 @@ extension APIError {
         }
     }
 
-    /// What a storage fault tells the caller: 503, never success, and never what the database said.
+    /// A storage fault is 503, never success, and never repeats the database's message.
     package init(_ error: StorageError) {
         switch error {
         case .outcomeUnknown: self = .retry(.outcomeUnknown, afterSeconds: 1)

@@ -1,23 +1,23 @@
-// Errors of a service's logic, which knows nothing of HTTP: the same refusal has another answer at each door.
+// Errors of the logic, which knows nothing of HTTP: each door answers the same refusal in its own way.
 
-/// A refusal of a service's logic. Its conformance stands beside the routes that answer it.
+/// A refusal by the logic. Its conformance is beside the routes that answer it.
 package protocol DomainError: Error {
-    /// The answer of an API, or the fault that stands behind the error.
+    /// The API's answer, or the underlying fault.
     var answer: any Error { get }
 }
 
 extension DomainError {
-    /// The answer, where a refusal carries another one.
+    /// Follows answers that are domain errors themselves.
     package var lastAnswer: any Error { (answer as? any DomainError)?.lastAnswer ?? answer }
 }
 
-/// A closed list of refusals, and one case for what refuses nothing: a storage fault, a task that was cancelled.
+/// A closed list of refusals, plus one case for faults such as storage errors and cancellation.
 package protocol ClosedError: DomainError {
     static func fault(_ error: any Error) -> Self
 }
 
 extension ClosedError {
-    /// Runs logic that throws this error. Whatever else its parts throw is a fault.
+    /// Any other error of `body` becomes a fault.
     package static func catching<T>(_ body: () async throws -> T) async throws(Self) -> T {
         do {
             return try await body()

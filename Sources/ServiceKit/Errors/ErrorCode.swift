@@ -1,12 +1,10 @@
-// The registry of error codes: every `code` that a problem+json of either service can carry.
-//
-// A code is a promise. Its name, status and meaning do not change; docs/errors.md is checked against this list.
+// Every `code` that a problem+json of either service can carry. Name, status and meaning of a code never change; a test
+// compares docs/errors.md with this list.
 
 package import HTTPTypes
 
-/// A stable, machine-readable reason.
 package enum ErrorCode: String, Sendable, CaseIterable {
-    // The request itself
+    // The request
     case invalidJSON = "invalid_json"
     case validationFailed = "validation_failed"
     case bodyMissing = "body_missing"
@@ -20,7 +18,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case preconditionFailed = "precondition_failed"
     case badRequest = "bad_request"
 
-    // Who is asking
+    // The caller
     case tokenMissing = "token_missing"
     case tokenInvalid = "token_invalid"
     case tokenExpired = "token_expired"
@@ -35,7 +33,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case roleRequired = "role_required"
     case insufficientScope = "insufficient_scope"
 
-    // What they asked for
+    // The resource
     case emailTaken = "email_taken"
     case idTaken = "id_taken"
     case slugTaken = "slug_taken"
@@ -45,7 +43,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case conflict = "conflict"
     case queryUnsearchable = "query_unsearchable"
 
-    // What we can take
+    // Limits
     case rateLimited = "rate_limited"
     case quotaExceeded = "quota_exceeded"
     case hashingOverloaded = "hashing_overloaded"
@@ -79,7 +77,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         }
     }
 
-    /// A sentence for people; `detail` of the answer says more where there is more to say.
+    /// For people; the answer's `detail` may say more.
     package var title: String {
         switch self {
         case .invalidJSON: "The body is not valid JSON."

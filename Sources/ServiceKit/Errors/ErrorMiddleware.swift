@@ -1,4 +1,5 @@
-// The outermost middleware: whatever was thrown becomes one problem+json, and what we did wrong becomes a log line.
+// The outermost middleware turns every error into one problem+json. An unknown error is 500 with the request's id, and
+// its cause is logged.
 import HTTPTypes
 package import Hummingbird
 import Logging
@@ -6,7 +7,6 @@ import NIOCore
 import Storage
 import Synchronization
 
-/// Turns errors into answers. Unknown errors are 500 with the request's id, their cause in the log alone.
 package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let routes: RouteTable
 
@@ -49,13 +49,13 @@ package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
         }
     }
 
-    /// Hummingbird's own refusals: no such route, or a body past the limit.
+    /// Hummingbird's own errors: no such route, or a body over the limit.
     private func translate(_ error: any HTTPResponseError, _ request: Request) -> APIError {
         switch error.status {
         case .notFound:
             let allowed = routes.methods(for: request.uri.path)
             guard !allowed.isEmpty else { return APIError(.notFound) }
-            // RFC 9110 §15.5.6: a 405 names what is allowed.
+            // RFC 9110 §15.5.6: a 405 lists the allowed methods.
             return APIError(.methodNotAllowed, headers: [.allow: allowed.joined(separator: ", ")])
         case .contentTooLarge: return APIError(.bodyTooLarge)
         case .badRequest: return APIError(.badRequest)
@@ -64,7 +64,7 @@ package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
     }
 }
 
-/// Which methods each path takes. Filled once, after every route is mounted.
+/// The methods of each path. Filled once, after every route is mounted.
 package final class RouteTable: Sendable {
     private let routes = Mutex<[(pattern: [String], method: String)]>([])
 
@@ -78,7 +78,7 @@ package final class RouteTable: Sendable {
     func methods(for path: String) -> [String] {
         let segments = Self.segments(path)
         let matching = routes.withLock { routes in routes.filter { Self.matches($0.pattern, segments) } }
-        // The router takes a literal segment before a parameter, and does not come back for the parameter's methods.
+        // The router prefers a literal segment to a parameter, and does not return for the parameter's methods.
         let ranks = matching.map { $0.pattern.map { Self.isParameter($0) ? "1" : "0" }.joined() }
         let nearest = zip(ranks, matching).filter { $0.0 == ranks.min() }
         return Set(nearest.map(\.1.method)).sorted()

@@ -1,4 +1,4 @@
-// A place in the event log: `epoch:seq`. Everything up to and with `seq` is behind it.
+// A position in the event log, `epoch:seq`, behind event `seq`.
 package struct EventCursor: Sendable, Hashable {
     package let epoch: String
     package let seq: Int64
@@ -8,12 +8,12 @@ package struct EventCursor: Sendable, Hashable {
         self.seq = seq
     }
 
-    /// Reads what a consumer sends back. An epoch that is not the log's own is judged later, by the log.
+    /// The log itself checks the epoch.
     package init(_ text: String) throws(APIError) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         guard parts.count == 2, (1...64).contains(parts[0].utf8.count),
             parts[0].utf8.allSatisfy({ Self.isLetterOrDigit($0) }),
-            // Digits alone: `Int64` would take a sign.
+            // Digits only: `Int64` would accept a sign.
             parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seq = Int64(parts[1])
         else { throw APIError(.invalidCursor) }
         self.init(epoch: String(parts[0]), seq: seq)
@@ -30,7 +30,7 @@ package struct EventCursor: Sendable, Hashable {
 }
 
 extension APIError {
-    /// A consumer has missed events, or may have: it starts again, and `now` is where the log ends at this moment.
+    /// The consumer has missed events, or may have. It restarts, and `now` is the current end of the log.
     package static func cursorGone(now: EventCursor) -> APIError {
         APIError(.cursorGone, members: [("resync_cursor", now.text)])
     }

@@ -1,12 +1,11 @@
-// One stream as the feed knows it: something to wake, with no queue behind it.
+// One stream, as its feed sees it: something to wake, without a queue.
 //
-// A follower hears *that* there is something, never what. It reads the events itself, at its own pace. So a slow one
-// holds nothing but its place, and a thousand idle ones are a thousand suspended tasks.
+// A follower is signalled that there are events, and reads them itself at its own pace. So a slow stream holds only its
+// position, and a thousand idle ones are a thousand suspended tasks.
 package import Hummingbird
 package import NIOCore
 internal import Synchronization
 
-/// Where a stream waits between events.
 package final class EventFollower: Sendable {
     package struct Signals: OptionSet, Sendable {
         package let rawValue: UInt8
@@ -15,23 +14,22 @@ package final class EventFollower: Sendable {
 
         package static let events = Signals(rawValue: 1)
         package static let heartbeat = Signals(rawValue: 2)
-        /// For good: it is seen by each look from then on.
+        /// Permanent: every later wait returns it too.
         package static let end = Signals(rawValue: 4)
     }
 
     private struct State {
         var signals: Signals = []
         var waiting: CheckedContinuation<Void, Never>?
-        /// Since when a write has been under way.
+        /// When the write in progress began.
         var writingSince: ContinuousClock.Instant?
         var lastWrite = ContinuousClock.now
     }
 
     let number: UInt64
-    /// Whose stream it is.
     let owner: String
     private let startedAt = ContinuousClock.now
-    /// How long the stream may go on; then its consumer has to show a new token.
+    /// After this time the client must connect again with a new token.
     private let lifetime: Duration
     private let channel: any Channel
     private let isAdmitted: @Sendable () -> Bool
@@ -51,8 +49,6 @@ package final class EventFollower: Sendable {
         self.isAdmitted = isAdmitted
     }
 
-    // MARK: Waking
-
     package func signal(_ signals: Signals) {
         let (waiting, isStuck) = state.withLock { state in
             state.signals.formUnion(signals)
@@ -60,11 +56,11 @@ package final class EventFollower: Sendable {
             return (state.waiting, signals.contains(.end) && state.writingSince != nil)
         }
         waiting?.resume()
-        // A write waits for its reader and hears nothing else. What is cut off here is sent again after `Last-Event-ID`.
+        // A write in progress receives no signal. The client gets the lost events again by `Last-Event-ID`.
         if isStuck { channel.close(promise: nil) }
     }
 
-    /// Returns as soon as there is a signal, and takes all of them.
+    /// Returns all signals as soon as there is one.
     package func wait() async -> Signals {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -85,10 +81,6 @@ package final class EventFollower: Sendable {
 
     package var hasEnded: Bool { state.withLock { $0.signals.contains(.end) } }
 
-    // MARK: Writing
-
-    /// Writes to the stream, and notes since when: a reader that takes nothing is cut off, one that has nothing to take
-    /// is not.
     @concurrent
     package func write(_ bytes: ByteBuffer, to writer: inout any ResponseBodyWriter) async throws {
         state.withLock { $0.writingSince = .now }
@@ -101,34 +93,32 @@ package final class EventFollower: Sendable {
         try await writer.write(bytes)
     }
 
-    /// What the passing of time means for this follower.
+    /// The signals that the passing of time causes.
     func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
-        // SECURITY: a token that expired or was revoked ends its stream, as it would be refused.
+        // SECURITY: a stream ends when its token expires or is revoked.
         guard isAdmitted() else { return .end }
         return state.withLock { state in
             if let writingSince = state.writingSince {
                 return writingSince + timing.stall <= now ? .end : []
             }
             if startedAt + lifetime <= now { return .end }
-            // One look early rather than one late.
+            // Rounds up: one tick early rather than late.
             return state.lastWrite + timing.heartbeat - timing.look < now ? .heartbeat : []
         }
     }
 }
 
-/// The times of the feed.
 package struct EventFeedTiming: Sendable {
     /// The longest time without a byte on a stream.
     package var heartbeat: Duration = .seconds(5)
-    /// How often the feed looks who is due.
+    /// How often the feed checks its streams.
     package var look: Duration = .seconds(1)
-    /// How long a reader may take nothing.
+    /// How long a reader may accept nothing.
     package var stall: Duration = .seconds(30)
-    /// How long a stream lives, up to a tenth less.
     package var lifetime: Duration = .seconds(3600)
-    /// From how long after the last good read of the log no heartbeat vouches for it any more.
+    /// No heartbeat is sent when the last successful read of the log is older.
     package var vouch: Duration = .seconds(3)
-    /// From how long after the last good read streams end.
+    /// Streams end when the last successful read of the log is older.
     package var blind: Duration = .seconds(10)
 
     package init() {}

@@ -1,7 +1,7 @@
-// The streams of one feed on this node: whose they are, how many there may be, and whom time is up for.
+// The streams of one feed on this node, with their limits and deadlines.
 //
-// It is a value, so that a feed changes its streams and what it reads for them behind one lock. Followers are signalled
-// after the lock is left.
+// It is a value, so a feed changes its streams and its read state behind one lock. Followers are signalled after the
+// lock is released.
 package import Metrics
 package import NIOCore
 
@@ -13,9 +13,8 @@ package struct StreamMembers: Sendable {
     private let lifetime: Duration
     private let gauge: Gauge
 
-    /// How many streams there are.
     package private(set) var count = 0 {
-        // Here, for numbers that two threads record after the lock may come in either order, and the last one stays.
+        // Recorded under the lock: outside, two threads could record in the wrong order, and the last value stays.
         didSet { gauge.record(count) }
     }
 
@@ -27,20 +26,11 @@ package struct StreamMembers: Sendable {
         self.gauge = gauge
     }
 
-    // MARK: Membership
-
-    /// Whether one more stream of an owner may be added.
     package func hasRoom(for owner: String) -> Bool {
         count < limit && followers[owner]?.count ?? 0 < limitPerOwner
     }
 
-    /// Adds a stream.
-    ///
-    /// - Parameters:
-    ///   - owner: whose stream it is.
-    ///   - channel: its connection.
-    ///   - isAdmitted: whether what it was opened with would be accepted now; asked at each tick.
-    /// - Returns: the stream's place to wait.
+    /// `isAdmitted` says whether the stream's token is still valid; it is called at each tick.
     package mutating func add(
         _ owner: String,
         channel: any Channel,
@@ -51,7 +41,7 @@ package struct StreamMembers: Sendable {
             number: next,
             owner: owner,
             channel: channel,
-            // Streams that were opened together do not end together.
+            // Streams that were opened together should not end together.
             lifetime: lifetime * Double.random(in: 0.9...1),
             isAdmitted: isAdmitted
         )
@@ -66,7 +56,6 @@ package struct StreamMembers: Sendable {
         count -= 1
     }
 
-    /// Removes all, and returns them.
     package mutating func removeAll() -> [EventFollower] {
         defer { (followers, count) = ([:], 0) }
         return all
@@ -82,9 +71,7 @@ extension Sequence<EventFollower> {
         for follower in self { follower.signal(signals) }
     }
 
-    /// Signals what the passing of time means for each: a heartbeat is due, or the stream ends.
-    ///
-    /// `heartbeats`: whether they may be sent now.
+    /// Signals a due heartbeat or the end of a stream. `heartbeats`: whether they may be sent now.
     package func tick(at now: ContinuousClock.Instant, _ timing: EventFeedTiming, heartbeats: Bool = true) {
         for follower in self {
             var signals = follower.look(at: now, timing)

@@ -1,9 +1,8 @@
-// Answers in the few shapes there are. Personal unless said otherwise, hence never cached.
+// Answers are `no-store` unless stated otherwise, because they are personal.
 package import HTTPTypes
 package import Hummingbird
 
 extension Response {
-    /// A JSON answer, `no-store`.
     package static func json(
         _ body: JSONWriter,
         status: HTTPResponse.Status = .ok,
@@ -15,7 +14,6 @@ extension Response {
         return Response(status: status, headers: headers, body: .init(byteBuffer: body.buffer))
     }
 
-    /// `204`, `no-store`.
     package static func noContent(headers: HTTPFields = [:]) -> Response {
         var headers = headers
         headers[.cacheControl] = "no-store"

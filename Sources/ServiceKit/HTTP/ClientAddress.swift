@@ -1,8 +1,8 @@
-// Who is at the other end, as far as it can be believed.
+// The client's address, as far as it can be trusted.
 //
-// SECURITY: `X-Forwarded-For` is text that anyone can send. It counts only when the peer is a configured proxy, and
-// is walked from the right: the first address that is no proxy of ours is the client's. Rivals that read the
-// leftmost entry let an attacker choose the bucket in which their guesses are counted.
+// SECURITY: anyone can send `X-Forwarded-For`. It counts only if the peer is a configured proxy, and is read from the
+// right: the first address that is no proxy of ours is the client's. The leftmost entry would let an attacker choose
+// the bucket that counts their guesses.
 import HTTPTypes
 package import Hummingbird
 
@@ -12,9 +12,9 @@ package import Hummingbird
 
 /// An IP address, and the network that rate limits count.
 package struct ClientAddress: Sendable, Hashable {
-    /// The textual address, or `nil` when the transport has none (a Unix socket, a test).
+    /// `nil` if the transport has none (a Unix socket, a test).
     package let text: String?
-    /// IPv4 /32 or IPv6 /64: a household has a whole /64 to choose addresses from.
+    /// IPv4 /32 or IPv6 /64: a household can use a whole /64.
     package let network: String
 
     package static let unknown = ClientAddress(text: nil, network: "unknown")
@@ -30,7 +30,7 @@ package struct ClientAddress: Sendable, Hashable {
             return
         }
         if bytes.count == 4 {
-            // From the bytes: a mapped address (`::ffff:192.0.2.1`) is counted with the plain one.
+            // From the bytes: a mapped address (`::ffff:192.0.2.1`) counts as the plain one.
             self.init(text: text, network: bytes.map(String.init).joined(separator: "."))
         } else {
             let prefix = bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
@@ -44,7 +44,6 @@ package struct IPNetwork: Sendable, Hashable {
     private let bytes: [UInt8]
     private let prefixLength: Int
 
-    /// Reads `10.0.0.0/8`, `::1`, `fd00::/8`; `nil` for anything else.
     package init?(_ text: String) {
         let parts = text.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
         guard let bytes = Self.addressBytes(String(parts[0])) else { return nil }
@@ -66,7 +65,7 @@ package struct IPNetwork: Sendable, Hashable {
         return true
     }
 
-    /// 4 or 16 bytes; an IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`) is its 4.
+    /// 4 or 16 bytes; 4 for an IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`).
     static func addressBytes(_ text: String) -> [UInt8]? {
         var v4 = in_addr()
         if inet_pton(AF_INET, text, &v4) == 1 {
@@ -80,7 +79,6 @@ package struct IPNetwork: Sendable, Hashable {
     }
 }
 
-/// Puts the client's address into the context.
 package struct ClientAddressMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let trustedProxies: [IPNetwork]
 

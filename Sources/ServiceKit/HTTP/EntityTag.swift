@@ -1,20 +1,18 @@
-// Versions of rows as HTTP names them (RFC 9110 §8.8.3 and §13.1.1).
 package import HTTPTypes
 package import Hummingbird
 
-/// The ETag of a row with a version: `"v3"`.
+/// The ETag of a row's version: `"v3"` (RFC 9110 §8.8.3).
 package enum EntityTag {
     package static func version(_ version: Int64) -> String { "\"v\(version)\"" }
 }
 
-/// What a request's `If-Match` demands.
+/// A request's `If-Match` (RFC 9110 §13.1.1).
 package enum VersionPrecondition: Sendable, Hashable {
-    /// No `If-Match`, or `*`: any version will do, as long as the row exists.
+    /// No `If-Match`, or `*`: any version of an existing row.
     case none
-    /// One of these.
     case oneOf(Set<Int64>)
 
-    /// Tags that are weak or not ours match nothing, as strong comparison has it; so does a header that names none.
+    /// Weak and foreign tags match nothing, as strong comparison requires; so does a header without tags.
     package init(_ request: Request) {
         let values = request.headers[values: .ifMatch]
         let tags = values.joined(separator: ",").split(separator: ",")
@@ -33,7 +31,7 @@ package enum VersionPrecondition: Sendable, Hashable {
         )
     }
 
-    /// Throws `precondition_failed` unless the row's version is one that was asked for.
+    /// Throws `precondition_failed` unless the version matches.
     package func check(_ version: Int64) throws(APIError) {
         if case .oneOf(let versions) = self, !versions.contains(version) { throw APIError(.preconditionFailed) }
     }

@@ -1,10 +1,9 @@
-// `application/x-www-form-urlencoded`, as the OAuth endpoints take it (RFC 6749 appendix B), read strictly.
+// `application/x-www-form-urlencoded`, as the OAuth endpoints accept it (RFC 6749 appendix B), read strictly.
 import HTTPTypes
 package import Hummingbird
 
-/// Why a body is no form that is understood.
 package enum FormError: Error, Sendable, Equatable {
-    /// The content type is another.
+    /// Another content type.
     case otherType
     /// Not percent-encoded UTF-8, or it holds U+0000.
     case malformed
@@ -12,7 +11,6 @@ package enum FormError: Error, Sendable, Equatable {
     case repeated(String)
 }
 
-/// The parameters of a form.
 package struct FormBody: Sendable {
     private let values: [String: String]
 
@@ -34,9 +32,9 @@ package struct FormBody: Sendable {
         values[name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
-    /// One name or value: `+` is a space and `%XX` a byte; `nil` when that gives no text.
+    /// Decodes `+` and `%XX`; `nil` if the result is not UTF-8 text.
     package static func decode(_ bytes: some Collection<UInt8>) -> String? {
-        // Nearly every name and value is as it stands.
+        // Nearly every name and value needs no decoding.
         if bytes.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") && $0 != 0 }) {
             return String(validating: bytes, as: UTF8.self)
         }
@@ -68,7 +66,7 @@ package struct FormBody: Sendable {
 }
 
 extension Request {
-    /// Reads a form of at most `limit` bytes. Throws `FormError`, or `body_too_large`.
+    /// Throws `FormError`, or `body_too_large`.
     package func formBody(limit: Int) async throws -> FormBody {
         let type = headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
         guard type == "application/x-www-form-urlencoded" else { throw FormError.otherType }

@@ -1,14 +1,14 @@
-// A request's body, read field by field, with every complaint told at once.
+// A request's JSON body, read field by field, with all errors reported at once.
 //
-// Usage: read the fields, then `finish()`, which throws one `validation_failed` that names every bad field, unknown
-// ones included. Values read before that are placeholders where the field was bad, and must not be used earlier.
+// Read the fields, then call `finish()`, which throws one `validation_failed` for every bad or unknown field. Before
+// that a bad field's value is a placeholder and must not be used.
 import HTTPTypes
 package import Hummingbird
 import NIOCore
 package import Storage
 import StrictJSON
 
-/// What a PATCH says of a field: nothing, `null`, or a value.
+/// A field of a PATCH: absent, `null`, or a value.
 package enum Patch<Value: Sendable>: Sendable {
     case absent
     case null
@@ -18,20 +18,18 @@ package enum Patch<Value: Sendable>: Sendable {
         if case .absent = self { false } else { true }
     }
 
-    /// The value, or `nil` for absent and null alike.
     package var value: Value? {
         if case .value(let value) = self { value } else { nil }
     }
 }
 
-/// Reads the members of one JSON object.
 package struct JSONBody: Sendable {
     private let members: [String: JSONElement]
     private let path: String
     private var read: Set<String> = []
     package private(set) var errors: [FieldError] = []
 
-    /// Wraps an object; anything else throws `validation_failed` for `path`.
+    /// Throws `validation_failed` for `path` unless it is an object.
     package init(_ element: JSONElement, path: String = "") throws(APIError) {
         guard let object = element.object else {
             throw .field(path.isEmpty ? "(body)" : path, "wrong_type", "must be an object, not \(element.typeName)")
@@ -40,7 +38,7 @@ package struct JSONBody: Sendable {
         self.path = path
     }
 
-    /// An object without members, for bodies that may be left out.
+    /// For optional bodies.
     package static let empty = JSONBody()
 
     private init() {
@@ -56,13 +54,10 @@ package struct JSONBody: Sendable {
         errors.append(contentsOf: others)
     }
 
-    /// The member as it is, `null` included.
     package mutating func element(_ name: String) -> JSONElement? {
         read.insert(name)
         return members[name]
     }
-
-    // MARK: Typed members
 
     package mutating func patchString(_ name: String, max: Int = 1024) -> Patch<String> {
         guard let element = element(name) else { return .absent }
@@ -78,7 +73,7 @@ package struct JSONBody: Sendable {
         return .value(text)
     }
 
-    /// A string, or `nil` when absent or null.
+    /// `nil` if absent or null.
     package mutating func string(_ name: String, max: Int = 1024) -> String? {
         patchString(name, max: max).value
     }
@@ -92,7 +87,7 @@ package struct JSONBody: Sendable {
         return text
     }
 
-    /// One of an enum's raw values, in any case.
+    /// One of an enum's raw values, in any case of letters.
     package mutating func choice<Choice: RawRepresentable & CaseIterable>(
         _ name: String,
         of type: Choice.Type
@@ -154,7 +149,6 @@ package struct JSONBody: Sendable {
         return texts
     }
 
-    /// An object, exactly as it was written.
     package mutating func rawObject(_ name: String, max: Int) -> String? {
         guard let element = element(name), !element.isNull else { return nil }
         guard element.object != nil else {
@@ -168,7 +162,7 @@ package struct JSONBody: Sendable {
         return element.raw
     }
 
-    /// Throws everything that was wrong, members that nobody asked for included.
+    /// Throws all errors, unknown members included.
     package mutating func finish() throws(APIError) {
         for name in members.keys.sorted() where !read.contains(name) {
             refuse(String(name.prefix(64)), "unknown_field", "is not known here")
@@ -178,14 +172,12 @@ package struct JSONBody: Sendable {
 }
 
 extension Request {
-    /// Reads a JSON object of at most `limit` bytes.
-    ///
     /// Throws `unsupported_media_type`, `body_missing`, `body_too_large` or `invalid_json`.
     package func jsonBody(limit: Int) async throws -> JSONBody {
         try await JSONBody(jsonElement(limit: limit))
     }
 
-    /// As `jsonBody`, but a request without a body reads as an empty object.
+    /// A request without a body reads as an empty object.
     package func optionalJSONBody(limit: Int) async throws -> JSONBody {
         let bytes = try await bodyBytes(limit: limit)
         if bytes.isEmpty { return .empty }
@@ -200,7 +192,6 @@ extension Request {
         return try Self.parse(bytes)
     }
 
-    /// As `jsonElement`, but a request without a body has none.
     package func optionalJSONElement(limit: Int) async throws -> JSONElement? {
         let bytes = try await bodyBytes(limit: limit)
         if bytes.isEmpty { return nil }

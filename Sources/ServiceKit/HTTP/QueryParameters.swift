@@ -1,7 +1,6 @@
-// The query of a request, read like a body: by name, with unknown values refused where they matter.
+// Query parameters by name, the first of each. Invalid values are refused.
 package import Hummingbird
 
-/// Query parameters, the first of each name.
 package struct QueryParameters: Sendable {
     private let values: [String: String]
 
@@ -15,7 +14,7 @@ package struct QueryParameters: Sendable {
 
     package subscript(name: String) -> String? { values[name] }
 
-    /// Text to look for; U+0000, which no stored text holds, is refused.
+    /// U+0000, which no stored text holds, is refused.
     package func text(_ name: String) throws(APIError) -> String? {
         guard let text = values[name] else { return nil }
         guard !text.utf8.contains(0) else { throw .field(name, "invalid", "must not hold U+0000") }

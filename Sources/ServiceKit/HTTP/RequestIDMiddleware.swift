@@ -1,10 +1,9 @@
-// Every answer names the request it answers, and every log line of it carries the same name.
+// Takes `X-Request-ID` and `traceparent` from the caller or makes them. The answer and every log line have the id.
 import HTTPTypes
 package import Hummingbird
 import Logging
 package import OpenSSLCrypto
 
-/// Takes `X-Request-ID` and `traceparent` from the caller or makes them, and returns both.
 package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let random: RandomSource
 
@@ -18,7 +17,7 @@ package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        // One draw for both: a generator is asked per call, not per byte.
+        // One draw for both: the generator's cost is per call.
         let bytes = random.bytes(40)
         context.requestID = Self.accepted(request.headers[.requestID]) ?? Hex.encode(Array(bytes[..<16]))
         context.logger[metadataKey: "request_id"] = .string(context.requestID)
@@ -28,7 +27,7 @@ package struct RequestIDMiddleware<Context: WebRequestContext>: RouterMiddleware
         return response
     }
 
-    /// SECURITY: only characters that cannot forge a log line or a header, and no more than 128 of them.
+    /// SECURITY: only characters that cannot forge a log line or a header, and at most 128.
     static func accepted(_ id: String?) -> String? {
         guard let id, (1...128).contains(id.utf8.count) else { return nil }
         let isPlain = id.utf8.allSatisfy { byte in

@@ -1,6 +1,6 @@
-// Ids as every table has them: TEXT of one shape, so that an id in a path can be refused before a query.
+// Ids have one form in every table, so that a bad id in a path is refused before a query.
 
-/// The rule of `^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`.
+/// `^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$`.
 package enum RowID {
     package static func isValid(_ id: some StringProtocol) -> Bool {
         let bytes = id.utf8

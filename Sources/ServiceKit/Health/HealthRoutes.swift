@@ -1,17 +1,15 @@
-// Alive, ready, and what the contract is: the three questions that need no login.
 package import Hummingbird
 import Logging
 package import Storage
 
-/// `/healthz`, `/readyz` and `/openapi.yaml`.
+/// `/healthz`, `/readyz` and `/openapi.yaml`, without authentication.
 package struct HealthRoutes: Sendable {
     private let service: String
     private let contract: String
     private let isReady: @Sendable () async throws -> Void
 
-    /// `contract`: the text of `openapi.yaml`.
-    /// `isReady`: throws when the database cannot be reached or its schema is not current; an `APIError` where something
-    /// else is missing.
+    /// `contract`: the text of `openapi.yaml`. `isReady`: throws when the database is unreachable or its schema is not
+    /// current; an `APIError` if something else is missing.
     package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
         self.service = service
         self.contract = contract
@@ -27,7 +25,7 @@ package struct HealthRoutes: Sendable {
                 try await isReady()
             } catch {
                 context.logger.warning("not ready", metadata: ["service": "\(service)", "error": "\(error)"])
-                // What is missing says so itself where it is not the database.
+                // An `APIError` says itself what is missing.
                 let refusal = (error as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
                 return refusal.response(requestID: context.requestID)
             }

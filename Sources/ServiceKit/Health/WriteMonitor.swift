@@ -1,18 +1,17 @@
-// Whether the database takes writes, for `/readyz`.
+// Whether the database accepts writes, for `/readyz`.
 //
-// What is known comes from the service's own writes: while the last one succeeded a probe costs nothing. After one that
-// the storage refused, a probe writes one row itself, so that a node without traffic learns that writing works again. A
-// write that changed no row proves nothing: SQLite does not touch the disk for it.
+// The service's own writes show it: while the last one succeeded a probe costs nothing. After a refused write a probe
+// writes one row, so that a node without traffic notices a recovery. A write that changes no row proves nothing: SQLite
+// does not touch the disk for it.
 package import Storage
 internal import Synchronization
 
-/// Stands before a database and remembers how the last write ended.
 package final class WriteMonitor: DatabaseDecorator {
     package let base: any SQLDatabase
     private let failure = Mutex<StorageError?>(nil)
     private let probe: @Sendable () -> BoundStatement
 
-    /// `probe` changes one row of the service each time that it runs.
+    /// `probe` must change one row of the service at each call.
     package init(_ base: any SQLDatabase, probe: @escaping @Sendable () -> BoundStatement) {
         self.base = base
         self.probe = probe
@@ -33,7 +32,7 @@ package final class WriteMonitor: DatabaseDecorator {
         }
     }
 
-    /// Passes while writing works. Throws the storage's error when the last write failed and one more fails now.
+    /// Throws the storage's error if the last write failed and another one fails now.
     package func requireWritable() async throws(StorageError) {
         guard failure.withLock({ $0 }) != nil else { return }
         _ = try await run(probe())
@@ -41,8 +40,8 @@ package final class WriteMonitor: DatabaseDecorator {
 }
 
 extension StorageError {
-    /// Whether the next write, whatever it is, is likely to end the same way. A full queue or a lock in the way is load,
-    /// and a node that is loaded is still a node to send requests to.
+    /// Whether the next write would probably fail too. A full queue or a lock is load, and a loaded node should still
+    /// get requests.
     fileprivate var concernsEveryWrite: Bool {
         switch self {
         case .unavailable, .damaged, .outcomeUnknown: true

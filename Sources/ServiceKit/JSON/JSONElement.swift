@@ -1,9 +1,6 @@
-// A parsed JSON text that remembers its bytes.
-//
-// Stored JSON (`parts`, `metadata`) is kept byte for byte, unknown members included, so a parser that forgets the
-// source would not do. Each element knows where it stands in the text it came from.
+// A parsed JSON text that remembers its bytes. Stored JSON (`parts`, `metadata`) is kept byte for byte, so each element
+// knows its range in the source.
 
-/// One value of a JSON text (RFC 8259).
 package struct JSONElement: Sendable {
     package enum Kind: Sendable {
         case null
@@ -26,16 +23,13 @@ package struct JSONElement: Sendable {
     let source: Source
     let range: Range<Int>
 
-    /// The bytes of the whole text, shared by all its elements.
     final class Source: Sendable {
         let bytes: [UInt8]
         init(_ bytes: [UInt8]) { self.bytes = bytes }
     }
 
-    /// The element exactly as it was written.
     package var raw: String { String(decoding: source.bytes[range], as: UTF8.self) }
 
-    /// How many bytes the element takes as written.
     package var byteCount: Int { range.count }
 
     package var isNull: Bool {
@@ -50,7 +44,7 @@ package struct JSONElement: Sendable {
         if case .boolean(let value) = kind { value } else { nil }
     }
 
-    /// The number when it is written as a whole number that fits; `1.0` and `1e3` are not.
+    /// `nil` unless it is written as a whole number that fits; `1.0` and `1e3` are not.
     package var integer: Int64? {
         if case .number(let text) = kind { Int64(text) } else { nil }
     }
@@ -63,12 +57,11 @@ package struct JSONElement: Sendable {
         if case .object(let members) = kind { members } else { nil }
     }
 
-    /// The member of an object, or `nil` when the element is no object or has no such member.
     package subscript(name: String) -> JSONElement? {
         object?.first { $0.name == name }?.value
     }
 
-    /// What a caller calls this kind of value.
+    /// For error messages.
     package var typeName: String {
         switch kind {
         case .null: "null"
@@ -81,8 +74,8 @@ package struct JSONElement: Sendable {
     }
 }
 
-/// A member's name for sets and dictionaries: equal only where every byte is. `String` takes texts for equal that Unicode
-/// says look the same, and RFC 8259 §8.3 takes them for two.
+/// A member's name for sets and dictionaries, compared by bytes (RFC 8259 §8.3). `String` compares by Unicode
+/// equivalence.
 package struct MemberName: Sendable, Hashable {
     private let text: String
 

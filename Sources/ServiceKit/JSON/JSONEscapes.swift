@@ -1,11 +1,11 @@
-// What a JSON string cannot hold as it is (RFC 8259 §7).
+// Characters that a JSON string must escape (RFC 8259 §7).
 
 enum JSONEscapes {
-    /// How many bytes there are before the first that must be escaped.
+    /// The number of bytes before the first that must be escaped.
     static func plainPrefix(of utf8: UnsafeBufferPointer<UInt8>) -> Int {
         let bytes = UnsafeRawBufferPointer(utf8)
         var index = 0
-        // Eight at once: texts are most of what a service tells.
+        // Eight at once: most of an answer is text.
         while index + 8 <= bytes.count, !holdsEscaped(bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self)) {
             index += 8
         }
@@ -17,8 +17,8 @@ enum JSONEscapes {
         byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\")
     }
 
-    /// Whether any of eight bytes must be escaped. What is below a number has its top bit set by subtracting that, and had
-    /// not before. A borrow may reach into the next byte, so this tells whether there is one and not which.
+    /// Whether any of eight bytes must be escaped. A byte below a limit has its top bit set by the subtraction, and had
+    /// it clear before. A borrow may reach the next byte, so the result does not say which byte it is.
     private static func holdsEscaped(_ word: UInt64) -> Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
         let tops: UInt64 = 0x8080_8080_8080_8080
@@ -28,10 +28,9 @@ enum JSONEscapes {
         return (controls | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)) & tops != 0
     }
 
-    /// The most bytes that stand for one.
+    /// The most bytes that one byte becomes.
     static let longest = 6
 
-    /// Appends what stands for a byte of a string: itself, unless it must be escaped.
     static func append(_ byte: UInt8, to out: inout OutputSpan<UInt8>) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"): append(UInt8(ascii: "\\"), byte, to: &out)

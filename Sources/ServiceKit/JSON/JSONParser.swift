@@ -1,15 +1,14 @@
-// From a JSON text to its tree. The scanner checks the text; this keeps what it found, and where.
+// Builds a tree of a JSON text. The scanner checks the text; this stores its ranges.
 package import StrictJSON
 
 extension JSONElement {
-    /// Of request bodies and stored JSON. PostgreSQL cannot store U+0000.
+    /// For request bodies and stored JSON. PostgreSQL cannot store U+0000.
     private static let limits = JSONLimits(depth: 64, refusesNUL: true)
 
-    /// Parses a whole text: one value with optional white space around it.
     package static func parse(_ bytes: [UInt8]) throws(JSONSyntaxError) -> JSONElement {
         var scanner = JSONScanner(bytes, limits: limits)
         let element = try JSONElement(scanner.next(), Source(bytes), &scanner)
-        // Throws where anything follows the value.
+        // Throws if anything follows the value.
         _ = try scanner.next()
         return element
     }
@@ -18,7 +17,6 @@ extension JSONElement {
         try parse(Array(text.utf8))
     }
 
-    /// The value that `event` begins, to its end.
     private init(_ event: JSONEvent, _ source: Source, _ scanner: inout JSONScanner) throws(JSONSyntaxError) {
         let start = scanner.start
         let kind: Kind
@@ -41,7 +39,6 @@ extension JSONElement {
         case .string(let text): kind = .string(scanner.string(text))
         case .number(let number): kind = .number(String(decoding: source.bytes[number.range], as: UTF8.self))
         case .boolean(let value): kind = .boolean(value)
-        // The others never begin a value.
         case .null, .name, .endObject, .endArray, .end: kind = .null
         }
         self.init(kind: kind, source: source, range: start..<scanner.offset)

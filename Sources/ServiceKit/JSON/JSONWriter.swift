@@ -1,14 +1,13 @@
-// Writes answers: members in the order the code names them, stored JSON copied in as bytes.
+// Writes answers: members in the code's order, stored JSON copied as bytes.
 //
-// A type that is written has `write(to:)`, which writes one value, or `writeMembers(to:)`, which writes members of the
-// object that its caller has opened.
+// A type has `write(to:)`, which writes one value, or `writeMembers(to:)`, which writes members of an open object.
 public import NIOCore
 package import Storage
 
 /// An append-only writer of one JSON text.
 ///
-/// Commas are its business; balance is the closures'. It never parses what `raw` hands it: that is JSON which was
-/// checked when it was stored.
+/// It places the commas; the closures balance the brackets. It does not parse `raw` text, which was checked when it was
+/// stored.
 package struct JSONWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
     private var needsComma = false
@@ -17,14 +16,13 @@ package struct JSONWriter: Sendable {
         bytes.reserveCapacity(capacity)
     }
 
-    /// Writes one object as a whole text.
     package static func object(_ body: (inout JSONWriter) throws -> Void) rethrows -> JSONWriter {
         var writer = JSONWriter()
         try writer.object(body)
         return writer
     }
 
-    /// The text of one value, to be copied into many texts with `field(_:raw:)`.
+    /// The text of one value, for many uses with `field(_:raw:)`.
     package static func value(_ body: (inout JSONWriter) -> Void) -> String {
         var writer = JSONWriter()
         body(&writer)
@@ -33,8 +31,6 @@ package struct JSONWriter: Sendable {
 
     package var buffer: ByteBuffer { ByteBuffer(bytes: bytes) }
     package var string: String { String(decoding: bytes, as: UTF8.self) }
-
-    // MARK: Values
 
     package mutating func object(_ body: (inout JSONWriter) throws -> Void) rethrows {
         begin(UInt8(ascii: "{"))
@@ -73,7 +69,6 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    /// A time as RFC 3339 has it, in a string.
     package mutating func instant(_ value: Instant) {
         separate()
         bytes.append(UInt8(ascii: "\""))
@@ -92,8 +87,6 @@ package struct JSONWriter: Sendable {
         separate()
         append(json)
     }
-
-    // MARK: Members
 
     package mutating func field(_ name: StaticString, _ value: String?) {
         key(name)
@@ -126,13 +119,12 @@ package struct JSONWriter: Sendable {
         }
     }
 
-    /// A member whose value is JSON as stored.
     package mutating func field(_ name: StaticString, raw json: String) {
         key(name)
         raw(json)
     }
 
-    /// A member whose name is a caller's own.
+    /// A member with a caller's name.
     package mutating func member(_ name: String, raw json: String) {
         key(quoting: name)
         raw(json)
@@ -143,7 +135,7 @@ package struct JSONWriter: Sendable {
         try object(body)
     }
 
-    /// A member whose value `body` writes, which must be exactly one value.
+    /// `body` must write exactly one value.
     package mutating func key(of name: StaticString, _ body: (inout JSONWriter) throws -> Void) rethrows {
         key(name)
         try body(&self)
@@ -154,25 +146,22 @@ package struct JSONWriter: Sendable {
         try array(body)
     }
 
-    /// A member whose name is known at run time only.
     package mutating func key(named name: String, _ body: (inout JSONWriter) throws -> Void) rethrows {
         key(quoting: name)
         try body(&self)
     }
 
-    // MARK: Bytes
-
     private mutating func key(_ name: StaticString) {
         name.withUTF8Buffer { key($0) }
     }
 
-    /// A name of our own; a caller's is `key(quoting:)`.
+    /// For a name of ours; callers' names need `key(quoting:)`.
     mutating func key(own name: String) {
         var name = name
         name.withUTF8 { key($0) }
     }
 
-    /// Our own names hold nothing that would have to be escaped.
+    /// Our names need no escapes.
     private mutating func key(_ name: UnsafeBufferPointer<UInt8>) {
         let comma = needsComma
         append(upTo: name.count + 4) { out in
@@ -208,7 +197,7 @@ package struct JSONWriter: Sendable {
         needsComma = true
     }
 
-    /// Appends what `body` does, after one look at whether there is room for so many bytes.
+    /// Reserves room for `count` bytes once.
     private mutating func append(upTo count: Int, _ body: (inout OutputSpan<UInt8>) -> Void) {
         bytes.append(addingCapacity: count, initializingWith: body)
     }
@@ -231,7 +220,7 @@ package struct JSONWriter: Sendable {
         text.span.withUnsafeBufferPointer { quote($0) }
     }
 
-    /// RFC 8259 §7: quotes, backslashes and control characters are escaped; the rest is UTF-8 as it is.
+    /// RFC 8259 §7: escapes quotes, backslashes and control characters.
     private mutating func quote(_ utf8: UnsafeBufferPointer<UInt8>) {
         var rest = utf8[...]
         bytes.append(UInt8(ascii: "\""))
@@ -241,7 +230,7 @@ package struct JSONWriter: Sendable {
             bytes.append(contentsOf: UnsafeBufferPointer(rebasing: plain))
             rest = rest[plain.endIndex...]
             if rest.isEmpty { break }
-            // Where one byte is escaped others are not far, as in JSON within a string.
+            // Escaped bytes come close together, as in JSON within a string.
             let dense = rest.prefix(32)
             append(upTo: dense.count * JSONEscapes.longest) { out in
                 for byte in dense { JSONEscapes.append(byte, to: &out) }

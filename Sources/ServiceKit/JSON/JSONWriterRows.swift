@@ -1,11 +1,10 @@
-// Columns into members: an answer's text is copied from the row, and nothing is made in between.
+// Copies columns into members without an intermediate value.
 //
-// As the accessors of `Row`, these throw when the column is not there or holds something else, and NULL is something else
-// unless the name says `optional`: then it is told as `null`. A member has its column's name unless another is given.
+// Like the accessors of `Row`, these throw when the column is missing or has another type. NULL is another type unless
+// the name says `optional`, which writes `null`. A member has its column's name unless another is given.
 package import Storage
 
 extension JSONWriter {
-    /// A text as a string.
     package mutating func text(_ name: String, of row: Row) throws(StorageError) {
         key(own: name)
         try row.withText(name) { string($0) }
@@ -18,7 +17,7 @@ extension JSONWriter {
         }
     }
 
-    /// A text that is JSON, as it is.
+    /// A text that is JSON, copied as it is.
     package mutating func json(_ name: String, of row: Row) throws(StorageError) {
         key(own: name)
         try row.withText(name) { raw($0) }

@@ -1,6 +1,5 @@
-// A tick every so often, for background jobs. Nothing is caught up: a late tick is one tick.
+// Yields after each interval until its task is cancelled. A late tick is not made up for.
 
-/// Yields after each interval, until its task is cancelled.
 package struct PeriodicTicks: AsyncSequence, Sendable {
     package typealias Element = Void
 

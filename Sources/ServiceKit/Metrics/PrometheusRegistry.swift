@@ -1,15 +1,12 @@
-// The swift-metrics backend: counters, gauges and histograms kept in memory and written as Prometheus text.
-//
-// Small on purpose: there is no Prometheus package among the well-kept ones that this project can use, and what the
-// text format needs is a dictionary and a loop.
+// The swift-metrics backend: metrics in memory, written as Prometheus text. The format needs only a dictionary and a
+// loop, and no well-kept package fits this project.
 package import CoreMetrics
 import Synchronization
 
-/// Every metric of the process.
 package final class PrometheusRegistry: MetricsFactory {
     private let state = Mutex<[Series: Metric]>([:])
 
-    /// More series than this are not kept: labels are ours, so reaching it is a mistake, and it must not eat memory.
+    /// SECURITY: labels are ours, so more series are a bug, which must not fill the memory.
     private static let mostSeries = 10_000
 
     package init() {}
@@ -80,11 +77,10 @@ package final class PrometheusRegistry: MetricsFactory {
     }
 }
 
-/// One series: a number, or buckets of seconds.
 final class Metric: CounterHandler, MeterHandler, RecorderHandler, TimerHandler, Sendable {
     enum Kind: String { case counter, gauge, histogram }
 
-    /// Seconds; from a cache hit to a slow hash.
+    /// In seconds: from a cache hit to a slow hash.
     static let bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 
     let kind: Kind

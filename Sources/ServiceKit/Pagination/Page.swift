@@ -1,12 +1,12 @@
-// Keyset pages: a cursor is the key of the row at an edge, so that page 1,000 costs what page 1 costs.
+// Keyset pages: a cursor is the key of a row, so page 1,000 costs the same as page 1.
 //
-// Lists answer `{data, next_cursor, prev_cursor, has_more}`. A cursor carries the name of its list, so that one
-// list's cursor is refused by another; it is opaque, not secret: it only ever selects among the caller's own rows.
+// Lists answer `{data, next_cursor, prev_cursor, has_more}`. A cursor names its list, and other lists refuse it. It is
+// opaque, not secret: it only selects among the caller's own rows.
 package import Hummingbird
 import OpenSSLCrypto
 package import Storage
 
-/// The key of a row in a list that is ordered by a time (or number) and then by id.
+/// The key of a row in a list that is ordered by a time or number, then by id.
 package struct Cursor: Sendable, Hashable {
     package let position: Int64
     package let id: String
@@ -22,17 +22,17 @@ package struct Cursor: Sendable, Hashable {
 
     package var instant: Instant { Instant(microseconds: position) }
 
-    /// Sorts after every row: where a list that is newest first begins.
+    /// Sorts after every row: the beginning of a list that is newest first.
     package static let beyondNewest = Cursor(position: Instant.farFuture.microseconds, id: "~")
 
-    /// From the year 1 to `farFuture`: what a forged cursor may name without leaving either engine's range.
+    /// Keeps a forged cursor within the range of both engines.
     private static let positions = Instant.distantPast.microseconds...Instant.farFuture.microseconds
 
     package func encoded(for list: String) -> String {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
     }
 
-    /// The name of the list that a cursor says it is from, for lists that have something of their own in it.
+    /// The list that a cursor names.
     package static func list(of text: String) -> Substring? {
         guard text.utf8.count <= 512, let bytes = Base64URL.decode(text) else { return nil }
         return String(validating: bytes, as: UTF8.self)?.prefix { $0 != " " }
@@ -51,23 +51,21 @@ package struct Cursor: Sendable, Hashable {
     }
 }
 
-/// What a caller asks of a list: how many rows, and from which edge.
 package struct PageRequest: Sendable {
     package enum Direction: Sendable { case forward, backward }
 
     package let limit: Int
-    /// The row beyond which the page starts, in `direction`; `nil` for the list's beginning (or, with
-    /// `before` absent, its start).
+    /// The page starts after this row in `direction`; `nil` for the list's beginning.
     package let cursor: Cursor?
     package let direction: Direction
     package let wantsCount: Bool
-    /// How many rows to skip, of a list that is asked for by page numbers.
+    /// Rows to skip, for a page number.
     package private(set) var offset: Int64?
 
-    /// The furthest row that a page number reaches: skipped rows are read, so there must be an end to it.
+    /// The last row that a page number reaches: skipped rows are read too, so there is a limit.
     package static let furthestRow = 10_000
 
-    /// One more row than asked for tells whether there are more.
+    /// One extra row shows whether there are more.
     package var fetchCount: Int64 { Int64(limit) + 1 }
 
     package init(limit: Int, cursor: Cursor?, direction: Direction, wantsCount: Bool = false) {
@@ -77,7 +75,7 @@ package struct PageRequest: Sendable {
         self.wantsCount = wantsCount
     }
 
-    /// Reads `page`, from 1, instead of a cursor, for lists that can be paged by number; and the rest as `init(_:list:)`.
+    /// Reads `page`, from 1, or else a cursor as `init(_:list:)` does.
     package init(numbered query: QueryParameters, list: String) throws(APIError) {
         try self.init(query, list: list)
         guard let page = try query.integer("page", in: 1...Self.furthestRow / limit) else { return }
@@ -100,7 +98,6 @@ package struct PageRequest: Sendable {
     }
 }
 
-/// One page of a list, in the list's own order.
 package struct Page<Item: Sendable>: Sendable {
     package let items: [Item]
     package let next: Cursor?
@@ -108,8 +105,8 @@ package struct Page<Item: Sendable>: Sendable {
     package let hasMore: Bool
     package var total: Int64?
 
-    /// Makes a page of up to `limit + 1` fetched items, which come in the direction of the request. `isCut` says that
-    /// there are more although fewer were fetched.
+    /// Makes a page of up to `limit + 1` items in the direction of the request. `isCut`: there are more although fewer
+    /// were fetched.
     package init(fetched: [Item], request: PageRequest, isCut: Bool = false, cursor: (Item) -> Cursor) {
         let hasMore = isCut || fetched.count > request.limit
         var items = Array(fetched.prefix(request.limit))
@@ -127,7 +124,7 @@ package struct Page<Item: Sendable>: Sendable {
     }
 
     package func json(list: String, _ write: (inout JSONWriter, Item) throws -> Void) rethrows -> JSONWriter {
-        // Room for a few hundred bytes each, so that a page of them is not copied several times as it grows.
+        // Reserves a few hundred bytes for each item, so that the page is not copied as it grows.
         var writer = JSONWriter(reserving: 256 + items.count * 640)
         try writer.object { writer in
             try writer.array("data") { writer in

@@ -1,18 +1,17 @@
-// Drops a connection whose client does not take its answer.
+// Closes a connection whose client does not read its answer.
 //
-// An answer stands in memory until the client has read it. One that asks for the largest page and then reads nothing
-// would keep it there for ever, and one connection costs a client next to nothing. So while more waits to be sent than
-// a connection buffers (its channel is not writable), the client must take some of it in every span of time. How much
-// is a slow mobile line's share (RFC 9110 leaves it to servers when to give up, section 9.6 of RFC 9112).
+// An answer stays in memory until the client has read it, and a connection costs a client almost nothing. So while the
+// channel is not writable, the client must read a share of bytes in every interval: that of a slow mobile line. RFC
+// 9112 §9.6 leaves the timeout to servers.
 package import NIOCore
 package import NIOHTTPTypes
 
-/// Sits between the HTTP decoder and the server. Belongs to one channel and runs on its event loop.
+/// Sits between the HTTP decoder and the server, and runs on its channel's event loop.
 package final class AnswerDeadlineHandler: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPRequestPart
 
     private let limit: TimeAmount
-    /// Bytes to take in that time, unless fewer are left.
+    /// Bytes to read in each interval, unless fewer are left.
     private let share: Int
     private var timer: Scheduled<Void>?
 
@@ -43,13 +42,12 @@ package final class AnswerDeadlineHandler: ChannelInboundHandler, RemovableChann
         let before = Self.waiting(channel)
         timer = eventLoop.assumeIsolated().scheduleTask(in: limit) {
             self.timer = nil
-            // Not writable all the while, so whatever was written since then waits too: nothing of it makes up for this.
+            // The channel was never writable, so everything written meanwhile waits too and does not count.
             guard before - Self.waiting(channel) >= self.share else { return channel.close(promise: nil) }
             self.look(at: channel, on: eventLoop)
         }
     }
 
-    /// Bytes that were written and not yet taken.
     private static func waiting(_ channel: any Channel) -> Int {
         (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }

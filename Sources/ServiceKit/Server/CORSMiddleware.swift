@@ -1,7 +1,7 @@
-// Cross-origin answers for the frontends that are configured, and for nobody else.
+// Cross-origin answers for the configured frontends only.
 //
-// SECURITY: credentials are allowed, so the answer names the one origin that asked and varies by it; `*` or a blind
-// echo would hand every site the user's session.
+// SECURITY: credentials are allowed, so the answer names the requesting origin and varies by it. `*` or an echo of any
+// origin would give every site the user's session.
 import HTTPTypes
 package import Hummingbird
 

@@ -1,16 +1,14 @@
-// Counts connections as they are accepted, for /metrics. Requests alone do not tell whether somebody calls: a client may
-// connect and say nothing.
+// Counts accepted connections for /metrics. Requests alone do not show clients that connect and send nothing.
 package import Metrics
 package import NIOCore
 package import NIOHTTPTypes
 
-/// Sits in the pipeline of one connection, and has nothing to do after it was added.
 package final class ConnectionMeter: ChannelInboundHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPRequestPart
 
     private let counter: Counter
 
-    /// One counter is shared by all connections of a server.
+    /// All connections of a server share one counter.
     package init(counter: Counter) {
         self.counter = counter
     }

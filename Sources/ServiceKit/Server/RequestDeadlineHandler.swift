@@ -1,11 +1,11 @@
-// Drops a connection whose request does not arrive whole in time.
+// Closes a connection whose request does not arrive complete in time.
 //
-// A client that trickles a byte a second keeps every per-read idle timer happy and a connection busy for ever. The
-// clock here starts when the connection opens and again after each answer, and stops only at the end of a request.
+// A client that sends a byte a second passes every per-read idle timer. This clock starts when the connection opens and
+// after each answer, and stops at the end of a request.
 package import NIOCore
 package import NIOHTTPTypes
 
-/// Sits between the HTTP decoder and the server. Belongs to one channel and runs on its event loop.
+/// Sits between the HTTP decoder and the server, and runs on its channel's event loop.
 package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChannelHandler {
     package typealias InboundIn = HTTPRequestPart
     package typealias InboundOut = HTTPRequestPart
@@ -13,9 +13,9 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
     package typealias OutboundOut = HTTPResponsePart
 
     private let limit: TimeAmount
-    /// When the request that is awaited must be whole; `nil` while one is being answered.
+    /// The deadline of the next request; `nil` while one is being answered.
     private var deadline: NIODeadline?
-    /// One for many requests: it looks again at the deadline when it goes off, which is cheaper than a timer for each.
+    /// One timer for many requests: it checks the deadline again when it fires, which is cheaper than one each.
     private var timer: Scheduled<Void>?
 
     package init(limit: TimeAmount = .seconds(30)) {
@@ -58,7 +58,7 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
     private func look(at channel: any Channel, on eventLoop: any EventLoop, in delay: TimeAmount) {
         timer = eventLoop.assumeIsolated().scheduleTask(in: delay) {
             self.timer = nil
-            // A request that is being answered starts the clock again with its answer.
+            // The answer restarts the clock.
             guard let deadline = self.deadline else { return }
             let left = deadline - .now()
             guard left > .zero else { return channel.close(promise: nil) }

@@ -1,13 +1,12 @@
-// One line per request, and the numbers behind /metrics.
+// One line per request, and the metrics of requests.
 //
-// SECURITY: method, route pattern, status and time; never a path with ids in it, a query, a header or a body.
+// SECURITY: method, route pattern, status and time; never a path with ids, a query, a header or a body.
 import HTTPTypes
 package import Hummingbird
 import Logging
 import Metrics
 import Synchronization
 
-/// Logs and counts requests by route pattern.
 package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let service: String
     private let quietAgent: String?
@@ -32,7 +31,7 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let elapsed = start.duration(to: .now)
         let route = context.endpointPath ?? "unmatched"
         meters.of(route, Self.known(request.method.rawValue), response.status.code).record(elapsed)
-        // The logger has the request's id already.
+        // The logger already has the request's id.
         let isQuiet = quietAgent.map { $0 == request.headers[.userAgent] } ?? false
         context.logger.log(
             level: isQuiet ? .debug : .info,
@@ -50,14 +49,13 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         return String(Double(seconds * 1_000_000 + attoseconds / 1_000_000_000_000) / 1000)
     }
 
-    /// SECURITY: a method is free text; an unknown one may not grow the label set.
+    /// SECURITY: a method is free text, and must not create labels.
     private static func known(_ method: String) -> String {
         ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(method) ? method : "other"
     }
 }
 
-/// The metrics of requests, looked up by what tells them apart: building the labels anew for each request costs more
-/// than the rest of the middleware.
+/// Cached by label values: building the labels for each request costs more than the rest of the middleware.
 private final class RequestMeters: Sendable {
     struct Key: Hashable {
         let route: String

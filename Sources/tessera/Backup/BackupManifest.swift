@@ -1,5 +1,5 @@
-// The file that makes a folder a backup: what is in it, of which service and engine, and the digest of each file. It is
-// written last and the folder gets its name after it, so a folder with a manifest is a whole backup.
+// The manifest makes a folder a backup: service, engine, and the digest of each file. It is written last and the folder
+// is renamed after it, so a folder with a manifest is complete.
 import Foundation
 import OpenSSLCrypto
 import Storage
@@ -7,14 +7,13 @@ import Storage
 struct BackupManifest: Codable, Sendable {
     struct File: Codable, Sendable {
         let service: String
-        /// `sqlite` or `postgres`: a backup goes back to the engine that it is of.
+        /// `sqlite` or `postgres`: a backup is restored to the same engine.
         let engine: String
-        /// In the same folder.
         let name: String
         let bytes: Int
-        /// SHA-256 in hex, as `sha256sum` prints it.
+        /// In hex, as `sha256sum` prints it.
         let sha256: String
-        /// The migrations that had run, for people; what counts is what the file itself says.
+        /// For people; the migrations in the file itself count.
         let migrations: [String]
     }
 
@@ -44,7 +43,7 @@ struct BackupManifest: Codable, Sendable {
         }
     }
 
-    /// Reads the manifest of a folder; `nil` when the folder is no backup of Tessera.
+    /// `nil` if the folder is no backup of Tessera.
     static func read(_ folder: String) throws -> BackupManifest? {
         guard let data = FileManager.default.contents(atPath: "\(folder)/\(name)"),
             let manifest = try? JSONDecoder().decode(BackupManifest.self, from: data), manifest.format == format
@@ -60,14 +59,13 @@ struct BackupManifest: Codable, Sendable {
     func file(of service: String) -> File? { files.first { $0.service == service } }
 }
 
-/// Reads files of any size once, piece by piece.
+/// Digests files of any size, piece by piece.
 enum FileDigest {
     struct Result: Sendable {
         let bytes: Int
         let sha256: String
     }
 
-    /// The digest of a file, and a copy of it at `destination` if one is wanted. `progress` is told the bytes done.
     static func compute(
         _ path: String,
         copyingTo destination: String? = nil,

@@ -1,5 +1,5 @@
-// Takes a backup: every service's database into one folder, which gets its name only when all of it is on disk. Until
-// then it is called `….partial-…`, so that a half backup is never mistaken for one.
+// Backs up each service's database into one folder. The folder is called `….partial-…` until all of it is on disk, so
+// that an incomplete backup is never taken for one.
 import Foundation
 import Logging
 import OpenSSLCrypto
@@ -18,7 +18,7 @@ struct BackupSet {
     let logger: Logger
     let progress: ProgressDisplay
 
-    /// Backs the services up into a new folder at `path`; with `force` an earlier backup there is replaced.
+    /// Backs up into a new folder at `path`; `force` replaces an earlier backup.
     func take(_ services: [Service], to path: String, force: Bool) async throws -> BackupManifest {
         try refuseToOverwrite(path, force: force)
         let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
@@ -50,7 +50,7 @@ struct BackupSet {
         }
     }
 
-    /// A folder that is there and empty is replaced by the rename itself (POSIX rename).
+    /// The rename itself replaces an empty folder (POSIX rename).
     private func publish(_ partial: String, as path: String) throws {
         guard rename(partial, path) != 0 else { return }
         guard errno == ENOTEMPTY || errno == EEXIST else {
@@ -62,8 +62,6 @@ struct BackupSet {
         }
         try? FileManager.default.removeItem(atPath: old)
     }
-
-    // MARK: - One service
 
     private func back(up service: Service, in folder: String) async throws -> BackupManifest.File {
         let label = service.rawValue
@@ -97,7 +95,7 @@ struct BackupSet {
     }
 
     private func copy(sqlite path: String, _ service: Service, to copy: String) async throws -> [MigrationRecord] {
-        // Opening it would make it.
+        // Opening the database would create it.
         guard FileManager.default.fileExists(atPath: path) else {
             throw StartFailure("there is no database at \(path); --service backs up one service alone")
         }
@@ -132,7 +130,6 @@ struct BackupSet {
         return records
     }
 
-    /// One line for an error of any layer.
     static func reason(_ error: any Error) -> String {
         switch error {
         case StorageError.schema(let reason): reason

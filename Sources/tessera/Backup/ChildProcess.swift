@@ -1,5 +1,5 @@
-// One of PostgreSQL's own programs, run to its end. Its words on standard error are kept, so that a failure can be told
-// in one line; what it writes and reads may be connected to us.
+// Runs one of PostgreSQL's programs to its end. The lines on standard error are kept for the error message; input and
+// output can be connected.
 import Dispatch
 import Foundation
 import Synchronization
@@ -8,7 +8,7 @@ import Synchronization
     import Glibc
 #endif
 
-/// Blocks its caller; used on a thread of its own.
+/// Blocks its caller, so it needs a thread of its own.
 final class ChildProcess {
     private let process = Process()
     private let name: String
@@ -20,11 +20,11 @@ final class ChildProcess {
 
     /// - Parameters:
     ///   - name: found in `PATH`.
-    ///   - arguments: for every process of the machine to read, so never a secret.
-    ///   - environment: added to what a child of ours may see of our own.
-    ///   - input: whether `write` will be used; otherwise the program reads nothing.
-    ///   - output: whether `read` will be used; otherwise what it writes is dropped.
-    ///   - onLine: told of each line on standard error.
+    ///   - arguments: visible to every process of the machine, so never a secret.
+    ///   - environment: added to the filtered environment of this process.
+    ///   - input: whether `write` is used; otherwise the program reads nothing.
+    ///   - output: whether `read` is used; otherwise the output is dropped.
+    ///   - onLine: called with each line on standard error.
     /// - Throws: `StartFailure` when the program is not installed or does not start.
     init(
         _ name: String,
@@ -34,7 +34,7 @@ final class ChildProcess {
         output: Bool = false,
         onLine: @escaping @Sendable (String) -> Void = { _ in }
     ) throws {
-        // A program that ends early must be an error of a write, not the end of this process.
+        // A program that ends early must fail a write, not end this process.
         signal(SIGPIPE, SIG_IGN)
         self.name = name
         inputPipe = input ? Pipe() : nil
@@ -59,12 +59,11 @@ final class ChildProcess {
         }
     }
 
-    /// The next piece of what the program writes; `nil` at the end.
     func read() -> Data? {
         outputPipe.flatMap { Self.next(of: $0.fileHandleForReading) }
     }
 
-    /// What there is, as soon as there is something; `FileHandle` would wait for as much as was asked for.
+    /// Returns what is available; `FileHandle` would wait for the full count.
     private static func next(of handle: FileHandle) -> Data? {
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
@@ -74,12 +73,12 @@ final class ChildProcess {
         }
     }
 
-    /// Throws when the program reads no more: `finish` then tells why.
+    /// Throws when the program stops reading; `finish` then has the reason.
     func write(_ data: Data) throws {
         try inputPipe?.fileHandleForWriting.write(contentsOf: data)
     }
 
-    /// Closes what the program reads, waits for its end, and throws its own words when it failed.
+    /// Closes the program's input, waits for its end, and throws its error message if it failed.
     func finish() throws {
         try? inputPipe?.fileHandleForWriting.close()
         ended.wait()
@@ -89,15 +88,12 @@ final class ChildProcess {
         }
     }
 
-    /// Ends the program and waits for that.
     func stop() {
         process.terminate()
         try? inputPipe?.fileHandleForWriting.close()
         ended.wait()
         isDrained.wait()
     }
-
-    // MARK: - Start
 
     private static func find(_ name: String) throws -> URL {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
@@ -110,11 +106,11 @@ final class ChildProcess {
         )
     }
 
-    /// SECURITY: without our own settings, the master key among them.
+    /// SECURITY: leaves out our settings, which include the master key.
     private static var inherited: [String: String] {
         ProcessInfo.processInfo.environment
             .filter { !$0.key.hasPrefix("TESSERA_") && !$0.key.hasPrefix("POSTGRES_") }
-            // Their words in English, which `reason` looks for.
+            // `reason` looks for English messages.
             .merging(["LC_ALL": "C.UTF-8"]) { _, given in given }
     }
 
@@ -129,7 +125,7 @@ final class ChildProcess {
     }
 }
 
-/// The lines that a program wrote, of which the one that tells why it failed is looked for.
+/// The program's error lines, which are searched for the cause of a failure.
 private final class StandardErrorLines: Sendable {
     private struct State {
         var rest = ""
@@ -153,7 +149,7 @@ private final class StandardErrorLines: Sendable {
         for line in lines { onLine(line) }
     }
 
-    /// The first error; what follows one is mostly its consequence.
+    /// The first error; later ones are mostly its consequences.
     var reason: String? {
         state.withLock { state in
             let line = state.first ?? state.last ?? (state.rest.isEmpty ? nil : state.rest)

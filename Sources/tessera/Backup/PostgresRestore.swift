@@ -1,8 +1,7 @@
-// A backup into a PostgreSQL database: the dump's script and auth's new epoch, in one transaction of one session.
+// Restores a PostgreSQL database: the dump's script and auth's new epoch, in one transaction.
 //
-// The session is psql's and the script passes through this process, whose last word is COMMIT. `psql
-// --single-transaction` would commit at the end of its input, and the end of its input is also what it sees when this
-// process dies in the middle.
+// The script passes through this process, which sends COMMIT last. `psql --single-transaction` would commit at the end
+// of its input, and it sees that end also when this process dies in the middle.
 import AuthService
 import ChatService
 import Foundation
@@ -18,7 +17,7 @@ struct PostgresRestore {
     let logger: Logger
     let progress: ProgressDisplay
 
-    /// Checks the backup and looks at the target; changes nothing.
+    /// Checks the backup and the target without a change.
     func prepare() async throws -> RestoreTarget {
         let label = service.rawValue
         let digest = try await FileDigest.compute(source) { [progress, file] done in
@@ -29,16 +28,13 @@ struct PostgresRestore {
         try await archive.check()
         try ServiceDatabase.migrator(of: label).requireKnown(try await archive.migrations(), on: .postgres)
         let found = try await RestoreTarget.inspect(.postgres(url: target), service, logger: logger)
-        // Asked here for every service before one of them is replaced, and once more when that begins.
+        // Checked for every service before one of them is replaced, and again when that begins.
         try await PostgresTools(url: target, as: "tessera restore").run { send in
             try send(Data(PostgresScript.requireUnused.utf8))
         }
         return found
     }
 
-    /// Replaces the target's tables.
-    ///
-    /// - Returns: the name of the new epoch, for auth.
     func apply(replacing found: RestoreTarget) async throws -> String? {
         let tools = try PostgresTools(url: target, as: "tessera restore")
         let epoch = service == .auth ? NewEpoch(after: .restore, replacing: found.globalVersion) : nil
@@ -54,13 +50,13 @@ struct PostgresRestore {
             // A dump's script empties the search path.
             try send(Data("RESET search_path;\n\(after)COMMIT;\n".utf8))
         }
-        // A dump holds no statistics, and plans without them are slow until autovacuum comes by. Nothing depends on it.
+        // A dump has no statistics, and plans are slow until autovacuum runs. A failure does no harm.
         try? await tools.run { send in try send(Data("ANALYZE;\n".utf8)) }
         return epoch?.name
     }
 
-    /// What stands before the dump's script: alone in the database, and without the tables of a newer schema, which the
-    /// dump does not know and a later migration would meet.
+    /// Comes before the dump's script. It requires exclusive use of the database and drops the tables of a newer
+    /// schema, which would conflict with a later migration.
     private func opening() throws -> String {
         let migrator = try ServiceDatabase.migrator(of: service.rawValue)
         let tables = try migrator.tables(on: .postgres)

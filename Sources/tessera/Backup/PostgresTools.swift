@@ -1,11 +1,10 @@
-// pg_dump, pg_restore and psql, as a backup and a restore call them. They come with the server's own version and know
-// its catalogues better than any code here could.
+// Runs pg_dump, pg_restore and psql. They match the server's version and know its catalogues.
 import Foundation
 import Storage
 import StoragePostgres
 import Synchronization
 
-/// PostgreSQL's programs, told of one database by their environment.
+/// Programs that find their database in their environment.
 struct PostgresTools: Sendable {
     private let environment: [String: String]
 
@@ -13,13 +12,13 @@ struct PostgresTools: Sendable {
         var environment = try PostgresClientEnvironment.variables(of: url)
         environment["PGAPPNAME"] = name
         environment["PGCLIENTENCODING"] = "UTF8"
-        // The limits of a service's requests are not those of a dump.
+        // The timeouts of requests do not suit a dump.
         environment["PGCONNECT_TIMEOUT"] = environment["PGCONNECT_TIMEOUT"] ?? "10"
         self.environment = environment
     }
 
-    /// Dumps the whole database, in one snapshot, into an existing file. `progress` is told the bytes written and the
-    /// table that is being read.
+    /// Dumps the whole database, in one snapshot, into an existing file. `progress` receives the bytes written and the
+    /// current table.
     func dump(to path: String, progress: @escaping @Sendable (_ bytes: Int, _ table: String) -> Void) async throws {
         let watch = DumpWatch(path: path)
         try await OwnThread.run("pg_dump") {
@@ -42,11 +41,11 @@ struct PostgresTools: Sendable {
         }
     }
 
-    /// Runs a script in psql that stops at the first error. The script's own COMMIT decides: it is the last piece, sent
-    /// only when every piece before it could be made, and a psql that is cut off commits nothing.
+    /// Runs a script in psql that stops at the first error. The script ends with its own COMMIT, sent only after every
+    /// other piece. So a psql that is cut off commits nothing.
     ///
     /// - Parameter pieces: calls its argument with each piece of the script in order.
-    /// - Throws: `StartFailure` with psql's first error, or what `pieces` throws.
+    /// - Throws: `StartFailure` with psql's first error, or errors of `pieces`.
     func run(_ pieces: @escaping @Sendable (_ send: (Data) throws -> Void) throws -> Void) async throws {
         try await OwnThread.run("psql") {
             let psql = try ChildProcess(
@@ -61,7 +60,7 @@ struct PostgresTools: Sendable {
                 psql.stop()
                 throw error
             } catch {
-                // psql reads no more, because the server refused something: its own words tell what.
+                // psql stops reading when the server refuses something: its own message has the reason.
                 try psql.finish()
                 throw error
             }
@@ -70,7 +69,7 @@ struct PostgresTools: Sendable {
     }
 }
 
-/// Looks now and then how far a dump has come: pg_dump itself tells only where each table begins.
+/// Watches the file's size, because pg_dump only reports where each table begins.
 private final class DumpWatch: Sendable {
     private let path: String
     private let state = Mutex((table: "", isOver: false))
@@ -91,18 +90,17 @@ private final class DumpWatch: Sendable {
     }
 }
 
-/// A file that pg_dump wrote in its custom format.
+/// A file in pg_dump's custom format.
 struct PostgresArchive: Sendable {
     let path: String
 
-    /// Reads and decompresses all of it, as a restore would. Throws when it is damaged.
     func check() async throws {
         try await OwnThread.run("pg_restore") {
             try ChildProcess("pg_restore", ["--file=/dev/null", path]).finish()
         }
     }
 
-    /// What its table `schema_migrations` holds. Throws when it is no archive.
+    /// The rows of its table `schema_migrations`. Throws if the file is no archive.
     func migrations() async throws -> [MigrationRecord] {
         try await OwnThread.run("pg_restore") {
             let program = try ChildProcess(
@@ -117,7 +115,7 @@ struct PostgresArchive: Sendable {
         }
     }
 
-    /// Sends the archive as a script to `send`, and fails unless all of it could be read.
+    /// Sends the archive as a script, and fails unless all of it was readable.
     func script(to send: (Data) throws -> Void, progress: @Sendable (_ bytes: Int) -> Void) throws {
         let program = try ChildProcess(
             "pg_restore",

@@ -1,5 +1,5 @@
-// How far a long command is, on standard error: one line that moves on a terminal, plain lines now and then elsewhere.
-// Standard output stays for the result.
+// Progress on standard error: one updated line on a terminal, occasional lines elsewhere. Standard output is for the
+// result.
 import Foundation
 import Synchronization
 
@@ -7,7 +7,6 @@ import Synchronization
     import Glibc
 #endif
 
-/// Told of progress by any thread.
 final class ProgressDisplay: Sendable {
     private struct State {
         var lastText = ""
@@ -24,7 +23,7 @@ final class ProgressDisplay: Sendable {
         self.isTerminal = isTerminal
     }
 
-    /// A step's state. `total` of `nil`: nobody can know it.
+    /// `total` is `nil` if it is unknown.
     func show(_ what: String, done: Int, total: Int? = nil, remark: String = "") {
         let isLast = done == total
         let tenth = total.map { $0 > 0 ? done * 10 / $0 : 10 } ?? 0
@@ -41,13 +40,12 @@ final class ProgressDisplay: Sendable {
             state.lastWhat = what
             state.lastTime = now
             state.lastTenth = tenth
-            // ECMA-48 EL: clears what a longer text left behind.
             write(isTerminal ? "\r\(text)\u{1B}[K" : "\(text)\n")
             state.isLineOpen = isTerminal
         }
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     func note(_ text: String) {
         state.withLock { state in
             write(state.isLineOpen ? "\n\(text)\n" : "\(text)\n")
@@ -56,7 +54,7 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Ends the moving line, so that what is written next begins its own.
+    /// Ends the updated line, so that later output begins a new one.
     func finish() {
         state.withLock { state in
             if state.isLineOpen { write("\n") }

@@ -1,5 +1,5 @@
-// Brings a backup back: everything is checked before anything is touched, then each database is replaced by one
-// transaction of its own. Chat comes first: auth's new epoch ends every session, and so is the last thing to happen.
+// Restores a backup. Everything is checked before any change; then each database is replaced in one transaction. Chat
+// comes first, because auth's new epoch ends every session and must be last.
 import Foundation
 import Logging
 import Storage
@@ -20,20 +20,19 @@ struct RestoreSet {
         let discard: () -> Void
     }
 
-    /// What one service came back as.
     struct Restored {
         let service: Service
-        /// The new event epoch, of auth.
+        /// The new event epoch, for auth.
         let epoch: String?
     }
 
     /// Restores from the folder at `path`.
     ///
     /// - Parameters:
-    ///   - selection: which services; `all` is all that the backup holds.
-    ///   - path: the folder that `tessera backup` made.
-    ///   - confirm: told what will be replaced; throws to leave it.
-    /// - Returns: what came back, in the order in which it did.
+    ///   - selection: which services; `all` means all in the backup.
+    ///   - path: the folder of `tessera backup`.
+    ///   - confirm: receives what will be replaced; an error cancels the restore.
+    /// - Returns: the restored services, in order.
     /// - Throws: `StartFailure`, in one line that names the service.
     func restore(
         _ selection: ServiceSelection,

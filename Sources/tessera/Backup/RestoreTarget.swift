@@ -1,4 +1,4 @@
-// The database that a restore will replace, looked at before anything is touched.
+// The database that a restore will replace, inspected before any change.
 import AuthService
 import Logging
 import Storage
@@ -6,12 +6,12 @@ import StoragePostgres
 import StorageSQLite
 
 struct RestoreTarget: Sendable {
-    /// Holds no table at all.
+    /// It has no tables.
     let isEmpty: Bool
-    /// The version that auth's newest tokens carry, as far as this database knows.
+    /// The version in auth's newest tokens, as this database knows it.
     let globalVersion: Int64?
 
-    /// Throws when the database holds anything but this service, or more of it than this program knows.
+    /// Throws if the database holds anything but this service, or a newer schema than this program's.
     static func inspect(_ url: DatabaseURL, _ service: MigrateCommand.Service, logger: Logger) async throws
         -> RestoreTarget
     {
@@ -22,7 +22,6 @@ struct RestoreTarget: Sendable {
         return target ?? RestoreTarget(isEmpty: true, globalVersion: nil)
     }
 
-    /// The same for a database that is open.
     static func inspect(_ opened: ServiceDatabase, _ service: MigrateCommand.Service) async throws -> RestoreTarget {
         let database = opened.database
         let anyTable =

@@ -1,7 +1,7 @@
-// A backup into a SQLite file: prepared to the last detail in a file beside it, then moved in by one transaction.
+// Restores a SQLite file: prepares a file beside it, then moves the content in with one transaction.
 //
-// Auth's new epoch is begun in the file beside, so there is no moment at which the database holds the backup's sessions
-// alive. See SQLiteBackup.swift for why the target is replaced in place.
+// Auth's new epoch begins in the file beside, so the backup's sessions are never valid in the database.
+// SQLiteBackup.swift explains why the target is replaced in place.
 import AuthService
 import ChatService
 import Foundation
@@ -26,7 +26,7 @@ struct SQLiteRestore {
 
     private var beside: String { "\(target).restoring" }
 
-    /// Copies the backup beside the target and checks it. The target is looked at and not changed.
+    /// Copies the backup beside the target and checks it. The target is only read.
     func prepare() async throws -> RestoreTarget {
         try PrivateFiles.makeFolder(URL(filePath: target).deletingLastPathComponent().path)
         try lock.take(beside)
@@ -59,9 +59,6 @@ struct SQLiteRestore {
         return found
     }
 
-    /// Replaces the target.
-    ///
-    /// - Returns: the name of the new epoch, for auth.
     func apply(replacing found: RestoreTarget) async throws -> String? {
         var epoch: String?
         if service == .auth {
@@ -91,7 +88,7 @@ struct SQLiteRestore {
         return epoch
     }
 
-    /// Removes what stands beside the target, unless it is another restore's.
+    /// Removes the file beside the target, unless another restore owns it.
     func discard() {
         guard lock.isHeld else { return }
         removeLogs()
@@ -99,13 +96,13 @@ struct SQLiteRestore {
         lock.release()
     }
 
-    /// Of a run that was killed.
+    /// From a run that was killed.
     private func removeLogs() {
         for suffix in ["-wal", "-shm", "-journal"] { unlink(beside + suffix) }
     }
 }
 
-/// Keeps a second restore away from the file in which this one prepares. The lock goes with the process, however it ends.
+/// Excludes a second restore from the prepared file. The process's end, in any way, releases the lock.
 private final class RestoreLock: Sendable {
     private let descriptor = Mutex<Int32?>(nil)
 
@@ -115,7 +112,7 @@ private final class RestoreLock: Sendable {
     func take(_ path: String) throws {
         let opened = Glibc.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard opened >= 0 else { throw StartFailure("\(path) cannot be made: \(String(cString: strerror(errno)))") }
-        // Not SQLite's kind of lock, and not in its way.
+        // SQLite uses other locks, which this one does not affect.
         guard flock(opened, LOCK_EX | LOCK_NB) == 0, ftruncate(opened, 0) == 0 else {
             close(opened)
             throw StartFailure("another restore is at work on \(path)")

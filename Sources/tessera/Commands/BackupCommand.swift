@@ -1,9 +1,8 @@
-// `tessera backup`: the databases into a folder, while they are served from.
+// `tessera backup`: copies the databases into a folder while the services run.
 import ArgumentParser
 import Foundation
 import Logging
 
-/// Which services a backup or a restore is about.
 enum ServiceSelection: String, ExpressibleByArgument, CaseIterable {
     case auth, chat, all
 

@@ -1,4 +1,3 @@
-// `tessera cleanup`: what the services do by themselves now and then.
 import ArgumentParser
 import AuthService
 import ChatService

@@ -1,4 +1,3 @@
-// `tessera clients`: services that may ask for tokens, from the operator's hand.
 import ArgumentParser
 import AuthService
 import Foundation
@@ -18,7 +17,7 @@ struct ClientsCommand: AsyncParsableCommand {
         return "\(client.id)  \(client.name)  \(scopes)  \(client.audiences.joined(separator: ","))  \(state)"
     }
 
-    /// Says what was made. The secret stands on a line of its own, and is never shown again.
+    /// The secret is on a line of its own, and is never shown again.
     static func show(_ made: ClientWithSecret) {
         print(line(made.client))
         if let secret = made.secret { print("secret: \(secret.text)") }

@@ -1,4 +1,3 @@
-// The flags that every command takes, and what they lead to.
 import ArgumentParser
 import AuthService
 import ChatService
@@ -38,7 +37,6 @@ struct CommonOptions: ParsableArguments {
     )
     var assignments: [String] = []
 
-    /// What `--set` sets, by name.
     static func assigned(_ assignments: [String]) throws -> [String: String] {
         var flags: [String: String] = [:]
         for assignment in assignments {
@@ -56,7 +54,6 @@ struct CommonOptions: ParsableArguments {
         return flags
     }
 
-    /// What the flags set, by the names of the keys.
     private func flags() throws -> [String: String] {
         var flags = try Self.assigned(assignments)
         let named: [(ConfigurationKey, String?)] = [
@@ -67,17 +64,16 @@ struct CommonOptions: ParsableArguments {
         return flags
     }
 
-    /// Reads and checks all settings.
     func settings() async throws -> Settings {
         let environment = ProcessInfo.processInfo.environment
         return try Settings(try await SettingsReader(flags: flags(), environment: environment, file: config))
     }
 }
 
-/// A command that reads settings; its errors are one line on standard error.
+/// A command that reads settings and reports errors in one line on standard error.
 protocol TesseraCommand: AsyncParsableCommand {
     var options: CommonOptions { get }
-    /// Whether the command greets a person who starts it in a terminal.
+    /// Whether the command prints a greeting in a terminal.
     static var greets: Bool { get }
     func run(_ settings: Settings, logger: Logger) async throws
 }
@@ -92,7 +88,7 @@ extension TesseraCommand {
             try await run(settings, logger: Logger(label: "tessera"))
         } catch let error as ConfigurationError {
             Logs.complain("\(error)")
-            // EX_CONFIG of sysexits.h: a supervisor need not try again.
+            // EX_CONFIG of sysexits.h: a supervisor need not retry.
             throw ExitCode(78)
         } catch let error as ExitCode {
             throw error
@@ -102,7 +98,6 @@ extension TesseraCommand {
         }
     }
 
-    /// Runs `body` with auth on its database, which must be current, and closes it.
     func withAuth<T>(
         _ settings: Settings,
         logger: Logger,
@@ -130,7 +125,6 @@ extension TesseraCommand {
         }
     }
 
-    /// Runs `body` with chat on its database, which must be current, and closes it.
     func withChat<T>(
         _ settings: Settings,
         logger: Logger,

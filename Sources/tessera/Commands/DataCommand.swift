@@ -1,4 +1,3 @@
-// `tessera data`: a person's chat data as a whole, from the operator's hand.
 import ArgumentParser
 import ChatService
 import Foundation
@@ -34,7 +33,7 @@ struct DataCommand: AsyncParsableCommand {
             }
         }
 
-        /// SECURITY: what is in it is for its owner.
+        /// SECURITY: the content is for its owner only.
         private static func make(_ path: String) throws -> FileHandle {
             let attributes: [FileAttributeKey: Any] = [.posixPermissions: 0o600]
             guard !FileManager.default.fileExists(atPath: path) else { throw StartFailure("\(path) exists") }
@@ -54,7 +53,7 @@ struct DataCommand: AsyncParsableCommand {
         @Argument(help: "The file.") var file: String
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            // SECURITY: what no token could name must not become a person.
+            // SECURITY: an id that no token can name must not become a principal.
             if let user, !RowID.isValid(user) { throw StartFailure("--user is not an id") }
             do {
                 var check = ImportCheck()
@@ -115,10 +114,9 @@ struct DataCommand: AsyncParsableCommand {
     }
 }
 
-/// A file that is read line by line, however large it is, and as often as one likes: a pipe would be empty the second
-/// time.
+/// A file that is read line by line, more than once; a pipe would be empty the second time.
 private struct LineFile {
-    /// SECURITY: no line of an export comes near; a file without line feeds ends there.
+    /// SECURITY: no line of an export is that long. The limit ends a file without line feeds.
     private static let longest = 64 << 20
 
     let path: String
@@ -128,7 +126,7 @@ private struct LineFile {
     func forEach(_ body: ([UInt8]) async throws -> Void) async throws {
         guard let handle = FileHandle(forReadingAtPath: path) else { throw StartFailure("\(path) cannot be read") }
         defer { try? handle.close() }
-        // A pipe, a terminal or a socket has no place to go back to (lseek(2), ESPIPE).
+        // A pipe, a terminal or a socket cannot seek (lseek(2), ESPIPE).
         guard lseek(handle.fileDescriptor, 0, SEEK_CUR) >= 0 else {
             throw StartFailure("\(path) is not a regular file, and is to be read twice")
         }

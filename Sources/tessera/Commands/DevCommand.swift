@@ -1,4 +1,4 @@
-// `tessera dev`: both services in one process, with nothing to configure.
+// `tessera dev`: both services in one process, without configuration.
 import ArgumentParser
 import AuthService
 import ChatService
@@ -37,7 +37,7 @@ struct DevCommand: TesseraCommand {
         )
         try await authDatabase.prepare(migrate: true, logger: logger)
         try await chatDatabase.prepare(migrate: true, logger: logger)
-        // A person sees the requests of persons: those of chat to auth only when they ask for details.
+        // A terminal shows users' requests; those of chat to auth appear at debug level only.
         let quietAgent = Logs.isTerminal(settings) ? IssuerRequest.agent : nil
         let auth = try await Start.auth(settings, ring: ring, authDatabase, quietAgent: quietAgent, logger: logger)
         let feed: ChatFeedSettings
@@ -56,7 +56,7 @@ struct DevCommand: TesseraCommand {
         runner.add(chat, on: settings.chat, database: chatDatabase.database)
         let greeting = DevGreeting(settings: settings, samples: samples).text
         try await runner.run(whenListening: {
-            // Unbuffered, so that whoever reads a pipe sees it before the first request.
+            // Unbuffered, so that a reader of a pipe sees it before the first request.
             try? FileHandle.standardOutput.write(contentsOf: Data(greeting.utf8))
         })
     }
@@ -67,7 +67,7 @@ struct DevCommand: TesseraCommand {
         _ settings: Settings
     ) async throws -> [SampleUser] {
         let samples = SampleUser.make()
-        // Before the users: with one that nobody has the password of, the first start would be over.
+        // Written before the users are made: a user whose password is lost could not be made again.
         try SampleData.writeCredentials(samples, in: settings.dataDirectory)
         for (user, _) in try await SampleData.makeUsers(auth, samples) {
             try await SampleData.makeConversations(chat, owner: user.id)

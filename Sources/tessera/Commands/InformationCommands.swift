@@ -1,4 +1,3 @@
-// `tessera settings` and `tessera version`: what the binary knows of itself.
 import ArgumentParser
 
 struct SettingsCommand: ParsableCommand {

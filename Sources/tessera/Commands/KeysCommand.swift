@@ -1,4 +1,3 @@
-// `tessera keys`: signing keys, from the operator's hand.
 import ArgumentParser
 import AuthService
 import Logging

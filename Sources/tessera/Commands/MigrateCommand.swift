@@ -1,4 +1,3 @@
-// `tessera migrate`: the schema, up and down, and what stands.
 import ArgumentParser
 import Logging
 import Storage
@@ -21,7 +20,6 @@ struct MigrateCommand: AsyncParsableCommand {
         }
     }
 
-    /// Opens the service's database, runs `body`, closes it.
     static func with(
         _ service: Service,
         _ settings: Settings,
@@ -31,7 +29,6 @@ struct MigrateCommand: AsyncParsableCommand {
         try await with(service, at: service.url(settings), logger, body)
     }
 
-    /// As above, for a database that stands elsewhere.
     static func with(
         _ service: Service,
         at url: DatabaseURL,

@@ -1,5 +1,5 @@
 // `tessera --help`: the commands, on one screen. ArgumentParser would begin with its own options, and every command has
-// a page by it.
+// a help page by it.
 import ArgumentParser
 
 enum Overview {

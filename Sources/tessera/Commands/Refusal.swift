@@ -1,8 +1,7 @@
-// The services' refusals, as a command line tells them.
+// Converts the services' errors for a command line.
 import ServiceKit
 
 enum Refusal {
-    /// Runs `body` and turns a refusal into one line.
     static func told<T>(about subject: String? = nil, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()

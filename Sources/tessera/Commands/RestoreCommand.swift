@@ -1,5 +1,3 @@
-// `tessera restore`: a backup into the databases of the settings, or the part of a restore that recovery by other means
-// leaves to us.
 import ArgumentParser
 import AuthService
 import Foundation

@@ -1,4 +1,3 @@
-// `tessera search`: chat's full-text index, from the operator's hand.
 import ArgumentParser
 import ChatService
 import Logging

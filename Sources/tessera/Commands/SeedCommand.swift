@@ -1,4 +1,3 @@
-// `tessera seed`: sample data in the databases of the settings.
 import ArgumentParser
 import AuthService
 import Logging

@@ -1,4 +1,3 @@
-// `tessera auth` and `tessera chat`: one service, for production.
 import ArgumentParser
 import Logging
 

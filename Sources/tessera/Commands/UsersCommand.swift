@@ -1,4 +1,3 @@
-// `tessera users`: users, from the operator's hand.
 import ArgumentParser
 import AuthService
 import Logging
@@ -11,7 +10,6 @@ struct UsersCommand: AsyncParsableCommand {
         subcommands: [Create.self, List.self, SetRole.self, Deactivate.self, RevokeSessions.self]
     )
 
-    /// Finds a user by email or id.
     static func find(_ name: String, _ users: Users) async throws -> User {
         let found: User? =
             if let email = Email(name) { try await users.find(email: email) } else { try await users.find(id: name) }
@@ -31,7 +29,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Option(help: "The address.") var email: String
         @Option(help: "The name.") var name: String?
         @Option(help: "user, premium or admin.") var role = "user"
-        // An argument could be read by every process of the machine, and from the shell's history.
+        // An argument would be visible to every process of the machine and in the shell's history.
         @Flag(help: "Read the password from standard input, which is the only way there is.") var passwordStdin = false
 
         func run(_ settings: Settings, logger: Logger) async throws {

@@ -1,10 +1,8 @@
-// Why a process did not start.
-
-/// A setting that no server may start with.
+/// A setting with which no server may start.
 ///
-/// SECURITY: names the key and what is expected of it, never the value: it may be a secret in the wrong place.
+/// SECURITY: it names the key and the expectation, never the value, which may be a secret in the wrong place.
 struct ConfigurationError: Error, CustomStringConvertible {
-    /// The name of the key as it was given, or of the flag.
+    /// The key's name as given, or the flag's.
     let key: String
     let expectation: String
 

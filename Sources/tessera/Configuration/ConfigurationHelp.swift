@@ -1,8 +1,6 @@
-// The registry, as `tessera settings` and the help of the flags show it.
 import ArgumentParser
 
 extension ConfigurationKey {
-    /// The default, in a few words without Markdown.
     private var initial: String {
         switch fallback {
         case .value(let text): text
@@ -10,7 +8,6 @@ extension ConfigurationKey {
         }
     }
 
-    /// All settings, as `tessera settings` lists them.
     static var help: String {
         all.map { key in
             """
@@ -24,7 +21,6 @@ extension ConfigurationKey {
 }
 
 extension ArgumentHelp {
-    /// The help of a flag that sets `key`.
     static func setting(_ key: ConfigurationKey) -> ArgumentHelp {
         ArgumentHelp("\(key.name): \(key.meaning.replacing("`", with: "")).")
     }

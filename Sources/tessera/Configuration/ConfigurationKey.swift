@@ -1,36 +1,32 @@
-// What is known about a setting. All settings are in ConfigurationRegistry.swift; the reader, `tessera settings`, the
-// check for misspelled names and the tables of docs/configuration.md (which a test compares) come from there.
+// The description of a setting. All settings are in ConfigurationRegistry.swift. The reader, `tessera settings`, the
+// check for misspelled names and docs/configuration.md (which a test compares) use it.
 
-/// A setting.
 struct ConfigurationKey: Hashable, Sendable {
-    /// What a value must look like.
+    /// The form of a value.
     enum Kind: Hashable, Sendable {
         case text, path, host, port, listenAddress, origin, origins, networks, list, limits, databaseURL, keyRing
-        /// A whole number within the range.
+        /// A whole number in the range.
         case number(ClosedRange<Int>)
-        /// A duration, in seconds.
         case duration(ClosedRange<Int>)
-        /// A duration, in milliseconds.
+        /// In milliseconds.
         case shortDuration(ClosedRange<Int>)
         case choice([String])
         /// One of the words, or a duration in seconds.
         case choiceOrDuration([String], ClosedRange<Int>)
     }
 
-    /// What counts when nobody sets the key.
+    /// The default.
     enum Fallback: Hashable, Sendable {
-        /// This text, read as if it had been set.
+        /// Read as if it had been set.
         case value(String)
-        /// What these words (Markdown) say.
+        /// A description in Markdown.
         case described(String)
     }
 
-    /// The name in the environment.
     let name: String
     let kind: Kind
     let fallback: Fallback
     let isSecret: Bool
-    /// One line, for people.
     let meaning: String
 
     init(_ name: String, _ kind: Kind, _ fallback: Fallback, secret: Bool = false, _ meaning: String) {
@@ -41,15 +37,15 @@ struct ConfigurationKey: Hashable, Sendable {
         self.meaning = meaning
     }
 
-    /// The key in a YAML file: `TESSERA_AUTH_PORT` is `auth_port`.
+    /// `TESSERA_AUTH_PORT` is `auth_port` in a YAML file.
     var fileKey: String {
         (name.hasPrefix("TESSERA_") ? String(name.dropFirst("TESSERA_".count)) : name).lowercased()
     }
 
-    /// The variable that names a file with the value; only secrets have one.
+    /// The variable with the path of a file that holds the value; for secrets only.
     var fileVariable: String? { isSecret ? "\(name)_FILE" : nil }
 
-    /// The key's row in the tables of docs/configuration.md.
+    /// The key's row in docs/configuration.md.
     var documentRow: String {
         let initial =
             switch fallback {
@@ -61,7 +57,7 @@ struct ConfigurationKey: Hashable, Sendable {
 }
 
 extension ConfigurationKey.Kind {
-    /// The type, as documents and the help name it.
+    /// The type, as in the documents and the help.
     var label: String {
         switch self {
         case .text: "text"
@@ -85,7 +81,7 @@ extension ConfigurationKey.Kind {
         }
     }
 
-    /// What a refused value should have been; follows the key's name in a message.
+    /// Follows the key's name in an error message.
     var expectation: String {
         switch self {
         case .text, .host: "must be a text without line breaks"
@@ -112,7 +108,6 @@ extension ConfigurationKey.Kind {
         }
     }
 
-    /// Seconds in their largest whole unit.
     private static func short(_ seconds: Int) -> String {
         for (unit, length) in [("d", 86_400), ("h", 3600), ("m", 60)] where seconds > 0 && seconds % length == 0 {
             return "\(seconds / length)\(unit)"

@@ -1,11 +1,11 @@
-// Every setting there is, said once, in the order and the groups of docs/configuration.md.
+// Every setting, in the order and groups of docs/configuration.md.
 import OpenSSLCrypto
 
 private let day = 86_400
 private let sqlite = ConfigurationKey.Fallback.described("SQLite in the data folder")
 private let none = ConfigurationKey.Fallback.described("–")
 
-// Where things are.
+// Addresses.
 extension ConfigurationKey {
     static let host = Self("TESSERA_HOST", .host, .value("127.0.0.1"), "what both services bind")
     static let authPort = Self("TESSERA_AUTH_PORT", .port, .value("8080"), "port of auth")
@@ -54,7 +54,6 @@ extension ConfigurationKey {
     )
 }
 
-// Databases.
 extension ConfigurationKey {
     static let authDatabaseURL = Self(
         "TESSERA_AUTH_DATABASE_URL",
@@ -151,7 +150,7 @@ extension ConfigurationKey {
     )
 }
 
-// Passwords. The bounds of Argon2 are those of `Argon2Parameters`, which are checked together once more.
+// Passwords. `Argon2Parameters` checks the combined bounds again.
 extension ConfigurationKey {
     static let passwordMinimum = Self(
         "TESSERA_PASSWORD_MIN",
@@ -191,7 +190,7 @@ extension ConfigurationKey {
     )
 }
 
-// Quotas. Tiers are `guest`, and for everybody else the role; who is not named has no limit.
+// Quotas. Tiers are `guest`, and the roles of all other users. A tier without an entry has no limit.
 extension ConfigurationKey {
     static let quotaMessages = Self(
         "TESSERA_QUOTA_MESSAGES_PER_DAY",
@@ -213,7 +212,6 @@ extension ConfigurationKey {
     )
 }
 
-// Abuse, cleanup, logs.
 extension ConfigurationKey {
     static let rateLimits = Self(
         "TESSERA_RATE_LIMITS",

@@ -1,4 +1,3 @@
-// Which engine, and where.
 import Foundation
 import Storage
 
@@ -7,7 +6,7 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     case sqlite(path: String)
     case postgres(url: String)
 
-    /// The setting, else the `POSTGRES_…` variables, else a file in the data folder.
+    /// From the setting, else the `POSTGRES_…` variables, else a file in the data folder.
     init(_ reader: SettingsReader, _ key: ConfigurationKey, service: String, dataDirectory: String) throws {
         if let text = try reader.text(key) {
             guard let url = DatabaseURL(text) else { throw ConfigurationError(key) }
@@ -19,7 +18,7 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// `nil` for anything else, databases in memory included: every connection would have its own.
+    /// `nil` for anything else. In-memory databases are refused because every connection would have its own.
     init?(_ text: String) {
         let path = text.dropFirst("sqlite:".count)
         if text.hasPrefix("sqlite:"), !path.isEmpty, path != ":memory:" {
@@ -31,7 +30,7 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// From the variables of the PostgreSQL image; chat has a database of its own.
+    /// Reads the variables of the PostgreSQL image; chat has a database of its own.
     private static func fromParts(_ reader: SettingsReader, service: String) throws -> String? {
         guard try reader.text(.postgresHost) != nil else { return nil }
         let host = try reader.line(.postgresHost)
@@ -59,11 +58,11 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// For people: without user, password and parameters.
+    /// Without user, password and parameters.
     var description: String {
         switch self {
         case .sqlite(let path): "SQLite \(path)"
-        // The parameters first: a password among them may contain an @.
+        // Parameters are removed first: a password among them may contain an @.
         case .postgres(let url): "PostgreSQL \(url.prefix { $0 != "?" }.split(separator: "@").last ?? "")"
         }
     }

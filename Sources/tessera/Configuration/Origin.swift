@@ -1,13 +1,12 @@
-// Addresses that are given to browsers, and those of other servers.
 import Foundation
 import ServiceKit
 
-/// Where a server is: scheme, host and port, as browsers compare them (RFC 6454).
+/// A server's scheme, host and port, as browsers compare them (RFC 6454).
 enum Origin {
-    /// Reads an `http` or `https` origin; a slash at the end is dropped.
+    /// Reads an `http` or `https` origin; a trailing slash is dropped.
     ///
-    /// `plain` says whether plain http is acceptable for any host. It is not for what browsers and clients see: cookies
-    /// and tokens would travel in the clear.
+    /// `plain` allows http for any host. It must be false for what browsers and clients see, because cookies and tokens
+    /// would be sent in the clear.
     static func parse(_ text: String, _ key: ConfigurationKey, plain: Bool) throws -> String {
         let trimmed = text.hasSuffix("/") ? String(text.dropLast()) : text
         guard let url = URL(string: trimmed), let scheme = url.scheme, ["http", "https"].contains(scheme),

@@ -1,14 +1,14 @@
-// A misspelled name is ignored by most servers, and a security setting is then silently off. Here it refuses to
-// start, and names what was probably meant.
+// Most servers ignore a misspelled name, and a security setting is silently off. This one refuses to start and suggests
+// the right name.
 
 enum SettingNames {
-    /// What may be set: each key, and for secrets the variable that names a file.
+    /// Each key, and for secrets the variable that names a file.
     private static let known = ConfigurationKey.all.flatMap { [$0.name, $0.fileVariable].compactMap(\.self) }
 
-    /// Names that the test tooling sets beside the server's own.
+    /// Set by the test tools.
     private static let foreign = ["TESSERA_TEST_", "TESSERA_BINARY", "TESSERA_VENV"]
 
-    /// - Throws: `ConfigurationError` for the first flag, or `TESSERA_…` variable, that is not a setting.
+    /// - Throws: `ConfigurationError` for the first flag or `TESSERA_…` variable that is not a setting.
     static func refuseUnknown(flags: some Sequence<String>, environment: some Sequence<String>) throws {
         let ours = environment.filter { name in
             name.hasPrefix("TESSERA_") && !foreign.contains(where: name.hasPrefix)
@@ -16,7 +16,7 @@ enum SettingNames {
         for name in flags.sorted() + ours.sorted() where !known.contains(name) { throw refusal(of: name, known) }
     }
 
-    /// - Throws: `ConfigurationError` for the first key of a file that is not a setting.
+    /// - Throws: `ConfigurationError` for the first key that is not a setting.
     static func refuseUnknown(inFile names: [String]) throws {
         let keys = ConfigurationKey.all.map(\.fileKey)
         for name in names.sorted() where !keys.contains(name) { throw refusal(of: name, keys) }
@@ -27,7 +27,7 @@ enum SettingNames {
         return ConfigurationError(key: name, "is not a setting\(nearest.map { "; did you mean \($0)?" } ?? "")")
     }
 
-    /// Levenshtein's distance: how many letters to insert, delete or replace.
+    /// Levenshtein's distance.
     static func distance(_ a: String, _ b: String) -> Int {
         var row = Array(0...b.count)
         for (i, x) in a.enumerated() {

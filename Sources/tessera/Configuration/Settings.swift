@@ -1,4 +1,3 @@
-// All settings of a process, read once at start and checked before anything opens.
 import AuthService
 import ChatService
 import Foundation
@@ -7,7 +6,6 @@ import OpenSSLCrypto
 import PasswordHashing
 import ServiceKit
 
-/// A place to listen.
 struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
     let host: String
     let port: Int
@@ -17,7 +15,6 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
         self.port = port
     }
 
-    /// Reads `127.0.0.1:9090` or `[::1]:9090`.
     init?(_ text: String) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (1...65_535).contains(port)
@@ -30,21 +27,21 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
-    /// Where `/metrics` is, unless a setting or `tessera chat` says otherwise.
+    /// The default address of `/metrics`; `tessera chat` has another.
     static let metrics = ListenAddress(host: "127.0.0.1", port: 9090)
 }
 
-/// Chat's client at auth, and what it does while it cannot follow.
+/// Chat's client at auth, and its behaviour while the feed is down.
 struct ChatFeedSettings: Sendable, Equatable {
     let clientID: String
     let clientSecret: String
-    /// `nil` to serve on.
+    /// `nil` to continue serving.
     let refuseAfter: Duration?
-    /// As long as auth makes its tokens live, where both have the same settings.
+    /// The same as auth's if both have the same settings.
     let tokenLifetime: Duration
 }
 
-/// What both services and every command need.
+/// All settings of a process, read once at start and checked before anything opens.
 struct Settings: Sendable {
     let reader: SettingsReader
     let auth: ListenAddress
@@ -52,7 +49,7 @@ struct Settings: Sendable {
     let metrics: ListenAddress?
     let publicURL: String
     let chatPublicURL: String
-    /// Where chat finds auth.
+    /// The address at which chat reaches auth.
     let authURL: String
     let issuer: String
     let dataDirectory: String
@@ -60,7 +57,7 @@ struct Settings: Sendable {
     let chatDatabase: DatabaseURL
     let trustedProxies: [IPNetwork]
     let corsOrigins: [String]
-    /// From how long a batch of statements is logged.
+    /// A batch of statements that takes longer is logged.
     let slowSQL: Duration
     let logLevel: Logger.Level
     let logFormat: String?
@@ -79,7 +76,7 @@ struct Settings: Sendable {
         }
         publicURL = try origin(.publicURL, else: "http://127.0.0.1:\(auth.port)")
         chatPublicURL = try origin(.chatPublicURL, else: "http://127.0.0.1:\(chat.port)")
-        // Between two servers of one installation, on a network of their own.
+        // Between two servers of one installation, on a private network.
         authURL = try origin(.authURL, else: publicURL, plain: true)
         issuer = try origin(.issuer, else: publicURL)
         dataDirectory = try reader.line(.dataDirectory)
@@ -95,7 +92,7 @@ struct Settings: Sendable {
         logFormat = try reader.choice(.logFormat)
     }
 
-    /// The ring of the environment; nil when none is set, which only `dev` accepts.
+    /// `nil` if none is set, which only `dev` accepts.
     func masterKeys() throws -> MasterKeyRing? {
         guard let text = try reader.text(.masterKey) else { return nil }
         return try Self.ring(text)
@@ -129,7 +126,7 @@ struct Settings: Sendable {
         configuration.trustedProxies = trustedProxies
         configuration.corsOrigins = corsOrigins
         configuration.eventRetention = try reader.duration(.eventRetention)
-        // Verifiers read back as far as a token lives, and a little; what is gone by then would keep them from starting.
+        // Verifiers read back by a token's lifetime and a little more, and could not start without those events.
         guard configuration.eventRetention >= configuration.accessTokenLifetime + .seconds(600) else {
             let least = "must be at least ten minutes longer than \(ConfigurationKey.accessTokenTTL.name)"
             throw ConfigurationError(.eventRetention, least)
@@ -146,7 +143,7 @@ struct Settings: Sendable {
             iterations: try reader.number(.argon2Iterations),
             parallelism: try reader.number(.argon2Parallelism)
         )
-        // RFC 9106 §3.1: at least 8 KiB for each lane.
+        // RFC 9106 §3.1: at least 8 KiB for each degree of parallelism.
         guard parameters.memoryKiB >= 8 * parameters.parallelism else {
             throw ConfigurationError(.argon2Memory, "must be at least 8 for each lane")
         }
@@ -158,9 +155,9 @@ struct Settings: Sendable {
         return parameters
     }
 
-    /// How chat follows the revocations; `nil` when it has no client at auth.
+    /// `nil` if chat has no client at auth.
     func chatFeed() throws -> ChatFeedSettings? {
-        // Both are looked at, so that a wrong one is told of whatever else is set.
+        // Both are read, so that an invalid one is reported whatever else is set.
         let (id, secret) = (try reader.line(.chatClientID), try reader.line(.chatClientSecret))
         _ = try reader.durationUnlessChoice(.verifierStale)
         switch (id.isEmpty, secret.isEmpty) {
@@ -173,7 +170,7 @@ struct Settings: Sendable {
         }
     }
 
-    /// How chat follows the revocations with a client that was made for it.
+    /// The same, for a client that was made for this process.
     func chatFeed(clientID: String, secret: String) throws -> ChatFeedSettings {
         ChatFeedSettings(
             clientID: clientID,
@@ -206,7 +203,7 @@ struct Settings: Sendable {
         for entry in try reader.list(key) {
             let parts = entry.split(separator: "=", omittingEmptySubsequences: false)
             guard parts.count == 2, let tier = Quotas.Tier(rawValue: String(parts[0])), limits[tier] == nil,
-                // Digits alone: `Int64` would take a sign. Far from where sums of them would overflow.
+                // Digits only: `Int64` would accept a sign. The limit is far below an overflow of sums.
                 parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let limit = Int64(parts[1]),
                 limit <= 1_000_000_000_000_000
             else { throw ConfigurationError(key) }

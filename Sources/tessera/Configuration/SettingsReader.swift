@@ -1,21 +1,21 @@
-// Reads single settings: flags, then the environment, then the file; the first that has the key counts.
+// Reads settings from flags, the environment, then the file; the first that has the key counts.
 import Configuration
 import Foundation
 import ServiceKit
 import Synchronization
 import SystemPackage
 
-/// Typed access to settings, complaining by key. What is acceptable stands in ConfigurationRegistry.swift.
+/// Typed access to settings. ConfigurationRegistry.swift defines what is acceptable.
 struct SettingsReader: Sendable {
     private let flags: [String: String]
     private let environment: [String: String]
     private let file: ConfigReader?
 
     /// - Parameters:
-    ///   - flags: by the name of the key, or of the variable that names a secret's file.
+    ///   - flags: by the key's name, or the variable that names a secret's file.
     ///   - environment: of the process.
     ///   - path: a YAML file, or nil.
-    /// - Throws: when the file cannot be read, or a name that is not a setting is set.
+    /// - Throws: when the file is unreadable, or a name is not a setting.
     init(flags: [String: String], environment: [String: String], file path: String?) async throws {
         self.flags = flags
         self.environment = environment
@@ -27,7 +27,7 @@ struct SettingsReader: Sendable {
         let seen = Mutex<[String]>([])
         let provider: FileProvider<YAMLSnapshot>
         do {
-            // Asked once for every key of the file: the only place where a file tells all of them.
+            // Called for every key of the file. It is the only API that lists them.
             let isSecret = SecretsSpecifier<String, Void>.dynamic { name, _ in
                 seen.withLock { $0.append(name) }
                 return ConfigurationKey.all.first { $0.fileKey == name }?.isSecret ?? true
@@ -43,7 +43,6 @@ struct SettingsReader: Sendable {
         return ConfigReader(provider: provider)
     }
 
-    /// The raw text, or `nil` when nobody set the key. An empty variable counts as not set.
     func text(_ key: ConfigurationKey) throws -> String? {
         for source in [flags, environment] {
             let direct = source[key.name].flatMap { $0.isEmpty ? nil : $0 }
@@ -52,7 +51,6 @@ struct SettingsReader: Sendable {
             case (let value?, nil): return value
             case (nil, let path?): return try contents(of: path, key)
             case (nil, nil): continue
-            // Which of the two counts would be a guess, and an old secret would live on unnoticed.
             case (_?, _?): throw ConfigurationError(key, "and \(key.name)_FILE are both set; one of them must go")
             }
         }
@@ -71,17 +69,16 @@ struct SettingsReader: Sendable {
         return secret
     }
 
-    /// The text, or the key's own default when that is a fixed one.
     private func textOrFallback(_ key: ConfigurationKey) throws -> String? {
         if let text = try text(key) { return text }
         guard case .value(let text) = key.fallback else { return nil }
         return text
     }
 
-    /// A text of one line; `value` counts when nobody set a key that has no fixed default.
+    /// `value` is the default of a key that has no fixed one.
     func line(_ key: ConfigurationKey, else value: String = "") throws -> String {
         guard let text = try textOrFallback(key) else { return value }
-        // SECURITY: such a value ends up in a URL, a token or a log line.
+        // SECURITY: such a value would end up in a URL, a token or a log line.
         guard text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7F }) else {
             throw ConfigurationError(key)
         }
@@ -105,7 +102,6 @@ struct SettingsReader: Sendable {
         return try duration(key, within: range)
     }
 
-    /// A duration; `nil` where one of the key's words is set instead.
     func durationUnlessChoice(_ key: ConfigurationKey) throws -> Duration? {
         guard case .choiceOrDuration(let choices, let range) = key.kind else { throw ConfigurationError(key) }
         if let text = try textOrFallback(key), choices.contains(text.lowercased()) { return nil }
@@ -134,7 +130,7 @@ struct SettingsReader: Sendable {
         return .milliseconds(milliseconds)
     }
 
-    /// Entries between commas, without white space around them.
+    /// Comma-separated, with white space trimmed.
     func list(_ key: ConfigurationKey) throws -> [String] {
         guard let text = try textOrFallback(key) else { return [] }
         let entries = text.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
@@ -142,7 +138,7 @@ struct SettingsReader: Sendable {
         return entries
     }
 
-    /// One of the key's choices, in its own spelling; `nil` when nobody set a key that has no fixed default.
+    /// In the key's own spelling; `nil` if the key is not set and has no fixed default.
     func choice(_ key: ConfigurationKey) throws -> String? {
         guard let text = try textOrFallback(key) else { return nil }
         guard case .choice(let choices) = key.kind,

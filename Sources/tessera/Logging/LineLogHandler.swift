@@ -1,4 +1,3 @@
-// What the process's loggers write to: a format and the one writer.
 import Logging
 import ServiceKit
 import Storage
@@ -8,7 +7,7 @@ struct LineLogHandler: LogHandler {
     var metadata: Logger.Metadata = [:]
     let format: LogFormat
     let writer: LogWriter
-    /// On a terminal `tessera dev` shows requests, and what is more than `info`: the rest is in the greeting.
+    /// On a terminal `tessera dev` shows requests and everything above `info`.
     var showsRequestsOnly = false
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

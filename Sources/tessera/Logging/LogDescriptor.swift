@@ -1,14 +1,12 @@
-// The descriptor that the log goes to.
-
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// Writes to a file, a pipe or a terminal that others may share.
+/// A file, pipe or terminal that other processes may share.
 struct LogDescriptor: Sendable {
     let number: Int32
 
-    /// Writes bytes and blocks until they are written or an error ends it. Returns how many were written.
+    /// Blocks until the bytes are written or an error occurs; returns how many were written.
     func write(_ bytes: ArraySlice<UInt8>) -> Int {
         bytes.withUnsafeBytes { bytes in
             var count = 0
@@ -17,11 +15,11 @@ struct LogDescriptor: Sendable {
                 if result >= 0 {
                     count += result
                 } else if errno == EAGAIN {
-                    // Another process has made it non-blocking for all that share it.
+                    // Another process has made the shared descriptor non-blocking.
                     var awaited = pollfd(fd: number, events: Int16(POLLOUT), revents: 0)
                     poll(&awaited, 1, -1)
                 } else if errno != EINTR {
-                    // A full disk or a reader that went away must not stop the server.
+                    // A full disk or a missing reader must not stop the server.
                     return count
                 }
             }

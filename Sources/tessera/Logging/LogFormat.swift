@@ -1,19 +1,18 @@
-// The formats of the log. Each event is one line in all of them.
+// The log's formats. In each of them an event is one line.
 import Foundation
 import Logging
 import ServiceKit
 import Storage
 
-/// How a line looks.
 enum LogFormat: Sendable {
-    /// For collectors. The names of the fields are a contract.
+    /// For collectors. The field names are a contract.
     case json
     /// For files that people read: time, level, message, fields.
     case text
-    /// For a terminal: the time of day in its zone, and requests as short as they can be.
+    /// For a terminal: the local time of day, and requests in short form.
     case terminal(TimeZone)
 
-    /// The line, without a line feed.
+    /// Without a line feed.
     func bytes(_ line: LogLine) -> [UInt8] {
         switch self {
         case .json: Self.json(line)
@@ -43,7 +42,7 @@ enum LogFormat: Sendable {
         return (["\(time)  \(level)\(message(line))"] + pairs(line)).joined(separator: "  ")
     }
 
-    /// Method, pattern of the path, status and milliseconds; `nil` when the line is about something else.
+    /// Method, path pattern, status and milliseconds; `nil` if the line is not about a request.
     private static func request(_ line: LogLine) -> String? {
         guard line.message == "request", let method = line.value("method"), let route = line.value("route"),
             let status = line.value("status"), let time = line.value("ms").flatMap(Double.init)
@@ -51,7 +50,7 @@ enum LogFormat: Sendable {
         let milliseconds = time < 10 ? String(format: "%.1f", time) : String(format: "%.0f", time)
         var text = padded(plain(method), to: 7) + padded(plain(route), to: 44) + "\(plain(status))  "
         text += String(repeating: " ", count: max(0, 5 - milliseconds.count)) + "\(milliseconds) ms"
-        // What failed has a second line somewhere, which names the request.
+        // A failure has a second line with the same id.
         if status.hasPrefix("5"), let id = line.value("request_id") { text += "  request_id=\(plain(id))" }
         return text
     }
@@ -70,7 +69,7 @@ enum LogFormat: Sendable {
         line.fields.map { "\($0.name)=\(plain($0.value))" }
     }
 
-    /// A value with a space is quoted, so that it ends where it ends.
+    /// Quotes a value with a space, so that its end is clear.
     private static func plain(_ value: String) -> String {
         let isPlain = value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
         return isPlain ? value : quoted(value)
@@ -81,7 +80,7 @@ enum LogFormat: Sendable {
         return isOneLine ? line.message : quoted(line.message)
     }
 
-    /// SECURITY: a line break would forge a second line, an escape would move the cursor: written as JSON writes them.
+    /// SECURITY: a line break would forge a second line, an escape would move the cursor; JSON's escapes replace them.
     private static func quoted(_ text: String) -> String {
         var writer = JSONWriter()
         writer.string(text)

@@ -1,4 +1,3 @@
-// What one line of the log says, before it has a format.
 import Logging
 import ServiceKit
 import Storage
@@ -17,14 +16,14 @@ struct LogLine {
         self.fields = fields.sorted { $0.name < $1.name }
     }
 
-    /// An event and what its logger adds to each; the event's own fields replace the logger's.
+    /// The event's fields replace the logger's.
     init(_ event: LogEvent, with logger: Logger.Metadata, at time: Instant) {
         let own = event.metadata ?? [:]
         var fields: [(name: String, value: String)] = []
         fields.reserveCapacity(logger.count + own.count + 1)
         let hasRequestID = logger[Self.requestID] != nil || own[Self.requestID] != nil
         for (name, value) in logger where own[name] == nil {
-            // Hummingbird numbers the requests too. One id is enough, and ours is the one in the answer.
+            // Hummingbird numbers requests too. Only our id, which the answer also has, is kept.
             if hasRequestID, name == Self.frameworkRequestID { continue }
             fields.append((name, Self.text(value)))
         }
@@ -37,7 +36,7 @@ struct LogLine {
         fields.first { $0.name == name }?.value
     }
 
-    /// Interpolation would copy the text that nearly every value is.
+    /// Interpolation would copy the text, and nearly every value is text.
     private static func text(_ value: Logger.MetadataValue) -> String {
         if case .string(let text) = value { text } else { "\(value)" }
     }

@@ -1,10 +1,10 @@
-// The one thread that writes the log, so that no request waits for the descriptor (decision 0028).
+// One thread writes the log, so that no request waits for the descriptor (decision 0028).
 //
-// 1. A line below `warning` is queued. The thread gathers for 10 ms and writes what has come together.
-// 2. A line of `warning` or above ends the gathering, and its caller waits until the line is written: 5 ms at most.
-// 3. A full queue is waited for, 5 ms at most; then the line is dropped and counted.
-// 4. After a wait that was too long, no caller waits again before a write has succeeded: a log that is not read costs
-//    5 ms once, and not 5 ms for each line.
+// 1. A line below `warning` is queued. The thread gathers lines for 10 ms and writes them together.
+// 2. A line of `warning` or above ends the gathering. Its caller waits until the line is written, at most 5 ms.
+// 3. If the queue is full the caller waits, at most 5 ms; then the line is dropped and counted.
+// 4. After a wait that timed out, no caller waits until a write succeeds. So a log that is not read costs 5 ms once,
+//    not 5 ms a line.
 @preconcurrency import Dispatch
 import Storage
 import Synchronization
@@ -13,26 +13,24 @@ import Synchronization
     import Glibc
 #endif
 
-/// Takes lines from any thread and writes them in order.
 final class LogWriter: Sendable {
     struct Limits: Sendable {
-        /// Bytes that may wait.
+        /// The queue's limit, in bytes.
         var capacity = 8 << 20
-        /// How long the caller of one line is held up.
+        /// The longest wait of a caller.
         var maxWait = Duration.milliseconds(5)
-        /// How long the thread waits for more lines before it writes. A crash loses the lines of this time.
+        /// How long the thread gathers lines before it writes. A crash loses these lines.
         var gathering = Duration.milliseconds(10)
-        /// Bytes of one write. pipe(7): up to `PIPE_BUF` it is atomic, so that a line stays whole where two processes
+        /// Bytes of one write. pipe(7): a write of up to `PIPE_BUF` is atomic, so lines stay whole if two processes
         /// share a pipe.
         var chunk = 4096
     }
 
-    /// Writes bytes and returns how many of them it wrote; fewer mean that the rest is lost. It may block.
     typealias Output = @Sendable (ArraySlice<UInt8>) -> Int
 
     private enum Activity { case idle, gathering, writing }
 
-    /// A caller that waits until the writer has passed a position.
+    /// A caller that waits for the writer to pass a position.
     private struct Waiter: Sendable {
         let position: Int
         let semaphore = DispatchSemaphore(value: 0)
@@ -42,7 +40,7 @@ final class LogWriter: Sendable {
         var queue: LogQueue
         var activity = Activity.writing
         var waiters: [Waiter] = []
-        /// Set by a wait that was too long, reset by the next write.
+        /// Set by a wait that timed out, reset by the next write.
         var isStuck = false
         var onDrop: @Sendable (Int) -> Void = { _ in }
     }
@@ -54,8 +52,8 @@ final class LogWriter: Sendable {
 
     /// - Parameters:
     ///   - limits: sizes and times.
-    ///   - notice: makes the line that says how many lines are missing.
-    ///   - output: where the lines go; called by one thread alone.
+    ///   - notice: makes the line that reports how many lines are missing.
+    ///   - output: writes bytes and returns how many it wrote; the rest is lost. It may block; one thread calls it.
     init(limits: Limits = Limits(), notice: @escaping @Sendable (Int) -> [UInt8], output: @escaping Output) {
         self.limits = limits
         self.output = output
@@ -63,10 +61,10 @@ final class LogWriter: Sendable {
         OwnThread.start("log-writer") { [self] in run() }
     }
 
-    /// Lines that were lost, since the start.
+    /// Lines lost since the start.
     var dropped: Int { state.withLock { $0.queue.dropped } }
 
-    /// Calls `body` with each number of lines that are lost, and at once with those that have been.
+    /// Calls `body` with each number of lost lines, and at once with the earlier ones.
     func onDrop(_ body: @escaping @Sendable (Int) -> Void) {
         state.withLock { state in
             state.onDrop = body
@@ -74,13 +72,7 @@ final class LogWriter: Sendable {
         }
     }
 
-    // MARK: - The callers' side
-
-    /// Queues a line, which has no line feed.
-    ///
-    /// - Parameters:
-    ///   - line: the line.
-    ///   - isUrgent: return when the line is written, or after `maxWait`.
+    /// Queues a line without a line feed. If it is urgent, returns once it is written or after `maxWait`.
     func write(_ line: [UInt8], isUrgent: Bool = false) {
         var (isQueued, waiter) = enqueue(line, isUrgent)
         guard waiter != nil else { return }
@@ -94,7 +86,7 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Writes what is queued and waits for it, `limit` at most. Returns whether all of it is written.
+    /// Writes all queued lines, within `limit`. Returns whether all are written.
     @discardableResult
     func flush(within limit: Duration) -> Bool {
         let waiter: Waiter? = state.withLock { state in
@@ -105,7 +97,6 @@ final class LogWriter: Sendable {
         return waiter.semaphore.wait(timeout: .now() + limit) == .success
     }
 
-    /// Whether the line is queued, and what its caller has to wait for.
     private func enqueue(_ line: [UInt8], _ isUrgent: Bool) -> (isQueued: Bool, waiter: Waiter?) {
         state.withLock { state in
             let isQueued = state.queue.append(line)
@@ -117,10 +108,10 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Ends a wait that was too long. `line` is the one that found no room.
+    /// Ends a wait that timed out. `line` is the one that found no room.
     private func giveUp(_ waiter: Waiter, line: [UInt8]?) {
         state.withLock { state in
-            // Not there: a write has released it in this moment.
+            // Absent if a write has just released it.
             if let index = state.waiters.firstIndex(where: { $0.semaphore === waiter.semaphore }) {
                 state.waiters.remove(at: index)
                 state.isStuck = true
@@ -135,7 +126,6 @@ final class LogWriter: Sendable {
         state.onDrop(lines)
     }
 
-    /// Registers a waiter; without a position, for all that is queued.
     private func wait(_ state: inout State, for position: Int? = nil) -> Waiter {
         let waiter = Waiter(position: position ?? state.queue.accepted)
         state.waiters.append(waiter)
@@ -143,15 +133,13 @@ final class LogWriter: Sendable {
         return waiter
     }
 
-    /// Wakes the thread when it is idle, or gathers while a caller waits.
+    /// Wakes the thread if it is idle, or if it gathers while a caller waits.
     private func wake(_ state: inout State) {
         let isAwaited = !state.waiters.isEmpty
         guard state.activity == .idle || state.activity == .gathering && isAwaited else { return }
         state.activity = isAwaited ? .writing : .gathering
         arrivals.signal()
     }
-
-    // MARK: - The thread's side
 
     private func run() {
         // SECURITY: a reader that goes away must not end the process: write(2) then fails with EPIPE.
@@ -179,7 +167,7 @@ final class LogWriter: Sendable {
         }
     }
 
-    /// Returns when there is something to write, and nothing more is expected soon.
+    /// Returns when there are lines to write and the gathering is over.
     private func awaitLines() {
         while true {
             let activity = state.withLock { state -> Activity in
@@ -199,7 +187,7 @@ final class LogWriter: Sendable {
     }
 
     private func write(_ lines: ArraySlice<UInt8>, isTorn: inout Bool) {
-        // The end of a line that was cut off by an error, so that the next line stands alone.
+        // Ends a line that an error cut off, so that the next one is separate.
         if isTorn, output([LogQueue.lineFeed]) == 1 { isTorn = false }
         let count = isTorn ? 0 : output(lines)
         let lost = lines.dropFirst(count)

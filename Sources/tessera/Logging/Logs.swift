@@ -1,4 +1,4 @@
-// The log of the process: standard error, one writer, flushed when the process ends.
+// The log of the process goes to standard error, and is flushed at exit.
 import Foundation
 import Logging
 import ServiceKit
@@ -10,13 +10,13 @@ import Synchronization
 #endif
 
 enum Logs {
-    /// How long the end of the process waits for a reader of the log.
+    /// How long the process waits at exit for a reader of the log.
     private static let maxFlush = Duration.seconds(1)
 
     private static let format = Mutex(LogFormat.text)
 
     static let writer: LogWriter = {
-        // However the process ends by itself: after a signal, a command, or a start that failed.
+        // At every exit: after a signal, a command, or a failed start.
         atexit { Logs.writer.flush(within: Logs.maxFlush) }
         return LogWriter(
             notice: { lines in
@@ -32,7 +32,7 @@ enum Logs {
         )
     }()
 
-    /// Whether text on standard error is read by a person.
+    /// Whether a person reads standard error as text.
     static func isTerminal(_ settings: Settings) -> Bool {
         isatty(STDERR_FILENO) == 1 && settings.logFormat != "json"
     }
@@ -41,7 +41,7 @@ enum Logs {
     ///
     /// - Parameters:
     ///   - settings: level and format.
-    ///   - greets: the command greets a person: at the usual level a terminal then shows requests alone.
+    ///   - greets: whether the command prints a greeting; a terminal then shows requests alone at the default level.
     static func start(_ settings: Settings, greets: Bool) {
         let isTerminal = isTerminal(settings)
         let chosen: LogFormat = isTerminal ? .terminal(.current) : settings.logFormat == "text" ? .text : .json
@@ -54,7 +54,6 @@ enum Logs {
         }
     }
 
-    /// Says in one line why a command fails, after what was logged before.
     static func complain(_ text: String) {
         writer.write(Array("tessera: \(text)".utf8), isUrgent: true)
     }

@@ -1,22 +1,22 @@
-// A client whose secret lies in a file beside the service that uses it, for set-ups that make both by themselves.
+// A client whose secret is in a file beside the service that uses it, for installations that create both.
 //
-// The client's row and the file have to agree, and either may be gone or older than the other: a new folder, a restored
-// database. Whatever is missing is made. Of two that do so at once the later one's secret counts, and the earlier one's for
-// the overlap of a rotation.
+// The client's row and the file must match, and either may be missing or older: a new folder, a restored database. This
+// creates what is missing. If two processes do so at once, the later secret counts, and the earlier one for the overlap
+// of a rotation.
 import AuthService
 import Foundation
 
 struct ClientSecretFile {
     let path: String
 
-    /// The client and its secret, made where they are missing.
+    /// Returns the client and its secret, and creates what is missing.
     ///
     /// - Parameters:
-    ///   - draft: of a client with an id and a secret.
+    ///   - draft: a client with an id and a secret.
     ///   - clients: auth's.
-    /// - Returns: the client, and the secret that is in the file.
-    /// - Throws: `StartFailure` when a client of this id is there that may do other things than the draft says, or when
-    ///   the file cannot be written.
+    /// - Returns: the client, and the secret in the file.
+    /// - Throws: `StartFailure` when the existing client has other rights than the draft, or the file cannot be
+    ///   written.
     func provide(_ draft: ClientDraft, _ clients: Clients) async throws -> (client: Client, secret: String) {
         let id = draft.id ?? ""
         let made: ClientWithSecret
@@ -39,7 +39,7 @@ struct ClientSecretFile {
         return (made.client, secret)
     }
 
-    /// A secret that could then not be written would be lost, and with the second of those the one in use.
+    /// A secret that could not be written would be lost, and the rotation would drop the one in use.
     private func checkFolder() throws {
         let folder = URL(filePath: path).deletingLastPathComponent().path
         guard FileManager.default.isWritableFile(atPath: folder) else {

@@ -1,4 +1,4 @@
-// Opens a service's database and brings its schema up to date, or refuses.
+// Opens a service's database and migrates or refuses its schema.
 import AuthService
 import ChatService
 import Embedded
@@ -10,7 +10,6 @@ import Storage
 import StoragePostgres
 import StorageSQLite
 
-/// An open database with the migrations of its service.
 struct ServiceDatabase: Sendable {
     let database: any SQLDatabase
     let migrator: Migrator
@@ -25,7 +24,7 @@ struct ServiceDatabase: Sendable {
         self.migrator = migrator
     }
 
-    /// Throws while the database cannot be reached, its schema is not current, or writing fails.
+    /// Throws while the database is unreachable, its schema is not current, or writes fail.
     var isReady: @Sendable () async throws -> Void {
         {
             try await migrator.requireCurrent(database)
@@ -33,7 +32,7 @@ struct ServiceDatabase: Sendable {
         }
     }
 
-    /// What this program knows of a service's schema.
+    /// The schema as this program knows it.
     static func migrator(of service: String) throws -> Migrator {
         let files = EmbeddedFile.all(under: "migrations/")
         let migrations = try files.map { file in
@@ -47,7 +46,6 @@ struct ServiceDatabase: Sendable {
         )
     }
 
-    /// What ran in a database of the migrations of every service.
     static func records(in database: any SQLDatabase) async throws -> [MigrationRecord] {
         var records: [MigrationRecord] = []
         for service in MigrateCommand.Service.allCases {
@@ -56,14 +54,14 @@ struct ServiceDatabase: Sendable {
         return records
     }
 
-    /// Opens a service's database.
+    /// Opens a service's database without a check of its schema.
     ///
     /// - Parameters:
-    ///   - url: which one.
+    ///   - url: the database.
     ///   - service: whose schema it has.
-    ///   - slow: from how long a batch of statements is logged.
-    ///   - logger: where the connections write their warnings.
-    /// - Returns: the open database, whose schema has not been looked at.
+    ///   - slow: a batch of statements that takes longer is logged.
+    ///   - logger: for the connections' warnings.
+    /// - Returns: the open database.
     /// - Throws: `StorageError` when it cannot be opened.
     static func open(
         _ url: DatabaseURL,
@@ -76,7 +74,7 @@ struct ServiceDatabase: Sendable {
         case .sqlite(let path):
             let folder = URL(filePath: path).deletingLastPathComponent().path
             try PrivateFiles.makeFolder(folder)
-            // SECURITY: SQLite would let everybody read it; its WAL takes the mode of the file.
+            // SECURITY: SQLite would make it readable for all users; the WAL takes the mode of the file.
             try PrivateFiles.makeFile(path)
             return ServiceDatabase(
                 try await SQLiteDatabase.open(path: path, configuration: .init(slow: slow), logger: logger),
@@ -92,7 +90,7 @@ struct ServiceDatabase: Sendable {
         }
     }
 
-    /// Migrates when that is allowed, and refuses an old schema when it is not.
+    /// Migrates if allowed, and otherwise refuses an old schema.
     func prepare(migrate: Bool, logger: Logger) async throws {
         if migrate {
             for name in try await migrator.up(database) { logger.info("migrated", metadata: ["migration": "\(name)"]) }
@@ -105,7 +103,7 @@ struct ServiceDatabase: Sendable {
     }
 }
 
-/// A reason not to start, told in one line.
+/// A reason not to start, in one line.
 struct StartFailure: Error, CustomStringConvertible {
     let description: String
 

@@ -1,4 +1,4 @@
-// What `tessera dev` says once everything listens: where things are, and three lines to try.
+// The greeting of `tessera dev`: addresses, and three lines to try.
 import AuthService
 import Foundation
 
@@ -34,7 +34,7 @@ struct DevGreeting {
         return (lines + ["", ""]).joined(separator: "\n")
     }
 
-    /// Needs nothing but a shell, curl and sed.
+    /// Needs only a shell, curl and sed.
     private static func commands(_ settings: Settings, _ credentials: String) -> [String] {
         let json = "-H 'Content-Type: application/json'"
         let bearer = "-H \"Authorization: Bearer $TOKEN\""

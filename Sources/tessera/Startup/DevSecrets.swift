@@ -1,11 +1,11 @@
-// What `tessera dev` makes at its first start, so that there is nothing to configure.
+// Created at the first start of `tessera dev`.
 import AuthService
 import OpenSSLCrypto
 
 enum DevSecrets {
     private static func path(in folder: String) -> String { "\(folder)/master-key" }
 
-    /// The ring that `dev` made earlier: commands beside it find it too.
+    /// The ring of an earlier `dev`; other commands in the folder find it too.
     static func existingRing(in folder: String) throws -> MasterKeyRing? {
         guard let text = PrivateFiles.read(path(in: folder)) else { return nil }
         return try Settings.ring(text)
@@ -19,11 +19,9 @@ enum DevSecrets {
         return try Settings.ring(text)
     }
 
-    // MARK: Chat's client
-
     private static let chatClientID = "chat"
 
-    /// The secret of chat's client, made where it or its client is missing: a database may be newer than the folder.
+    /// The secret of chat's client, created if it or the client is missing: a database may be newer than the folder.
     static func chatClient(in folder: String, _ clients: Clients) async throws -> (id: String, secret: String) {
         try PrivateFiles.makeFolder(folder)
         let draft = ClientDraft(id: chatClientID, name: "chat", scopes: ["events"])

@@ -1,4 +1,4 @@
-// Files that only their owner reads.
+// Files that only their owner can read.
 import Foundation
 
 #if canImport(Glibc)
@@ -6,7 +6,6 @@ import Foundation
 #endif
 
 enum PrivateFiles {
-    /// Makes a folder (0700) if it is missing.
     static func makeFolder(_ path: String) throws {
         guard !FileManager.default.fileExists(atPath: path) else { return }
         do {
@@ -20,7 +19,6 @@ enum PrivateFiles {
         }
     }
 
-    /// Makes an empty file (0600) if it is missing.
     static func makeFile(_ path: String) throws {
         let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         if descriptor >= 0 {
@@ -30,7 +28,7 @@ enum PrivateFiles {
         }
     }
 
-    /// Writes a file that is 0600 from its first byte, and there only when it is whole.
+    /// The file is 0600 from its first byte, and appears only when complete.
     static func write(_ text: String, to path: String) throws {
         let temporary = "\(path).new"
         unlink(temporary)
@@ -43,7 +41,7 @@ enum PrivateFiles {
         guard rename(temporary, path) == 0 else { throw StartFailure("\(path) cannot be written") }
     }
 
-    /// Brings what was done in a folder to the disk: new files, new names.
+    /// Syncs a folder's new files and names to disk.
     static func synchronize(_ folder: String) throws {
         let descriptor = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw StartFailure("\(folder) cannot be opened") }

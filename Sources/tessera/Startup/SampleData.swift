@@ -1,12 +1,10 @@
-// Sample users and conversations, for a first look. Passwords are random; whoever can read the data folder can read
-// them, and nobody else.
+// Sample users and conversations. Passwords are random; only the owner of the data folder can read them.
 import AuthService
 import ChatService
 import Foundation
 import OpenSSLCrypto
 import ServiceKit
 
-/// The credentials of a sample user.
 struct SampleUser: Sendable {
     let key: String
     let email: String
@@ -33,7 +31,7 @@ struct SampleUser: Sendable {
 enum SampleData {
     static func credentialsPath(in folder: String) -> String { "\(folder)/dev-credentials.json" }
 
-    /// Makes the sample users that are missing and returns those it made.
+    /// Makes the missing sample users and returns them.
     static func makeUsers(
         _ auth: AuthService,
         _ samples: [SampleUser] = SampleUser.make()
@@ -52,7 +50,6 @@ enum SampleData {
         return made
     }
 
-    /// Gives a user two conversations.
     static func makeConversations(_ chat: ChatService, owner: String) async throws {
         for (title, question, answer) in [
             ("Welcome", "What is Tessera?", "The token that proves who you are."),
@@ -73,7 +70,6 @@ enum SampleData {
         }
     }
 
-    /// Writes the credentials where only the owner of the data folder reads them.
     static func writeCredentials(_ samples: [SampleUser], in folder: String) throws {
         let text = JSONWriter.object { writer in
             for sample in samples {

@@ -1,4 +1,4 @@
-// Runs services until a signal: stop accepting, finish what is in flight (10 s), close databases last, exit 0.
+// Runs services until a signal: stops accepting, finishes requests in flight (10 s), closes databases last, exits 0.
 import AuthService
 import ChatService
 import CoreMetrics
@@ -19,7 +19,6 @@ import UnixSignals
     import Glibc
 #endif
 
-/// Collects what one process runs.
 struct ServiceRunner {
     private var services: [any Service] = []
     private let logger: Logger
@@ -60,7 +59,7 @@ struct ServiceRunner {
         )
     }
 
-    /// `/metrics`, on an address of its own that is not for the public.
+    /// Serves `/metrics` on an address of its own that is not public.
     mutating func addMetrics(on address: ListenAddress) {
         let router = Router()
         router.get("metrics") { [registry] _, _ in
@@ -96,17 +95,17 @@ struct ServiceRunner {
         return ListeningService(application: application, address: address)
     }
 
-    /// Runs everything until it is told to stop.
+    /// Runs everything until a signal.
     ///
     /// - Parameter whenListening: called once, when every service listens.
-    /// - Throws: `StartFailure` when an address is taken or is no address.
+    /// - Throws: `StartFailure` when an address is invalid or in use.
     func run(whenListening: @escaping @Sendable () -> Void = {}) async throws {
         starting.whenDone(whenListening)
-        // The first service is shut down last. One that fails takes the others along in the same order: a server that is
+        // The first service is shut down last, and a failure shuts down the others in the same order. A server that is
         // cancelled while a connection waits to be served traps (swift-nio issue 3481).
         var configuration = ServiceGroupConfiguration(
             services: services.map { service in
-                // SECURITY: the name is logged, and would be a dump of the service, keys included.
+                // SECURITY: the name is logged, and would otherwise be a dump of the service with its keys.
                 .init(
                     service: service,
                     failureTerminationBehavior: .gracefullyShutdownGroup,
@@ -120,12 +119,11 @@ struct ServiceRunner {
         do {
             try await ServiceGroup(configuration: configuration).run()
         } catch is CancellationError {
-            // What was in flight took longer than it was given.
+            // Requests in flight exceeded their time.
         }
     }
 }
 
-/// Counts the services that do not listen yet.
 private final class Starting: Sendable {
     private struct State {
         var left = 0
@@ -154,7 +152,6 @@ private final class Starting: Sendable {
     }
 }
 
-/// A server whose failure to listen says where.
 private struct ListeningService<Server: Service>: Service {
     let application: Server
     let address: ListenAddress
@@ -170,7 +167,7 @@ private struct ListeningService<Server: Service>: Service {
     }
 }
 
-/// Follows the revocations until everything that asks about them has stopped.
+/// Follows the revocations until every service that checks them has stopped.
 private struct FollowingService: Service {
     let feed: RevocationFeed
 
@@ -179,7 +176,7 @@ private struct FollowingService: Service {
     }
 }
 
-/// Asks another service, of this process perhaps: before that listens each start would warn of a refused connection.
+/// Starts when all services listen: its requests may go to this process, and would be refused and logged before.
 private struct AskingService<Asking: Service>: Service {
     let service: Asking
     let othersListen: AsyncStream<Never>
@@ -190,7 +187,7 @@ private struct AskingService<Asking: Service>: Service {
     }
 }
 
-/// Closes a database after everything that uses it has stopped.
+/// Closes a database after every service that uses it has stopped.
 private struct DatabaseService: Service {
     let database: any SQLDatabase
 

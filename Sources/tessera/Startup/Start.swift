@@ -1,4 +1,3 @@
-// Builds the services from settings.
 import AuthService
 import ChatService
 import Logging
@@ -34,7 +33,7 @@ enum Start {
         }
     }
 
-    /// A chat node on an opened database. `feed` is chat's client at auth; without one it follows nothing.
+    /// `feed` is chat's client at auth; without one chat follows nothing.
     static func chat(
         _ settings: Settings,
         feed: ChatFeedSettings?,
@@ -42,7 +41,7 @@ enum Start {
         logger: Logger
     ) throws -> ChatNode {
         let keys = RemoteKeySource(url: "\(settings.authURL)/.well-known/jwks.json", logger: logger)
-        // One stream for both: what was revoked, and that something happened to users.
+        // One stream for revocations and for user events.
         let news = EventNews(of: UserEventFeed.kinds)
         let revocations = feed.map {
             RevocationFeed($0, at: settings.authURL, keys: keys, news: news, logger: logger)
@@ -62,7 +61,7 @@ enum Start {
                 } catch {
                     throw APIError.retry(.keysUnavailable, afterSeconds: 1)
                 }
-                // After a restart it knows what was revoked before it says that it is ready.
+                // After a restart the node must know the revocations before it is ready.
                 guard revocations?.isReady ?? true else {
                     throw APIError.retry(.revocationsUnavailable, afterSeconds: 1)
                 }
@@ -74,7 +73,7 @@ enum Start {
     }
 }
 
-/// Chat, and what it trusts auth by.
+/// Chat, and what verifies auth's tokens for it.
 struct ChatNode {
     let service: ChatService
     let keys: RemoteKeySource
@@ -106,7 +105,7 @@ extension RevocationFeed {
         logger: Logger
     ) {
         var pace = FeedPace()
-        // Five minutes for clocks that differ.
+        // Five minutes for clock differences.
         pace.tokenLifetime = max(pace.tokenLifetime, settings.tokenLifetime + .seconds(300))
         self.init(
             url: "\(authURL)/v1/events",
