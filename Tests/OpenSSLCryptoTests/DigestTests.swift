@@ -16,7 +16,6 @@ struct DigestTests {
     )
     func sha256(text: String, digest: String) {
         #expect(Hex.encode(SHA256.digest(Array(text.utf8))) == digest)
-        // As a value, which has no other view of its bits than the first ones.
         let prefix = withUnsafeBytes(of: SHA256.digest(of: text).prefix) { Hex.encode(Array($0)) }
         #expect(digest.hasPrefix(prefix))
         #expect(SHA256.digest(of: text) == SHA256.digest(of: text))

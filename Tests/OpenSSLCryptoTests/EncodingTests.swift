@@ -74,7 +74,7 @@ struct EncodingTests {
 
     @Test("a UUIDv7 carries its time, version and variant, and sorts by time")
     func uuid() {
-        // The example of RFC 9562 §A.6.
+        // RFC 9562 §A.6.
         let random = RandomSource { _ in [0x0C, 0xC3, 0x18, 0xC4, 0xDC, 0x0C, 0x0C, 0x07, 0x39, 0x8F] }
         #expect(UUIDv7.make(milliseconds: 0x017F_22E2_79B0, random: random) == "017f22e2-79b0-7cc3-98c4-dc0c0c07398f")
         let earlier = UUIDv7.make(milliseconds: 1_700_000_000_000, random: .system)

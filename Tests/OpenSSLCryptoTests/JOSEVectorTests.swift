@@ -4,7 +4,6 @@ import Testing
 
 @Suite("The examples of the JOSE RFCs")
 struct JOSEVectorTests {
-    /// A key of an example, as private key and as what one would publish of it.
     struct Key: Decodable {
         let key: PrivateJWK
         let published: JWK

@@ -38,7 +38,7 @@ struct JWSTests {
             let key = try SigningKey.generate(algorithm)
             let others = SigningAlgorithm.allCases.filter { $0 != algorithm }.map(\.rawValue)
             for name in others + ["none", "None", "", "HS256", "RS384", "PS256", algorithm.rawValue.lowercased()] {
-                // Properly signed by the right key, so that `alg` alone is wrong.
+                // Signed by the right key, so only `alg` is wrong.
                 let input = Self.token(header: #"{"alg":"\#(name)","kid":"k"}"#, signature: []).dropLast()
                 let signed = input + "." + Base64URL.encode(try key.sign(Array(input.utf8)))
                 #expect(!(try JWS.parse(signed)).isSigned(by: key.publicKey), "\(name) with \(algorithm)")

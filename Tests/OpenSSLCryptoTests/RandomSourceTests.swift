@@ -1,4 +1,3 @@
-// Bytes are drawn ahead and handed out in pieces: no byte twice, whatever the sizes and whoever asks at the same time.
 import OpenSSLCrypto
 import Testing
 
@@ -20,7 +19,7 @@ struct RandomSourceTests {
         }
         #expect(values.count == 16_000)
         #expect(Set(values).count == values.count)
-        // Each byte value is due 750 times; a stuck or erased reservoir would be far off.
+        // Each byte value is expected 750 times; a stuck or erased reservoir would be far off.
         var counts = [Int](repeating: 0, count: 256)
         for byte in values.joined() { counts[Int(byte)] += 1 }
         #expect(counts.allSatisfy { (550...950).contains($0) }, "\(counts)")

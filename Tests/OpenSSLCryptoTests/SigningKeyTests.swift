@@ -80,8 +80,6 @@ struct SigningKeyTests {
         }
     }
 
-    // MARK: - JWK
-
     static let point = (
         x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"
     )

@@ -1,5 +1,4 @@
-// Reads published vectors: those of RFCs in Tests/Vectors, and C2SP's, which are not copied into the repository, in the
-// folder that TESSERA_VECTORS names.
+// The RFCs' vectors are in Tests/Vectors. C2SP's are not in the repository: TESSERA_VECTORS names their folder.
 
 import Foundation
 import OpenSSLCrypto
@@ -8,17 +7,15 @@ enum Vectors {
     private static let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Vectors")
 
-    /// Decodes one file; a missing or malformed one fails the test that asks for it.
     static func load<T: Decodable>(_ name: String, as type: T.Type = T.self) throws -> T {
         try JSONDecoder().decode(type, from: Data(contentsOf: folder.appending(path: "\(name).json")))
     }
 
-    /// The folder of vectors that are kept elsewhere; `nil` when nobody says where.
+    /// `nil` if TESSERA_VECTORS is not set.
     static let elsewhere = ProcessInfo.processInfo.environment["TESSERA_VECTORS"].flatMap { path in
         path.isEmpty ? nil : URL(filePath: path)
     }
 
-    /// Decodes one of C2SP's Wycheproof files.
     static func wycheproof<T: Decodable>(_ name: String, as type: T.Type = T.self) throws -> T {
         guard let elsewhere else { throw NotThere() }
         return try JSONDecoder().decode(
@@ -34,7 +31,6 @@ enum Vectors {
     }
 }
 
-/// Bytes written in hexadecimal.
 struct HexBytes: Decodable {
     let bytes: [UInt8]
 

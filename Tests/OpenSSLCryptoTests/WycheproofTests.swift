@@ -1,5 +1,5 @@
-// C2SP's Wycheproof: signatures, tokens and keys that other implementations got wrong. The files are read from where
-// TESSERA_VECTORS says, and only where it does.
+// C2SP's Wycheproof: signatures, tokens and keys that other implementations got wrong. They run if TESSERA_VECTORS is
+// set.
 import OpenSSLCrypto
 import Testing
 
@@ -28,8 +28,6 @@ struct WycheproofTests {
         }
     }
 
-    // MARK: - Raw signatures
-
     private struct SignatureFile: Decodable {
         struct Group: Decodable {
             let publicKeyJwk: JWK?
@@ -51,7 +49,7 @@ struct WycheproofTests {
         let file: SignatureFile = try Vectors.wycheproof(name.rawValue)
         var judged = 0
         for group in file.testGroups {
-            // Groups without a JWK are about other encodings of the key.
+            // Groups without a JWK test other encodings of the key.
             guard let jwk = group.publicKeyJwk ?? group.keyJwk else { continue }
             let key = try VerificationKey(jwk: jwk)
             for test in group.tests where test.result != .acceptable {
@@ -63,8 +61,6 @@ struct WycheproofTests {
         #expect(judged > 140)
         #expect(judged >= file.numberOfTests - 16)
     }
-
-    // MARK: - Tokens
 
     private struct TokenFile: Decodable {
         struct Group: Decodable {
@@ -82,7 +78,7 @@ struct WycheproofTests {
         let result: Result
     }
 
-    /// Cases that contradict their own label; Tests/Vectors/SOURCES.md says how.
+    /// Cases that contradict their own label; see Tests/Vectors/SOURCES.md.
     private static let faulty: Set<Int> = [346, 347, 350, 351, 367, 370, 372, 373]
 
     private func tokens() throws {
@@ -93,7 +89,7 @@ struct WycheproofTests {
             let key = group.public.flatMap { try? VerificationKey(jwk: $0) }
             for test in group.tests where !Self.faulty.contains(test.tcId) {
                 let isAccepted = key.map { (try? JWS.parse(test.jws))?.isSigned(by: $0) ?? false } ?? false
-                // Groups of HS*, PS*, RS384 and RS512 have no key here, so that their valid tokens are refused too.
+                // Groups of HS*, PS*, RS384 and RS512 have no key here, so their valid tokens are refused too.
                 let isOurs = group.public?.alg.flatMap(SigningAlgorithm.init(rawValue:)) != nil
                 #expect(isAccepted == (test.result == .valid && isOurs), "\(test.tcId) \(test.comment)")
                 if isAccepted { accepted += 1 } else { refused += 1 }
@@ -102,8 +98,6 @@ struct WycheproofTests {
         #expect(accepted == 10)
         #expect(refused > 340)
     }
-
-    // MARK: - Keys
 
     private struct KeyFile: Decodable {
         struct Group: Decodable {
@@ -119,7 +113,7 @@ struct WycheproofTests {
         let testGroups: [Group]
     }
 
-    /// Each token is looked at with every key of its set that has its `kid`, as a verifier finds it.
+    /// Each token is checked with every key of its set that has its `kid`, as a verifier does.
     private func keys() throws {
         let file: KeyFile = try Vectors.wycheproof(File.keys.rawValue)
         var accepted: [Int] = []
@@ -138,7 +132,7 @@ struct WycheproofTests {
                 if test.result == .invalid { #expect(!isAccepted, "\(test.tcId) \(group.comment) \(test.comment)") }
             }
         }
-        // The other valid ones are of HS256, HS384 and HS512, whose keys no verifier of ours has.
+        // The other valid tokens use HS256, HS384 and HS512, which no verifier of ours accepts.
         #expect(accepted == [5])
         #expect(refused == file.numberOfTests - 1)
     }

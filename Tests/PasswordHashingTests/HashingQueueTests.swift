@@ -7,7 +7,7 @@ import Testing
 
 @testable import PasswordHashing
 
-/// Stands in for Argon2: each hash waits until the test lets it through.
+/// Replaces Argon2: each hash waits until the test releases it.
 private final class Gate: Sendable {
     private let semaphore = DispatchSemaphore(value: 0)
     private let counts = Mutex((running: 0, most: 0, finished: 0, order: [[UInt8]]()))
@@ -15,7 +15,7 @@ private final class Gate: Sendable {
     var running: Int { counts.withLock { $0.running } }
     var most: Int { counts.withLock { $0.most } }
     var finished: Int { counts.withLock { $0.finished } }
-    /// The passwords in the order in which threads took them.
+    /// In the order in which threads took them.
     var order: [String] { counts.withLock { $0.order }.map { String(decoding: $0, as: UTF8.self) } }
 
     var compute: PasswordHasher.Compute {
@@ -40,7 +40,6 @@ private final class Gate: Sendable {
 
 private struct TookTooLong: Error {}
 
-/// Waits for a condition of another thread, at most 20 seconds.
 private func eventually(_ condition: () -> Bool) async throws {
     let deadline = ContinuousClock.now + .seconds(60)
     while !condition() {
@@ -138,7 +137,7 @@ struct HashingQueueTests {
         cancelled.cancel()
         #expect(await cancelled.value == .failure(.cancelled))
         #expect(hasher.waiting == 1)
-        // One that is being computed is finished and answered.
+        // A running hash finishes and is answered.
         running.cancel()
         gate.open(2)
         await #expect(throws: Never.self) { try await running.value.get() }
@@ -182,7 +181,7 @@ struct HashingQueueTests {
         #expect(gate.finished == 1)
         await #expect(throws: Never.self) { try await running.value.get() }
         #expect(await result(hasher, "too late") == .failure(.shutDown))
-        // A second time is no harm.
+        // A second call is harmless.
         await hasher.shutdown()
     }
 

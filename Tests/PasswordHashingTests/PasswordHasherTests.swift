@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Hashing passwords")
 struct PasswordHasherTests {
-    /// As cheap as Argon2 goes, where the cost is not the subject.
+    /// The cheapest Argon2, for tests of other subjects.
     static let cheap = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
 
     @discardableResult
@@ -34,7 +34,7 @@ struct PasswordHasherTests {
         #expect(cases.count == 6)
         try await Self.withHasher { hasher in
             for vector in cases {
-                // Each is weaker than a hash made today: another function, version or a short salt.
+                // Each is weaker than a new hash: another function, version or a short salt.
                 let isMade = try await hasher.verify(vector.password, against: vector.hash)
                 #expect(isMade == .matches(needsRehash: true), "\(vector.hash)")
                 #expect(try await hasher.verify("sassword", against: vector.hash) == .differs)
@@ -73,7 +73,7 @@ struct PasswordHasherTests {
             let decomposed = "cafe\u{301} \u{1E9B}\u{323}"
             #expect(try await hasher.verify(decomposed, against: stored) == .matches(needsRehash: false))
             #expect(try await hasher.verify("CAF\u{C9} \u{1E9B}\u{323}", against: stored) == .differs)
-            // Form C keeps compatibility characters apart, which form KC would not.
+            // Form C distinguishes compatibility characters; form KC would not.
             let ligature = try await hasher.hash("\u{FB01}sh and chips")
             #expect(try await hasher.verify("fish and chips", against: ligature) == .differs)
         }
@@ -106,7 +106,6 @@ struct PasswordHasherTests {
     func lanes() async throws {
         let wide = Argon2Parameters(memoryKiB: 4096, iterations: 3, parallelism: 4)
         let stored = try await Self.withHasher(wide) { try await $0.hash("password") }
-        // The same thread computes small, large and small hashes one after another.
         try await Self.withHasher(threads: 1) { hasher in
             let small = try await hasher.hash("password")
             #expect(try await hasher.verify("password", against: stored) == .matches(needsRehash: false))

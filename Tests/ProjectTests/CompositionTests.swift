@@ -1,12 +1,11 @@
-// The composition roots: where a service is put together, each part is made once and handed on.
 import Foundation
 import Testing
 
 @Suite("Composition roots")
 struct CompositionTests {
-    /// What a service has several of, and why.
+    /// Types that a service makes several times.
     private static let several = [
-        // Two ways to judge a token (docs/decisions/0015), and a guard for each way in.
+        // Two ways to judge a token (docs/decisions/0015), and a guard for each door.
         "TokenVerifier", "TokenVerifierMiddleware",
         // One for each job.
         "JobLease",
@@ -35,7 +34,6 @@ struct CompositionTests {
         #expect(Self.made(in: source) == ["Parts": 2, "Other": 1])
     }
 
-    /// How often each type's initialiser is called.
     private static func made(in source: String) -> [String: Int] {
         var counts: [String: Int] = [:]
         for line in source.split(separator: "\n") where !line.trimmingCharacters(in: .whitespaces).hasPrefix("//") {

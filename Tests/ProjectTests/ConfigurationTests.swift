@@ -11,7 +11,6 @@ import Testing
 
 @Suite("Configuration")
 struct ConfigurationTests {
-    /// Reads everything that any command would read.
     @discardableResult
     private static func read(
         _ environment: [String: String] = [:],
@@ -27,7 +26,6 @@ struct ConfigurationTests {
 
     private static func key() -> String { Base64.encode(RandomSource.system.bytes(32)) }
 
-    /// Runs `body` with a file of `text`.
     private static func withFile<T>(_ text: String, _ body: (String) async throws -> T) async throws -> T {
         let file = FileManager.default.temporaryDirectory.appending(path: "tessera-\(UUID().uuidString).yaml")
         try text.write(to: file, atomically: true, encoding: .utf8)
@@ -89,9 +87,9 @@ struct ConfigurationTests {
             let (settings, auth) = try await Self.read(environment, flags: ["TESSERA_AUTH_PORT": "3001"], file: file)
             #expect(settings.auth.port == 3001)
             #expect(settings.chat.port == 2002)
-            // An empty variable is one that nobody set.
+            // An empty variable counts as unset.
             #expect(auth.hashQueue == 7)
-            // The public address follows the port that counts.
+            // The public address follows the port.
             #expect(settings.publicURL == "http://127.0.0.1:3001")
         }
     }
@@ -136,11 +134,11 @@ struct ConfigurationTests {
         try await Self.withFile("\(key)\n") { path in
             let (settings, _) = try await Self.read(["TESSERA_MASTER_KEY_FILE": path])
             #expect(try settings.reader.text(.masterKey) == key)
-            // Nor may an older one beside it win unnoticed.
+            // An older value beside it must not win unnoticed.
             let both = ["TESSERA_MASTER_KEY_FILE": path, "TESSERA_MASTER_KEY": Self.key()]
             let error = await #expect(throws: ConfigurationError.self) { try await Self.read(both) }
             #expect(error?.key == "TESSERA_MASTER_KEY")
-            // A flag that names the file goes before the environment.
+            // A flag that names the file precedes the environment.
             let flagged = try await Self.read(
                 ["TESSERA_MASTER_KEY": Self.key()],
                 flags: ["TESSERA_MASTER_KEY_FILE": path]
@@ -153,7 +151,7 @@ struct ConfigurationTests {
             }
             #expect(error?.key == "TESSERA_MASTER_KEY_FILE")
         }
-        // Only secrets have one.
+        // Only secrets have a file variable.
         await #expect(throws: ConfigurationError.self) { try await Self.read(["TESSERA_HOST_FILE": "/dev/null"]) }
     }
 
@@ -173,11 +171,11 @@ struct ConfigurationTests {
             }
             #expect(error?.key == key)
         }
-        // Others' variables are none of its business.
+        // Other programs' variables are allowed.
         try await Self.read(["PATH": "/bin", "POSTGRES_INITDB_ARGS": "--data-checksums"])
     }
 
-    /// A value that no server may start with, and what must be set for it to matter.
+    /// An invalid value, and the settings without which it has no effect.
     struct Bad: Sendable, CustomTestStringConvertible {
         let key: ConfigurationKey
         let value: String
@@ -256,7 +254,7 @@ struct ConfigurationTests {
         #expect(text.hasPrefix("\(bad.key.name) "))
         #expect(!text.contains("\n"))
         #expect(!text.contains("hunter2"))
-        // What a shorter one says may stand in any sentence.
+        // A shorter value may occur in any sentence.
         if bad.key.isSecret, bad.value.count > 7 { #expect(!text.contains(bad.value)) }
     }
 
@@ -292,7 +290,7 @@ struct ConfigurationTests {
         "events kept for less than ten minutes longer than an access token lives are refused, by their variable's name"
     )
     func eventRetention() async throws {
-        // A day is the shortest retention and the longest life.
+        // A day is the shortest retention and the longest lifetime.
         func read(_ life: String) async throws -> AuthConfiguration {
             try await Self.read(["TESSERA_EVENT_RETENTION": "1d", "TESSERA_ACCESS_TOKEN_TTL": life]).auth
         }

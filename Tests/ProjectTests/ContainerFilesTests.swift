@@ -1,5 +1,5 @@
-// No container engine is needed for this: the Dockerfile may only do what is proved elsewhere (make targets that
-// continuous integration runs) with files that exist, and compose.yaml must be what its readers expect.
+// Needs no container engine. The Dockerfile may only run make targets that continuous integration proves, with files
+// that exist; compose.yaml must match its readers.
 import Foundation
 import TestSupport
 import Testing
@@ -13,7 +13,7 @@ struct ContainerFilesTests {
         var copied = 0
         for words in instructions.filter({ $0.first == "COPY" }).map({ $0.dropFirst() }) {
             if let stage = words.first(where: { $0.hasPrefix("--from=") }) {
-                // From another stage: it must be a stage of this file, and what `make release` leaves there.
+                // `--from` must name a stage of this file, and a file that `make release` leaves there.
                 let name = String(stage.dropFirst("--from=".count))
                 #expect(instructions.contains { $0.first == "FROM" && $0.suffix(2) == ["AS", name] })
                 #expect(words.dropFirst().first == "/src/dist/tessera")
@@ -70,7 +70,7 @@ struct ContainerFilesTests {
         let compose = try JSONDecoder().decode(Compose.self, from: Data(output.utf8))
 
         #expect(Set(compose.services.keys) == ["auth", "chat", "chat-client", "auth-db", "chat-db"])
-        // It runs to its end.
+        // It runs to its end and has no health check.
         for (name, service) in compose.services where name != "chat-client" {
             #expect(service.healthcheck?.test.isEmpty == false, "\(name) has a health check")
         }
@@ -87,7 +87,7 @@ struct ContainerFilesTests {
         let text = try Repository.text("compose.yaml")
         let command = try #require(text.firstMatch(of: /command: \["clients", [^\]]+\]/)?.0)
         let file = "/var/lib/tessera/chat-client-secret"
-        // With these options CommandTests runs it.
+        // CommandTests runs it with these options.
         #expect(
             command.matches(of: /"([^"]+)"/).map { String($0.1) } == [
                 "clients", "create", "--id", "chat", "--name", "chat", "--scope", "events", "--secret-file", file,
@@ -110,7 +110,6 @@ struct ContainerFilesTests {
         }
     }
 
-    /// The Dockerfile's instructions, continued lines joined, as words.
     private static func instructions() throws -> [[String]] {
         try Repository.text("Dockerfile")
             .replacing("\\\n", with: " ")

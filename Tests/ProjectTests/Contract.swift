@@ -1,10 +1,8 @@
-// openapi.yaml as the tests read it.
 import Embedded
 import Foundation
 import Testing
 import Yams
 
-/// The contract, parsed once.
 struct Contract {
     struct Operation: Hashable, CustomStringConvertible {
         let method: String
@@ -38,7 +36,7 @@ struct Contract {
         return operations
     }
 
-    /// Paths are compared by shape: what a parameter is called is nobody's business.
+    /// Compares paths without the names of parameters.
     static func normal(_ path: String) -> String {
         path.split(separator: "/").map { $0.hasPrefix("{") || $0.hasPrefix(":") || $0 == "**" ? "{}" : String($0) }
             .joined(

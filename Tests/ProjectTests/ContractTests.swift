@@ -1,4 +1,4 @@
-// openapi.yaml is the contract: what the routers have, what it names, and what its examples say are one.
+// The routers, openapi.yaml and its examples must agree.
 import AuthService
 import ChatService
 import Embedded
@@ -86,7 +86,6 @@ struct ContractTests {
         #expect(rows.count == ErrorCode.allCases.count)
     }
 
-    /// Every request and answer of the contract that has content.
     private func contents() -> [(String, [String: [String: Any]])] {
         var found: [(String, [String: [String: Any]])] = []
         for (path, item) in contract.paths {
@@ -137,7 +136,7 @@ enum Services {
     }
 
     private static func operations(_ routes: [(String, String)], _ service: String) -> Set<Contract.Operation> {
-        // HEAD goes without saying, and OpenAPI has no word for most methods.
+        // HEAD is implied, and OpenAPI has no word for most methods.
         let named: Set = ["GET", "PUT", "POST", "PATCH", "DELETE"]
         return Set(
             routes.filter { named.contains($0.0) }.map {

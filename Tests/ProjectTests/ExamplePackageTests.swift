@@ -1,7 +1,6 @@
-// Examples/WhoAmI is a package of its own, so that it shows what a user's package says. Building it as one compiles
-// everything it depends on a second time, for minutes; so its sources are a target of this package too, and this is what
-// makes that the same thing: the same files, the same products of the same packages, and no settings that a user would
-// not have.
+// Examples/WhoAmI is a package of its own, to show what a user's package contains. A build of it would compile all
+// dependencies again, for minutes, so its sources are also a target here. This test proves that both are the same:
+// files, products, and no settings that a user would lack.
 import Foundation
 import Testing
 
@@ -25,19 +24,18 @@ struct ExamplePackageTests {
         #expect(example.settings.isEmpty && target.settings.isEmpty)
         #expect(own.swiftLanguageVersions == main.swiftLanguageVersions)
 
-        // What it takes from here is what others can take, from this very folder.
+        // It uses only what this package offers to others.
         let library = example.dependencies.filter { $0.package == "tessera" }.map(\.name)
         #expect(library == ["TesseraVerifierHummingbird"])
         #expect(main.products.contains { $0.name == library.first && $0.isLibrary })
         #expect(own.dependencies.compactMap(\.path) == [Repository.root.standardizedFileURL.path])
-        // The other packages are of the versions that this one is tested with.
+        // Other packages have the versions that this one is tested with.
         for dependency in own.dependencies where dependency.path == nil {
             #expect(main.dependencies.contains(dependency), "\(dependency)")
         }
     }
 }
 
-/// As much as is compared of what `swift package dump-package` writes.
 private struct Manifest: Decodable {
     let targets: [Target]
     let products: [Product]
@@ -81,7 +79,6 @@ private struct Manifest: Decodable {
         private struct Word: Decodable {}
     }
 
-    /// `{"product": ["Hummingbird", "hummingbird", null, null]}` or `{"byName": ["Storage", null]}`.
     struct Reference: Decodable {
         let name: String
         let package: String?
@@ -102,7 +99,6 @@ private struct Manifest: Decodable {
         }
     }
 
-    /// A folder, or an address with a version.
     struct Dependency: Decodable, Equatable {
         let path: String?
         let address: String?

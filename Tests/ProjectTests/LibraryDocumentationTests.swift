@@ -1,5 +1,5 @@
-// The library is for people who have nothing but its documentation: whatever is public says what it means, in what unit,
-// and what it throws. Read from the sources, line by line, as they are formatted here.
+// The library's users have only its documentation: each public declaration states its meaning, units and errors. This
+// reads the formatted sources line by line.
 import Foundation
 import Testing
 
@@ -74,17 +74,15 @@ struct LibraryDocumentationTests {
     }
 }
 
-/// Something public, and the comment above it.
 private struct Declaration {
     let line: Int
     let signature: String
     let comment: String
 
-    /// What a reader would have to guess.
     var gaps: [String] {
         var gaps: [String] = []
         if comment.isEmpty { gaps.append("no comment") }
-        // Equality and hashing have one meaning wherever they are.
+        // Equality and hashing mean the same everywhere.
         if signature.contains("static func ==") || signature.contains("func hash(into") { return gaps }
         let isCallable = signature.contains(#/\b(func|init|subscript)\b/#)
         let parameters = signature.prefix { $0 != "{" }.split(separator: "->").first.map(String.init) ?? ""
@@ -101,11 +99,11 @@ private struct Declaration {
         return gaps
     }
 
-    /// Declarations marked `public`, the cases of public enumerations, and what public protocols ask for.
+    /// Declarations marked `public`, cases of public enumerations, and requirements of public protocols.
     static func all(in source: String) -> [Declaration] {
         let lines = source.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         var found: [Declaration] = []
-        // The indentation of the public enumeration or protocol that a line is in.
+        // The enclosing public enumeration or protocol.
         var open: (indentation: Int, word: String)?
         for (index, line) in lines.enumerated() {
             let text = line.trimmingCharacters(in: .whitespaces)
@@ -121,7 +119,7 @@ private struct Declaration {
             if let word = text.firstMatch(of: #/^public (?:indirect )?(enum|protocol) /#)?.1 {
                 open = (indentation, String(word))
             }
-            // A signature over several lines ends where its parentheses do.
+            // A signature over several lines ends with its parentheses.
             var signature = text
             var next = index + 1
             while signature.count(where: { $0 == "(" }) > signature.count(where: { $0 == ")" }), next < lines.count {

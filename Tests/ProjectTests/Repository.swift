@@ -1,13 +1,10 @@
-// The repository as it lies on disk: what the tests of this target look at.
 import Foundation
 import TestSupport
 
-/// The checkout that this test was compiled from.
 enum Repository {
     static let root = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// The text of a file, by its path in the repository.
     static func text(_ path: String) throws -> String {
         try String(contentsOf: root.appending(path: path), encoding: .utf8)
     }
@@ -16,21 +13,20 @@ enum Repository {
         FileManager.default.fileExists(atPath: root.appending(path: path).path)
     }
 
-    /// What a commit of everything would contain: tracked files, and new ones that are not ignored.
+    /// Tracked files, and new ones that are not ignored.
     static func files() async throws -> [String] {
         let arguments = ["ls-files", "--cached", "--others", "--exclude-standard"]
         return try await run("git", ["-C", root.path] + arguments)
             .split(separator: "\n").map(String.init).filter(exists).sorted()
     }
 
-    /// Swift files under `folder`, as paths in the repository.
+    /// As paths in the repository.
     static func swiftFiles(under folder: String) -> [String] {
         let files = FileManager.default.enumerator(atPath: root.appending(path: folder).path)
         return (files?.compactMap { $0 as? String } ?? [])
             .filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }.sorted()
     }
 
-    /// What a program writes; throws when it fails.
     static func run(_ program: String, _ arguments: [String]) async throws -> String {
         let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-project-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -1,4 +1,4 @@
-// The examples that people copy from openapi.yaml are sent to the real routers: none may be refused as malformed.
+// Users copy the examples of openapi.yaml, so each is sent to the real routers. None may be refused as malformed.
 import AuthService
 import ChatService
 import Foundation
@@ -33,7 +33,7 @@ struct RequestExampleTests {
                     sent += 1
                 }
                 #expect(sent >= 12)
-                // The same path refuses what is not in the contract, so a green run means something.
+                // The same path refuses an invalid body, so a green run means something.
                 let wrong = RequestExample(
                     service: "auth",
                     method: "POST",
@@ -46,7 +46,6 @@ struct RequestExampleTests {
     }
 }
 
-/// One body of the contract, ready to send.
 struct RequestExample: CustomStringConvertible {
     let service: String
     let method: String
@@ -85,7 +84,6 @@ extension Contract {
     }
 }
 
-/// auth and chat on databases of their own, and an admin who has a conversation.
 private struct BothServices {
     let auth: Router<AuthRequestContext>
     let chat: Router<ChatRequestContext>

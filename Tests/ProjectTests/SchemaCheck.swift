@@ -1,8 +1,8 @@
-// As much of JSON Schema 2020-12 as the contract uses: enough to say that an example is not what its schema says.
+// The part of JSON Schema 2020-12 that the contract uses.
 import Foundation
 
 extension Contract {
-    /// What is wrong with a value, as sentences; a keyword that is not known here is wrong too, so that none is skipped.
+    /// An unknown keyword is a fault too, so that none is skipped.
     func complaints(_ value: Any, _ schema: [String: Any], at path: String) -> [String] {
         let schema = resolve(schema)
         let known: Set<String> = [

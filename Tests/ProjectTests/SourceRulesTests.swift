@@ -1,4 +1,4 @@
-// Rules that neither the compiler nor the formatter knows.
+// Rules that neither the compiler nor the formatter checks.
 import Foundation
 import TestSupport
 import Testing
@@ -99,7 +99,6 @@ struct SourceRulesTests {
         let files = try await Repository.files()
         #expect(files.contains("Package.swift"))
         for file in files where !file.hasSuffix(".json") {
-            // Files that are not text have no lines to look at.
             guard let text = try? Repository.text(file) else { continue }
             for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
                 #expect(line.firstMatch(of: path) == nil, "\(file):\(number + 1): \(line)")
@@ -121,7 +120,7 @@ struct SourceRulesTests {
         #expect(TestScope.configured != nil, "TESSERA_TEST_SCOPE is one of \(TestScope.allCases.map(\.rawValue))")
     }
 
-    /// The numbers of lines that say `@unchecked Sendable` with no SAFETY: on them or on the five lines above.
+    /// Lines with `@unchecked Sendable` and no SAFETY: on them or the five lines above.
     private static func uncheckedWithoutReason(_ source: String) -> [Int] {
         let lines = source.split(separator: "\n", omittingEmptySubsequences: false)
         return lines.indices.filter { index in

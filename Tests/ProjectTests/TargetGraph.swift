@@ -1,14 +1,12 @@
-// The target graph, read from the three places that state it: Package.swift, docs/architecture.md, and the
-// import lines of the sources.
+// The target graph as Package.swift, docs/architecture.md and the sources' imports state it.
 import Foundation
 
-/// Which targets exist, and which of the project's targets and heavy packages each one may import.
 struct TargetGraph {
-    /// Packages that a target has to have a reason for.
+    /// Packages that a target needs a reason to import.
     static let heavy: Set<String> = ["Hummingbird", "HummingbirdTesting", "GRDB", "AsyncHTTPClient"]
 
     var mayImport: [String: Set<String>] = [:]
-    /// Where the sources of a target are, below the root; only of targets that `Package.swift` gives a path.
+    /// Only targets with a path in `Package.swift`.
     private(set) var folders: [String: String] = [:]
 
     /// From `swift package dump-package`, which needs no build and takes no lock. Test targets are left out.
@@ -52,7 +50,7 @@ struct TargetGraph {
         cell.matches(of: /`([^`]+)`/).map { String($0.1) }
     }
 
-    /// The modules that a source file imports: `import A`, `package import A`, `@testable import struct A.B`.
+    /// `import A`, `package import A`, `@testable import struct A.B`.
     static func imports(of source: String) -> Set<String> {
         let line =
             /^[ \t]*(?:@[A-Za-z_]+(?:\([a-z]+\))? )*(?:(?:public|package|internal|fileprivate|private) )?import (?:(?:struct|class|enum|protocol|func|var|let|typealias) )?([A-Za-z_0-9]+)/
@@ -80,7 +78,7 @@ struct TargetGraph {
             }
         }
 
-        /// A name; the other parts (conditions, aliases) are objects or null and of no interest here.
+        /// A name; conditions and aliases are ignored.
         struct Part: Decodable {
             let text: String?
 

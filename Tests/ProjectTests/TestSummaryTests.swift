@@ -1,4 +1,4 @@
-// scripts/summarise-tests, on the output of commands that only print what Swift Testing would.
+// Runs scripts/summarise-tests on commands that print what Swift Testing would.
 import Foundation
 import TestSupport
 import Testing
@@ -79,8 +79,6 @@ struct TestSummaryTests {
         }
     }
 
-    // MARK: - Running it
-
     private struct Run {
         let exit: ServerProcess.Exit
         let lines: [String]
@@ -88,7 +86,7 @@ struct TestSummaryTests {
         let log: String
     }
 
-    /// Runs the script around a command that prints `output` and then executes `rest`.
+    /// Runs the script on a command that prints `output` and then executes `rest`.
     private static func summarise(_ output: String, _ rest: String) async throws -> Run {
         try await withFolder { folder in
             let logFile = folder.appending(path: "test.log").path

@@ -1,4 +1,3 @@
-// What callers are told when something goes wrong, and what they are not told.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -29,7 +28,7 @@ struct ErrorTests {
             let error = APIError(fault)
             #expect(error.code == code, "\(fault)")
             #expect(error.detail == nil && error.fields.isEmpty, "\(fault)")
-            // What may work a moment later says so.
+            // Faults that may pass have Retry-After.
             guard code != .internalError else { continue }
             #expect(error.status == .serviceUnavailable, "\(fault)")
             #expect(error.headers[.retryAfter] == "1", "\(fault)")

@@ -1,5 +1,5 @@
-// The JSON parser against thousands of damaged texts: it never crashes, what it takes another parser takes too, and
-// what it gives back is what was written. The damage is drawn from a fixed seed, so a failure comes back.
+// The JSON parser on thousands of damaged texts. It never crashes, accepts only what another parser accepts, and
+// returns what was written. The seed is fixed, so a failure repeats.
 import Foundation
 import ServiceKit
 import Storage
@@ -8,7 +8,6 @@ import Testing
 
 @Suite("JSON under damage")
 struct JSONFuzzTests {
-    /// A small generator with a fixed seed (SplitMix64).
     private struct Seeded: RandomNumberGenerator {
         var state: UInt64
 
@@ -52,9 +51,9 @@ struct JSONFuzzTests {
             let text = String(decoding: bytes, as: UTF8.self)
             #expect(Array(text.utf8) == bytes, "what is taken is UTF-8")
             let agrees = (try? JSONSerialization.jsonObject(with: Data(bytes), options: .fragmentsAllowed)) != nil
-            // Foundation refuses numbers past a double's range, which are JSON nonetheless.
+            // Foundation refuses numbers beyond a double's range, which are valid JSON.
             #expect(agrees || text.lowercased().contains("e"), "\(text)")
-            // Reading what was read gives the same, and is where it says it is.
+            // Parsing again gives the same bytes.
             #expect(text.contains(element.raw))
             #expect(try JSONElement.parse(element.raw).raw == element.raw)
         }
@@ -94,7 +93,7 @@ struct JSONFuzzTests {
                 #expect(try JSONElement.parse(text).string == String(Character(Unicode.Scalar(byte))))
             }
         }
-        // Overlong forms, surrogates in UTF-8, and a scalar past the last are no UTF-8 (RFC 3629 §3).
+        // Overlong forms, surrogates and scalars past the last are not UTF-8 (RFC 3629 §3).
         for bytes: [UInt8] in [
             [0xC0, 0x80], [0xE0, 0x80, 0xAF], [0xED, 0xA0, 0x80], [0xF4, 0x90, 0x80, 0x80], [0xE2, 0x82],
         ] {

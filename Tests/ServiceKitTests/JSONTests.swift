@@ -1,5 +1,4 @@
 import ServiceKit
-// The JSON parser and writer: what is taken, what is refused, and that bytes stay bytes.
 import Storage
 import StrictJSON
 import Testing
@@ -95,7 +94,7 @@ struct JSONTests {
         }
         let nul = JSONWriter.value { $0.string("12345678\0") }
         #expect(nul == #""12345678\u0000""#)
-        // Longer than what is escaped at a time, and longer again.
+        // Longer than one step of escaping.
         let nested = String(repeating: #"{"a":"b\"c","d":[1,2,3]} and then some plain text of its own "#, count: 20)
         let written = JSONWriter.object { $0.field("t", nested) }
         #expect(try JSONElement.parse(written.bytes)["t"]?.string == nested)

@@ -1,4 +1,3 @@
-// A context for middlewares whose pure parts are tested without a server.
 import Hummingbird
 import ServiceKit
 

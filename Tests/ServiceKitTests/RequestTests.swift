@@ -1,4 +1,3 @@
-// What both services believe of a request.
 import Storage
 import Testing
 

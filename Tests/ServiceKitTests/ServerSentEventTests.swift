@@ -12,7 +12,7 @@ struct ServerSentEventTests {
             String(buffer: ServerSentEvent(id: "e:1", name: "kind", data: data).bytes)
         }
         #expect(text(#"{"a":1}"#) == "id: e:1\nevent: kind\ndata: {\"a\":1}\n\n")
-        // A line break of any of the three forms begins a new field; what only looks like one does not.
+        // Each of the three line breaks begins a new field; lookalikes do not.
         #expect(text("a\nb\rc\r\nd") == "id: e:1\nevent: kind\ndata: a\ndata: b\ndata: c\ndata: d\n\n")
         #expect(text("a\u{2028}b\u{85}c") == "id: e:1\nevent: kind\ndata: a\u{2028}b\u{85}c\n\n")
         #expect(text("") == "id: e:1\nevent: kind\ndata: \n\n")

@@ -1,4 +1,3 @@
-// The streams of a feed: how many there may be, and what the passing of time means for each.
 import HTTPTypes
 import Hummingbird
 import Metrics
@@ -47,7 +46,7 @@ struct StreamMembersTests {
         #expect(members.all.count == 2)
         #expect(members.removeAll().count == 2)
         #expect(members.count == 0 && members.all.isEmpty)
-        // One that leaves afterwards is not counted out twice.
+        // A removed follower is not counted twice.
         members.remove(grace)
         #expect(members.count == 0)
     }
@@ -99,7 +98,6 @@ struct StreamMembersTests {
         try await channel.closeFuture.get()
     }
 
-    /// A write that waits at a gate.
     private struct StuckWriter: ResponseBodyWriter {
         let gate: Gate
 

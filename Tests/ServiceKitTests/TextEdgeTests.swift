@@ -1,4 +1,3 @@
-// Metrics and addresses at their edges.
 import CoreMetrics
 import ServiceKit
 import Storage

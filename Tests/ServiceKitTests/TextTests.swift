@@ -1,4 +1,3 @@
-// Instants as text, and metrics as text.
 import CoreMetrics
 import ServiceKit
 import Storage
@@ -43,7 +42,7 @@ struct TextTests {
             "0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999999Z", "0000-01-01T00:00:00+14:00",
             "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59-00:01", "9999-12-31T00:02:00-23:59",
         ] { #expect(Instant(rfc3339: outside) == nil, "\(outside)") }
-        // The nearest time there is.
+        // Clamped to the nearest valid time.
         for (microseconds, text) in [
             (Int64.min, "0001-01-01T00:00:00.000000Z"), (-62_135_596_800_000_001, "0001-01-01T00:00:00.000000Z"),
             (253_402_300_800_000_000, "9999-12-31T23:59:59.999999Z"), (.max, "9999-12-31T23:59:59.999999Z"),

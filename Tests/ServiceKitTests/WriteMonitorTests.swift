@@ -35,7 +35,7 @@ struct WriteMonitorTests {
             database.set(fault: fault)
             await #expect(throws: fault) { try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)])) }
             await #expect(throws: fault) { try await monitor.requireWritable() }
-            // Reads go on and say nothing of writes, and neither does a write that changes no row.
+            // Reads, and writes that change no row, prove nothing about writes.
             _ = try await monitor.run(Self.read.bind())
             database.set(fault: nil, affected: 0)
             _ = try await monitor.run(Self.write.bind(["now": Instant(seconds: 1)]))
@@ -43,7 +43,7 @@ struct WriteMonitorTests {
             var before = database.asked
             try await monitor.requireWritable()
             #expect(database.asked == before + 1)
-            // What the probe wrote was proof enough, and so is a write of the service.
+            // The probe's write suffices, and so does one of the service.
             try await monitor.requireWritable()
             #expect(database.asked == before + 1)
             database.set(fault: fault)
@@ -72,7 +72,7 @@ struct WriteMonitorTests {
     }
 }
 
-/// Answers every transaction alike, and refuses those that write while it is told to.
+/// Answers every transaction alike, and can refuse those that write.
 private final class StubDatabase: SQLDatabase {
     let engine = SQLEngine.sqlite
     private let state = Mutex<(fault: StorageError?, affected: Int, asked: Int)>((nil, 1, 0))
@@ -81,7 +81,6 @@ private final class StubDatabase: SQLDatabase {
         state.withLock { ($0.fault, $0.affected) = (fault, affected) }
     }
 
-    /// How many transactions came.
     var asked: Int { state.withLock { $0.asked } }
 
     func run(_ transaction: Transaction, priority: UnitPriority) async throws(StorageError) -> TransactionResults {

@@ -1,4 +1,4 @@
-// What the program before answered, this one answers: with its tokens, its cookies, its cursors and its rows.
+// The previous program's answers still hold, with its tokens, cookies, cursors and rows.
 import HTTPTypes
 import TestSupport
 import Testing
@@ -7,7 +7,7 @@ import Testing
 struct AnswerTests {
     @Test("every answer that was noted is given again", arguments: Fixture.all, TestEngine.allCases)
     func asks(fixture: Fixture, engine: TestEngine) async throws {
-        // Auth judges some tokens by the events that it follows, and its answers are a little different then.
+        // Auth judges some tokens by the events that it follows, and its answers differ a little then.
         try await withUpgraded(fixture, engine, running: ["auth"]) { upgraded in
             #expect(upgraded.facts.asks.count > 100)
             for ask in upgraded.facts.asks { try await upgraded.expectSame(ask) }
@@ -43,7 +43,7 @@ struct AnswerTests {
                 #expect(again.status == 201, "\(sent.path): \(again.text)")
                 #expect(again.headers[replayed] == "true", "\(sent.path)")
                 #expect(sent.answer.differences(to: again.json) == [], "\(sent.path)")
-                // The same to a reader of JSON, and another request.
+                // The same JSON, but another request.
                 let other = sent.body.replacing("{", with: "{ ", maxReplacements: 1)
                 let refused = try await upgraded.chat.send(.post, sent.path, other, token: token, headers: headers)
                 #expect(refused.code == "idempotency_key_reused", "\(sent.path): \(refused.text)")
@@ -56,7 +56,6 @@ struct AnswerTests {
 }
 
 extension Upgraded {
-    /// Asks once more, and compares.
     func expectSame(_ ask: Facts.Ask) async throws {
         let service = ask.service == "auth" ? auth : chat
         let answer = try await service.send(

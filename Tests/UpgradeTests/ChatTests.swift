@@ -1,4 +1,4 @@
-// Chat's rows from before the upgrade: what was half done is finished, and what is there can be worked with.
+// Chat's rows from before the upgrade: unfinished work is finished, and rows are usable.
 import Foundation
 import HTTPTypes
 import TestSupport
@@ -31,7 +31,7 @@ struct ChatTests {
             for erasure in [chat.halfErased, chat.behindCursor] {
                 try await upgraded.expectErased(erasure)
             }
-            // Nothing else was lost. Usage is reported by the day, and this may be another one.
+            // Nothing else was lost. Usage is by the day, and this may be another one.
             for ask in upgraded.facts.asks where ask.service == "chat" && !ask.path.contains("/v1/usage") {
                 try await upgraded.expectSame(ask)
             }
@@ -53,7 +53,7 @@ struct ChatTests {
                 let restored = try await upgraded.chat.send(.post, "/v1/conversations/\(id)/restore", token: token)
                 #expect(restored.status == 404)
             }
-            // A tombstone is for ever, whatever of the rows is left.
+            // A tombstone is permanent, whatever rows are left.
             let erased = try upgraded.facts.token(chat.halfErased.user)
             #expect(try await upgraded.chat.count("erasures WHERE completed_at IS NULL") == 1)
             let refused = try await upgraded.chat.send(.post, "/v1/conversations", "{}", token: erased)
@@ -92,7 +92,7 @@ struct ChatTests {
             #expect(fork["title"] == before["title"])
             _ = try await send(.put, "\(path)/tags", #"{"tags":["work","new"]}"#)
             #expect(try await send(.get, "/v1/conversations?tag=NEW")["data"].array.count == 1)
-            // The trash gives back what is in it, with the slug that is still free.
+            // The trash restores a conversation, with the slug that is still free.
             let trashed = "/v1/conversations/\(upgraded.facts.chat.trashed)"
             #expect(try await send(.post, "\(trashed)/restore")["slug"].string == "given-back")
             #expect(try await send(.get, "/v1/search?q=rubbish")["data"].array.count == 1)
@@ -107,7 +107,7 @@ struct ChatTests {
 }
 
 extension Upgraded {
-    /// The receipt of an erasure counts every row that there was, those included that the program before had removed.
+    /// An erasure's receipt counts every row, including those that the previous program removed.
     func expectErased(_ erasure: Facts.Erasure) async throws {
         let user = try facts.user(erasure.user)
         let admin = try facts.token("root")

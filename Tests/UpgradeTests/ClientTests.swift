@@ -1,4 +1,3 @@
-// Clients and keys from before the upgrade: what proves a client, and what signs.
 import Foundation
 import HTTPTypes
 import OpenSSLCrypto
@@ -39,7 +38,7 @@ struct ClientTests {
             for (id, client) in upgraded.facts.clients {
                 guard let used = client.usedAssertion, let encoded = client.privateKey else { continue }
                 let key = try SigningKey(pkcs8: try #require(Base64.decode(encoded)), algorithm: .es256)
-                // Everything but its id is said again.
+                // Everything but its id is the same.
                 var claims = String(decoding: try JWS.parse(used).payload, as: UTF8.self)
                 let id = try #require(try JSON(parsing: claims)["jti"].string, "\(id)")
                 claims = claims.replacing(id, with: id + "2")
@@ -76,7 +75,6 @@ struct ClientTests {
 }
 
 extension Upgraded {
-    /// Asks for a token of a client by its secret.
     func serviceToken(_ id: String, _ secret: String) async throws -> Answer {
         let credentials = Base64.encode(Array("\(id):\(secret)".utf8))
         let headers = ["Authorization": "Basic \(credentials)"]

@@ -1,4 +1,4 @@
-// The rows of an earlier program under the migrations of this one, and back.
+// The rows of a previous program under the current migrations, and back.
 import Embedded
 import Storage
 import TestSupport
@@ -43,7 +43,7 @@ struct RowTests {
     func upAndDown(fixture: Fixture, engine: TestEngine) async throws {
         for service in ["auth", "chat"] {
             try await fixture.withRows(engine, service) { database async throws in
-                // One more than there is, so that there is always one to go up and down.
+                // One more than exists, so that there is always one to go up and down.
                 let migrations = try EmbeddedFile.migrations() + [Self.probe(service)]
                 let migrator = Migrator.testing(service: service, migrations: migrations)
                 let rows = try await TableRows.read(database)
@@ -63,7 +63,7 @@ struct RowTests {
         }
     }
 
-    /// Adds what migrations add: a column that is filled from another, a table, an index.
+    /// A typical migration: a column filled from another, a table, an index.
     private static func probe(_ service: String) throws -> Migration {
         let (table, column) = service == "auth" ? ("users", "created_at") : ("conversations", "created_at")
         return try Migration(

@@ -1,4 +1,4 @@
-// The three ways to carry a session, and the way in, with what users had before the upgrade.
+// The three ways to carry a session, and sign-in, with data from before the upgrade.
 import Foundation
 import HTTPTypes
 import Storage
@@ -55,7 +55,7 @@ struct SessionTests {
             for token in rotated {
                 upgraded.clock.set(try Facts.instant(try #require(token.rotatedAt)) + .seconds(5))
                 #expect(try await upgraded.refresh(token.text).json["refresh_token"].string == token.next)
-                // The form of it is the same in OAuth's words (RFC 6749 §6).
+                // The same request in OAuth's form (RFC 6749 §6).
                 let form = "grant_type=refresh_token&refresh_token=\(token.text)"
                 let answer = try await upgraded.auth.form("/oauth2/token", form)
                 #expect(answer.json["refresh_token"].string == token.next, "\(answer.text)")
@@ -144,7 +144,6 @@ extension Upgraded {
 }
 
 extension Upgraded.Service {
-    /// Posts a form, already encoded.
     func form(_ path: String, _ body: String, headers: [String: String] = [:]) async throws -> Upgraded.Answer {
         let type = ["Content-Type": "application/x-www-form-urlencoded"]
         return try await send(.post, path, body, headers: headers.merging(type) { given, _ in given })

@@ -69,7 +69,6 @@ struct LogDescriptorTests {
     }
 }
 
-/// A pipe that is closed with the test.
 private final class TestPipe: Sendable {
     let writeEnd: Int32
     private let readEnd: Int32
@@ -77,7 +76,7 @@ private final class TestPipe: Sendable {
     init() throws {
         var ends: [Int32] = [0, 0]
         guard Glibc.pipe(&ends) == 0 else { throw CocoaError(.fileReadUnknown) }
-        // A process that another test starts must not keep an end open.
+        // A process that another test starts must not inherit an end.
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         (readEnd, writeEnd) = (ends[0], ends[1])
     }

@@ -9,7 +9,7 @@ import Testing
 
 @Suite("Log writer")
 struct LogWriterTests {
-    /// Long enough that a test which waits it out fails by the time limit of its run.
+    /// A test that waits this long fails by the time limit of its run.
     private static let never = Duration.seconds(3600)
 
     private static func writer(
@@ -77,7 +77,7 @@ struct LogWriterTests {
         let counted = Mutex(0)
         let writer = Self.writer(sink, capacity: 1000, maxWait: .milliseconds(1))
         try await sink.shut(writer)
-        // 5 bytes are in the writer's hands, and each line takes 10.
+        // The writer holds 5 bytes, and each line takes 10.
         for number in 100..<300 {
             writer.write(Array("line \(number)!".utf8))
             if number == 250 { writer.onDrop { lines in counted.withLock { $0 += lines } } }
@@ -125,12 +125,12 @@ struct LogWriterTests {
         try await sink.shut(writer)
         let start = ContinuousClock.now
         for number in 0..<1000 { writer.write(Array("line \(number)".utf8), isUrgent: number % 2 == 0) }
-        // Each by itself they would wait 25 s.
+        // One after another they would wait 25 s.
         #expect(ContinuousClock.now - start < .seconds(10))
         sink.open()
         #expect(writer.flush(within: .seconds(30)))
         #expect(sink.lines == ["shut"] + (0..<1000).map { "line \($0)" })
-        // It flows, so the next one is waited for again.
+        // Writing works again, so the next line is waited for.
         writer.write(Array("last".utf8), isUrgent: true)
         #expect(sink.lines.last == "last")
     }
@@ -197,7 +197,7 @@ struct LogWriterTests {
     }
 }
 
-/// What a writer writes to: it can be shut, so that a write blocks, and it can be without room.
+/// A destination that can block a write or refuse it.
 private final class Sink: Sendable {
     private struct State {
         var writes: [[UInt8]] = []
@@ -218,7 +218,7 @@ private final class Sink: Sendable {
     /// Writes at most so many bytes at a time; `nil` for all.
     func room(_ bytes: Int?) { state.withLock { $0.room = bytes } }
 
-    /// Shuts, and returns when the writer is stuck with the line `shut`.
+    /// Returns when the writer is blocked with the line `shut`.
     func shut(_ writer: LogWriter) async throws {
         state.withLock { $0.isShut = true }
         writer.write(Array("shut".utf8))

@@ -1,6 +1,4 @@
-// Areas and the tables that they own, read from the table in docs/architecture.md.
-
-/// The rows of `| area | writes | what it is |`, in their order: an area may name what stands above it.
+/// The rows of `| area | writes | what it is |` in docs/architecture.md. An area may name those above it.
 struct AreaTable {
     /// A table, or one row of a table of settings.
     struct Item: Hashable, CustomStringConvertible {
@@ -35,12 +33,12 @@ struct AreaTable {
 
     private static func quoted(_ cell: String) -> [String] { cell.matches(of: /`([^`]+)`/).map { String($0.1) } }
 
-    /// The area of a file, by its path below `Sources`: the longest row that its path begins with.
+    /// The longest area that is a prefix of the file's path.
     func area(of file: String) -> String? {
         areas.filter { Self.holds($0, file) }.max { $0.count < $1.count }
     }
 
-    /// Whether an area is the composition root of its service, which names everything.
+    /// Whether an area is its service's composition root, which may name everything.
     func isRoot(_ area: String) -> Bool { area == Self.root(of: area) }
 
     static func root(of file: String) -> String {
@@ -55,10 +53,10 @@ struct AreaTable {
         file.hasPrefix(area) && ["/", ".", "+"].contains(file.dropFirst(area.count).first)
     }
 
-    /// The areas that may write what a file of this path writes to.
+    /// The areas that own the item in the service of this file.
     func owners(of item: Item, writtenIn file: String) -> [String] {
         let all = owners.filter { $0.item == item }.map(\.area)
-        // Both services have tables of one name; each file writes to its own service's.
+        // Both services may have a table of one name.
         let own = all.filter { Self.service(of: $0) == Self.service(of: file) }
         return own.isEmpty ? all : own
     }

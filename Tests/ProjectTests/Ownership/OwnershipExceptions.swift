@@ -1,4 +1,4 @@
-// What stands in the way of the walls today. A line goes when its reason does; none is added.
+// Today's exceptions. Lines are removed, never added.
 
 enum OwnershipExceptions {
     static let foreignWrites: Set<String> = [

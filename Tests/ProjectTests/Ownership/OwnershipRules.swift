@@ -1,6 +1,3 @@
-// What the walls between areas forbid, as functions from source text to findings.
-
-/// A file of `Sources`, by its path below it.
 struct SourceFile {
     let path: String
     let source: SourceText
@@ -22,9 +19,6 @@ struct OwnershipRules {
         self.declarations = Self.declarations(files, table)
     }
 
-    // MARK: Tables
-
-    /// `INSERT`, `UPDATE` and `DELETE` outside of the area that owns the table, and of tables that no text names.
     var foreignWrites: Set<String> {
         var found: Set<String> = []
         for file in files {
@@ -68,15 +62,13 @@ struct OwnershipRules {
         return named.isEmpty ? [AreaTable.Item(table: name)] : named.map { AreaTable.Item(table: name, key: $0) }
     }
 
-    /// FTS5 keeps a virtual table in tables of its own (sqlite.org/fts5.html, "FTS5 Data Structures").
+    /// FTS5 stores a virtual table in shadow tables (sqlite.org/fts5.html, "FTS5 Data Structures").
     private func virtualTable(of name: String) -> String {
         let names = ["_data", "_idx", "_config"].filter(name.hasSuffix).map { String(name.dropLast($0.count)) }
         return names.first(where: table.knows) ?? name
     }
 
-    // MARK: Areas
-
-    /// `…Statements` of another area, outside of a statement's text. Fragments that stand in a text are offered by name.
+    /// `…Statements` of another area in code. A statement's text may use fragments.
     var foreignStatements: Set<String> {
         var found: Set<String> = []
         for file in files {
@@ -89,13 +81,12 @@ struct OwnershipRules {
         return found
     }
 
-    /// Types of areas that stand below in the table.
     var upwardNames: Set<String> {
         var found: Set<String> = []
         for file in files {
             guard let area = table.area(of: file.path), let rank = table.areas.firstIndex(of: area) else { continue }
             let names = Self.names(in: file.source.code).union(Self.names(in: file.source.interpolations))
-            // A type of the file's own hides another's.
+            // A type of the same file hides others of that name.
             for name in names.subtracting(Self.declared(in: file.source.code)) {
                 guard let home = home(of: name, in: area), let homeRank = table.areas.firstIndex(of: home),
                     homeRank > rank
@@ -106,10 +97,9 @@ struct OwnershipRules {
         return found
     }
 
-    /// Where a type that an area may mean is declared: in its own service.
     private func home(of name: String, in area: String) -> String? { declarations[AreaTable.service(of: area)]?[name] }
 
-    /// By service: the areas of the types that are declared on the outermost level, for others to see.
+    /// The areas of top-level types, by service.
     private static func declarations(_ files: [SourceFile], _ table: AreaTable) -> [String: [String: String]] {
         var homes: [String: [String: String]] = [:]
         for file in files {
@@ -133,14 +123,12 @@ struct OwnershipRules {
         return Set(zip(words, words.dropFirst()).filter { kinds.contains($0.0) }.map { String($0.1) })
     }
 
-    /// `A.B` names A alone: B is declared inside of it.
+    /// `A.B` names A alone: B is declared inside it.
     private static func names(in code: String) -> Set<String> {
         Set(Word.all(in: code).filter(\.namesType).map { String($0.text) })
     }
 
-    // MARK: Labels and handles
-
-    /// Statement functions that are handed a value without a label, behind the first, which the function's name says.
+    /// Values without a label after the first, which the function's name describes.
     var unlabelledValues: Set<String> {
         found { file in
             words(file).contains { word in
@@ -160,7 +148,7 @@ struct OwnershipRules {
         return !name.isEmpty && label[name.endIndex...].first == ":"
     }
 
-    /// Parameters without names: `$1`, types in a list, values in a list.
+    /// Parameters without names: `$1`, lists of types, lists of values.
     var positionalParameters: Set<String> {
         let types = ["boolean", "integer", "text", "bytes", "instant", "words"].map { "[.\($0)" }
         return found { file in
@@ -175,7 +163,7 @@ struct OwnershipRules {
         }
     }
 
-    /// Results that are found by where they stand.
+    /// Results that are read by position.
     var resultsByNumber: Set<String> {
         let places = ["all[", "first", "last", "dropFirst", "dropLast", "prefix", "suffix", "enumerated"]
         return found { file in
@@ -184,7 +172,7 @@ struct OwnershipRules {
                 || Word.all(in: code).contains { word in
                     guard word.text.hasSuffix("results") || word.text.hasSuffix("Results") else { return false }
                     if let index = word.bracketed("[") {
-                        // `$0` is a handle that a closure was given.
+                        // `$0` is a handle in a closure.
                         if index.first == "$", !index.contains(where: { "+-".contains($0) }) { return false }
                         return index.contains { $0.isNumber || "+-".contains($0) } || index.contains("leading")
                     }

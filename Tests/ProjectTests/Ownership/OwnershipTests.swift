@@ -66,7 +66,7 @@ struct OwnershipTests {
         var tables: Set<String> = []
         for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasPrefix(prefix) {
             let text = try Repository.text("migrations/\(file)")
-            // What a file makes for its own time only begins with another word.
+            // A temporary table begins with another word.
             for match in text.matches(of: /(?m)^CREATE (?:VIRTUAL )?TABLE ([a-z_]+)/) { tables.insert(String(match.1)) }
         }
         return tables

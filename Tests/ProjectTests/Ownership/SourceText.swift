@@ -1,21 +1,20 @@
-// Swift source, taken apart: code, the text of string literals, and the code inside their interpolations.
+// Splits Swift source into code, string literals, and the code of interpolations.
 //
-// Each part has the lines of the source, so that a finding has its line number. What belongs to another part is blank.
+// Each part keeps the lines of the source, so that a finding has its line number; the other parts are blank in it.
 
 struct SourceText {
-    /// Code outside of literals and comments. A literal is its two quotes.
+    /// Code outside literals and comments. A literal is two quotes.
     private(set) var code = ""
-    /// What literals say. An interpolation is a `#`, and a literal ends with `SourceText.end`.
+    /// The text of literals. An interpolation is a `#`, and a literal ends with `SourceText.end`.
     private(set) var text = ""
-    /// Code inside `\(…)`.
     private(set) var interpolations = ""
-    /// Whether each quote and bracket found its other half; otherwise the parts mean nothing.
+    /// Whether all quotes and brackets are paired; otherwise the parts are meaningless.
     private(set) var isBalanced = false
 
     static let end: Character = "\u{1}"
 
     private enum Frame {
-        /// Code, with the parentheses that are open in it.
+        /// Code, with its open parentheses.
         case code(open: Int)
         case literal(hashes: Int, quotes: Int)
     }
@@ -41,12 +40,9 @@ struct SourceText {
         interpolations = String(decoding: interpolationBytes, as: UTF8.self)
     }
 
-    /// The number of the line at which an index of a part stands.
     static func line(of index: String.Index, in part: String) -> Int {
         part[..<index].utf8.count { $0 == UInt8(ascii: "\n") } + 1
     }
-
-    // MARK: Reading
 
     private mutating func readCode(_ open: Int) {
         let byte = bytes[position]
@@ -106,13 +102,10 @@ struct SourceText {
         }
     }
 
-    // MARK: Taking
-
     private func follows(_ prefix: String) -> Bool { bytes[position...].starts(with: prefix.utf8) }
 
     private func run(of byte: UInt8, from start: Int) -> Int { bytes[start...].prefix { $0 == byte }.count }
 
-    /// Takes bytes as code of where we are.
     private mutating func take(_ count: Int) {
         let isInside = frames.contains { if case .literal = $0 { true } else { false } }
         for byte in bytes[position..<position + count] {

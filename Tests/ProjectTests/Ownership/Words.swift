@@ -1,11 +1,10 @@
-// The words of a part of a source: a scan of bytes, since a regular expression over all of Sources takes minutes.
+// Scans bytes, since a regular expression over all of Sources takes minutes.
 
 /// A run of letters, digits, `_`, `$` and `#`.
 struct Word {
     let text: Substring
-    /// The byte before it, blanks included.
+    /// The byte before it, possibly a blank.
     let previous: UInt8?
-    /// What follows it.
     let rest: Substring
 
     static func all(in part: String) -> [Word] {
@@ -36,16 +35,13 @@ struct Word {
         }
     }
 
-    /// Whether it is the name of a type, and no member of another one.
     var namesType: Bool { text.first?.isUppercase == true && previous != UInt8(ascii: ".") }
 
-    /// What is between the brackets that open right behind the word; `nil` where none do.
     func bracketed(_ open: Character) -> String? {
         guard rest.first == open else { return nil }
         return Word.inside(rest.dropFirst())
     }
 
-    /// The code up to the bracket that closes what is open at its beginning.
     static func inside(_ code: Substring) -> String {
         var depth = 0
         var inside = ""
@@ -58,7 +54,6 @@ struct Word {
         return inside
     }
 
-    /// The arguments of a call, from what is between its parentheses.
     static func arguments(_ inside: String) -> [String] {
         var arguments = [""]
         var depth = 0

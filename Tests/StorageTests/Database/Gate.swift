@@ -1,7 +1,7 @@
 import Dispatch
 import Synchronization
 
-/// Holds an engine's thread inside a transaction until the test lets go; gives up after 30 s.
+/// Blocks an engine's thread inside a transaction until the test opens it; gives up after 30 s.
 final class Gate: Sendable {
     private let entered = Atomic(false)
     private let semaphore = DispatchSemaphore(value: 0)

@@ -1,4 +1,3 @@
-// Rows as engines hand them over: values side by side, read by name.
 import Storage
 import Testing
 
@@ -45,14 +44,14 @@ struct RowTests {
         for (column, read) in reads {
             try read(column)
             for name in ["no column", "note"] + reads.keys where name != column {
-                // SQLite's only number stands for a time too.
+                // SQLite's integer is also a time.
                 if column == "at", name == "seq" { continue }
                 if column == "id", name == "note" { continue }
                 #expect(throws: StorageError.invalidRow(column: name), "\(name) as \(column)") { try read(name) }
             }
         }
         #expect(throws: StorageError.invalidRow(column: "seq")) { try row.withOptionalText("seq") { _ in } }
-        // 0 is a truth of SQLite's, 2 is none.
+        // SQLite's booleans are 0 and 1; 2 is none.
         let numbers = Row(["none": 0, "some": 1, "more": 2])
         #expect(try !numbers.boolean("none") && numbers.boolean("some"))
         #expect(throws: StorageError.invalidRow(column: "more")) { try numbers.boolean("more") }
@@ -76,7 +75,7 @@ struct RowTests {
         let isText = Array(text.utf8).withUnsafeBytes { builder.append(utf8: $0) }
         #expect(isText)
         let row = builder.rows()[0]
-        // Strings that do not know it of themselves are hashed and compared several times slower.
+        // Strings without the ASCII flag are hashed and compared several times slower.
         for column in ["given", "read"] {
             let isASCII = try row.text(column).utf8Span.isKnownASCII
             #expect(isASCII)

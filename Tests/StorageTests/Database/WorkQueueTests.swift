@@ -2,7 +2,6 @@ import Storage
 import TestSupport
 import Testing
 
-/// Work that remembers how it was refused.
 private struct Work: QueuedWork {
     let id: Int
     var weight = 1

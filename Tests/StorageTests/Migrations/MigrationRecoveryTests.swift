@@ -1,4 +1,4 @@
-// A database whose schema was made in another way is stamped, and from then on migrates like any other.
+// A database whose schema was made in another way is stamped, and then migrates like any other.
 import Embedded
 import Storage
 import TestSupport
@@ -19,7 +19,7 @@ struct MigrationRecoveryTests {
             try await database.withMigrationLock { try $0.execute(script: "DROP TABLE schema_migrations") }
             let unstamped = try await SchemaCatalog.read(database)
 
-            // Nothing says how far it is, so the first migration runs, meets its own tables and leaves them alone.
+            // Without records the first migration runs, meets its own tables and leaves them alone.
             await #expect(throws: StorageError.self) { try await migrator.requireCurrent(database) }
             await #expect(throws: StorageError.self) { try await migrator.up(database) }
             #expect(try await migrator.status(database).allSatisfy { $0.appliedAt == nil })
@@ -70,7 +70,7 @@ struct MigrationRecoveryTests {
             let database = test.database
             let migrator = Migrator.testing(service: "auth", migrations: try EmbeddedFile.migrations())
             try await migrator.up(database, to: 3)
-            // Not on a whole second, which the event cuts to before it adds 31.
+            // Not on a whole second, because the event truncates it before adding 31.
             let disabled = Instant(microseconds: 1_800_000_000_999_999)
             let insert = Statement(
                 "test.insert_client",

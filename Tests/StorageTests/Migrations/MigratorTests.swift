@@ -19,7 +19,7 @@ struct MigratorTests {
         DROP TABLE parents;
         """
 
-    /// Gives a parent's column another rule, which SQLite can only do by making the table again.
+    /// Changes a column's constraint, which SQLite can only do by rebuilding the table.
     private static let rebuild = """
         -- migrate:up
         CREATE TABLE parents_new (
@@ -203,7 +203,7 @@ struct MigratorTests {
             try await migrator.up(test.database)
             #expect(try await test.database.run(Self.count("parents")).first?.int("n") == 1)
             #expect(try await test.database.run(Self.count("children")).first?.int("n") == 1)
-            // The rule of the rebuilt table holds, and so does the child's reference to it.
+            // The rebuilt table keeps its constraint and the child's reference.
             let empty = Statement("tests.empty_name", .writes, [], "INSERT INTO parents (id, name) VALUES ('q', '')")
             await #expect(throws: StorageError.checkViolation(statement: "tests.empty_name")) {
                 try await test.database.run(empty())

@@ -1,6 +1,6 @@
-// Statements of the program for the schema before this one that the program for this one writes in another way or not at
-// all, word for word. During a rolling update both run on this schema. When a migration is added, the statements that its
-// program changes take their place here; the others are executed as they are, by ServiceStatementTests.
+// Statements of the program for the previous schema, word for word, that the current program has changed or dropped.
+// During a rolling update both run on this schema. A new migration replaces this list; ServiceStatementTests executes
+// the unchanged statements.
 import Storage
 
 enum PreviousStatements {

@@ -1,11 +1,11 @@
-// What each engine's own catalog says about a schema, in words that both have.
+// A schema by each engine's catalog, in common terms.
 
 import Storage
 
 struct SchemaCatalog: Equatable {
     struct Column: Hashable {
         let name: String
-        /// SQLite's word for the type.
+        /// SQLite's name of the type.
         let type: String
         let isNullable: Bool
         let hasDefault: Bool
@@ -39,8 +39,6 @@ struct SchemaCatalog: Equatable {
         }
     }
 
-    // MARK: - SQLite
-
     private static func readSQLite(_ database: any SQLDatabase) async throws -> SchemaCatalog {
         let tables = Statement(
             "catalog.tables",
@@ -71,7 +69,7 @@ struct SchemaCatalog: Equatable {
         var catalog = SchemaCatalog()
         for row in try await database.run(tables()).rows {
             let name = try row.text("name")
-            // FTS5 and where its entries stand: what a GIN index is on PostgreSQL.
+            // FTS5 and its tables correspond to a GIN index on PostgreSQL.
             if name.hasPrefix("search_") { continue }
             var table = Table()
             for column in try await database.run(columns(name)).rows {
@@ -84,7 +82,7 @@ struct SchemaCatalog: Equatable {
                         hasDefault: try column.optionalText("dflt_value") != nil
                     )
                 )
-                // The row id is a key without an index of its own.
+                // The row id is a key without an index.
                 if isKey, try column.text("type") == "INTEGER", try row.text("sql").contains("AUTOINCREMENT") {
                     table.indexes.insert(Index(columns: [try column.text("name")], isUnique: true, isPartial: false))
                 }
@@ -104,8 +102,6 @@ struct SchemaCatalog: Equatable {
         }
         return catalog
     }
-
-    // MARK: - PostgreSQL
 
     private static func readPostgres(_ database: any SQLDatabase) async throws -> SchemaCatalog {
         let own = "c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace"
@@ -127,7 +123,7 @@ struct SchemaCatalog: Equatable {
                 + "FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
                 + "CROSS JOIN generate_series(0, x.indnkeyatts - 1) AS k "
                 + "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[k] WHERE \(own) "
-                // FTS5 is what a GIN index is on SQLite.
+                // A GIN index corresponds to FTS5 on SQLite.
                 + "AND i.relam <> (SELECT oid FROM pg_am WHERE amname = 'gin') ORDER BY i.relname, k"
         )
         let constraints = Statement(

@@ -1,8 +1,8 @@
-// The program of schema N-1 keeps working on schema N, so that nodes can be replaced one after the other and a program can
-// be put back without its schema.
+// The program of schema N-1 works on schema N, so that nodes can be replaced one by one and a program can be rolled
+// back without its schema.
 //
-// Two proofs for every migration, those to come included: what it does to tables that were there before, and that the
-// statements of the program before it still run.
+// Two proofs for every migration: what it does to existing tables, and that the previous program's statements still
+// run.
 import AuthService
 import ChatService
 import Embedded
@@ -81,7 +81,7 @@ struct SchemaCompatibilityTests {
         ["auth", "chat"]
     )
     func migrator(engine: TestEngine, service: String) async throws {
-        // A migration that only the next program knows stands behind all of today's.
+        // A later migration, which only the next program knows.
         let today = try EmbeddedFile.migrations().filter { $0.service == service }
         let last = try #require(today.map(\.number).max())
         let next = try Migration(
@@ -103,8 +103,7 @@ struct SchemaCompatibilityTests {
 }
 
 extension SchemaCatalog {
-    /// What the program of `before` would miss or be refused here, a sentence each. An index that is not unique may come
-    /// and go: it changes how long an answer takes and not what it is.
+    /// What the program of `before` would miss. A non-unique index may change: it affects time, not results.
     fileprivate func losses(since before: SchemaCatalog) -> [String] {
         before.tables.sorted { $0.key < $1.key }.flatMap { name, old -> [String] in
             guard let new = tables[name] else { return ["\(name) is gone"] }

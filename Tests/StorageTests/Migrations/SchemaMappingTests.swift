@@ -1,5 +1,5 @@
-// docs/schema-mapping.md is true: what it says is here is here, on both engines, and nothing of the five schemas is
-// forgotten.
+// docs/schema-mapping.md is true: the columns it names exist on both engines, and no field of the five schemas is
+// missing.
 import Foundation
 import Storage
 import TestSupport
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("The mapping of the five schemas")
 struct SchemaMappingTests {
-    /// How many fields each table of the five has, members of JSON that have columns here included.
+    /// Fields of each table, including members of JSON that are columns here.
     private static let fields: [(schema: String, table: String, count: Int)] = [
         ("000", "users", 8), ("000", "sessions", 4), ("000", "chats", 9), ("000", "messages", 8),
         ("000", "artifacts", 9), ("000", "attachments", 7), ("001", "User", 10), ("001", "Session", 9),

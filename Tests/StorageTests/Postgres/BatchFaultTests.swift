@@ -1,5 +1,5 @@
-// 32 units wait together and one of them goes wrong, in its middle or as late as the commit. It is undone as a whole, and
-// the others do not notice: on both engines each is applied once. MicroBatchTests proves more for PostgreSQL alone.
+// One of 32 waiting transactions fails, in its middle or as late as the commit. It is undone as a whole, and each of
+// the others is applied once, on both engines. MicroBatchTests proves more for PostgreSQL.
 import Storage
 import TestSupport
 import Testing
@@ -37,7 +37,7 @@ struct BatchFaultTests {
         try await withTables(engine) { database async throws in
             let before = engine == .postgres ? try await TransactionCounts.read(database) : nil
             let outcomes = try await HeldWriter.submit(
-                // The unit that is refused did something before, which must be undone with it.
+                // The refused transaction wrote something before, which must be undone too.
                 (0..<32).map { $0 == 17 ? [Self.apply("undone"), Self.apply("refused")] : [Self.apply("unit-\($0)")] },
                 to: database
             )
@@ -46,7 +46,7 @@ struct BatchFaultTests {
             #expect(try await Self.applied(database) == Self.once((0..<32).filter { $0 != 17 }))
             if let before {
                 let failed = try await TransactionCounts.read(database).rolledBack - before.rolledBack
-                // By halves: of 32, 16, 8, 4, 2 and 1 units.
+                // Bisection: 32, 16, 8, 4, 2 and 1 transactions.
                 #expect((1...6).contains(failed))
             }
         }
@@ -59,7 +59,7 @@ struct BatchFaultTests {
                 (0..<32).map { number in
                     switch number {
                     case 5: [Self.apply("undone"), Self.adopt("orphan", "nobody")]
-                    // Only at the commit does the rule hold for this one.
+                    // The constraint of this one is checked at the commit.
                     case 6: [Self.adopt("child", "parent"), Self.bear("parent")]
                     default: [Self.apply("unit-\(number)")]
                     }

@@ -1,6 +1,6 @@
-// What is known not to be committed and may work a moment later: a serialization failure, a deadlock, a lock that comes too
-// late, a busy file. It is tried again a bounded number of times and then said to be a conflict, which the services answer
-// with 503 and Retry-After.
+// Faults that are known not to be committed and may pass: serialization failures, deadlocks, lock timeouts, busy files.
+// They are retried a bounded number of times and then become a conflict, which services answer with 503 and
+// Retry-After.
 import Logging
 import Storage
 import StorageSQLite
@@ -16,7 +16,7 @@ struct ConflictRetryTests {
         "UPDATE rows SET value = $2 WHERE key = $1"
     )
     private static let get = Statement("tests.get", .reads, [.text], "SELECT value FROM rows WHERE key = $1")
-    /// A sequence keeps its number whatever is rolled back, so it counts every attempt.
+    /// A rollback does not reset a sequence, so it counts every attempt.
     private static let attempts = Statement(
         "tests.attempts",
         .reads,
@@ -72,7 +72,7 @@ struct ConflictRetryTests {
                 to: test.database
             )
             #expect(outcomes.map { $0.error } == [nil, .conflict(statement: "tests.set", code: code)])
-            // Once in its batch, and three times on a patient connection.
+            // Once in its batch, and three times in the slow pool.
             #expect(try await test.database.run(Self.attempts()).first?.int("n") == 4)
             #expect(try await test.database.run(Self.get("neighbour")).first?.int("value") == 1)
             #expect(try await test.database.run(Self.get("unlucky")).first?.int("value") == 0)
@@ -89,13 +89,13 @@ struct ConflictRetryTests {
                     END $$;
                     """
             try await test.database.withMigrationLock { try $0.execute(script: script) }
-            // Sessions that began before do not know of the setting.
+            // Earlier sessions do not have the setting.
             let (unit, other) = (try await test.openAnother(), try await test.openAnother())
             try await HeldWriter.makeGates(test.database)
             let before = try await TransactionCounts.read(unit)
             let gate = Gate()
             async let holder: Void = other.transaction { transaction in
-                // So patient that the unit is the one to look for a deadlock, and so its victim.
+                // Its long deadlock timeout makes the other transaction look for the deadlock, and so be its victim.
                 try transaction.run(Self.patience())
                 try transaction.run(Self.set("second", 1))
                 gate.enterAndWait()
@@ -149,7 +149,7 @@ struct ConflictRetryTests {
             }
             try await eventually("the file is held") { gate.isEntered }
             let waiting = Task { try await other.run(insert("waiting")) }
-            // Not before the holder: nothing of it can be seen while the file is held.
+            // Not before the holder: nothing is visible while the file is held.
             #expect(try await other.run(count()).first?.int("n") == 0)
             gate.open()
             try await holder

@@ -1,5 +1,5 @@
-// Every way in which a commit on SQLite can fail, provoked one by one below SQLite (Tests/CFaultyDisk), and what a crash
-// right afterwards would make of it: the recovery decides whether "not committed" was true and "unknown" was needed.
+// Every way in which a commit on SQLite can fail, provoked below SQLite (Tests/CFaultyDisk). A simulated crash right
+// afterwards shows whether "not committed" was true and "unknown" was necessary.
 import CFaultyDisk
 import Foundation
 import Storage
@@ -44,7 +44,7 @@ struct FailingCommitTests {
                 #expect(try await file.idsAfterCrash() == [0])
                 writes += 1
             }
-            // Each page is two writes, a header and itself: the commit record was among what was refused.
+            // Each page is two writes, a header and itself: the commit record was among the refused.
             #expect(writes >= 6)
             #expect(try await file.ids(in: database) == [0, Int(writes) + 1])
             #expect(try await file.isIntact(database))
@@ -81,7 +81,7 @@ struct FailingCommitTests {
     @Test("no room for the WAL's index after the commit record was written: unknown, since a crash would bring it back")
     func failedGrowth() async throws {
         try await withFaultyFile { file, database async throws in
-            // The index grows at the 4063rd page of the WAL. All of them at the commit, and none while the unit runs.
+            // The index grows at the 4063rd page of the WAL. The large cache delays all pages to the commit.
             _ = try await database.run(Statement("tests.cache", .writes, [], "PRAGMA cache_size = -65536")())
             let (error, refused) = await failing(FAULTY_DISK_GROW_SHARED_MEMORY, Self.failedGrowth, of: file.path) {
                 () async throws(StorageError) in try await DiskFile.add(1, bytes: 17 << 20, to: database)
@@ -114,14 +114,14 @@ struct FailingCommitTests {
                 }
                 for error in errors { expectUnknown(error) }
             }
-            // A group is one sync, and 32 units are at most 32 groups.
+            // A group is one sync, and 32 transactions are at most 32 groups.
             #expect((1...32).contains(refused))
             #expect(try await file.ids(in: database) == [0])
             try await expectRecovered(file, database)
         }
     }
 
-    /// After the fault: a next unit is committed, takes the place of the one that failed, and a crash changes nothing.
+    /// After the fault the next transaction commits, takes the place of the failed one, and survives a crash.
     private func expectRecovered(_ file: DiskFile, _ database: SQLiteDatabase) async throws {
         try await DiskFile.add(100, bytes: 16, to: database)
         #expect(try await file.ids(in: database) == [0, 100])
@@ -136,7 +136,6 @@ struct FailingCommitTests {
         }
     }
 
-    /// Runs `body` while the disk refuses; returns its error, and how often the disk refused.
     private func failing(
         _ operation: faulty_disk_operation,
         after count: Int32 = 0,
@@ -153,7 +152,7 @@ struct FailingCommitTests {
         }
     }
 
-    /// A file with row 0, whose first commits have already made the WAL.
+    /// A file with row 0, whose first commits have already created the WAL.
     private func withFaultyFile(_ body: (DiskFile, SQLiteDatabase) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-faulty-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -1,5 +1,5 @@
 import Foundation
-// A server whose tables are on a disk that is really full (`withSmallDisk`).
+// A server whose tables are on a really full disk (`withSmallDisk`).
 import Logging
 import Storage
 import StoragePostgres
@@ -49,7 +49,7 @@ struct FullDiskPostgresTests {
         }
     }
 
-    /// Adds two rows for each number in one unit, all units at once, and sorts them by what was answered.
+    /// Adds two rows for each number in one transaction, all at once, and sorts the numbers by outcome.
     private static func add(
         _ numbers: some Sequence<Int>,
         to database: any SQLDatabase
@@ -76,7 +76,6 @@ struct FullDiskPostgresTests {
         }
     }
 
-    /// The numbers whose two rows are there.
     private static func ids(_ database: any SQLDatabase) async throws -> Set<Int> {
         let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
         let numbers = ids.filter { $0 >= 0 }

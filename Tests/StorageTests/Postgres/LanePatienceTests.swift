@@ -1,5 +1,5 @@
-// What one unit may cost the others of its lane: a table that is locked while a statement is prepared, a statement that
-// runs into its limit of time, a row that many units need at once.
+// What one transaction may cost the others of its worker: a locked table while a statement is prepared, a statement
+// timeout, a row that many need.
 import Logging
 import Storage
 import StoragePostgres
@@ -32,7 +32,7 @@ struct LanePatienceTests {
         [],
         "LOCK TABLE counters IN ACCESS EXCLUSIVE MODE"
     )
-    /// A sequence keeps its number whatever is rolled back, so it counts every attempt.
+    /// A rollback does not reset a sequence, so it counts every attempt.
     private static let endless = Statement(
         "tests.endless",
         .writes,
@@ -45,7 +45,7 @@ struct LanePatienceTests {
         [],
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
     )
-    /// Sessions that have waited for a lock for longer than a lane does.
+    /// Sessions that have waited for a lock for longer than a worker's limit.
     private static let patientOnes = Statement(
         "tests.patient_ones",
         .reads,
@@ -73,7 +73,7 @@ struct LanePatienceTests {
                 gate.enterAndWait()
             }
             try await eventually("the table is locked") { gate.isEntered }
-            // Nothing has been prepared on this lane before.
+            // This worker has prepared nothing yet.
             let unit = Task { try await test.database.run(Self.add(1, 1)) }
             try await eventually("the unit waits for the table") {
                 try await test.database.run(Self.patientOnes()).first?.int("n") == 1
@@ -125,7 +125,7 @@ struct LanePatienceTests {
             )
             let start = ContinuousClock.now
             let outcomes = try await HeldWriter.submit(Array(repeating: [Self.endless()], count: 16), to: database)
-            // One after the other, all sixteen would take a hundred seconds.
+            // One after another, all sixteen would take a hundred seconds.
             #expect(start.duration(to: .now) < .seconds(60))
             for outcome in outcomes {
                 guard case .unavailable = outcome.error else {
@@ -155,7 +155,7 @@ struct LanePatienceTests {
                     try await group.waitForAll()
                 }
             }
-            // The same on a lane that meets no lock shows what the machine itself takes at that moment.
+            // A worker without locks shows what the machine takes at that moment.
             async let undisturbed = Self.longestWait(of: other, row: 3)
             let longest = try await Self.longestWait(of: test.database, row: 2)
             let usual = try await undisturbed
@@ -179,7 +179,7 @@ struct LanePatienceTests {
                 "UPDATE counters SET value = value + 1 WHERE id = $1"
             )
             let other = try await test.openAnother()
-            // Prepared before, so that nothing but the log is waited for.
+            // Prepared before, so that only the log is waited for.
             _ = try await test.database.run([Self.add(2, 0), append(4)])
             let gate = Gate()
             async let holder: Void = other.transaction { transaction in
@@ -207,7 +207,6 @@ struct LanePatienceTests {
         }
     }
 
-    /// The longest wait for a single unit, over two seconds.
     private static func longestWait(of database: any SQLDatabase, row: Int) async throws -> Duration {
         var longest = Duration.zero
         let end = ContinuousClock.now + .seconds(2)

@@ -1,5 +1,5 @@
-// The server ends a lane's session in the middle of a batch (`pg_terminate_backend`). What the lane then knows depends on
-// how far the batch was, and so does what it may do: run it again, or say that nobody knows.
+// The server ends a worker's session inside a batch (`pg_terminate_backend`). The progress of the batch decides whether
+// the worker runs it again or reports an unknown outcome.
 import Storage
 import Synchronization
 import TestSupport
@@ -7,7 +7,7 @@ import Testing
 
 @Suite("A lane's session ended by the server", .needsPostgres)
 struct LaneTerminationTests {
-    /// Counts how often the unit `key` was applied.
+    /// Counts the runs of the transaction `key`.
     private static let apply = Statement(
         "tests.apply",
         .writes,
@@ -15,7 +15,7 @@ struct LaneTerminationTests {
         "INSERT INTO applied (key, times) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
     )
     private static let all = Statement("tests.applied", .reads, [], "SELECT key, times FROM applied")
-    /// Sleeps only while the table says so, so that a second run of the same unit does not.
+    /// Sleeps only while the table says so, so that a second run does not sleep.
     private static let sleep = Statement(
         "tests.nap",
         .writes,
@@ -28,7 +28,7 @@ struct LaneTerminationTests {
         [],
         "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     )
-    /// Ends every session of this database that sleeps, and returns how many.
+    /// Ends every sleeping session of this database, and returns how many.
     private static let endSleepers = Statement(
         "tests.end_sleepers",
         .writes,
@@ -38,7 +38,7 @@ struct LaneTerminationTests {
         WHERE datname = current_database() AND wait_event = 'PgSleep'
         """
     )
-    /// Ends every session that is at work on units.
+    /// Ends every session that runs transactions.
     private static let endBusy = Statement(
         "tests.end_busy",
         .writes,
@@ -62,7 +62,7 @@ struct LaneTerminationTests {
         try await withEmptyDatabase(.postgres) { test async throws in
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
             let other = try await test.openAnother()
-            // The first unit to sleep takes its companions with it; who comes later travels with the second run.
+            // The first sleeper stops its batch; later transactions are in the second run.
             async let outcomes = outcomes(0..<32, on: test.database, and: [Self.sleep()])
             try await endSleepingLane(other)
             #expect(await outcomes == [:])
@@ -90,7 +90,7 @@ struct LaneTerminationTests {
                 Issue.record("\(await outcomes)")
                 return
             }
-            // PostgreSQL had not committed it, so a second run is the only way in which it could be there.
+            // PostgreSQL had not committed, so only a second run could have written it.
             #expect(try await applied(other) == [:])
             #expect(await self.outcomes(1..<33, on: test.database) == [:])
             #expect(try await applied(other).count == 32)
@@ -152,13 +152,13 @@ struct LaneTerminationTests {
         }
     }
 
-    /// What the callers were told.
+    /// The outcomes that callers received.
     private final class Notes: Sendable {
         let outcomes = Mutex<[String: StorageError?]>([:])
         let isOver = Atomic(false)
     }
 
-    /// What became of units that are run at once, but for those that succeeded.
+    /// The failures of transactions that run at once.
     private func outcomes(
         _ numbers: Range<Int>,
         on database: any SQLDatabase,
@@ -175,7 +175,7 @@ struct LaneTerminationTests {
         }
     }
 
-    /// Applies one unit; `nil` when that succeeded.
+    /// `nil` for success.
     private func outcome(
         _ key: String,
         on database: any SQLDatabase,
@@ -189,7 +189,7 @@ struct LaneTerminationTests {
         }
     }
 
-    /// Ends the session that sleeps, once there is one, having made sure that a second run of it does not.
+    /// Ends the sleeping session once there is one, and first makes sure that a second run does not sleep.
     private func endSleepingLane(_ other: any SQLDatabase) async throws {
         try await eventually("the batch sleeps") { try await other.run(Self.sleepers()).first?.int("n") ?? 0 > 0 }
         _ = try await other.run(Self.stopNaps())

@@ -1,5 +1,5 @@
-// A connection that ends at the moment at which the last of a batch leaves this process. What the server got of it nobody
-// knows, and a batch that it got as a whole may have been committed: it is unknown, and must not be run again.
+// A connection ends just as the last of a batch is sent. The server may have committed the whole batch, so it is
+// unknown and must not run again.
 import Foundation
 import Storage
 import StoragePostgres
@@ -45,7 +45,7 @@ struct LostWhileSendingTests {
             )
             var answers: [String: StorageError?] = [:]
             for round in 1...40 where round <= 8 || !answers.values.contains(where: Self.isUnknown) {
-                // More than the sockets on the way hold, so that the end of it has to wait.
+                // More than the sockets buffer, so that the end of it has to wait.
                 let payload = [UInt8](repeating: 7, count: (3 << 20) + round % 8 * 200_000)
                 do throws(StorageError) {
                     _ = try await database.run(Self.apply("unit-\(round)", payload))
@@ -69,14 +69,14 @@ struct LostWhileSendingTests {
                 case .some(let error): Issue.record("\(key): \(error)")
                 }
             }
-            // Else the connection never ended at the moment that this is about.
+            // Otherwise the connection never ended at the intended moment.
             #expect(answers.contains { key, error in error != nil && times[key] != nil })
         }
     }
 }
 
-/// A network that stops for a moment when much is sent at once, then takes all of it and, before it has passed it on, ends
-/// the way back.
+/// A network that pauses when much is sent at once, then accepts all of it and closes the return path before it
+/// forwards it.
 private final class HalfClosingProxy {
     let url: String
     private let process: ServerProcess

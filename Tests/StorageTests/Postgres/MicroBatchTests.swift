@@ -1,4 +1,4 @@
-// What travelling together may cost nobody: a neighbour's duplicate, violation, lock or deadlock.
+// A batch must protect its members from a neighbour's duplicate, violation, lock or deadlock.
 import Foundation
 import Logging
 import Storage
@@ -34,7 +34,6 @@ struct MicroBatchTests {
     private static let sum = Statement("batch.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
     private static let items = Statement("batch.items", .reads, [], "SELECT COUNT(*) AS n FROM items")
 
-    /// A database with the tables above, of this test alone.
     private func withTables(_ body: (TestDatabase) async throws -> Void) async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
@@ -113,7 +112,8 @@ struct MicroBatchTests {
     @Test("two processes that write the same rows in opposite orders make progress, and each unit is applied once")
     func oppositeOrders() async throws {
         try await withTables { test async throws in
-            // A second for each deadlock, as is usual, would make this slow and the units give up waiting in line.
+            // The default of one second per deadlock would make this slow, and the transactions would time out in the
+            // queue.
             try await test.database.withMigrationLock {
                 try $0.execute(
                     script: """
@@ -123,7 +123,7 @@ struct MicroBatchTests {
                         """
                 )
             }
-            // Sessions that began before do not know of the setting.
+            // Earlier sessions do not have the setting.
             let database = try await test.openAnother()
             let folder = FileManager.default.temporaryDirectory.appending(path: "tessera-opposite-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -152,7 +152,7 @@ struct MicroBatchTests {
                                 _ = try await database.run([Self.add(1, 1), Self.add(2, 1)])
                                 applied += 1
                             } catch {
-                                // A bounded number of deadlocks is a conflict for the caller, and nothing else.
+                                // A bounded number of deadlocks becomes a conflict, and nothing else.
                                 guard case .conflict = error else { throw error }
                             }
                         }
@@ -223,12 +223,12 @@ struct MicroBatchTests {
             }
             try await eventually("the row is held") { gate.isEntered }
             let start = ContinuousClock.now
-            // Some need the row, again and again; as many as there are patient connections wait for it.
+            // As many transactions wait for the row as the slow pool has connections.
             async let needing = withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<3 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
                 try await group.waitForAll()
             }
-            // The same load on a lane that meets no lock shows what the machine itself takes at that moment.
+            // The same load on a worker without locks shows what the machine takes at that moment.
             let control = try await PostgresDatabase.connect(url: test.url, logger: Logger(label: "test.storage"))
             async let undisturbed = Self.longestWait(of: control, rows: 33...48, until: start + .seconds(5))
             let longest = try await Self.longestWait(of: test.database, rows: 17...32, until: start + .seconds(5))
@@ -243,7 +243,7 @@ struct MicroBatchTests {
         }
     }
 
-    /// The longest wait of 16 callers for single units.
+    /// The longest wait of 16 callers.
     private static func longestWait(
         of database: any SQLDatabase,
         rows: ClosedRange<Int>,

@@ -60,7 +60,7 @@ struct PostgresEndpointTests {
         #expect(try defaults(remote, ["PGSSLMODE": ""]) == Self.verified)
         #expect(try defaults(remote, ["PGSSLROOTCERT": "/own.crt"]) == ["sslmode": "verify-full"])
         #expect(try defaults("\(remote)?sslmode=verify-full", ["PGSSLMODE": "disable"]).keys.contains("sslrootcert"))
-        // Where the URL names no host, libpq asks the environment.
+        // Without a host in the URL, libpq uses the environment.
         #expect(try defaults("postgres:///app", ["PGHOST": "db.example.com"]) == Self.verified)
         #expect(try defaults("postgres://localhost/app", ["PGHOSTADDR": "10.0.0.5"]) == Self.verified)
         #expect(try defaults("postgres:///app", ["PGSERVICE": "production"]) == Self.verified)

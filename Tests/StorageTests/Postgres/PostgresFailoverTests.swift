@@ -40,7 +40,7 @@ struct PostgresFailoverTests {
                 )
                 await database.close()
 
-                // An operator may want the reads of a standby; its writes are refused as unavailable, not as a fault.
+                // An operator may allow reads of a standby; its writes are unavailable, not a fault.
                 let stale = try await PostgresDatabase.connect(url: standby.url(), logger: .silent)
                 #expect(try await stale.run(Self.address()).first?.int("port") == standby.port)
                 await Self.expectUnavailable { _ = try await stale.run(Self.write(2)) }
@@ -89,7 +89,7 @@ struct PostgresFailoverTests {
                 try await writers.run { acknowledged async throws in
                     try await eventually("writes before") { acknowledged() >= 100 }
                     try await standby.promote()
-                    // Only where the lanes go is looked at: what they write until here is on the old server alone.
+                    // Only the workers' target matters; their writes so far are on the old server alone.
                     try await primary.execute(
                         "ALTER SYSTEM SET default_transaction_read_only = on",
                         "SELECT pg_reload_conf()"
@@ -119,7 +119,7 @@ struct PostgresFailoverTests {
                 let writers = Writers(database)
                 try await writers.run { acknowledged async throws in
                     try await eventually("writes before") { acknowledged() >= 500 }
-                    // The kill falls among writes: these wait for what the standby does not say.
+                    // The kill comes during writes, because they wait for the standby.
                     try await standby.whileSilent {
                         try await eventually("a commit waits for the standby") {
                             try await primary.execute(
@@ -128,7 +128,7 @@ struct PostgresFailoverTests {
                         }
                         try await primary.stop(.immediate)
                     }
-                    // Asked for later than this, so only the standby can have acknowledged it.
+                    // It began after this moment, so only the standby can have acknowledged it.
                     let last = writers.lastAsked
                     let start = ContinuousClock.now
                     async let promotion: Void = standby.promote()
@@ -158,7 +158,7 @@ struct PostgresFailoverTests {
 
     @Test("a commit whose wait for the synchronous standby was cancelled has an unknown outcome")
     func cancelledWait() async throws {
-        // The standby that it waits for does not exist.
+        // The standby does not exist.
         try await withPrivateCluster(settings: ["synchronous_standby_names": "'nobody'"]) { cluster async throws in
             try await cluster.execute("SET synchronous_commit = local", Self.table)
             let database = try await PostgresDatabase.connect(url: cluster.url(), logger: .silent)
@@ -188,13 +188,12 @@ struct PostgresFailoverTests {
                     continue
                 }
             }
-            // Committed on this server each time, and the connections go on serving.
+            // Committed on this server each time, and the connections stay usable.
             #expect(try await database.run(Self.marks()).rows.count == writes.count)
             await database.close()
         }
     }
 
-    /// One URI with both hosts.
     private static func url(_ first: PrivateCluster, _ second: PrivateCluster) -> String {
         "postgres://tessera@127.0.0.1:\(first.port),127.0.0.1:\(second.port)/postgres"
     }
@@ -208,7 +207,7 @@ struct PostgresFailoverTests {
     }
 }
 
-/// Callers that write one mark after the other, each with an id of its own, and note what they were told.
+/// Callers that write one mark after another, each with its own id, and record the outcomes.
 private final class Writers: Sendable {
     private struct Notes {
         var next = 0
@@ -229,7 +228,7 @@ private final class Writers: Sendable {
     var unknown: Set<Int> { notes.withLock(\.unknown) }
     var errors: Set<StorageError> { notes.withLock(\.errors) }
 
-    /// Lets 16 callers write while `body` runs; it is given a way to see how many writes were acknowledged.
+    /// 16 callers write while `body` runs; its argument counts the acknowledged writes.
     func run(_ body: (_ acknowledged: @Sendable () -> Int) async throws -> Void) async throws {
         let statement = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
         let callers = Task {
@@ -259,13 +258,13 @@ private final class Writers: Sendable {
             notes.withLock { notes in
                 switch error {
                 case .outcomeUnknown: notes.unknown.insert(id)
-                // The test has seen enough, and this unit still waited.
+                // The test has ended, and this transaction still waited.
                 case .cancelled: return
                 default: notes.refused.insert(id)
                 }
                 notes.errors.insert(error)
             }
-            // As a client would, instead of asking a million times while nobody is there.
+            // As a client would, instead of a busy loop.
             try? await Task.sleep(for: .milliseconds(5))
         }
     }

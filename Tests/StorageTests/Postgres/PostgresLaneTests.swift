@@ -34,7 +34,7 @@ struct PostgresLaneTests {
                 configuration: PostgresConfiguration(readLanes: 32, limits: WorkLimits(patience: .seconds(60))),
                 logger: Logger(label: "test.storage")
             )
-            // Each four times one after the other: eight seconds, of which the looks below need a fraction.
+            // Each four times in a row: eight seconds, of which the checks below need a fraction.
             let sleepers = Task {
                 await withTaskGroup(of: Bool.self) { group in
                     for _ in 0..<64 {
@@ -47,8 +47,8 @@ struct PostgresLaneTests {
                 }
             }
             try await eventually("the database sleeps") { try await Self.sleeping(test.database) > 8 }
-            // As a handler would: a new task that does a little work and answers. The middle of all answers counts,
-            // because the other tests use the processors meanwhile; were the pool blocked, each took a second.
+            // Simulates a handler. The median counts, because other tests use the processors; a blocked pool would take
+            // a second each.
             var times: [Duration] = []
             for _ in 0..<10 {
                 try await eventually("the database sleeps") { try await Self.sleeping(test.database) > 8 }
@@ -145,7 +145,7 @@ struct PostgresLaneTests {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
             _ = try await test.database.run(wide())
-            // Every lane now knows the statement with its old columns.
+            // Every worker now has the statement with its old columns.
             for _ in 0..<32 { _ = try await test.database.run(wide()) }
             try await test.database.withMigrationLock {
                 try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint")
@@ -176,7 +176,7 @@ struct PostgresLaneTests {
             }
             #expect(try #require(row).columns.names.contains("more"))
             #expect(try await database.run(Self.get("once")).first?.int("integer_value") == 1)
-            // A feature that the server really lacks has the same code, and is told.
+            // A feature that the server really lacks has the same code, and is reported.
             let unsupported = Statement(
                 "tests.unsupported",
                 .writes,
@@ -220,7 +220,7 @@ struct PostgresLaneTests {
                 configuration: PostgresConfiguration(patientConnections: 1),
                 logger: .silent
             )
-            // The one write lane's session, and that of the one connection for transactions (SQLSTATE 26000).
+            // The sessions of the one write worker and of the connection for transactions (SQLSTATE 26000).
             let forget = Statement("tests.forget", .writes, [], "DEALLOCATE ALL")
             for value in 1...3 {
                 _ = try await database.run(Self.set("unit", value))

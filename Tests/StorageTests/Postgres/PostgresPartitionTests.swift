@@ -26,7 +26,7 @@ struct PostgresPartitionTests {
             _ = try await database.run(Self.read())
             try await network.goSilent()
 
-            // Two in line, two on the wire, two for each connection that is tried anew; a hang has no end at all.
+            // Two in the queue, two on the wire, two for each new connection; a hang would never end.
             let start = ContinuousClock.now
             let answers = await withTaskGroup(of: (isWrite: Bool, error: StorageError?).self) { group in
                 for number in 1...40 {
@@ -48,7 +48,7 @@ struct PostgresPartitionTests {
             for (isWrite, error) in answers {
                 switch error {
                 case .unavailable: break
-                // Only what was on the wire, and only where it matters.
+                // Only writes on the wire are unknown.
                 case .outcomeUnknown: #expect(isWrite)
                 default: Issue.record("\(String(describing: error))")
                 }
@@ -66,7 +66,7 @@ struct PostgresPartitionTests {
                 } catch {
                     switch error {
                     case .unavailable, .outcomeUnknown: return false
-                    // An earlier try whose outcome was unknown.
+                    // An earlier attempt with an unknown outcome succeeded.
                     case .uniqueViolation:
                         isWritten = true
                         return false

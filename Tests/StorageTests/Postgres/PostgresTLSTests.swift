@@ -29,7 +29,7 @@ struct PostgresTLSTests {
             let verified = "?sslmode=verify-full&sslrootcert=\(authority.certificate.path)"
             for host in ["localhost", "127.0.0.1"] {
                 #expect(try await Self.connect(cluster.url(host: host) + verified))
-                // Without `sslrootcert` the system's authorities are asked, who never heard of this one.
+                // Without `sslrootcert` the system's authorities are used, which do not know this one.
                 await Self.expectRefusal("certificate verify failed", cluster.url(host: host) + "?sslmode=verify-full")
             }
             // The right name by another authority, and the right authority for another name.
@@ -48,7 +48,6 @@ struct PostgresTLSTests {
         }
     }
 
-    /// Connects and tells whether the connection is encrypted.
     private static func connect(_ url: String) async throws -> Bool {
         let database = try await PostgresDatabase.connect(url: url, logger: .silent)
         let row = try await database.run(isEncrypted()).first
@@ -63,6 +62,6 @@ struct PostgresTLSTests {
 }
 
 extension Logger {
-    /// For tests that provoke what would be logged.
+    /// For tests that provoke log lines.
     static var silent: Logger { Logger(label: "test.storage", factory: { _ in SwiftLogNoOpLogHandler() }) }
 }

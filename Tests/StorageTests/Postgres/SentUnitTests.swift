@@ -1,5 +1,5 @@
-// A caller that goes away takes its unit out of the line, but never out of a batch that has been sent: what the engine has
-// begun is finished, and its caller is told how it ended.
+// A cancelled caller's transaction leaves the queue, but never a batch that was sent: it is finished, and its caller
+// gets the outcome.
 import Logging
 import Storage
 import StorageSQLite
@@ -43,11 +43,11 @@ struct SentUnitTests {
             let staying = Task { try await database.run([Self.mark("staying")]) }
             sent.cancel()
             waiting.cancel()
-            // Answered while the lane is still in the middle of the batch.
+            // Answered while the worker is still inside the batch.
             await #expect(throws: StorageError.cancelled) { try await waiting.value }
             #expect(try await Self.names(database) == [])
             try await HeldWriter.openGate("middle", database)
-            // Told the truth, which is that it is committed.
+            // The truth: it is committed.
             #expect(try await sent.value.count == 3)
             _ = try await staying.value
             #expect(try await Self.names(database) == ["sent-1", "sent-2", "staying"])
@@ -85,7 +85,7 @@ struct SentUnitTests {
                 ),
                 logger: Logger(label: "test.storage")
             )
-            // While another process holds the file, the writer has taken one unit and waits to begin it.
+            // Another process holds the file, so the writer has taken one transaction and waits to begin it.
             let gate = Gate()
             async let holder: Void = test.database.transaction { _ in gate.enterAndWait() }
             try await eventually("the file is held") { gate.isEntered }
@@ -100,7 +100,7 @@ struct SentUnitTests {
                     }
                 }
             }
-            // Nobody waits in line for long, so whoever is still without an answer then was taken.
+            // The queue's wait is short, so a transaction without an answer by then was taken.
             try await eventually("one unit is left in line") { outcomes.errors.withLock { $0.count } == 1 }
             for caller in callers { caller.cancel() }
             gate.open()

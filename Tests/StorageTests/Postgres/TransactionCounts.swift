@@ -1,13 +1,11 @@
-// What PostgreSQL itself counted: transactions that committed and transactions that failed.
 import Storage
 
-/// The counters of one database.
 struct TransactionCounts {
     let committed: Int
     let rolledBack: Int
     let deadlocks: Int
 
-    // Sessions report their counts at most once a second; this one is made to report at the end of its unit. (PostgreSQL
+    // Sessions report their counts at most once a second; this one reports at the end of its transaction. (PostgreSQL
     // 15, "28.2.2. Viewing Statistics".)
     private static let flush = Statement(
         "tests.flush_counts",
@@ -22,7 +20,7 @@ struct TransactionCounts {
         "SELECT xact_commit, xact_rollback, deadlocks FROM pg_stat_database WHERE datname = current_database()"
     )
 
-    /// What was counted up to now, everything of the write lane included.
+    /// All counts so far, including the write worker's.
     static func read(_ database: any SQLDatabase) async throws -> TransactionCounts {
         _ = try await database.run(flush())
         guard let row = try await database.run(read()).first else { throw StorageError.invalidRow(column: "datname") }

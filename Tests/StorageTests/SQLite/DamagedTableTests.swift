@@ -1,4 +1,4 @@
-// What a caller learns when SQLite finds a virtual table damaged, and when it finds that out.
+// What a caller gets when SQLite finds a virtual table damaged, and when.
 import Storage
 import TestSupport
 import Testing
@@ -28,7 +28,7 @@ struct DamagedTableTests {
             }
             _ = try await database.run(Self.insert.bind(["id": 1]))
             try await IndexDamage.breakStructure(of: "words", in: database)
-            // FTS5 writes what it holds in memory at the commit, and finds the damage there.
+            // FTS5 writes its memory at the commit, and finds the damage there.
             let unit = Transaction([Self.note.bind(["id": 1]), Self.insert.bind(["id": 2])])
             for _ in 0..<2 {
                 let error = await #expect(throws: StorageError.self) { _ = try await database.run(unit) }
@@ -39,7 +39,7 @@ struct DamagedTableTests {
                 #expect(reason.hasPrefix("SQLite 267"))
             }
             #expect(try await database.run(Self.count.bind()).first?.int("n") == 0)
-            // Neighbours in one commit do not suffer.
+            // Neighbours in one commit are not affected.
             let outcomes = await withTaskGroup(of: Bool.self) { group in
                 for id in 10..<40 {
                     let insert = id.isMultiple(of: 10) ? [Self.insert.bind(["id": id])] : []

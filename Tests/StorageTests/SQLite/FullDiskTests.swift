@@ -1,4 +1,4 @@
-// A disk that is really full: a small file system in memory (`withSmallDisk`).
+// A really full disk: a small file system in memory (`withSmallDisk`).
 import Foundation
 import Logging
 import Storage
@@ -13,18 +13,18 @@ struct FullDiskTests {
         try await withSmallDisk(megabytes: 4) { disk in
             let file = DiskFile(folder: disk.folder)
             let database = try await file.make()
-            // Enough for some of the units, not for all.
+            // Enough for some of the transactions.
             try disk.fill(leaving: 512 << 10)
             let first = await Self.add(0..<256, to: database)
             #expect(first.committed.count > 0)
             #expect(first.unavailable.count > 0)
             #expect(first.others.isEmpty, "\(first.others)")
-            // Who only reads is served on.
+            // Reads are still served.
             #expect(try await file.ids(in: database) == first.committed)
-            // What a crash would leave now, and recovery make of it.
+            // What recovery would find after a crash now.
             #expect(try await file.idsAfterCrash() == first.committed)
 
-            // It stays like this however long the disk is full, and however small the unit.
+            // This does not change while the disk is full, however small the transaction.
             try disk.fill()
             let second = await Self.add(256..<320, to: database)
             #expect(second.others.isEmpty, "\(second.others)")
@@ -67,8 +67,8 @@ struct FullDiskTests {
         try await withSmallDisk(megabytes: 4) { disk in
             let file = DiskFile(folder: disk.folder)
             let database = try await file.make()
-            // The file may not grow past 64 pages: SQLite says "full" in the statement, as when a transaction larger
-            // than its cache meets a full disk, and rolls back the whole batch by itself.
+            // The file is limited to 64 pages: SQLite reports "full" in the statement, as when a transaction larger
+            // than its cache meets a full disk, and rolls back the whole batch itself.
             _ = try await database.run(Statement("tests.limit", .writes, [], "PRAGMA max_page_count = 64")())
             let outcome = await Self.add(0..<32, to: database) { $0 == 20 ? 512 << 10 : 16 }
             #expect(outcome.committed == Set(0..<32).subtracting([20]))
@@ -78,7 +78,7 @@ struct FullDiskTests {
         }
     }
 
-    /// Adds a row for each id, all at once, and sorts them by what was answered.
+    /// Adds a row for each id, all at once, and sorts the ids by outcome.
     private static func add(
         _ ids: some Sequence<Int>,
         to database: any SQLDatabase,
@@ -114,7 +114,7 @@ struct DiskFile: Sendable {
     var path: String { folder.appending(path: "\(name).sqlite").path }
     private let name = "disk-\(UUID().uuidString)"
 
-    /// A unit of two statements, so that half of it could be there.
+    /// Two statements, so that half of it could be there.
     static func add(_ id: Int, bytes: Int, to database: any SQLDatabase) async throws(StorageError) {
         let row = insert(Int64(id), [UInt8](repeating: 0x5A, count: bytes))
         let mark = insert(Int64(-id - 1), [])
@@ -143,7 +143,7 @@ struct DiskFile: Sendable {
         )
     }
 
-    /// The ids that are there; throws when only half of a unit is.
+    /// Throws if only half of a transaction is there.
     func ids(in database: any SQLDatabase) async throws -> Set<Int> {
         let all = Statement("tests.all", .reads, [], "SELECT id FROM numbered")
         let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
@@ -154,8 +154,8 @@ struct DiskFile: Sendable {
         return rows
     }
 
-    /// The ids that recovery finds in what a crash at this moment would leave: the file and its WAL, without the shared
-    /// memory that says how much of the WAL counts. Nobody may be writing.
+    /// The ids that recovery finds in a copy of the file and its WAL, without the shared memory that says how much of
+    /// the WAL counts. No writer may be active.
     func idsAfterCrash() async throws -> Set<Int> {
         let copy = DiskFile(
             folder: FileManager.default.temporaryDirectory.appending(path: "tessera-crash-\(UUID().uuidString)")

@@ -1,17 +1,15 @@
-// Keeps the one writer of a database busy until the test lets go, so that what arrives meanwhile waits in line and
-// travels together.
+// Occupies the one writer of a database, so that arriving transactions wait in the queue and form a batch.
 import Storage
 import Synchronization
 import TestSupport
 
-/// An occupied writer: SQLite's writing thread inside a transaction, or PostgreSQL's write lane inside a statement that
-/// looks again and again whether its gate is open.
+/// SQLite's writing thread inside a transaction, or PostgreSQL's write worker inside a statement that polls its gate.
 final class HeldWriter: Sendable {
     private let database: any SQLDatabase
     private let occupant: Task<Void, any Error>
     private let gate: Gate?
 
-    /// What PostgreSQL's side needs; harmless to make twice.
+    /// For PostgreSQL; may run twice.
     private static let tables = """
         CREATE TABLE IF NOT EXISTS open_gates (name text PRIMARY KEY);
         CREATE OR REPLACE FUNCTION wait_for_gate(wanted text) RETURNS bigint LANGUAGE plpgsql AS $$
@@ -20,7 +18,7 @@ final class HeldWriter: Sendable {
             RETURN 1;
         END $$;
         """
-    /// Part of a unit on PostgreSQL that is to stay in the middle until `openGate`.
+    /// Holds a PostgreSQL transaction in its middle until `openGate`.
     static let wait = Statement("tests.wait_for_gate", .writes, [.text], "SELECT wait_for_gate($1) AS passed")
     private static let open = Statement(
         "tests.open_gate",
@@ -58,33 +56,30 @@ final class HeldWriter: Sendable {
         return HeldWriter(database, occupant, nil)
     }
 
-    /// Lets the writer go on, and waits until it has.
     func release() async throws {
         if let gate { gate.open() } else { try await Self.openGate("writer", database) }
         try await occupant.value
     }
 
-    // MARK: - Gates of PostgreSQL, for units that are to stay in the middle
-
     static func makeGates(_ database: any SQLDatabase) async throws {
         try await database.withMigrationLock { try $0.execute(script: tables) }
     }
 
-    /// Returns when a unit stands at a gate.
+    /// Returns when a transaction is at a gate.
     static func atGate(_ database: any SQLDatabase) async throws {
         try await eventually("a unit stands at its gate") {
             try await database.run(waiting()).first?.int("n") == 1
         }
     }
 
-    /// Opens a gate beside the lane that stands at it.
+    /// Opens a gate beside the worker that waits at it.
     static func openGate(_ name: String, _ database: any SQLDatabase) async throws {
         _ = try await database.run([open(name)], priority: .long)
     }
 
-    /// Submits units while the writer is held, so that they travel together.
+    /// Submits transactions while the writer is held, so that they form a batch.
     ///
-    /// - Returns: what each caller was told, in the order of the units.
+    /// - Returns: each caller's result, in order.
     static func submit(
         _ units: [[BoundStatement]],
         to database: any SQLDatabase
@@ -116,7 +111,6 @@ final class HeldWriter: Sendable {
 }
 
 extension Result where Success == [SQLResult], Failure == StorageError {
-    /// The error, if there was one.
     var error: StorageError? {
         if case .failure(let error) = self { error } else { nil }
     }

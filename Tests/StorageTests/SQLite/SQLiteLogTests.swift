@@ -12,7 +12,7 @@ struct SQLiteLogTests {
         [.integer, .bytes],
         "INSERT INTO t (id, body) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
     )
-    /// Keeps its snapshot for a while, so that with several of them there is no moment without a reader.
+    /// Keeps its snapshot for a while, so that several of them leave no moment without a reader.
     private static let read = Statement(
         "log.read",
         .reads,
@@ -44,7 +44,7 @@ struct SQLiteLogTests {
                     while !Task.isCancelled { _ = try? await database.run(Self.read(3_000)) }
                 }
             }
-            // 32 MiB in all, of which a log that never begins anew would keep every byte.
+            // 32 MiB in all, of which a log that never restarts would keep every byte.
             var largest = 0
             for round in 0..<4096 {
                 _ = try await database.run(Self.write(round % 64, body))
@@ -72,7 +72,7 @@ struct SQLiteLogTests {
         let make = Statement("log.make", .writes, [], "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
         _ = try await database.run(make())
         _ = try await database.run(Self.write(1, [UInt8](repeating: 7, count: 8 << 10)))
-        // Another process, in the middle of a transaction.
+        // Another process, inside a transaction.
         let other = try await SQLiteDatabase.open(path: path, configuration: .init(), logger: Logger(label: "test"))
         let holder = try await HeldWriter.hold(other)
         #expect(await !database.forgetDeleted())

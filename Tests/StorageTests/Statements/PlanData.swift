@@ -1,11 +1,11 @@
-// Twenty thousand rows in every table that grows, more of sessions, spread as a service would spread them, so that a planner that knows
-// its statistics would rather read a table than look things up one by one if it had to.
+// Twenty thousand rows in every growing table, distributed as in a service, so that a planner with statistics would
+// rather scan a table than make many look-ups.
 import Storage
 
 enum PlanData {
     static let rows = 20_000
     static let sessions = 100_000
-    /// When the first row was made; the others follow by the minute.
+    /// The first row's time; the others follow by the minute.
     static let start = Instant(seconds: 1_800_000_000)
 
     static func load(_ service: String, into database: any SQLDatabase) async throws {

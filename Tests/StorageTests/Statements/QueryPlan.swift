@@ -1,7 +1,7 @@
-// How an engine would run a statement, and what is wrong with it: a table that is read from one end to the other.
+// How an engine would run a statement, and whether it scans a whole table.
 //
-// PostgreSQL plans for every value at once (`force_generic_plan`), which is the plan that a lane ends up with, or for
-// given values where those decide. `EXPLAIN (GENERIC_PLAN)` is newer than 15, hence PREPARE and EXECUTE.
+// PostgreSQL plans for all values at once (`force_generic_plan`), as a worker eventually does, or for given values
+// where they decide. `EXPLAIN (GENERIC_PLAN)` is newer than 15, hence PREPARE and EXECUTE.
 import Storage
 
 struct QueryPlan {
@@ -9,14 +9,12 @@ struct QueryPlan {
     let lines: [String]
     let engine: SQLEngine
 
-    /// Reads of a handful of rows, for which any plan is right.
+    /// Tables of a handful of rows, for which any plan is right.
     static let smallTables: Set<String> = [
         "settings", "signing_keys", "job_leases", "clients", "auth_feed", "change_feed",
     ]
 
-    // MARK: Asking
-
-    /// The plans of statements; `values` where a statement is to be planned for values and not for all.
+    /// With `values`, a statement is planned for these values.
     static func read(
         _ statements: [Statement],
         values: [String: [SQLValue]] = [:],
@@ -43,7 +41,7 @@ struct QueryPlan {
                 }
             }
         case .postgres:
-            // This connection alone runs scripts.
+            // Only this connection runs scripts.
             try await database.withMigrationLock { connection in
                 try statements.enumerated().map { index, statement in
                     let given = values[statement.name]
@@ -94,13 +92,11 @@ struct QueryPlan {
         }
     }
 
-    // MARK: Judging
-
-    /// Lines of the plan that read a table, or an index, from one end to the other.
+    /// Lines of the plan that scan a whole table or index.
     var scans: [String] {
         switch engine {
         case .sqlite:
-            // What a subquery found is read whole, by its name.
+            // The result of a subquery is read whole.
             let derived = lines.compactMap { $0.wholeMatch(of: /(?:CO-ROUTINE|MATERIALIZE) (.+)/)?.1 }
             return lines.filter { line in
                 // SQLite fills a Bloom filter from the whole table.
@@ -108,7 +104,7 @@ struct QueryPlan {
                     return line.contains("AUTOMATIC") || line.contains("BLOOM FILTER")
                 }
                 let name = line.dropFirst("SCAN ".count)
-                // FTS5 with a MATCH reads what it finds, whatever the plan calls it.
+                // FTS5 with a MATCH reads only matches, whatever the plan calls it.
                 if name.contains(/VIRTUAL TABLE INDEX [0-9]+:.*M/) { return false }
                 return !name.hasSuffix("CONSTANT ROW") && !name.hasSuffix("CONSTANT ROWS") && !derived.contains(name)
             }
@@ -122,14 +118,14 @@ struct QueryPlan {
                         /(Index Scan|Index Only Scan|Index Scan Backward|Index Only Scan Backward) (using|on)/
                     )
                 else { return false }
-                // What belongs to a node stands below it, up to the next node.
+                // A node's details are below it, up to the next node.
                 let details = lines[(index + 1)...].prefix { !$0.contains("->") }
                 return !details.contains { $0.contains("Index Cond:") }
             }.map(\.element)
         }
     }
 
-    /// Lines that put rows in order after they were found.
+    /// Lines that sort rows.
     var sorts: [String] {
         lines.filter { engine == .sqlite ? $0.contains("TEMP B-TREE FOR ORDER BY") : $0.contains("Sort  (cost") }
     }

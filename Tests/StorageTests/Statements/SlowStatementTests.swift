@@ -25,7 +25,6 @@ struct SlowStatementTests {
         #expect(try await Self.lines(engine, threshold: .seconds(3600)).isEmpty)
     }
 
-    /// What is logged while one statement runs.
     private static func lines(_ engine: TestEngine, threshold: Duration) async throws -> [String] {
         let log = Lines()
         let logger = Logger(label: "test") { _ in log }
@@ -52,7 +51,6 @@ struct SlowStatementTests {
     }
 }
 
-/// Keeps every line with its metadata.
 private final class Lines: LogHandler, Sendable {
     private let lines = Mutex<[String]>([])
     var all: [String] { lines.withLock(\.self) }

@@ -1,5 +1,5 @@
-// No statement of either service reads a table from one end to the other, on either engine, with every table that grows
-// filled and analysed. What may is named here, with the reason.
+// No statement of either service scans a whole table, on either engine, with every growing table filled and analysed.
+// Exceptions are listed here with their reasons.
 import AuthService
 import ChatService
 import Storage
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("query plans")
 struct StatementPlanTests {
-    /// The statements of requests that every user sends all the time: these, at least, must be among the proven.
+    /// The statements of frequent requests, which the proof must include.
     static let hot: [String: Set<String>] = [
         "auth": [
             "refresh_tokens.rotate", "refresh_tokens.state", "sessions.state", "sessions.state_with_user",
@@ -38,7 +38,7 @@ struct StatementPlanTests {
         ],
     ]
 
-    /// Pages by keyset: found in the order in which they are shown.
+    /// Keyset pages: rows are found in display order.
     static let pages: Set<String> = [
         "sessions.list_after", "sessions.list_before", "sessions.list_of_user_after", "sessions.list_of_user_before",
         "users.list_after", "users.list_before", "users.list_of_role_after", "users.list_of_role_before",
@@ -52,10 +52,9 @@ struct StatementPlanTests {
         "events.after", "changes.after", "changes.recent",
     ]
 
-    /// A count of all users reads all users, and is made for an admin who asks for it; so do the numbers of everything.
-    /// Open erasures and flags that are let go are all that is in a partial index, up to a limit. The partial index of rows
-    /// without words is the list of what the backfill has to do. A rebuild of the search's index empties its tables from
-    /// one end to the other, some rows at a time, and counts entries up to a limit.
+    /// Counts for an admin read all rows. Open erasures and flags to reclaim are all rows of a partial index, up to a
+    /// limit; the partial index of rows without words is the backfill's work list. A rebuild of the search's index
+    /// empties its tables some rows at a time, and counts entries up to a limit.
     static let mayScan: Set<String> = [
         "users.count", "admin.stats_principals", "admin.stats_conversations", "admin.stats_erasures",
         "admin.stats_feed", "erasures.open", "mirror.forget_inactivity", "search.pending_messages",
@@ -65,7 +64,7 @@ struct StatementPlanTests {
         "search.count_entries_of_titles", "search.save_triggers_of_messages", "search.save_triggers_of_titles",
     ]
 
-    /// The cleanup runs with few values, so PostgreSQL plans it for them; most often there is nothing to remove.
+    /// The cleanup has few distinct values, so PostgreSQL plans for them; usually there is nothing to remove.
     static let cleanup: [String: [SQLValue]] = {
         let before = PlanData.start - .seconds(86_400)
         return [
@@ -82,7 +81,7 @@ struct StatementPlanTests {
             "reservations.owners_of_expired": [.instant(before), .integer(500)],
             "trash.owners_of_expired": [.instant(before), .integer(100)],
             "trash.owners_of_ended": [.instant(before), .integer(100)],
-            // Rows that the triggers wrote are of today.
+            // Rows that the triggers wrote are from today.
             "changes.raise_horizons": [.instant(Instant(seconds: 1_000_000_000)), .integer(500)],
             "changes.delete_before": [.instant(Instant(seconds: 1_000_000_000)), .integer(500)],
         ]
@@ -217,16 +216,16 @@ struct StatementPlanTests {
         }
     }
 
-    /// Signing keys are a dozen rows at most, whatever a service does, clients are made by hand, and the place in auth's
-    /// feed is two rows; SQLite's plan names tables by their alias.
+    /// Signing keys are at most a dozen rows, clients are made by hand, and auth's feed has two rows. SQLite's plan
+    /// names tables by their alias.
     private func isOfFewRows(_ plan: QueryPlan) -> Bool {
-        // Five hundred of the twenty thousand messages here: PostgreSQL rather reads them all, and would not among more.
+        // Five hundred of twenty thousand messages here: PostgreSQL prefers a scan, and would not among more.
         if plan.engine == .postgres, ["erase.count_messages", "erase.delete_messages"].contains(plan.statement.name) {
             return true
         }
         return plan.engine == .sqlite
             && (plan.statement.name.hasPrefix("signing_keys.") || plan.statement.name.hasPrefix("mirror.")
-                // A group of an export is found by the index, and then added up in the order of its ids.
+                // The index finds a group of an export, which is then sorted by id for the sum.
                 || ["events.about_key", "clients.list", "export.conversations"].contains(plan.statement.name))
     }
 }

@@ -1,8 +1,6 @@
 import Foundation
 
-/// The names of statements as they stand in the sources.
 enum StatementSources {
-    /// Every `Statement("feature.intent", …)` in the folder of a service.
     static func names(in service: String) throws -> Set<String> {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
             .appending(path: "../../../Sources/\(service)").standardized

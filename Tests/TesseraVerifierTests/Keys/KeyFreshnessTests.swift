@@ -1,4 +1,3 @@
-// When a key set is due, beside a feed that would say that the keys have changed.
 import TestSupport
 import Testing
 
@@ -8,7 +7,7 @@ import Testing
 struct KeyFreshnessTests {
     private let remote = ScriptedIssuer()
 
-    /// A source that has just fetched a set that is fresh for 100 seconds. Nothing runs it: it is asked when it is due.
+    /// A source that has just fetched a set with a lifetime of 100 seconds. It does not run; tests ask when it is due.
     private func source() async throws -> RemoteKeySource {
         try remote.publish(try TestIssuer(), lifetime: .seconds(100))
         let source = remote.source()

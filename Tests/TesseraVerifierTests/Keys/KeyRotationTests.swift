@@ -26,7 +26,7 @@ struct KeyRotationTests {
                     }
                 }
                 for _ in 0..<5 {
-                    // The next key has been published; once it is known it signs, and one after it is published.
+                    // The next key was published; once known it signs, and one after it is published.
                     let next = issuers[1]
                     try await eventually("the next key is known") { source.snapshot().contains(next.kid) }
                     clients.receive(try next.token())
@@ -42,7 +42,7 @@ struct KeyRotationTests {
         }
     }
 
-    /// What clients hold: a token of the current key, and one of the key before.
+    /// A token of the current key, and one of the previous key.
     private final class Clients: Sendable {
         private let state: Mutex<(tokens: [String], rounds: Int)>
 
@@ -51,7 +51,6 @@ struct KeyRotationTests {
         }
 
         var tokens: [String] { state.withLock(\.tokens) }
-        /// How often every token was accepted.
         var rounds: Int { state.withLock(\.rounds) }
 
         func receive(_ token: String) {
@@ -73,7 +72,7 @@ struct KeyRotationTests {
         remote.pass(.seconds(5))
         try remote.publish(new)
         _ = try await verifier.verify(try new.token())
-        // The set that came replaced the old one whole.
+        // The new set replaced the whole old one.
         #expect(refusal(verifier, try old.token()) == .unknownKey)
     }
 }

@@ -1,4 +1,4 @@
-// The same over a real socket, where headers, status codes and sizes are what a server sends.
+// Over a real socket, with real headers, status codes and sizes.
 import AsyncHTTPClient
 import HTTPTypes
 import Hummingbird
@@ -13,7 +13,6 @@ import Testing
 
 @Suite("Keys over HTTP: what is sent and read")
 struct KeySetDownloadTests {
-    /// Runs `body` against a server whose `/jwks.json` answers as `respond` does.
     private func withServer(
         _ respond: @escaping @Sendable (Request) -> Response,
         _ body: @escaping @Sendable (_ url: String) async throws -> Void
@@ -92,7 +91,7 @@ struct KeySetDownloadTests {
                     try await source.refresh(afterUnknownKeyID: "any")
                 }
             }
-            // The largest that is read.
+            // The largest accepted size.
             padding.withLock { $0 = (1 << 20) - bytes.count }
             try await source.refresh(afterUnknownKeyID: "any")
             padding.withLock { $0 += 1 }
@@ -105,7 +104,7 @@ struct KeySetDownloadTests {
             #expect(source.snapshot().keyIDs == [issuer.kid])
 
             answer.withLock { $0 = .ok }
-            // Neither by our client, which follows no redirect, nor by one that does.
+            // Neither our client, which follows no redirect, nor one that does.
             for client in [nil, HTTPClient.shared] {
                 let moved = self.source(url + "/moved.json", client: client)
                 await #expect(throws: VerificationError(.keysUnavailable)) {

@@ -30,7 +30,7 @@ struct RemoteKeySourceTests {
         try remote.publish(try TestIssuer())
         remote.pass(.seconds(1))
         try await source.requireKeys()
-        // Keys that it has are enough, whatever becomes of the issuer.
+        // Known keys are enough, whatever happens to the issuer.
         remote.goDown()
         remote.pass(.seconds(60))
         try await source.requireKeys()
@@ -64,7 +64,6 @@ struct RemoteKeySourceTests {
         for token in strangers {
             await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(token) }
         }
-        // The first stranger's, which also brought the first set.
         #expect(remote.fetches == 1)
         remote.pass(.milliseconds(4999))
         await #expect(throws: VerificationError(.unknownKey)) { try await verifier.verify(strangers[0]) }
@@ -109,7 +108,7 @@ struct RemoteKeySourceTests {
         remote.goDown()
         remote.pass(.seconds(60))
         let stranger = try TestIssuer().token()
-        // The look fails, and the next one within five seconds is not made but knows no more.
+        // The first look fails; a second within five seconds is skipped, and knows no more.
         for _ in 0..<2 {
             await #expect(throws: VerificationError(.keysUnavailable)) { try await verifier.verify(stranger) }
         }

@@ -1,4 +1,3 @@
-// What a route or a call demands besides a good token, and how a service says so.
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
@@ -36,7 +35,7 @@ struct ClaimRequirementTests {
         let issuer = try TestIssuer()
         let verifier = try verifier(trusting: issuer)
         let token = try issuer.token(changes)
-        // The second time it is remembered, and no less is demanded.
+        // The second time it is cached, with the same requirements.
         for _ in 0..<2 {
             do throws(VerificationError) {
                 _ = try verifier.verify(token, requiring: requirement)

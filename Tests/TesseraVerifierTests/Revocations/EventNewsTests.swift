@@ -1,4 +1,3 @@
-// What the stream says besides revocations: that there are events to read as pages, and that keys have changed.
 import HTTPTypes
 import TesseraVerifier
 import TestSupport
@@ -59,7 +58,7 @@ struct EventNewsTests {
             feed.cut()
             try await eventually("it has come back") { feed.asked.count == 2 }
             #expect(feed.asked[1].lastEventID == "e:1")
-            // A hint has come, and there may be more.
+            // There may be more after the hint.
             #expect(news.completeUntil == nil)
             feed.send(ScriptedFeed.caughtUp("e:2"))
             try await eventually("the news are complete") { news.completeUntil != nil }

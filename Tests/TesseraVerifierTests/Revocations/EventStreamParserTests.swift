@@ -10,7 +10,6 @@ struct EventStreamParserTests {
         var id: String?
     }
 
-    /// What a stream tells when it comes in chunks of this size.
     private func read(_ text: String, chunk: Int = .max, after id: String? = nil) throws -> ([Heard], String?) {
         var parser = EventStreamParser(lastEventID: id)
         var heard: [Heard] = []
@@ -38,7 +37,6 @@ struct EventStreamParserTests {
                 Heard(name: "caught_up", data: "\n two", id: "e:2"), Heard(name: "", data: "unnamed", id: "e:7"),
             ]
         )
-        // What was not ended by a blank line was not heard.
         #expect(position == "e:7")
     }
 

@@ -1,4 +1,3 @@
-// For how long silence is taken for peace. The time is the test's.
 import Testing
 
 @testable import TesseraVerifier
@@ -7,7 +6,6 @@ import Testing
 struct FeedKnowledgeTests {
     private let start = ContinuousClock.now
 
-    /// Current, and heard from at the start.
     private func current() -> FeedKnowledge {
         var knowledge = FeedKnowledge(lifetime: 900, now: start - .seconds(100))
         knowledge.catchUp()

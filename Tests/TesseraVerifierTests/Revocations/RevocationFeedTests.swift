@@ -1,4 +1,3 @@
-// Following the feed: what is known when, and what becomes of tokens meanwhile.
 import HTTPTypes
 import OpenSSLCrypto
 import Synchronization
@@ -146,7 +145,7 @@ struct RevocationFeedTests {
             feed.cut()
             try await eventually(.revocationsUnavailable, verifier, token)
             #expect(!follower.isReady)
-            // It was not forgotten: the answer is "not now".
+            // It stays in the cache: the answer is "not now".
             #expect(verifier.cachedTokenCount == 1)
             try await TestSupport.eventually("the stream is open again") { feed.asked.count == 2 }
             feed.send(ScriptedFeed.caughtUp("e:1"))
@@ -185,16 +184,16 @@ struct RevocationFeedTests {
             #expect(feed.asked[1].lastEventID == "e:2")
             #expect(feed.asked[2].since == "900s")
             #expect(feed.asked[2].lastEventID == nil)
-            // What was known holds until the new history is known whole.
+            // The old knowledge holds until the new history is complete.
             #expect(follower.state != .current)
             #expect(refusal(verifier, token) == .stale)
-            // A restored database counts users' versions from where its backup was.
+            // A restored database counts users' versions from its backup.
             feed.send(ScriptedFeed.event("f:1", "session.revoked", "{\"sid\":\"session-2\"}"))
             feed.send(ScriptedFeed.caughtUp("f:1"))
             await follower.waitUntilCurrent()
             #expect(refusal(verifier, token) == nil)
             #expect(refusal(verifier, try issuer.token(["sid": "\"session-2\""])) == .revoked)
-            // A stolen key is never given back.
+            // A stolen key is never trusted again.
             #expect(refusal(verifier, stolen) == .unknownKey)
         }
     }
@@ -213,7 +212,7 @@ struct RevocationFeedTests {
         let news = EventNews(of: [])
         try await living.withFollower(pace: pace, news: news) { [pace] follower in
             await follower.waitUntilCurrent()
-            // The connection was begun before, and its silence is judged from each heartbeat anew.
+            // The connection began before; its silence counts from each heartbeat.
             let overdue = ContinuousClock.now + pace.heartbeat * 3
             try await TestSupport.eventually("it is heard when three heartbeats would have been silence") {
                 living.send(": heartbeat\n\n")
@@ -241,11 +240,11 @@ struct RevocationFeedTests {
     func credentials() async throws {
         try await feed.withFollower(secret: "wrong") { follower in
             let waiting = Task { await follower.waitUntilCurrent() }
-            // It has gone on behind the first answers.
+            // It has retried after the first answers.
             try await TestSupport.eventually("it has tried again") { feed.refusedTokens >= 3 }
             #expect(!follower.isReady)
             #expect(feed.asked.isEmpty)
-            // Whoever waits can stop.
+            // A waiter can be cancelled.
             waiting.cancel()
             await waiting.value
         }

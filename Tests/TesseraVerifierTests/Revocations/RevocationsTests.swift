@@ -1,4 +1,3 @@
-// Which tokens a set of revocations refuses, and for how long it remembers.
 import Testing
 
 @testable import TesseraVerifier

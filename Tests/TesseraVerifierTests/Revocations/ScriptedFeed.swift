@@ -1,4 +1,4 @@
-// An issuer's feed over a real socket, whose every byte is the test's.
+// An issuer's feed over a real socket, whose every byte the test decides.
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
@@ -8,7 +8,6 @@ import Synchronization
 import TesseraVerifier
 import TestSupport
 
-/// Answers `POST /oauth2/token` and `GET /v1/events`.
 final class ScriptedFeed: Sendable {
     struct Asked: Sendable {
         let since: String?
@@ -20,9 +19,9 @@ final class ScriptedFeed: Sendable {
     private struct State {
         var asked: [Asked] = []
         var streams: [AsyncStream<ByteBuffer>.Continuation] = []
-        /// Statuses that the next requests for the feed are answered with, instead of a stream.
+        /// Statuses for the next requests of the feed, instead of a stream.
         var refusals: [HTTPResponse.Status] = []
-        /// What the next streams begin with.
+        /// The first bytes of the next streams.
         var openings: [String] = []
         var tokens = 0
         var refusedTokens = 0
@@ -35,30 +34,24 @@ final class ScriptedFeed: Sendable {
 
     private let state = Mutex(State())
 
-    /// What the feed was asked for, in order.
     var asked: [Asked] { state.withLock(\.asked) }
 
-    /// How many tokens were given out.
     var tokens: Int { state.withLock(\.tokens) }
 
-    /// How many requests for a token were refused.
     var refusedTokens: Int { state.withLock(\.refusedTokens) }
 
-    /// Refuses the next requests for the feed.
     func refuse(_ statuses: HTTPResponse.Status...) { state.withLock { $0.refusals += statuses } }
 
-    /// Begins the next streams with these bytes. One that is not told of begins with `caught_up` at `e:0`.
+    /// Begins the next streams with these bytes. The default is `caught_up` at `e:0`.
     func open(with texts: String...) { state.withLock { $0.openings += texts } }
 
-    /// Gives out no token, or does so again.
+    /// Whether tokens are refused.
     func lock(_ isLocked: Bool) { state.withLock { $0.isLocked = isLocked } }
 
-    /// Sends bytes to every stream.
     func send(_ text: String) {
         for stream in state.withLock(\.streams) { stream.yield(ByteBuffer(string: text)) }
     }
 
-    /// Ends every stream.
     func cut() {
         let streams = state.withLock { state in
             defer { state.streams = [] }
@@ -67,8 +60,7 @@ final class ScriptedFeed: Sendable {
         for stream in streams { stream.finish() }
     }
 
-    /// Ends every stream, also those that are yet to be asked for: a request that is under way when a test ends would keep
-    /// the server from stopping.
+    /// Ends every stream, and those that are requested later: an open request would keep the server from stopping.
     private func close() {
         state.withLock { $0.isClosed = true }
         cut()
@@ -121,7 +113,6 @@ final class ScriptedFeed: Sendable {
         return Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: body)))
     }
 
-    /// Runs `body` beside the server and a follower of it.
     func withFollower(
         policy: StalePolicy = .serve,
         pace: FeedPace = .quick,
@@ -166,7 +157,7 @@ final class ScriptedFeed: Sendable {
 }
 
 extension FeedPace {
-    /// Attempts without waits that a test would notice; silence is not noticed in its time.
+    /// Short retries, and a long timeout for silence.
     static var quick: FeedPace {
         var pace = FeedPace()
         pace.firstRetry = .milliseconds(5)

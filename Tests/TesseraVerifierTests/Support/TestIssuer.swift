@@ -1,13 +1,11 @@
-// An issuer for tests: keys, and tokens that say whatever the test wants.
 import Foundation
 import OpenSSLCrypto
 import TesseraVerifier
 
-/// Signs tokens with one key.
 struct TestIssuer: Sendable {
     static let name = "https://auth.test"
     static let audience = "chat"
-    /// What the verifiers under test think the time is.
+    /// The verifiers' time.
     static let now: Int64 = 1_800_000_000
 
     let key: SigningKey
@@ -18,29 +16,25 @@ struct TestIssuer: Sendable {
         self.kid = try kid ?? key.publicKey.jwk.thumbprint()
     }
 
-    /// The public key as it is published.
     var jwk: JWK {
         var jwk = key.publicKey.jwk
         jwk.kid = kid
         return jwk
     }
 
-    /// The public key as JSON.
     var jwkText: String {
         get throws { String(decoding: try JSONEncoder().encode(jwk), as: UTF8.self) }
     }
 
-    /// A token that is good at `now`, with some claims changed; `nil` takes one away.
+    /// A token that is valid at `now`, with some claims changed; `nil` removes one.
     func token(_ changes: [String: String?] = [:], type: String = "at+jwt") throws -> String {
         try token(payload: Self.payload(changes), type: type)
     }
 
-    /// A token over any payload.
     func token(payload: String, type: String = "at+jwt") throws -> String {
         try JWS.sign(payload: Array(payload.utf8), type: type, keyID: kid, key: key)
     }
 
-    /// The claims of a user's token as JSON. Values are JSON text.
     static func payload(_ changes: [String: String?] = [:]) -> String {
         var claims: [String: String] = [
             "iss": "\"\(name)\"", "sub": "\"user-1\"", "aud": "[\"tessera\",\"chat\"]", "exp": "\(now + 600)",
@@ -58,12 +52,10 @@ struct TestIssuer: Sendable {
     }
 }
 
-/// A JWK set document.
 func document(of issuers: [TestIssuer]) throws -> [UInt8] {
     Array("{\"keys\":[\(try issuers.map { try $0.jwkText }.joined(separator: ","))]}".utf8)
 }
 
-/// A verifier that knows the keys of these issuers.
 func verifier(
     trusting issuers: TestIssuer...,
     revocations: (any RevocationSource)? = nil,
@@ -78,7 +70,6 @@ func verifier(
     )
 }
 
-/// The reason for which a token is refused; `nil` if it is accepted.
 func refusal(_ verifier: TokenVerifier, _ token: String) -> VerificationError.Code? {
     do throws(VerificationError) {
         _ = try verifier.verify(token)
@@ -88,7 +79,6 @@ func refusal(_ verifier: TokenVerifier, _ token: String) -> VerificationError.Co
     }
 }
 
-/// Keys that never change.
 struct FixedKeys: KeySource {
     let keys: KeySet
 
@@ -97,6 +87,5 @@ struct FixedKeys: KeySource {
 }
 
 extension String {
-    /// The three parts of a token.
     var parts: [String] { split(separator: ".", omittingEmptySubsequences: false).map(String.init) }
 }

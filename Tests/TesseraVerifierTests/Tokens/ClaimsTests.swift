@@ -1,4 +1,3 @@
-// Payloads that an issuer signed and that say something wrong.
 import TesseraVerifier
 import Testing
 

@@ -1,4 +1,4 @@
-// Attacks on tokens, each with the refusal that it must meet.
+// Attacks on tokens, each with the expected refusal.
 import Foundation
 import OpenSSLCrypto
 import TesseraVerifier
@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Forged tokens")
 struct ForgeryTests {
-    /// A token with any header over a payload that would be accepted, signed by `sign`.
+    /// A token with any header over a valid payload.
     private func forged(header: String, signature: (_ input: [UInt8]) throws -> [UInt8]) rethrows -> String {
         let input = Base64URL.encode(Array(header.utf8)) + "." + Base64URL.encode(Array(TestIssuer.payload().utf8))
         return input + "." + Base64URL.encode(try signature(Array(input.utf8)))
@@ -35,7 +35,7 @@ struct ForgeryTests {
         let issuer = try TestIssuer(algorithm)
         let verifier = try verifier(trusting: issuer)
         let jwk = issuer.jwk
-        // SubjectPublicKeyInfo (RFC 5480 §2) of a P-256 key, as DER and as PEM: what libraries hand out as "the key".
+        // SubjectPublicKeyInfo (RFC 5480 §2) of a P-256 key, as DER and PEM, which libraries return as "the key".
         let point = try [jwk.x, jwk.y].flatMap { try #require(Base64URL.decode($0 ?? "")) }
         let info = try #require(Hex.decode("3059301306072a8648ce3d020106082a8648ce3d03010703420004")) + point
         let pem = "-----BEGIN PUBLIC KEY-----\n\(Base64.encode(info))\n-----END PUBLIC KEY-----\n"
@@ -81,7 +81,7 @@ struct ForgeryTests {
             let header = "{\"alg\":\"ES256\",\"typ\":\"at+jwt\",\"kid\":\"\(victim.kid)\",\(member)}"
             let stolen = try forged(header: header) { try attacker.key.sign($0) }
             #expect(refusal(try verifier(trusting: victim), stolen) == .invalidSignature)
-            // And a good token is none the worse for it.
+            // A good token is unaffected.
             let good = try forged(header: header) { try victim.key.sign($0) }
             #expect(refusal(try verifier(trusting: victim), good) == nil)
         }
@@ -225,7 +225,7 @@ struct ForgeryTests {
         let issuer = try TestIssuer(algorithm)
         let verifier = try verifier(trusting: issuer)
         let token = Array(try issuer.token().utf8)
-        // The good one is remembered, and none of the others is taken for it.
+        // The good token is cached, and none of the others matches it.
         #expect(refusal(verifier, String(decoding: token, as: UTF8.self)) == nil)
         #expect(verifier.cachedTokenCount == 1)
         for index in token.indices {

@@ -9,7 +9,7 @@ import Testing
 struct MiddlewareTests {
     struct Context: AuthenticatedRequestContext {
         var coreContext: CoreRequestContextStorage
-        /// Something that a careless service left there.
+        /// Left there by a careless service.
         var accessToken: AccessTokenClaims? = AccessTokenClaims(
             issuer: "nobody",
             subject: "left-behind",
@@ -35,7 +35,6 @@ struct MiddlewareTests {
         let headers: HTTPFields
     }
 
-    /// Sends `GET /` with these `Authorization` headers; the handler answers the subject.
     private func send(
         _ authorization: [String],
         verifier: TokenVerifier,

@@ -1,4 +1,3 @@
-// What is remembered of a token, and everything that ends it.
 import OpenSSLCrypto
 import Synchronization
 import Testing
@@ -7,7 +6,6 @@ import Testing
 
 @Suite("Remembering verified tokens")
 struct VerifiedTokenCacheTests {
-    /// Keys and a time that a test changes.
     private final class World: KeySource {
         private struct State {
             var keys: [String: VerificationKey] = [:]
@@ -58,7 +56,7 @@ struct VerifiedTokenCacheTests {
             keyID: issuer.kid,
             key: issuer.key.publicKey
         )
-        // A token that never had a signature, put where verified ones are: whoever is asked only here finds it good.
+        // A token without a signature, put into the cache: only a cache hit accepts it.
         let verifier = World(issuer).verifier()
         #expect(refusal(verifier, "no token at all") == .malformed)
         verifier.remember(token, as: "no token at all")
@@ -176,7 +174,7 @@ struct VerifiedTokenCacheTests {
             )
             return VerifiedToken(claims: claims, notBefore: nil, keyID: issuer.kid, key: issuer.key.publicKey)
         }
-        // One shard's worth: enough tokens that each shard is full many times over.
+        // One shard's worth, so that each shard is full many times over.
         let cache = VerifiedTokenCache(limit: 64)
         let popular = SHA256.digest(of: "popular")
         cache.keep(entry(1000), for: popular, now: 0)
@@ -185,7 +183,7 @@ struct VerifiedTokenCacheTests {
             cache.keep(entry(1000), for: SHA256.digest(of: "\(number)"), now: 0)
         }
         #expect(cache.count == 64)
-        // Time passes: newcomers find only expired ones, and clear more of them away than they are.
+        // New tokens find only expired ones, and evict more than they add.
         for number in 2000..<2032 { cache.keep(entry(3000), for: SHA256.digest(of: "\(number)"), now: 1000) }
         #expect(cache.count < 64)
         #expect((2000..<2032).filter { cache.token(SHA256.digest(of: "\($0)")) != nil }.count >= 24)
@@ -211,7 +209,7 @@ struct VerifiedTokenCacheTests {
         #expect(verifier.cachedTokenCount <= 20)
     }
 
-    /// In a function that does not wait, so that it is the call that does not either.
+    /// Synchronous, so that it calls the synchronous `verify`.
     private func verify(_ token: String, with verifier: TokenVerifier) throws -> AccessTokenClaims {
         try verifier.verify(token)
     }

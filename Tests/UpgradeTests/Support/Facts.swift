@@ -1,4 +1,4 @@
-// What a fixture's JSON says, by the names that scripts/make-upgrade-fixture gives.
+// A fixture's JSON, with the names of scripts/make-upgrade-fixture.
 import Storage
 import Testing
 
@@ -10,7 +10,6 @@ struct Facts: Decodable, Sendable {
     let masterKey: String
     let accessTokenSeconds: Int64
     let users: [User]
-    /// Access tokens by what they are.
     let tokens: [String: String]
     let refreshTokens: [RefreshToken]
     let cookies: [Cookie]
@@ -19,14 +18,14 @@ struct Facts: Decodable, Sendable {
     let repeats: [Repeat]
     let asks: [Ask]
     let chat: Chat
-    /// How many rows each table has, by service.
+    /// By service and table.
     let rows: [String: [String: Int]]
 
     struct User: Decodable, Sendable {
         let name: String
         let id: String
         let email: String
-        /// Other ways to write the address.
+        /// Other spellings of the address.
         let spellings: [String]
         let password: String
         let canLogIn: Bool
@@ -36,16 +35,16 @@ struct Facts: Decodable, Sendable {
         let name: String
         let text: String
         let sessionId: String
-        /// How a refresh is refused, where it is.
+        /// The code of a refused refresh.
         let code: String?
-        /// The successor that the program before answered, and when.
+        /// The successor that the previous program returned, and when.
         let next: String?
         let rotatedAt: String?
     }
 
     struct Cookie: Decodable, Sendable {
         let name: String
-        /// Name and value, as the header has them.
+        /// As in the header: name and value.
         let cookie: String
         let sessionId: String
         let userId: String
@@ -57,18 +56,17 @@ struct Facts: Decodable, Sendable {
         let secret: String?
         let previousSecret: String?
         let previousSecretExpiresAt: String?
-        /// PKCS#8 in base64, of a client that has no secret.
+        /// PKCS#8 in base64, of a client without a secret.
         let privateKey: String?
         let usedAssertion: String?
     }
 
-    /// An account that waits after too many wrong passwords.
+    /// An account that is blocked after too many wrong passwords.
     struct Blocked: Decodable, Sendable {
         let user: String
         let until: String
     }
 
-    /// A request with an idempotency key, and its answer.
     struct Repeat: Decodable, Sendable {
         let user: String
         let path: String
@@ -77,7 +75,7 @@ struct Facts: Decodable, Sendable {
         let answer: JSON
     }
 
-    /// A request that changes nothing, and its answer: of a refusal the code alone.
+    /// A request that changes nothing, and its answer; of a refusal the code alone.
     struct Ask: Decodable, Sendable {
         let service: String
         let method: String
@@ -102,7 +100,7 @@ struct Facts: Decodable, Sendable {
         let export: Export
     }
 
-    /// Rows that an erasure removes, some of which it has removed.
+    /// Rows that an erasure has partly removed.
     struct Erasure: Decodable, Sendable {
         let user: String
         let rows: [String: Int]

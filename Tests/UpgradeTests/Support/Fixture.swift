@@ -1,10 +1,9 @@
-// Data that an earlier program left, as Tests/Fixtures/upgrade has it (its README says how it is made).
+// Data of a previous program in Tests/Fixtures/upgrade; its README says how it is made.
 import Foundation
 import Storage
 import TestSupport
 import Testing
 
-/// One folder of fixtures: both services on both engines, and what the clients have of each.
 struct Fixture: Sendable, CustomTestStringConvertible {
     let name: String
 
@@ -14,13 +13,12 @@ struct Fixture: Sendable, CustomTestStringConvertible {
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Fixtures/upgrade")
 
-    /// Every fixture that there is: a new one is tested by being there.
+    /// Every folder is tested.
     static let all: [Fixture] = {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
         return names.filter { !$0.contains(".") }.sorted().map(Fixture.init)
     }()
 
-    /// What the clients have, and what they were answered.
     func facts(_ engine: TestEngine) throws -> Facts {
         let file = Self.folder.appending(path: "\(name)/\(engine.rawValue).json")
         let decoder = JSONDecoder()
@@ -28,7 +26,6 @@ struct Fixture: Sendable, CustomTestStringConvertible {
         return try decoder.decode(Facts.self, from: Data(contentsOf: file))
     }
 
-    /// Runs `body` with a database that holds the rows of a service as the earlier program left them.
     func withRows<T>(
         _ engine: TestEngine,
         _ service: String,

@@ -1,4 +1,4 @@
-// JSON of any shape, and the one comparison that an upgrade needs: what was answered before is answered still.
+// JSON of any shape, with the comparison that an upgrade needs.
 import Foundation
 
 enum JSON: Sendable, Hashable, Decodable {
@@ -10,7 +10,7 @@ enum JSON: Sendable, Hashable, Decodable {
     case object([String: JSON])
 
     init(parsing text: String) throws {
-        // Not converted: a member's name is what the service calls it.
+        // Names are not converted.
         self = try JSONDecoder().decode(JSON.self, from: Data(text.utf8))
     }
 
@@ -46,7 +46,7 @@ enum JSON: Sendable, Hashable, Decodable {
         return values
     }
 
-    /// Where `later` does not say what this says. New members are no difference, new elements are.
+    /// Where `later` differs. New members are allowed, new elements are not.
     func differences(to later: JSON, at path: String = "$") -> [String] {
         switch (self, later) {
         case (.object(let old), .object(let new)):

@@ -1,16 +1,16 @@
-// Every row of every table as text, and a schema in the words of the engine's own catalog.
+// Every row of every table as text, and a schema by the engine's catalog.
 import Storage
 
 struct TableRows: Equatable {
-    /// Columns by table, in their order.
+    /// By table, in order.
     var columns: [String: [String]] = [:]
-    /// A text for each row, in no order of the engine's.
+    /// Sorted.
     var rows: [String: [String]] = [:]
 
-    /// Tables in which a migration may add rows: which migrations ran, and SQLite's numbers of new tables.
+    /// Tables that a migration may extend: its record, and SQLite's numbers of new tables.
     private static let growing: Set<String> = ["schema_migrations", "sqlite_sequence"]
 
-    /// Reads all tables; of those in an earlier reading, the columns that they had then and have still.
+    /// With `earlier`, reads only the columns that both have.
     static func read(_ database: any SQLDatabase, as earlier: TableRows? = nil) async throws -> TableRows {
         let there = try await columns(of: database)
         var result = TableRows()
@@ -32,7 +32,7 @@ struct TableRows: Equatable {
     private static func columns(of database: any SQLDatabase) async throws -> [String: [String]] {
         let sql =
             switch database.engine {
-            // What FTS5 keeps is in its shadow tables, which are tables like any other.
+            // FTS5's content is in its shadow tables.
             case .sqlite:
                 """
                 SELECT m.name AS table_name, c.name AS column_name FROM sqlite_master m, pragma_table_info(m.name) c
@@ -55,7 +55,6 @@ struct TableRows: Equatable {
         return columns
     }
 
-    /// What a later reading does not have of this one, and has without need.
     func differences(to later: TableRows) -> [String] {
         rows.keys.sorted().flatMap { table -> [String] in
             guard let now = later.rows[table] else { return ["\(table) is gone"] }
@@ -77,7 +76,6 @@ struct TableRows: Equatable {
     var counts: [String: Int] { rows.mapValues(\.count) }
 }
 
-/// Everything that a schema is made of, a line each.
 enum SchemaText {
     static func read(_ database: any SQLDatabase) async throws -> Set<String> {
         let queries =
@@ -89,7 +87,7 @@ enum SchemaText {
         for (index, sql) in queries.enumerated() {
             let statement = Statement("upgrade.schema_\(index)", .reads, [:], sql)
             for row in try await database.run(statement.bind()).rows {
-                // What adding and dropping a column leaves between words.
+                // Adding and dropping a column leaves white space.
                 lines.insert(try row.text("line").filter { !$0.isWhitespace })
             }
         }

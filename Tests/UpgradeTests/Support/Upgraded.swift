@@ -1,4 +1,3 @@
-// Both services of this program on the data of an earlier one, at the time at which that was made.
 import AuthService
 import ChatService
 import Embedded
@@ -17,7 +16,7 @@ import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 
-/// A clock that a test sets. It moves by a microsecond at each look, so that rows have an order.
+/// A clock that a test sets. Each read adds a microsecond, so that rows have an order.
 final class FixtureClock: Sendable {
     private let instant: Mutex<Instant>
 
@@ -67,7 +66,7 @@ struct Upgraded: Sendable {
             }
         }
 
-        /// How many rows there are of `rows`: a table, or one with a condition.
+        /// `rows`: a table, or one with a condition.
         func count(_ rows: String) async throws -> Int {
             let statement = Statement("upgrade.count", .reads, [:], "SELECT COUNT(*) AS n FROM \(rows)")
             return try #require(try await database.run(statement.bind()).first).int("n")
@@ -80,15 +79,12 @@ struct Upgraded: Sendable {
         let text: String
 
         var json: JSON { (try? JSON(parsing: text)) ?? .null }
-        /// The code of a problem, or OAuth's.
+        /// The code of a problem, or of OAuth.
         var code: String? { json["code"].string ?? json["error"].string }
-        /// NDJSON.
         var lines: [JSON] { text.split(separator: "\n").map { (try? JSON(parsing: String($0))) ?? .null } }
     }
 }
 
-/// Runs `body` against both services, migrated up from a fixture. `later`: how long after the fixture was made.
-/// `running`: whose background jobs run.
 func withUpgraded(
     _ fixture: Fixture,
     _ engine: TestEngine,
@@ -146,7 +142,7 @@ private func withAuth(
     if withServices { application.addServices(service.services) }
     try await application.test(.live) { client in
         let auth = Upgraded.Service(client: client, database: database)
-        // It knows what was revoked.
+        // The revocations are known.
         try await eventually("auth is ready") { try await auth.send(.get, "/readyz").status == 200 }
         try await body(auth)
     }
@@ -187,7 +183,7 @@ private func withChat(
     }
 }
 
-/// What chat hears from auth, put together as the program does it.
+/// Chat's feed, composed as in the program.
 private struct ChatFeed: ServiceLifecycle.Service {
     let keys: RemoteKeySource
     let revocations: RevocationFeed
@@ -199,7 +195,7 @@ private struct ChatFeed: ServiceLifecycle.Service {
         let credentials = ClientCredentials(tokenEndpoint: "\(url)/oauth2/token", id: "chat", secret: secret)
         let news = EventNews(of: UserEventFeed.kinds)
         var pace = FeedPace()
-        // Five minutes for clocks that differ.
+        // Five minutes for clock differences.
         pace.tokenLifetime = .seconds(facts.accessTokenSeconds + 300)
         keys = RemoteKeySource(url: "\(url)/.well-known/jwks.json", logger: quiet)
         revocations = RevocationFeed(
