@@ -1,9 +1,8 @@
-// What must be true of the chat database after any history of requests, crashes included. Each is a query for the rows
-// that break it, so a failure names them. A feature that keeps a promise across rows adds its query here, and every
-// fuzz and crash test checks it from then on.
+// Invariants of the chat database after any requests and crashes. Each is a query for the rows that break it, so a
+// failure names them. A feature with a promise across rows adds its query here, and every fuzz and crash test checks
+// it.
 package import Storage
 
-/// One promise, and the query that finds what breaks it (as `id`).
 package struct ChatInvariant: Sendable {
     package let name: String
     private let postgres: String
@@ -11,7 +10,7 @@ package struct ChatInvariant: Sendable {
 
     package init(_ name: String, violations: String) { self.init(name, postgres: violations, sqlite: violations) }
 
-    /// For what the engines keep each in its own way.
+    /// For structures that differ between the engines.
     package init(_ name: String, postgres: String, sqlite: String) {
         self.name = name
         self.postgres = postgres
@@ -103,7 +102,7 @@ package struct ChatInvariant: Sendable {
                 )
                 """
         ),
-        // A row without words is yet to be indexed: the backfill finds it.
+        // A row without words is still to be indexed: the backfill finds it.
         ChatInvariant(
             "search index equal to rows: messages",
             postgres: """
@@ -127,8 +126,8 @@ package struct ChatInvariant: Sendable {
         ),
     ]
 
-    /// After a kill: what hides at version 0 or -1 in the trash was being copied or taken apart, is found by nothing but the
-    /// cleanup, and promises nothing yet.
+    /// After a kill: a trashed row with version 0 or -1 was being copied or purged. Only the cleanup finds it, and it
+    /// promises nothing.
     package static let afterKill = all.map { invariant in
         ChatInvariant(
             invariant.name,
@@ -146,8 +145,8 @@ package struct ChatInvariant: Sendable {
             """
     }
 
-    /// Rows of `table` whose entry in FTS5 is missing or does not hold their words one after the other, and entries that
-    /// are no row's.
+    /// Rows of `table` whose entry in FTS5 is missing or does not hold their words in sequence, and entries without a
+    /// row.
     private static func entries(_ table: String, _ kind: String, _ isLive: String, text: String) -> String {
         let (fts5, rows, key) = ("search_\(kind)s", "search_\(kind)_rows", "\(table.dropLast())_id")
         return """
@@ -166,7 +165,7 @@ package struct ChatInvariant: Sendable {
             """
     }
 
-    /// What is broken, a sentence each; nobody may write meanwhile.
+    /// One sentence for each fault. No writer may be active.
     package static func broken(
         in database: any SQLDatabase,
         _ invariants: [ChatInvariant] = all

@@ -1,15 +1,13 @@
-// A database that remembers what was asked of it, so that a test can say how many units a request costs.
+// A database that records requests, so that a test can count the transactions of a request.
 //
-// It passes everything on and changes nothing. A unit is remembered as the names of its statements, in order; what is
-// not a unit (a transaction, a migration) is remembered by its kind.
+// It forwards everything unchanged. It records a transaction as the names of its statements; other calls, such as a
+// migration, by their kind.
 
 package import Storage
 internal import Synchronization
 
-/// Wraps a database and records the units that pass.
 package final class CountingDatabase: DatabaseDecorator {
     package let base: any SQLDatabase
-    /// What it wraps.
     package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
     private let interruption = Mutex<(statement: String, body: @Sendable () async -> Void)?>(nil)
@@ -19,15 +17,14 @@ package final class CountingDatabase: DatabaseDecorator {
         self.base = base
     }
 
-    /// The units since the beginning or the last `forget`, each as its statements' names.
+    /// Since the beginning or the last `forget`, each as its statements' names.
     package var units: [[String]] { record.withLock { $0 } }
 
-    /// Runs `body` once, before the next unit with this statement.
+    /// Runs `body` once, before the next transaction with this statement.
     package func interrupt(before statement: String, _ body: @Sendable @escaping () async -> Void) {
         interruption.withLock { $0 = (statement, body) }
     }
 
-    /// Begins anew.
     package func forget() {
         record.withLock { $0 = [] }
     }
@@ -64,7 +61,7 @@ package final class CountingDatabase: DatabaseDecorator {
         return try await base.withMigrationLock(body)
     }
 
-    /// Runs `body` each time before deleted bytes are let go, which it may forbid.
+    /// Runs `body` before deleted bytes are reclaimed, which it may forbid.
     package func beforeForgetting(_ body: @Sendable @escaping () async -> Bool) {
         forgetting.withLock { $0 = body }
     }

@@ -1,12 +1,10 @@
-// A reader of server-sent events as a service in any language would have one: a socket, a thread, the text format. It
-// keeps everything it was sent and when, and can be told to stop reading, as a stuck consumer would.
+// A simple reader of server-sent events: a socket, a thread, the text format. It records everything with its time, and
+// can stop reading as a stuck consumer would.
 internal import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// A GET whose answer goes on, read as it comes.
 package final class EventStreamReader: Sendable {
-    /// An event as it was told.
     package struct Event: Sendable, Hashable {
         package var id = ""
         package var name = ""
@@ -26,11 +24,11 @@ package final class EventStreamReader: Sendable {
     /// Connects to 127.0.0.1:`port` and sends the request.
     ///
     /// - Parameters:
-    ///   - port: where the service listens.
+    ///   - port: of the service.
     ///   - path: with its query.
     ///   - token: of a service.
-    ///   - lastEventID: where an earlier stream ended.
-    ///   - reads: whether the answer is taken; otherwise it stays in the sockets' buffers until they are full.
+    ///   - lastEventID: the end of an earlier stream.
+    ///   - reads: whether the answer is read; otherwise it fills the sockets' buffers.
     /// - Throws: why there is no connection.
     package init(
         port: Int,
@@ -42,7 +40,7 @@ package final class EventStreamReader: Sendable {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw RawConnection.Failure(operation: "socket", code: errno) }
         if !reads {
-            // The smallest window there is, so that a stuck reader is noticed after kilobytes and not megabytes.
+            // The smallest window, so that a stuck reader is noticed after kilobytes, not megabytes.
             var size: Int32 = 1
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
         }
@@ -66,19 +64,19 @@ package final class EventStreamReader: Sendable {
         close(descriptor)
     }
 
-    /// Begins to read, on a thread that ends with the connection.
+    /// Reads on a thread that ends with the connection.
     package func resume() {
         let descriptor = descriptor
         Thread.detachNewThread { [weak self] in
             var buffer = [UInt8](repeating: 0, count: 16 * 1024)
             while true {
-                // Looks up now and then, so that a reader that was let go of does not keep its thread.
+                // Wakes up now and then, so that a released reader ends its thread.
                 var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
                 let ready = poll(&waiting, 1, 100)
                 guard let self else { return }
                 if ready == 0 { continue }
                 let count = recv(descriptor, &buffer, buffer.count, 0)
-                // A child of another test may have ended just then.
+                // Another test's child may just have ended.
                 if count < 0, errno == EINTR { continue }
                 let now = ContinuousClock.now
                 let isOver = self.state.withLock { state in
@@ -90,7 +88,6 @@ package final class EventStreamReader: Sendable {
         }
     }
 
-    /// Cuts the connection from this side.
     package func cut() {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
@@ -98,36 +95,30 @@ package final class EventStreamReader: Sendable {
     /// Whether the other side has ended the answer or the connection.
     package var hasEnded: Bool { state.withLock { $0.isClosed || $0.parser.isComplete } }
 
-    /// The status of the answer; 0 before it came.
     package var status: Int {
         Int(head.split(separator: " ", maxSplits: 2).dropFirst().first ?? "") ?? 0
     }
 
-    /// The head of the answer.
     package var head: String { state.withLock { $0.parser.head ?? "" } }
 
-    /// The body so far, without its chunks' lengths; its first megabyte.
+    /// Without the chunks' lengths; its first megabyte.
     package var body: String { state.withLock { String(decoding: $0.parser.body, as: UTF8.self) } }
 
-    /// Every whole event so far, `caught_up` included.
     package var events: [Event] { state.withLock { $0.parser.events } }
 
-    /// Events of the log.
     package var told: [Event] { events.filter { $0.name != "caught_up" } }
 
     package var isCaughtUp: Bool { state.withLock { $0.parser.events.contains { $0.name == "caught_up" } } }
 
-    /// When an event came.
     package func time(of index: Int) -> ContinuousClock.Instant { state.withLock { $0.parser.times[index] } }
 
-    /// How many heartbeats came.
     package var heartbeats: Int { state.withLock { $0.parser.heartbeats } }
 
-    /// What a consumer would send as `Last-Event-ID`.
+    /// A consumer's `Last-Event-ID`.
     package var lastID: String? { state.withLock { $0.parser.lastID } }
 }
 
-/// Takes an answer apart as it comes: head, chunks (RFC 9112 §7.1, as far as a server of ours goes), blocks of lines.
+/// Splits an answer into head, chunks (RFC 9112 §7.1, as far as our server uses it) and blocks of lines.
 private struct Parser {
     var head: String?
     var body: [UInt8] = []
@@ -137,7 +128,7 @@ private struct Parser {
     var lastID: String?
     var isComplete = false
     private var isChunked = false
-    /// Bytes of the connection that are not understood yet, and of the body.
+    /// Bytes of the connection that are not parsed yet, and of the body.
     private var raw: [UInt8] = []
     private var block: [UInt8] = []
 
@@ -171,7 +162,7 @@ private struct Parser {
         if body.count < 1 << 20 { body += bytes }
         block += bytes
         var start = 0
-        // What is behind the last blank line is not an event yet.
+        // Bytes after the last blank line are not an event yet.
         while let end = Self.position(of: "\n\n", in: block, from: start) {
             var event = EventStreamReader.Event()
             for line in String(decoding: block[start..<end], as: UTF8.self).split(separator: "\n") {
@@ -193,7 +184,7 @@ private struct Parser {
         block.removeFirst(start)
     }
 
-    /// By the C library, since streams of many megabytes are read here by a test that is not optimised.
+    /// Uses the C library: an unoptimised test reads streams of many megabytes.
     private static func position(of mark: StaticString, in bytes: [UInt8], from start: Int) -> Int? {
         bytes.withUnsafeBytes { bytes -> Int? in
             guard let base = bytes.baseAddress else { return nil }

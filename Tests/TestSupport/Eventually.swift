@@ -1,13 +1,12 @@
-// Waiting for something that another task, thread or process brings about: by looking again until a deadline,
-// never by sleeping for as long as it "should" take.
+// Waits for another task, thread or process by polling until a deadline, never by a fixed sleep.
 
 /// Returns when `condition` is true; throws when it is still false after `limit`.
 ///
 /// - Parameters:
-///   - limit: How long to go on looking. Generous: only a failing test waits it out.
-///   - what: What is waited for, for the failure's text.
-///   - condition: Looked at every few milliseconds.
-/// - Throws: `NeverHappened` after the limit, and at once what `condition` throws.
+///   - limit: generous, because only a failing test waits it out.
+///   - what: for the failure's text.
+///   - condition: evaluated every few milliseconds.
+/// - Throws: `NeverHappened` after the limit, and at once any error of `condition`.
 package func eventually(
     within limit: Duration = .seconds(30),
     _ what: String,
@@ -24,7 +23,6 @@ package func eventually(
     }
 }
 
-/// What was waited for did not come about.
 package struct NeverHappened: Error, CustomStringConvertible {
     package let what: String
     package let limit: Duration

@@ -1,17 +1,17 @@
-// Ports for the servers that tests start. Asking the kernel for "any port" would give one of the range that
-// outgoing connections also take theirs from, and hundreds of those are opened by the tests beside this one:
-// between our look and the server's bind somebody else could have it. So ports come from below that range.
+// Ports for the servers that tests start. The kernel's free ports come from the range of outgoing connections, of which
+// the tests open hundreds, so another one could take the port before the server binds it. These ports come from below
+// that range.
 internal import Glibc
 internal import Synchronization
 
-/// Hands out ports of the loopback interface that nobody listens on, each one once in this process.
+/// Hands out ports of the loopback interface that are free, each once in this process.
 package enum FreePort {
     /// Below Linux's ephemeral ports (32768…60999); `scripts/with-postgres` uses 20000…31999.
     private static let range: Range<UInt16> = 10_000..<20_000
-    /// Processes that run at the same time start at different places.
+    /// Concurrent processes start at different places.
     private static let next = Mutex(UInt16(truncatingIfNeeded: getpid()) &* 37 % UInt16(range.count))
 
-    /// A port that could be bound a moment ago and that no other call was or will be given.
+    /// A port that was free a moment ago and that no other call gets.
     package static func take() throws -> Int {
         for _ in range {
             let port = next.withLock { offset in
@@ -33,7 +33,6 @@ package enum FreePort {
     private struct NoFreePort: Error {}
 }
 
-/// Calls `body` with 127.0.0.1 and `port` as the socket functions want it.
 func withLoopbackAddress<Result>(
     port: UInt16,
     _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Result

@@ -1,11 +1,11 @@
-// Brings SQLite's full-text index into states that no request may suffer from.
+// Damages SQLite's full-text index in ways that no request may suffer from.
 package import Storage
 
 package enum IndexDamage {
-    /// Merges with a negative number, each over two segments or more, until SQLite calls the structure malformed: what
-    /// 2,000 erasures did that each began with one.
+    /// Runs negative merges, each over two or more segments, until SQLite calls the structure malformed. 2,000 erasures
+    /// did the same, each with one merge.
     ///
-    /// - Returns: how many merges that took.
+    /// - Returns: the number of merges.
     @discardableResult
     package static func addLevels(to table: String, in database: any SQLDatabase) async throws -> Int {
         let insert = Statement(
@@ -36,7 +36,7 @@ package enum IndexDamage {
                 break
             }
         }
-        // The last merge alone: what commits is one level too many.
+        // Only the last merge commits one level too many.
         while merges < 3000 {
             merges += 1
             do {
@@ -49,21 +49,21 @@ package enum IndexDamage {
         throw NeverMalformed()
     }
 
-    /// Replaces the structure record by one with too many levels, which nothing can open either.
+    /// Replaces the structure record by one with too many levels, which cannot be opened either.
     package static func breakStructure(of table: String, in database: any SQLDatabase) async throws {
-        // 2,002 levels, and no segment on any.
+        // 2,002 levels, without segments.
         try await setStructure(of: table, to: "x'000000008F520000' || zeroblob(4004)", in: database)
     }
 
-    /// Replaces the structure record by an SQL expression of the column `block`. On a connection of its own, because FTS5
-    /// believes what its own connection has read.
+    /// `block` is an SQL expression of the column `block`. It runs on its own connection, because FTS5 caches what its
+    /// connection has read.
     package static func setStructure(of table: String, to block: String, in database: any SQLDatabase) async throws {
         try await database.withMigrationLock { connection in
             try connection.execute(script: "UPDATE \(table)_data SET block = CAST(\(block) AS BLOB) WHERE id = 10")
         }
     }
 
-    /// Runs FTS5's own check of an index; throws when it finds fault.
+    /// Runs FTS5's integrity check of an index.
     package static func check(_ table: String, in database: any SQLDatabase) async throws {
         let statement = Statement(
             "damage.check",

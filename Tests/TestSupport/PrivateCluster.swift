@@ -1,19 +1,19 @@
-// A PostgreSQL cluster of one test, for what a test may not do to the server that all share: configure it, cut it off,
-// kill it, replace it by its standby. It listens on the loopback, in a folder that goes away with the test.
+// A PostgreSQL cluster of one test, which may configure, cut off, kill or replace it. It listens on the loopback, in a
+// folder that is removed with the test.
 //
-// The postmaster is our own child, so that a test sees it end and may signal it. PostgreSQL refuses to run as root:
-// then everything of it belongs to the user `postgres`.
+// The postmaster is our child, so a test sees its end and may signal it. PostgreSQL refuses to run as root, so its
+// files and processes belong to the user `postgres` then.
 package import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// A cluster in a folder of its own; see `withPrivateCluster`.
+/// See `withPrivateCluster`.
 package final class PrivateCluster: Sendable {
-    /// How PostgreSQL is asked to stop (pg_ctl's modes).
+    /// pg_ctl's modes.
     package enum Stop: Int32, Sendable {
         /// Ends sessions and writes a checkpoint.
         case fast = 2
-        /// Ends as in a crash: the next start recovers from the log.
+        /// As in a crash: the next start recovers from the log.
         case immediate = 3
     }
 
@@ -30,12 +30,12 @@ package final class PrivateCluster: Sendable {
     }
 
     deinit {
-        // The postmaster must have gone before its folder does, or it leaves its children behind.
+        // The postmaster must end before its folder is removed, or it leaves its children behind.
         if let process = server.withLock({ $0 }), process.exit == nil { _ = kill(process.identifier, SIGQUIT) }
         try? FileManager.default.removeItem(at: folder)
     }
 
-    /// Makes an empty cluster whose only user, `tessera`, is a superuser and needs no password on the loopback.
+    /// An empty cluster whose only user, `tessera`, is a superuser without a password on the loopback.
     static func create(settings: [String: String], wal: URL? = nil) async throws -> PrivateCluster {
         let cluster = try PrivateCluster(folder: try await ServerPrograms.makeFolder("tessera-cluster"))
         var initdb = [
@@ -52,18 +52,17 @@ package final class PrivateCluster: Sendable {
         return cluster
     }
 
-    /// Adds lines to the configuration; the last one for a name counts. They take effect at the next start.
+    /// Adds lines to the configuration for the next start; the last one for a name counts.
     package func configure(_ settings: [String: String]) throws {
         let lines = settings.merging(["port": "\(port)"]) { given, _ in given }.map { "\($0) = \($1)\n" }.joined()
         try append(lines, to: data.appending(path: "postgresql.conf"))
     }
 
-    /// The address for the superuser.
     package func url(_ database: String = "postgres", host: String = "127.0.0.1") -> String {
         "postgres://tessera@\(host):\(port)/\(database)"
     }
 
-    /// The server's process; a new one after each `start`.
+    /// A new process after each `start`.
     package var postmaster: ServerProcess {
         get throws {
             guard let process = server.withLock({ $0 }) else {
@@ -73,7 +72,7 @@ package final class PrivateCluster: Sendable {
         }
     }
 
-    /// Starts the server and waits until it takes connections, which is after its recovery.
+    /// Returns when the server takes connections, which is after its recovery.
     package func start() async throws {
         try await eventually("PostgreSQL starts") {
             let process = try ServerProcess(
@@ -87,7 +86,7 @@ package final class PrivateCluster: Sendable {
                 if try await accepts() { return true }
                 try await Task.sleep(for: .milliseconds(10))
             }
-            // Memory that killed children had not let go of yet keeps it from starting; anything else is told.
+            // Memory of killed children may keep it from starting; any other reason is reported.
             guard process.output.contains("shared memory") else {
                 throw ServerPrograms.Failure("PostgreSQL ended: \(process.output.suffix(4000))")
             }
@@ -95,7 +94,7 @@ package final class PrivateCluster: Sendable {
         }
     }
 
-    /// Whether the server takes a connection now; a standby does too.
+    /// Also true for a standby.
     package func accepts() async throws -> Bool {
         let probe = try ServerProcess(
             executable: URL(filePath: ServerPrograms.path("pg_isready")),
@@ -106,15 +105,15 @@ package final class PrivateCluster: Sendable {
         return try await probe.waitForExit() == .status(0)
     }
 
-    /// Stops the server and waits until it and all its children are gone.
+    /// Returns when the server and all its children are gone.
     package func stop(_ mode: Stop = .fast) async throws {
         guard let process = server.withLock({ $0 }), process.exit == nil else { return }
-        // The signals that pg_ctl sends (PostgreSQL manual, "Shutting Down the Server"): SIGINT and SIGQUIT.
+        // pg_ctl's signals (PostgreSQL manual, "Shutting Down the Server"): SIGINT and SIGQUIT.
         _ = kill(process.identifier, mode.rawValue)
         _ = try await process.waitForExit()
     }
 
-    /// Runs statements one by one and returns the rows, columns separated by `|`.
+    /// Returns the rows, with columns separated by `|`.
     @discardableResult
     package func execute(_ sql: String..., database: String = "postgres") async throws -> String {
         let commands = sql.flatMap { ["--command", $0] }
@@ -124,17 +123,15 @@ package final class PrivateCluster: Sendable {
         )
     }
 
-    /// Makes a folder that belongs to the server's user.
     package func makeFolder(_ path: URL) async throws { try await run(["mkdir", path.path]) }
 
-    /// Runs a program as the server's user.
     @discardableResult
     func run(_ command: [String]) async throws -> String {
         try await ServerPrograms.run(ServerPrograms.asServerUser(command), in: folder)
     }
 
     func append(_ text: String, to file: URL) throws {
-        // Written into and not replaced, so that it keeps its owner.
+        // Written in place, so that the file keeps its owner.
         let handle = try FileHandle(forWritingTo: file)
         defer { try? handle.close() }
         try handle.seekToEnd()
@@ -142,13 +139,13 @@ package final class PrivateCluster: Sendable {
     }
 }
 
-/// Runs `body` with a cluster that keeps what it acknowledged whatever happens to it, as in production.
+/// Runs `body` with a durable cluster, configured as in production.
 ///
 /// - Parameters:
-///   - wal: where its write-ahead log goes, a folder that does not exist yet; beside the data unless given.
+///   - wal: a folder for its write-ahead log that does not exist yet; beside the data by default.
 ///   - body: uses the cluster.
-/// - Returns: what `body` returns.
-/// - Throws: what `body` throws, or why there is no cluster.
+/// - Returns: the result of `body`.
+/// - Throws: errors of `body`, or why there is no cluster.
 package func withDurableCluster<T>(wal: URL? = nil, _ body: (PrivateCluster) async throws -> T) async throws -> T {
     let settings = ["fsync": "on", "full_page_writes": "on", "synchronous_commit": "on"]
     return try await withPrivateCluster(settings: settings, wal: wal, body)
@@ -158,11 +155,11 @@ package func withDurableCluster<T>(wal: URL? = nil, _ body: (PrivateCluster) asy
 ///
 /// - Parameters:
 ///   - settings: lines of its configuration, such as `["fsync": "on"]`. Text values carry their quotes.
-///   - certificate: what it shows to clients; it then takes TLS connections besides.
-///   - wal: where its write-ahead log goes, a folder that does not exist yet; beside the data unless given.
+///   - certificate: enables TLS connections as well.
+///   - wal: a folder for its write-ahead log that does not exist yet; beside the data by default.
 ///   - body: uses the cluster.
-/// - Returns: what `body` returns.
-/// - Throws: what `body` throws, or why there is no cluster.
+/// - Returns: the result of `body`.
+/// - Throws: errors of `body`, or why there is no cluster.
 package func withPrivateCluster<T>(
     settings: [String: String] = [:],
     certificate: TestCertificate? = nil,
@@ -177,7 +174,7 @@ package func withPrivateCluster<T>(
 }
 
 extension PrivateCluster {
-    /// Starts the server, runs `body` and stops the server, whatever happened.
+    /// Stops the server in any case.
     func whileRunning<T>(_ body: () async throws -> T) async throws -> T {
         do {
             try await start()

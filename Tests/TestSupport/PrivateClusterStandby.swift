@@ -1,15 +1,15 @@
-// A streaming-replication pair: a second cluster that is a copy of the first and follows it.
+// A streaming-replication pair: a second cluster copies the first and follows it.
 internal import Foundation
 internal import Glibc
 
 extension PrivateCluster {
-    /// Runs `body` with a standby of this running cluster, which follows it by the time `body` starts.
+    /// Runs `body` with a standby that already follows this running cluster.
     ///
     /// - Parameters:
-    ///   - synchronous: this cluster then acknowledges no commit that the standby has not on its disk.
+    ///   - synchronous: whether this cluster acknowledges only commits that the standby has on disk.
     ///   - body: uses the standby.
-    /// - Returns: what `body` returns.
-    /// - Throws: what `body` throws, or why there is no standby.
+    /// - Returns: the result of `body`.
+    /// - Throws: errors of `body`, or why there is no standby.
     package func withStandby<T>(
         synchronous: Bool = false,
         _ body: (_ standby: PrivateCluster) async throws -> T
@@ -39,13 +39,13 @@ extension PrivateCluster {
         }
     }
 
-    /// The address of a database on whichever of two servers takes writes. The one that is not the primary comes first,
-    /// so that a client must look at both.
+    /// The address of a database on the server that takes writes. The other one comes first, so that a client must try
+    /// both.
     package func url(_ database: String, orOn other: PrivateCluster) -> String {
         "postgres://tessera@127.0.0.1:\(other.port),127.0.0.1:\(port)/\(database)?target_session_attrs=read-write"
     }
 
-    /// Runs `body` while this standby is silent: its primary sends, and hears nothing of what arrived.
+    /// Runs `body` while this standby is silent: its primary gets no acknowledgement.
     package func whileSilent(_ body: () async throws -> Void) async throws {
         let answer = try await execute("SELECT pid FROM pg_stat_wal_receiver")
         guard let receiver = pid_t(answer.trimmingCharacters(in: .newlines)), kill(receiver, SIGSTOP) == 0 else {
@@ -55,7 +55,7 @@ extension PrivateCluster {
         try await body()
     }
 
-    /// Makes a standby a primary and waits until it is one.
+    /// Returns when the standby is a primary.
     package func promote() async throws {
         try await run([ServerPrograms.path("pg_ctl"), "--pgdata=\(data.path)", "--wait", "--silent", "promote"])
         try await eventually("the standby is a primary") {

@@ -1,16 +1,15 @@
-// pgbouncer in front of a private cluster.
 package import Foundation
 
-/// A running pooler; it ends with the last reference to it.
+/// pgbouncer in front of a private cluster; it ends with the last reference.
 package final class PrivatePooler: Sendable {
     private let folder: URL
     private let port: Int
     private let process: ServerProcess
 
-    /// Starts pgbouncer and waits until it serves.
+    /// Returns when pgbouncer serves.
     ///
     /// - Parameters:
-    ///   - cluster: where it leads.
+    ///   - cluster: its target.
     ///   - settings: of its section `[pgbouncer]`, such as `["pool_mode": "session"]`.
     /// - Throws: why it does not run.
     package init(to cluster: PrivateCluster, settings: [String: String]) async throws {
@@ -42,12 +41,11 @@ package final class PrivatePooler: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    /// The address of the cluster's database through the pooler.
     package func url(_ database: String = "postgres") -> String {
         "postgres://tessera@127.0.0.1:\(port)/\(database)"
     }
 
-    /// Lets other clients use the pool, for up to half a minute or until the returned process is let go of.
+    /// Other clients use the pool, for up to half a minute or until the returned process is released.
     package func startOtherClients() throws -> ServerProcess {
         let script = folder.appending(path: "others.sql")
         try Data("SELECT count(*) FROM pg_class;\n".utf8).write(to: script)

@@ -1,21 +1,20 @@
-// A TCP connection that says exactly the bytes a test wants said, at the pace it wants: half a request, then
-// silence. An HTTP client would not do that.
+// A TCP connection that sends exactly a test's bytes at its pace, which an HTTP client would not do: half a request,
+// then silence.
 internal import Foundation
 internal import Glibc
 
-/// A connection to a port of the loopback interface.
 package final class RawConnection: Sendable {
     private let descriptor: Int32
 
-    /// Connects to 127.0.0.1:`port`; throws `Failure` when nobody listens there.
+    /// Throws `Failure` if nothing listens on the port.
     package init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(operation: "socket", code: errno) }
         let connected = withLoopbackAddress(port: UInt16(port)) { address, length in
             connect(descriptor, address, length)
         }
-        // Every stored property has its value by now, so a throw runs `deinit`, which closes. Closing here as well would
-        // close whatever descriptor another thread was given in between.
+        // All stored properties are set, so a throw runs `deinit`, which closes. Closing here too would close a
+        // descriptor that another thread got in between.
         guard connected == 0 else { throw Failure(operation: "connect", code: errno) }
     }
 
@@ -23,7 +22,6 @@ package final class RawConnection: Sendable {
         close(descriptor)
     }
 
-    /// Sends all of `text`; throws when the other side has closed.
     package func send(_ text: String) throws {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
@@ -35,18 +33,18 @@ package final class RawConnection: Sendable {
         }
     }
 
-    /// What the other side says until it closes the connection; throws `Failure` with ETIMEDOUT when the
-    /// connection is still open after `limit`. A slow reader takes so many bytes a second.
+    /// Reads until the other side closes; throws `Failure` with ETIMEDOUT after `limit`. `bytesPerSecond` makes the
+    /// reader slow.
     package func receiveUntilClosed(within limit: Duration, bytesPerSecond: Int? = nil) async throws -> String {
         try await withCheckedThrowingContinuation { continuation in
-            // A thread of its own: poll() blocks, and the cooperative pool has few threads.
+            // poll() blocks, and the cooperative pool has few threads.
             Thread.detachNewThread {
                 continuation.resume(with: Result { try self.readUntilClosed(limit, bytesPerSecond) })
             }
         }
     }
 
-    /// How many bytes were there, of which it takes so many at most; `nil` once the other side has closed.
+    /// The number of bytes read; `nil` once the other side has closed.
     package func receiveSome(atMost most: Int) -> Int? {
         var buffer = [UInt8](repeating: 0, count: most)
         let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
@@ -67,7 +65,7 @@ package final class RawConnection: Sendable {
                 throw Failure(operation: "receive", code: ETIMEDOUT)
             }
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            // A reset is a close too: the server dropped a connection that still had bytes under way.
+            // A reset is a close too: the server dropped a connection with bytes in flight.
             guard count > 0 else { return String(decoding: received, as: UTF8.self) }
             received += buffer[..<count]
             if let bytesPerSecond {
@@ -77,7 +75,6 @@ package final class RawConnection: Sendable {
         }
     }
 
-    /// A socket function that failed, and its errno.
     package struct Failure: Error, CustomStringConvertible {
         package let operation: String
         package let code: Int32

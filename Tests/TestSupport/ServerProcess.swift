@@ -1,19 +1,17 @@
-// The real binary, started as an operator would start it, and never left behind: a test that fails or throws
-// lets go of its ServerProcess, and that kills the process. Only processes started here are ever signalled.
+// Runs the real binary. A test that fails or throws releases its ServerProcess, which kills the process. Only processes
+// started here are ever signalled.
 package import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// A running program whose output goes to a file.
 package final class ServerProcess: Sendable {
-    /// How a process ended: by itself with a status, or by a signal.
     package enum Exit: Sendable, Hashable {
         case status(Int32)
         case signal(Int32)
     }
 
     package let identifier: Int32
-    /// Where standard output and standard error go, together.
+    /// Standard output and standard error together.
     package let outputFile: URL
     private let name: String
     private let process: Process
@@ -25,10 +23,10 @@ package final class ServerProcess: Sendable {
     /// - Parameters:
     ///   - executable: The program.
     ///   - arguments: Its arguments.
-    ///   - environment: Its whole environment, except `PATH`, `HOME` and where shared libraries are found: what
-    ///     the test run itself was configured with does not leak into what it tests.
+    ///   - environment: Its whole environment, except `PATH`, `HOME` and the paths of shared libraries: the
+    ///     configuration of the test run does not leak into the tested program.
     ///   - folder: Its working folder; the output file is made in it.
-    ///   - input: What it reads from standard input.
+    ///   - input: Its standard input.
     /// - Throws: When the program cannot be started.
     package init(
         executable: URL,
@@ -72,15 +70,14 @@ package final class ServerProcess: Sendable {
         kill()
     }
 
-    /// How the process ended; `nil` while it runs.
+    /// `nil` while it runs.
     package var exit: Exit? { exitBox.exit.withLock { $0 } }
 
-    /// Everything the process has written so far.
     package var output: String {
         (try? String(contentsOf: outputFile, encoding: .utf8)) ?? ""
     }
 
-    /// Waits until a GET of `path` on `port` is answered with 200; throws at once when the process ends instead.
+    /// Waits for status 200; throws at once if the process ends instead.
     package func waitUntilReady(port: Int, path: String = "/readyz", within limit: Duration = .seconds(60)) async throws
     {
         do {
@@ -93,7 +90,6 @@ package final class ServerProcess: Sendable {
         }
     }
 
-    /// Waits until the process has ended.
     package func waitForExit(within limit: Duration = .seconds(60)) async throws -> Exit {
         do {
             try await eventually(within: limit, "\(name) ends") { exit != nil }
@@ -104,7 +100,7 @@ package final class ServerProcess: Sendable {
         return exit
     }
 
-    /// Waits until the process has ended and returns what it wrote; throws when its status is not 0.
+    /// Returns the output; throws unless the exit status is 0.
     @discardableResult
     package func waitForSuccess(within limit: Duration = .seconds(60)) async throws -> String {
         let exit = try await waitForExit(within: limit)
@@ -112,31 +108,31 @@ package final class ServerProcess: Sendable {
         return output
     }
 
-    /// Asks the process to stop (SIGTERM) without waiting for it.
+    /// Sends SIGTERM without waiting.
     package func requestStop() {
         signal(SIGTERM)
     }
 
-    /// Asks the process to stop (SIGTERM) and waits until it has.
+    /// Sends SIGTERM and waits.
     @discardableResult
     package func terminate(within limit: Duration = .seconds(60)) async throws -> Exit {
         requestStop()
         return try await waitForExit(within: limit)
     }
 
-    /// Ends the process as a power cut would (SIGKILL), without waiting.
+    /// Sends SIGKILL, as a power cut would end it, without waiting.
     package func kill() {
         signal(SIGKILL)
     }
 
     private func signal(_ number: Int32) {
-        // Once it has ended its identifier may belong to somebody else.
+        // After the end another process may have the identifier.
         guard exit == nil, process.isRunning else { return }
         _ = Glibc.kill(identifier, number)
     }
 
-    /// Threads of the cooperative pool block signals, and a child inherits the mask of the thread that starts it:
-    /// without this no SIGTERM would ever reach the program.
+    /// Threads of the cooperative pool block signals, and a child inherits the mask of the thread that starts it.
+    /// Without this no SIGTERM would reach the program.
     private static func withAllSignalsUnblocked(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var previous = sigset_t()
@@ -146,7 +142,7 @@ package final class ServerProcess: Sendable {
         try body()
     }
 
-    /// The status of one GET; `nil` when nobody answers.
+    /// `nil` without an answer.
     private static func status(port: Int, path: String) async throws -> Int? {
         guard let connection = try? RawConnection(port: port) else { return nil }
         let request = "GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n\r\n"
@@ -162,7 +158,7 @@ package final class ServerProcess: Sendable {
         let exit = Mutex<Exit?>(nil)
     }
 
-    /// A process that ended, or did not get ready or end, against expectation; carries what it wrote.
+    /// A process that unexpectedly ended, or did not get ready or end; carries its output.
     package struct EndedEarly: Error, CustomStringConvertible {
         package let name: String
         package let exit: Exit?

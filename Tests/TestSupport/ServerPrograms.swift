@@ -1,9 +1,8 @@
-// The programs of PostgreSQL and its pooler, and the user they run as.
 internal import Foundation
 internal import Glibc
 
 enum ServerPrograms {
-    /// Debian keeps the server's programs off `PATH`, in a folder for each version; elsewhere they are on it.
+    /// Debian keeps the server's programs off `PATH`, in a folder for each version.
     static func path(_ program: String) -> String {
         let root = "/usr/lib/postgresql"
         let versions = (try? FileManager.default.contentsOfDirectory(atPath: root))?.compactMap { Int($0) } ?? []
@@ -11,18 +10,17 @@ enum ServerPrograms {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
         let folders = ordered.map { "\(root)/\($0)/bin" } + path.split(separator: ":").map(String.init) + ["/usr/sbin"]
         let found = folders.map { "\($0)/\(program)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-        // A name that is nowhere fails when it is started, and the failure carries the name.
+        // A missing program fails when it is started, with its name.
         return found ?? program
     }
 
-    /// PostgreSQL and pgbouncer refuse to run as root. `setpriv` becomes the program it starts, so the process that we
-    /// start is the server itself.
+    /// PostgreSQL and pgbouncer refuse to run as root. `setpriv` replaces itself by its program, so our child is the
+    /// server itself.
     static func asServerUser(_ command: [String]) -> [String] {
         guard geteuid() == 0 else { return command }
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] + command
     }
 
-    /// Makes a folder that belongs to the server's user.
     static func makeFolder(_ name: String) async throws -> URL {
         let folder = FileManager.default.temporaryDirectory.appending(path: "\(name)-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -35,7 +33,6 @@ enum ServerPrograms {
         try await run(["chown", "postgres:postgres", file.path], in: folder)
     }
 
-    /// Runs a program to its end and returns what it wrote; throws when its status is not 0.
     @discardableResult
     static func run(_ command: [String], in folder: URL) async throws -> String {
         try await ServerProcess(

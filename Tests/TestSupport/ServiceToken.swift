@@ -1,18 +1,18 @@
-// A token of a service, signed with the deployment's own key as it lies in the database: for tests of what such a token
-// opens, without the endpoint that hands them out. Its client is in the database too, since auth looks for it.
+// Signs a service's token with the deployment's own key from the database, for tests without the token endpoint. Its
+// client is in the database too, since auth looks for it.
 internal import Foundation
 package import OpenSSLCrypto
 package import Storage
 
 package enum ServiceToken {
-    /// Makes a token that auth accepts, and its client unless there is one.
+    /// Makes a token that auth accepts, and its client if it is missing.
     ///
     /// - Parameters:
     ///   - database: auth's, with its signing keys.
-    ///   - ring: the master keys, as `TESSERA_MASTER_KEY` has them.
+    ///   - ring: the master keys, as in `TESSERA_MASTER_KEY`.
     ///   - issuer: `iss`.
-    ///   - scope: what the token may be used for, with spaces between.
-    ///   - seconds: when it is made, in seconds since 1970. It lives for a day.
+    ///   - scope: separated by spaces.
+    ///   - seconds: the time of issue, in seconds since 1970. It lives for a day.
     /// - Returns: the token.
     /// - Throws: why none could be made.
     package static func mint(
@@ -30,13 +30,13 @@ package enum ServiceToken {
         return try await signer(database, ring: ring).sign(Array(payload.utf8))
     }
 
-    /// Signs access tokens as the deployment does, with its current key.
+    /// Signs access tokens with the deployment's current key.
     ///
     /// - Parameters:
     ///   - database: auth's, with its signing keys.
-    ///   - ring: the master keys, as `TESSERA_MASTER_KEY` has them.
-    /// - Returns: what signs.
-    /// - Throws: when there is no key, or the ring does not open it.
+    ///   - ring: the master keys, as in `TESSERA_MASTER_KEY`.
+    /// - Returns: the signer.
+    /// - Throws: when there is no key, or the ring cannot decrypt it.
     package static func signer(_ database: any SQLDatabase, ring: String) async throws -> JWSSigner {
         guard let row = try await database.run(currentKey.bind()).first,
             let algorithm = SigningAlgorithm(rawValue: try row.text("alg"))

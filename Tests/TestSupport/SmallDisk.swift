@@ -1,16 +1,16 @@
-// A disk that can be full: a small file system in memory, of which a test fills as much as it likes. A limit on the
-// size of files (`ulimit -f`) would work without rights, but is another error (EFBIG) than a full disk (ENOSPC).
+// A disk that can be full: a small tmpfs. A limit on the size of files (`ulimit -f`) would need no rights, but is
+// another error (EFBIG) than a full disk (ENOSPC).
 package import Foundation
 internal import Glibc
 
-/// A tmpfs of a few megabytes; see `withSmallDisk`.
+/// See `withSmallDisk`.
 package struct SmallDisk: Sendable {
-    /// Where it is mounted; everybody may write there.
+    /// The mount point, writable for all users.
     package let folder: URL
 
     private var ballast: String { folder.appending(path: "ballast").path }
 
-    /// Takes all space but `bytes`.
+    /// Leaves `bytes` free.
     package func fill(leaving bytes: Int = 0) throws {
         let descriptor = open(ballast, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw Failure(description: "open: \(errno)") }
@@ -24,7 +24,6 @@ package struct SmallDisk: Sendable {
         }
     }
 
-    /// Gives back what `fill` took.
     package func makeRoom() throws {
         try FileManager.default.removeItem(atPath: ballast)
     }
@@ -34,8 +33,8 @@ package struct SmallDisk: Sendable {
     }
 }
 
-/// Runs `body` with a file system of `megabytes`, which is gone afterwards. Mounting is for root: by itself or by a
-/// `sudo` that asks no password. Where neither is, the test fails and says so.
+/// Runs `body` with a file system of `megabytes`, which is removed afterwards. Mounting needs root, or a `sudo` without
+/// a password. Without either the test fails and says so.
 package func withSmallDisk<T>(megabytes: Int, _ body: (SmallDisk) async throws -> T) async throws -> T {
     let parent = FileManager.default.temporaryDirectory.appending(path: "tessera-disk-\(UUID().uuidString)")
     let disk = parent.appending(path: "disk")

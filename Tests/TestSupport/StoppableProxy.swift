@@ -1,11 +1,11 @@
-// A network that fails: a proxy process between client and server. Stopped (SIGSTOP) it goes silent: nothing is closed and
-// nothing is refused, the kernel even takes new connections; but no byte comes through any more. Killed, it is a cut:
-// connections break and new ones are refused, until it is started again on the same port.
+// A failing network: a proxy process between client and server. Stopped (SIGSTOP) it is silent: nothing is closed or
+// refused, the kernel still takes connections, but no byte comes through. Killed, it breaks connections and refuses new
+// ones, until it starts again on the same port.
 package import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// Forwards connections from a port of its own to another one; ends with the last reference to it.
+/// Forwards connections from a port of its own; ends with the last reference.
 package final class StoppableProxy: Sendable {
     package let port: Int
     private let folder: URL
@@ -22,13 +22,11 @@ package final class StoppableProxy: Sendable {
         try await untilItListens()
     }
 
-    /// Breaks every connection; new ones are refused until `restore()`.
     package func cut() async throws {
         process.kill()
         _ = try await process.waitForExit()
     }
 
-    /// Lets new connections through again.
     package func restore() async throws {
         let fresh = try Self.start(from: port, to: target, in: folder)
         current.withLock { $0 = fresh }
@@ -57,10 +55,10 @@ package final class StoppableProxy: Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    /// When this returns nothing comes through any more.
+    /// When this returns, no byte comes through.
     package func goSilent() async throws {
         signal(SIGSTOP)
-        // The signal is on its way for a moment: every thread has to have stopped.
+        // The signal takes a moment: every thread must have stopped.
         let tasks = "/proc/\(process.identifier)/task"
         try await eventually("the proxy has stopped") {
             try FileManager.default.contentsOfDirectory(atPath: tasks).allSatisfy { task in
@@ -69,7 +67,7 @@ package final class StoppableProxy: Sendable {
         }
     }
 
-    /// What was under way arrives late, as it would when a network comes back.
+    /// Bytes in flight arrive late, as when a network comes back.
     package func resume() { signal(SIGCONT) }
 
     private func signal(_ number: Int32) {

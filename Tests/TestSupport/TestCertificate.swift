@@ -1,21 +1,18 @@
-// Certificates for servers that tests start: an authority of the test's own, made by the openssl program, and what it
-// signs.
 package import Foundation
 
-/// A key and the certificate for it.
 package struct TestCertificate: Sendable {
     package let certificate: URL
     package let key: URL
 }
 
-/// An authority that only the tests that are given its certificate trust.
+/// An authority made by the openssl program, trusted only by tests that have its certificate.
 package struct TestAuthority: Sendable {
-    /// What clients trust (`sslrootcert`).
+    /// For clients (`sslrootcert`).
     package var certificate: URL { own.certificate }
     private let own: TestCertificate
     private let folder: URL
 
-    /// Makes an authority in a folder, which keeps its files.
+    /// The folder keeps its files.
     package init(in folder: URL, name: String = "authority") async throws {
         self.folder = folder
         own = Self.files(name, in: folder)
@@ -26,7 +23,7 @@ package struct TestAuthority: Sendable {
         )
     }
 
-    /// Signs a certificate for a server of these names, such as `DNS:localhost` or `IP:127.0.0.1`.
+    /// `names`: such as `DNS:localhost` or `IP:127.0.0.1`.
     package func issue(_ name: String, for names: String...) async throws -> TestCertificate {
         let issued = Self.files(name, in: folder)
         let request = folder.appending(path: "\(name).csr").path
@@ -63,7 +60,7 @@ package struct TestAuthority: Sendable {
 }
 
 extension PrivateCluster {
-    /// Lets the server show a certificate from its next start on.
+    /// The server uses the certificate from its next start.
     package func install(_ certificate: TestCertificate) async throws {
         for (source, name) in [(certificate.certificate, "server.crt"), (certificate.key, "server.key")] {
             let copy = data.appending(path: name)

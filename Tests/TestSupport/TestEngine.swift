@@ -1,31 +1,28 @@
 // A database per test, on either engine.
 //
-// Migrating takes a while and most tests want the same tables, so each service's schema is migrated once per
-// process into a template; a test gets a copy, which takes milliseconds, and it is gone afterwards. Nothing is
-// shared between tests, so they run side by side.
+// Migrating takes a while, so each service's schema is migrated once per process into a template. A test gets a copy,
+// which takes milliseconds and is removed afterwards. Tests share nothing, so they run in parallel.
 
 internal import Embedded
 package import Storage
 import Testing
 
-/// The engines that every feature is tested on.
 package enum TestEngine: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case sqlite, postgres
 
-    /// The engines of this run: both, except in `make check`.
+    /// Both, except in `make check`.
     package static let allCases: [TestEngine] = TestScope.current == .check ? [.sqlite] : [.sqlite, .postgres]
 
     package var testDescription: String { rawValue }
 }
 
-/// A fresh, migrated database and the address under which a second process finds it.
+/// A fresh, migrated database and its address for a second process.
 package struct TestDatabase: Sendable {
     package let engine: TestEngine
-    /// `sqlite:PATH` or `postgres://…`, as `TESSERA_…_DATABASE_URL` takes it.
+    /// As in `TESSERA_…_DATABASE_URL`.
     package let url: String
     package let database: any SQLDatabase
 
-    /// Opens the same data again, as a second node would. The caller closes it.
     package func openAnother() async throws -> any SQLDatabase {
         try await engine.open(url)
     }
@@ -40,8 +37,8 @@ package func withDatabase<T>(
     try await withTestDatabase(engine, service: service) { try await body($0.database) }
 }
 
-/// As `withDatabase`, for tests that open the data twice or hand its address to a process. With other `migrations`
-/// than the embedded ones `service` must name them uniquely in the process.
+/// For tests that open the data twice or pass its address to a process. With other `migrations` than the embedded ones
+/// `service` must be a unique name in the process.
 package func withTestDatabase<T>(
     _ engine: TestEngine,
     service: String,
@@ -79,13 +76,13 @@ package func withTestDatabase<T>(
             throw error
         }
     } catch {
-        // The first error is the one to tell.
+        // The first error counts.
         try? await engine.remove(url)
         throw error
     }
 }
 
-/// Runs `body` with an empty database of its own, for tests of migrations.
+/// For tests of migrations.
 package func withEmptyDatabase<T>(
     _ engine: TestEngine,
     _ body: (TestDatabase) async throws -> T

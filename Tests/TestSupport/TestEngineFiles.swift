@@ -1,4 +1,4 @@
-// Where test databases live: files in a folder of this process, or databases on the test server.
+// Test databases are files in a folder of this process, or databases on the test server.
 
 internal import Foundation
 internal import Logging
@@ -6,13 +6,11 @@ package import Storage
 internal import StoragePostgres
 internal import StorageSQLite
 
-/// A test that could not get its database.
 package struct TestDatabaseError: Error, CustomStringConvertible {
     package let description: String
 }
 
 extension TestEngine {
-    /// Opens the database at an address that `makeEmpty` or `copy` returned.
     package func open(_ url: String) async throws -> any SQLDatabase {
         var logger = Logger(label: "test.storage")
         logger.logLevel = .error
@@ -22,7 +20,6 @@ extension TestEngine {
         }
     }
 
-    /// Makes a database without tables.
     func makeEmpty(named name: String) async throws -> String {
         let name = "tessera_\(ProcessInfo.processInfo.processIdentifier)_\(name)_\(Self.random())"
         switch self {
@@ -34,7 +31,7 @@ extension TestEngine {
         }
     }
 
-    /// Copies a template that nobody is connected to.
+    /// The template must have no connections.
     func copy(of template: String) async throws -> String {
         let name = "tessera_\(ProcessInfo.processInfo.processIdentifier)_\(Self.random())"
         switch self {
@@ -51,7 +48,7 @@ extension TestEngine {
         }
     }
 
-    /// Takes a database away, whoever is still connected.
+    /// Works in spite of open connections.
     func remove(_ url: String) async throws {
         switch self {
         case .sqlite:
@@ -66,7 +63,7 @@ extension TestEngine {
     private static func random() -> String { String(UInt64.random(in: 0 ... .max), radix: 36) }
 }
 
-/// The folder of this process's SQLite files; removed when the process ends in the ordinary way.
+/// Removed when the process ends normally.
 private enum TestFolder {
     static let root: URL = {
         let process = ProcessInfo.processInfo.processIdentifier
@@ -79,14 +76,14 @@ private enum TestFolder {
     }()
 }
 
-/// The PostgreSQL server of the test run, which `scripts/with-postgres` starts.
+/// Started by `scripts/with-postgres`.
 private actor TestServer {
     static let shared = TestServer()
 
     private var administration: (any SQLDatabase)?
 
-    /// Runs a statement that may not be in a transaction. The migration lock makes these go one by one, so that
-    /// two copies of one template do not meet; a backend of the template that is still ending is waited for.
+    /// For statements outside a transaction. The migration lock serialises them, so that two copies of one template do
+    /// not collide; it also waits for an ending backend of the template.
     func execute(_ sql: String) async throws {
         let database = try await connect()
         for attempt in 1... {
@@ -109,9 +106,9 @@ private actor TestServer {
         return database
     }
 
-    /// The server's address with another database in it; `nil` for the one that the variable names.
+    /// With `nil`, the database of the variable.
     static func url(database: String?) throws -> String {
-        // Never skipped: a run on one engine only proves half of what it claims.
+        // Never skipped: a run on one engine proves only half.
         guard let server = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"], !server.isEmpty else {
             throw TestDatabaseError(
                 description:

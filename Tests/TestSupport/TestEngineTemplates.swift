@@ -1,17 +1,15 @@
-// The migrated templates, one for each engine and service in a test process.
-
 internal import Embedded
 internal import Foundation
 internal import OpenSSLCrypto
 package import Storage
 
-/// Makes each template once, however many tests ask at the same moment.
+/// Makes each template once, however many tests need it at the same time.
 actor TestTemplates {
     static let shared = TestTemplates()
 
     private var templates: [String: Task<String, any Error>] = [:]
 
-    /// The address of the template, which has no open connection.
+    /// The template has no open connection.
     func template(
         _ engine: TestEngine,
         named name: String,
@@ -37,7 +35,6 @@ actor TestTemplates {
 }
 
 extension EmbeddedFile {
-    /// Every embedded migration, of both services.
     package static func migrations() throws(StorageError) -> [Migration] {
         try all(under: "migrations/").map { file throws(StorageError) in
             try Migration(fileName: String(file.path.dropFirst("migrations/".count)), source: file.text)
@@ -46,12 +43,11 @@ extension EmbeddedFile {
 }
 
 extension Migrator {
-    /// A service's migrator with the embedded migrations.
     package static func embedded(_ service: String) throws -> Migrator {
         testing(service: service, migrations: try EmbeddedFile.migrations())
     }
 
-    /// A migrator with the checksum that the program uses and a clock that tells the time of the test.
+    /// With the program's checksum and the test's clock.
     package static func testing(service: String, migrations: [Migration]) -> Migrator {
         Migrator(
             service: service,

@@ -1,4 +1,3 @@
-// How much a run of the tests includes. The Makefile chooses: `make check`, `make test`, `make test-long`.
 internal import Foundation
 package import Testing
 

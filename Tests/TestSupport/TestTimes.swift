@@ -6,7 +6,6 @@ internal import Foundation
 internal import Synchronization
 internal import Testing
 
-/// What a test holds open; the time ends with `end` or with the last reference.
 package final class TestTimes: Sendable {
     private struct State {
         var held: [String: (count: Int, since: ContinuousClock.Instant)] = [:]
@@ -18,7 +17,6 @@ package final class TestTimes: Sendable {
     private let file: String?
     private let hasEnded = Mutex(false)
 
-    /// Begins to measure for the file of the running test.
     package init() {
         file = Test.current?.sourceLocation.fileID
         guard let file else { return }
@@ -30,7 +28,6 @@ package final class TestTimes: Sendable {
 
     deinit { end() }
 
-    /// Ends the measurement; another call does nothing.
     package func end() {
         guard let file,
             !hasEnded.withLock({ ended in

@@ -1,21 +1,19 @@
-// What the tests of backup and restore share: rows as they stand in a database, a folder for the backup, and the binary
-// run so that what goes to standard output and to standard error can be told apart.
+// Shared by the tests of backup and restore.
 import Foundation
 import Storage
 import TestSupport
 
 extension Installation {
-    /// What makes hashing cheap: these tests are not about it.
+    /// Makes hashing cheap.
     static let quickHashing = [
         "TESSERA_RATE_LIMITS": "off", "TESSERA_ARGON2_MEMORY_KIB": "8", "TESSERA_ARGON2_ITERATIONS": "1",
     ]
 
-    /// A folder beside the data that does not exist yet.
     func backupPath(_ name: String = "backup") -> String { folder.appending(path: name).path }
 
     var testEngine: TestEngine { databaseURL("auth").hasPrefix("sqlite:") ? .sqlite : .postgres }
 
-    /// Runs `body` with the database of a service, opened beside whoever else has it open, and closes it.
+    /// Other processes may have the database open.
     func withDatabase<T>(_ service: String, _ body: (any SQLDatabase) async throws -> T) async throws -> T {
         let database = try await testEngine.open(databaseURL(service))
         do {
@@ -28,12 +26,12 @@ extension Installation {
         }
     }
 
-    /// Every row of tables, in an order that both engines agree on.
+    /// In an order that both engines share.
     func rows(_ service: String, _ tables: [String]) async throws -> [String: [[SQLValue]]] {
         try await withDatabase(service) { database in
             var rows: [String: [[SQLValue]]] = [:]
             for table in tables {
-                // A whole row as text, on PostgreSQL: not every type of a column has one here.
+                // A whole row as text on PostgreSQL: some column types have no Swift form here.
                 let row = testEngine == .sqlite ? "*" : "CAST(\(table) AS TEXT) AS row_text"
                 let all = Statement("test.rows_\(table)", .reads, [], "SELECT \(row) FROM \(table) ORDER BY 1")
                 rows[table] = try await database.run(all()).rows.map(\.values)
@@ -47,7 +45,6 @@ extension Installation {
     ]
     static let chatTables = ["principals", "conversations", "messages"]
 
-    /// The global token version and the event epoch.
     func versions() async throws -> (global: Int64, epoch: String?) {
         try await withDatabase("auth") { database in
             let settings = Statement(
@@ -69,7 +66,6 @@ extension Installation {
         }
     }
 
-    /// The newest event, its kind and its data together, and the newest action in the audit log.
     func newestEntries() async throws -> (event: String, action: String) {
         try await withDatabase("auth") { database in
             let event = Statement("test.event", .reads, [], "SELECT kind, data FROM events ORDER BY seq DESC LIMIT 1")
@@ -82,7 +78,7 @@ extension Installation {
         }
     }
 
-    /// Runs the binary to its end. `path` replaces PATH.
+    /// Runs the binary to its end, with standard output and standard error apart. `path` replaces PATH.
     func outcome(_ arguments: String..., settings: [String: String] = [:]) async throws -> CommandOutcome {
         let name = UUID().uuidString
         let shell = try ServerProcess(
@@ -99,13 +95,11 @@ extension Installation {
     }
 }
 
-/// How a command ended, and what it said where.
 struct CommandOutcome {
     let exit: ServerProcess.Exit
     let output: String
     let errors: String
 
     var isSuccess: Bool { exit == .status(0) }
-    /// The one line that says why the command failed.
     var complaint: String { errors.split(separator: "\n").last.map(String.init) ?? "" }
 }

@@ -1,4 +1,4 @@
-// A backup is taken while writers run, and restored where nothing was.
+// A backup is taken while writers run, and restored into an empty installation.
 import Foundation
 import Storage
 import Synchronization
@@ -43,7 +43,7 @@ struct BackupTests {
         #expect(after.conversations.count > before.conversations.count, "the writers stood still during the backup")
         #expect(try await server.terminate() == .status(0))
 
-        // As the first in everything but where it is, so that its tokens are judged and not merely foreign.
+        // The same keys and address as the first, so that its tokens are judged, not merely foreign.
         let names = ["TESSERA_MASTER_KEY", "TESSERA_PUBLIC_URL"]
         let same = first.environment.filter { names.contains($0.key) }
         let second = try await Installation(
@@ -89,7 +89,7 @@ struct BackupTests {
             #expect(backup.output.split(separator: "\n").count == 2, "\(backup.output)")
             #expect(backup.output.contains("auth") && backup.output.contains("chat"))
             for service in ["auth", "chat"] { #expect(backup.errors.contains("\(service)  "), "\(backup.errors)") }
-            // Not a terminal: nothing that moves the cursor.
+            // Not a terminal: no cursor movement.
             #expect(!backup.errors.contains("\r") && !backup.errors.contains("\u{1B}"))
             #expect(backup.errors.contains("100 %"), "\(backup.errors)")
 
@@ -100,7 +100,7 @@ struct BackupTests {
             let names = try FileManager.default.contentsOfDirectory(atPath: path)
             #expect(names.count == 3)
             for name in names { #expect(try mode("\(path)/\(name)") == 0o600, "\(name)") }
-            // Nothing half-made is left beside it.
+            // Nothing incomplete is left beside it.
             let beside = try FileManager.default.contentsOfDirectory(atPath: installation.folder.path)
             #expect(beside.filter { $0.contains("partial") || $0.contains("replaced") } == [])
         }
@@ -137,9 +137,7 @@ struct BackupTests {
         #expect(!FileManager.default.fileExists(atPath: installation.folder.appending(path: "data/auth.sqlite").path))
     }
 
-    // MARK: - The load
-
-    /// Two messages in one unit; now and then a user.
+    /// Two messages in one transaction; now and then a user.
     private static func write(
         _ writer: Int,
         _ number: Int,
@@ -164,7 +162,7 @@ struct BackupTests {
         if try await installation.auth.signUp(email).status == 201 { acknowledged.append(email: email) }
     }
 
-    /// The number of messages of each of the caller's conversations, by id.
+    /// The number of messages in each of the caller's conversations, by id.
     private static func conversations(of installation: Installation, token: String?) async throws -> [String: Int] {
         var counts: [String: Int] = [:]
         try await installation.withDatabase("chat") { database in
@@ -180,11 +178,11 @@ struct BackupTests {
             )
             for row in try await database.run(all()).rows {
                 let count = try row.int("message_count")
-                // The sample users' conversations are of other sizes, and whole when the two counts agree.
+                // The sample conversations have other sizes; they are whole if both counts agree.
                 counts[try row.text("id")] = try row.int("there") == count ? 2 : -1
             }
         }
-        // And through the service, one of them as its owner reads it.
+        // One of them also through the service, as its owner.
         let page = try await installation.chat.get("/v1/conversations?limit=1", token: token)
         let newest = try #require(page["data"].array.first?["id"].string, "\(page.text)")
         let whole = try await installation.chat.get("/v1/conversations/\(newest)?include=messages", token: token)

@@ -1,4 +1,4 @@
-// How PostgreSQL's own programs are called: what they are told, and what is told when they cannot do it.
+// How PostgreSQL's programs are called, and how their failures are reported.
 import Foundation
 import TestSupport
 import Testing
@@ -94,7 +94,7 @@ struct PostgresToolTests {
         let before = try await installation.rows("auth", Installation.authTables)
         let path = ["PATH": "\(installation.folder.path)/bin:/usr/bin:/bin"]
 
-        // Exit status 0 after half of the script would commit half of the data, if psql's end of input decided.
+        // Exit status 0 after half of the script would commit half of the data if psql's end of input decided.
         try Self.writeProgram(
             "pg_restore",
             "case \"$*\" in *--clean*) /usr/bin/pg_restore \"$@\" | head -c 3000; kill -9 $$;; *) exec /usr/bin/pg_restore \"$@\";; esac",

@@ -1,5 +1,5 @@
-// A restore that dies in the middle, as in a loss of power: what was there is there, or what was to come is, with its
-// sessions ended; never a mixture, and never the backup with its sessions alive.
+// A restore is killed midway, as by a power loss: the old data is there, or all of the new with its sessions ended.
+// Never a mixture, and never the backup with live sessions.
 import Foundation
 import Storage
 import TestSupport
@@ -13,7 +13,7 @@ struct RestoreKillTests {
         var server = try await installation.startAuth()
         let ada = try await installation.auth.signUp("ada@example.com")
         #expect(try await server.terminate() == .status(0))
-        // Enough that there is a middle to be killed in.
+        // Large enough to be killed in the middle.
         try await Self.fill(installation, rows: engine == .sqlite ? 60_000 : 20_000)
         try await installation.run("backup", "--service", "auth", "--to", installation.backupPath())
         server = try await installation.startAuth()
@@ -24,7 +24,7 @@ struct RestoreKillTests {
 
         var inTheMiddle = 0
         var outcomes = ["old": 0, "new": 0]
-        // How soon a kill comes is up to the machine: on a busy one more rounds are needed.
+        // The timing of a kill depends on the machine: a busy one needs more rounds.
         for round in 0..<40 where round < 5 || inTheMiddle == 0 {
             let restore = try installation.start(
                 ["restore", "--service", "auth", "--from", installation.backupPath(), "--yes"],
@@ -34,11 +34,11 @@ struct RestoreKillTests {
             try await eventually("the restore is at the database itself") {
                 restore.output.contains("auth: restore") || restore.exit != nil
             }
-            // Later in each round, so that the kills fall into different steps.
+            // Later in each round, so that the kills hit different steps.
             if round % 5 > 0 { try await Task.sleep(for: .milliseconds(round % 5 * 15)) }
             restore.kill()
             let exit = try await restore.waitForExit()
-            // SQLite's own sign of a transaction that did not end.
+            // SQLite's sign of an unfinished transaction.
             let journal = installation.folder.appending(path: "data/auth.sqlite-journal").path
             let hasJournal = FileManager.default.fileExists(atPath: journal)
             let rows = try await Self.whenFree(installation)
@@ -47,14 +47,14 @@ struct RestoreKillTests {
                 outcomes["old", default: 0] += 1
                 continue
             }
-            // Then all of it, the epoch included.
+            // Then all of it, including the epoch.
             outcomes["new", default: 0] += 1
             let versions = try await installation.versions()
             #expect(versions.epoch != nil && versions.global > 1, "round \(round): the new data without its epoch")
             #expect(rows["users"]?.count == 1, "round \(round): \(rows["users"] ?? [])")
             let newest = try await installation.newestEntries()
             #expect(newest.event.hasPrefix("all.tokens_revoked "), "round \(round): \(newest)")
-            // The next restore begins another epoch, so its data differ from these too.
+            // The next restore begins another epoch, so its data differs too.
             before = rows
         }
         print("restore killed on \(engine): \(inTheMiddle) kills in the middle, outcomes \(outcomes)")
@@ -66,7 +66,7 @@ struct RestoreKillTests {
             #expect(try await server.terminate() == .status(0))
         }
 
-        // What the killed ones left behind is in nobody's way.
+        // Leftovers of killed restores do no harm.
         try await installation.run("restore", "--service", "auth", "--from", installation.backupPath(), "--yes")
         server = try await installation.startAuth()
         for grant in [ada, grace] {
@@ -83,7 +83,7 @@ struct RestoreKillTests {
         }
     }
 
-    /// Rows that a restore has to carry: about a kilobyte each.
+    /// About a kilobyte each.
     private static func fill(_ installation: Installation, rows: Int) async throws {
         let insert = Statement(
             "test.fill",
@@ -104,7 +104,7 @@ struct RestoreKillTests {
         }
     }
 
-    /// The rows once the server has noticed that the restore's session is gone, and undone what it did.
+    /// The rows once the server has ended the restore's session and rolled it back.
     private static func whenFree(_ installation: Installation) async throws -> [String: [[SQLValue]]] {
         var rows: [String: [[SQLValue]]] = [:]
         try await eventually("the tables can be read") {

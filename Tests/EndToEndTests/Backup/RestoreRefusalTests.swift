@@ -1,4 +1,3 @@
-// What a restore refuses, and that the refused target is as it was.
 import Foundation
 import Storage
 import TestSupport
@@ -6,13 +5,12 @@ import Testing
 
 @Suite("Restore refuses")
 struct RestoreRefusalTests {
-    /// An installation with rows in both services and a backup of it; nothing runs.
     private static func prepared(_ engine: Engine) async throws -> Installation {
         let installation = try await Installation(engine, Installation.quickHashing)
         let server = try await installation.startDev()
         #expect(try await installation.auth.signUp("ada@example.com").status == 201)
         try await installation.run("backup", "--to", installation.backupPath())
-        // After the backup, so that a restore would be seen.
+        // After the backup, so that a restore would be visible.
         #expect(try await installation.auth.signUp("grace@example.com").status == 201)
         #expect(try await server.terminate() == .status(0))
         return installation
@@ -62,7 +60,7 @@ struct RestoreRefusalTests {
         try await refused("a missing file", saying: "cannot be read") { folder in
             try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
         }
-        // Damaged before the manifest was written, as it were: the digest fits.
+        // As if damaged before the manifest was written: the digest matches.
         try await refused("a cut-off file with its digest", saying: "auth: ") { folder in
             try change("\(folder)/\(name)") { $0 = $0.prefix($0.count * 2 / 3) }
             try Self.rewriteDigest(of: name, in: folder)
@@ -100,7 +98,7 @@ struct RestoreRefusalTests {
             )
             _ = try await database.run(record(Instant(seconds: 1_800_000_000)))
         }
-        // Taking it is no harm: the program that it belongs to can bring it back.
+        // A newer program can restore it, so taking it is allowed.
         let newer = installation.backupPath("newer")
         try await installation.run("backup", "--to", newer)
         let before = try await Self.everything(installation)
@@ -123,7 +121,7 @@ struct RestoreRefusalTests {
         #expect(!unasked.isSuccess && unasked.complaint.contains("--yes"), "\(unasked)")
         #expect(try await Self.everything(installation) == before)
 
-        // Auth alone runs; chat, which would come first, stays as it is too.
+        // Auth runs; chat, which would come first, must stay unchanged too.
         let server = try await installation.startAuth()
         let used = try await installation.outcome("restore", "--from", backup, "--yes")
         #expect(!used.isSuccess && used.complaint.contains("in use"), "\(used)")
@@ -167,12 +165,12 @@ struct RestoreRefusalTests {
         #expect(try await Self.everything(installation) == before)
         other.kill()
         _ = try await other.waitForExit()
-        // The lock went with its holder, and what is left of the file is in nobody's way.
+        // The lock ended with its holder, and the leftover file does no harm.
         try await installation.run("restore", "--from", installation.backupPath(), "--yes")
         #expect(!FileManager.default.fileExists(atPath: beside))
     }
 
-    /// Writes the digest of a file as it is now into the manifest.
+    /// Writes the current digest of a file into the manifest.
     private static func rewriteDigest(of name: String, in folder: String) throws {
         let digest = Process()
         let output = Pipe()

@@ -1,4 +1,4 @@
-// What a restore leaves behind: the backup's data, nobody logged in, and a history that is known to be another.
+// After a restore the data is the backup's, all sessions have ended, and the history is a new one.
 import Foundation
 import Storage
 import TestSupport
@@ -18,7 +18,7 @@ struct RestoreTests {
         let other = try await auth.logIn("ada@example.com")
         try await installation.run("backup", "--service", "auth", "--to", installation.backupPath())
 
-        // What the backup does not know of: a rotation, a login, a user, a higher global version.
+        // Unknown to the backup: a rotation, a login, a user, a higher global version.
         let rotated = try await auth.post("/v1/token/refresh", ["refresh_token": early["refresh_token"]])
         #expect(rotated.status == 200)
         let late = try await auth.logIn("ada@example.com")
@@ -56,7 +56,7 @@ struct RestoreTests {
             let me = try await auth.get("/v1/me", token: grant["access_token"].string)
             #expect(me.status == 401 && me["code"].string == "session_revoked", "\(name): \(me.text)")
             let refresh = try await auth.post("/v1/token/refresh", ["refresh_token": grant["refresh_token"]])
-            // A row that the backup has is known to be ended; of the others nothing is known.
+            // A row in the backup is known to have ended; the others are unknown.
             let code =
                 ["before the backup", "a second one", "rotated after it"].contains(name)
                 ? "session_revoked" : "invalid_token"
@@ -71,7 +71,7 @@ struct RestoreTests {
         #expect(try await auth.logIn("grace@example.com").status == 401)
         #expect(try await server.terminate() == .status(0))
 
-        // The same backup once more is another history again, and ends what began after the first restore.
+        // A second restore of the same backup is another history, and ends what began after the first.
         try await installation.run("restore", "--from", installation.backupPath(), "--yes")
         let third = try await installation.versions()
         #expect(third.global > after.global && third.epoch != after.epoch)
@@ -91,7 +91,7 @@ struct RestoreTests {
             )
             #expect(made.status == 201)
         }
-        // What auth tells of the user changes a row too, and comes a moment later.
+        // Auth's event about the user changes a row too, a moment later.
         let followed = Statement(
             "test.followed",
             .reads,
@@ -119,12 +119,12 @@ struct RestoreTests {
         try await installation.run("restore", "--from", installation.backupPath(), "--yes")
         #expect(try await installation.rows("chat", Installation.chatTables) == before)
         #expect(try await installation.rows("auth", ["users", "accounts", "signing_keys"]) == users)
-        // Numbers go on where the backup's stood, and the service runs on what came back.
+        // Numbers continue from the backup's, and the service works.
         server = try await installation.startDev()
         let login = try await installation.auth.logIn("ada@example.com")
         let list = try await installation.chat.get("/v1/conversations", token: login["access_token"].string)
         #expect(list["data"].array.count == 5, "\(list.text)")
-        // The change feed is another history too, and goes on telling.
+        // The change feed is a new history too, and works.
         let again = login["access_token"].string
         let gone = try await installation.chat.get("/v1/changes?after=\(cursor)", token: again)
         #expect(gone.status == 410, "\(gone.text)")

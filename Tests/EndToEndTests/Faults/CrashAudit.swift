@@ -1,21 +1,19 @@
-// What is in the databases after a crash, held against what the writers were told.
+// Compares the databases after a crash with the answers that the writers received.
 import Storage
 import TestSupport
 import Testing
 
-/// The units of `CrashWriter` that are there, whole or half.
+/// The transactions of `CrashWriter` that are there, complete or not.
 struct CrashAudit {
     private(set) var found: Set<String> = []
-    /// Units of which something is missing, with what it is.
+    /// Incomplete transactions, with what is missing.
     private(set) var half: [String] = []
 
-    /// Reads both databases. Nobody may write meanwhile.
+    /// No writer may be active.
     init(auth: any SQLDatabase, chat: any SQLDatabase) async throws {
         try await readConversations(chat)
         try await readSignups(auth)
     }
-
-    // MARK: - Chat
 
     private static let conversations = Statement(
         "tests.conversations",
@@ -30,7 +28,7 @@ struct CrashAudit {
     )
     private static let messages = Statement("tests.messages", .reads, [], "SELECT id FROM messages")
 
-    /// A conversation is made with three messages `c7.m0`…`c7.m2`; an append adds two, `c7.a9.m0` and `c7.a9.m1`.
+    /// A conversation begins with three messages `c7.m0`…`c7.m2`; an append adds two, `c7.a9.m0` and `c7.a9.m1`.
     private mutating func readConversations(_ database: any SQLDatabase) async throws {
         let results = try await database.run([Self.conversations(), Self.messages()])
         var messages: [String: Int] = [:]
@@ -43,12 +41,12 @@ struct CrashAudit {
         let (made, appended) = (/c[0-9]+/, /c[0-9]+\.a[0-9]+/)
         for row in results[0].rows {
             let id = try row.text("id")
-            // The samples of `tessera dev` have ids that the service made.
+            // The service made the ids of the samples.
             guard id.wholeMatch(of: made) != nil else { continue }
             found.insert(id)
             let version = try row.integer("version")
             let numbers = try ["last_seq", "message_count", "messages", "newest", "head"].map(row.optionalInteger)
-            // The number of the newest message is the number of all messages: no gap, and no counter behind.
+            // The newest message's number is the count of all messages: no gap, and no counter behind.
             if version < 1 || Set(numbers).count != 1 { half.append("\(id): version \(version), counters \(numbers)") }
             if messages[id] == nil { half.append("\(id): no message") }
         }
@@ -61,8 +59,6 @@ struct CrashAudit {
             }
         }
     }
-
-    // MARK: - Auth
 
     private static let signups = Statement(
         "tests.signups",
@@ -78,7 +74,7 @@ struct CrashAudit {
         """
     )
 
-    /// A signup is a user with one account, one session, its refresh token, and the event that tells of the user.
+    /// A signup is a user with one account, one session, its refresh token, and an event.
     private mutating func readSignups(_ database: any SQLDatabase) async throws {
         let address = /u[0-9]+@example\.com/
         for row in try await database.run(Self.signups()).rows {
@@ -91,17 +87,15 @@ struct CrashAudit {
     }
 }
 
-/// What the audit and the writers' notes say about each other.
 struct CrashVerdict {
-    /// Acknowledged, and not there.
+    /// Acknowledged, and missing.
     let lost: [String]
-    /// There, but not all of it.
+    /// Incomplete.
     let half: [String]
-    /// Refused as not committed, and yet there.
+    /// Refused as not committed, and present.
     let revived: [String]
-    /// There, and never sent.
+    /// Present, and never sent.
     let strangers: [String]
-    /// The counts, in one line.
     let summary: String
 
     init(_ audit: CrashAudit, _ log: CrashLog) {
@@ -116,7 +110,6 @@ struct CrashVerdict {
             """
     }
 
-    /// Nothing of what durability forbids.
     func expectClean() {
         #expect(lost.isEmpty, "acknowledged and not there: \(lost.prefix(10))")
         #expect(half.isEmpty, "half there: \(half.prefix(10))")
@@ -146,7 +139,7 @@ struct CrashAuditTests {
                 #expect(verdict.lost == ["c2"])
                 #expect(verdict.revived == ["c3"])
                 #expect(verdict.strangers == ["c4", "c5", "u6@example.com"])
-                // c1 is whole; of its append one message is missing, which its counters do not know of.
+                // c1 is whole; its append lacks a message that its counters do not count.
                 #expect(Set(verdict.half.map { $0.prefix { $0 != ":" } }) == ["c1.a7", "c4", "c5", "u6@example.com"])
                 #expect(log.odd.count == 1)
             }
@@ -170,6 +163,5 @@ struct CrashAuditTests {
         INSERT INTO users (id, email, email_key, created_at, updated_at)
         VALUES ('u6', 'u6@example.com', 'u6@example.com', \(time), \(time));
         """
-    /// An instant that both engines take: the function of neither is the other's.
     private static let time = "(SELECT MIN(applied_at) FROM schema_migrations)"
 }

@@ -1,14 +1,14 @@
-// kill -9 under load: what was acknowledged is there, and nothing is half there.
+// kill -9 under load: acknowledged writes are there, and nothing is incomplete.
 //
-// The writers live in another process that notes an id only after the answer, and every kill falls while at least 32
-// requests are open; see docs/durability.md for how to read the counts that these tests print.
+// The writers are a separate process that records an id only after the answer. Every kill comes while at least 32
+// requests are open. docs/durability.md explains the printed counts.
 import Foundation
 import Glibc
 import Storage
 import TestSupport
 import Testing
 
-// One after the other: each takes both processors for itself.
+// Serial, because each test uses both processors.
 @Suite("Crashes under load", .serialized)
 struct CrashTests {
     private static let rounds = TestScope.rounds(3, long: 20)
@@ -37,7 +37,7 @@ struct CrashTests {
         try await crashPostgres("immediate shutdown of PostgreSQL") { .process($0, signal: SIGQUIT) }
     }
 
-    /// The service lives through it all: it is started once, and nothing tells it that its server is back.
+    /// The service starts once and is not notified that its server is back.
     private func crashPostgres(_ what: String, _ victim: (Int32) -> CrashWriter.Victim) async throws {
         try await withDurableCluster { cluster in
             let installation = try await Installation.forCrashes(on: cluster)
@@ -57,8 +57,8 @@ struct CrashTests {
         }
     }
 
-    /// Kills the service again and again under the same writers, and looks once at the end: nothing ever removes a
-    /// unit, so one that was lost at any kill is still missing then.
+    /// Kills the service repeatedly under the same writers, and audits once at the end: nothing removes a transaction,
+    /// so a loss at any kill is still visible.
     private func killService(of installation: Installation, engine: TestEngine, _ what: String) async throws {
         var service = try await installation.startDev()
         let writer = try await CrashWriter(installation)
@@ -93,7 +93,7 @@ struct CrashTests {
 }
 
 extension Installation {
-    /// An installation whose signups cost little, so that there can be many.
+    /// Signups are cheap, so that there can be many.
     static func forCrashes(_ settings: [String: String] = [:]) async throws -> Installation {
         let cheap = [
             "TESSERA_RATE_LIMITS": "off", "TESSERA_ARGON2_MEMORY_KIB": "8", "TESSERA_ARGON2_ITERATIONS": "1",
@@ -110,7 +110,7 @@ extension Installation {
         ])
     }
 
-    /// Audits both databases of a stopped service.
+    /// The service must be stopped.
     func audit(_ log: CrashLog, on engine: TestEngine) async throws -> CrashVerdict {
         let auth = try await engine.open(databaseURL("auth"))
         let chat = try await engine.open(databaseURL("chat"))
@@ -121,14 +121,14 @@ extension Installation {
         return verdict
     }
 
-    /// The engine's own opinion of its files.
+    /// The engine's own check of its files.
     private func expectIntact(_ database: any SQLDatabase, _ engine: TestEngine) async throws {
         switch engine {
         case .sqlite:
             let check = Statement("tests.integrity", .reads, [], "PRAGMA integrity_check")
             #expect(try await database.run(check()).rows.map(\.values) == [[.text("ok")]])
         case .postgres:
-            // Every index of ours against its table, and so every page of both (amcheck, PostgreSQL manual F.2).
+            // Checks every index against its table, and so every page of both (amcheck, PostgreSQL manual F.2).
             try await database.withMigrationLock { try $0.execute(script: "CREATE EXTENSION IF NOT EXISTS amcheck") }
             let check = Statement(
                 "tests.amcheck",

@@ -1,22 +1,20 @@
-// Writers in a process of their own, which see the service and its database die and go on; see
-// Tests/CrashWriter/crash_writer.py, which also does the killing, since only it knows what is open at that moment.
+// Writers in a separate process, which continue while the service and its database die.
+// Tests/CrashWriter/crash_writer.py also does the killing, since only it knows the open requests.
 import Foundation
 import NIOCore
 import TestSupport
 
-/// The process with the writers.
 struct CrashWriter: Sendable {
-    /// What was so at the moment of a kill.
+    /// The state at the moment of a kill.
     struct Kill: Decodable, Sendable {
-        /// Requests sent whose answer had not come.
+        /// Requests without an answer.
         let open: Int
-        /// Units acknowledged since the kill before.
+        /// Transactions acknowledged since the previous kill.
         let acknowledged: Int
         /// Processes that were signalled.
         let killed: Int
     }
 
-    /// What a kill is aimed at.
     enum Victim {
         case process(Int32, signal: Int32)
         /// A process and its children, all at once.
@@ -27,8 +25,8 @@ struct CrashWriter: Sendable {
     private let control: Client
     private let logFile: URL
 
-    /// Starts the writers against both services of an installation, which must be ready. With `changes` they also edit,
-    /// delete and truncate messages, fork, trash and restore.
+    /// Starts the writers against both services, which must be ready. With `changes` they also edit, delete and
+    /// truncate messages, fork, trash and restore.
     init(_ installation: Installation, chatWriters: Int = 88, signupWriters: Int = 8, changes: Bool = false)
         async throws
     {
@@ -48,7 +46,6 @@ struct CrashWriter: Sendable {
         try await process.waitUntilReady(port: port, path: "/counts")
     }
 
-    /// Kills once `open` requests are open and `acknowledged` units were written since the last kill.
     func kill(_ victim: Victim, open: Int = 32, acknowledged: Int = 64) async throws -> Kill {
         let (pid, signal, tree) =
             switch victim {
@@ -63,12 +60,12 @@ struct CrashWriter: Sendable {
         return try JSONDecoder().decode(Kill.self, from: Data(answer.text.utf8))
     }
 
-    /// How many units had which outcome so far.
+    /// The number of transactions by outcome.
     func counts() async throws -> [String: Int] {
         try JSONDecoder().decode([String: Int].self, from: Data(try await control.get("/counts").text.utf8))
     }
 
-    /// Waits until `more` units are acknowledged that were not when this was called.
+    /// Waits until `more` further transactions are acknowledged.
     func waitForAcknowledgements(_ more: Int, within limit: Duration = .seconds(180)) async throws {
         let before = try await counts()["acknowledged"] ?? 0
         try await eventually(within: limit, "\(more) more units are acknowledged") {
@@ -76,7 +73,7 @@ struct CrashWriter: Sendable {
         }
     }
 
-    /// Lets what is open end, and returns what became of every unit.
+    /// Lets open requests end, and returns the outcome of every transaction.
     func stop() async throws -> CrashLog {
         _ = try await control.get("/stop")
         try await process.waitForSuccess()
@@ -84,17 +81,16 @@ struct CrashWriter: Sendable {
     }
 }
 
-/// What the writers were told, by unit.
+/// The answers that the writers received, by transaction.
 struct CrashLog: Sendable {
-    /// Answered with success.
     var acknowledged: Set<String> = []
-    /// Answered with a refusal that promises that nothing was committed.
+    /// The answer promises that nothing was committed.
     var refused: Set<String> = []
-    /// Answered with `outcome_unknown`, or not at all.
+    /// `outcome_unknown`, or no answer.
     var unknown: Set<String> = []
-    /// Whatever else was said: there must not be any.
+    /// Any other answer; there must be none.
     var odd: [String] = []
-    /// The refusals, by status and code.
+    /// Refusals by status and code.
     var reasons: [String: Int] = [:]
 
     init(_ text: String) {

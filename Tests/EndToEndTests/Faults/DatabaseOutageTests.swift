@@ -1,4 +1,4 @@
-// The service while its PostgreSQL is away, moves, or is not what it needs.
+// The service while its PostgreSQL is unreachable, moves, or lacks something.
 import Foundation
 import NIOHTTP1
 import TestSupport
@@ -19,7 +19,7 @@ struct DatabaseOutageTests {
                 for answer in [try await client.get("/readyz"), try await client.logIn("early@example.com")] {
                     Self.expectUnavailable(answer)
                 }
-                // Alive all the same: to restart it would not help.
+                // Still alive: a restart would not help.
                 #expect(try await client.get("/healthz").status == 200)
                 try await cluster.start()
                 try await eventually("readiness comes back") {
@@ -52,8 +52,8 @@ struct DatabaseOutageTests {
             }
             let time = start.duration(to: .now)
             print("partition: 5 requests ended after \(time)")
-            // Ten seconds in line, ten on the wire and two to connect, on a busy machine; without a deadline TCP gives up
-            // after a quarter of an hour.
+            // Ten seconds in the queue, ten on the wire and two to connect, on a busy machine. Without a deadline TCP
+            // gives up after a quarter of an hour.
             #expect(time < .seconds(45))
             for answer in answers { Self.expectUnavailable(answer) }
 
@@ -89,7 +89,7 @@ struct DatabaseOutageTests {
                 let back = start.duration(to: .now)
                 print("promotion: signups taken again after \(back)")
                 #expect(back < .seconds(5))
-                // One way through is a way through for all.
+                // One working connection serves all requests.
                 #expect(try await client.get("/readyz").status == 200)
                 #expect(try await client.logIn("early@example.com").status == 200)
                 #expect(try await process.terminate() == .status(0))
@@ -106,7 +106,7 @@ struct DatabaseOutageTests {
             #expect(try await process.waitForExit() == .status(1))
             let lines = process.output.split(separator: "\n")
             #expect(lines.count == 1 && process.output.contains("pool_mode=session"), "\(process.output)")
-            // Nothing was begun, either.
+            // Nothing was begun either.
             #expect(
                 try await cluster.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").hasPrefix("0")
             )

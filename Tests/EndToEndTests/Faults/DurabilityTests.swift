@@ -33,8 +33,7 @@ struct DurabilityTests {
         #expect(emails.count >= 20)
 
         let restarted = try await installation.startAuth()
-        // By another name of the same address: the HTTP client remembers the refusals of the time between, and would
-        // answer with them for a while.
+        // Another name of the same address: the HTTP client caches earlier refusals of the first for a while.
         let later = Client(base: "http://localhost:\(installation.authPort)")
         for email in emails {
             do {
@@ -46,12 +45,11 @@ struct DurabilityTests {
                 return
             }
         }
-        // The other way round: the check can fail.
+        // Proves that the check can fail.
         #expect(try await later.logIn("nobody@example.com").status == 401)
         #expect(try await restarted.terminate() == .status(0))
     }
 
-    /// The addresses whose signup was answered with 201.
     private final class Acknowledged: Sendable {
         private let list = Mutex<[String]>([])
         var emails: [String] { list.withLock { $0 } }

@@ -1,19 +1,18 @@
-// The database goes away under the running service and comes back, on the same server or on its standby. Nobody tells the
-// service; it says 503 meanwhile and finds the way by itself.
+// The database disappears under the running service and returns, on the same server or its standby. The service is not
+// notified: it answers 503 meanwhile and recovers by itself.
 import Foundation
 import Glibc
 import NIOHTTP1
 import TestSupport
 import Testing
 
-// One after the other: each takes both processors for itself.
 @Suite("Losing the database under the service", .serialized)
 struct FailoverTests {
     @Test("the standby is promoted under load: no acknowledged unit is lost, and service is back within 5 s")
     func promotion() async throws {
         try await withDurableCluster { primary async throws in
             try await primary.withStandby(synchronous: true) { standby async throws in
-                // Applied on the standby too before anybody asks it: libpq tries no further host when a database is missing.
+                // Applied on the standby before it is used: libpq tries no further host if a database is missing.
                 for name in ["auth", "chat"] {
                     try await primary.execute("SET synchronous_commit = remote_apply", "CREATE DATABASE \(name)")
                 }
@@ -29,7 +28,7 @@ struct FailoverTests {
                 let ordered = ContinuousClock.now
                 try await standby.promote()
                 let promoted = ContinuousClock.now
-                // More than could be answers of the old primary that were still on their way.
+                // More than the old primary's answers that may still be on their way.
                 try await writer.waitForAcknowledgements(128)
                 let back = ContinuousClock.now
                 try await eventually("both services are ready") {

@@ -1,5 +1,5 @@
-// The disk fills up under the running service, and is given room again. Nothing is restarted but a PostgreSQL that ended
-// by itself, because it cannot go on without its log.
+// The disk fills up under the running service, and gets room again. Only a PostgreSQL that stopped without room for its
+// log is restarted.
 import Foundation
 import NIOHTTP1
 import TestSupport
@@ -16,7 +16,7 @@ struct FullDiskTests {
             ])
             let (log, service) = try await fill(disk, under: installation, refusing: 256, readable: true)
             #expect(try await service.terminate() == .status(0))
-            // No space is not the kind of failure after which nobody knows.
+            // A full disk never causes an unknown outcome.
             #expect(log.unknown.isEmpty, "\(log.reasons)")
             try await expectDurable(installation, .sqlite, log, "full disk under SQLite")
         }
@@ -48,12 +48,12 @@ struct FullDiskTests {
 
     @Test("PostgreSQL's log: the server gives up, the service says 503, and after a start with room again goes on")
     func postgresLog() async throws {
-        // Several times what the migrations write, so that there is room again when the ballast is gone.
+        // Several times what the migrations write, so that removing the ballast makes room.
         try await withSmallDisk(megabytes: 48) { disk in
             let wal = disk.folder.appending(path: "wal")
             try await withDurableCluster(wal: wal) { cluster in
                 let installation = try await Installation.forCrashes(on: cluster)
-                // Without room for its log PostgreSQL stops in a panic, tries to recover, and stops for good.
+                // Without room for its log PostgreSQL panics, tries to recover, and stops.
                 let postmaster = try cluster.postmaster
                 let (log, service) = try await fill(disk, under: installation, refusing: 64, readable: false) {
                     _ = try await postmaster.waitForExit()
@@ -67,7 +67,8 @@ struct FullDiskTests {
         }
     }
 
-    /// Fills the disk under load until `refusing` units were refused, makes room, and sees that writes go on.
+    /// Fills the disk under load until `refusing` transactions were refused, makes room, and checks that writes
+    /// continue.
     private func fill(
         _ disk: SmallDisk,
         under installation: Installation,
@@ -98,7 +99,7 @@ struct FullDiskTests {
         } else {
             #expect(try await installation.chat.get("/readyz").status == 503)
         }
-        // A full disk still has room for what was given back a moment ago, so one small unit may yet be committed.
+        // A full disk still has the bytes that were just freed, so one small transaction may commit.
         var refusal = try await installation.chat.post("/v1/conversations", ["title": "no room"], token: token)
         try await eventually("a unit is refused") {
             if refusal.status != 201 { return true }

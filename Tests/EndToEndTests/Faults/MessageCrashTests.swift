@@ -1,6 +1,5 @@
-// kill -9 while messages are appended, edited, deleted and truncated, and conversations are forked, trashed and restored,
-// by writers of their own and by many to one: the promises of ChatInvariants hold, and every change that was acknowledged
-// is there.
+// kill -9 while messages are appended, edited, deleted and truncated, and conversations are forked, trashed and
+// restored, by one writer each and by many on one. ChatInvariants hold, and every acknowledged change is there.
 import Foundation
 import Glibc
 import Storage
@@ -52,15 +51,15 @@ struct MessageCrashTests {
     }
 }
 
-/// What the writers' notes say of messages, held against the messages.
+/// Compares the messages with the writers' records.
 ///
-/// A unit's id ends in what it is and its number, which only grows: `c7.a12` appended, `c7.e13:c7.m1` edited that
-/// message, `c7.d14:c7.m1` deleted it, `c7.t15:2` truncated past 2, `c7.x16` moved the conversation to the trash, `c7.r17`
-/// back. One writer alone changes such a conversation, one request after the other, so a message says what its last
-/// acknowledged edit said or what a later one did. In `s1` many writers append, each changes messages of its own alone,
-/// and `s1.f18` is the title of a fork of it.
+/// A transaction's id ends in its kind and a growing number: `c7.a12` appended, `c7.e13:c7.m1` edited that message,
+/// `c7.d14:c7.m1` deleted it, `c7.t15:2` truncated past 2, `c7.x16` moved the conversation to the trash, `c7.r17` back.
+/// One writer alone changes such a conversation, one request at a time, so a message has the text of its last
+/// acknowledged edit or of a later one. In `s1` many writers append, each changes only its own messages, and `s1.f18`
+/// is the title of a fork.
 private struct MessageChangeAudit {
-    /// How many acknowledged units of each kind were looked for.
+    /// How many acknowledged transactions of each kind were checked.
     private(set) var checked: [String: Int] = [:]
     private(set) var lost: [String] = []
 
@@ -76,9 +75,9 @@ private struct MessageChangeAudit {
     private struct Message {
         let sequence: Int64
         let isDeleted: Bool
-        /// The number of the unit that appended it.
+        /// The transaction that appended it.
         let unit: Int
-        /// The number of the edit whose text it has, if it has one's.
+        /// The edit whose text it has, if any.
         let edit: Int?
     }
 
@@ -89,7 +88,7 @@ private struct MessageChangeAudit {
             [],
             "SELECT id, conversation_id, seq, deleted_at, content_text FROM messages"
         )
-        // Compiled once: a literal in a loop is compiled each time, which kept a thread for minutes.
+        // Compiled once: a literal in a loop is compiled each time, which blocked a thread for minutes.
         let messageName = /[cs]([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/
         let editedText = /edit ([0-9]+)/
         let unitName = /([cs][0-9]+)(?:\.([aedtxrfgh])([0-9]+)(?::(.+))?)?/
@@ -107,7 +106,7 @@ private struct MessageChangeAudit {
                 forks.insert(title)
             }
         }
-        // Trash and restore that may have come after an acknowledged one, by conversation.
+        // Later moves to and from the trash that may have succeeded, by conversation.
         var moves: [String: [(kind: Substring, number: Int)]] = [:]
         for unit in log.acknowledged.union(log.unknown) {
             guard let match = unit.wholeMatch(of: unitName), let kind = match.2, "xr".contains(kind) else { continue }
@@ -145,7 +144,7 @@ private struct MessageChangeAudit {
             case "f":
                 isThere = forks.contains(unit)
             case "g", "h":
-                // Anybody's next request may have moved it back.
+                // Any later request may have moved it back.
                 continue
             default:
                 let after = Int64(target) ?? 0

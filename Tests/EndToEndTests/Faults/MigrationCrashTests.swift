@@ -1,5 +1,5 @@
-// The real binary is killed in the middle of a migration, and four of it migrate one database at once. Afterwards every
-// migration ran once, or not at all.
+// The real binary is killed during a migration, and four processes migrate one database at once. Afterwards every
+// migration ran once or not at all.
 import Foundation
 import TestSupport
 import Testing
@@ -13,7 +13,7 @@ struct MigrationCrashTests {
         try await installation.run("migrate", "up", "--service", "auth", "--to", "1")
         let before = try await query(Self.relations)
 
-        // Whoever writes into `users` keeps an index from being built on it, which is the migration's last step.
+        // A writer of `users` blocks the build of its index, the migration's last step.
         let holder = try Self.psql(
             ["BEGIN", "LOCK TABLE users IN ROW EXCLUSIVE MODE", "SELECT pg_sleep(120)"],
             installation
@@ -24,7 +24,7 @@ struct MigrationCrashTests {
         }
         let migrating = try installation.start("migrate", "up", "--service", "auth", "--to", "2")
         try await eventually("the migration is in the middle") {
-            // It waits for `users` and has done with `sessions`.
+            // It waits for `users` and has finished `sessions`.
             try await query(
                 """
                 SELECT count(*) FROM pg_locks w JOIN pg_locks h USING (pid)
@@ -36,8 +36,8 @@ struct MigrationCrashTests {
         migrating.kill()
         #expect(try await migrating.waitForExit() == .signal(9))
 
-        // The server goes on with what the dead process had sent, and finds nobody who commits it; until then its
-        // session has the migration lock, for which the next process waits.
+        // The server continues the dead process's statements without a commit. Until then its session has the migration
+        // lock, for which the next process waits.
         let next = try installation.start("migrate", "up", "--service", "auth", "--to", "2")
         try await eventually("the next process waits for the lock") {
             try await query(
@@ -69,7 +69,7 @@ struct MigrationCrashTests {
             try await Self.sqlite("print(db.execute(\"\(sql)\").fetchone()[0])", installation)
         }
         try await installation.run("migrate", "up", "--service", "auth", "--to", "1")
-        // Rows enough that their new indexes outgrow SQLite's cache and spill into the log long before the commit.
+        // Enough rows that their new indexes exceed SQLite's cache and spill into the log long before the commit.
         try await Self.sqlite(
             """
             db.execute("INSERT INTO users (id, created_at, updated_at) VALUES ('u', 0, 0)")
@@ -88,7 +88,7 @@ struct MigrationCrashTests {
         let log = installation.folder.appending(path: "data/auth.sqlite-wal").path
         let applied = "SELECT group_concat(number, ' ') FROM schema_migrations"
         var wasInTheMiddle = false
-        // The middle is short: a kill that comes too late is tried again.
+        // The middle is short: a kill that comes too late is repeated.
         for _ in 0..<10 where !wasInTheMiddle {
             let migrating = try installation.start("migrate", "up", "--service", "auth", "--to", "2")
             let hasBegun = await Self.outgrows(256 << 10, log) { migrating.exit == nil }
@@ -129,7 +129,7 @@ struct MigrationCrashTests {
         #expect(applied.sorted() == status.map { "\($0.prefix { $0 != " " }) applied" }.sorted())
     }
 
-    /// The schema is the one that an undisturbed run makes: it goes all the way down, up again, and is the same.
+    /// The schema is that of an undisturbed run: it migrates all the way down, up again, and is the same.
     private func expectWhole(
         _ installation: Installation,
         _ query: (String) async throws -> String,
@@ -145,11 +145,8 @@ struct MigrationCrashTests {
         #expect(try await server.terminate() == .status(0))
     }
 
-    // MARK: - The databases, seen from outside
-
     private static let here = "datname = current_database() AND pid <> pg_backend_pid()"
 
-    /// Tables and indexes.
     private static let relations = """
         SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace
         """
@@ -168,7 +165,6 @@ struct MigrationCrashTests {
         )
     }
 
-    /// Runs Python on the database file, as `db`.
     @discardableResult
     private static func sqlite(_ body: String, _ installation: Installation) async throws -> String {
         let path = installation.folder.appending(path: "data/auth.sqlite").path
@@ -182,7 +178,7 @@ struct MigrationCrashTests {
         ).waitForSuccess().trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// True as soon as a file is larger than `size`; looks more often than `eventually`, because the moment is short.
+    /// Polls more often than `eventually`, because the moment is short.
     private static func outgrows(_ size: Int, _ path: String, while isOn: () -> Bool) async -> Bool {
         let deadline = ContinuousClock.now + .seconds(30)
         while ContinuousClock.now < deadline, isOn() {

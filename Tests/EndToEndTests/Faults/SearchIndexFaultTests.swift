@@ -1,4 +1,4 @@
-// The binary on a database whose full-text index SQLite cannot open any more.
+// The binary on a database whose full-text index SQLite cannot open.
 import Foundation
 import NIOHTTP1
 import Storage

@@ -10,7 +10,7 @@ struct ShutdownTests {
         let process = try await installation.startAuth()
         let connection = try RawConnection(port: installation.authPort)
         try connection.send(Self.head + #"{"email":"nobody@example.com","#)
-        // The server has read the head once it answers somebody who came later.
+        // The server has read the head once it answers a later client.
         #expect(try await installation.auth.get("/healthz").status == 200)
 
         process.requestStop()

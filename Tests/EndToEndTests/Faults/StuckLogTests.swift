@@ -6,7 +6,7 @@ import Testing
 
 @Suite("A log that is not read")
 struct StuckLogTests {
-    /// Starts `tessera` with a pipe for standard error that stays open and is not read.
+    /// Standard error is a pipe that stays open and is not read.
     private static func start(
         _ installation: Installation,
         _ command: String...,
@@ -25,11 +25,11 @@ struct StuckLogTests {
 
     @Test("a reader of the log that stops reading stops neither requests nor the shutdown")
     func requestsGoOn() async throws {
-        // Each batch of statements is a warning, and its line wants to be written at once.
+        // Each batch of statements is a warning, whose line is urgent.
         let installation = try await Installation(.sqlite, ["TESSERA_LOG_SLOW_SQL": "0ms"])
         let process = try Self.start(installation, "auth", "--migrate")
         try await process.waitUntilReady(port: installation.authPort)
-        // Two lines a request: three times what the pipe takes.
+        // Two lines per request: three times the pipe's capacity.
         for _ in 0..<400 {
             let answer = try await installation.auth.send("GET", "/readyz", timeout: .seconds(5))
             try #require(answer.status == 200)

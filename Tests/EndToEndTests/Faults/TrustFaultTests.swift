@@ -1,4 +1,4 @@
-// What a verifier may do while auth is gone, and what it may never do: accept again what was revoked.
+// While auth is down, a verifier must never accept again what was revoked.
 import Foundation
 import TestSupport
 import Testing
@@ -23,7 +23,7 @@ struct TrustFaultTests {
                 let ending = Ending.allCases[number % Ending.allCases.count]
                 switch number % 5 {
                 case 1:
-                    // Killed in the middle of a revocation that another node makes.
+                    // Killed during a revocation by another node.
                     async let over: Void = fleet.end(victim, by: ending, at: second, admin: admin)
                     auth.kill()
                     try await over
@@ -38,7 +38,7 @@ struct TrustFaultTests {
             }
             try await fleet.untilAllKnow()
             try await expect(.refused, of: victims.map(\.token), by: fleet.all)
-            // Once more, with nothing new to tell: what is known stays known.
+            // Again, without anything new: what is known stays known.
             auth.kill()
             _ = try await auth.waitForExit()
             try await expect(.refused, of: victims.map(\.token), by: fleet.all)
@@ -70,9 +70,9 @@ struct TrustFaultTests {
         try await watch.during {
             try await fleet.proxy.cut()
             try await fleet.end(first, by: .session, at: fleet.installation.auth, admin: admin)
-            // They know nothing of it, and serve as they were told to.
+            // They do not know of it, and serve as configured.
             try await expect(.accepted, of: [first.token], by: fleet.followers)
-            // The next key was published before, so nobody needs auth to believe what it signs.
+            // The next key was published before, so its signatures are accepted without auth.
             #expect(try await fleet.installation.auth.post("/v1/admin/keys/rotate", token: admin).status == 200)
             let fresh = try await fleet.makeVictim()
             #expect(keyID(of: fresh.token) != keyID(of: staying.token))
@@ -89,8 +89,7 @@ struct TrustFaultTests {
             try await expect(.refused, of: [first.token, second.token], by: fleet.all)
             try await expect(.accepted, of: [fresh.token, staying.token], by: fleet.all)
 
-            // A key that was stolen goes at once, and takes its tokens along; those of the new key are believed, although
-            // nobody knew it.
+            // A stolen key and its tokens are refused at once; tokens of the new, unannounced key are accepted.
             let stolen = try #require(keyID(of: fresh.token))
             try await fleet.installation.run("keys", "retire", stolen, "--compromised")
             for judge in fleet.all {

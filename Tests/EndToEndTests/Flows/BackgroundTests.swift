@@ -1,4 +1,4 @@
-// What a process does without a request: which jobs it runs, and that it rests between them.
+// A process's background jobs, and that it is idle between them.
 import Foundation
 import Storage
 import TestSupport
@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Background work", .timeLimit(.minutes(15)))
 struct BackgroundTests {
-    /// Kinds of which a process has one for each database, and for each address with what Hummingbird adds to it.
+    /// Kinds that exist once per database or address.
     private static let repeated = ["DatabaseService", "ListeningService", "PreludeService", "Hummingbird.DateCache"]
 
     @Test("each process runs each background job once")
@@ -28,7 +28,7 @@ struct BackgroundTests {
         #expect(try await both.terminate() == .status(0))
     }
 
-    /// Expects these jobs, and that of each kind there is one.
+    /// Expects these jobs, one of each kind.
     private func expect(_ jobs: [String], in process: ServerProcess) throws {
         var counts: [String: Int] = [:]
         for line in process.output.split(separator: "\n") {
@@ -49,7 +49,7 @@ struct BackgroundTests {
     func rest(engine: Engine) async throws {
         let installation = try await Installation(engine, Installation.quickHashing)
         let process = try await installation.startDev()
-        // The moment up to which chat has taken all of auth's events. It moves on for as long as auth is heard.
+        // The moment up to which chat has read auth's events. It advances while auth is reachable.
         let taken = "tessera_chat_mirror_read_seconds"
         try await eventually("chat follows auth's events") {
             guard try await installation.metric("tessera_verifier_current") == 1 else { return false }
@@ -69,7 +69,7 @@ struct BackgroundTests {
         }
         #expect(lines.count == 0, "\(lines.first ?? "")")
 
-        // Nothing of this was blind: the counter moves, and the user gets here.
+        // The check is not blind: the counter moves, and the user arrives.
         let user = try await installation.signUp("ada@example.com", name: "Ada")
         try await eventually("chat knows the name") {
             try await installation.principal(user.id)?.optionalText("display_name") == "Ada"

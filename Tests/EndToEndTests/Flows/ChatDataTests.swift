@@ -1,5 +1,5 @@
-// A person's chat data over processes and sockets: erased because auth deleted them, whoever was away or killed
-// meanwhile; gone from the disk; exported in constant memory and brought back by the command.
+// A person's chat data over processes and sockets: erased after auth deleted the person, whatever was down or killed
+// meanwhile; gone from the disk; exported in constant memory and imported by the command.
 import AsyncHTTPClient
 import Foundation
 import NIOCore
@@ -36,7 +36,7 @@ struct ChatDataTests {
             )
             #expect(made.status == 201, "\(made.text)")
         }
-        // All else that a person can leave.
+        // All other kinds of data.
         let path = "/v1/conversations/c-\(gone.id)"
         let messages = try await installation.chat.get("\(path)/messages", token: gone.token)["data"]
         let message = try #require(messages.array.first?["id"].string)
@@ -60,15 +60,15 @@ struct ChatDataTests {
         _ = try await chat.waitForExit()
         try await installation.addMessages(20_000, to: "c-\(gone.id)", from: 3, content: Self.marker)
         #expect(try await installation.auth.send("DELETE", "/v1/admin/users/\(gone.id)", token: admin).status == 204)
-        // Both were away by turns.
+        // Each was down in turn.
         auth.kill()
         _ = try await auth.waitForExit()
         chat = try await installation.startChat(client, path: "/healthz")
         auth = try await installation.startAuth()
-        // Killed as soon as a unit is seen to be committed, in the middle of forty.
+        // Killed after the first visible commit, in the middle of forty.
         let removed = Statement("tests.removed", .reads, [], "SELECT removed FROM erasure_counts WHERE removed > 0")
         try await installation.withDatabase("chat") { database async throws in
-            // The job is still the killed process's until its lease runs out.
+            // The killed process still holds the job's lease until it expires.
             try await eventually(within: .seconds(240), "rows are going") { try await !database.run(removed()).isEmpty }
             chat.kill()
         }
@@ -79,7 +79,7 @@ struct ChatDataTests {
         try await eventually(within: .seconds(240), "the erasure is completed") {
             try await installation.completedErasures() == 1
         }
-        // A token still alive brings nothing back.
+        // A token that is still valid brings nothing back.
         let late = try await installation.chat.post("/v1/conversations", [:], token: gone.token)
         #expect([401, 403].contains(late.status), "\(late.text)")
         #expect(try await installation.messages(of: gone.id) == 0)
@@ -88,7 +88,7 @@ struct ChatDataTests {
         let summary = try await installation.chat.get("/v1/chat/admin/users/\(gone.id)/data", token: admin)
         #expect(summary["erasure"]["status"].string == "completed", "\(summary.text)")
         #expect(summary["erasure"]["reason"].string == "user_deleted")
-        // Each row once, whatever was killed.
+        // Each row once, despite the kills.
         #expect(summary["erasure"]["removed"]["messages"] == .number(20_002))
         for entity in [
             "tags", "conversation_tags", "votes", "usage_events", "usage_totals", "quota_reservations", "changes",
@@ -104,7 +104,7 @@ struct ChatDataTests {
         #expect(try await auth.terminate() == .status(0))
         #expect(!chat.output.contains(Self.marker))
         #expect(try await installation.chatDatabaseHolds("words"))
-        // What the service does within six hours.
+        // The service does this within six hours.
         try await installation.run("search", "purge")
         #expect(try await !installation.chatDatabaseHolds(Self.marker))
     }
@@ -123,7 +123,7 @@ struct ChatDataTests {
             let count = index == 0 ? 18_100 : 100
             try await installation.addMessages(count - 1, to: id, from: 2, content: String(repeating: "w", count: 400))
         }
-        // Once, so that what a process takes for good is there.
+        // A first run, so that permanent memory is allocated.
         let first = try await installation.export(token: user.token) {}
         let before = try ProcessUsage(chat.identifier).residentBytes
         let most = Peak()
@@ -134,7 +134,7 @@ struct ChatDataTests {
         print("\(engine): an export of \(export.bytes >> 20) MiB grew by \(grown >> 20) MiB")
         #expect(export.trailer.contains(#""principal":1,"conversation":20,"message":20000"#), "\(export.trailer)")
         #expect(export.trailer == first.trailer && export.bytes > 20 << 20)
-        // A reader that is slower than the service holds no more than the pieces under way.
+        // A slow reader makes the service hold no more than the pieces in flight.
         #expect(grown < 14 << 20)
         #expect(try await chat.terminate() == .status(0))
         #expect(try await auth.terminate() == .status(0))
@@ -186,7 +186,7 @@ struct ChatDataTests {
             }
         }
         #expect(try lines(back) == lines(file) && lines(back).count == 700)
-        // For its own user the ids are taken there.
+        // The ids exist there for their own user.
         let taken = try other.start("data", "import", file.path)
         #expect(try await taken.waitForExit() != .status(0))
         #expect(taken.output.contains("somebody else"), "\(taken.output)")
@@ -198,7 +198,7 @@ struct ChatDataTests {
         #expect(try await truncated.waitForExit() != .status(0))
         #expect(truncated.output.contains("half.ndjson"), "\(truncated.output)")
 
-        // What cannot be read twice is refused, and so is an owner that no token could name.
+        // Refused: a file that cannot be read twice, and an owner that no token can name.
         let executable = URL(filePath: "/usr/bin/env")
         let piped = try ServerProcess(
             executable: executable,
@@ -224,7 +224,6 @@ struct ChatDataTests {
     }
 }
 
-/// The greatest of the numbers that were seen.
 private final class Peak: Sendable {
     private let state = Mutex(0)
 
@@ -258,7 +257,7 @@ extension Installation {
         )
     }
 
-    /// Puts messages behind those that a conversation has, past the service.
+    /// Appends messages to a conversation, bypassing the service.
     fileprivate func addMessages(_ count: Int, to conversation: String, from first: Int, content: String) async throws {
         let now = Instant(seconds: Int64(Date.now.timeIntervalSince1970))
         let insert = Statement(
@@ -319,13 +318,13 @@ extension Installation {
         return try await withDatabase("chat") { try await $0.run(statement()).first?.int("n") ?? -1 }
     }
 
-    /// Whether a text is anywhere in chat's database: in SQLite's files byte by byte, the log included, or in a dump of
-    /// PostgreSQL; and whether it is anywhere else in chat's part of the data folder.
+    /// Whether a text is anywhere in chat's part of the data folder or in its database: in SQLite's files with the log,
+    /// or in a dump of PostgreSQL.
     fileprivate func chatDatabaseHolds(_ text: String) async throws -> Bool {
         let url = databaseURL("chat")
         let script =
             url.hasPrefix("sqlite:")
-            // Without matches grep says 1; there may be no log beside the file, but there is the file.
+            // Without matches grep exits with 1; the log may be missing, the file may not.
             ? #"[ -f "$0" ] && cat "$0"* | grep -c -a -F "$1" || [ "${PIPESTATUS[*]}" = "0 1" ]"#
             : #"set -o pipefail; pg_dump "$0" | grep -c -a -F "$1" || [ "${PIPESTATUS[0]}" = 0 ]"#
         let place = url.hasPrefix("sqlite:") ? String(url.dropFirst("sqlite:".count)) : url
@@ -352,7 +351,7 @@ extension Installation {
         var end: [UInt8] = []
         for try await chunk in response.body {
             bytes += chunk.readableBytes
-            // Not `suffix` of the view, which looks at each byte of megabytes and keeps the thread from other tests.
+            // `suffix` of the view would look at each byte of megabytes and block the thread for other tests.
             let last = min(1000, chunk.readableBytes)
             end += chunk.getBytes(at: chunk.writerIndex - last, length: last) ?? []
             end = Array(end[max(0, end.count - 1000)...])

@@ -34,7 +34,6 @@ struct CommandTests {
             let before = try await installation.run("migrate", "status", "--service", service)
             #expect(before.contains("\(service)_0001_init") && before.contains("pending"), "\(before)")
             try await installation.run("migrate", "up", "--service", service)
-            // A second time changes nothing and is no error.
             try await installation.run("migrate", "up", "--service", service)
             let after = try await installation.run("migrate", "status", "--service", service)
             #expect(after.contains("applied") && !after.contains("pending"), "\(after)")
@@ -59,7 +58,7 @@ struct CommandTests {
         let list = try await installation.run("users", "list")
         #expect(list.contains(email) && list.contains("admin"), "\(list)")
         #expect(!list.contains("argon2"), "a hash was printed")
-        // Older tokens carry the old role and are refused; the session lives and brings the new one.
+        // Tokens with the old role are refused; the session is valid and refreshes to the new role.
         #expect(try await installation.auth.get("/v1/me", token: login["access_token"].string).status == 401)
         let again = try await installation.auth.logIn(email)
         #expect(again["user"]["role"].string == "admin")
@@ -114,7 +113,7 @@ struct CommandTests {
         #expect(try await installation.auth.get("/v1/me", token: old).status == 200)
         #expect(try await installation.auth.logIn("ada@example.com").status == 200)
 
-        // A leaked key goes while the server runs, and the server notices by itself.
+        // A leaked key is retired while the server runs, and the server notices by itself.
         let kid = try #require(after.firstMatch(of: /(\S+)  ES256  previous/)?.1)
         try await installation.run("keys", "retire", String(kid), "--compromised")
         try await eventually("tokens of the compromised key are refused") {
@@ -202,7 +201,7 @@ struct CommandTests {
         #expect(try FileManager.default.attributesOfItem(atPath: file.path)[.posixPermissions] as? Int == 0o600)
         #expect(try await provide(arguments) == first)
 
-        // The file is lost: another secret, and the one before is good for a while.
+        // The file is lost: a new secret, and the previous one stays valid for a while.
         try FileManager.default.removeItem(at: file)
         let second = try await provide(arguments)
         #expect(second != first)

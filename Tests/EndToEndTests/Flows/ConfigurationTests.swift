@@ -4,7 +4,6 @@ import Testing
 
 @Suite("Configuration")
 struct ConfigurationTests {
-    /// A setting that no server may start with.
     struct BadSetting: Sendable, CustomTestStringConvertible {
         let key: String
         let value: String

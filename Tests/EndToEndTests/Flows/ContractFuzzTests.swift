@@ -1,5 +1,5 @@
-// Schemathesis reads openapi.yaml and asks both running services what it allows and what it does not: examples, edges,
-// random requests and sequences of them, the same ones each time. `make fuzz` asks the release binary for longer.
+// Schemathesis sends both running services valid and invalid requests from openapi.yaml: examples, edges, random ones
+// and sequences, the same each time. `make fuzz` tests the release binary for longer.
 import Foundation
 import TestSupport
 import Testing
@@ -20,7 +20,7 @@ struct ContractFuzzTests {
         )
         let exit = try await fuzz.waitForExit(within: .seconds(1200))
         #expect(exit == .status(0), "\(fuzz.output)")
-        // A run that asked nothing would end well too.
+        // A run without requests would succeed too.
         #expect(fuzz.output.matches(of: /([0-9]+) generated, \1 passed/).count == 2, "\(fuzz.output)")
     }
 }

@@ -21,7 +21,7 @@ struct PackagingTests {
         let symbols = dist.appending(path: "tessera.debug").path
         #expect(try await Self.run(installation, ["readelf", "--sections", "--wide", symbols]).contains(".symtab"))
 
-        // Another commit is written anew, the same one is not; what the linker made is left alone.
+        // Another commit is written again, the same one is not; what the linker made stays unchanged.
         #expect(try await package("fedcba987654").contains("commit fedcba987654"))
         #expect(try await Self.run(installation, [binary, "version"]).hasSuffix(" (commit fedcba987654)\n"))
         #expect(try await package("fedcba987654") == "")

@@ -1,4 +1,4 @@
-// Mixed use of both services, and then a look at what it left behind. `make soak` asks the release binary for longer.
+// Mixed use of both services, and an audit of what it leaves. `make soak` tests the release binary for longer.
 import Foundation
 import TestSupport
 import Testing

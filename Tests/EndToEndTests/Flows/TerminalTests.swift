@@ -23,7 +23,7 @@ struct TerminalTests {
         _ = try await installation.auth.get("/v1/me")
         _ = try await installation.chat.get("/v1/conversations/0199f3d2-6c4f-7a4e-9a0b-1d2f6f0e8c11")
         try await eventually("the last request is logged") { process.output.contains("/v1/conversations/{id} ") }
-        // Before script(1) adds what it has to say about the end.
+        // Before script(1) adds its closing line.
         let output = process.output
         try await process.terminate()
 

@@ -1,14 +1,12 @@
-// The tour of README.md as something that can be run: the fenced blocks below `<!-- tour -->`, and what the
-// document says comes out of them.
+// The tour of README.md as a runnable script: the fenced blocks below `<!-- tour -->`, and their documented output.
 import Foundation
 
-/// The marked blocks of a document, in order.
 struct Tour {
-    /// One ```sh block, and the ```json block right after it, if there is one.
+    /// One ```sh block, and a following ```json block, if any.
     struct Block {
-        /// Commands, each one line of the document (a line that ends in `\` goes on in the next).
+        /// One line each; a line that ends in `\` continues.
         var commands: [String] = []
-        /// What the last command is documented to print.
+        /// The documented output of the last command.
         var output: String?
     }
 
@@ -38,15 +36,14 @@ struct Tour {
         }
     }
 
-    /// The lines up to the closing fence, which is consumed.
     private static func fenced(_ lines: inout ArraySlice<Substring>) -> [Substring] {
         var inside: [Substring] = []
         while let line = lines.popFirst(), line != "```" { inside.append(line) }
         return inside
     }
 
-    /// A shell script of all commands in one shell, so that variables live on. It stops at the first that fails,
-    /// and writes a line `@@ block command` before each.
+    /// All commands in one shell, so that variables persist. It stops at the first failure, and prints `@@ block
+    /// command` before each.
     var script: String {
         var script = "set -euo pipefail\n"
         for (number, block) in blocks.enumerated() {
@@ -57,7 +54,7 @@ struct Tour {
         return script
     }
 
-    /// What each command of a run of `script` wrote, by block and command.
+    /// By block and command.
     static func outputs(of run: String) -> [[Int]: String] {
         var outputs: [[Int]: String] = [:]
         for part in run.split(separator: "@@ ").dropFirst() {
@@ -68,7 +65,7 @@ struct Tour {
         return outputs
     }
 
-    /// The status that a command's comment promises: `… # 401`.
+    /// The status in a command's comment: `… # 401`.
     static func promisedStatus(of command: String) -> String? {
         command.firstMatch(of: /# ([1-5][0-9][0-9])$/).map { String($0.1) }
     }

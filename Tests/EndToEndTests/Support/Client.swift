@@ -1,21 +1,19 @@
-// A client as any other service would be one: over a socket, with nothing of Tessera linked into it.
+// A client over a socket, without any code of Tessera.
 import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
 
-/// Sends JSON requests to one service.
 struct Client: Sendable {
     /// For example `http://127.0.0.1:12345`.
     let base: String
 
-    /// The answer to a request, whatever its status.
     struct Answer: Sendable {
         let status: Int
         let headers: HTTPHeaders
         let text: String
 
-        /// The body; `null` when it is no JSON.
+        /// `null` if the body is not JSON.
         var json: JSONValue { (try? JSONValue(parsing: text)) ?? .null }
         subscript(member: String) -> JSONValue { json[member] }
     }
@@ -47,7 +45,6 @@ struct Client: Sendable {
         return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
     }
 
-    /// Posts a form, already encoded.
     func form(_ path: String, _ body: String) async throws -> Answer {
         var request = HTTPClientRequest(url: base + path)
         request.method = .POST
@@ -58,7 +55,6 @@ struct Client: Sendable {
         return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
     }
 
-    /// Signs up with the password of all tests.
     func signUp(_ email: String) async throws -> Answer {
         try await post("/v1/signup", ["email": .string(email), "password": .string(Self.password)])
     }

@@ -1,14 +1,12 @@
-// An installation of Tessera of its own: databases, ports, secrets and data folder that no other test shares. The
-// processes are those of the real binary; `make test` builds it before it runs this.
+// An installation of its own: databases, ports, secrets and data folder, with processes of the real binary. `make test`
+// builds it first.
 import Foundation
 import TestSupport
 
-/// The engines that every end-to-end promise is kept on.
 enum Engine: String, CaseIterable, Sendable {
     case sqlite, postgres
 }
 
-/// What an operator would set up on one machine.
 final class Installation: Sendable {
     /// Removed with the installation.
     let folder: URL
@@ -17,8 +15,8 @@ final class Installation: Sendable {
     let environment: [String: String]
 
     /// - Parameters:
-    ///   - engine: Where both services keep their rows.
-    ///   - settings: Further environment of every process, replacing what is set here; an empty value removes a key.
+    ///   - engine: of both services.
+    ///   - settings: further environment of every process; an empty value removes a key.
     /// - Throws: When there is no port, no folder, or no PostgreSQL for it.
     init(_ engine: Engine = .sqlite, _ settings: [String: String] = [:]) async throws {
         let name = "tessera_e2e_\(UUID().uuidString.prefix(8).lowercased())"
@@ -49,7 +47,7 @@ final class Installation: Sendable {
     var auth: Client { Client(base: "http://127.0.0.1:\(authPort)") }
     var chat: Client { Client(base: "http://127.0.0.1:\(chatPort)") }
 
-    /// Starts the binary and returns at once. `settings` are for this process alone; an empty value removes a key.
+    /// Returns at once. `settings` are for this process; an empty value removes a key.
     func start(
         _ arguments: String...,
         settings: [String: String] = [:],
@@ -68,14 +66,12 @@ final class Installation: Sendable {
         )
     }
 
-    /// Starts `tessera auth` on a current schema and waits until it is ready.
     func startAuth(settings: [String: String] = [:]) async throws -> ServerProcess {
         let process = try start("auth", "--migrate", settings: settings)
         try await process.waitUntilReady(port: Int(settings["TESSERA_AUTH_PORT"] ?? "") ?? authPort)
         return process
     }
 
-    /// Starts `tessera dev` and waits until both services are ready.
     func startDev() async throws -> ServerProcess {
         let process = try start("dev")
         try await process.waitUntilReady(port: authPort)
@@ -83,24 +79,21 @@ final class Installation: Sendable {
         return process
     }
 
-    /// Runs a command to its end and returns what it wrote; throws when its status is not 0.
     @discardableResult
     func run(_ arguments: String..., input: String = "") async throws -> String {
         try await start(arguments, settings: [:], input: input).waitForSuccess()
     }
 
-    /// An address as `TESSERA_…_DATABASE_URL` takes it.
+    /// As in `TESSERA_…_DATABASE_URL`.
     func databaseURL(_ service: String) -> String {
         environment["TESSERA_\(service.uppercased())_DATABASE_URL"]
             ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
     }
 
-    /// A ring of one new key.
     static func masterKey() -> String {
         Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
     }
 
-    /// Makes a database on the server of `scripts/with-postgres`; it goes away with that server.
     private static func makeDatabase(_ name: String, in folder: URL) async throws -> String {
         guard let server = ProcessInfo.processInfo.environment["TESSERA_TEST_POSTGRES_URL"] else {
             throw NoPostgres()
@@ -125,13 +118,14 @@ extension Installation {
     static let repository = URL(filePath: #filePath)
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// The binary of the same build, unless `TESSERA_BINARY` names another.
+    /// The binary of this build, unless `TESSERA_BINARY` names another.
     static let binary: URL = {
         if let path = ProcessInfo.processInfo.environment["TESSERA_BINARY"] { return URL(filePath: path) }
         return repository.appending(path: ".build/debug/tessera")
     }()
 
-    /// The Python that has PyJWT and the like, with Caddy and Envoy beside it: `.venv`, unless `TESSERA_VENV` names another folder.
+    /// The Python with PyJWT and others, with Caddy and Envoy beside it: `.venv`, unless `TESSERA_VENV` names another
+    /// folder.
     static let python: URL = {
         let folder = ProcessInfo.processInfo.environment["TESSERA_VENV"].map { URL(filePath: $0) }
         return (folder ?? repository.appending(path: ".venv")).appending(path: "bin/python")

@@ -1,7 +1,5 @@
-// JSON of any shape, for tests that look at a few members of an answer.
 import Foundation
 
-/// A JSON value; a member that is not there is `null`.
 enum JSONValue: Sendable, Hashable, Codable {
     case null
     case bool(Bool)
@@ -58,8 +56,8 @@ enum JSONValue: Sendable, Hashable, Codable {
         return values
     }
 
-    /// The paths of all members, such as `user.email` and `messages[].role`: what stays the same between two
-    /// runs, when ids and times do not.
+    /// The paths of all members, such as `user.email` and `messages[].role`: equal between two runs although ids and
+    /// times differ.
     var memberPaths: Set<String> {
         switch self {
         case .null, .bool, .number, .string: []

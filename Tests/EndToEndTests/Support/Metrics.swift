@@ -1,9 +1,8 @@
-// Numbers of `/metrics`, as a collector reads them.
 import Foundation
 import TestSupport
 
 extension Installation {
-    /// What a metric counts, summed over its labels; `nil` before the process recorded it.
+    /// The sum over a metric's labels; `nil` before the process recorded it.
     func metric(_ name: String) async throws -> Double? {
         let address = environment["TESSERA_METRICS_ADDRESS"] ?? ""
         let values = try await Client(base: "http://\(address)").get("/metrics").text.split(separator: "\n")

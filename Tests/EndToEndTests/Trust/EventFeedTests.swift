@@ -1,5 +1,5 @@
-// The revocation feed between processes: the order that no reader may lose, how soon another process's event is noticed,
-// and what consumers live through when a node is killed or told to stop.
+// The revocation feed between processes: the order that no reader may lose, the delay of another process's event, and
+// consumers when a node stops or is killed.
 import Foundation
 import Storage
 import TestSupport
@@ -23,11 +23,11 @@ struct EventFeedTests {
         let before = stream.told.count
 
         let first = try await HeldWriter.start(engine, installation, user: heldID)
-        // The second writer, at the node: it begins after the first one has its number, and must not overtake it.
+        // The second writer, at the node: it begins after the first has its number, and must not overtake it.
         let session = try #require(ada["session"]["id"].string)
         async let second = installation.auth.send("DELETE", "/v1/admin/sessions/\(session)", token: admin)
         try await first.untilAnotherWaits()
-        // Time for a second writer that does not wait, and for its event to be told: a heartbeat says that the stream
+        // Time for a second writer that does not wait, and for its event to arrive: a heartbeat says that the stream
         // has everything that its node has read.
         let heartbeats = stream.heartbeats
         try await eventually("the stream's node vouches for the log") { stream.heartbeats > heartbeats }
@@ -40,7 +40,6 @@ struct EventFeedTests {
         #expect(told.map(\.name) == ["user.tokens_revoked", "session.revoked"])
         #expect(told.first?.data.contains(heldID) == true)
         #expect(stream.told.map(\.seq) == stream.told.map(\.seq).sorted())
-        // And as a page after what was told before.
         let token = try await installation.serviceToken()
         let page = try await installation.auth.get("/v1/events?after=\(stream.told[before - 1].id)", token: token)
         #expect(page["data"].array.map { $0["id"].string } == told.map(\.id))
@@ -55,8 +54,8 @@ struct EventFeedTests {
         let stream = try await installation.follow()
         try await eventually("the stream has caught up") { stream.isCaughtUp }
         var delays: [Duration] = []
-        // The bound is the issue's. The middle one of five, since a busy machine may stop any process for that long; and
-        // of no more than four times five, since it may be busy for seconds. Looking once a second would fail all four.
+        // The bound is the issue's. The median of five, since a busy machine may stop any process for that long; and at
+        // most four rounds, since it may be busy for seconds. A node that polls once a second would fail all four.
         for count in 0..<20 {
             if count.isMultiple(of: 5) {
                 if count > 0, delays.sorted()[2] < .milliseconds(100) { break }
@@ -92,7 +91,7 @@ struct EventFeedTests {
             let login = try await installation.auth.logIn("ada@example.com")
             _ = try await installation.auth.post("/v1/logout", token: login["access_token"].string)
             let last = try await installation.auth.logIn("ada@example.com")
-            // Killed while it tells.
+            // Killed while it sends.
             async let logout = try? installation.auth.post("/v1/logout", token: last["access_token"].string)
             node.kill()
             _ = await logout
@@ -100,7 +99,7 @@ struct EventFeedTests {
             _ = try await node.waitForExit()
             told += stream.told
             let lastID = stream.lastID
-            // Committed while nobody listened.
+            // Committed while no node ran.
             try await installation.run("users", "revoke-sessions", "ada@example.com")
             node = try await installation.startAuth()
             stream = try await installation.follow(after: lastID)
@@ -154,7 +153,7 @@ struct EventFeedTests {
         let before = try ProcessUsage(node.identifier).residentBytes
         for _ in 0..<2 { try await installation.makeEvents(2500, padding: 2000) }
         try await eventually(within: .seconds(150), "the reader has all of it") {
-            // A node that is too busy to read its log ends its streams rather than vouch for it.
+            // A node that is too busy to read its log ends its streams.
             if reader.hasEnded { reader = try await installation.follow(after: reader.lastID) }
             return reader.lastID?.hasSuffix(":6000") == true
         }
@@ -174,7 +173,7 @@ struct EventFeedTests {
         let metrics = Client(base: "http://\(installation.environment["TESSERA_METRICS_ADDRESS"] ?? "")")
         var followers: [EventStreamReader] = []
         for count in stride(from: 100, through: 1000, by: 100) {
-            // No more at once than a listening socket keeps waiting: the rest would try again ever later.
+            // No more at once than a listening socket's backlog: the rest would retry ever later.
             followers += try (0..<100).map { _ in
                 try EventStreamReader(port: installation.authPort, token: token, reads: false)
             }
@@ -188,16 +187,16 @@ struct EventFeedTests {
         try await eventually("the reader hears heartbeats") { reader.heartbeats > 0 }
         let before = try ProcessUsage(node.identifier)
         let start = ContinuousClock.now
-        // A heartbeat to everybody, at least.
+        // At least one heartbeat to all.
         let heartbeats = reader.heartbeats
         try await eventually("a heartbeat is heard") { reader.heartbeats > heartbeats }
         let time = start.duration(to: .now)
         let used = try ProcessUsage(node.identifier).processorTime - before.processorTime
         let share = used / time
         print("\(engine): 1,000 idle followers cost \((share * 1000).rounded() / 10) % of a core")
-        // The bound is the issue's; this is the binary of the tests, which is not optimised.
+        // The bound is the issue's; the tests' binary is not optimised.
         #expect(share < 0.1)
-        // They are followers still.
+        // They still follow.
         _ = try await installation.auth.signUp("ada@example.com")
         try await eventually("the event is told") { reader.told.count == 1 }
         followers[500].resume()
@@ -206,13 +205,12 @@ struct EventFeedTests {
     }
 }
 
-/// What the kernel says a process has used.
 struct ProcessUsage {
     let processorTime: Duration
     let residentBytes: Int
 
     init(_ process: Int32) throws {
-        // proc_pid_stat(5): fields behind the name, which is in parentheses and may hold anything.
+        // proc_pid_stat(5): fields behind the name, which is in parentheses and may contain anything.
         let stat = try String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)
         let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ").dropFirst()
         let numbers = fields.map { Int($0) ?? 0 }

@@ -1,4 +1,3 @@
-// Examples/WhoAmI, as its README says to run it: another service, over sockets, against a real auth.
 import Foundation
 import NIOHTTP1
 import TestSupport

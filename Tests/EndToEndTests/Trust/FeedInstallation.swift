@@ -1,12 +1,12 @@
-// What tests of the event feed need of an installation: a service's token, streams, and a first writer in another
-// process whose transaction stays open.
+// What tests of the event feed need: a service's token, streams, and a first writer in another process whose
+// transaction stays open.
 import Foundation
 import Storage
 import TestSupport
 import Testing
 
 extension Installation {
-    /// Runs `body` with auth's database, past the service.
+    /// Bypasses the service.
     func withAuthDatabase<T>(_ body: (any SQLDatabase) async throws -> T) async throws -> T {
         let url = databaseURL("auth")
         let database = try await (url.hasPrefix("sqlite:") ? TestEngine.sqlite : .postgres).open(url)
@@ -43,7 +43,6 @@ extension Installation {
         )
     }
 
-    /// An admin's access token.
     func makeAdmin() async throws -> String {
         let email = "root@example.com"
         try await run(
@@ -59,13 +58,13 @@ extension Installation {
         return try #require(try await auth.logIn(email)["access_token"].string)
     }
 
-    /// Whom the events are about, as a reader of the table sees it now.
+    /// The users of the events, as a reader of the table sees them now.
     func eventUsers() async throws -> [String?] {
         let statement = Statement("tests.event_users", .reads, [], "SELECT user_id FROM events ORDER BY seq")
         return try await withAuthDatabase { try await $0.run(statement()).rows.map { try $0.optionalText("user_id") } }
     }
 
-    /// Makes many events in one transaction, each with `padding` bytes of data.
+    /// In one transaction, each with `padding` bytes of data.
     func makeEvents(_ count: Int, padding: Int) async throws {
         let log = OrderedLog(lockKey: 0x7E55_E7A0_0001, channel: "tessera_events")
         let insert = Statement(
@@ -84,11 +83,10 @@ extension Installation {
     }
 }
 
-/// The first of two writers, in a process of its own, in the middle of its transaction: it has its number, and has not
-/// committed.
+/// The first of two writers, in a process of its own, inside its transaction: it has its number, and has not committed.
 ///
-/// On PostgreSQL it is the real command, whose batch a trigger stops behind the insert. SQLite has nothing that waits
-/// inside a statement, so there it is another program with the same library.
+/// On PostgreSQL it is the real command, whose batch a trigger stops behind the insert. SQLite has no statement that
+/// waits, so there it is another program with the same library.
 final class HeldWriter: Sendable {
     private let engine: Engine
     private let installation: Installation
@@ -100,7 +98,7 @@ final class HeldWriter: Sendable {
         self.process = process
     }
 
-    /// Returns when the transaction stands open with its event in it.
+    /// Returns when the open transaction contains its event.
     static func start(_ engine: Engine, _ installation: Installation, user: String) async throws -> HeldWriter {
         let process: ServerProcess
         switch engine {
@@ -133,7 +131,7 @@ final class HeldWriter: Sendable {
         return HeldWriter(engine, installation, process)
     }
 
-    /// Returns when a second writer waits for the first. SQLite's waits inside its library, where nobody can look.
+    /// Returns when a second writer waits for the first. SQLite's waits inside its library, which is not visible.
     func untilAnotherWaits() async throws {
         guard engine == .postgres else { return }
         try await eventually("the second writer waits for the log's lock") {
@@ -141,7 +139,6 @@ final class HeldWriter: Sendable {
         }
     }
 
-    /// Lets the first writer commit.
     func release() async throws {
         switch engine {
         case .postgres:
@@ -189,7 +186,6 @@ final class HeldWriter: Sendable {
 }
 
 extension Installation {
-    /// Sessions of the database's server that are in a state.
     fileprivate func count(_ condition: String) async throws -> Int {
         let statement = Statement(
             "tests.sessions",

@@ -1,4 +1,4 @@
-// `/v1/validate` over a socket: what a gateway sends is what the HTTP parser lets through, not what a router test can say.
+// `/v1/validate` over a socket: a gateway sends what the HTTP parser accepts, which a router test cannot show.
 import Foundation
 import TestSupport
 import Testing
@@ -36,7 +36,7 @@ struct ForwardAuthTests {
             #expect(stranger.hasPrefix("HTTP/1.1 401 "), "\(method): \(stranger)")
             #expect(!stranger.contains(user), "\(method)")
         }
-        // Far more than auth takes elsewhere: it belongs to the service behind the gateway.
+        // Far more than auth accepts elsewhere: it belongs to the service behind the gateway.
         let count = 1 << 20
         let big = try await answer(
             "POST",

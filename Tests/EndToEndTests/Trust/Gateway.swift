@@ -1,5 +1,5 @@
-// The gateways of docs/gateways, run with the very files that stand there. Only ports are put in the place of the
-// documented ones; nginx and Apache, whose files are parts of a configuration, get the least that can stand around them.
+// Runs the gateways with the files of docs/gateways, except for the ports. nginx and Apache, whose files are parts of a
+// configuration, get a minimal frame.
 import AsyncHTTPClient
 import Foundation
 import NIOCore
@@ -9,10 +9,10 @@ import Testing
 
 enum Gateway: String, CaseIterable, Sendable {
     case nginx, caddy, haproxy, envoy, apache
-    /// The second listener of envoy.yaml, which calls nobody.
+    /// The second listener of envoy.yaml, which calls no service.
     case envoyJWT = "envoy jwt_authn"
 
-    /// What a client is told while Tessera is down.
+    /// A client's answer while Tessera is down.
     var statusWithoutTessera: Int {
         switch self {
         case .nginx: 500
@@ -23,7 +23,6 @@ enum Gateway: String, CaseIterable, Sendable {
         }
     }
 
-    /// Whether it asks `/v1/validate`.
     var forwards: Bool { self != .apache && self != .envoyJWT }
 
     private var file: String {
@@ -36,7 +35,6 @@ enum Gateway: String, CaseIterable, Sendable {
         }
     }
 
-    /// Starts it in front of a service and waits until it listens.
     func start(_ installation: Installation, servicePort: Int) async throws -> RunningGateway {
         let ports = [
             "8080": installation.authPort, "9000": servicePort, "8000": try FreePort.take(),
@@ -70,7 +68,7 @@ enum Gateway: String, CaseIterable, Sendable {
         return RunningGateway(process: process, client: Client(base: "http://127.0.0.1:\(port)"))
     }
 
-    /// Each as one process in the foreground, so that it ends with its identifier and leaves nothing behind.
+    /// Each as one process in the foreground, so that it ends with its identifier.
     private func start(in folder: URL, _ installation: Installation) async throws -> ServerProcess {
         let path = folder.appending(path: file).path
         var environment: [String: String] = [:]
@@ -105,7 +103,6 @@ enum Gateway: String, CaseIterable, Sendable {
         )
     }
 
-    /// The client of apache.conf; returns its secret.
     private static func makeClient(_ installation: Installation) async throws -> String {
         let output = try await installation.run(
             "clients",
@@ -122,7 +119,7 @@ enum Gateway: String, CaseIterable, Sendable {
         return String(try #require(output.firstMatch(of: /secret: (\S+)/)).1)
     }
 
-    /// Debian keeps servers in a folder that is not on everybody's `PATH`.
+    /// Debian keeps servers in a folder that is not on every `PATH`.
     private static func program(_ name: String) throws -> URL {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
         let files = (path.split(separator: ":").map(String.init) + ["/usr/sbin"]).map { "\($0)/\(name)" }
@@ -172,12 +169,11 @@ enum Gateway: String, CaseIterable, Sendable {
     }
 }
 
-/// A gateway that listens; it ends with the last reference to it.
 struct RunningGateway: Sendable {
     let process: ServerProcess
     let client: Client
 
-    /// The answer to a request with these fields, in their order.
+    /// Sends the fields in their order.
     func send(
         _ method: String,
         _ path: String,

@@ -1,5 +1,5 @@
-// Real gateways with the configurations of docs/gateways, in front of a service that tells what has reached it. What a
-// client says of itself must not get there, and what Tessera refuses must not get there at all.
+// Real gateways with the configurations of docs/gateways, in front of a service that returns what has reached it. A
+// client's claims about itself must not get there, and neither may a request that Tessera refuses.
 import Foundation
 import NIOHTTP1
 import TestSupport
@@ -29,7 +29,7 @@ struct GatewayTests {
             #expect(answer.status == 401, "\(bad): \(answer.text)")
         }
 
-        // With everything that a client could say of itself, once and twice.
+        // With every header that a client could forge, once and twice.
         let known = try await installation.auth.get("/v1/validate", token: token)
         #expect(known.headers.first(name: "X-Auth-User") == user)
         let forged = Self.identity.flatMap { [($0, "forged"), ($0.uppercased(), "forged")] }
@@ -50,7 +50,7 @@ struct GatewayTests {
         #expect(posted["body"].string == body)
         #expect(posted["headers"]["x-auth-user"].array == [.string(user)])
 
-        // The token lives on in its text alone. Only a gateway that asks can know.
+        // The token's text is still valid. Only a gateway that asks auth can refuse it.
         #expect(try await installation.auth.post("/v1/logout", token: token).status == 204)
         #expect(try await running.get("/x", token: token).status == (gateway == .envoyJWT ? 200 : 401))
         #expect(try await running.get("/x", token: other).status == 200)
@@ -89,7 +89,7 @@ struct GatewayTests {
         let own = try await running.send("POST", "/x", [("Cookie", cookie), ("Origin", origin)], body: "own")
         #expect(own.status == 200)
         #expect(own["body"].string == "own")
-        // Nor does it help to say that it were a GET.
+        // Nor does it help to claim a GET.
         for said in [[], [("X-Original-Method", "GET")], [("X-Forwarded-Method", "GET")]] {
             let fields = [("Cookie", cookie), ("Origin", "https://elsewhere.example")] + said
             let foreign = try await running.send("POST", "/x", fields, body: "foreign")
@@ -104,7 +104,7 @@ struct GatewayTests {
         service.kill()
     }
 
-    /// `X_Auth_User` is the same as `X-Auth-User` to services that get their fields as CGI variables.
+    /// CGI gives services `X_Auth_User` and `X-Auth-User` as the same variable.
     private func expectNoOtherSpelling(_ gateway: Gateway, _ running: RunningGateway, _ token: String) async throws {
         let names = Self.identity.flatMap { [$0.replacing("-", with: "_"), "X_Auth-\($0.dropFirst(7))"] }
         for name in names + ["x-auth-email_verified"] {

@@ -1,4 +1,4 @@
-// What auth ends is over at chat, which asks nobody: over processes, sockets and restarts.
+// A revocation by auth takes effect at chat, which asks no other service: over processes, sockets and restarts.
 import Foundation
 import TestSupport
 import Testing
@@ -91,7 +91,7 @@ struct RevocationReachTests {
         #expect(unready.status == 503 && unready["code"].string == "revocations_unavailable", "\(unready.text)")
         #expect(try await chats[0].get(Self.conversations, token: token).status == 200)
         #expect(try await chats[0].get("/readyz").status == 200)
-        // While no node is there, an operator ends the sessions.
+        // An operator ends the sessions while no node runs.
         try await installation.run("users", "revoke-sessions", user)
 
         let again = try await installation.startAuth()

@@ -1,5 +1,5 @@
-// Four other implementations of JOSE judge Tessera's tokens: PyJWT, joserfc, Authlib and jwcrypto, with the key set
-// that the running service publishes.
+// Four other JOSE implementations verify Tessera's tokens with the published keys: PyJWT, joserfc, Authlib and
+// jwcrypto.
 import Foundation
 import TestSupport
 import Testing
@@ -38,7 +38,7 @@ struct TokenInteroperabilityTests {
         try await process.terminate()
     }
 
-    /// The token with another role in its payload, and with one character of its signature changed.
+    /// Another role in the payload, and one changed character of the signature.
     static func tampered(_ token: String) throws -> [String] {
         let parts = token.split(separator: ".").map(String.init)
         try #require(parts.count == 3)

@@ -1,12 +1,11 @@
-// What trusts auth, as processes: a second auth node on the same database, chat, and the example with the library. Chat
-// and the example know auth through a proxy alone, so that a test can take it away from them; the second node needs
-// nobody but the database. And the five ways in which a token's time is over before its end.
+// The processes that trust auth: a second auth node on the same database, chat, and the example with the library. Chat
+// and the example reach auth through a proxy, so that a test can cut them off. The second node needs only the database.
 import Foundation
 import Synchronization
 import TestSupport
 import Testing
 
-/// How users' tokens come to be refused.
+/// The five ways in which a token ends early.
 enum Ending: CaseIterable, Sendable {
     case session, logout, password, deactivation, role
 }
@@ -16,18 +15,15 @@ struct Victim: Sendable {
     let user: String
     let session: String
     let token: String
-    /// Of another session of the same user.
     let other: String
 }
 
-/// What a service says about a token.
 enum Verdict: Sendable, Hashable {
     case accepted, refused
-    /// It cannot tell now.
+    /// The service cannot decide now.
     case unavailable
 }
 
-/// One that judges tokens.
 struct Judge: Sendable {
     let name: String
     let client: Client
@@ -48,7 +44,7 @@ struct Judge: Sendable {
 
 final class TrustFleet: Sendable {
     let installation: Installation
-    /// Between auth's first node and those who follow it.
+    /// Between auth's first node and its followers.
     let proxy: StoppableProxy
     private let secondPort: Int
     private let examplePort: Int
@@ -60,7 +56,7 @@ final class TrustFleet: Sendable {
         proxy = try await StoppableProxy(to: installation.authPort)
         secondPort = try FreePort.take()
         examplePort = try FreePort.take()
-        // The schema, and the clients of those who follow.
+        // The schema, and the clients of the followers.
         try await installation.run("migrate", "up")
         example = Installation.Example(
             port: examplePort,
@@ -79,18 +75,17 @@ final class TrustFleet: Sendable {
     var whoAmI: Judge {
         Judge(name: "example", client: Client(base: "http://127.0.0.1:\(examplePort)"), path: "/whoami")
     }
-    /// Those who know of revocations through the feed alone.
+    /// They know revocations through the feed alone.
     var followers: [Judge] { [chat, whoAmI] }
     var all: [Judge] { [second] + followers }
 
-    /// The second auth node, ready.
     func startSecond() async throws -> ServerProcess {
         try await installation.startAuth(settings: [
             "TESSERA_AUTH_PORT": "\(secondPort)", "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())",
         ])
     }
 
-    /// Chat, at least listening. `stale` as `TESSERA_VERIFIER_STALE`.
+    /// Returns when chat listens. `stale` as `TESSERA_VERIFIER_STALE`.
     func startChat(stale: String = "serve") async throws -> ServerProcess {
         let process = try installation.start(
             "chat",
@@ -105,7 +100,7 @@ final class TrustFleet: Sendable {
         return process
     }
 
-    /// The example, at least listening. `stale` as its `REFUSE_AFTER`.
+    /// Returns when the example listens. `stale` as its `REFUSE_AFTER`.
     func startExample(stale: String = "serve") async throws -> ServerProcess {
         let process = try installation.start(example, stale: stale)
         try await eventually("the example listens") {
@@ -121,8 +116,6 @@ final class TrustFleet: Sendable {
         }
     }
 
-    // MARK: Users
-
     func makeVictim() async throws -> Victim {
         let email = "victim-\(UUID().uuidString.lowercased())@example.com"
         let signup = try await installation.auth.signUp(email)
@@ -134,7 +127,7 @@ final class TrustFleet: Sendable {
         )
     }
 
-    /// Ends the time of a victim's token; when this returns, it is over.
+    /// When this returns, the token is no longer valid.
     func end(_ victim: Victim, by ending: Ending, at client: Client, admin: String) async throws {
         let answer =
             switch ending {
@@ -156,7 +149,7 @@ final class TrustFleet: Sendable {
         try #require([200, 204].contains(answer.status), "\(ending): \(answer.status) \(answer.text)")
     }
 
-    /// Returns when everybody knows what was revoked until now: the feed has an order, so who knows the last knows all.
+    /// Returns when all followers know every revocation so far: the feed is ordered, so the last implies the others.
     func untilAllKnow() async throws {
         let last = try await makeVictim()
         #expect(try await second.client.post("/v1/logout", token: last.token).status == 204)
@@ -168,8 +161,8 @@ final class TrustFleet: Sendable {
     }
 }
 
-/// Asks every judge about every token, over and over, and keeps what may never happen: that a token which was refused is
-/// accepted later, or that a good one is refused.
+/// Sends every token to every service again and again. It records what must never happen: a refused token that is
+/// accepted later, or a good one that is refused.
 final class TokenWatch: Sendable {
     private struct State {
         var refused: Set<String> = []
@@ -188,11 +181,9 @@ final class TokenWatch: Sendable {
         self.good = good
     }
 
-    /// What was answered wrongly.
     var wrongs: [String] { state.withLock(\.wrongs) }
     var answers: Int { state.withLock(\.answers) }
 
-    /// Watches while `body` runs.
     func during(_ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for judge in judges { group.addTask { await self.watch(judge) } }
@@ -222,15 +213,13 @@ final class TokenWatch: Sendable {
 }
 
 extension Installation {
-    /// How the example is told where things are.
+    /// The example's settings.
     struct Example: Sendable {
         let port: Int
-        /// Where it finds auth.
         let auth: String
         let secret: String
     }
 
-    /// Starts `Examples/WhoAmI`, built with the tests, and returns at once.
     func start(_ example: Example, stale: String = "60") throws -> ServerProcess {
         try ServerProcess(
             executable: Self.binary.deletingLastPathComponent().appending(path: "WhoAmI"),

@@ -25,14 +25,14 @@ struct TwoNodeTests {
             #expect(try await there.get("/v1/me", token: signup["access_token"].string).status == 200)
             #expect(try await there.logIn(email).status == 200)
 
-            // The refresh token goes back and forth: issued here, used there, used here.
+            // The refresh token alternates: issued here, used there, used here.
             let afterThere = try await there.refresh(signup["refresh_token"].string)
             #expect(afterThere.status == 200)
             let afterHere = try await here.refresh(afterThere["refresh_token"].string)
             #expect(afterHere.status == 200)
             #expect(try await here.get("/v1/me", token: afterThere["access_token"].string).status == 200)
 
-            // A logout at one is a logout at both.
+            // A logout at one node is a logout at both.
             let logout = try await there.post("/v1/logout", token: afterHere["access_token"].string)
             #expect(logout.status == 204)
             #expect(try await here.refresh(afterHere["refresh_token"].string).status == 401)

@@ -1,5 +1,5 @@
-// The claim that verifying asks nobody, counted where it would show: at auth. In one process with the library, since a
-// hundred thousand requests over sockets would measure this test's HTTP; the benchmark has them.
+// Verification makes no request, counted at auth. It runs in one process with the library, since a hundred thousand
+// requests over sockets would measure this test's HTTP; the benchmark has those.
 import Foundation
 import Logging
 import OpenSSLCrypto
@@ -58,7 +58,7 @@ struct ZeroCallTests {
                             number % 3 == 0
                             ? try signer.sign(Self.claims(1000 + number, issuer: auth)) : seen[number % seen.count]
                         if try await verifier.verify(token).isUser { users += 1 }
-                        // Nothing here waits, and the other tests have the same threads.
+                        // Nothing here waits, and other tests share the threads.
                         if number % 64 < 2 { await Task.yield() }
                     }
                     return users
@@ -70,7 +70,7 @@ struct ZeroCallTests {
         print("100,000 tokens validated in \(begin.duration(to: .now)), of which 33,334 were new; auth saw \(after)")
         #expect(validated == 100_000)
         #expect(after == before)
-        // Nothing of this was blind: the counters do move, and a revocation still arrives.
+        // The check is not blind: the counters do move, and a revocation still arrives.
         #expect(try await installation.auth.post("/v1/logout", token: real).status == 204)
         _ = try RawConnection(port: installation.authPort)
         try await eventually("the call was counted") {
@@ -92,7 +92,7 @@ struct ZeroCallTests {
         }
     }
 
-    /// What auth signs for a user, for the user of this number.
+    /// What auth signs for a user.
     private static func claims(_ number: Int, issuer: String) -> [UInt8] {
         let now = Int(Date.now.timeIntervalSince1970)
         return Array(
@@ -104,7 +104,6 @@ struct ZeroCallTests {
         )
     }
 
-    /// What auth counts of those who call.
     private struct Calls: Equatable {
         let requests: Double
         let connections: Double
