@@ -1,4 +1,4 @@
-// The epoch of the event log: named once, whoever asks first, and another after each restore.
+// The event log has one epoch, whichever node asks first, and another after each restore.
 import AuthService
 import OpenSSLCrypto
 import ServiceKit

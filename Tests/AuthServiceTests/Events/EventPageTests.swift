@@ -1,4 +1,3 @@
-// The revocation feed as pages: who may read it, what a page holds, and when a cursor is worth nothing any more.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -27,7 +26,7 @@ struct EventPageTests {
             let page = try await node.feed(token: both)
             #expect(page.status == 200)
             #expect(page.headers[.cacheControl] == "no-store")
-            // Nor is a service's token good where a user is asked for.
+            // A service's token does not act for a user either.
             #expect(try await node.me(both).status == 401)
         }
     }
@@ -97,11 +96,11 @@ struct EventPageTests {
             let last = try #require(try await node.allEvents().last)
             #expect(created.json["next_cursor"]?.string == "\(epoch):\(last)")
             #expect(created.json["has_more"]?.boolean == false)
-            // Full, with others behind it.
+            // Full, with more behind it.
             let full = try await node.feed("?kinds=user.tokens_revoked&limit=2", token: token)
             #expect(full.json["data"]?.array?.count == 2)
             #expect(full.json["has_more"]?.boolean == true)
-            // More rows of other kinds than one request reads: nothing found, and still a way on.
+            // More rows of other kinds than one request reads: an empty page with a cursor.
             try await node.makeEvents(10_500)
             var cursor = "\(epoch):\(last)"
             var pages = 0
@@ -138,7 +137,7 @@ struct EventPageTests {
             node.clock.advance(.seconds(1000))
             let none = try await node.feed("?since=10s", token: token)
             #expect(none.json["data"]?.array?.count == 0)
-            // The end of the log, so that nothing that comes is missed.
+            // The end of the log, so that no later event is missed.
             let newest = try #require(try await node.allEvents().last)
             #expect(none.json["next_cursor"]?.string?.hasSuffix(":\(newest)") == true)
         }
@@ -169,7 +168,7 @@ struct EventPageTests {
 
     // MARK: 410
 
-    /// Expects 410, and returns the place that it names.
+    /// Expects 410, and returns its cursor.
     @discardableResult
     private func expectGone(
         _ node: AuthNode,
@@ -205,7 +204,7 @@ struct EventPageTests {
             let newest = try #require(try await node.allEvents().last)
             #expect(try await node.feed("?after=\(epoch):\(newest)").status == 200)
             #expect(try await expectGone(node, "?after=\(epoch):\(newest + 1)") == "\(epoch):\(newest)")
-            // As a promoted standby would be that lacked the end.
+            // As on a promoted standby that lacked the end.
             try await node.execute("DELETE FROM events WHERE seq = $1", [.integer(newest)])
             try await expectGone(node, "?after=\(epoch):\(newest)")
         }
@@ -232,17 +231,17 @@ struct EventPageTests {
             let young = lastOld + 1
             #expect(try await node.allEvents() == [deletion, young])
 
-            // The deletion's row stands at a greater number than this, but others between are gone.
+            // The deletion's row has a greater number, but others in between are gone.
             try await expectGone(node, "?after=\(epoch):0")
             try await expectGone(node, "?after=\(epoch):\(deletion)")
             try await expectGone(node, "?after=\(epoch):\(lastOld - 1)")
             let kept = try await node.feed("?after=\(epoch):\(lastOld)")
             #expect(kept.json["data"]?.array?.map { $0["id"]?.string } == ["\(epoch):\(young)"])
-            // From the beginning: from where on nothing is missing.
+            // From the first number without a gap.
             #expect(try await node.feed().json["data"]?.array?.map { $0["id"]?.string } == ["\(epoch):\(young)"])
             #expect(try await node.feed("?since=1h").status == 200)
 
-            // Of this kind nothing is ever missing, for one who was away for long and for one who is new.
+            // Events of this kind are never removed, for old and new readers alike.
             for query in ["?kinds=user.deleted", "?kinds=user.deleted&after=\(epoch):0"] {
                 let page = try await node.feed(query)
                 #expect(page.json["data"]?.array?.map { $0["user_id"]?.string } == [ada.userID])
@@ -266,7 +265,7 @@ struct EventPageTests {
             #expect(try await node.feed().json["next_cursor"]?.string == "\(epoch):\(last)")
             try await expectGone(node, "?after=\(epoch):\(last - 1)")
             try await expectGone(node, "?after=\(epoch):\(last + 1)")
-            // A node whose clock is behind asks for a time of which events are gone.
+            // A node whose clock is behind requests a time whose events are gone.
             node.clock.advance(.seconds(-2 * 86_400))
             try await expectGone(node, "?since=7d")
         }
@@ -285,7 +284,7 @@ struct EventPageTests {
             let left = try await nodes[0].allEvents()
             #expect(horizon == 3000)
             #expect(left.suffix(10) == Array(3001...3010))
-            // What a racing pass left behind goes with the next.
+            // The next pass removes what a racing pass left.
             _ = try await nodes[1].service.cleanup.run()
             #expect(try await nodes[0].allEvents() == Array(3001...3010))
         }

@@ -1,5 +1,5 @@
-// The revocation feed as a stream, over a socket: what is on the wire, and that a consumer that comes and goes, is slow,
-// or asks a node that is blind, never has a hole that it was not told of.
+// The revocation feed as a stream over a socket: the bytes on the wire, and no unreported gap for a consumer that
+// reconnects, is slow, or asks a node without its log.
 import AuthService
 import HTTPTypes
 import HummingbirdTesting
@@ -83,7 +83,7 @@ struct EventStreamTests {
             var lastID: String?
             var streams = 0
             while true {
-                // The address stays what it was, as with a browser's EventSource; the header wins.
+                // The URL stays the same, as with a browser's EventSource; the header wins.
                 let stream = try await node.follow("?since=1h", after: lastID)
                 streams += 1
                 let wasDone = isDone.withLock { $0 }
@@ -122,7 +122,7 @@ struct EventStreamTests {
             try await eventually("the place moves on") { stream.lastID?.hasSuffix(":\(newest)") == true }
             #expect(stream.told == [])
             try await eventually("the other is told all") { all.told.count == 4 }
-            // Nothing but an event, a heartbeat, a place or the first line is ever on the wire.
+            // Only an event, a heartbeat, a position or the first line is ever sent.
             let forms = /retry: 1000|: heartbeat|id: [0-9a-f]+:[0-9]+|id: .*\nevent: .*\ndata: .*/
             for text in [stream.body, all.body] {
                 for block in text.split(separator: "\n\n") { #expect(block.wholeMatch(of: forms) != nil, "\(block)") }
@@ -142,7 +142,7 @@ struct EventStreamTests {
             let back = try await node.follow(after: streams[0].lastID)
             try await eventually("it is answered") { back.body.hasSuffix("}") }
             #expect(back.status == 410)
-            // The way back into the new epoch.
+            // Reconnects to the new epoch.
             let again = try await node.follow("?since=1h")
             try await eventually("it has caught up") { again.isCaughtUp }
             #expect(again.told.map(\.name) == ["user.created", "all.tokens_revoked"])
@@ -184,7 +184,7 @@ struct EventStreamTests {
             fails.turnOn()
             let before = stream.heartbeats
             try await eventually("the stream has ended") { stream.hasEnded }
-            // About 2.5 s of heartbeats after the last good read, not four.
+            // About 2.5 s of heartbeats after the last successful read, not four.
             #expect(stream.heartbeats - before < 30, "\(stream.heartbeats)")
             fails.turnOff()
             let back = try await node.follow(after: stream.lastID)
@@ -220,7 +220,7 @@ struct EventStreamTests {
             let slow = try await node.follow(reads: false)
             let fast = try await node.follow()
             try await eventually("the fast one has caught up") { fast.isCaughtUp }
-            // More than the tail has, and than any buffer between: the slow one falls behind and reads for itself.
+            // More than the tail and all buffers hold: the slow one falls behind and reads by itself.
             for _ in 0..<3 { try await node.makeEvents(3000, padding: 500) }
             try await eventually(within: .seconds(150), "the fast one has all of it") {
                 fast.lastID?.hasSuffix(":9001") == true
@@ -253,7 +253,7 @@ struct EventStreamTests {
             stuck.resume()
             try await eventually("it was cut off") { stuck.hasEnded }
             #expect(stuck.told.count < 12_001)
-            // What came is whole and in order; the rest follows after the last of it.
+            // The part so far is whole and in order; the rest follows.
             #expect(stuck.told.map(\.seq) == Array(1...Int64(stuck.told.count)))
         }
     }
@@ -294,7 +294,7 @@ struct EventStreamTests {
             let token = try await node.serviceToken(leaving)
             let port = try #require(node.client.port)
             let told = try EventStreamReader(port: port, token: token)
-            // It asked for nothing that tells of clients, and is ended all the same.
+            // It subscribed to no client events, and is ended all the same.
             let others = try EventStreamReader(port: port, path: "/v1/events?kinds=user.deleted", token: token)
             let another = try EventStreamReader(port: port, token: try await node.serviceToken(staying))
             let all = [told, others, another]
@@ -321,7 +321,6 @@ struct EventStreamTests {
     }
 }
 
-/// Turned on and off by a test.
 final class Switch: Sendable {
     private let state = Mutex(false)
 

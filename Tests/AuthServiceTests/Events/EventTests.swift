@@ -1,4 +1,4 @@
-// The revocation feed's writing end: what is told, when, in which order, and that nothing is told that did not happen.
+// The writing side of the revocation feed: which events are written, when, in which order, and none without its cause.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -174,7 +174,7 @@ struct EventTests {
             #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target IS NULL") == 1)
             let deactivation = "action = 'user.deactivate' AND actor = $1 AND target = $2 AND user_agent = 'curl/8'"
             #expect(try await rows(deactivation, root, user) == 1)
-            // A row of the log outlives whom it tells of.
+            // An audit row outlives its user.
             _ = try await node.send(.delete, path, token: admin.access)
             #expect(try await rows("action = 'user.delete' AND actor = $1 AND target = $2", root, user) == 1)
             #expect(try await rows("target = $1", user) > 4)

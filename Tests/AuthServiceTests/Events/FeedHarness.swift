@@ -1,4 +1,3 @@
-// A service that reads the feed of a node under test.
 import AuthService
 import HTTPTypes
 import HummingbirdTesting
@@ -7,7 +6,7 @@ import Storage
 import TestSupport
 import Testing
 
-/// Passes everything on, until it is told to fail.
+/// Fails on request.
 final class FailingDatabase: DatabaseDecorator {
     let base: any SQLDatabase
     private let fails: Switch
@@ -27,7 +26,7 @@ final class FailingDatabase: DatabaseDecorator {
 }
 
 extension AuthNode {
-    /// A service's token with a scope, good for a day of the test's clock.
+    /// A service's token, valid for a day of the test's clock.
     func serviceToken(_ scope: String = "events") async throws -> String {
         try await ServiceToken.mint(
             database,
@@ -55,7 +54,6 @@ extension AuthNode {
         )
     }
 
-    /// Makes one event: `user.tokens_revoked` of the user.
     func revokeAll(of user: String) async throws {
         _ = try await service.sessions.revokeAll(
             ofUser: user,
@@ -65,7 +63,6 @@ extension AuthNode {
         )
     }
 
-    /// Makes many events at once, past the API, each with `padding` bytes of data.
     func makeEvents(_ count: Int, kind: String = "session.revoked", padding: Int = 0) async throws {
         let insert = Statement(
             "test.make_events",
@@ -84,7 +81,6 @@ extension AuthNode {
         )
     }
 
-    /// The numbers of every event, in order.
     func allEvents() async throws -> [Int64] {
         try await query("SELECT seq FROM events ORDER BY seq").map { try $0.integer("seq") }
     }

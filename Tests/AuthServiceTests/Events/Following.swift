@@ -1,4 +1,4 @@
-// Nodes that follow their own event log, as they do in production, and ways to keep one from it.
+// Nodes that follow their own event log, as in production, and ways to prevent it.
 import AuthService
 import HTTPTypes
 import Storage
@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 extension AuthNode {
-    /// Runs `body` while these nodes follow, all of them current at its beginning.
+    /// Runs `body` while these nodes follow; all are current at its beginning.
     static func whileFollowing(_ nodes: [AuthNode], _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes { group.addTask { try await node.service.following.run() } }
@@ -21,7 +21,7 @@ extension AuthNode {
         try await eventually("the node judges tokens from memory") { service.following.isCurrent }
     }
 
-    /// What a gateway hears of a token; 200 or the code.
+    /// A gateway's answer about a token: 200 or the code.
     func validated(_ token: String) async throws -> String {
         let answer = try await send(.get, "/v1/validate", token: token)
         return answer.status == 200 ? "200" : answer.code ?? "\(answer.status)"
@@ -32,7 +32,7 @@ extension AuthNode {
         return answer.json["active"]?.boolean
     }
 
-    /// The units of a counting node without those of its own follower.
+    /// Without those of the node's own follower.
     func unitsOfRequests() throws -> [[String]] {
         let units = try #require(database as? CountingDatabase).units
         return units.filter { !$0.allSatisfy { $0.hasPrefix("events.") } }
@@ -41,7 +41,7 @@ extension AuthNode {
     func forgetUnits() throws { try #require(database as? CountingDatabase).forget() }
 }
 
-/// Passes everything on but what reads the event log: that fails, or does not come back, while the test says so.
+/// Forwards everything but reads of the event log, which can fail or hang.
 final class BlindDatabase: DatabaseDecorator {
     enum Sight: Sendable { case clear, fails, hangs }
 
@@ -56,7 +56,7 @@ final class BlindDatabase: DatabaseDecorator {
         set { state.withLock { $0 = newValue } }
     }
 
-    /// How often the log was asked for since the sight was lost.
+    /// Reads of the log since then.
     var blindReads: Int { reads.withLock { $0 } }
 
     func run(

@@ -1,5 +1,5 @@
-// A node whose event log turns out to be another each time that it looks, as it would between two databases that take turns
-// behind one address: it begins anew, and does not turn in circles.
+// A node whose event log has another epoch at each read, as with two databases behind one address. It starts over
+// without a busy loop.
 import AuthService
 import Storage
 import Synchronization
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("A log that is lost again and again")
 struct LostLogTests {
-    /// Tells another epoch at each look while the test says so. It gives a hint when the test does, and never else.
+    /// Returns another epoch at each read while enabled, and hints only on request.
     private final class TurningDatabase: DatabaseDecorator {
         private struct State {
             var turns = true
@@ -19,14 +19,14 @@ struct LostLogTests {
 
         let base: any SQLDatabase
         private let state = Mutex(State())
-        /// Whoever turns in circles is let out here, so that the test ends.
+        /// Ends a busy loop, so that the test ends.
         private static let most = 500
 
         init(_ base: any SQLDatabase) { self.base = base }
 
         func turn(_ turns: Bool) { state.withLock { $0.turns = turns } }
 
-        /// How often events were read.
+        /// Reads of events.
         var reads: Int { state.withLock(\.reads) }
 
         var isFollowed: Bool { state.withLock { $0.hints != nil } }
@@ -93,11 +93,11 @@ struct LostLogTests {
                 try await eventually("it follows") { database.isFollowed }
                 for hint in 1...20 {
                     database.hint()
-                    // The first loss is looked into at once; the others wait for the next hint.
+                    // The first loss is handled at once; the others wait for the next hint.
                     try await eventually("hint \(hint) is followed") { database.reads >= hint + 1 }
                     #expect(!node.service.following.isCurrent)
                 }
-                // As many units as a reader that goes on by itself would need to be noticed.
+                // Enough transactions to notice a reader that continues by itself.
                 for _ in 0..<100 { _ = try await node.query("SELECT seq FROM events LIMIT 1") }
                 #expect(database.reads == 21, "without a hint nothing is read")
                 database.turn(false)

@@ -1,4 +1,3 @@
-// What an admin can do, and what even an admin cannot.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -21,7 +20,7 @@ struct AdminTests {
                     #"{"email":"User\#(index)@example.com","password":"\#(AuthNode.password)","name":"Élan \#(index)","role":"\#(index % 5 == 0 ? "premium" : "user")"}"#
                 #expect(try await node.send(.post, "/v1/admin/users", body, token: admin.access).status == 201)
             }
-            // Ties in the order are broken by id.
+            // The id decides between equal times.
             let tie = Statement(
                 "test.tie",
                 .writes,
@@ -167,14 +166,14 @@ struct AdminTests {
             }
             let before = try await kids()
             #expect(before.count == 2)
-            // Both keys were published at once, so every verifier knows the next one.
+            // Both keys were published together, so every verifier knows the next one.
             #expect(try await node.send(.post, "/v1/admin/keys/rotate", token: admin.access).status == 200)
             let rotated = try await kids()
             #expect(rotated.isSuperset(of: before) && rotated.count == 3)
             #expect(try await node.me(admin.access).status == 200)
             let fresh = try await node.logIn("root@example.com")
             #expect(try JWS.parse(fresh.access).header.kid != JWS.parse(admin.access).header.kid)
-            // The one after it is not known to all yet.
+            // Some verifiers do not know the one after it yet.
             #expect(try await node.send(.post, "/v1/admin/keys/rotate", token: admin.access).code == "conflict")
             node.clock.advance(.seconds(16 * 60))
             try await node.service.keys.maintain()
@@ -182,7 +181,7 @@ struct AdminTests {
             let again = try await node.logIn("root@example.com")
             #expect(try await node.send(.post, "/v1/admin/keys/rotate", token: again.access).status == 200)
             #expect(try await node.count("events WHERE kind = 'keys.rotated'") == 2)
-            // A copied row opens nothing: the sealed key is bound to its own kid.
+            // A copied row opens nothing: the sealed key is bound to its kid.
             let rows = try await node.query("SELECT kid, private_key FROM signing_keys")
             let sealed = try rows.map { try $0.bytes("private_key") }
             #expect(sealed.allSatisfy { !$0.starts(with: [0x30]) })

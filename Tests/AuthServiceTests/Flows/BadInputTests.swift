@@ -1,4 +1,4 @@
-// What strangers send. Each gets a problem+json with a code and, where there is one, the field; nothing is half-written.
+// Bad input gets a problem+json with a code and, if there is one, the field. Nothing is half-written.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -180,7 +180,7 @@ struct BadInputTests {
             node.clock.advance(.seconds(2))
             #expect(try await node.logInAnswer().status == 200, "the wait has passed, and success forgets")
             #expect(try await node.logInAnswer(password: "wrong password").status == 401)
-            // Another address of the same network is not held up by it.
+            // Another address of the same network is unaffected.
             _ = try await node.signUp("eve@example.com")
             #expect(try await node.logInAnswer("eve@example.com").status == 200)
         }
@@ -191,7 +191,7 @@ struct BadInputTests {
         try await withNode(engine, NodeOptions(rateLimits: true)) { node in
             for _ in 0..<300 { #expect(try await node.refresh("tsr_guess").status == 401) }
             #expect(try await node.refresh("tsr_guess").status == 429)
-            // A good refresh is not held up by a neighbour's guesses.
+            // A good refresh is unaffected by a neighbour's guesses.
             let ada = try await node.signUp()
             #expect(try await node.refresh(ada.refresh).status == 200)
             node.clock.advance(.seconds(61))

@@ -1,5 +1,4 @@
-// Races on nodes that have nothing but the database in common: many rounds of what really happens at once, where only
-// the locks decide.
+// Races between nodes that share only the database: many rounds in which only the locks decide.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -9,7 +8,7 @@ import Testing
 
 @Suite("Contention")
 struct ContentionTests {
-    /// Lets `change` happen among logins with the old password, many times, and returns what each round left living.
+    /// Runs `change` among logins with the old password, many times, and returns the surviving sessions of each round.
     private func race(
         _ engine: TestEngine,
         rounds: Int = 10,

@@ -1,5 +1,5 @@
-// Every operation at once: who may call it, which methods its path takes, and what it says to bodies and queries that
-// make no sense. The table is the router's own, so a new operation is judged the day it is mounted.
+// Every operation: its callers, the methods of its path, and its answers to nonsense. The table is the router's, so a
+// new operation is covered at once.
 import AuthService
 import HTTPTypes
 import Hummingbird
@@ -12,8 +12,8 @@ import Testing
 
 @Suite("Every operation")
 struct EndpointTests {
-    /// Operations that need no login. Everything else must refuse strangers. What asks for a client instead of a user
-    /// refuses in OAuth's words: see OAuthTokenTests and IntrospectionTests.
+    /// Operations without a login; all others must refuse. Operations for clients refuse in OAuth's terms: see
+    /// OAuthTokenTests and IntrospectionTests.
     private static let open: Set<String> = [
         "POST /v1/signup", "POST /v1/login", "POST /v1/token/refresh", "GET /healthz", "GET /readyz",
         "GET /openapi.yaml", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration",

@@ -1,6 +1,6 @@
-// The user's row is the lock, and conditions stand in a later statement: proved with a change that is half done, in a
-// transaction that stays open until a login is waiting behind it. On PostgreSQL a login whose condition stood in the
-// waiting statement itself would go on with what it saw before.
+// The user's row is the lock, and conditions are in a later statement. The test keeps a half-done change open until a
+// login waits behind it. With the condition in the waiting statement itself, a login on PostgreSQL would proceed with
+// the old row.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -25,7 +25,7 @@ struct LockTests {
         ),
         Change(name: "a deactivation", sql: "UPDATE users SET is_active = FALSE WHERE id = :user", answers: [401]),
         Change(name: "a deletion", sql: "DELETE FROM users WHERE id = :user", answers: [401]),
-        // The tool itself lets logins through when the change is none; only then do the refusals mean anything.
+        // The control: without a change logins pass, so the refusals mean something.
         Change(name: "no change", sql: "UPDATE users SET name = 'Ada' WHERE id = :user", answers: [200]),
     ]
 
@@ -53,7 +53,7 @@ struct LockTests {
             try await eventually("the password was found right") { loggingIn.barrier.holds }
             loggingIn.barrier.release()
             if engine == .postgres {
-                // SQLite shows no waiters; there one writer excludes the other from the start.
+                // SQLite shows no waiters; there one writer excludes the other.
                 try await eventually("the login waits for the row") {
                     let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
                     return try await changing.count(waiting) > 0

@@ -1,4 +1,4 @@
-// The races by name. Each runs on both engines, where the scheduler differs as much as the locks.
+// Named races, on both engines.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -76,7 +76,7 @@ struct RaceTests {
         }
     }
 
-    /// Holds a login after its password was found right, lets `change` happen, and lets it go on.
+    /// Holds a login after its password check, runs `change`, and lets it continue.
     private func login(
         _ engine: TestEngine,
         against change: @Sendable @escaping (AuthNode, AuthNode.LoggedIn) async throws -> Void

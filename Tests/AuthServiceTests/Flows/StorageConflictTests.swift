@@ -1,5 +1,5 @@
-// What is known not to be committed is tried again a bounded number of times. A client sees that it worked, or 503 with
-// Retry-After, and can then come again with the same token.
+// Faults that are known not to be committed are retried a bounded number of times. A client gets success, or 503 with
+// Retry-After, and may retry with the same token.
 import Dispatch
 import HTTPTypes
 import Storage
@@ -9,7 +9,7 @@ import Testing
 
 @Suite("conflicts in the database")
 struct StorageConflictTests {
-    /// A sequence keeps its number whatever is rolled back, so it counts every attempt.
+    /// A rollback does not reset a sequence, so it counts every attempt.
     private static let attempts = Statement(
         "tests.attempts",
         .reads,
@@ -42,7 +42,7 @@ struct StorageConflictTests {
             let answer = try await node.refresh(token)
             #expect(answer.status == 200)
             #expect(try await node.database.run(Self.attempts.bind()).first?.int("n") == 3)
-            // It was applied once: the next generation is the one that the client was given.
+            // It was applied once: the next generation is the client's token.
             let successor = try #require(answer.json["refresh_token"]?.string)
             #expect(try await node.refresh(successor).status == 200)
         }
@@ -73,7 +73,7 @@ struct StorageConflictTests {
             let token = try await node.signUp().refresh
             let (isHeld, release) = (Flag(), DispatchSemaphore(value: 0))
             async let holder: Void = node.database.withMigrationLock { connection in
-                // A connection of its own, as that of another process.
+                // A connection of its own, as of another process.
                 try connection.execute(script: "BEGIN IMMEDIATE")
                 isHeld.isSet.store(true, ordering: .releasing)
                 _ = release.wait(timeout: .now() + 60)

@@ -1,8 +1,7 @@
-// What a request costs the database, counted at the waist: every unit that the service runs for it.
+// Counts every transaction of a request.
 //
-// The table is the promise of docs/architecture.md ("Storage: transactions, not round trips"): a hot request is one unit, and
-// what needs no row runs none. A request that grows a unit fails here before anybody measures it. Rate limits are on,
-// as they are in production.
+// It holds the promise of docs/architecture.md ("Storage: transactions, not round trips"): a frequent request is one
+// transaction, and a request without rows has none. Rate limits are on, as in production.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -25,7 +24,7 @@ struct UnitsPerRequestTests {
 
             let hot: [(what: String, path: String, headers: HTTPFields, units: [[String]])] = [
                 ("session by cookie", "/v1/session", browser, [["sessions.state_by_cookie"]]),
-                // Who asks is one unit, as for every request with a caller, and what they ask for another.
+                // The caller is one transaction, as for every request, and the data another.
                 ("own profile by token", "/v1/me", bearer, [["sessions.state"], ["users.by_id"]]),
                 ("own profile by cookie", "/v1/me", browser, [["sessions.state_by_cookie"], ["users.by_id"]]),
                 ("the keys that verify tokens", "/.well-known/jwks.json", [:], []),
@@ -42,7 +41,7 @@ struct UnitsPerRequestTests {
             #expect(refreshed.status == 200)
             #expect(units.units == [Self.rotation])
             units.forget()
-            // The same token again within the grace period: a client whose answer was lost.
+            // The same token within the grace period: a client whose answer was lost.
             #expect(try await node.refresh(ada.refresh).status == 200)
             #expect(units.units == [Self.rotation])
         }
@@ -54,8 +53,8 @@ struct UnitsPerRequestTests {
             _ = try await node.signUp()
             units.forget()
             _ = try await node.logIn()
-            // Counters commit by themselves, so that a refused login counts too; the password is verified between the
-            // look and the unit that relies on it, which asks again whether it still is the one.
+            // Counters commit separately, so that a refused login counts too. The password is verified before the
+            // transaction that relies on it, which checks again that it is unchanged.
             let first = units.units.map { $0.first ?? "" }
             #expect(
                 first == [
@@ -78,7 +77,7 @@ struct UnitsPerRequestTests {
                 units.forget()
                 let answer = try await node.send(.get, path, token: admin.access)
                 #expect(answer.status == 200, "\(path): \(answer.text)")
-                // Who asks is the first unit, what they ask for the second.
+                // The caller is the first transaction, the data the second.
                 #expect(units.units.count == 2 && units.units.first == ["sessions.state"], "\(path): \(units.units)")
             }
         }
@@ -98,7 +97,7 @@ struct UnitsPerRequestTests {
             // The caller's row is read once in five seconds.
             #expect(try await introspect(ada.refresh) == [["clients.by_id"], ["refresh_tokens.state"]])
             #expect(try await introspect(ada.refresh) == [["refresh_tokens.state"]])
-            // While a node does not follow its event log, a session's row says whether it lives.
+            // While a node does not follow its event log, the session's row decides.
             #expect(try await introspect(ada.access) == [["sessions.state"]])
             units.forget()
             #expect(try await node.send(.get, "/v1/validate/x", token: ada.access).status == 200)
@@ -128,13 +127,13 @@ struct UnitsPerRequestTests {
                     #expect(try await node.isActive(service, to: client) == true)
                 }
                 try node.forgetUnits()
-                // Cold, it is the caller's row, once in five seconds.
+                // Without a cache it is the caller's row, once in five seconds.
                 try await ask()
                 #expect(try node.unitsOfRequests() == [["clients.by_id"]])
                 try node.forgetUnits()
                 for _ in 0..<3 { try await ask() }
                 #expect(try node.unitsOfRequests() == [])
-                // A refresh token is one read, and what acts on a session asks its row.
+                // A refresh token is one read, and changes of a session check its row.
                 #expect(try await node.isActive(ada.refresh, to: client) == true)
                 #expect(try await node.me(ada.access).status == 200)
                 #expect(try node.unitsOfRequests() == [["refresh_tokens.state"], ["sessions.state"], ["users.by_id"]])

@@ -1,5 +1,5 @@
-// A deleted user's tokens at a service that follows one kind of event alone: `user.tokens_revoked`, as a service would that
-// was written before there were deletions, or in another language.
+// A deleted user's tokens at a service that follows `user.tokens_revoked` alone, such as one written before deletions
+// existed.
 import AuthService
 import HTTPTypes
 import Storage
@@ -10,7 +10,7 @@ import Testing
 
 @Suite("The reach of a deletion")
 struct DeletionReachTests {
-    /// What a page of `user.tokens_revoked` says, and nothing else.
+    /// Knows only the pages of `user.tokens_revoked`.
     private final class UserTokensOnly: RevocationSource {
         private let knowledge = Mutex(FeedKnowledge(lifetime: 900, now: .now))
 
@@ -44,7 +44,7 @@ struct DeletionReachTests {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             let (leaving, staying) = (try await node.signUp(), try await node.signUp("eve@example.com"))
-            // The token below carries a version that an earlier event asked for: only a later version refuses it.
+            // An earlier event requires the version of the token below, so only a later version refuses it.
             let role = #"{"role":"premium"}"#
             let path = "/v1/admin/users/\(leaving.userID)"
             #expect(try await node.send(.patch, path, role, token: admin.access).status == 200)

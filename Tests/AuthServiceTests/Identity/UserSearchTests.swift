@@ -1,4 +1,3 @@
-// A search looks at two keys by two indexes; whoever is found by both is found once.
 import AuthService
 import HTTPTypes
 import ServiceKit

@@ -1,4 +1,3 @@
-// Users as they see themselves, and as admins find, make and change them.
 import AuthService
 import HTTPTypes
 import ServiceKit

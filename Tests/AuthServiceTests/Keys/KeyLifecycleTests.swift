@@ -1,5 +1,5 @@
-// The life of a signing key: published before it signs, signing, published while its tokens live, gone. And the ways out
-// of that order: a rotation by hand, and a key that others may know.
+// The life of a signing key: published, signing, published until its tokens expire, gone. Exceptions are a manual
+// rotation and a compromised key.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -49,7 +49,8 @@ struct KeyLifecycleTests {
             #expect(try await node.me(before).status == 200)
             #expect(try await node.count("events WHERE kind = 'keys.rotated'") == 1)
 
-            // The last token that it signed lives ten minutes less 5 % at least; a minute after the ten nobody needs the key.
+            // The last token that it signed lives at least ten minutes less 5 %; a minute after the ten the key is
+            // unneeded.
             node.clock.advance(.seconds(569))
             try await keys.maintain()
             #expect(try await node.me(before).status == 200)
@@ -66,7 +67,7 @@ struct KeyLifecycleTests {
     func publishedAhead(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
-            // Both first keys were published together, so every verifier that knows one knows the other.
+            // Both first keys were published together, so a verifier that knows one knows the other.
             #expect(try await node.send(.post, "/v1/admin/keys/rotate", token: admin.access).status == 200)
             let (current, next) = (try await kid("current", node), try await kid("next", node))
             node.clock.advance(.seconds(15 * 60 - 1))
@@ -104,7 +105,7 @@ struct KeyLifecycleTests {
             #expect(try await kid("current", here) == next, "ready or not")
             let event = try await here.query("SELECT data FROM events WHERE kind = 'keys.revoked'")
             #expect(try event.map { try $0.text("data") } == [#"{"kid":"\#(current)"}"#])
-            // Sessions live on: a refresh brings a token of the new key, good on both nodes.
+            // Sessions continue: a refresh returns a token of the new key, valid on both nodes.
             let refreshed = try #require(try await here.refresh(ada.refresh).json["access_token"]?.string)
             #expect(try signer(of: refreshed) == next)
             #expect(try await there.me(refreshed).status == 200)

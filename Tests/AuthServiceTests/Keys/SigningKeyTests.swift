@@ -1,5 +1,4 @@
-// Signing keys at rest, and tokens that only the holder of one could make: even a right signature opens nothing when
-// a claim is wrong.
+// Stored signing keys, and tokens with a right signature and a wrong claim.
 import AuthService
 import HTTPTypes
 import Logging
@@ -11,7 +10,6 @@ import Testing
 
 @Suite("Signing keys")
 struct SigningKeyTests {
-    /// The current key of a node, unsealed as the service does it.
     private func currentKey(_ node: AuthNode) async throws -> (kid: String, key: SigningKey) {
         let rows = try await node.query("SELECT kid, private_key FROM signing_keys WHERE state = 'current'")
         let row = try #require(rows.first)
@@ -57,7 +55,7 @@ struct SigningKeyTests {
                 )
                 return try await node.me(forged)
             }
-            // The tool itself makes good tokens; only then do the refusals below mean anything.
+            // The control: the tool makes valid tokens, so the refusals below mean something.
             #expect(try await answer([:], kid: kid).status == 200)
 
             let now = node.clock.now.seconds
@@ -178,7 +176,7 @@ struct SigningKeyTests {
             #expect(try await nodes[0].count("signing_keys WHERE state = 'current'") == 1)
             #expect(try await nodes[0].count("signing_keys WHERE state = 'next'") == 1)
             #expect(try await nodes[0].count("signing_keys WHERE state = 'previous'") == 1)
-            // Each node signs with what the table says, and knows the other's tokens.
+            // Each node signs by the table, and knows the other's tokens.
             for (here, there) in [(nodes[0], nodes[1]), (nodes[1], nodes[0])] {
                 #expect(try await there.me(here.logIn().access).status == 200)
                 #expect(try await here.me(ada.access).status == 200)

@@ -1,4 +1,3 @@
-// Clients by the admin's hand: made, seen, changed, given new secrets, refused, removed, each with its audit row.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto

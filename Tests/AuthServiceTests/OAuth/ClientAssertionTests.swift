@@ -1,4 +1,5 @@
-// `private_key_jwt`: every claim of an assertion counts, each assertion counts once, and the key decides the algorithm.
+// `private_key_jwt`: every claim of an assertion counts, each assertion is valid once, and the key decides the
+// algorithm.
 import AuthService
 import Foundation
 import HTTPTypes
@@ -10,7 +11,7 @@ import Testing
 
 @Suite("Client assertions")
 struct ClientAssertionTests {
-    /// The members of a good assertion, as JSON texts; `nil` removes one.
+    /// The members of a valid assertion, as JSON; `nil` removes one.
     private func assertion(
         _ node: AuthNode,
         _ client: TestClient,
@@ -70,14 +71,14 @@ struct ClientAssertionTests {
             let once = try assertion(node, client)
             let answers = try await parallel(16) { _ in try await send(node, once).status }
             #expect(answers.count { $0 == 200 } == 1 && answers.count { $0 == 401 } == 15, "\(answers)")
-            // The same id in another assertion is the same use; of another client it is another.
+            // The same id in another assertion counts as the same; of another client it does not.
             let jti = #""fixed""#
             #expect(try await send(node, try assertion(node, client, ["jti": jti])).status == 200)
             #expect(try await send(node, try assertion(node, client, ["jti": jti])).error == "invalid_client")
             let other = try await node.makeKeyClient("other")
             #expect(try await send(node, try assertion(node, other, ["jti": jti])).status == 200)
 
-            // Remembered while it could be used, and not longer.
+            // Remembered as long as it could be used, and not longer.
             node.clock.advance(.seconds(299))
             _ = try await node.service.cleanup.run()
             #expect(try await node.count("client_assertions") == 3)

@@ -1,5 +1,4 @@
-// A client that is disabled or removed: the event, what becomes of its tokens, and for how long a node that did not do it
-// still lets the client ask.
+// A client that is disabled or removed: the event, its tokens, and how long another node still accepts the client.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -62,14 +61,14 @@ struct ClientEndTests {
                     } else {
                         try await disable(id, at: here)
                     }
-                    // The clock stands still, so what is remembered for five seconds is remembered for ever.
+                    // The clock stands still, so a cache of five seconds lasts for ever.
                     try await eventually("its token is inactive there") {
                         try await there.isActive(token, to: judge) == false
                     }
                     let asking = try await there.form("/oauth2/introspect", [("token", token)], headers: client.basic)
                     #expect(asking.error == "invalid_client", "\(asking.text)")
                 }
-                // Taken back, it gets tokens that are good once clocks cannot have lied about the old ones.
+                // Enabled again, its tokens are valid once clock differences cannot matter.
                 try await disable("disabled", false, at: here)
                 here.clock.advance(.seconds(31))
                 let again = TestClient(id: "disabled", secret: try await secret(of: "disabled", at: here))
@@ -89,7 +88,7 @@ struct ClientEndTests {
             let judge = try await rows.makeClient("judge")
             let early = try await rows.serviceToken(client)
             try await AuthNode.whileFollowing([memory]) {
-                /// What each way of judging says: the rows, the memory, and auth where the token is used.
+                /// By each way to judge: the rows, memory, and auth itself.
                 func verdicts(_ token: String) async throws -> [Bool?] {
                     #expect(!rows.service.following.isCurrent && memory.service.following.isCurrent)
                     return [
@@ -106,7 +105,7 @@ struct ClientEndTests {
                 let refused = try await rows.feed(token: early)
                 #expect(refused.status == 401, "\(refused.text)")
 
-                // For half a minute a clock that runs ahead could have dated an old token so.
+                // For half a minute a fast clock could have dated an old token so.
                 rows.clock.advance(.seconds(30))
                 let soon = try await rows.serviceToken(client)
                 #expect(try await verdicts(soon) == [false, false, false])
@@ -115,14 +114,14 @@ struct ClientEndTests {
                 #expect(try await verdicts(fresh) == [true, true, true])
                 #expect(try await verdicts(early) == [false, false, false])
 
-                // Disabled is disabled once; only the second disabling means the new token too.
+                // Disabling twice counts once; a later disabling covers the new token too.
                 try await disable(client.id, false, at: rows)
                 #expect(try await verdicts(fresh) == [true, true, true])
                 try await disable(client.id, at: rows)
                 try await disable(client.id, false, at: rows)
                 try await eventually("memory knows") { try await memory.isActive(fresh, to: judge) == false }
                 #expect(try await verdicts(fresh) == [false, false, false])
-                // A later change says nothing of tokens.
+                // A later change does not affect tokens.
                 var rename = ClientChange()
                 rename.name = "Other"
                 _ = try await rows.service.clients.update(client.id, rename, actor: nil, origin: .commandLine)

@@ -1,4 +1,4 @@
-// `POST /oauth2/introspect`: who may ask, what is said of which token, and what it costs.
+// `POST /oauth2/introspect`: its callers, its answers, and its cost.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -68,7 +68,7 @@ struct IntrospectionTests {
             )
             #expect(told.json["sid"] == nil)
             expectInactive(try await introspect(node, service, chat), "another service's token")
-            // A refresh token is for auth: who is not auth's own audience must not take it for anything.
+            // Only auth's own audience may introspect a refresh token.
             expectInactive(try await introspect(node, ada.refresh, chat), "a refresh token")
         }
     }
@@ -92,7 +92,7 @@ struct IntrospectionTests {
             #expect(try await introspect(node, ada.refresh, client).json["active"]?.boolean == true, "within the grace")
             node.clock.advance(.seconds(11))
             expectInactive(try await introspect(node, ada.refresh, client), "rotated")
-            // It was only asked about: nobody was robbed.
+            // An introspection does not count as reuse.
             #expect(try await introspect(node, second, client).json["active"]?.boolean == true)
             #expect(try await node.refresh(second).status == 200)
             _ = try await node.service.sessions.revokeAll(
@@ -137,7 +137,7 @@ struct IntrospectionTests {
                 #expect(answer.headers[.wwwAuthenticate] == #"Basic realm="tessera""#)
             }
             #expect(try await node.form("/oauth2/introspect", [], headers: client.basic).error == "invalid_request")
-            // A client that was disabled here is refused at once; one that was disabled by another node, soon.
+            // A client that this node disabled is refused at once; one that another node disabled, soon.
             var change = ClientChange()
             change.isDisabled = true
             #expect(try await introspect(node, ada.access, client).status == 200)

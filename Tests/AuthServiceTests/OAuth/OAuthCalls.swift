@@ -1,4 +1,3 @@
-// Requests to the OAuth endpoints, and clients to send them.
 import AuthService
 import Foundation
 import HTTPTypes
@@ -6,7 +5,6 @@ import OpenSSLCrypto
 import ServiceKit
 import Testing
 
-/// A registered client and what it keeps.
 struct TestClient: Sendable {
     let id: String
     let secret: String
@@ -23,7 +21,6 @@ extension AuthNode {
     static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     static let tokenEndpoint = "https://auth.test/oauth2/token"
 
-    /// Makes a client with a secret.
     func makeClient(
         _ id: String = "worker",
         scopes: [String] = ["events", "introspect"],
@@ -34,7 +31,6 @@ extension AuthNode {
         return TestClient(id: made.client.id, secret: try #require(made.secret).text)
     }
 
-    /// Makes a client with a key and no secret.
     func makeKeyClient(
         _ id: String = "signer",
         algorithm: SigningAlgorithm = .es256,
@@ -56,7 +52,6 @@ extension AuthNode {
         return #"{"keys":[\#(members.joined(separator: ","))]}"#
     }
 
-    /// Posts a form.
     func form(
         _ path: String,
         _ parameters: [(String, String)],
@@ -72,7 +67,6 @@ extension AuthNode {
         try await form("/oauth2/token", parameters, headers: headers)
     }
 
-    /// A service token of the client.
     func serviceToken(_ client: TestClient, scope: String? = nil) async throws -> String {
         let parameters = [("grant_type", "client_credentials")] + (scope.map { [("scope", $0)] } ?? [])
         let answer = try await token(parameters, headers: client.basic)
@@ -89,6 +83,6 @@ extension AuthNode {
 }
 
 extension AuthNode.Answer {
-    /// `error` of RFC 6749 §5.2.
+    /// RFC 6749 §5.2.
     var error: String? { json["error"]?.string }
 }

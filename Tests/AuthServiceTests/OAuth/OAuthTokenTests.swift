@@ -1,4 +1,4 @@
-// `POST /oauth2/token` for services: what they get, how they prove themselves, and what is refused in which words.
+// `POST /oauth2/token` for services: tokens, authentication and refusals.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -79,7 +79,7 @@ struct OAuthTokenTests {
             #expect(try await status([], client.basic) == "200 ")
             #expect(try await status(client.post) == "200 ")
             #expect(try await status([("client_id", client.id)], client.basic) == "200 ")
-            // RFC 6749 §2.3.1: form-encoded before base64. A client that encodes every character is understood.
+            // RFC 6749 §2.3.1: form-encoded before base64, which may encode every character.
             let encoded = "%77orker:\(client.secret.replacing("_", with: "%5F"))"
             let header = "bAsIc   \(Base64.encode(Array(encoded.utf8)))"
             #expect(try await status([], [.authorization: header]) == "200 ")

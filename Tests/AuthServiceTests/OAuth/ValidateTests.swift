@@ -1,4 +1,4 @@
-// `/v1/validate`, as gateways ask it: any method, any path behind it, bearer or cookie, and always every field.
+// `/v1/validate`, as gateways use it: any method, any path behind it, bearer or cookie, and always every field.
 import AuthService
 import Foundation
 import HTTPTypes
@@ -113,7 +113,7 @@ struct ValidateTests {
             #expect(try await answer(.post, own).status == 200)
             #expect(try await answer(.post).code == "csrf_refused")
             #expect(try await answer(.post, ["Origin": "https://evil.test"]).code == "csrf_refused")
-            // Gateways that ask with GET say what the request was.
+            // Gateways that ask with GET name the method of the request.
             for name in ["X-Forwarded-Method", "X-Original-Method"] {
                 #expect(try await answer(.get, [name: "GET"]).status == 200)
                 #expect(try await answer(.get, [name: "POST"]).code == "csrf_refused", "\(name)")
@@ -122,7 +122,7 @@ struct ValidateTests {
             #expect(try await node.send(.get, "/v1/validate", headers: [.cookie: "__Host-tessera=x"]).status == 401)
             let unknown = "__Host-tessera=\(Self.someCookie)"
             #expect(try await node.send(.get, "/v1/validate", headers: [.cookie: unknown]).status == 401)
-            // A token that is bad is not made good by a cookie beside it.
+            // A cookie does not redeem a bad token.
             #expect(try await answer(.get, ["Authorization": "Bearer x"]).status == 401)
         }
     }

@@ -1,4 +1,3 @@
-// What the cleanup takes, what it must not take, and who may run it.
 import AuthService
 import HTTPTypes
 import ServiceKit
@@ -23,7 +22,7 @@ struct CleanupTests {
         try await withNode(engine) { node in
             let ada = try await node.signUp()
             node.clock.advance(.seconds(23 * 3600))
-            // Too soon to move the row's end: from here on the row says less than is true.
+            // Too soon to move the row's end: from here on the row states an earlier end than the true one.
             let second = try #require(try await node.refresh(ada.refresh).json["refresh_token"]?.string)
             node.clock.advance(Self.day * 14 - .seconds(3600))
             #expect(try removed(try await node.service.cleanup.run(), "sessions") == 0)

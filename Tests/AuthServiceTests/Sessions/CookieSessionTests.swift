@@ -1,4 +1,3 @@
-// Sessions that a browser carries: how long they live, what ends them, and what sets no cookie.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -134,7 +133,7 @@ struct CookieSessionTests {
             let evil: HTTPFields = [.cookie: pair, .origin: "https://evil.test"]
             let refused = try await node.send(.patch, "/v1/me", #"{"name":"x"}"#, token: ada.access, headers: evil)
             #expect(refused.code == "csrf_refused")
-            // Reading is safe: another site cannot see the answer.
+            // Reads are safe: another site cannot see the answer.
             let read = try await node.send(.get, "/v1/me", headers: evil)
             #expect(read.status == 200 && read.headers[.accessControlAllowOrigin] == nil)
         }

@@ -1,4 +1,3 @@
-// Sessions carried by a cookie, and requests that a browser was tricked into.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto

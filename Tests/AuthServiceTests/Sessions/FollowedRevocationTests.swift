@@ -1,7 +1,6 @@
-// Tokens judged from memory: by a node that asks no row, of what another node revoked, until it cannot see the log.
+// Tokens judged from memory by a node that reads no row, until it cannot see the log.
 //
-// The node that is asked counts its units, so that a refusal can be told from a look at the row: the row would be right
-// whether the node follows or not.
+// The node counts its transactions, which distinguishes a refusal by memory from one by the row.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -12,12 +11,12 @@ import Testing
 
 @Suite("Judging from memory")
 struct FollowedRevocationTests {
-    /// A machine that is busy with other tests is no reason to look at a row.
+    /// A busy machine must not cause a look at the row.
     @Sendable static func patient(_ configuration: inout AuthConfiguration) {
         configuration.eventFeed.vouch = .seconds(60)
     }
 
-    /// A node that revokes, and one that is asked, follows and counts.
+    /// A node that revokes, and one that follows and counts.
     private func withAsked(
         _ engine: TestEngine,
         _ body: @Sendable @escaping (_ revoking: AuthNode, _ asked: AuthNode) async throws -> Void
@@ -104,7 +103,7 @@ struct FollowedRevocationTests {
     )
     func blind(engine: TestEngine, how: BlindDatabase.Sight) async throws {
         try await withSeparateNodes(engine) {
-            // How long a read that does not come back is waited for.
+            // How long a hanging read is waited for.
             $0.eventFeed.vouch = how == .hangs ? .milliseconds(1500) : .seconds(60)
         } wrap: {
             $0 == 1 ? CountingDatabase(BlindDatabase($1)) : $1
@@ -149,7 +148,7 @@ struct FollowedRevocationTests {
             let blind = try #require(counting.wrapped as? BlindDatabase)
             let (leaving, staying) = (try await revoking.signUp(), try await revoking.signUp("eve@example.com"))
             #expect(try await revoking.send(.post, "/v1/logout", token: leaving.access).status == 204)
-            // More events than one read brings.
+            // More events than one read returns.
             try await revoking.makeEvents(1500, kind: "user.updated")
             blind.sight = .hangs
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -167,7 +166,7 @@ struct FollowedRevocationTests {
                 #expect(try await starting.validated(staying.access) == "200")
                 #expect(try starting.unitsOfRequests() == [])
             }
-            // A node that stops following does not judge by what it knew last.
+            // A node that stops following does not judge by its last state.
             #expect(try await revoking.send(.post, "/v1/logout", token: staying.access).status == 204)
             #expect(try await starting.validated(staying.access) == "session_revoked")
             #expect(try starting.unitsOfRequests() == [["sessions.state"]])
@@ -202,7 +201,7 @@ struct FollowedRevocationTests {
             let ada = try await revoking.signUp()
             try await asked.eventuallyCurrent()
             #expect(try await asked.validated(ada.access) == "200")
-            // It lives for a day, which is longer than revocations are remembered.
+            // It lives for a day, longer than revocations are remembered.
             let old = try await revoking.serviceToken("events")
             #expect(try await asked.isActive(old, to: client) == true)
             asked.clock.advance(.seconds(601))
@@ -225,7 +224,7 @@ struct FollowedRevocationTests {
             #expect(try await asked.validated(ada.access) == "200")
             let current = try #require(try await revoking.service.keys.list().first { $0.state == "current" })
             try await revoking.service.keys.retire(current.kid, compromised: true)
-            // Nobody maintains the keys here: only the event can have told.
+            // No key maintenance runs here, so only the event can be the cause.
             try await eventually("the other node refuses its tokens") {
                 try await asked.validated(ada.access) == "token_invalid"
             }

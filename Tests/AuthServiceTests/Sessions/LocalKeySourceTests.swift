@@ -1,4 +1,4 @@
-// A key that this node has not seen: who looks for it, how often, and what is said when nobody can look.
+// A key that this node does not know: who looks for it, how often, and the answer if the look fails.
 import HTTPTypes
 import OpenSSLCrypto
 import ServiceKit
@@ -26,14 +26,14 @@ struct LocalKeySourceTests {
         }
     }
 
-    /// A token of the right form, signed with a key that nobody published.
+    /// Signed with an unpublished key.
     private func forged(_ keyID: String) throws -> String {
         try JWSSigner(type: "at+jwt", keyID: keyID, key: SigningKey.generate(.es256)).sign(Array("{}".utf8))
     }
 
-    /// Callers that all ask while the first one's look is held at the rows, which `meanwhile` ends.
+    /// Concurrent callers while the first one's read is held; `meanwhile` releases it.
     ///
-    /// - Returns: what each caller found: whether the key is there now, or `nil` for one that was told it is not known.
+    /// - Returns: for each caller whether the key is there, or `nil` for one that learnt it is unknown.
     private func askAtOnce(
         _ count: Int,
         for keyID: String,
@@ -69,7 +69,7 @@ struct LocalKeySourceTests {
             try await eventually("the first look is at the rows") { held.isOn }
             for _ in 1..<count { ask() }
             try await eventually("all have asked") { asked.withLock { $0 } == count }
-            // Who does not wait for the look under way has time to say so; who does is not hurried by it.
+            // Gives a caller that does not wait time to return.
             for _ in 0..<100 { await Task.yield() }
             goesOn.turnOn()
             return try await group.reduce(into: []) { $0.append($1) }

@@ -1,5 +1,4 @@
-// One table of cases for the refresh, sent through both of its endpoints: what the one refuses, the other refuses for
-// the same reason, and what a token's rotation left behind is the same.
+// One table of cases for both refresh endpoints: same refusals, same effects.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -14,7 +13,7 @@ struct RefreshGrantTests {
     enum Endpoint: String, CaseIterable, Sendable {
         case json, oauth
 
-        /// What the endpoint says to a token: `ok`, or the reason, or the status where there is none.
+        /// `ok`, the reason, or else the status.
         func outcome(_ node: AuthNode, _ token: String) async throws -> (reason: String, refresh: String?) {
             switch self {
             case .json:
@@ -35,7 +34,7 @@ struct RefreshGrantTests {
         }
     }
 
-    /// Brings a fresh session into a state, and names the token to present.
+    /// Brings a new session into a state, and names the token to present.
     struct Case: Sendable, CustomTestStringConvertible {
         let name: String
         let reason: String
@@ -109,7 +108,7 @@ struct RefreshGrantTests {
                 #expect(outcome.reason == one.reason, "\(endpoint)")
                 #expect((outcome.refresh != nil) == (one.reason == "ok"), "\(endpoint)")
                 guard one.reason != "database_unavailable" else { return }
-                // How far the token is, whether the session lives, and what was told of it.
+                // The token's generation, the session's life, and its events.
                 let rows =
                     try await node.query("SELECT generation, client_id FROM refresh_tokens")
                     + node.query("SELECT revoke_reason FROM sessions")
@@ -132,7 +131,7 @@ struct RefreshGrantTests {
                 #expect(refused.error == "invalid_grant", "\(refused.text)")
                 #expect(try await node.token(grant + [("client_id", "tessera")]).status == 200)
 
-                // Its own tokens it may refresh, and nobody else may.
+                // The client may refresh its own tokens, and no other client may.
                 try await node.execute("UPDATE refresh_tokens SET client_id = 'worker', generation = 0")
                 #expect(try await node.token(grant).error == "invalid_grant")
                 #expect(

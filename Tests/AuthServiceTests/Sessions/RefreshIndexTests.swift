@@ -1,5 +1,5 @@
-// A refresh changes no indexed column, so PostgreSQL may write the new row beside the old one and touch no index (a
-// "heap-only tuple", https://www.postgresql.org/docs/15/storage-hot.html).
+// A refresh changes no indexed column, so PostgreSQL may make a "heap-only tuple" and touch no index
+// (https://www.postgresql.org/docs/15/storage-hot.html).
 import AuthService
 import Foundation
 import Storage
@@ -29,8 +29,8 @@ struct RefreshIndexTests {
                 return after.tokens.all - before.tokens.all >= Self.refreshes
             }
             #expect(after.tokens.all - before.tokens.all == Self.refreshes)
-            // Not all: now and then a row's page is full and nobody has pruned it yet. With an indexed column among the
-            // changes it would be none.
+            // Not all: sometimes a row's page is full and not yet pruned. With an indexed column among the changes it
+            // would be none.
             #expect((after.tokens.hot - before.tokens.hot) * 10 >= Self.refreshes * 9)
             #expect(after.sessions.all == before.sessions.all)
         }
@@ -48,14 +48,14 @@ struct RefreshIndexTests {
             #expect(indexed["refresh_tokens"]?.isSuperset(of: ["id", "session_id", "user_id", "expires_at"]) == true)
             #expect(indexed["sessions"]?.contains("expires_at") == true)
             let before = try await values(indexed, node)
-            // Hours apart, within the day that a session's end may trail.
+            // Hours apart, within the day that a session's end may lag.
             var token = ada.refresh
             for _ in 0..<5 {
                 node.clock.advance(.seconds(4 * 3600))
                 token = try #require(try await node.refresh(token).json["refresh_token"]?.string)
             }
             #expect(try await values(indexed, node) == before)
-            // Past it the end slides, once, and the test is shown to see a change.
+            // After it the end moves, once, and the test proves that it sees a change.
             node.clock.advance(.seconds(5 * 3600))
             _ = try await node.refresh(token)
             let slid = try await values(indexed, node)
@@ -79,7 +79,6 @@ struct RefreshIndexTests {
         return (try #require(counters["refresh_tokens"]), try #require(counters["sessions"]))
     }
 
-    /// The columns that any index of a table names, its conditions included.
     private func indexedColumns(_ table: String, _ node: AuthNode) async throws -> Set<String> {
         let rows =
             switch node.database.engine {

@@ -1,4 +1,4 @@
-// The complete semantics of a refresh token: successor, grace, theft, ends, forgery, and two nodes.
+// Refresh tokens: successor, grace period, theft, expiry, forgery, and two nodes.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -79,7 +79,7 @@ struct RefreshTests {
                     if !text.contains("\"") && !text.contains("\\") && forged[index] >= 0x20 { forgeries.append(text) }
                 }
             }
-            // The same with a right checksum: it is the HMAC that refuses, not the checksum.
+            // With a right checksum: the HMAC refuses, not the checksum.
             let body = try #require(Base64URL.decode(String(ada.refresh.dropFirst(4).dropLast(6))))
             for index in body.indices {
                 for bit in 0..<8 {

@@ -1,4 +1,3 @@
-// Sessions from login to their ends, and what access tokens say meanwhile.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto
@@ -90,7 +89,7 @@ struct SessionTests {
             #expect(
                 try await node.count("events WHERE kind = 'user.tokens_revoked' AND data LIKE '%\"min_ver\":2%'") == 1
             )
-            // A stale token is good enough to leave with.
+            // A stale token may still log out.
             let other = try await node.logIn()
             #expect(try await node.send(.patch, path, #"{"role":"user"}"#, token: admin.access).status == 200)
             #expect(try await node.me(other.access).code == "token_stale")
@@ -194,7 +193,7 @@ struct SessionTests {
             #expect(changed.json["metadata"]?.raw == #"{ "b":1.0, "a":[ ]}"#)
             let cleared = try await node.send(.patch, "/v1/me", #"{"first_name":null}"#, token: ada.access)
             #expect(cleared.json["first_name"]?.isNull == true && cleared.json["name"]?.string == "Ada Lovelace")
-            // Nobody makes themselves an admin.
+            // A user cannot become an admin.
             let role = try await node.send(.patch, "/v1/me", #"{"role":"admin"}"#, token: ada.access)
             #expect(role.status == 400 && role.json["errors"]?.array?.first?["code"]?.string == "unknown_field")
             #expect(try await node.send(.delete, "/v1/me", token: ada.access).status == 204)
@@ -247,7 +246,7 @@ struct SessionTests {
             for secret in [AuthNode.password, "a wrong secret", ada.access, ada.refresh, next, "argon2"] {
                 #expect(!text.contains(secret))
             }
-            // What is stored of a refresh token opens nothing.
+            // The stored form of a refresh token opens nothing.
             let stored = try await node.query("SELECT * FROM refresh_tokens").map { "\($0.values)" }.joined()
             #expect(!stored.contains(String(ada.refresh.dropFirst(30).prefix(20))))
         }

@@ -1,5 +1,5 @@
-// A refresh whose session's idle end is due runs two units. What ends the session between them also raises the versions
-// that the new token would carry, so no event about versions would refuse that token: the refresh itself must.
+// A refresh that moves the idle expiry runs two transactions. If the session ends in between, the new token would carry
+// the raised versions and no event would refuse it. So the refresh must fail.
 import AuthService
 import HTTPTypes
 import Synchronization
@@ -8,7 +8,6 @@ import Testing
 
 @Suite("A refresh that slides")
 struct SlideRaceTests {
-    /// What ends the sessions of a user.
     enum Ending: String, CaseIterable, Sendable {
         case sessionsRevoked, deactivated, everythingRevoked
     }
@@ -23,7 +22,6 @@ struct SlideRaceTests {
             let units = try #require(node.database as? CountingDatabase)
             let ada = try await node.signUp()
             _ = try await node.makeAdmin()
-            // Long enough for the idle end to slide, and for the tokens to be over.
             node.clock.advance(.seconds(2 * 86_400))
             let admin = try await node.logIn("root@example.com")
             let ended = Mutex<Int?>(nil)

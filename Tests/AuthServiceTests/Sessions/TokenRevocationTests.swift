@@ -1,4 +1,3 @@
-// `POST /oauth2/revoke`: success is said when it is true, and only then.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto

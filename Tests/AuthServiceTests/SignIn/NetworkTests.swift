@@ -1,4 +1,4 @@
-// What a node believes about where a request comes from, over a real connection.
+// Client addresses over a real connection.
 import AuthService
 import HTTPTypes
 import PasswordHashing
@@ -44,7 +44,7 @@ struct NetworkTests {
                 let body = #"{"refresh_token":"tsr_guess"}"#
                 return try await node.send(.post, "/v1/token/refresh", body, headers: [.forwardedFor: forwarded]).status
             }
-            // What stands left of the client's own address is its own invention, different each time.
+            // The entries left of the client's own address are forged, different each time.
             let statuses = try await parallel(300) { try await guess("198.51.100.\($0 % 250), 203.0.113.9") }
             #expect(statuses.allSatisfy { $0 == 401 })
             #expect(try await guess("198.51.100.251, 203.0.113.9") == 429)
@@ -126,7 +126,7 @@ struct NetworkTests {
         } _: { node in
             _ = try await node.signUp()
             for email in ["ada@example.com", "nobody@example.com", "no address at all"] {
-                // One thread and no line: of many that arrive together, those that need a hash find it taken.
+                // One thread and no queue: of many concurrent requests, those that need a hash find it busy.
                 let answers = try await parallel(32) { _ in
                     try await node.logInAnswer(email, password: "wrong password")
                 }
@@ -136,7 +136,7 @@ struct NetworkTests {
                 #expect(answers.contains { $0.code == "invalid_credentials" }, "\(email)")
                 #expect(busy.count + answers.filter { $0.status == 401 }.count == 32)
             }
-            // What needs no hash is not held up.
+            // Requests without a hash are unaffected.
             #expect(try await node.send(.get, "/healthz").status == 200)
         }
     }

@@ -1,4 +1,3 @@
-// An auth node behind its router, on a fresh database, with a clock that the test sets.
 import AuthService
 import Foundation
 import HTTPTypes
@@ -14,7 +13,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until a test moves it.
 final class TestClock: Sendable {
     private let instant = Mutex(Instant(seconds: 1_800_000_000))
 
@@ -24,7 +23,7 @@ final class TestClock: Sendable {
         instant.withLock { $0 = $0 + duration }
     }
 
-    /// Moves by a microsecond at each look, so that rows made one after the other have an order.
+    /// Each read adds a microsecond, so that rows have an order.
     var clock: Clock {
         Clock {
             self.instant.withLock { instant in
@@ -35,16 +34,16 @@ final class TestClock: Sendable {
     }
 }
 
-/// Lets a test hold one request between the check of its password and the unit that relies on it.
+/// Holds one request between its password check and the transaction that relies on it.
 final class Barrier: Sendable {
     private enum State { case passing, holdingNext, holding }
 
     private let state = Mutex(State.passing)
 
-    /// Whether a request stands at the barrier.
+    /// Whether a request waits at the barrier.
     var holds: Bool { state.withLock { $0 == .holding } }
 
-    /// The next request to arrive waits; those after it pass.
+    /// The next request waits; later ones pass.
     func holdNext() { state.withLock { $0 = .holdingNext } }
     func release() { state.withLock { $0 = .passing } }
 
@@ -58,7 +57,6 @@ final class Barrier: Sendable {
     }
 }
 
-/// What differs between nodes and tests.
 struct NodeOptions: Sendable {
     var ring = AuthNode.ring(1)
     var publicURL = "https://auth.test"
@@ -76,13 +74,11 @@ struct AuthNode: Sendable {
     let clock: TestClock
     let barrier: Barrier
 
-    /// A ring of `count` keys that are the same in every test, `first` of them in front.
+    /// The same `count` keys in every test, beginning with `first`.
     static func ring(_ count: Int, first: Int = 0) -> String {
         let keys = (0..<count).map { Base64.encode([UInt8](repeating: UInt8(0x41 + $0), count: 32)) }
         return ([keys[first]] + keys.enumerated().filter { $0.offset != first }.map(\.element)).joined(separator: ",")
     }
-
-    // MARK: Requests
 
     struct Answer: Sendable {
         let status: Int
@@ -156,9 +152,7 @@ struct AuthNode: Sendable {
         )
     }
 
-    // MARK: Rows
-
-    /// Counts or reads what is in the tables, past the API.
+    /// Bypasses the API.
     func query(_ sql: String, _ values: [SQLValue] = []) async throws -> [Row] {
         let statement = Statement(positional: "test.query", .reads, values.compactMap(\.type), sql)
         return try await database.run(BoundStatement(statement, values)).rows
@@ -169,7 +163,6 @@ struct AuthNode: Sendable {
     }
 }
 
-/// Runs `body` against a node of its own.
 func withNode(
     _ engine: TestEngine,
     _ options: NodeOptions = NodeOptions(),
@@ -178,7 +171,6 @@ func withNode(
     try await withNodes(engine, [options]) { try await body($0[0]) }
 }
 
-/// Runs `body` against nodes that share one database and one clock.
 func withNodes(
     _ engine: TestEngine,
     _ options: [NodeOptions],
@@ -225,7 +217,7 @@ private func open(
     }
 }
 
-/// Runs `count` calls at once and returns what they returned.
+/// Runs `count` calls at once.
 func parallel<T: Sendable>(_ count: Int, _ body: @Sendable @escaping (Int) async throws -> T) async throws -> [T] {
     try await withThrowingTaskGroup(of: T.self) { group in
         for index in 0..<count { group.addTask { try await body(index) } }
@@ -233,7 +225,7 @@ func parallel<T: Sendable>(_ count: Int, _ body: @Sendable @escaping (Int) async
     }
 }
 
-/// A JSON answer, or nothing where the body was none: a test then finds `nil` and says so.
+/// `nil` if the body is not JSON, which a test then reports.
 struct JSONValue: Sendable {
     let element: JSONElement?
 

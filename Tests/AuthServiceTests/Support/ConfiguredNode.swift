@@ -1,4 +1,4 @@
-// A node whose configuration a test sets itself, behind the router or behind a socket, and a look into its tables.
+// A node with its own configuration, behind the router or a socket, and access to its tables.
 import AuthService
 import Foundation
 import HTTPTypes
@@ -13,9 +13,8 @@ import Storage
 import TestSupport
 import Testing
 
-/// Runs `body` against a node with a configuration of its own; `overSocket` sends its requests through a real
-/// connection, so that the node sees a peer's address; `counting` makes its database a `CountingDatabase`, `failing`
-/// makes it fail while the switch is on.
+/// `overSocket` uses a real connection, so that the node sees a peer's address. `counting` makes the database a
+/// `CountingDatabase`; `failing` makes it fail while the switch is on.
 func withConfiguredNode(
     _ engine: TestEngine,
     overSocket: Bool = false,
@@ -69,14 +68,12 @@ extension AuthNode {
         "job_leases", "settings",
     ]
 
-    /// How many rows each table has.
     func rowCounts() async throws -> [String: Int] {
         var counts: [String: Int] = [:]
         for table in Self.tables { counts[table] = try await count(table) }
         return counts
     }
 
-    /// Runs one statement past the API.
     @discardableResult
     func execute(_ sql: String, _ values: [SQLValue] = []) async throws -> Int {
         let statement = Statement(positional: "test.execute", .writes, values.compactMap(\.type), sql)
@@ -89,7 +86,7 @@ extension AuthNode {
         return (try rows.map { try $0.text("kind") }, try rows.last?.integer("seq") ?? seq)
     }
 
-    /// Every mounted operation, with what stands in for a path's parameters.
+    /// Every mounted operation, with `id` for its path parameters.
     func operations(id: String = "unknown") -> [(method: HTTPRequest.Method, path: String)] {
         service.buildRouter().routes.map { route in
             let segments = route.path.description.split(separator: "/")

@@ -1,5 +1,5 @@
-// Nodes as a deployment has them: they share the data, the clock and the keys, and nothing else. Two nodes on one
-// database object would share its write lane, which puts their units in order before any lock has to.
+// Nodes as deployed: they share data, clock and keys, and nothing else. Two nodes on one database object would share
+// its write worker, which would order their transactions before any lock does.
 import AuthService
 import Foundation
 import Hummingbird
@@ -13,8 +13,8 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Runs `body` against one node for each ring, each with connections of its own. `wrap` puts something around the database
-/// of the node with this number, and `configure` sets what all nodes share.
+/// One node for each ring, each with its own connections. `wrap` decorates the database of a node, by its number;
+/// `configure` applies to all nodes.
 func withSeparateNodes(
     _ engine: TestEngine,
     rings: [String] = [AuthNode.ring(1), AuthNode.ring(1)],
@@ -71,7 +71,7 @@ private func open(
     await database.close()
 }
 
-/// Keeps a transaction open, on the engine's own thread, until a test has brought others to wait for it.
+/// Keeps a transaction open on the engine's own thread until others wait for it.
 final class HeldTransaction: Sendable {
     private enum State { case starting, holding, released }
 
@@ -81,7 +81,7 @@ final class HeldTransaction: Sendable {
 
     func release() { state.withLock { $0 = .released } }
 
-    /// Called inside the transaction; returns once released, or after half a minute in which nobody did.
+    /// Returns once released, or after half a minute.
     func hold() {
         state.withLock { $0 = $0 == .starting ? .holding : $0 }
         let deadline = ContinuousClock.now + .seconds(30)

@@ -1,5 +1,4 @@
-// Passwords as a node hashes them, with a place to hold a request: after its password was found right, and before anything
-// relies on it.
+// Hashes passwords, and can hold a request after its password check.
 import AuthService
 import PasswordHashing
 

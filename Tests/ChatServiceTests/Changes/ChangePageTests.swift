@@ -1,4 +1,3 @@
-// The change feed as pages: what is told of each thing that can happen, to whom, and when a cursor is void.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -25,7 +24,7 @@ struct ChangePageTests {
             )
             let patch = #"{"pinned":true}"#
             #expect(try await chat.send(.patch, "/v1/conversations/c1", patch).status == 200)
-            // Refused: told of nothing.
+            // A refused request writes no change.
             #expect(try await chat.send(.patch, "/v1/conversations/c1", as: "other", patch).status == 404)
             let taken = #"{"messages":[{"role":"user","content":"x"},{"id":"m1","role":"user","content":"x"}]}"#
             #expect(try await chat.send(.post, "/v1/conversations/c2/messages", taken).status == 409)
@@ -42,7 +41,7 @@ struct ChangePageTests {
             try await chat.change(
                 "UPDATE messages SET deleted_at = created_at, version = version + 1 WHERE id = 'm1'"
             )
-            // With everything in it, one row.
+            // One change for the conversation with all its content.
             try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
             #expect(
                 try await chat.told() == [
@@ -72,7 +71,7 @@ struct ChangePageTests {
                 try await vote(message, value)
             }
             try await vote("m3", "up")
-            // A message that goes takes its vote along.
+            // Its vote is deleted with it.
             #expect(try await chat.send(.delete, "/v1/conversations/c1/messages/m2").status == 204)
             let tags = try await chat.send(.put, "/v1/conversations/c1/tags", #"{"tags":["work"]}"#)
             #expect(tags.status == 200, "\(tags.text)")
@@ -80,7 +79,7 @@ struct ChangePageTests {
             let tag = try #require(page["data"]?.array?.first?["id"]?.string)
             #expect(try await chat.send(.patch, "/v1/tags/\(tag)", #"{"name":"home"}"#).status == 200)
             #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
-            // So does a conversation.
+            // So with a conversation.
             try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
             let told = try await chat.told()
             #expect(
@@ -166,7 +165,7 @@ struct ChangePageTests {
             for bad in ["yesterday", "\(cursor.epoch):-1", ":1", "\(cursor.epoch):x"] {
                 #expect(try await chat.send(.get, "/v1/changes?after=\(bad)").code == "invalid_cursor", "\(bad)")
             }
-            // Three of four grow old and are removed.
+            // Three of four are removed by age.
             let old8 = Clock.system.now() - .seconds(8 * 86_400)
             let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1 WHERE entity_id <> 'c3'")
             _ = try await chat.database.run(age(old8))
@@ -175,12 +174,11 @@ struct ChangePageTests {
             #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 0)
             let answer = try await chat.send(.get, "/v1/changes?after=\(old)")
             #expect(answer.status == 410)
-            // What is kept is told, and the way back leads on.
             #expect(try await chat.told() == ["insert conversation c3 in c3 v1"])
             let resync = try #require(try answer.json["resync_cursor"]?.string)
             _ = try await chat.conversation(#"{"id":"c4"}"#)
             #expect(try await chat.told(after: resync) == ["insert conversation c4 in c4 v1"])
-            // The history is another after a restore.
+            // A restore begins another history.
             _ = try await chat.database.run(ChangeStatements.begin(epoch: "another"))
             #expect(try await chat.send(.get, "/v1/changes?after=\(resync)").status == 410)
         }
@@ -191,14 +189,14 @@ struct ChangePageTests {
         try await withChat(engine) { chat in
             _ = try await chat.conversation(as: "other")
             _ = try await chat.conversation(as: "owner")
-            // Of the owner's row, which is the newest.
+            // The owner's row, which is the newest.
             let end = try await chat.send(.get, "/v1/changes?after=end", as: "other").json
             let cursor = try #require(end["next_cursor"]?.string)
             let erasure = try await chat.send(.delete, "/v1/chat/data")
             #expect(erasure.status == 200, "\(erasure.text)")
             #expect(try await chat.rows("changes WHERE principal_id = 'owner'") == 0)
             #expect(try await chat.told(as: "other", after: cursor) == [])
-            // And what does not exist yet is as void as it was.
+            // A position that does not exist yet is as void as before.
             let beyond = try EventCursor(cursor)
             let answer = try await chat.send(.get, "/v1/changes?after=\(beyond.epoch):\(beyond.seq + 1)", as: "other")
             #expect(answer.status == 410)
@@ -229,7 +227,7 @@ struct ChangePageTests {
             #expect(try await chat.told(after: cursor) == [])
             #expect(units.units == [["changes.after", "changes.state"]])
             #expect(try await chat.told(as: "newcomer", after: newcomer) == [])
-            // Two of theirs are gone, and they have not had them.
+            // Two of their changes are gone unread.
             #expect(try await chat.send(.get, "/v1/changes?after=\(others)", as: "other").status == 410)
             _ = try await chat.conversation(#"{"id":"new"}"#)
             #expect(try await chat.told(after: cursor) == ["insert conversation new in new v1"])
@@ -244,7 +242,6 @@ struct ChangePageTests {
         #expect(take([11, 12, 14, 15]) == [true, true, true, true])
         frontier.advance(at: now)
         #expect(frontier.floor == 12)
-        // Looked at again from there, and only what is new counts.
         #expect(take([14, 11, 13]) == [false, false, true])
         frontier.advance(at: now)
         #expect(frontier.floor == 15)
@@ -270,12 +267,11 @@ struct ChangePageTests {
 }
 
 extension Chat {
-    /// Changes rows past the API.
     func change(_ sql: String) async throws {
         _ = try await database.run(Statement("test.change", .writes, [], sql)())
     }
 
-    /// Lets every change that is there grow old and be removed.
+    /// Ages every change and removes them.
     func forgetChanges(expecting count: Int) async throws {
         let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
         _ = try await database.run(age(Clock.system.now() - .seconds(8 * 86_400)))
@@ -283,7 +279,7 @@ extension Chat {
         #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }
 
-    /// Every change that somebody is told of, a line each.
+    /// A user's changes, a line each.
     func told(as user: String = "owner", after: String? = nil) async throws -> [String] {
         let answer = try await send(.get, "/v1/changes?limit=1000" + (after.map { "&after=\($0)" } ?? ""), as: user)
         try #require(answer.status == 200, "\(answer.text)")

@@ -1,5 +1,5 @@
-// The change feed as a stream, over a socket: what is on the wire, that nothing is skipped whoever writes and however
-// slowly, and that a stream dies with the token that opened it (S2, S7).
+// The change feed as a stream over a socket: the bytes on the wire, no gap in spite of slow writers, and an end with
+// its token (S2, S7).
 import ChatService
 import Foundation
 import HTTPTypes
@@ -62,7 +62,7 @@ struct ChangeStreamTests {
             _ = try await chat.conversation(#"{"id":"c1"}"#)
             let stream = try chat.follow()
             try await eventually("it has caught up") { stream.isCaughtUp }
-            // Past the service: nobody tells it.
+            // Bypasses the service, so the node is not notified.
             try await chat.change("UPDATE conversations SET version = version + 1 WHERE id = 'c1'")
             try await eventually(within: .seconds(14), "it is told") { stream.told.count == 2 }
         }
@@ -83,7 +83,7 @@ struct ChangeStreamTests {
                     let others = try chat.follow(as: "other")
                     try await eventually("both have caught up") { stream.isCaughtUp && others.isCaughtUp }
 
-                    // A writer of somebody else's making takes its number and does not commit.
+                    // Another writer takes its number and does not commit.
                     let isHeld = Mutex(false)
                     let release = Mutex(false)
                     let writing = Task {
@@ -97,7 +97,7 @@ struct ChangeStreamTests {
                         }
                     }
                     try await eventually("the writer holds") { isHeld.withLock { $0 } }
-                    // The same person writes here: behind the one that is open. On PostgreSQL others go on, and their
+                    // The same user writes here, behind the open transaction. On PostgreSQL others continue, and their
                     // later numbers become visible first.
                     async let mine = chat.createOnOwnConnection(#"{"id":"later"}"#)
                     if engine == .postgres {
@@ -116,7 +116,7 @@ struct ChangeStreamTests {
                     let expected = ["update conversation mine in mine v2", "insert conversation later in later v1"]
                     #expect(try stream.told.dropFirst().map { Chat.line(try JSONElement.parse($0.data)) } == expected)
                     #expect(stream.told.map(\.seq) == stream.told.map(\.seq).sorted())
-                    // The page that was read meanwhile leads to both too.
+                    // A page that was read meanwhile leads to both too.
                     #expect(try await chat.told(after: cursor) == expected)
                 }
             } catch {
@@ -201,7 +201,7 @@ struct ChangeStreamTests {
             try await eventually("it has caught up") { stream.isCaughtUp }
             clock.advance(.seconds(700))
             try await eventually("it has ended") { stream.hasEnded }
-            // Nobody is told what happens after it.
+            // Later changes are not sent.
             _ = try await chat.conversation()
             #expect(stream.told.isEmpty)
             let again = try chat.follow(after: stream.lastID)
@@ -209,7 +209,7 @@ struct ChangeStreamTests {
         }
     }
 
-    /// Follows the changes of two people, and sees that what ends the one's stream leaves the other's.
+    /// Follows two users' changes, and checks that the end of one stream leaves the other.
     private func withEndedStream(
         _ revocations: (any RevocationSource)? = nil,
         by end: @Sendable @escaping (Chat) async throws -> Void,
@@ -250,7 +250,7 @@ struct ChangeStreamTests {
             chat,
             stream,
             other in
-            // Nobody is told anything by the role that was.
+            // Nothing is sent under the old role.
             _ = try await chat.conversation(as: "other")
             try await eventually("the other is told") { other.told.count == 1 }
             #expect(stream.told.isEmpty)
@@ -268,7 +268,6 @@ struct ChangeStreamTests {
     func refusal() async throws {
         let erase = { @Sendable (chat: Chat) async throws in
             for user in ["owner", "other"] { _ = try await chat.conversation(as: user) }
-            // As another node would.
             try await chat.mark("owner", active: true, erasedAt: Clock.system.now())
         }
         try await withEndedStream(by: erase) { _, _, _ in }
@@ -281,7 +280,7 @@ struct ChangeStreamTests {
             overSocket: true,
             configure: {
                 $0.changeFeed.streamsPerUser = 3
-                // A stream that was cut is noticed by a heartbeat that cannot be written.
+                // A broken stream is noticed by a failed heartbeat.
                 $0.changeFeed.timing.heartbeat = .seconds(1)
             }
         ) { chat in
@@ -291,7 +290,7 @@ struct ChangeStreamTests {
             try await eventually("it is answered") { more.body.hasSuffix("}") }
             #expect(more.status == 429)
             #expect(more.body.contains("rate_limited"))
-            // Others have theirs, and pages are not counted.
+            // Others have their own limit, and pages do not count.
             let other = try chat.follow(as: "other")
             try await eventually("it has caught up") { other.isCaughtUp }
             #expect(try await chat.send(.get, "/v1/changes").status == 200)
@@ -322,7 +321,7 @@ struct ChangeStreamTests {
             let nobody = try chat.follow(token: "none")
             try await eventually("all are answered") { [gone, bad, nobody].allSatisfy { $0.body.hasSuffix("}") } }
             #expect([gone, bad, nobody].map(\.status) == [410, 400, 401])
-            // A node that is cut off from its database does not keep up appearances.
+            // A node without its database must not pretend to be current.
             await chat.database.close()
             try await eventually("it has ended") { stream.hasEnded }
         }
@@ -330,7 +329,7 @@ struct ChangeStreamTests {
 }
 
 extension Chat {
-    /// Creates a conversation on a connection of its own: those of the test's client wait for each other.
+    /// Uses its own connection, because the test client's wait for each other.
     fileprivate func createOnOwnConnection(_ json: String) async throws -> String {
         let connection = try RawConnection(port: try #require(nodes[0].port))
         try connection.send(
@@ -344,8 +343,7 @@ extension Chat {
     }
 }
 
-/// What was revoked, as a feed would tell: sessions, and every token of a person before a version, which is what a
-/// change of their role does.
+/// Revoked sessions, and minimum versions of a user's tokens, as after a change of role.
 private final class Revoked: RevocationSource {
     private let state = Mutex((sessions: Set<String>(), versions: [String: Int64]()))
 
@@ -363,7 +361,6 @@ private final class Revoked: RevocationSource {
 }
 
 extension Chat {
-    /// Opens a stream of somebody's changes.
     func follow(
         as user: String = "owner",
         token: String? = nil,

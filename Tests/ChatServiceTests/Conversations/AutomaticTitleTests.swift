@@ -25,7 +25,6 @@ struct AutomaticTitleTests {
             let title = AutomaticTitle.make(from: text) ?? ""
             #expect((1...ConversationLimits.title).contains(title.utf8.count))
             #expect(text.unicodeScalars.starts(with: title.unicodeScalars))
-            // Whole characters, where there are several.
             #expect(title.count < 2 || text.hasPrefix(title))
         }
     }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The list of conversations")
 struct ConversationListTests {
-    /// 25 conversations of which each five share an instant, in the order of the list.
+    /// 25 conversations, five per instant, in the order of the list.
     private static func fill(_ chat: Chat, _ clock: TestClock) async throws -> [String] {
         var made: [(tick: Int, id: String)] = []
         for index in 0..<25 {
@@ -53,7 +53,7 @@ struct ConversationListTests {
             _ = try await chat.send(.patch, "/v1/conversations/\(ids[10])", #"{"title":"t"}"#)
             let top = try await chat.send(.get, "/v1/conversations?limit=2").json["data"]?.array
             #expect(top?.compactMap { $0["id"]?.string } == [ids[10], ids[20]])
-            // A message that is edited in any way, or deleted, too.
+            // Any edit or deletion of a message too.
             let message = try #require(try await chat.messages(ids[20]).first?["id"]?.string)
             let path = "/v1/conversations/\(ids[20])/messages/\(message)"
             let changes: [(HTTPRequest.Method, String?)] = [
@@ -68,7 +68,7 @@ struct ConversationListTests {
                 let first = try await chat.send(.get, "/v1/conversations?limit=1").json["data"]?.array?.first
                 #expect(first?["id"]?.string == ids[20], "\(method) \(body ?? "")")
             }
-            // A list does not read what may be large.
+            // A list omits large members.
             #expect(top?.first?["metadata"] == nil)
         }
     }

@@ -58,11 +58,11 @@ struct ForkTests {
             }
             #expect(try await chat.pages("/v1/conversations/\(id)/votes?limit=5").flatMap { $0 }.isEmpty)
             #expect(try await chat.send(.get, "/v1/conversations/c?include=messages").text == before)
-            // And goes on by itself.
+            // The copy is independent.
             try await chat.append(#"{"role":"user","content":"more"}"#, to: id)
             try await chat.expectSound(id, count: 4)
             try await chat.expectSound("c", count: 4)
-            // The head, with another title: a duplicate of the branch that is shown.
+            // The head with another title: a copy of the visible branch.
             let copy = try await chat.send(.post, "/v1/conversations/c/fork", #"{"title":"Copy"}"#).json
             #expect(copy["title"]?.string == "Copy")
             #expect(copy["forked_from_message_id"]?.string == "m-4")
@@ -167,7 +167,7 @@ struct ForkTests {
         try await withChat(engine, clock: clock.clock) { chat in
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(1200, in: "c")
-            // As a process that is killed after its second unit leaves it.
+            // As a process leaves it that is killed after its second transaction.
             let begin = ForkPieces.begin("half", "owner", "c", clock.clock.now())
             let copy = ForkPieces.copy("half", "owner", "c", from: "c-1200", number: 1200)
             for piece in [begin, copy] { _ = try await chat.database.run(piece) }
@@ -213,7 +213,7 @@ struct ForkTests {
         try await withNodes(engine) { chat in
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(1001, in: "c")
-            // Both in one unit: whoever sees one without the other has seen two moments.
+            // One transaction: a reader that sees only one of them has seen two moments.
             let edit = Statement(
                 "test.edit",
                 .writes,

@@ -1,4 +1,4 @@
-// Messages of a megabyte and more: what is bounded by rows alone is not bounded.
+// Messages of a megabyte and more: a limit on rows alone is none.
 import HTTPTypes
 import OpenSSLCrypto
 import ServiceKit
@@ -18,7 +18,7 @@ struct LargeMessageTests {
     )
     func pages(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            // A dozen of 1.5 MiB each, one that alone is more than a page holds, and small ones around them.
+            // A dozen of 1.5 MiB each, one larger than a page, and small ones around them.
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(30, in: "c")
             try await chat.enlarge("c", 8...20, to: 1_500_000)
@@ -78,7 +78,7 @@ struct LargeMessageTests {
         }
     }
 
-    /// The numbers of every page in the list's order, by the cursors of one direction; checks each page's size.
+    /// The numbers of every page, by the cursors of one direction; checks each page's size.
     private static func walk(
         _ direction: PageRequest.Direction,
         _ limit: Int,
@@ -119,9 +119,9 @@ struct LargeMessageTests {
         }
     }
 
-    // MARK: Units of bounded size
+    // MARK: Transactions of bounded size
 
-    /// Twelve messages of a megabyte, and the units that a request takes.
+    /// Twelve messages of a megabyte, and the transactions of a request.
     private static func withLarge(
         _ engine: TestEngine,
         _ body: @Sendable @escaping (Chat, CountingDatabase) async throws -> Void
@@ -187,7 +187,7 @@ struct LargeMessageTests {
             #expect(try answer.json["status"]?.string == "completed", "\(answer.text)")
             #expect(try answer.json["removed"]?["messages"]?.integer == 715)
             #expect(try answer.json["removed"]?["conversations"]?.integer == 5)
-            // Twelve of a megabyte are three units at least; one more finds nothing.
+            // Twelve of a megabyte are at least three transactions; one more finds nothing.
             #expect(units.units.count { $0.contains("erase.delete_messages") } >= 5)
             #expect(try await chat.rows("messages") == 0)
         }
@@ -237,7 +237,7 @@ struct LargeMessageTests {
             )
             #expect(try await chat.rows("messages WHERE deleted_at IS NULL") == 1202)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
-            // A few go in the unit of the deletion itself.
+            // A few are handled in the deletion's own transaction.
             units.forget()
             try await chat.append(#"{"role":"user","content":"x","parent_id":"c-3"}"#, to: "c")
             units.forget()
@@ -249,7 +249,7 @@ struct LargeMessageTests {
 }
 
 extension Chat {
-    /// Gives messages of a conversation made by `chain` parts of so many bytes.
+    /// Enlarges messages of a conversation made by `chain`.
     func enlarge(_ conversation: String, _ numbers: ClosedRange<Int>, to bytes: Int) async throws {
         let frame = #"[{"type":"text","text":""}]"#
         let text = Hex.encode(RandomSource.system.bytes((bytes - frame.utf8.count) / 2 + 1))

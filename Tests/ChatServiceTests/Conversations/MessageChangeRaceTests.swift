@@ -1,4 +1,4 @@
-// Changes of messages that meet: whatever the order, the tree is whole and the counters are exact.
+// Concurrent changes of messages: in any order the tree is whole and the counters are exact.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -106,7 +106,7 @@ struct MessageChangeRaceTests {
             #expect(row["last_seq"]?.integer == 316)
             #expect(row["message_count"]?.integer == 316 - deleted)
             #expect((150...166).contains(deleted))
-            // What came after it follows what it left.
+            // Later messages follow the remaining ones.
             let left = try await chat.messages(id)
             #expect(left.prefix(150).compactMap { $0["seq"]?.integer } == Array(1...150))
             for (message, previous) in zip(left.dropFirst(), left) {

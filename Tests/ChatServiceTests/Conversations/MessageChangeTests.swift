@@ -1,4 +1,3 @@
-// A message that is there: patched, deleted, truncated away. What it says, what it cost, and what the counters say.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -7,7 +6,6 @@ import Testing
 
 @Suite("Changing messages")
 struct MessageChangeTests {
-    // MARK: Patching
 
     @Test("a conversation without a message has no last one", arguments: TestEngine.allCases)
     func lastMessage(engine: TestEngine) async throws {
@@ -59,7 +57,7 @@ struct MessageChangeTests {
             #expect(row["edited_at"]?.isNull == true)
             #expect(row["updated_at"]?.string != row["created_at"]?.string)
             #expect(try await chat.send(.get, path).text == patched.text)
-            // New content, as parts and as plain text.
+            // As parts and as plain text.
             let changed = #"[{"type":"text","text":"one"},{"type":"text","text":"two"}]"#
             let edited = try await chat.send(.patch, path, #"{"parts":\#(changed),"model":null,"type":"error"}"#).json
             #expect(edited["parts"]?.raw == changed)
@@ -70,13 +68,13 @@ struct MessageChangeTests {
             let plain = try await chat.send(.patch, path, #"{"content":"plain"}"#).json
             #expect(plain["content"]?.string == "plain")
             #expect(plain["parts"]?.raw == #"[{"type":"text","text":"plain"}]"#)
-            // Parts without text leave no text behind.
+            // Parts without text yield no text.
             let silent = try await chat.send(.patch, path, #"{"parts":[{"type":"x"}]}"#).json
             #expect(silent["content"]?.isNull == true)
             #expect(silent["version"]?.integer == 5)
-            // An empty patch is a look.
+            // An empty patch only reads.
             #expect(try await chat.send(.patch, path, "{}").json["version"]?.integer == 5)
-            // The conversation's own version is not touched.
+            // The conversation's own version is unchanged.
             #expect(try await chat.send(.get, "/v1/conversations/\(id)").json["version"]?.integer == 1)
         }
     }
@@ -102,7 +100,7 @@ struct MessageChangeTests {
             #expect(try done.json["edited_at"]?.isNull == true)
             #expect(try done.json["status"]?.string == "completed")
             #expect(try done.json["tokens_total"]?.integer == 16)
-            // The same text again is no edit either, another is.
+            // The same text is no edit; another one is.
             let same = try await chat.send(.patch, path, #"{"content":"Mostly the moon."}"#).json
             #expect(same["edited_at"]?.isNull == true)
             let edited = try await chat.send(.patch, path, #"{"content":"The moon."}"#).json
@@ -184,8 +182,6 @@ struct MessageChangeTests {
         }
     }
 
-    // MARK: Deleting
-
     @Test("a deleted message leaves its number, and its children follow its parent", arguments: TestEngine.allCases)
     func delete(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
@@ -208,7 +204,7 @@ struct MessageChangeTests {
             #expect(row["last_seq"]?.integer == 4)
             #expect(row["tokens_in"]?.integer == 8)
             #expect(row["head_message_id"]?.string == "m4")
-            // What was spent was spent.
+            // Spent tokens stay spent.
             #expect(try await chat.tokensTotal("owner") == 10)
             // The head falls back to its parent, and at last to nothing.
             for (gone, head) in [("m4", "m3"), ("m1", "m3"), ("m3", nil)] as [(String, String?)] {
@@ -218,7 +214,7 @@ struct MessageChangeTests {
                 #expect(try await ChatInvariant.broken(in: chat.database) == [])
             }
             #expect(try await chat.ids("\(path)/messages?leaf=head") == [])
-            // An id of a deleted message stays taken, and a new message gets the next number.
+            // A deleted message's id stays taken, and a new message gets the next number.
             let again = try await chat.send(.post, "\(path)/messages", #"{"role":"user","content":"x","id":"m2"}"#)
             #expect(again.code == "id_taken")
             let next = try await chat.append(#"{"role":"user","content":"x"}"#, to: id)
@@ -241,8 +237,6 @@ struct MessageChangeTests {
         }
     }
 
-    // MARK: Truncating
-
     @Test("a truncation deletes what comes after a number, in any branch", arguments: TestEngine.allCases)
     func truncate(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
@@ -255,7 +249,7 @@ struct MessageChangeTests {
                 )
             }
             let path = "/v1/conversations/\(id)"
-            // The head's branch loses c2 and b2, so its nearest ancestor is shown.
+            // The head's branch loses c2 and b2, so its nearest ancestor is the head.
             let answer = try await chat.send(.delete, "\(path)/messages?after_seq=3")
             #expect(answer.status == 200)
             #expect(answer.text == #"{"deleted":2,"message_count":3,"last_seq":5,"head_message_id":"a"}"#)
@@ -264,7 +258,7 @@ struct MessageChangeTests {
             #expect(row["tokens_in"]?.integer == 3)
             #expect(row["tokens_out"]?.integer == 6)
             #expect(try await chat.tokensTotal("owner") == 15)
-            // Again it finds nothing, and past the end neither.
+            // A repetition finds nothing, and neither does a number past the end.
             for sequence in [3, 5, 2_147_483_647] {
                 let none = try await chat.send(.delete, "\(path)/messages?after_seq=\(sequence)")
                 #expect(none.text == #"{"deleted":0,"message_count":3,"last_seq":5,"head_message_id":"a"}"#)
@@ -296,12 +290,12 @@ struct MessageChangeTests {
             #expect(units.units.count == 3)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             try await chat.append(#"{"messages":[{"role":"user","content":"x"}]}"#, to: id)
-            // As a truncation that was cut off after its first unit would leave it.
+            // As a truncation leaves it that ended after its first transaction.
             let items = (0..<100).map { _ in #"{"role":"user","content":"x","tokens_in":1}"# }
             for _ in 0..<2 { try await chat.append(#"{"messages":[\#(items.joined(separator: ","))]}"#, to: id) }
             units.forget()
             _ = try await chat.send(.delete, "/v1/conversations/\(id)/messages?after_seq=901")
-            // Exactly a unit's messages.
+            // Exactly one transaction's messages.
             #expect(units.units.count == 1)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
@@ -335,7 +329,6 @@ struct MessageChangeTests {
 }
 
 extension Chat {
-    /// What a principal has spent so far.
     func tokensTotal(_ user: String) async throws -> Int64 {
         let statement = Statement("test.spent", .reads, [.text], "SELECT tokens_total FROM principals WHERE id = $1")
         return try #require(try await database.run(statement(user)).first).integer("tokens_total")

@@ -10,7 +10,7 @@ struct MessageRaceTests {
     func appends(engine: TestEngine) async throws {
         try await withNodes(engine) { chat in
             let id = try await chat.conversation()
-            // Some alone, some in batches of three, with and without ids of their own.
+            // Single ones and batches of three, with and without ids.
             let statuses = try await inParallel(32) { index in
                 let item = { (n: Int) in
                     let own = index.isMultiple(of: 3) ? #","id":"m-\#(index)-\#(n)""# : ""
@@ -21,7 +21,7 @@ struct MessageRaceTests {
             }
             #expect(statuses.allSatisfy { $0 == 201 })
             try await chat.expectSound(id, count: 16 + 16 * 3)
-            // A batch is never torn apart.
+            // A batch stays together.
             let messages = try await chat.messages(id)
             let batches = Dictionary(grouping: messages) { $0["content"]?.string ?? "" }
             for batch in batches.values {
@@ -38,7 +38,7 @@ struct MessageRaceTests {
     @Test("of 16 concurrent batches that share an id in the middle one is kept", arguments: TestEngine.allCases)
     func sharedID(engine: TestEngine) async throws {
         try await withNodes(engine) { chat in
-            // Four conversations of two owners, so that no lock of ours decides: the index does.
+            // Four conversations of two owners, so that the index decides and no lock of ours.
             let homes = [("c-0", "owner"), ("c-1", "owner"), ("c-2", "stranger"), ("c-3", "stranger")]
             for (id, user) in homes { try await chat.create(#"{"id":"\#(id)"}"#, as: user) }
             let statuses = try await inParallel(16) { index in

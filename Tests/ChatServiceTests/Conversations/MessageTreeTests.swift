@@ -1,4 +1,4 @@
-// Branches: versions of a question and of an answer are siblings, and each branch is paged by itself.
+// Versions of a question or an answer are siblings, and each branch is paged by itself.
 import HTTPTypes
 import OpenSSLCrypto
 import ServiceKit
@@ -8,7 +8,7 @@ import Testing
 
 @Suite("The tree of messages")
 struct MessageTreeTests {
-    /// q1 → a1 → q2 → a2, then q2 anew as q2b → a2b, then a2b anew as a2c.
+    /// q1 → a1 → q2 → a2, then q2 edited as q2b → a2b, then a2b regenerated as a2c.
     private static func tree(_ chat: Chat) async throws -> String {
         let id = try await chat.conversation()
         for (message, parent, role) in [
@@ -52,10 +52,10 @@ struct MessageTreeTests {
             let one = try await chat.send(.get, "\(path)/messages/q2b?include=siblings").json
             #expect(Self.place(one) == "2/2 q2 -")
             #expect(try await chat.send(.get, "\(path)/messages/q2b").json["siblings"] == nil)
-            // A deleted version is no longer among them.
+            // A deleted version is not among them.
             #expect(try await chat.send(.delete, "\(path)/messages/q2").status == 204)
             let alone = try await chat.send(.get, "\(path)/messages/q2b?include=siblings").json
-            // The answer of the deleted question took its place in the tree.
+            // The deleted question's answer took its place in the tree.
             #expect(Self.place(alone) == "2/2 a2 -")
         }
     }
@@ -91,7 +91,7 @@ struct MessageTreeTests {
             #expect(try switched.json["head_message_id"]?.string == "a2")
             #expect(try switched.json["version"]?.integer == 3)
             #expect(try await chat.ids("\(path)/messages?leaf=head") == ["q1", "a1", "q2", "a2"])
-            // What is appended without a parent follows it.
+            // A message without a parent follows it.
             let id = String(path.dropFirst("/v1/conversations/".count))
             #expect(try await chat.append(#"{"role":"user","content":"q3"}"#, to: id)["parent_id"]?.string == "a2")
             #expect(try await chat.send(.delete, "\(path)/messages/a1").status == 204)
@@ -111,7 +111,7 @@ struct MessageTreeTests {
     func paging(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
-            // Every third message has a sibling that is not on the branch.
+            // Every third message has a sibling off the branch.
             var branch: [String] = []
             for number in 1...23 {
                 let parent = branch.last.map { #""\#($0)""# } ?? "null"
@@ -131,7 +131,7 @@ struct MessageTreeTests {
             for limit in [1, 5, 23, 100] {
                 let down = try await chat.pages("\(path)&order=desc&limit=\(limit)").flatMap { $0 }
                 #expect(down.compactMap { $0["id"]?.string } == branch.reversed())
-                // Oldest first, the pages come from the leaf upwards, by `before`.
+                // Oldest first: pages from the leaf upwards, by `before`.
                 var up: [String] = []
                 var cursor: String? = ""
                 while let here = cursor, up.count <= branch.count {
@@ -156,14 +156,13 @@ struct MessageTreeTests {
             let end = try await chat.send(.get, "\(path)&limit=3&after=\(rest)").json
             #expect(end["data"]?.array?.compactMap { $0["id"]?.string } == Array(branch[21...]))
             #expect(end["has_more"]?.boolean == false)
-            // A cursor whose message was deleted since still leads on.
+            // A cursor whose message was deleted still works.
             #expect(try await chat.send(.delete, "/v1/conversations/\(id)/messages/m19").status == 204)
             let onward = try await chat.send(.get, "\(path)&limit=3&before=\(before)").json
             #expect(onward["data"]?.array?.compactMap { $0["id"]?.string } == ["m16", "m17", "m18"])
         }
     }
 
-    /// A cursor that was made up.
     private static func cursor(_ leaf: String, _ message: String, _ number: Int) -> String {
         Base64URL.encode(Array("branch/\(leaf) \(number) \(message)".utf8))
     }
@@ -199,11 +198,11 @@ struct MessageTreeTests {
             let down = try #require(above["next_cursor"]?.string)
             let below = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&after=\(down)").json
             #expect(below["data"]?.array?.compactMap { $0["id"]?.string } == ["q2b", "a2c"])
-            // Once that head is deleted, nobody knows the way.
+            // Once that head is deleted, the cursor is invalid.
             #expect(try await chat.send(.delete, "\(path)/messages/a2c").status == 204)
             let gone = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&before=\(edge)")
             #expect(gone.code == "invalid_cursor", "\(gone.text)")
-            // Without a cursor it is the new head's.
+            // Without a cursor it is the new head's branch.
             #expect(try await chat.ids("\(path)/messages?leaf=head") == ["q1", "a1", "q2", "a2"])
         }
     }
@@ -234,7 +233,7 @@ struct MessageTreeTests {
                 let answer = try await chat.send(.get, path, as: user)
                 #expect(answer.status == 404, "\(path) as \(user): \(answer.text)")
             }
-            // A cursor into another conversation leads nowhere.
+            // A cursor of another conversation is invalid.
             let foreign = try await chat.send(
                 .get,
                 "/v1/conversations/\(mine)/messages?leaf=own&before=\(Self.cursor("own", "a2", 5))",
@@ -263,7 +262,7 @@ struct MessageTreeTests {
             let cursor = try #require(page["next_cursor"]?.string)
             let next = try await chat.send(.get, "\(path)?leaf=head&limit=20&order=desc&after=\(cursor)").json
             #expect(next["data"]?.array?.first?["id"]?.string == "n\(count - 20)")
-            // From the root down: a walk over the whole branch, and still an answer.
+            // From the root down, which walks the whole branch.
             let root = Cursor(position: 1, id: "n1").encoded(for: "branch/n\(count)")
             let far = try await clock.measure { () async throws in
                 #expect(try await chat.ids("\(path)?leaf=head&limit=20&after=\(root)") == (2...21).map { "n\($0)" })
@@ -297,14 +296,13 @@ struct MessageTreeTests {
 }
 
 extension Chat {
-    /// The ids of a page's rows.
     func ids(_ path: String, as user: String = "owner") async throws -> [String] {
         let answer = try await send(.get, path, as: user)
         try #require(answer.status == 200, "\(path): \(answer.text)")
         return try answer.json["data"]?.array?.compactMap { $0["id"]?.string } ?? []
     }
 
-    /// Fills an empty conversation with one branch `n1`, `n2`, … of messages, below the service.
+    /// Fills an empty conversation with one branch `n1`, `n2`, …, bypassing the service.
     func fill(_ conversation: String, with count: Int) async throws {
         let messages = Statement(
             "test.fill",

@@ -1,4 +1,4 @@
-// What the five source schemas ask of messages, each question by the name that its schema gives it.
+// The message queries of the five source schemas, by the schemas' names.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -60,7 +60,7 @@ struct SeedMessageQueryTests {
     func schema002(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
-            // One turn's messages may share a time; their numbers tell them apart.
+            // Messages of one turn may share a time; their numbers order them.
             let parts = #"[{"type":"step-start"},{"type":"tool-search","input":{"q":"x"}},{"type":"text","text":"y"}]"#
             let saved = try await chat.append(
                 #"{"messages":[{"id":"u","role":"user","parts":[{"type":"text","text":"q"}]},{"id":"a","role":"assistant","parts":\#(parts)}]}"#,
@@ -107,7 +107,7 @@ struct SeedMessageQueryTests {
                 #expect(older["data"]?.array?.compactMap { $0["seq"]?.integer } == Array(21...70))
             }
             #expect(try await chat.send(.get, "\(path)?last=50&count=true").json["total"]?.integer == 120)
-            // Fewer than asked for are all.
+            // Fewer than the limit are all.
             let few = try await chat.conversation(#"{"messages":[{"role":"user","content":"x"}]}"#)
             let all = try await chat.send(.get, "/v1/conversations/\(few)/messages?last=50").json
             #expect(all["data"]?.array?.count == 1)

@@ -29,7 +29,7 @@ struct TagTests {
             #expect(try names(patched).count == 3)
             #expect(try names(try await chat.send(.get, path + "/tags")).count == 3)
 
-            // Another spelling, decomposed too, is the same tag.
+            // Another spelling, also decomposed, is the same tag.
             let other = try await chat.conversation()
             let added = try await chat.send(.put, "/v1/conversations/\(other)/tags/WORK")
             #expect(try names(added) == ["Work"])
@@ -92,7 +92,7 @@ struct TagTests {
             #expect(try await chat.send(.patch, "/v1/tags/\(one)", as: "stranger", #"{"name":"x"}"#).status == 404)
             #expect(try await chat.send(.delete, "/v1/tags/\(one)", as: "stranger").status == 404)
             #expect(try names(try await chat.send(.get, path)).count == 2)
-            // More conversations than a unit takes.
+            // More conversations than one transaction handles.
             try await chat.fill(1100, tag: one)
             #expect(try await chat.send(.get, "/v1/conversations?tag=one&count=true").json["total"]?.integer == 1101)
             #expect(try await chat.send(.delete, "/v1/tags/\(one)").status == 204)
@@ -120,7 +120,7 @@ struct TagTests {
             #expect(try await chat.send(.put, path + "/tags/\(long)").status == 404)
             #expect(try names(try await chat.send(.get, path)) == ["kept"])
             #expect(try await chat.rows("tags") == 1)
-            // 32 and no more.
+            // At most 32.
             let many = (0..<31).map { "\"t\($0)\"" }.joined(separator: ",")
             #expect(try await chat.send(.put, path + "/tags", #"{"tags":["kept",\#(many)]}"#).status == 200)
             let full = try await chat.send(.put, path + "/tags/late")

@@ -44,7 +44,7 @@ struct TrashTests {
             #expect(back.status == 200, "\(back.text)")
             #expect(back.headers[.eTag] == "\"v4\"")
             #expect(try back.json["deleted_at"] == nil)
-            // Once more is as good as once.
+            // A repetition has the same result.
             let again = try await chat.send(.post, "/v1/conversations/c-0/restore")
             #expect(again.text == back.text)
             try await chat.expectSound("c-0", count: 1)
@@ -74,7 +74,7 @@ struct TrashTests {
             #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v2\""]).status == 404)
             #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v1\""]).status == 404)
             #expect(try await chat.send(.post, "/v1/conversations/new/restore").status == 200)
-            // It can still be ended at once.
+            // It can still be deleted at once.
             #expect(try await chat.send(.delete, "/v1/conversations/old?permanent=true").status == 204)
         }
     }
@@ -113,7 +113,7 @@ struct TrashTests {
             for id in ["a", "b"] {
                 units.forget()
                 #expect(try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true").status == 204)
-                // 500, 500, 200 messages, each unit with its own lock.
+                // 500, 500, 200 messages, each transaction with its own lock.
                 #expect(units.units.count == 3)
                 #expect(try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true").status == 404)
                 #expect(try await chat.send(.post, "/v1/conversations/\(id)/restore").status == 404)
@@ -121,7 +121,7 @@ struct TrashTests {
             for table in ["conversations", "messages", "votes", "conversation_tags"] {
                 #expect(try await chat.rows(table) == 0, "\(table)")
             }
-            // The id is free again, as if it had never been.
+            // The id is free again.
             try await chat.create(#"{"id":"a"}"#)
             #expect(try await chat.send(.delete, "/v1/conversations/a?permanent=perhaps").status == 400)
         }

@@ -76,10 +76,10 @@ struct VoteTests {
                     #expect(answer.code == "not_found")
                 }
             }
-            // A vote on what was deleted since is not told.
+            // A vote on a deleted message is hidden.
             #expect(try await chat.pages("/v1/conversations/mine/votes?limit=10").flatMap { $0 }.isEmpty)
             #expect(try await chat.send(.get, "/v1/conversations/theirs/votes").status == 404)
-            // The owner's own vote is not in anybody's way.
+            // The owner's own vote does not interfere.
             let vote = try await chat.send(
                 .put,
                 "/v1/conversations/theirs/messages/m-theirs/vote",

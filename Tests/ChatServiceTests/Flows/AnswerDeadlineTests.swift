@@ -1,4 +1,4 @@
-// A client that asks and does not read: its answer may not stay in memory for as long as it likes.
+// A client that does not read its answer must not keep it in memory for ever.
 import Hummingbird
 import HummingbirdTesting
 import NIOCore
@@ -9,7 +9,7 @@ import Testing
 
 @Suite("An answer that is not taken")
 struct AnswerDeadlineTests {
-    /// Serves an answer of 16 MiB and runs `body`; `isOver` tells whether the server has got rid of it.
+    /// Serves an answer of 16 MiB; `isOver` returns whether the server has released it.
     private static func withLargeAnswer(
         _ limit: TimeAmount,
         share: Int = 1 << 20,
@@ -45,7 +45,7 @@ struct AnswerDeadlineTests {
             let connection = try RawConnection(port: port)
             try connection.send("GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
             try await eventually("the server gave the answer up") { isOver() }
-            // What was under way at most.
+            // At most the bytes in flight.
             let received = try await connection.receiveUntilClosed(within: .seconds(20))
             #expect(received.utf8.count < 16 << 20)
         }
@@ -56,7 +56,7 @@ struct AnswerDeadlineTests {
         try await Self.withLargeAnswer(.seconds(3), share: 64 << 10) { port, isOver in
             let connection = try RawConnection(port: port)
             try connection.send("GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            // Longer than several spans, whatever the kernel holds for both sides.
+            // Longer than several intervals, whatever the kernel buffers on both sides.
             let received = try await connection.receiveUntilClosed(within: .seconds(120), bytesPerSecond: 3 << 19)
             #expect(received.utf8.count > 16 << 20)
             try await eventually("the server is done with it") { isOver() }

@@ -1,5 +1,5 @@
-// The interleavings that the races only hit by luck, made on purpose: somebody else's transaction is open when the
-// request arrives, and ends only once the request is seen to wait for it.
+// Forces the interleavings that races hit by luck: another transaction is open when the request arrives, and ends only
+// once the request waits for it.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -195,8 +195,8 @@ struct LockTests {
     }
 }
 
-/// Runs a request while a transaction that executed `held` is open. On PostgreSQL the transaction commits when
-/// somebody waits for it (nobody doing so is a failure); on SQLite, where the one writer is itself the lock, at once.
+/// Runs a request while a transaction that executed `held` is open. On PostgreSQL it commits once the request waits,
+/// which must happen. On SQLite, whose one writer is itself the lock, it commits at once.
 private func meeting<T>(
     _ chat: Chat,
     _ engine: TestEngine,

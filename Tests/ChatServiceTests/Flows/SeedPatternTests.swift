@@ -1,5 +1,4 @@
-// The "query patterns" of the five source schemas (seeds 000–004) over conversations and votes, each as one request,
-// under the seed's own name for it.
+// The "query patterns" of the five source schemas (seeds 000–004) on conversations and votes, each as one request.
 import HTTPTypes
 import ServiceKit
 import TestSupport

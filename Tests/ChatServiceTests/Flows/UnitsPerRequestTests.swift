@@ -1,5 +1,5 @@
-// What a request costs the database, counted at the waist: every unit that the service runs for it. A chat's hot
-// requests are one unit each, whatever they carry, and the token is verified without a look at any row.
+// Counts every transaction of a request. A chat's frequent requests are one each, and the token is verified without a
+// row.
 import ChatService
 import HTTPTypes
 import Storage

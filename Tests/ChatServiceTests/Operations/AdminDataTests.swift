@@ -1,5 +1,4 @@
-// Numbers and an erase for admins; for nobody else anything. And the classes of vulnerabilities that concern routes about
-// a person's data as a whole.
+// Statistics and erasure for admins only, and the vulnerability classes of routes about all of a person's data.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -45,7 +44,7 @@ struct AdminDataTests {
                     )
                     if answer.status == 403 { #expect(answer.code == "role_required") }
                 }
-                // A service's own token is no user's.
+                // A service's own token is not a user's.
                 let service = try chat.tokens.token(for: "client_x", ["role": #""admin""#, "sid": nil])
                 let answer = try await chat.send(method, path, as: nil, headers: [.authorization: "Bearer \(service)"])
                 #expect(answer.status == 401, "\(path)")
@@ -108,7 +107,7 @@ struct AdminDataTests {
     func oneWayIn(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret","id":"m"}]}"#)
-            // A stranger's export, receipt and erase are about the stranger.
+            // A stranger's export, receipt and erasure concern the stranger.
             for (method, path) in [
                 (HTTPRequest.Method.get, "/v1/chat/export"), (.get, "/v1/chat/data/erasure"),
                 (.delete, "/v1/chat/data"),
@@ -118,7 +117,7 @@ struct AdminDataTests {
                 #expect(!answer.text.contains("secret") && !answer.text.contains("owner"), "\(path)")
             }
             #expect(try await chat.rows(of: "owner") == [1, 1])
-            // Every route there is, by the router's own list.
+            // Every route of the router.
             try #require(try await chat.send(.delete, "/v1/chat/data").status == 200)
             let open: Set = ["/v1/chat/data", "/v1/chat/data/erasure"]
             var refused = 0
@@ -172,7 +171,7 @@ struct AdminDataTests {
                 #expect(try await chat.send(method, path, as: nil, headers: headers).status == 401, "\(method) \(path)")
             }
             #expect(try await chat.rows(of: "owner") == [1, 0])
-            // Beside a good token they say nothing either.
+            // Nor beside a valid token.
             var headers: HTTPFields = [:]
             if let field = HTTPField.Name("X-User-Id") { headers[field] = "owner" }
             #expect(try await chat.send(.delete, "/v1/chat/data", as: "stranger", headers: headers).status == 200)
@@ -186,7 +185,7 @@ struct AdminDataTests {
     )
     func gaps(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
-            // Each one word to the search.
+            // Each one word for the search.
             let marker = "marker7f3a"
             let person = "person7f3a"
             let feed = ScriptedUserEvents()
@@ -218,7 +217,7 @@ struct AdminDataTests {
             }
             let found = try await chat.send(.get, "/v1/search?q=\(marker)", as: person)
             #expect(try found.json["data"]?.array?.isEmpty == false, "\(found.text)")
-            // What is not there before proves nothing by not being there after.
+            // A table without the text before proves nothing after.
             let words = try await chat.tables(holding: marker)
             for table in [
                 "principals", "conversations", "messages", "tags", "idempotency_keys", "usage_events", "usage_totals",
@@ -236,7 +235,7 @@ struct AdminDataTests {
             let receipt = try await chat.send(.delete, "/v1/chat/data", as: person)
             #expect(receipt.status == 200)
             let removed = try #require(try receipt.json["removed"])
-            // A step that finds nothing here is not tested here.
+            // A step that finds nothing is not tested.
             for step in EraseStep.groups.joined() {
                 #expect(removed[step.entity]?.integer ?? 0 > 0, "\(step.entity)")
             }
@@ -250,7 +249,6 @@ struct AdminDataTests {
 }
 
 extension Chat {
-    /// The routes that the service mounts.
     func routes() -> [(method: HTTPRequest.Method, path: String)] {
         let service = ChatService(
             database: database,
@@ -263,7 +261,6 @@ extension Chat {
         return service.buildRouter().routes.map { ($0.method, $0.path.description) }
     }
 
-    /// Entries of SQLite's index with a word.
     fileprivate func indexed(_ word: String) async throws -> Int64 {
         let statement = Statement(
             "test.indexed",
@@ -277,7 +274,7 @@ extension Chat {
         return try #require(try await database.run(statement(word)).first).integer("n")
     }
 
-    /// The tables with a text in any row, whatever tables there are: whoever adds one need not remember this test.
+    /// The tables with a text in any row, by the catalog: a new table is covered at once.
     func tables(holding marker: String) async throws -> [String] {
         let names = Statement(
             "test.tables",

@@ -75,7 +75,7 @@ struct ChatCleanupTests {
                 #expect(try await chat.send(.post, "/v1/usage/reservations", as: user, body).status == 201)
                 try await chat.create(as: user)
             }
-            // The triggers tell of now by the database's own clock.
+            // The triggers use the database's clock.
             let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
             _ = try await chat.database.run(age(clock.clock.now()))
             let cleanup = chat.cleanup(clock.clock, changeRetention: Self.day * 7)
@@ -138,7 +138,7 @@ struct ChatCleanupTests {
                 }
             }
             let kept = Int64(statuses.filter { $0.1 == 200 }.count)
-            // An ended one goes with the pass after it is an hour old.
+            // A completed one is removed an hour later.
             #expect(try await chat.rows("conversations WHERE version > 0") == kept)
             #expect(try await chat.rows("conversations WHERE deleted_at IS NULL") == kept)
         }

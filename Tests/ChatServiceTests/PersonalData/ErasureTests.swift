@@ -1,5 +1,4 @@
-// A person is erased once and for ever: what is written meanwhile is gone too or refused, a job that stops goes on where
-// it was, and the receipt is exact.
+// An erasure is final: concurrent writes are refused or erased, an interrupted job resumes, and the receipt is exact.
 import HTTPTypes
 import Logging
 import OpenSSLCrypto
@@ -40,7 +39,7 @@ struct ErasureTests {
             #expect(receipt.count("messages") == written.reduce(0) { $0 + $1.messages })
             #expect(receipt.isCompleted)
             #expect(try await chat.rows(of: "owner") == [0, 0])
-            // A token that is still alive brings nothing back.
+            // A token that is still valid brings nothing back.
             for (path, body) in [
                 ("/v1/conversations", "{}"), ("/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#),
             ] {
@@ -74,11 +73,11 @@ struct ErasureTests {
             #expect(try answer.json["reason"]?.string == "requested")
             #expect(try answer.json["removed"]?["conversations"]?.integer == 2)
             #expect(try answer.json["removed"]?["messages"]?.integer == 2)
-            // Again, and as often as one likes: the same receipt.
+            // Any repetition returns the same receipt.
             #expect(try await chat.send(.delete, "/v1/chat/data").text == answer.text)
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").text == answer.text)
             #expect(try await chat.send(.get, "/v1/chat/data/erasure", as: "stranger").status == 404)
-            // Reads are refused as writes are.
+            // Reads are refused too.
             for path in [
                 "/v1/conversations", "/v1/conversations/\(id)", "/v1/conversations/\(id)/messages", "/v1/chat/export",
             ] {
@@ -125,12 +124,12 @@ struct ErasureTests {
             let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
             _ = try await chat.database.run([Principals.markErased("owner", includingInactive: true, at: now), erasure])
             let receipt = try #require(try await first.receipt(of: "owner"))
-            // A unit for each kind of row that there is none of, two for messages, and the node is gone.
+            // A transaction for each kind without rows, two for messages, and the node is gone.
             let left = Countdown(4 + 2)
             #expect(try await !first.work(receipt.id) { left.tick() })
             #expect(try await chat.rows(of: "owner") == [1, 800])
             #expect(try await first.receipt(of: "owner")?.isCompleted == false)
-            // Reading of them is over all the same, and so is writing.
+            // Reads and writes have ended nevertheless.
             let late = try await chat.send(.post, "/v1/conversations", "{}")
             #expect(late.code == "user_inactive")
 
@@ -146,7 +145,7 @@ struct ErasureTests {
     func smallUnits(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat async throws in
             let units = try #require(chat.database as? CountingDatabase)
-            // Empty ones in front, short ones, and one that is long.
+            // First empty ones, then short ones, and one that is long.
             try await chat.fillConversations(1200, of: "owner", messagesIn: 400)
             try await chat.fill("owner-0700", count: 1100)
             units.forget()
@@ -221,7 +220,7 @@ struct ErasureTests {
             try await begin("owner")
             var completed = try await erasures.finishOpen(&progress)
             #expect(completed == 0)
-            // More than are read at a time, and one who has something, last.
+            // More than one read returns, and one with content last.
             try await chat.beginErasures(101)
             try await begin("stranger")
             completed = try await erasures.finishOpen(&progress)
@@ -239,7 +238,7 @@ struct ErasureTests {
             #expect(asked.withLock { $0 } == 1)
 
             isInTheWay.withLock { $0 = false }
-            // As another node, which knows of no pause.
+            // As another node without the pause.
             #expect(try await erasures.finishOpen() == 103)
             #expect(asked.withLock { $0 } == 2)
             for user in ["owner", "stranger"] {
@@ -308,7 +307,7 @@ struct ErasureTests {
             _ = try await chat.database.run(off(now))
             await watch.look()
             #expect(refused.contains("gone") && refused.contains("off") && !refused.contains("fine"))
-            // What this node did itself is not undone by a look that was under way.
+            // A concurrent read does not undo this node's own block.
             refused.set("off", isRefused: false)
             await watch.look()
             #expect(!refused.contains("off") && refused.contains("gone"))
@@ -334,7 +333,6 @@ struct ErasureTests {
     }
 }
 
-/// Says yes a number of times.
 final class Countdown: Sendable {
     private let left: Atomic<Int>
 
@@ -361,7 +359,7 @@ extension Chat {
         Erasures(database: database, refused: RefusedPrincipals(), clock: .system, random: .system, logger: .quiet)
     }
 
-    /// How many conversations a person has, and messages in them.
+    /// Conversations and messages of a person.
     func rows(of owner: String) async throws -> [Int64] {
         let statement = Statement(
             "test.rows",
@@ -377,7 +375,7 @@ extension Chat {
         return [try row.integer("conversations"), try row.integer("messages")]
     }
 
-    /// Begins erasures of people who have nothing, past the service.
+    /// Begins erasures of people without data, bypassing the service.
     func beginErasures(_ count: Int) async throws {
         let now = Clock.system.now()
         let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)"
@@ -415,7 +413,7 @@ extension Chat {
         return try await database.run(statement(id)).first
     }
 
-    /// Makes conversations past the service, of which the last ones have a message.
+    /// Bypasses the service; the last ones have a message.
     func fillConversations(_ count: Int, of owner: String, messagesIn last: Int) async throws {
         try await create(as: owner)
         _ = try await database.run(Statement("test.clear", .writes, [], "DELETE FROM conversations")())
@@ -448,7 +446,7 @@ extension Chat {
         ])
     }
 
-    /// Puts messages into an empty conversation, past the service, for tests that need many.
+    /// Bypasses the service, for tests with many messages.
     func fill(_ conversation: String, count: Int, content: String = "some words") async throws {
         let now = Clock.system.now()
         let insert = Statement(

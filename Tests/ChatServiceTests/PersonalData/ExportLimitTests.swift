@@ -1,4 +1,4 @@
-// What one export may cost and for how long: places, readers that take nothing, and rights that end in the middle.
+// The cost and duration of an export: slots, readers that do not read, and rights that end midway.
 import Foundation
 import HTTPTypes
 import HummingbirdTesting
@@ -14,13 +14,13 @@ import Testing
 struct ExportLimitTests {
     private static let trailer = #"{"entity":"trailer""#
 
-    /// More than the buffers between two sockets take.
+    /// More than the buffers between two sockets.
     private func fill(_ chat: Chat) async throws {
         let id = try await chat.conversation()
         try await chat.fill(id, count: 24, content: String(repeating: "x", count: 1 << 20))
     }
 
-    /// A node that has one place for exports, and a person with a long one.
+    /// A node with one export slot, and a person with a long export.
     private func withOnePlace(
         _ engine: TestEngine,
         stall: Duration,
@@ -56,7 +56,7 @@ struct ExportLimitTests {
                 #expect(refused.status == 429 && refused.code == "rate_limited", "\(user)")
                 #expect(refused.headers[.retryAfter] != nil)
             }
-            // Nobody reads the first one, until its place is somebody else's.
+            // The first one is not read, until its slot is another's.
             try await eventually(within: .seconds(60), "the place is free") {
                 try await chat.send(.get, "/v1/chat/export", as: "second").text.contains(Self.trailer)
             }
@@ -68,16 +68,16 @@ struct ExportLimitTests {
     @Test("a reader who takes a little every now and then has waited, and one who takes 1 MiB in time begins anew")
     func pace() {
         let begin = ContinuousClock.now
-        // 64 KiB every 29 s: each write is in time, and both together are not.
+        // 64 KiB every 29 s: each write is in time, both together are not.
         var trickle = ReaderPace(stretch: 1 << 20)
         trickle.writeBegins(at: begin)
         #expect(trickle.wait(at: begin + .seconds(28)) == .seconds(28))
         trickle.writeEnded(64 << 10, at: begin + .seconds(29))
-        // Rows are read for an hour, which is not the reader's.
+        // An hour of reading rows does not count against the reader.
         #expect(trickle.wait(at: begin + .seconds(3600)) == .seconds(29))
         trickle.writeBegins(at: begin + .seconds(3600))
         #expect(trickle.wait(at: begin + .seconds(3601)) == .seconds(30))
-        // Sixteen of these in 29 s, for as long as one likes.
+        // Sixteen of these in 29 s, indefinitely.
         var slow = ReaderPace(stretch: 1 << 20)
         var now = begin
         for _ in 0..<200 {
@@ -94,11 +94,11 @@ struct ExportLimitTests {
         arguments: TestEngine.allCases
     )
     func trickle(engine: TestEngine) async throws {
-        // Nobody gets so far.
+        // No reader reaches this.
         try await withOnePlace(engine, stall: .seconds(3), stretch: 1 << 30) { chat async throws in
             let slow = try chat.beginExport()
             try await chat.hasBegunExport()
-            // Always something: 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.
+            // A steady 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.
             var taken = 0
             try await eventually(within: .seconds(60), "the connection is closed") {
                 guard let count = slow.receiveSome(atMost: 128 << 10) else { return true }
@@ -125,7 +125,7 @@ struct ExportLimitTests {
         #expect(taken.map { $0 != nil } == [true, true, true, false, false])
         taken[0]?.leave()
         taken[0]?.leave()
-        // Left twice, free once; and whoever forgets to leave leaves.
+        // Leaving twice frees once, and a forgotten slot is freed.
         taken[1] = nil
         taken[3] = places.take("a")
         taken[4] = places.take("a")
@@ -164,7 +164,7 @@ struct ExportLimitTests {
                 } else {
                     revoked.revoke("s-false")
                 }
-                // Sooner than for want of a reader.
+                // Sooner than for lack of a reader.
                 let text = try await reading.receiveUntilClosed(within: .seconds(25))
                 #expect(text.hasPrefix("HTTP/1.1 200 ") && !text.contains(Self.trailer), "\(isErased)")
             }
@@ -196,7 +196,6 @@ struct ExportLimitTests {
     }
 }
 
-/// Sessions that were revoked.
 private final class RevokedSessions: RevocationSource {
     private let sessions = Mutex<Set<String>>([])
 
@@ -209,7 +208,7 @@ private final class RevokedSessions: RevocationSource {
 }
 
 extension Chat {
-    /// Asks for the owner's export and reads none of it.
+    /// Requests the owner's export and reads none of it.
     fileprivate func beginExport(session: String? = nil) throws -> RawConnection {
         let connection = try RawConnection(port: try #require(nodes[0].port))
         let token = try tokens.token(for: "owner", session.map { ["sid": #""\#($0)""#] } ?? [:])
@@ -219,7 +218,7 @@ extension Chat {
         return connection
     }
 
-    /// Returns when rows have been read for an export that began since the last call.
+    /// Returns when rows were read for an export that began since the last call.
     fileprivate func hasBegunExport() async throws {
         let units = try #require(database as? CountingDatabase)
         try await eventually("rows are read") { units.units.contains { $0.first == "export.messages" } }

@@ -1,4 +1,4 @@
-// A person's data as a file and back: nothing lost, nothing twice, and nobody else's id taken.
+// A person's data as a file and back: nothing lost, nothing twice, and no other user's id taken.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -9,9 +9,9 @@ import Testing
 
 @Suite("Exports and imports")
 struct ExportTests {
-    /// Everything that a row can be.
+    /// Every form of a row.
     private func fill(_ chat: Chat) async throws {
-        // Parts with white space, line breaks, unknown types and members, and numbers that no parser should touch.
+        // Parts with white space, line breaks, unknown types and members, and numbers that no parser should change.
         let odd =
             "[ {\"type\":\"text\",\n  \"text\":\"a\\u00e9 \\\"b\\\"\"},\t{\"type\":\"x-unknown\",\"n\":1.10,\"z\":[1e400]} ]"
         try await chat.create(
@@ -70,14 +70,14 @@ struct ExportTests {
                     let report = try await other.take(lines, for: "owner")
                     #expect(report.conversations == 4 && report.messages == 305 && report.refused.isEmpty)
                     let back = Lines(try await other.send(.get, "/v1/chat/export").text)
-                    // All but the moment of the export, and of when the person was here last.
+                    // All but the times of the export and of the last visit.
                     #expect(back.comparable == lines.comparable)
                     for path in ["/v1/conversations/full?include=messages", "/v1/conversations/long?include=messages"] {
                         let (before, after) = (try await chat.send(.get, path), try await other.send(.get, path))
                         #expect(before.text == after.text && before.status == 200)
                         #expect(before.headers[.eTag] == after.headers[.eTag])
                     }
-                    // And it goes on from there.
+                    // And it continues from there.
                     let next = try await other.append(#"{"role":"user","content":"x"}"#, to: "long")
                     #expect(next["seq"]?.integer == 302)
                 }
@@ -124,13 +124,13 @@ struct ExportTests {
             try await fill(chat)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             let before = try await chat.send(.get, "/v1/chat/export").text
-            // Under the owner's eyes: another person of the same instance.
+            // Another person of the same instance.
             let report = try await chat.take(lines, for: "thief")
             #expect(report.conversations == 0 && report.refused.count == 4)
             #expect(try await chat.rows(of: "thief") == [0, 0])
             let after = try await chat.send(.get, "/v1/chat/export").text
             #expect(Lines(after).comparable == Lines(before).comparable)
-            // A message's id alone is enough to refuse its conversation; the others come in.
+            // One taken message id refuses its conversation; the others are imported.
             try await withChat(engine) { other async throws in
                 try await other.create(
                     #"{"id":"mine","messages":[{"id":"f-2","role":"user","content":"x"}]}"#,
@@ -156,7 +156,7 @@ struct ExportTests {
             try await chat.fill(id, count: 900)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             try await withChat(engine) { other async throws in
-                // Some units are committed, and then the process is gone.
+                // Some transactions are committed, and then the process is gone.
                 var importer = Importer(for: "owner", database: other.database, clock: .system)
                 for line in lines.all.prefix(700) { try await importer.take(Array(line.utf8)) }
                 let rows = try await other.rows(of: "owner")
@@ -270,7 +270,7 @@ struct ExportTests {
             units.forget()
             let answer = try await chat.send(.get, "/v1/chat/export")
             #expect(Lines(answer.text).count("message") == 34)
-            // Principal, two groups of conversations and the end of them, their first messages, and the large ones.
+            // Principal, two groups of conversations and their end, their first messages, and the large ones.
             let asked = units.units.map { $0.first ?? "" }
             #expect(asked.count { $0 == "export.conversations" } == 3)
             #expect(units.units.filter { $0.first == "export.messages" && $0.count > 1 }.count == 2)
@@ -293,7 +293,6 @@ struct ExportTests {
     }
 }
 
-/// The lines of an export.
 struct Lines: Sendable {
     let all: [String]
 
@@ -305,14 +304,14 @@ struct Lines: Sendable {
 
     func count(_ entity: String) -> Int { all.count { $0.hasPrefix(#"{"entity":"\#(entity)""#) } }
 
-    /// Without what names moments of the export and of the instance.
+    /// Without the times of the export and the instance.
     var comparable: [String] {
         all.filter { !$0.hasPrefix(#"{"entity":"header""#) && !$0.hasPrefix(#"{"entity":"principal""#) }
     }
 }
 
 extension Chat {
-    /// Imports as the command does: a whole reading first, then the rows.
+    /// As the command does: checks the whole file first, then imports rows.
     func take(_ lines: Lines, for owner: String) async throws -> ImportReport {
         var check = ImportCheck()
         for line in lines.all { try check.take(Array(line.utf8)) }

@@ -1,4 +1,4 @@
-// What an import makes of a file that is not as an export left it, and of a person who is not as the file left them.
+// Imports of damaged files, and into accounts that differ from the file.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -86,7 +86,7 @@ struct ImportTests {
             ] {
                 lines = lines.replacing(member, of: entity, with: "\(most)")
             }
-            // And as many of them as would not fit into a number if each were a sum.
+            // So many that a sum for each would overflow.
             let file = try lines.repeatingUsage(9300)
             try await withChat(engine) { other async throws in
                 #expect(try await other.take(file, for: "owner").conversations == 2)
@@ -122,7 +122,7 @@ struct ImportTests {
             }
         ) { chat async throws in
             let id = try await chat.conversation()
-            // On every day that this test may meet.
+            // On every day of this test.
             let insert = Statement(
                 "test.usage",
                 .writes,
@@ -194,7 +194,7 @@ struct ImportTests {
                 let report = try await other.take(lines, for: "owner")
                 #expect(report.conversations == 0 && report.refused.count == 1)
                 let removals = units.units.filter { $0.contains { $0.hasPrefix("trash.") || $0.contains("abandon") } }
-                // The end of it, and then 500, 500 and 200 with the row.
+                // Its end, and then 500, 500 and 200 with the row.
                 #expect(
                     removals == [["principals.lock", "import.abandon_conversation"]]
                         + Array(
@@ -203,9 +203,9 @@ struct ImportTests {
                         )
                 )
                 #expect(try await other.rows(of: "owner") == [0, 0])
-                // Nobody was told of what nobody saw.
+                // An invisible conversation causes no change.
                 #expect(try await other.rows("changes") == 0)
-                // And what died before it was gone is the cleanup's, an hour later.
+                // The cleanup removes an unfinished one an hour later.
                 var importer = Importer(for: "owner", database: other.database, clock: .system)
                 for line in lines.all { try await importer.take(Array(line.utf8)) }
                 try await importer.flush()
@@ -253,7 +253,7 @@ struct ImportTests {
                 let answer = try await chat.send(.delete, path)
                 try #require((200..<300).contains(answer.status), "\(path): \(answer.text)")
             }
-            // And one that is gone altogether.
+            // And one that is missing.
             let tags = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array)
             let home = try #require(tags.first { $0["name"]?.string == "Home" }?["id"]?.string)
             try #require(try await chat.send(.delete, "/v1/tags/\(home)").status == 204)
@@ -366,19 +366,18 @@ struct ImportTests {
             try await withChat(engine) { other async throws in
                 try await other.create(#"{"id":"own"}"#)
                 for count in 1..<lines.all.count {
-                    // As a crash leaves it: whatever was taken is committed, line by line, and nothing is finished.
+                    // As a crash leaves it: every line so far is committed, and nothing is finished.
                     var importer = Importer(for: "owner", database: other.database, clock: .system)
                     for line in lines.all.prefix(count) { try await importer.take(Array(line.utf8)) }
                     try await importer.flush()
                 }
                 #expect(try await other.rows(of: "owner") == [3, 2])
                 #expect(try await other.send(.get, "/v1/conversations").json["data"]?.array?.count == 1)
-                // Not even the cleanup's business yet.
                 let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()
                 #expect(removed.allSatisfy { $0.count == 0 }, "\(removed)")
                 #expect(try await other.take(lines, for: "owner").conversations == 2)
                 let back = Lines(try await other.send(.get, "/v1/chat/export").text)
-                // Nothing else of the counts in the trailer but the person's own conversation.
+                // The counts in the trailer differ only by the person's own conversation.
                 let imported = back.comparable.filter { !$0.contains(#""id":"own""#) && !$0.contains(#""trailer""#) }
                 #expect(imported == lines.comparable.filter { !$0.contains(#""trailer""#) })
             }
@@ -387,7 +386,7 @@ struct ImportTests {
 }
 
 extension Lines {
-    /// With its one sum of usage as often as that, each of another model.
+    /// Repeats its one usage total, each time for another model.
     fileprivate func repeatingUsage(_ count: Int) throws -> Lines {
         let row = try #require(all.first { $0.hasPrefix(#"{"entity":"usage_total""#) })
         let model = #""model":"""#

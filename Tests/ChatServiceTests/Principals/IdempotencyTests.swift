@@ -8,7 +8,7 @@ import Testing
 
 @Suite("Idempotency-Key")
 struct IdempotencyTests {
-    /// The requests that make something, on a conversation `c` of the owner.
+    /// Requests that create something, on a conversation `c` of the owner.
     private static let creations: [(path: String, body: String?)] = [
         ("/v1/conversations", "{}"),
         (
@@ -55,7 +55,7 @@ struct IdempotencyTests {
                 #expect(try await chat.rows("principals WHERE is_replaying") == 0)
             }
             try await chat.expectSound("c", count: 5)
-            // What was made may have changed since; the answer has not.
+            // The object may have changed since; the answer has not.
             let (path, body) = (Self.creations[2].path, Self.creations[2].body)
             _ = try await chat.send(.patch, "/v1/conversations/mine", #"{"title":"Other"}"#)
             try await chat.append(#"{"role":"user","content":"later"}"#, to: "mine")
@@ -171,7 +171,7 @@ struct IdempotencyTests {
             #expect(try await chat.send(.post, path, body, headers: Self.key("r2")).status == 201)
             let reused = try await chat.send(.post, path, #"{"tokens":1}"#, headers: Self.key("r"))
             #expect(reused.code == "idempotency_key_reused")
-            // Told again with what remains now, though no more could be had; a refusal keeps no key.
+            // Repeated with the remaining quota, although no more is available; a refusal stores no key.
             #expect(try await chat.send(.post, path, body, headers: Self.key("r3")).status == 429)
             clock.advance(.seconds(5))
             let again = try await chat.send(.post, path, body, headers: Self.key("r")).json
@@ -210,7 +210,7 @@ struct IdempotencyTests {
             #expect(gone.code == "result_gone")
             #expect(try await chat.rows("conversations") == 1)
         }
-        // In the trash for too long, it is gone before the cleanup comes.
+        // Past its time in the trash it is gone before the cleanup runs.
         let clock = TestClock()
         try await withChat(engine, clock: clock.clock, configure: { $0.trashRetention = .seconds(60) }) { chat in
             try await chat.create(#"{"id":"c","messages":[{"role":"user","content":"x"}]}"#)
@@ -291,7 +291,7 @@ struct IdempotencyTests {
             func send() async throws -> Answer {
                 try await chat.send(.post, "/v1/conversations/c/messages", body, headers: Self.key("k"))
             }
-            // Everything about the key is in the unit of the work, which is one.
+            // The key is part of the one transaction that does the work.
             #expect(try await send().status == 201)
             #expect(
                 units.units == [
@@ -302,7 +302,7 @@ struct IdempotencyTests {
                     ]
                 ]
             )
-            // So a unit that is cut off anywhere leaves nothing that a retry could take for an answer.
+            // So an interrupted transaction leaves nothing that a retry could take for an answer.
             let caller = Caller(id: "owner", kind: "user")
             let attempt = IdempotentAttempt(testKey: "cut", route: "POST /x", body: "{}")
             let now = attempt.identity.at

@@ -1,4 +1,4 @@
-// When the mirror asks auth: after a hint of the stream, and not otherwise.
+// The mirror reads from auth after a hint of the stream, and not otherwise.
 import Logging
 import ServiceKit
 import Storage
@@ -26,7 +26,7 @@ struct MirrorServiceTests {
                 news.heard("user.updated")
                 try await chat.untilName(of: "owner", is: "Grace")
                 #expect(feed.asked.dropFirst(2) == ["profiles e:1"])
-                // The passes in between had nothing to ask.
+                // The passes in between had nothing to read.
                 feed.tell("user.deleted", "owner")
                 news.heard("user.deleted")
                 try await eventually("the deletion has its effect") {
@@ -44,7 +44,7 @@ struct MirrorServiceTests {
                 news.readBack()
                 news.isComplete(at: "e:0")
                 try await eventually("both ways are read") { feed.asked.count == 2 }
-                // Auth fails at the page, not at the stream: it is asked again.
+                // Auth fails at the page, not at the stream: the page is retried.
                 feed.tell("user.created", "owner", #""name":"Ada""#)
                 feed.fail(with: .status(503))
                 news.heard("user.created")
@@ -73,7 +73,7 @@ struct MirrorServiceTests {
                     others.readBack()
                     others.isComplete(at: "e:0")
                     try await eventually("it tries") { broken.asked.count >= 2 }
-                    // Heard by every node.
+                    // Received by every node.
                     feed.tell("user.created", "owner", #""name":"Ada""#)
                     for news in [others, news] {
                         news.heard("user.created")

@@ -1,4 +1,4 @@
-// What auth tells of users takes effect here, once, whoever reads it and however often.
+// Auth's events about users take effect once, whichever node reads them and however often.
 import HTTPTypes
 import Logging
 import OpenSSLCrypto
@@ -25,7 +25,6 @@ struct UserMirrorTests {
             #expect(try await chat.principal("owner")?.text("display_name") == "Ada")
             #expect(try await chat.principal("newcomer")?.text("display_name") == #"Grace "Amazing" Hopper"#)
             feed.tell("user.updated", "owner", #""avatar_url":"https://example.com/a.png""#)
-            // Of a role, which is in tokens.
             feed.tell("user.updated", "owner")
             try await mirror.readAll()
             let row = try #require(try await chat.principal("owner"))
@@ -34,7 +33,7 @@ struct UserMirrorTests {
             feed.tell("user.updated", "owner", #""name":null"#)
             try await mirror.readAll()
             #expect(try await chat.principal("owner")?.optionalText("display_name") == nil)
-            // The first request of a newcomer keeps what is there.
+            // The first request of a new user keeps the existing row.
             try await chat.create(as: "newcomer")
             #expect(try await chat.principal("newcomer")?.text("display_name") == #"Grace "Amazing" Hopper"#)
         }
@@ -104,7 +103,7 @@ struct UserMirrorTests {
             try await mirror.readAll()
             #expect(refused.contains("owner"))
             #expect(!refused.contains("other"))
-            // A node that hears of the deactivation alone refuses too.
+            // A node that only receives the deactivation refuses too.
             feed.tell("user.deactivated", "owner")
             feed.tell("user.deactivated", "other")
             try await mirror.readAll()
@@ -124,7 +123,7 @@ struct UserMirrorTests {
             feed.tell("user.created", "owner", #""name":"Ada""#)
             feed.tell("user.deleted", "owner")
             feed.tell("user.deleted", "never-seen")
-            // Later in the log than the deletion it follows, and on the other way through it.
+            // Later in the log than the deletion it follows, and in the other pass.
             feed.tell("user.updated", "owner", #""name":"Ada""#)
             try await mirror.readAll()
             #expect(try await chat.principal("owner")?.optionalText("display_name") == nil)
@@ -142,7 +141,7 @@ struct UserMirrorTests {
     func exactlyOnce(engine: TestEngine) async throws {
         try await withNodes(engine) { chat async throws in
             let feed = ScriptedUserEvents()
-            // A counter that an effect applied twice would show: names in the order of the log.
+            // Shows an effect that is applied twice: names in the order of the log.
             for n in 1...350 {
                 feed.tell(n == 1 ? "user.created" : "user.updated", "u-\(n % 7)", #""name":"\#(n)""#)
                 if n.isMultiple(of: 50) { feed.tell("user.deleted", "d-\(n)") }
@@ -154,7 +153,7 @@ struct UserMirrorTests {
             }
             let erasures = Statement("test.erasures", .reads, [], "SELECT COUNT(*) AS n FROM erasures")
             #expect(try await chat.database.run(erasures()).first?.integer("n") == 7)
-            // Everything again from the beginning, as after a restore of auth: nobody is erased twice.
+            // Everything again from the beginning, as after a restore of auth: no second erasure.
             _ = try await chat.erasures.finishOpen()
             let before = try await chat.erasures.receipt(of: "d-50")
             let reset = Statement("test.reset", .writes, [], "UPDATE auth_feed SET cursor = ''")
@@ -172,7 +171,7 @@ struct UserMirrorTests {
             feed.tell("user.updated", "owner", #""name":"first""#)
             let slow = ScriptedUserEvents()
             slow.copy(feed)
-            // Between the slow node's reading and its unit, another node is through with this page and the next.
+            // Between the slow node's read and its transaction, another node finishes this page and the next.
             slow.beforeAnswer = {
                 feed.tell("user.updated", "owner", #""name":"second""#)
                 try await chat.mirror(feed).readAll()
@@ -188,7 +187,7 @@ struct UserMirrorTests {
             let feed = ScriptedUserEvents()
             feed.tell("user.created", "owner", #""name":"Ada""#)
             try await chat.mirror(feed).readAll()
-            // auth is away: an error, and the place stays.
+            // auth is down: an error, and the cursor stays.
             feed.fail(with: EventPages.Failure.status(503))
             feed.tell("user.deactivated", "owner")
             await #expect(throws: EventPages.Failure.self) { try await chat.mirror(feed).readAll() }
@@ -213,7 +212,7 @@ struct UserMirrorTests {
             feed.tell("user.deactivated", "still-off")
             feed.tell("user.deleted", "gone")
             try await chat.mirror(feed).readAll()
-            // Away for so long that the reactivation is gone from the log; deletions never go.
+            // Down for so long that the reactivation is gone from the log; deletions are permanent.
             feed.tell("user.reactivated", "owner")
             feed.forget(kinds: ["user.deactivated", "user.reactivated"])
             feed.horizon = 4
@@ -225,7 +224,7 @@ struct UserMirrorTests {
             #expect(try await chat.principal("gone-meanwhile")?.optionalInstant("erased_at") != nil)
             #expect(try await chat.principal("gone")?.optionalInstant("erased_at") != nil)
 
-            // A restored auth: another epoch, for both ways.
+            // A restored auth: a new epoch for both passes.
             feed.beginEpoch("f")
             feed.tell("user.deleted", "gone")
             feed.tell("user.deleted", "later")
@@ -255,7 +254,6 @@ struct UserMirrorTests {
 }
 
 extension Chat {
-    /// The consumer of a node.
     func mirror(_ source: any UserEventSource, _ refused: RefusedPrincipals = RefusedPrincipals()) -> UserMirror {
         UserMirror(
             database: database,
@@ -270,13 +268,12 @@ extension Chat {
 }
 
 extension UserMirror {
-    /// Reads both ways to their ends.
     func readAll() async throws {
         for lane in FeedLane.allCases { while try await follow(lane) {} }
     }
 }
 
-/// auth's feed as a test writes it.
+/// auth's feed, written by a test.
 final class ScriptedUserEvents: UserEventSource {
     private struct Event {
         let seq: Int

@@ -17,7 +17,7 @@ struct FTS5StructureTests {
 
     @Test("levels, segments and a merge under way are read, in numbers of any length")
     func large() throws {
-        // Two segments of level 0 are read by a merge whose output stands on level 1.
+        // A merge reads two segments of level 0 and writes to level 1.
         let record: [UInt8] = [
             0, 0, 0, 3, 3, 3, 0x81, 0x00, 2, 2, 5, 1, 0x82, 0x03, 6, 0x81, 0x00, 0x81, 0x7F, 0, 1, 7, 1, 9, 0, 0,
         ]

@@ -1,4 +1,4 @@
-// A fault in SQLite's full-text index refuses no write, is remembered, and goes away by a rebuild from the rows.
+// A fault in SQLite's full-text index refuses no write, is recorded, and is repaired by a rebuild from the rows.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -83,7 +83,7 @@ struct SearchFaultTests {
             var states: Set<SearchIndex.State> = []
             for number in 0..<50 {
                 states.insert(try await SearchIndex.status(of: .messages, in: chat.database).state)
-                // Before and behind where the filling stands, in rows that have an entry and in rows that have none.
+                // Before and behind the rebuild's position, in rows with and without an entry.
                 for (name, text) in [("a-\(number)", "new"), ("z-\(number)", "new")] {
                     try await chat.append(#"{"role":"user","content":"\#(text) tide","id":"\#(name)"}"#, to: id)
                 }
@@ -114,7 +114,7 @@ struct SearchFaultTests {
                 try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: id)
             }
             try await SearchIndex.beginRebuild(in: chat.database, because: "a test")
-            // Whoever is late with the triggers fails, and its next look finds the other's work.
+            // The one that loses the race for the triggers fails, and then finds the other's work.
             _ = try await inParallel(3) { _ in try? await SearchRebuild(database: chat.database).run() }
             #expect(try await SearchRebuild(database: chat.database).run().isFinished)
             #expect(try await chat.rows("search_message_rows") == 300)
@@ -193,7 +193,7 @@ struct SearchFaultTests {
 }
 
 extension Chat {
-    /// Nothing is missing from the index, nothing is in it besides, and FTS5 finds nothing wrong.
+    /// The index has every row and nothing else, and FTS5's check passes.
     func expectWholeIndex() async throws {
         #expect(try await ChatInvariant.broken(in: database) == [])
         for table in ["search_messages", "search_titles"] { try await IndexDamage.check(table, in: database) }

@@ -1,8 +1,8 @@
 import ServiceKit
-// Both engines and a model that has never heard of either find the same.
+// Both engines and an independent model find the same.
 //
-// The texts are put together from pieces whose words are known, so the model needs no idea of how text is split: it
-// knows what stands where. What the pieces are made of is what search engines differ about.
+// Texts consist of pieces whose words are known, so the model need not split text. The pieces are what search engines
+// treat differently.
 import TestSupport
 import Testing
 
@@ -27,7 +27,7 @@ struct SearchParityTests {
         #expect(hits > 1000, "\(hits)")
     }
 
-    /// The ids that an engine finds for each query, all pages of it.
+    /// The ids of all pages of each query.
     private static func ask(_ engine: TestEngine, _ texts: [Text], _ queries: [Query]) async throws -> [[String]] {
         let found = Found()
         try await withChat(engine) { chat in
@@ -55,14 +55,12 @@ struct SearchParityTests {
         func add(_ ids: [String]) { all.append(ids) }
     }
 
-    // MARK: - Texts
-
     struct Text: Sendable {
         let surface: String
         let words: [String]
     }
 
-    /// Ways to write it, and the words that it is.
+    /// Spellings, and their words.
     private static let pieces: [(surfaces: [String], words: [String])] = [
         (["café", "Cafe\u{301}", "CAFÉ", "cafe"], ["cafe"]), (["naïve", "NAIVE"], ["naive"]),
         (["straße", "STRASSE"], ["strasse"]), (["Ångström", "angstrom"], ["angstrom"]),
@@ -90,8 +88,6 @@ struct SearchParityTests {
         return Text(surface: surface, words: words)
     }
 
-    // MARK: - Queries
-
     struct Term: Sendable {
         let words: [String]
         let isPrefix: Bool
@@ -117,7 +113,7 @@ struct SearchParityTests {
         }
     }
 
-    /// What can be asked for, as typed and as meant.
+    /// A query term, as typed and as meant.
     private static func term(_ random: inout Lottery, _ texts: [Text]) -> (String, Term) {
         let parts: [(String, Term)] = [
             ("東京", Term(words: ["東京"], isPrefix: false)), ("京都", Term(words: ["京都"], isPrefix: false)),
@@ -133,7 +129,7 @@ struct SearchParityTests {
         switch Int.random(in: 0..<4, using: &random) {
         case 0: return parts[Int.random(in: 0..<parts.count, using: &random)]
         case 1:
-            // Two words that stand together somewhere.
+            // Two neighbouring words.
             let words = texts[Int.random(in: 0..<texts.count, using: &random)].words.filter(Self.isSpaced)
             let start = Int.random(in: 0..<max(1, words.count - 1), using: &random)
             let phrase = Array(words.dropFirst(start).prefix(2))

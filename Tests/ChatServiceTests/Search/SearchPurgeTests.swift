@@ -1,4 +1,4 @@
-// The words of deleted rows leave SQLite's file in passes: rare, in small steps, and nothing is left of a pass.
+// Deleted rows' words leave SQLite's file in passes: rare, in small steps, and without leftovers.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -55,7 +55,7 @@ struct SearchPassTests {
             #expect(try await purge.isDue())
             #expect(try await purge.run() == .init(passes: 2))
             #expect(try await chat.pagesHolding("zxsecond") == 0)
-            // Nothing has changed since: nothing is due, however late it is.
+            // Nothing has changed since, so nothing is due.
             time.advance(.seconds(86_400))
             #expect(try await !purge.isDue())
             #expect(try await purge.run(isForced: true) == .init())
@@ -67,7 +67,7 @@ struct SearchPassTests {
     func levels() async throws {
         try await withChat(.sqlite) { chat async throws in
             let id = try await chat.conversation(#"{"title":"tide"}"#)
-            // As after 500 passes: levels without a segment behind the first.
+            // As after 500 passes: levels without a segment after the first.
             let raised = "x'00000000' || x'8770' || substr(block, 6) || zeroblob(2014)"
             try await IndexDamage.setStructure(of: "search_titles", to: raised, in: chat.database)
             let status = try await SearchIndex.status(of: .titles, in: chat.database)
@@ -129,7 +129,6 @@ struct SearchPassTests {
 }
 
 extension Chat {
-    /// How many pages of FTS5's file hold a piece of text.
     fileprivate func pagesHolding(_ text: some StringProtocol) async throws -> Int64 {
         let statement = Statement(
             "test.holding",

@@ -161,7 +161,7 @@ struct SearchTests {
             #expect(try await ids("&from=\(noon)") == ["a1", "u2", two])
             #expect(try await ids("&to=\(noon)") == ["u1", one])
             #expect(try await ids("", as: "stranger") == [theirs, "s1"])
-            // A title that changes is found by its new words.
+            // A changed title is found by its new words.
             _ = try await chat.send(.patch, "/v1/conversations/\(one)", #"{"title":"harbour"}"#)
             #expect(try await ids("") == [two, "u1", "a1", "u2"])
             #expect(try await chat.search("harbour").compactMap { $0["id"]?.string } == [one])
@@ -233,7 +233,7 @@ struct SearchTests {
                 #expect((1...most).contains(count), "\(query): \(count)")
                 return hits.compactMap { $0["id"]?.string }
             }
-            // One at the far end of time, as an import may bring it; then the clock is right again.
+            // One in the far future, as an import may bring it; then the clock is right again.
             let id = try await chat.conversation(#"{"id":"c","title":"x"}"#)
             time.advance(.seconds(900_000_000))
             try await chat.append(#"{"role":"user","content":"crowd","id":"late"}"#, to: id)
@@ -292,7 +292,7 @@ struct SearchTests {
             let id = try await chat.conversation(#"{"title":"An old title"}"#)
             let messages = (0..<100).map { #"{"role":"user","content":"old words \#($0)"}"# }
             try await chat.append(#"{"messages":[\#(messages.joined(separator: ","))]}"#, to: id)
-            // As the program before left them.
+            // As the previous program left them.
             for table in ["messages", "conversations"] {
                 _ = try await chat.database.run(
                     Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")()
@@ -323,7 +323,7 @@ struct TitleFilterTests {
                 if number.isMultiple(of: 3) { expected.insert(id, at: 0) }
             }
             try await chat.create(#"{"title":"tide"}"#, as: "stranger")
-            // Touched last, shown first.
+            // Changed last, listed first.
             time.advance(.seconds(1))
             let last = expected.removeLast()
             try await chat.append(#"{"role":"user","content":"x"}"#, to: last)
@@ -373,7 +373,6 @@ struct SearchPurgeTests {
 }
 
 extension Chat {
-    /// The first hundred hits of a query.
     func search(_ query: String, as user: String = "owner") async throws -> [JSONElement] {
         let answer = try await send(.get, "/v1/search?limit=100&q=\(escaped(query))", as: user)
         try #require(answer.status == 200, "\(query): \(answer.text)")

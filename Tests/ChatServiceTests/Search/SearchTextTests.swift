@@ -48,7 +48,7 @@ struct SearchTextTests {
         #expect(long.text == String(repeating: "e", count: 128))
         let wide = try #require(SearchText.words(of: String(repeating: "ж", count: 5000)))
         #expect(wide.text == String(repeating: "ж", count: 64))
-        // The 256th time and later, a word keeps its place and loses its name.
+        // From the 256th time, a word keeps its position and loses its name.
         let same = try #require(SearchText.words(of: String(repeating: "a ", count: 300) + "b"))
         let words = same.text.split(separator: " ")
         #expect(words.count == 301)
@@ -57,7 +57,7 @@ struct SearchTextTests {
         // Cut between two characters.
         let cut = try #require(SearchText.words(of: "x" + String(repeating: " 🚀", count: 200_000)))
         #expect(!cut.text.unicodeScalars.contains("\u{FFFD}"))
-        // A run without a space is no word of its own length.
+        // A run without spaces is not one word.
         let run = try #require(SearchText.words(of: String(repeating: "東京", count: 4000)))
         #expect(run.text.split(separator: " ").count == 8000)
     }

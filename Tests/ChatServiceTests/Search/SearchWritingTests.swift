@@ -1,4 +1,4 @@
-// Every way of writing a text or a title leaves the words of it in the index, and no others.
+// Every way to write a text or title leaves exactly its words in the index.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -12,7 +12,7 @@ struct SearchWritingTests {
     @Test("a title is found by its words of now, whoever gave it", arguments: TestEngine.allCases)
     func titles(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            // Given, changed, taken away; and made from the first message.
+            // Set, changed, removed; and made from the first message.
             let id = try await chat.conversation(#"{"title":"Ebb"}"#)
             #expect(try await chat.found("ebb") == [id])
             _ = try await chat.send(.patch, "/v1/conversations/\(id)", #"{"pinned":true}"#)
@@ -46,7 +46,7 @@ struct SearchWritingTests {
             _ = try await chat.send(.patch, path + "/a", #"{"content":"moon"}"#)
             #expect(try await chat.found("tide") == ["c", "b"])
             #expect(try await chat.found("moon") == ["a"])
-            // A patch that says nothing of the content leaves the words; content without text takes them.
+            // A patch without content keeps the words; content without text removes them.
             _ = try await chat.send(.patch, path + "/a", #"{"status":"error","tokens_in":3}"#)
             #expect(try await chat.found("moon") == ["a"])
             _ = try await chat.send(.patch, path + "/a", #"{"parts":[{"type":"image","url":"moon"}]}"#)
@@ -165,7 +165,7 @@ struct SearchWritingTests {
             #expect(marker > 4 && title > 4)
             #expect(try await chat.send(.delete, "/v1/chat/data").json["status"]?.string == "completed")
             #expect(try await SearchPurge(database: chat.database, clock: .system).run().passes == 2)
-            // What is left is the stranger's.
+            // The rest is the stranger's.
             let (after, titleAfter) = (try await held("zxmarker"), try await held("zxtitle"))
             #expect(after == 2 && titleAfter == 2)
             #expect(try await chat.search("stays", as: "stranger").count == 1)
@@ -204,24 +204,23 @@ struct SearchWritingTests {
 }
 
 extension Chat {
-    /// The ids of what is found, newest first.
     func found(_ query: String, as user: String = "owner") async throws -> [String] {
         try await search(query, as: user).compactMap { $0["id"]?.string }
     }
 
-    /// The first hundred hits of a query and more parameters.
+    /// The first hundred hits, with further parameters.
     func search(_ query: String, _ parameters: String) async throws -> [JSONElement] {
         let answer = try await send(.get, "/v1/search?limit=100&q=\(escaped(query))\(parameters)")
         try #require(answer.status == 200, "\(query): \(answer.text)")
         return try #require(try answer.json["data"]?.array)
     }
 
-    /// Rows whose words are not exactly those of their text.
+    /// Rows whose words are not those of their text.
     func wronglyIndexed() async throws -> [String] {
         var wrong: [String] = []
         for (table, text) in [("messages", "content_text"), ("conversations", "title")] {
             let all = Statement("test.texts", .reads, [], "SELECT id, \(text) AS said FROM \(table)")
-            // What a trigger adds on PostgreSQL has no position.
+            // A trigger on PostgreSQL adds words without positions.
             func equal(_ words: String) -> String {
                 "SELECT id FROM \(table) WHERE id = $1 AND \(words) IS NOT DISTINCT FROM $2"
             }

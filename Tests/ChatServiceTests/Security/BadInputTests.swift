@@ -108,7 +108,6 @@ struct BadInputTests {
         Case(.get, "/v1/nothing", nil, 404, "not_found"),
         Case(.put, conversations, "{}", 405, "method_not_allowed"),
         Case(.put, messages, "{}", 405, "method_not_allowed"),
-        // Changing messages.
         invalid(.patch, "\(messages)/m", #"{"role":"user"}"#, "role unknown_field"),
         invalid(.patch, "\(messages)/m", #"{"parent_id":null}"#, "parent_id unknown_field"),
         invalid(.patch, "\(messages)/m", #"{"seq":1,"version":9}"#, "seq unknown_field", "version unknown_field"),
@@ -134,7 +133,6 @@ struct BadInputTests {
         invalid(.delete, "\(messages)?after_seq=-1", nil, "after_seq out_of_range"),
         invalid(.delete, "\(messages)?after_seq=99999999999999999999", nil, "after_seq wrong_type"),
         Case(.delete, "\(conversations)/nowhere/messages?after_seq=0", nil, 404, "not_found"),
-        // Pages of messages.
         invalid(.get, "\(messages)?last=0", nil, "last out_of_range"),
         invalid(.get, "\(messages)?last=101", nil, "last out_of_range"),
         invalid(.get, "\(messages)?last=5&limit=5", nil, "last invalid"),

@@ -1,5 +1,5 @@
-// Classes of vulnerability found in other chat systems (S1…S18 of the research), on the routes of conversations, tags,
-// votes, trash and forks. S3 for votes and forks, and S17, are in their own suites.
+// Vulnerability classes of other chat systems (S1…S18), on the routes of conversations, tags, votes, trash and forks.
+// S3 for votes and forks, and S17, have their own suites.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -10,7 +10,6 @@ import Testing
 struct ConversationClassTests {
     typealias Attempt = (method: HTTPRequest.Method, path: String, body: String?)
 
-    /// Every request about the conversation `id`, its message `message` and the tag `tag`.
     static func attempts(_ id: String, _ message: String, tag: String) -> [Attempt] {
         let path = "/v1/conversations/\(id)"
         return [
@@ -28,7 +27,7 @@ struct ConversationClassTests {
         ]
     }
 
-    /// A conversation of the owner with a message, a tag and a vote; and the tag's id.
+    /// A conversation with a message, a tag and a vote; returns the tag's id.
     private static func furnish(_ chat: Chat) async throws -> String {
         try await chat.create(
             #"{"id":"c","title":"secret","visibility":"public","messages":[{"role":"user","content":"secret","id":"m"}]}"#
@@ -59,7 +58,7 @@ struct ConversationClassTests {
                         let answer = try await chat.send(method, path, as: "stranger", body, headers: headers)
                         #expect(answer.status == 404, "\(method) \(path)")
                         #expect(!answer.text.contains("secret"))
-                        // And not another 404 than for what never was.
+                        // The same 404 as for what never existed.
                         let other = try await chat.send(method, nowhere, as: "stranger", body, headers: headers)
                         #expect(other.code == answer.code, "\(method) \(path)")
                     }

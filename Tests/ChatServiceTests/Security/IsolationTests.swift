@@ -36,7 +36,7 @@ struct IsolationTests {
                 (.delete, "/v1/conversations/\(id)/messages/m-1", nil),
                 (.delete, "/v1/conversations/\(id)/messages?after_seq=0", nil),
                 (.patch, "/v1/conversations/\(id)", #"{"head_message_id":"m-1"}"#),
-                // A child under a parent that is not its own.
+                // A child under another parent.
                 (.get, "/v1/conversations/\(mine)/messages?leaf=m-1", nil),
                 (.patch, "/v1/conversations/\(mine)/messages/m-1", #"{"content":"x"}"#),
                 (.delete, "/v1/conversations/\(mine)/messages/m-1", nil),

@@ -1,5 +1,5 @@
-// Everything at once, in an order that nobody chose: append, edit, delete, truncate, switch branches, fork,
-// trash, restore. At the end the promises of ChatInvariants hold, and what was acknowledged is what is there.
+// Random operations: append, edit, delete, truncate, switch branches, fork, trash, restore. At the end ChatInvariants
+// hold, and the data matches the acknowledged answers.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -27,7 +27,6 @@ struct MessageFuzzTests {
             #expect(try await chat.wronglyIndexed() == [])
             let said = known.state.withLock { $0 }
             #expect(said.odd == [])
-            // Every kind did something.
             #expect(
                 said.done.keys.sorted() == [
                     "append", "batch", "delete", "edit", "fork", "read", "restore", "switch", "trash", "truncate",
@@ -41,14 +40,13 @@ struct MessageFuzzTests {
             #expect(said.appended.subtracting(texts.keys) == [])
             #expect(Set(texts.keys).subtracting(said.appended) == [])
             #expect(said.deleted.subtracting(deleted) == [])
-            // A live message says what it was given last, of what was acknowledged or under way; a copy, what some message
-            // was ever given.
+            // A live message has its last text of those acknowledged or in flight; a copy has any text of some message.
             let everything = said.texts.values.reduce(into: Set<String>()) { $0.formUnion($1) }
             for (id, text) in texts where !deleted.contains(id) {
                 let allowed = said.copies.contains(id) ? everything : said.texts[id] ?? []
                 #expect(allowed.contains(text ?? ""), "\(id)")
             }
-            // What nobody deleted in a fork is there as it was acknowledged, whatever became of the original.
+            // A fork keeps its undeleted messages, whatever happens to the original.
             #expect(said.copies.subtracting(texts.keys) == [])
             print(
                 "\(engine): \(said.done.sorted { $0.key < $1.key }), \(texts.count) messages, \(deleted.count) deleted"
@@ -84,7 +82,7 @@ struct MessageFuzzTests {
         case 40..<60:
             guard let target else { return }
             known.says(target, "\(name) edit")
-            // Nothing was spent on a copy, so that what is spent is what the others say.
+            // Copies cost nothing, so the others add up to the total.
             let isCopy = known.state.withLock { $0.copies.contains(target) }
             let tokens = dice.roll(2) == 0 && !isCopy ? #","tokens_in":\#(dice.roll(50))"# : ""
             let answer = try await chat.send(
@@ -115,16 +113,16 @@ struct MessageFuzzTests {
         case 85..<90:
             let body = dice.roll(2) == 0 ? target.map { #"{"message_id":"\#($0)"}"# } : nil
             let answer = try await chat.send(.post, "\(path)/fork", body, node: worker)
-            // 409 when others changed the branch at every attempt.
+            // 409 if others changed the branch at every attempt.
             known.note("fork", answer, [201, 400, 404, 409])
             if answer.status == 201, let fork = try answer.json["id"]?.string {
                 let count = try answer.json["message_count"]?.integer ?? 0
                 known.copied((0..<count).map { "\(fork).\($0 + 1)" }, in: fork)
-                // Every other one is where everybody goes on.
+                // Half of the forks replace their conversation.
                 if dice.roll(2) == 0 { known.replace(conversation, with: fork) }
             }
         case 90..<93:
-            // Somebody else's next request meets it; then there is a new one in its place.
+            // Another worker's next request meets it; then a new one takes its place.
             let answer = try await chat.send(.delete, path, node: worker)
             known.note("trash", answer, [204, 404])
             if answer.status == 204 {
@@ -145,19 +143,16 @@ struct MessageFuzzTests {
     }
 }
 
-/// What the workers know and were told.
 private final class Known: Sendable {
     struct State {
         var conversations = ["c0", "c1", "c2"]
         var ids: [String: [String]] = [:]
         var trashed: [String] = []
         var appended: Set<String> = []
-        /// Messages of forks.
         var copies: Set<String> = []
         var deleted: Set<String> = []
-        /// Everything that a message was ever given to say.
+        /// Every text that a message was ever given.
         var texts: [String: Set<String>] = [:]
-        /// How often a kind of operation succeeded.
         var done: [String: Int] = [:]
         var odd: [String] = []
     }
@@ -178,7 +173,7 @@ private final class Known: Sendable {
         state.withLock { $0.copies.formUnion(ids) }
     }
 
-    /// Everybody's next request goes to another conversation.
+    /// All later requests go to another conversation.
     func replace(_ conversation: String, with other: String) {
         state.withLock { state in
             state.conversations = state.conversations.map { $0 == conversation ? other : $0 }
@@ -193,7 +188,6 @@ private final class Known: Sendable {
     }
 }
 
-/// The same numbers for the same seed (SplitMix64).
 struct Dice {
     private var state: UInt64
 

@@ -1,5 +1,4 @@
-// Classes of vulnerability that other chat systems had, on the routes of messages; the names are those of
-// docs/security-classes.md, "Chat data".
+// Vulnerability classes of other chat systems, on the routes of messages; see docs/security-classes.md, "Chat data".
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -8,7 +7,6 @@ import Testing
 
 @Suite("Vulnerability classes: messages")
 struct MessageSecurityTests {
-    /// Every route of messages, on a conversation and a message.
     private static func routes(_ conversation: String, _ message: String) -> [(HTTPRequest.Method, String, String?)] {
         let path = "/v1/conversations/\(conversation)/messages"
         return [
@@ -23,7 +21,7 @@ struct MessageSecurityTests {
         ]
     }
 
-    /// Those that name a message, single and in a body.
+    /// Those that name a message, in the path or a body.
     private static func ofMessage(_ conversation: String, _ message: String) -> [(HTTPRequest.Method, String, String?)]
     {
         let path = "/v1/conversations/\(conversation)/messages"
@@ -53,7 +51,7 @@ struct MessageSecurityTests {
                 #expect(!other.text.contains("secret"))
                 #expect(try await chat.send(method, path, as: nil, body).status == 401, "\(method) \(path)")
             }
-            // Nor does an existing id make anything one's own.
+            // An existing id gives no access either.
             let taken = try await chat.send(.post, "/v1/conversations", as: "stranger", #"{"id":"\#(id)"}"#)
             #expect(taken.code == "id_taken")
             #expect(try await chat.send(.get, "/v1/conversations/\(id)?include=messages").text == before)
@@ -66,7 +64,7 @@ struct MessageSecurityTests {
     )
     func s3(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            // Another conversation of the same owner, and one of somebody else's.
+            // Another conversation of the same owner, and one of another user.
             let here = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"here"}]}"#)
             let there = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret","id":"there"}]}"#)
             let theirs = try await chat.conversation(
@@ -118,9 +116,9 @@ struct MessageSecurityTests {
                     #expect(statuses.contains(answer.status), "\(what)")
                 }
             }
-            // A body on a deletion is nobody's business.
+            // A body on a deletion is ignored.
             #expect(try await chat.send(.delete, "\(path)?after_seq=9", "{").status == 200)
-            // 100,000 parts are parts.
+            // 100,000 parts are allowed.
             let part = #"{"type":"x"}"#
             let many = "[" + Array(repeating: part, count: 100_000).joined(separator: ",") + "]"
             let kept = try await chat.send(.patch, "\(path)/m", #"{"parts":\#(many)}"#)
@@ -134,7 +132,7 @@ struct MessageSecurityTests {
     func s15(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let mine = try await chat.conversation(as: "stranger")
-            // Made in the same millisecond or so: all but the random end can be guessed.
+            // Made in the same millisecond: only the random end cannot be guessed.
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"secret"}]}"#)
             let message = try #require(try await chat.messages(id).first?["id"]?.string)
             for (method, path, body) in Self.routes(id, message)
@@ -143,7 +141,7 @@ struct MessageSecurityTests {
                 let answer = try await chat.send(method, path, as: "stranger", body)
                 #expect(answer.status == 404, "\(method) \(path)")
             }
-            // Ids spelled in other ways are not the ids.
+            // Other spellings of an id are other ids.
             for odd in [message.uppercased(), message + " ", "%2e%2e%2f" + message, message + "%00"] {
                 let escaped = odd.replacing(" ", with: "%20")
                 let answer = try await chat.send(.get, "/v1/conversations/\(id)/messages/\(escaped)")
@@ -207,7 +205,7 @@ struct MessageSecurityTests {
                     #expect(try Self.words(answer) == Self.words(reference), "\(method) \(path)")
                 }
             }
-            // Messages within one's own conversation.
+            // Messages in the caller's own conversation.
             let unknown = Self.routes(id, "nothing").filter { $0.1.contains("nothing") }
             for message in ["gone", "old", "theirs"] {
                 for ((method, path, body), (_, other, _)) in zip(
@@ -222,7 +220,7 @@ struct MessageSecurityTests {
         }
     }
 
-    /// A problem without what is the request's own.
+    /// A problem without the request's own members.
     private static func words(_ answer: Answer) throws -> [String: String] {
         var words: [String: String] = [:]
         for member in try answer.json.object ?? [] where member.name != "request_id" {

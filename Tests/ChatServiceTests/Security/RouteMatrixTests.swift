@@ -1,6 +1,5 @@
-// Every route, asked by everybody. The routes are the router's own, so a new one is in the matrix before anybody thinks
-// of it: without a request for it here the test fails. What is not a caller's does not exist for them (404), admin or
-// not; and a child is found below its own parent alone.
+// Every route with every caller. The routes are the router's, so a new one fails the test until it has a request here.
+// Another user's object is 404, for admins too, and a child exists below its own parent alone.
 import ChatService
 import HTTPTypes
 import Hummingbird
@@ -12,7 +11,7 @@ import Testing
 
 @Suite("Route matrix")
 struct RouteMatrixTests {
-    /// What a request needs besides its path: a query, a body. By the route's method and shape.
+    /// A request's query and body, by method and shape of the path.
     private static let requests: [String: (query: String, body: String?)] = [
         "GET v1/conversations": ("", nil),
         "POST v1/conversations": ("", "{}"),
@@ -54,7 +53,6 @@ struct RouteMatrixTests {
     ]
     private static let open: Set<String> = ["GET healthz", "GET readyz", "GET openapi.yaml"]
 
-    /// A route of the router.
     private struct Route: CustomStringConvertible {
         let method: HTTPRequest.Method
         let path: [String]
@@ -67,7 +65,7 @@ struct RouteMatrixTests {
         var namesSomething: Bool { path.contains { $0.hasPrefix(":") } }
     }
 
-    /// What somebody has: a conversation with a message, a tag and a vote, and a reservation.
+    /// A user's conversation with a message, a tag and a vote, and a reservation.
     private struct Belongings {
         let owner: String
         var conversation: String
@@ -123,9 +121,9 @@ struct RouteMatrixTests {
                 for (name, changes) in [
                     ("other", [:]), ("visitor", ["kind": #""guest""#]), ("boss", ["role": #""admin""#]),
                 ] as [(String, [String: String?])] {
-                    // Whoever asks for it erases their own, and would be somebody who is gone from then on.
+                    // It erases the caller, who would be gone from then on.
                     if route.shape == "DELETE v1/chat/data" { continue }
-                    // An admin may erase; what is left to look at afterwards would be nothing.
+                    // An admin may erase; then nothing would be left to check.
                     if route.isAdmin, route.method == .delete, name == "boss" { continue }
                     let answer = try await ask(name, changes)
                     let what: Comment = "\(route), \(name): \(answer.status) \(answer.text)"
@@ -139,7 +137,7 @@ struct RouteMatrixTests {
                     #expect(!answer.text.contains("marker"), what)
                 }
             }
-            // Nobody's attempts left a trace.
+            // The attempts left no trace.
             let now = try await chat.send(.get, "/v1/conversations/\(own.conversation)?include=messages", as: "owner")
             #expect(now.text.contains("marker") && !now.text.contains("Mine now"))
             #expect(try now.json["version"]?.integer == 2)
@@ -172,7 +170,7 @@ struct RouteMatrixTests {
         try await withChat(engine) { chat in
             let routes = Self.routes(chat).filter { !Self.open.contains($0.shape) && !$0.isAdmin }
             for (index, route) in routes.enumerated() {
-                // Each route has an owner of its own, who loses nothing to the others.
+                // Each route has its own owner, who loses nothing to the others.
                 let owner = "owner-\(index)"
                 let own = try await Self.belongings(owner, in: chat)
                 let request = try #require(Self.requests[route.shape])
@@ -196,8 +194,6 @@ struct RouteMatrixTests {
             }
         }
     }
-
-    // MARK: What it is made of
 
     private static func routes(_ chat: Chat) -> [Route] {
         var logger = Logger(label: "test.chat")

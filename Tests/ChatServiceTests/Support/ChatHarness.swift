@@ -1,4 +1,4 @@
-// The chat service behind its router, on a fresh database, with tokens that the test signs itself.
+// The chat service behind its router, on a fresh database, with tokens that the test signs.
 import ChatService
 import HTTPTypes
 import Hummingbird
@@ -12,8 +12,7 @@ import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 
-/// Runs `body` against a chat service of its own; `counting` makes its database a `CountingDatabase`, and `overSocket`
-/// lets it listen, with its background work.
+/// `counting` makes the database a `CountingDatabase`; `overSocket` makes the service listen, with its background work.
 func withChat(
     _ engine: TestEngine,
     clock: Clock = .system,
@@ -38,7 +37,6 @@ func withChat(
     }
 }
 
-/// Runs `body` against a chat service on a database that is there.
 func withChat(
     on database: any SQLDatabase,
     clock: Clock = .system,
@@ -53,8 +51,8 @@ func withChat(
     }
 }
 
-/// Runs `body` against two chat nodes on one PostgreSQL: what one process would put in order, two do not. SQLite has
-/// one process, hence one node.
+/// Two chat nodes on one PostgreSQL: two processes do not order each other's work. SQLite has one process, hence one
+/// node.
 func withNodes(
     _ engine: TestEngine,
     overSocket: Bool = false,
@@ -110,13 +108,12 @@ private func withNode(
     try await application.test(overSocket ? .live : .router, body)
 }
 
-/// A client of the service.
 struct Chat: Sendable {
     let nodes: [any TestClientProtocol]
     let tokens: TestTokens
     let database: any SQLDatabase
 
-    /// Sends a request as a user (nobody, where `nil`), with a JSON body where there is one, to one of the nodes.
+    /// `user` is `nil` for a request without a token.
     func send(
         _ method: HTTPRequest.Method,
         _ path: String,
@@ -140,7 +137,6 @@ struct Chat: Sendable {
         }
     }
 
-    /// Creates a conversation and returns it.
     @discardableResult
     func create(_ json: String = "{}", as user: String = "owner") async throws -> JSONElement {
         let answer = try await send(.post, "/v1/conversations", as: user, json)
@@ -148,12 +144,10 @@ struct Chat: Sendable {
         return try answer.json
     }
 
-    /// Creates a conversation and returns its id.
     func conversation(_ json: String = "{}", as user: String = "owner") async throws -> String {
         try #require(try await create(json, as: user)["id"]?.string)
     }
 
-    /// Appends to a conversation; expects 201.
     @discardableResult
     func append(_ json: String, to conversation: String, as user: String = "owner") async throws -> JSONElement {
         let answer = try await send(.post, "/v1/conversations/\(conversation)/messages", as: user, json)
@@ -161,12 +155,11 @@ struct Chat: Sendable {
         return try answer.json
     }
 
-    /// Every message of a conversation, oldest first, read page by page.
+    /// Oldest first, read page by page.
     func messages(_ conversation: String, as user: String = "owner") async throws -> [JSONElement] {
         try await pages("/v1/conversations/\(conversation)/messages?limit=100", as: user).flatMap { $0 }
     }
 
-    /// Every page of a list, followed by `next_cursor`.
     func pages(_ path: String, as user: String = "owner") async throws -> [[JSONElement]] {
         var pages: [[JSONElement]] = []
         var cursor = ""
@@ -179,7 +172,7 @@ struct Chat: Sendable {
         return pages
     }
 
-    /// Checks what must be true of a conversation after any history: numbers without a gap, counters that agree.
+    /// Numbers without a gap, and counters that agree.
     func expectSound(_ conversation: String, count: Int, as user: String = "owner") async throws {
         let row = try await send(.get, "/v1/conversations/\(conversation)", as: user).json
         let messages = try await messages(conversation, as: user)
@@ -190,7 +183,7 @@ struct Chat: Sendable {
         #expect(row["version"]?.integer ?? 0 > 0)
     }
 
-    /// Rows past every conversation's line, and rows that are still under construction: there are never any.
+    /// Orphaned rows and unfinished ones; there must be none.
     func leftovers() async throws -> Int64 {
         let statement = Statement(
             "test.leftovers",
@@ -205,13 +198,12 @@ struct Chat: Sendable {
         return try #require(try await database.run(statement()).first).integer("n")
     }
 
-    /// How many rows a table has, or a table with a condition.
     func rows(_ table: String) async throws -> Int64 {
         let statement = Statement("test.rows", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")
         return try #require(try await database.run(statement()).first).integer("n")
     }
 
-    /// Makes conversations `f-1` to `f-count` of the owner without a request for each; with a tag, where there is one.
+    /// Makes conversations `f-1` to `f-count` of the owner, bypassing the service.
     func fill(_ count: Int, tag: String? = nil, at instant: Instant = Instant(seconds: 1)) async throws {
         let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))"
         let conversations = Statement(
@@ -234,7 +226,7 @@ struct Chat: Sendable {
         _ = try await database.run([conversations(instant, tag != nil)] + (tag.map { [tags($0)] } ?? []))
     }
 
-    /// Gives a conversation a chain of messages `<id>-1` to `<id>-count` without a request for each.
+    /// Gives a conversation messages `<id>-1` to `<id>-count`, bypassing the service.
     func chain(_ count: Int, in conversation: String) async throws {
         let messages = Statement(
             "test.chain",
@@ -260,7 +252,7 @@ struct Chat: Sendable {
         _ = try await database.run([messages(conversation, Instant(seconds: 1)), counters(conversation)])
     }
 
-    /// Marks a principal as auth's event feed will.
+    /// As auth's event feed does.
     func mark(_ user: String, active: Bool, erasedAt: Instant?) async throws {
         let statement = Statement(
             "test.mark",
@@ -272,7 +264,6 @@ struct Chat: Sendable {
     }
 }
 
-/// What came back.
 struct Answer: Sendable {
     let status: Int
     let headers: HTTPFields
@@ -280,16 +271,15 @@ struct Answer: Sendable {
 
     var json: JSONElement { get throws { try JSONElement.parse(text) } }
 
-    /// The `code` of a problem.
     var code: String? { (try? json)?["code"]?.string }
 
-    /// The fields a problem complains about, as `field code`.
+    /// As `field code`.
     var complaints: [String] {
         ((try? json)?["errors"]?.array ?? []).map { "\($0["field"]?.string ?? "?") \($0["code"]?.string ?? "?")" }
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still until a test moves it.
 final class TestClock: Sendable {
     private let instant = Mutex(Instant(seconds: 1_800_000_000))
 
@@ -300,7 +290,6 @@ final class TestClock: Sendable {
     }
 }
 
-/// Runs `count` operations at once.
 func inParallel<T: Sendable>(
     _ count: Int,
     _ operation: @Sendable @escaping (Int) async throws -> T

@@ -1,4 +1,4 @@
-// Units of the service that a test runs by themselves, as a process that is killed after one would have.
+// Transactions of the service that a test runs alone, as a process that is killed after one.
 import Logging
 import OpenSSLCrypto
 import ServiceKit
@@ -33,7 +33,6 @@ enum ForkPieces {
 }
 
 extension Chat {
-    /// The cleanup of a node on this database.
     func cleanup(
         _ clock: Clock,
         retention: Duration = .seconds(30 * 86_400),
@@ -57,7 +56,6 @@ extension Chat {
 }
 
 extension IdempotentAttempt {
-    /// An attempt without a request.
     init(testKey key: String, route: String, body: String) {
         self.init(
             key: key,

@@ -1,10 +1,9 @@
-// Access tokens as auth would sign them, and some that it never would.
+// Access tokens as auth signs them, and invalid ones.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
-/// An issuer with one key.
 struct TestTokens: Sendable {
     static let issuer = "http://auth.test"
     static let keyID = "test-1"
@@ -12,7 +11,7 @@ struct TestTokens: Sendable {
     private let key: SigningKey
     private let clock: Clock
 
-    /// The public key, as the issuer's JWKS would give it.
+    /// As in the issuer's JWKS.
     let keySource: StaticKeys
 
     init(clock: Clock) throws {
@@ -22,12 +21,12 @@ struct TestTokens: Sendable {
         self.keySource = StaticKeys(keys: KeySet([Self.keyID: key.publicKey]))
     }
 
-    /// A good token of a user; `changes` are members as JSON, `nil` leaves one out.
+    /// `changes` are members as JSON; `nil` removes one.
     func token(for user: String, _ changes: [String: String?] = [:]) throws -> String {
         try JWS.sign(payload: claims(user, changes), type: "at+jwt", keyID: Self.keyID, key: key)
     }
 
-    /// A token with good claims that another key signed under this one's name.
+    /// Valid claims, signed by another key under this one's name.
     func forged(for user: String) throws -> String {
         try JWS.sign(
             payload: claims(user, [:]),
@@ -37,13 +36,12 @@ struct TestTokens: Sendable {
         )
     }
 
-    /// A token with good claims that nobody signed.
+    /// Valid claims without a signature.
     func unsigned(for user: String) -> String {
         let header = #"{"alg":"none","typ":"at+jwt","kid":"\#(Self.keyID)"}"#
         return Base64URL.encode(Array(header.utf8)) + "." + Base64URL.encode(claims(user, [:])) + "."
     }
 
-    /// The members of a user's token.
     private func claims(_ user: String, _ changes: [String: String?]) -> [UInt8] {
         let now = clock.now().seconds
         var members = [
@@ -60,7 +58,6 @@ struct TestTokens: Sendable {
     }
 }
 
-/// Keys that are there from the beginning and never change.
 struct StaticKeys: KeySource {
     let keys: KeySet
 

@@ -1,4 +1,4 @@
-// Quotas: exact under any number of requests at once (S16), by tier, and closed when the database cannot be asked.
+// Quotas: exact under any number of concurrent requests (S16), by tier, and closed when the database is unreachable.
 import ChatService
 import HTTPTypes
 import ServiceKit
@@ -47,7 +47,7 @@ struct QuotaTests {
             #expect(answers.count { $0.status == 201 } == 1)
             #expect(answers.count { $0.status == 429 && $0.code == "quota_exceeded" } == 99)
             #expect(try await chat.leftovers() == 0)
-            // Nothing of a refused conversation is left either.
+            // A refused conversation leaves nothing.
             let made = try await chat.pages("/v1/conversations?limit=100").flatMap { $0 }
             #expect(made.count <= 5)
             #expect(made.reduce(0) { $0 + ($1["message_count"]?.integer ?? 0) } == 1)
@@ -86,7 +86,7 @@ struct QuotaTests {
             #expect(two.headers[.retryAfter] == "57600")
             try await chat.append(user, to: id)
             #expect(try await chat.send(.post, path, user).status == 429)
-            // Deleting makes no room, and an answer is not a question.
+            // A deletion frees nothing, and an answer is not a question.
             let empty = try await chat.conversation()
             #expect(try await chat.send(.delete, "/v1/conversations/\(empty)").status == 204)
             try await chat.append(assistant, to: id)
@@ -113,7 +113,7 @@ struct QuotaTests {
             }
         ) { chat in
             let claims: [(changes: [String: String?], messages: Int)] = [
-                // A guest is a guest, whatever the role says.
+                // A guest is a guest in any role.
                 (["kind": #""guest""#, "role": #""admin""#], 1), (["role": #""user""#], 2),
                 (["role": #""premium""#], 3), (["role": #""root""#], 2), (["role": nil], 2), (["role": #""admin""#], 5),
             ]
@@ -156,12 +156,12 @@ struct QuotaTests {
             let (one, two) = (
                 try #require(try first.json["id"]?.string), try #require(try second.json["id"]?.string)
             )
-            // Nobody else's.
+            // Only its owner.
             #expect(try await chat.send(.delete, "\(path)/\(two)", as: "other").status == 404)
             #expect(try await chat.send(.post, "\(path)/\(two)/settle", as: "other", #"{"tokens_in":1}"#).status == 404)
             #expect(try await chat.send(.delete, "\(path)/\(two)").status == 204)
             #expect(try await chat.send(.delete, "\(path)/\(two)").status == 404)
-            // More than was reserved: what was used was used.
+            // More than was reserved counts in full.
             let settle = #"{"tokens_in":100,"tokens_out":600}"#
             #expect(try await chat.send(.post, "\(path)/\(one)/settle", settle).status == 204)
             #expect(try await chat.send(.post, "\(path)/\(one)/settle", settle).status == 404)
@@ -171,7 +171,7 @@ struct QuotaTests {
             #expect(report["quota"]?["tokens_per_day"]?["remaining"]?.integer == 300)
             #expect(report["quota"]?["tokens_per_month"]?["remaining"]?.integer == 800)
             try await chat.expectLedgerAgrees()
-            // One that nobody settles frees itself, and can be settled late.
+            // An expired one frees itself, and can still be settled.
             let third = try await chat.send(.post, path, #"{"tokens":300,"expires_in":60}"#)
             #expect(try await reserve(chat, 1).status == 429)
             clock.advance(.seconds(60))
@@ -179,7 +179,7 @@ struct QuotaTests {
             #expect(fourth.status == 201)
             let late = try #require(try third.json["id"]?.string)
             #expect(try await chat.send(.post, "\(path)/\(late)/settle", #"{"tokens_total":250}"#).status == 204)
-            // The next day: the month is what is tight now. 1500 − 950.
+            // The next day the month is the limit. 1500 − 950.
             clock.advance(.seconds(86_400))
             let month = try await reserve(chat, 551)
             #expect(month.status == 429)
@@ -210,7 +210,7 @@ struct QuotaTests {
             let answer = #"{"role":"assistant","content":"x","tokens_total":900}"#
             let old = try #require(try await chat.append(answer, to: id)["id"]?.string)
             let path = "/v1/conversations/\(id)/messages/\(old)"
-            // A copy was not billed, so there is nothing of it to give back.
+            // A copy was not billed, so there is nothing to give back.
             let fork = try await chat.send(.post, "/v1/conversations/\(id)/fork", "{}")
             try #require(fork.status == 201, "\(fork.text)")
             let copy = try #require(try fork.json["id"]?.string)
@@ -219,7 +219,7 @@ struct QuotaTests {
             clock.advance(.seconds(86_400))
             try await chat.append(#"{"role":"assistant","content":"x","tokens_total":100}"#, to: id)
             #expect(try await used() == [100, 1000])
-            // Today's use stays what it was; yesterday's is what has become less.
+            // Today's use is unchanged; yesterday's is less.
             #expect(try await chat.send(.patch, path, #"{"tokens_total":0}"#).status == 200)
             #expect(try await used() == [100, 100])
             try await chat.expectLedgerAgrees()
@@ -227,7 +227,7 @@ struct QuotaTests {
             #expect(try await chat.send(.patch, twice, #"{"tokens_total":0}"#).status == 200)
             #expect(try await used() == [100, 100])
             #expect(try await reserve(chat, 901).status == 429)
-            // More is used when it becomes known: an old message is no way around today's quota.
+            // An increase counts today: an old message is no way around today's quota.
             #expect(try await chat.send(.patch, path, #"{"tokens_total":400}"#).status == 200)
             #expect(try await used() == [500, 500])
             #expect(try await reserve(chat, 501).status == 429)
@@ -246,7 +246,7 @@ struct QuotaTests {
                 let answer = try await chat.send(.patch, "/v1/conversations/\(message)", body)
                 #expect(answer.status == 200, "\(answer.text)")
             }
-            /// Today's tokens in, out and in all, of the quota and of the whole life.
+            /// Today's tokens in, out and total, of the quota and of all time.
             func used() async throws -> [Int64?] {
                 let usage = try await chat.send(.get, "/v1/usage").json
                 return ["tokens_in", "tokens_out", "tokens_total"].map { usage["total"]?[$0]?.integer } + [
@@ -264,14 +264,14 @@ struct QuotaTests {
                 let copied = try #require(try await chat.messages(copy).first?["id"]?.string)
                 copies.append("\(copy)/messages/\(copied)")
             }
-            // The copies first, while there is something to take on the same day.
+            // The copies first, while the same day has something to give back.
             for copy in copies {
                 try await patch(copy, 0)
                 #expect(try await used() == [400, 500, 900, 900, 900])
             }
             #expect(try await reserve(chat, 101).status == 429)
             #expect(try await chat.ledger() == 1)
-            // What is billed for a copy can be taken back, and no more than that.
+            // What was billed for a copy can be given back, and no more.
             try await patch(copies[0], 70)
             #expect(try await used() == [400, 570, 970, 970, 970])
             try await patch(copies[0], 20)
@@ -282,13 +282,13 @@ struct QuotaTests {
             try await patch(original, 0)
             #expect(try await used() == [0, 0, 0, 0, 0])
             try await chat.expectLedgerAgrees()
-            // Nobody's total is below zero, so the person's own export can be read.
+            // No total is negative, so the person's export can be imported.
             let seven = #"{"role":"assistant","content":"x","tokens_total":7}"#
             let last = try #require(try await chat.append(seven, to: id)["id"]?.string)
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             try await withChat(engine) { other async throws in
                 #expect(try await other.take(lines, for: "owner").conversations == 3)
-                // What was imported was not billed here, so it is not given back here.
+                // Imported tokens were not billed here, so they are not given back.
                 let lowered = try await other.send(
                     .patch,
                     "/v1/conversations/\(id)/messages/\(last)",

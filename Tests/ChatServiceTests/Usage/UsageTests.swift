@@ -1,4 +1,4 @@
-// The ledger and its sums: what is billed, what is not, and that nothing is lost or given back.
+// The ledger and its sums: what is billed, and that nothing is lost or given back.
 import HTTPTypes
 import ServiceKit
 import Storage
@@ -24,7 +24,7 @@ struct UsageTests {
             )
             try await chat.append(#"{"messages":[\#(Self.question),\#(Self.answer(1, 2, model: "small"))]}"#, to: id)
             clock.advance(.seconds(20 * 86_400))
-            // A total that is more than its parts: as the caller says.
+            // A total above its parts counts as stated.
             try await chat.append(
                 #"{"role":"assistant","content":"Hm.","model":"big","tokens_out":7,"tokens_total":100}"#,
                 to: id
@@ -64,7 +64,7 @@ struct UsageTests {
             "from=yesterday", "from=2027-02-30", "from=2027-01-15T00:00:00Z", "from=2030-01-01", "period=week",
             "to=2000-13-01",
             "from=2020-01-01&to=2027-01-15", "group=user",
-            // Before the first day there is.
+            // Before the first valid day.
             "to=0000-01-01", "to=0001-01-29", "to=0001-12-30&period=month", "from=0000-12-31&to=0001-01-02",
         ]
     )
@@ -116,7 +116,7 @@ struct UsageTests {
             let id = try await chat.conversation(#"{"messages":[\#(Self.question),\#(Self.answer(10, 5))]}"#)
             let before = try await chat.send(.get, "/v1/usage").json["total"]?.raw
             #expect(try await chat.send(.delete, "/v1/conversations/\(id)").status == 204)
-            // For good, as the trash is emptied.
+            // As when the trash is emptied.
             let purge = Statement("test.purge", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
             #expect(try await chat.database.run(purge(id)).affected == 1)
             #expect(try await chat.send(.get, "/v1/usage").json["total"]?.raw == before)
@@ -159,7 +159,7 @@ struct UsageTests {
             let message = try #require(try await chat.append(Self.answer(10, 5), to: id)["id"]?.string)
             let path = "/v1/conversations/\(id)/messages/\(message)"
             let less = #"{"tokens_in":4,"tokens_out":2}"#
-            // Not of somebody else, of another conversation, of another version, and not of what is no change.
+            // Not another user's, another conversation's or another version's, and not an empty change.
             #expect(try await chat.send(.patch, path, as: "other", less).status == 404)
             let elsewhere = "/v1/conversations/\(try await chat.conversation())/messages/\(message)"
             #expect(try await chat.send(.patch, elsewhere, less).status == 404)
@@ -172,7 +172,7 @@ struct UsageTests {
             let report = try await chat.send(.get, "/v1/usage").json
             #expect(report["total"]?["tokens_total"]?.integer == 6)
             #expect(report["tokens_lifetime"]?.integer == 6)
-            // What was spent on it stays spent.
+            // Spent tokens stay spent.
             #expect(try await chat.send(.delete, path).status == 204)
             #expect(try await chat.send(.get, "/v1/usage").json["total"]?["tokens_total"]?.integer == 6)
             try await chat.expectLedgerAgrees()
@@ -181,13 +181,12 @@ struct UsageTests {
 }
 
 extension Chat {
-    /// How many rows the ledger has.
     func ledger() async throws -> Int64 {
         let statement = Statement("test.ledger", .reads, [], "SELECT COUNT(*) AS n FROM usage_events")
         return try #require(try await database.run(statement()).first).integer("n")
     }
 
-    /// Checks that the ledger, the sums and the principals say the same, of everybody.
+    /// The ledger, the sums and the principals must agree.
     func expectLedgerAgrees() async throws {
         let statement = Statement(
             "test.ledger_agrees",
