@@ -84,7 +84,7 @@ class Cluster:
                 with open(self.data / "postgresql.conf", "a") as conf:
                     conf.write(SETTINGS)
             self.port = free_port()
-            # pg_ctl's own files are inherited by the server, so its output must not be a pipe that somebody reads.
+            # The server inherits pg_ctl's files, so its output must not be a pipe with a reader.
             command = [*self.as_owner, "env", "LC_ALL=C.UTF-8", str(self.bin / "pg_ctl"), f"--pgdata={self.data}",
                        f"--log={self.folder}/server.log", f"--options=-p {self.port}", "--timeout=300", "--wait",
                        "--silent", "start"]
@@ -152,7 +152,7 @@ class Cluster:
 
     def updates(self, database, table):
         """How many rows of a table were updated so far, and how many of them without touching an index."""
-        # A backend tells its counts at most once a second.
+        # A backend reports its counts at most once a second.
         time.sleep(1.1)
         row = self.sql(f"SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '{table}'", database)
         return int(row[0][0]), int(row[0][1])

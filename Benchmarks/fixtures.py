@@ -207,7 +207,7 @@ def message_pages(conversation, length, token, path, count=500):
 
 
 # Messages to search: words drawn log-uniformly, which is Zipf's law, from 50,000; over three years, a tenth of them one
-# owner's. The words that everybody uses are in nine of ten messages.
+# owner's. Common words are in nine of ten messages.
 SEARCHED, VOCABULARY, WORDS, OTHERS = 1_000_000, 50_000, 40, 900
 
 

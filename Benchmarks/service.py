@@ -15,7 +15,7 @@ import zlib
 
 from cluster import BenchError, free_port, stop
 
-# Known to everybody: what it protects here is on the loopback and made up. It must stay the same from run to run,
+# Public: it protects made-up data on the loopback. It must stay the same from run to run,
 # since the signing keys of a kept set are encrypted with it.
 MASTER_KEY = hashlib.sha256(b"tessera benchmarks").digest()
 

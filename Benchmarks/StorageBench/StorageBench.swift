@@ -2,8 +2,8 @@
 //
 //   storage-bench postgres-update --database postgres://… --callers 64 --seconds 10
 //
-// Every mode works on one table of counters. A caller is a task that picks a row at random, runs one unit, notes
-// how long it took, and goes on until the time is up. One line of JSON on standard output tells the rest.
+// Every mode works on one table of counters. A caller is a task that picks a row at random, runs one transaction,
+// records its duration, and repeats until the time is up. Prints the results as one line of JSON.
 
 import ArgumentParser
 import Foundation
@@ -15,11 +15,11 @@ import StorageSQLite
 @main
 struct StorageBench: AsyncParsableCommand {
     enum Mode: String, ExpressibleByArgument, CaseIterable {
-        /// One durable single-row update a unit, through the lanes.
+        /// One durable single-row update per transaction, through the workers.
         case postgresUpdate = "postgres-update"
-        /// One single-row read a unit, through the lanes.
+        /// One single-row read per transaction, through the workers.
         case postgresRead = "postgres-read"
-        /// One durable single-row update a unit, through the group commit.
+        /// One durable single-row update per transaction, through the group commit.
         case sqliteUnit = "sqlite-unit"
         /// One transaction for each update through GRDB, which is what a service without group commit does.
         case grdbWrite = "grdb-write"
@@ -36,7 +36,7 @@ struct StorageBench: AsyncParsableCommand {
     @Option(help: "A libpq URI, or the path of an SQLite file.")
     var database: String
 
-    @Option(help: "Tasks that each wait for their unit before they start the next.")
+    @Option(help: "Tasks that each wait for their transaction before they start the next.")
     var callers = 64
 
     @Option(help: "How long to measure; a tenth of it goes before, unmeasured.")

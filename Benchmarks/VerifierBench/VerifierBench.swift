@@ -1,10 +1,10 @@
-// What believing a token costs, in one thread of one process without HTTP: `make bench` compares it with OpenSSL's own
-// verification of the same kind of signature.
+// The cost of verifying a token, in one thread without HTTP. `make bench` compares it with OpenSSL's own verification
+// of the same kind of signature.
 //
 //   verifier-bench warm --seconds 5
 //
-// The tokens are what auth issues to users: ES256, the same claims, under 700 bytes. One line of JSON on standard output
-// tells how it went.
+// The tokens are like auth's for users: ES256, the same claims, under 700 bytes. Prints the results as one line of
+// JSON.
 
 import ArgumentParser
 import Foundation

@@ -1,8 +1,8 @@
-// A disk that fails when it is told to, below SQLite (https://www.sqlite.org/vfs.html).
+// A disk that fails on request, below SQLite (https://www.sqlite.org/vfs.html).
 //
-// A full disk can be had for real, from a small file system; a sync that fails cannot, and neither can a write that
-// fails at one chosen moment of a commit. So this stands between SQLite and its own "unix" file system, passes
-// everything on, and refuses what it was told to refuse, without doing it.
+// A small file system gives a really full disk, but no sync that fails, and no write that fails at one chosen moment of
+// a commit. So this stands between SQLite and its own "unix" file system, passes everything on, and refuses the
+// chosen operation without doing it.
 #include "CFaultyDisk.h"
 
 #include <pthread.h>

@@ -269,7 +269,7 @@ class Load:
         name = f"s{writer.number % len(self.tokens)}"
         path = f"/v1/conversations/{name}"
         if writer.missed:
-            # Somebody moved it to the trash and may have been killed before moving it back.
+            # Another writer moved it to the trash and may have been killed before moving it back.
             writer.missed = False
             return "show", f"{name}.h{self.next}", self.post(self.chat_port, f"{path}/restore", None, token)
         if self.next % 32 == 31:

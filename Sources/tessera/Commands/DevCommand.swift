@@ -9,7 +9,7 @@ import TesseraVerifier
 struct DevCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
         commandName: "dev",
-        abstract: "Run both services in one process, on SQLite unless told otherwise.",
+        abstract: "Run both services in one process, on SQLite by default.",
         discussion: "Makes its secrets and three sample users at the first start. For development, not for production."
     )
 

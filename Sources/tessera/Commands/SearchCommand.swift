@@ -11,7 +11,7 @@ struct SearchCommand: AsyncParsableCommand {
 
     struct Rebuild: TesseraCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Make the index anew from the rows, while the service runs.",
+            abstract: "Rebuild the index from the rows, while the service runs.",
             discussion: "On SQLite searches answer 503 search_rebuilding until it is done. Writes go on."
         )
         @OptionGroup var options: CommonOptions

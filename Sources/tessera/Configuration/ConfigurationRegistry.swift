@@ -174,7 +174,7 @@ extension ConfigurationKey {
         "TESSERA_ARGON2_PARALLELISM",
         .number(1...16),
         .value("1"),
-        "lanes of one hash, each of at least 8 KiB"
+        "threads of one hash, each with at least 8 KiB"
     )
     static let hashThreads = Self(
         "TESSERA_HASH_THREADS",
@@ -196,7 +196,7 @@ extension ConfigurationKey {
         "TESSERA_QUOTA_MESSAGES_PER_DAY",
         .limits,
         none,
-        "messages of one's own in a day of UTC, such as `guest=20,user=50`; who is not named has no limit"
+        "messages of one's own in a day of UTC, such as `guest=20,user=50`; other tiers have no limit"
     )
     static let quotaTokensPerDay = Self(
         "TESSERA_QUOTA_TOKENS_PER_DAY",
@@ -241,7 +241,7 @@ extension ConfigurationKey {
         "TESSERA_CHANGE_RETENTION",
         .duration(3600...3650 * day),
         .value("7d"),
-        "how long chat's change feed keeps what it told"
+        "how long chat's change feed keeps its changes"
     )
     static let auditRetention = Self(
         "TESSERA_AUDIT_RETENTION",

@@ -145,7 +145,7 @@ struct Settings: Sendable {
         )
         // RFC 9106 §3.1: at least 8 KiB for each degree of parallelism.
         guard parameters.memoryKiB >= 8 * parameters.parallelism else {
-            throw ConfigurationError(.argon2Memory, "must be at least 8 for each lane")
+            throw ConfigurationError(.argon2Memory, "must be at least 8 for each of the threads")
         }
         do {
             try parameters.validate()

@@ -1,4 +1,4 @@
-// A disk that fails when it is told to, below SQLite: see faulty_disk.c.
+// A disk that fails on request, below SQLite: see faulty_disk.c.
 #ifndef CFAULTYDISK_H
 #define CFAULTYDISK_H
 

@@ -1,5 +1,5 @@
-// The whole of a service that trusts Tessera: it fetches the keys, follows the revocations, and asks nobody when a
-// request comes.
+// A whole service that trusts Tessera: it fetches the keys, follows the revocations, and makes no further request for a
+// token.
 import Foundation
 import Hummingbird
 import Logging
@@ -57,8 +57,8 @@ struct WhoAmI {
         try await group.run()
     }
 
-    /// What becomes of tokens while nothing is heard from Tessera: they stand until they expire (`serve`), or are refused
-    /// after so many seconds.
+    /// While Tessera is unreachable, tokens are valid until they expire (`serve`), or are refused after so many
+    /// seconds.
     static func policy(_ text: String?) -> StalePolicy {
         text == "serve" ? .serve : .refuse(after: .seconds(Int(text ?? "") ?? 60))
     }
