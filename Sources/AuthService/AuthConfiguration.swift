@@ -1,18 +1,17 @@
-// Everything that can be set about the auth service, with the defaults of docs/configuration.md.
 package import OpenSSLCrypto
 package import PasswordHashing
 package import ServiceKit
 
-/// The settings of one auth node. Nodes of one deployment share all of it but the order of the master ring.
+/// All nodes of a deployment share it, except for the order of the master ring.
 package struct AuthConfiguration: Sendable {
-    /// The origin that browsers and links see, without a trailing slash.
+    /// The origin that browsers and links use, without a trailing slash.
     package var publicURL: String
     /// `iss` of every token.
     package var issuer: String
     /// `aud` of user tokens. The first is auth's own.
     package var audiences = ["tessera", "chat"]
     package var accessTokenLifetime: Duration = .seconds(600)
-    /// How long the token just rotated still yields the same successor; 0–60 s.
+    /// How long the previous token still yields the same successor; 0–60 s.
     package var refreshGrace: Duration = .seconds(10)
     package var sessionIdle: Duration = .seconds(14 * 86_400)
     package var sessionAbsolute: Duration = .seconds(90 * 86_400)
@@ -26,12 +25,12 @@ package struct AuthConfiguration: Sendable {
     package var trustedProxies: [IPNetwork] = []
     package var corsOrigins: [String] = []
     package var eventRetention: Duration = .seconds(7 * 86_400)
-    /// Times of the streams of events; for tests to shorten.
+    /// For tests to shorten.
     package var eventFeed = EventFeedTiming()
     package var auditRetention: Duration = .seconds(365 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
     package var rateLimits = true
-    /// The `User-Agent` whose requests are logged at `debug` instead of `info`: `tessera dev` shows a person their own.
+    /// The `User-Agent` whose requests are logged at `debug` instead of `info`, for `tessera dev`.
     package var quietAgent: String?
     package var masterKeys: MasterKeyRing
 
@@ -41,8 +40,8 @@ package struct AuthConfiguration: Sendable {
         self.masterKeys = masterKeys
     }
 
-    /// The audience that auth demands of tokens sent to itself.
+    /// The audience that auth requires of tokens sent to itself.
     package static let ownAudience = "tessera"
-    /// `client_id` of logins that no registered client made.
+    /// `client_id` of logins without a registered client.
     package static let firstPartyClient = "tessera"
 }

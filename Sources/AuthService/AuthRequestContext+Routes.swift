@@ -1,9 +1,8 @@
-// What routes ask of a request.
 import Hummingbird
 import ServiceKit
 
 extension AuthRequestContext {
-    /// The caller; the routes that ask are mounted behind `CallerMiddleware`, which refuses requests without one.
+    /// The route must be mounted behind `CallerMiddleware`, which refuses requests without a caller.
     func requireCaller() throws(APIError) -> Caller {
         guard let caller else { throw APIError(.tokenMissing) }
         return caller
@@ -13,12 +12,12 @@ extension AuthRequestContext {
         Origin(address: clientAddress, userAgent: request.headers[.userAgent])
     }
 
-    /// An id from the path; anything that cannot be an id is simply not there.
+    /// A malformed id is simply not found.
     func id(_ name: String = "id") throws(APIError) -> String {
         guard let id = parameters.get(name), RowID.isValid(id) else { throw APIError(.notFound) }
         return id
     }
 }
 
-/// Bodies of auth are small; nothing it takes comes near this.
+/// Far above any body that auth accepts.
 let bodyLimit = 64 * 1024

@@ -1,4 +1,3 @@
-// A request to auth, and who sent it.
 package import Hummingbird
 import Logging
 package import NIOCore
@@ -10,11 +9,9 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var requestID = ""
     package var clientAddress = ClientAddress.unknown
     package let peerAddress: String?
-    /// The connection that the request came by.
     package let channel: any Channel
-    /// The claims of a verified bearer token.
     package var accessToken: AccessTokenClaims?
-    /// The user and session behind the token or cookie, where a route asks for one.
+    /// Set if a route needs it.
     package var caller: Caller?
 
     package init(source: ApplicationRequestContextSource) {
@@ -24,7 +21,7 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     }
 }
 
-/// Who is asking, however they proved it.
+/// The authenticated user, however the request proved it.
 package struct Caller: Sendable {
     package let userID: String
     package let sessionID: String

@@ -1,4 +1,4 @@
-// The features of a node, from the bottom up: each is given what stands below it.
+// The features of a node, from the bottom up: each receives those below it.
 import Logging
 import OpenSSLCrypto
 import PasswordHashing

@@ -1,4 +1,3 @@
-// What is mounted below `/oauth2`.
 import Hummingbird
 
 extension AuthService {

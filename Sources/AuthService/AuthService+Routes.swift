@@ -1,4 +1,3 @@
-// What is mounted where.
 package import Hummingbird
 import ServiceKit
 import TesseraVerifierHummingbird
@@ -33,7 +32,7 @@ extension AuthService {
             contract: contract,
             isReady: { [isReady, trust] in
                 try await isReady()
-                // After a restart it knows what was revoked before it says that it is ready.
+                // After a restart the node must know the revocations before it is ready.
                 if trust.revocations.isReadingFirst { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
             }
         ).mount(on: root)
@@ -45,7 +44,7 @@ extension AuthService {
         ).mount(on: root)
     }
 
-    /// For users and admins, and for gateways that ask about users.
+    /// For users, admins and gateways.
     private func mountUsers(
         on router: Router<AuthRequestContext>,
         _ refreshGrant: RefreshGrant,
@@ -91,7 +90,7 @@ extension AuthService {
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
     }
 
-    /// For services, with tokens of their own.
+    /// For services with tokens of their own.
     private func mountServices(on router: Router<AuthRequestContext>) {
         let trusted = router.group("v1")
             .add(

@@ -1,12 +1,12 @@
-// How a node judges tokens (decision 0015): what acts on a session asks its row; what gateways and services ask about is
-// judged from memory.
+// How a node judges tokens (decision 0015): a change of a session reads its row. Tokens that gateways and services ask
+// about are judged from memory.
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
 struct AuthTrust: Sendable {
     let verifier: TokenVerifier
-    /// Judges tokens that others were sent.
+    /// Judges tokens that were sent to other services.
     let asked: AskedTokens
     let revocations: FollowedRevocations
     /// Keeps `revocations` current.

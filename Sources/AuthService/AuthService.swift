@@ -1,4 +1,4 @@
-// One auth node: what it is, what it offers and what runs beside its server. `+Features` builds it, `+Routes` mounts it.
+// One auth node: its values and background services. `+Features` builds it, `+Routes` mounts it.
 package import Logging
 package import OpenSSLCrypto
 package import ServiceKit
@@ -12,15 +12,14 @@ package struct AuthService: Sendable {
     let clock: Clock
     let random: RandomSource
     let logger: Logger
-    /// Throws while the database cannot be reached or its schema is not current.
+    /// Throws while the database is unreachable or its schema is not current.
     let isReady: @Sendable () async throws -> Void
-    /// The text of `openapi.yaml`.
     let contract: String
 
-    /// A write that always changes one row, for `/readyz`.
+    /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> BoundStatement { CleanupStatements.writeProbe(at: now) }
 
-    /// `hasher`: hashes passwords; by default as the configuration says.
+    /// The default `hasher` follows the configuration.
     package init(
         database base: any SQLDatabase,
         configuration: AuthConfiguration,
@@ -55,8 +54,6 @@ package struct AuthService: Sendable {
         try await features.keys.reload()
     }
 
-    // MARK: What commands and tests use
-
     package var users: Users { features.users }
     package var userStates: UserStates { features.userStates }
     package var passwords: Passwords { features.passwords }
@@ -66,12 +63,11 @@ package struct AuthService: Sendable {
     package var cleanup: Cleanup { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
     package var recovery: Recovery { features.recovery }
-    /// Keeps what tokens are judged by in memory current.
+    /// Keeps the revocations in memory current.
     package var following: RevocationFollowing { trust.following }
-    /// How many streams of events this node sends.
     package var followers: Int { features.eventFeed.count }
 
-    /// What runs beside the server.
+    /// Background services.
     package var services: [any Service] {
         [
             features.hasher,
@@ -81,7 +77,7 @@ package struct AuthService: Sendable {
         ]
     }
 
-    /// Every statement of the service; the conformance suite executes each on both engines.
+    /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] = [
         UserStatements.all, UserListStatements.all, UserStateStatements.all, AccountStatements.all,
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
@@ -89,7 +85,7 @@ package struct AuthService: Sendable {
         AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,
     ].flatMap(\.self)
 
-    /// What nothing can need any more, in the order in which it goes.
+    /// Unneeded rows, in the order of removal.
     static func cleanupSteps(_ configuration: AuthConfiguration) -> [CleanupStep] {
         [
             SessionCleanupStatements.marking,

@@ -1,14 +1,13 @@
-// Where a request came from.
 package import ServiceKit
 
-/// The address and the agent of a request, as audit rows and sessions remember it.
+/// A request's address and agent, for audit rows and sessions.
 package struct Origin: Sendable, Hashable {
     package let address: ClientAddress
     package let userAgent: String?
 
     package init(address: ClientAddress, userAgent: String?) {
         self.address = address
-        // A header may be megabytes long; a row should not be.
+        // A header may be megabytes long.
         self.userAgent = userAgent.map { String($0.prefix(512)) }
     }
 

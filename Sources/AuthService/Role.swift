@@ -1,7 +1,6 @@
-// What a user may do, as rows and tokens say it.
 import Storage
 
-/// What a user may do beyond their own rows.
+/// The rights of a user beyond the own rows.
 package enum Role: String, Sendable, CaseIterable {
     case user, premium, admin
 

@@ -1,4 +1,3 @@
-// HTTP of signing keys, for admins.
 import Hummingbird
 import ServiceKit
 

@@ -1,14 +1,14 @@
-// Keeps this node's view of the keys fresh and rotates them when they are due.
+// Keeps the keys in memory fresh and rotates them when due.
 import Logging
 import ServiceKit
 import ServiceLifecycle
 
-/// Runs until shutdown; a failure is logged and tried again.
+/// Runs until shutdown; a failure is logged and retried.
 struct KeyMaintenance: Service {
     let keys: SigningKeys
     let logger: Logger
-    /// Another node's rotation must be noticed well before the previous key leaves the JWKS, and a key that was retired
-    /// as compromised, perhaps by a command, must stop signing here: mostly it is one read of a handful of rows.
+    /// A rotation by another node must be noticed well before the previous key leaves the JWKS, and a compromised key
+    /// must stop signing here. Usually it is one read of a few rows.
     var interval: Duration = .seconds(5)
 
     func run() async throws {

@@ -1,4 +1,4 @@
-// What the world may know of the keys: the JWKS.
+// The JWKS.
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
@@ -15,10 +15,10 @@ struct KeyRoutes: Sendable {
 }
 
 extension Response {
-    /// Seconds; half of what a verifier may take to learn of a new key, which is published 15 minutes ahead.
+    /// Seconds: a third of the 15 minutes for which a new key is published before use.
     private static let maxAge = 300
 
-    /// The keys and the discovery metadata: the only public, cacheable answers here.
+    /// Keys and discovery metadata are the only public, cacheable answers.
     static func cacheable(_ body: JSONWriter, _ request: Request) -> Response {
         let tag = "\"\(Hex.encode(Array(SHA256.digest(body.bytes).prefix(12))))\""
         let headers: HTTPFields = [.cacheControl: "public, max-age=\(maxAge)", .eTag: tag]

@@ -1,17 +1,15 @@
-// How auth gets its own keys: through the same verifier as every service, with a source in the process. It never calls
-// itself over HTTP.
+// Auth verifies with the same verifier as every service, with keys from memory. It never calls itself over HTTP.
 import ServiceKit
 import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 
-/// The keys of this node.
 final class LocalKeySource: KeySource {
     private let keys: SigningKeys
     private let clock: Clock
     private struct State {
         var lastReload: Instant?
-        /// The look under way, which all callers share.
+        /// The read in progress, which all callers share.
         var reload: Task<Void, any Error>?
     }
 
@@ -24,8 +22,8 @@ final class LocalKeySource: KeySource {
 
     func snapshot() -> KeySet { keys.verification }
 
-    /// SECURITY: a key id is text that anyone can send; made-up ones cost one read in five seconds, not one each. A look
-    /// that failed tells nobody that there is no such key: whoever waited for it cannot tell.
+    /// SECURITY: anyone can send key ids, so unknown ones cost one read in five seconds, not one each. A failed read
+    /// proves nothing about the key, so its callers get an error.
     func refresh(afterUnknownKeyID: String) async throws {
         let now = clock.now()
         let reload = state.withLock { state -> Task<Void, any Error>? in

@@ -1,5 +1,5 @@
-// SQL of `signing_keys`. Partial unique indexes allow one current and one next key per algorithm, so that two nodes
-// that start or rotate at once cannot disagree: the second one's statement affects nothing.
+// SQL of `signing_keys`. Partial unique indexes allow one current and one next key per algorithm. So two nodes that
+// start or rotate at once agree: the second one's statement affects nothing.
 import OpenSSLCrypto
 import Storage
 
@@ -54,7 +54,7 @@ enum SigningKeyStatements {
         """
     )
 
-    /// Steps the current key back if the next one is there to take its place.
+    /// Only if the next key can replace it.
     static func demoteCurrent(of algorithm: SigningAlgorithm, for next: String, at now: Instant) -> BoundStatement {
         demoteCurrent.bind(["alg": algorithm.rawValue, "next": next, "now": now])
     }
@@ -100,7 +100,7 @@ enum SigningKeyStatements {
         "UPDATE signing_keys SET state = 'retired' WHERE state = 'previous' AND retired_at < :before"
     )
 
-    /// Previous keys whose last token has expired leave the JWKS.
+    /// Keys whose last token has expired leave the JWKS.
     static func retireSpent(before: Instant) -> BoundStatement { retireSpent.bind(["before": before]) }
 
     private static let retire = Statement(

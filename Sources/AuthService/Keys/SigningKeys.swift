@@ -1,9 +1,8 @@
 // Signing keys: next → current → previous → retired.
 //
-// All but the retired are in the JWKS. `next` is published at least 15 minutes before it signs, so that every verifier
-// that honours the JWKS's max-age (5 minutes) knows it by then; `previous` stays for the longest token plus a minute.
-// Private keys are stored sealed with the master ring, bound to table, row and column, so that a row copied over
-// another opens nothing.
+// The JWKS has all but the retired. `next` is published at least 15 minutes before it signs, so that every verifier
+// that honours the JWKS's max-age (5 minutes) knows it. `previous` stays for the longest token plus a minute. Private
+// keys are sealed with the master ring, bound to table, row and column, so a copied row opens nothing.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -16,7 +15,6 @@ import TesseraVerifierHummingbird
     import Foundation
 #endif
 
-/// A key as it is listed.
 package struct SigningKeyInfo: Sendable {
     package let kid: String
     package let algorithm: String
@@ -26,44 +24,40 @@ package struct SigningKeyInfo: Sendable {
     package let retiredAt: Instant?
 }
 
-/// A key that is not stored yet.
 struct NewSigningKey: Sendable {
     let kid: String
     let algorithm: SigningAlgorithm
-    /// The public half.
     let jwk: String
-    /// The private half, sealed with the master ring.
+    /// Sealed with the master ring.
     let sealed: [UInt8]
 }
 
-/// Why keys cannot be had or changed.
 package enum SigningKeyError: Error, Sendable {
     /// This node has not read a key to sign with.
     case unavailable
     /// There is no current or no next key.
     case incomplete
-    /// The next key has not been published long enough for every verifier to know it.
+    /// Some verifiers may not know the next key yet.
     case tooYoung
     case noSuchKey
-    /// The current key is replaced, unless it has leaked.
+    /// The current key is replaced, unless it is compromised.
     case isCurrent
     case fault(any Error)
 }
 
-/// The keys of this deployment, as this node last read them.
 package final class SigningKeys: Sendable {
 
-    /// One reading of the table.
+    /// One read of the table.
     struct Snapshot: Sendable {
         var signer: JWSSigner?
-        /// The configured algorithm's current and next key.
+        /// Of the configured algorithm.
         var current: SigningKeyInfo?
         var next: SigningKeyInfo?
-        /// Published keys that sign no more, of any algorithm.
+        /// Published keys that no longer sign, of any algorithm.
         var previous: [SigningKeyInfo] = []
-        /// Every published key, ready to verify.
+        /// Every published key.
         var verification = KeySet([:])
-        /// The JWKS document (RFC 7517 §5).
+        /// RFC 7517 §5.
         var jwks = JSONWriter()
     }
 
@@ -91,18 +85,14 @@ package final class SigningKeys: Sendable {
 
     var published: Snapshot { snapshot.withLock { $0 } }
 
-    /// Every published key, ready to verify.
     var verification: KeySet { snapshot.withLock(\.verification) }
 
-    /// Signs access tokens with the current key.
     func signer() throws(SigningKeyError) -> JWSSigner {
         guard let signer = snapshot.withLock(\.signer) else { throw .unavailable }
         return signer
     }
 
-    // MARK: Keeping up
-
-    /// Reads the table, and makes what is missing: a current and a next key.
+    /// Reads the table, and makes a missing current or next key.
     package func reload() async throws {
         try await read()
         let missing = snapshot.withLock {
@@ -116,17 +106,16 @@ package final class SigningKeys: Sendable {
             transaction.add(SigningKeyStatements.insert(try make(), state: state, activatedAt: activation, at: now))
         }
         _ = try await database.run(transaction)
-        // Another node may have been first; what the table says now is what both use.
+        // Another node may have been first; the table decides for both.
         try await read()
     }
 
-    /// What the background service does every so often: reads the table, retires spent keys, rotates when due. Mostly
-    /// nothing is due, and it is one read.
+    /// Reads the table, retires expired keys, and rotates when due. Usually it is one read.
     package func maintain() async throws {
         let now = clock.now()
         try await reload()
         let (current, next, previous) = snapshot.withLock { ($0.current, $0.next, $0.previous) }
-        // The longest token lives as long as `lifetime`; a minute covers clocks that differ.
+        // The longest lifetime of a token; a minute covers clock differences.
         let spent = now - lifetime - .seconds(60)
         if previous.contains(where: { $0.retiredAt.map { $0 < spent } ?? false }) {
             _ = try await database.run(SigningKeyStatements.retireSpent(before: spent))
@@ -139,7 +128,6 @@ package final class SigningKeys: Sendable {
         }
     }
 
-    /// Rotates now.
     package func rotate() async throws(SigningKeyError) {
         try await SigningKeyError.catching {
             try await reload()
@@ -153,14 +141,14 @@ package final class SigningKeys: Sendable {
         }
     }
 
-    /// Whether every verifier knows the next key: it was published long enough ago, or no key set was ever published
-    /// without it, as on a new deployment, where both were made at once.
+    /// Whether every verifier knows the next key. It was published long enough ago, or together with the current one on
+    /// a new deployment.
     private static func isKnown(_ next: SigningKeyInfo, besides current: SigningKeyInfo, at now: Instant) -> Bool {
         next.createdAt <= current.createdAt || next.createdAt + publicationLead <= now
     }
 
-    /// Takes a key out of the JWKS at once. A compromised current key is replaced by the next one, ready or not: in the same
-    /// unit, so that nothing can happen between "it signs no more" and "nobody may trust it".
+    /// Removes a key from the JWKS at once. A compromised current key is replaced by the next one in the same
+    /// transaction, even if that is too new, so that there is always a signing key.
     package func retire(_ kid: String, compromised: Bool) async throws(SigningKeyError) {
         try await SigningKeyError.catching {
             try await reload()
@@ -193,15 +181,13 @@ package final class SigningKeys: Sendable {
         try await read()
     }
 
-    /// The next key takes the current one's place, and a new one its own.
+    /// Promotes the next key and inserts a new one.
     private func addPromotion(of kid: String, at now: Instant, to transaction: inout Transaction) throws {
         transaction.add(SigningKeyStatements.demoteCurrent(of: algorithm, for: kid, at: now))
         transaction.add(SigningKeyStatements.promote(kid, of: algorithm, at: now))
         transaction.add(SigningKeyStatements.insertNext(try make(), afterPromotionOf: kid, at: now))
         transaction.add(events.keyRotated(kid, at: now))
     }
-
-    // MARK: Rows
 
     private func read() async throws {
         let rows = try await database.run(SigningKeyStatements.published()).rows
@@ -220,7 +206,7 @@ package final class SigningKeys: Sendable {
                         fresh.current = info
                         let sealed = try row.bytes("private_key")
                         let pkcs8 = try ring.open(sealed, associatedData: Self.binding(info.kid))
-                        // RFC 9068 §2.1: the type keeps an access token from passing as anything else that this key signs.
+                        // RFC 9068 §2.1: the type prevents confusion with other tokens of this key.
                         fresh.signer = JWSSigner(
                             type: "at+jwt",
                             keyID: info.kid,

@@ -1,14 +1,14 @@
-// The sequence that every way in shares. A method proves who signs in, and can forget no other step.
+// The sequence of every sign-in method. A method proves the user, and cannot forget another step.
 //
 // 1. The request counts for its network, before its body is read.
-// 2. The attempt counts for the account, in a transaction of its own: a refused sign-in still counts, and a hundred
-//    guesses sent at once are a hundred guesses.
-// 3. The method proves who it is. A refusal is audited.
+// 2. The attempt counts for the account, in its own transaction: a refused sign-in counts, and a hundred concurrent
+//    guesses are a hundred.
+// 3. The method proves the user. A refusal is audited.
 // 4. One transaction takes the user's row, uses the proof up, and opens the session only if the proof's condition still
 //    holds. A change in between wins.
-// 5. The account's attempts are forgotten.
+// 5. The account's attempts are reset.
 //
-// A second factor stands between 3 and 4: what it needs of the proof can be stored until its answer comes.
+// A second factor comes between 3 and 4: its part of the proof can be stored until the answer comes.
 import Metrics
 import OpenSSLCrypto
 import ServiceKit
@@ -24,11 +24,10 @@ struct SignIn: Sendable {
     let tokens: Tokens
     let audit: Audit
     let cookies: SessionCookiePolicy
-    /// How long a browser keeps the cookie.
+    /// In the browser.
     let cookieLifetime: Duration
 
-    /// Signs in by a method. `read`: reads the method's input, once the request is admitted; what it throws is thrown on
-    /// as a fault.
+    /// `read` reads the method's input from the admitted request; its errors are faults.
     func callAsFunction<Method: SignInMethod>(
         by method: Method,
         _ context: SignInContext,
@@ -51,7 +50,6 @@ struct SignIn: Sendable {
         }
     }
 
-    /// Counts a request for its network.
     func admit(_ endpoint: EndpointClass, _ context: SignInContext) async throws {
         if let refusal = try await throttle.admit(endpoint, from: context.origin) {
             throw SignInError.rateLimited(refusal)
@@ -87,9 +85,9 @@ struct SignIn: Sendable {
         _ = try await database.run(entry)
     }
 
-    /// Opens the session of a proof, in a transaction that has locked or made the user's row.
+    /// For a transaction that has locked or made the user's row.
     ///
-    /// - Returns: `nil` when the proof's condition holds no more.
+    /// - Returns: `nil` if the proof's condition no longer holds.
     func open(
         _ proof: SignInProof,
         in transaction: consuming Transaction,
@@ -120,7 +118,7 @@ struct SignIn: Sendable {
         transaction.add(contentsOf: proof.after)
         let opened = transaction.add(sessions.stateWithUser(session))
         guard let row = try await database.run(transaction)[opened].first else { return nil }
-        // On PostgreSQL each statement has its own look at the data: everything may have been revoked since the first.
+        // On PostgreSQL each statement has its own snapshot: everything may have been revoked since the first.
         let state = try SessionState(row)
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw SignInError.ended(refusal) }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()

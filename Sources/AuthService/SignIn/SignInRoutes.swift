@@ -1,4 +1,3 @@
-// What the routes of every way in share: the request, the answer and the refusals.
 import HTTPTypes
 import Hummingbird
 import ServiceKit

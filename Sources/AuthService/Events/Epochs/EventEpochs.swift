@@ -1,12 +1,10 @@
-// The epoch: which history the numbers of the event log belong to.
+// The epoch names the history to which the numbers of the event log belong.
 //
-// `seq` is never reused while a database moves forward. One that came back from a backup, or was rewound to a point in
-// time, gives numbers out again that followers have seen with other events behind them. So a cursor is `epoch:seq`, and
-// whoever brings a database back begins a new epoch: followers with a cursor of the old one are told to start afresh.
+// A restored or rewound database reuses `seq` numbers that followers have seen with other events. So a cursor is
+// `epoch:seq`, and a restore begins a new epoch: followers with an old cursor must start again. The same transaction
+// ends every session; see `Recovery`.
 //
-// The same transaction ends every session; see `Recovery`.
-//
-// An epoch's name is random: two databases that were restored from one backup have no cursor in common.
+// The name is random, so two databases restored from one backup have no cursor in common.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -22,7 +20,7 @@ package struct EventEpochs: Sendable {
         self.random = random
     }
 
-    /// The name of the epoch that the log is in; a database that never had one is given it now.
+    /// Names the epoch if the database has none yet.
     package func current() async throws(StorageError) -> String {
         if let row = try await database.run(EventLogStatements.epoch()).first { return try row.text("text_value") }
         _ = try await database.run(EventLogStatements.nameEpoch(Self.makeName(random), at: clock.now()))
@@ -33,11 +31,11 @@ package struct EventEpochs: Sendable {
         return try row.text("text_value")
     }
 
-    /// Gives the log another name. Of a transaction that brings a database back.
+    /// For a transaction that restores a database.
     static func beginning(_ name: String, at now: Instant) -> BoundStatement {
         EventLogStatements.beginEpoch(name, at: now)
     }
 
-    /// 64 random bits: as text, so that a cursor compares names and expects no order.
+    /// 64 random bits. As text, because cursors compare names without an order.
     static func makeName(_ random: RandomSource) -> String { Hex.encode(random.bytes(8)) }
 }

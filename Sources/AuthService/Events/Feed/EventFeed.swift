@@ -1,16 +1,14 @@
 // One reader for every stream of this node.
 //
-// While somebody follows, one task waits for hints that the log has grown (`SQLDatabase.changes`), reads what is new
-// once, renders it once, and keeps the last few thousand events as the *tail*. Followers take from the tail by their own
-// place. One that is behind it reads pages of the log for itself until it has caught up: nobody waits for the slowest,
-// and what a slow one has not read is held nowhere.
+// While there are followers, one task waits for hints that the log has grown (`SQLDatabase.changes`). It reads and
+// renders new events once, and keeps the last few thousand as the *tail*. Each follower takes events from the tail by
+// its own position. A follower behind the tail reads pages itself until it has caught up, so no other follower waits
+// and nothing is queued for it.
 //
-// A second task looks after the time: heartbeats, readers that take nothing, streams that are old. A heartbeat says more
-// than that the connection lives: it vouches that the log was read a moment ago. A node that is cut off from its
-// database stays silent, and then ends its streams, so that nobody takes its silence for peace.
+// A second task sends heartbeats and ends stalled or old streams. A heartbeat says that the log was read a moment ago.
+// A node without its database therefore sends none, and soon ends its streams.
 //
-// The log may turn out to be another: a new epoch, or fewer events than were read. Then every stream ends, and who comes
-// back with its cursor is told 410.
+// A new epoch, or fewer events than were read, means another log. Then every stream ends, and its old cursor is 410.
 import Logging
 import Metrics
 import NIOCore
@@ -26,16 +24,16 @@ final class EventFeed: Sendable {
         let seq: Int64
         let kind: String
         let frame: ByteBuffer
-        /// The client whose tokens it ends, if it does that.
+        /// The client whose tokens the event ends, if any.
         let endsClient: String?
     }
 
-    /// What the tail has for a place.
+    /// The tail's content after a position.
     enum Taken {
         case entries([Entry])
-        /// Nothing comes after the place, up to and with this number.
+        /// Nothing new up to and including this number.
         case upToDate(Int64)
-        /// The place lies before the tail, which begins after this number.
+        /// The position is before the tail, which begins after this number.
         case behind(Int64)
         /// The tail belongs to another history.
         case over
@@ -43,9 +41,8 @@ final class EventFeed: Sendable {
 
     fileprivate struct Tail {
         let epoch: String
-        /// Events up to this number are not in the tail.
+        /// The tail has only later events.
         var start: Int64
-        /// The last number that was read.
         var end: Int64
         var entries: [Entry] = []
         var lastRead: ContinuousClock.Instant
@@ -58,9 +55,9 @@ final class EventFeed: Sendable {
         var isBlind = false
     }
 
-    /// Entries in the tail: some hundred bytes each.
+    /// Some hundred bytes each.
     static let tailLimit = 4096
-    /// Entries that one write takes.
+    /// Entries of one write.
     static let batch = 256
 
     let log: EventLog
@@ -78,16 +75,13 @@ final class EventFeed: Sendable {
         self.state = Mutex(State(members: StreamMembers(lifetime: timing.lifetime, gauge: gauge)))
     }
 
-    // MARK: Followers
-
-    /// Counts a stream in; the first one starts the reader at the log's end, as `now` has it. `client`: whose token it
-    /// was asked for with.
+    /// Adds a stream; the first one starts the reader at the log's end in `now`. `client`: the token's.
     func join(_ now: EventLogState, client: String?, channel: any Channel) -> EventFollower {
         let (follower, others, old) = state.withLock { state in
             var others: [EventFollower] = []
             var old: Task<Void, Never>?
             if let tail = state.tail, tail.epoch != now.epoch {
-                // The reader has not looked yet.
+                // The reader has not read yet.
                 others = state.members.removeAll()
                 old = tail.work
                 state.tail = nil
@@ -108,7 +102,7 @@ final class EventFeed: Sendable {
         return follower
     }
 
-    /// Counts a stream out; with the last one the reader goes.
+    /// Removes a stream; the last one stops the reader.
     func leave(_ follower: EventFollower) {
         let work = state.withLock { state -> Task<Void, Never>? in
             state.members.remove(follower)
@@ -119,16 +113,14 @@ final class EventFeed: Sendable {
         work?.cancel()
     }
 
-    /// How many streams there are.
     var count: Int { state.withLock { $0.members.count } }
 
-    /// What comes after a place.
     func take(after seq: Int64, epoch: String) -> Taken {
         state.withLock { state in
             guard let tail = state.tail, tail.epoch == epoch else { return .over }
             if seq < tail.start { return .behind(tail.start) }
             if seq >= tail.end { return .upToDate(seq) }
-            // The first entry beyond the place, by halves.
+            // Binary search for the first later entry.
             var (low, high) = (0, tail.entries.count)
             while low < high {
                 let middle = (low + high) / 2
@@ -138,8 +130,6 @@ final class EventFeed: Sendable {
             return entries.isEmpty ? .upToDate(tail.end) : .entries(Array(entries))
         }
     }
-
-    // MARK: The reader
 
     private func work(_ epoch: String) async {
         await withDiscardingTaskGroup { group in
@@ -152,13 +142,10 @@ final class EventFeed: Sendable {
         for await _ in database.changes(of: Events.log) {
             guard await readNew(epoch) else { return }
         }
-        // The database closes, or nobody follows any more.
         if !Task.isCancelled { endAll(epoch) }
     }
 
-    /// Reads until nothing is new.
-    ///
-    /// - Returns: false when the tail is over.
+    /// Returns false when the tail is over.
     private func readNew(_ epoch: String) async -> Bool {
         do {
             while let end = end(of: epoch) {
@@ -195,7 +182,7 @@ final class EventFeed: Sendable {
     }
 
     private func publish(_ batch: EventBatch, _ epoch: String, readAt: ContinuousClock.Instant) {
-        // The log was read, however long it takes to write it down for the followers.
+        // The read counts, however long the rendering takes.
         state.withLock { state in
             state.isBlind = false
             if state.tail?.epoch == epoch { state.tail?.lastRead = readAt }
@@ -258,7 +245,7 @@ final class EventFeed: Sendable {
 }
 
 extension EventFeed.Tail {
-    /// Adds what was read, and forgets the oldest when there is too much, a quarter at a time.
+    /// Appends, and drops the oldest quarter when there are too many.
     fileprivate mutating func append(_ new: [EventFeed.Entry], upTo last: Int64) {
         entries += new
         end = last

@@ -1,4 +1,4 @@
-// HTTP of the revocation feed: one address, as pages or as a stream, by what the caller accepts.
+// The revocation feed, as pages or as a stream, by the `Accept` of the request.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -8,7 +8,7 @@ import TesseraVerifierHummingbird
 struct EventRoutes: Sendable {
     let log: EventLog
     let feed: EventFeed
-    /// How far back `?since=` may reach.
+    /// The limit of `?since=`.
     let retention: Duration
 
     static let scope = "events"
@@ -35,7 +35,6 @@ struct EventRoutes: Sendable {
     }
 }
 
-/// What a request for events asks for.
 private struct EventQuery {
     let start: EventLog.Start
     let kinds: EventKinds
@@ -48,7 +47,7 @@ private struct EventQuery {
         if after != nil, since != nil { throw .field("since", "invalid", "cannot be combined with after") }
         let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
         if let lastID, !lastID.isEmpty {
-            // A reader that connects again sends the address that it began with, and this header with where it is.
+            // A client that reconnects sends its first URL, and this header with its position.
             start = .after(try EventCursor(lastID))
         } else if let after {
             start = .after(try EventCursor(after))

@@ -1,7 +1,7 @@
-// One follower's stream, from its first byte to its last.
+// One follower's stream.
 //
-// The place moves on with each event, whether its kind was asked for or not, and only forwards. The stream says
-// `caught_up` once: when it has sent everything that existed when it was asked for.
+// The position moves forwards with each event, whatever its kind. `caught_up` is sent once, after all events that
+// existed at the request.
 import Hummingbird
 import NIOCore
 import ServiceKit
@@ -9,16 +9,15 @@ import ServiceLifecycle
 
 struct EventStream: Sendable {
     let feed: EventFeed
-    /// Where the consumer begins.
+    /// The consumer's start.
     let cursor: EventCursor
-    /// The log as it was when the consumer asked.
+    /// The log at the time of the request.
     let opening: EventLogState
     let kinds: EventKinds
-    /// Whose token it was asked for with.
+    /// The token's client.
     let client: String?
     let channel: any Channel
 
-    /// Milliseconds.
     private static let retry = 1000
 
     @concurrent
@@ -36,7 +35,7 @@ struct EventStream: Sendable {
     private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
         try await follower.write(ServerSentEvent.retry(milliseconds: Self.retry), to: &writer)
         var seq = cursor.seq
-        // The last place that the consumer was told.
+        // The last position sent to the consumer.
         var told = seq
         var isCaughtUp = false
         while !follower.hasEnded {
@@ -48,7 +47,7 @@ struct EventStream: Sendable {
                 let batch = try await feed.log.read(after: seq, limit: EventFeed.batch)
                 guard batch.state.reaches(EventCursor(epoch: cursor.epoch, seq: seq), kinds) else { return }
                 entries = batch.events.map { EventFeed.entry($0, epoch: cursor.epoch) }
-                // All of what the tail no longer has, or never had, was there to be read.
+                // Everything that the tail lacks was in the page.
                 if !batch.isFull { seq = max(tailStart, entries.last?.seq ?? 0) }
             case .entries(let new):
                 entries = new
@@ -60,7 +59,7 @@ struct EventStream: Sendable {
                 guard signals.contains(.heartbeat), !signals.contains(.end) else { continue }
                 var bytes = ServerSentEvent.comment("heartbeat")
                 if told != seq {
-                    // Events of other kinds went by, and may be gone from the log when the consumer comes back.
+                    // Sends the position after events of other kinds, which may be gone when the consumer returns.
                     var position = ServerSentEvent.position(EventCursor(epoch: cursor.epoch, seq: seq).text)
                     position.writeBuffer(&bytes)
                     bytes = position
@@ -68,7 +67,7 @@ struct EventStream: Sendable {
                 }
                 try await follower.write(bytes, to: &writer)
             }
-            // SECURITY: a client that was disabled is told so, and nothing after it. Its next request is refused.
+            // SECURITY: a disabled client gets this event and nothing after it. Its next request is refused.
             let end = entries.firstIndex { $0.seq > opening.newest && $0.endsClient != nil && $0.endsClient == client }
             var bytes = ByteBuffer()
             for entry in entries[..<(end.map { $0 + 1 } ?? entries.endIndex)] {
@@ -79,7 +78,7 @@ struct EventStream: Sendable {
             }
             if bytes.readableBytes > 0 { try await follower.write(bytes, to: &writer) }
             if end != nil { return }
-            // Whether or not more has come meanwhile: beside a log that always grows it would never be said otherwise.
+            // Whether or not there are newer events: beside a growing log it would never be sent otherwise.
             if !isCaughtUp, seq >= opening.newest {
                 isCaughtUp = true
                 told = seq

@@ -1,7 +1,7 @@
-// Notices what this process appends to the event log, at the one place that every unit passes.
+// Notices appends to the event log by this process, where every transaction passes.
 //
-// Whoever reads the log in this process is told before the unit's caller goes on, so that no answer can come between a
-// revocation and its effect here. A unit that failed is told of as well: it may have committed.
+// The reader in this process is notified before the transaction's caller continues, so no answer comes between a
+// revocation and its effect here. A failed transaction counts too: it may have committed.
 import Storage
 
 struct AppendNotingDatabase: DatabaseDecorator {

@@ -1,18 +1,16 @@
 import ServiceKit
-// The revocation feed's reading end: pages of the log, and whether a cursor can still be followed without a hole.
+// The read side of the revocation feed: pages, and whether a cursor has a gap after it.
 //
-// Three things make a cursor useless. Its epoch is over: the numbers now belong to other events. It lies beyond the
-// newest event: the log was rewound. Or it lies before the horizon: the cleanup has taken events away that come after
-// it. In all of them the answer is 410 and never a page that skips something.
+// A cursor is void in three cases, which all answer 410. Its epoch is over. It is beyond the newest event, because the
+// log was rewound. Or it is before the horizon: the cleanup has removed later events.
 //
-// Events of `user.deleted` are never taken away. So a consumer that asks for this kind alone meets no horizon: one that
-// was away for a year still learns whom to erase.
+// Events of `user.deleted` are never removed. A consumer of this kind alone has no horizon, and learns of every
+// deletion even after a year.
 //
-// The order of the reads matters. The page comes first and the horizon after it, so that a cleanup in between is seen;
-// for `?since=` the newest number comes first and the search after it, so that an event in between is not passed over.
+// The order of the reads matters. The page comes before the horizon, so that a cleanup in between is seen. For
+// `?since=` the newest number comes before the search, so that an event in between is not skipped.
 import Storage
 
-/// An event as it is stored.
 struct StoredEvent: Sendable {
     let seq: Int64
     let at: Instant
@@ -43,34 +41,33 @@ struct StoredEvent: Sendable {
     }
 }
 
-/// The edges of the log.
 struct EventLogState: Sendable {
     let epoch: String
-    /// The greatest number that was ever given out and is known; 0 before the first event.
+    /// The greatest known number; 0 before the first event.
     let newest: Int64
     /// Events up to this number may be gone.
     let horizon: Int64
-    /// Events before this moment may be gone; `nil` when none ever went.
+    /// Events before this moment may be gone; `nil` if none ever went.
     let keptSince: Instant?
 
     var end: EventCursor { EventCursor(epoch: epoch, seq: newest) }
 }
 
-/// The log cannot be followed from a cursor without a hole.
+/// There is a gap after the cursor.
 struct CursorGone: Error, Sendable {
-    /// Where the log ends now.
+    /// The current end of the log.
     let end: EventCursor
 }
 
-/// A stretch of the log, and its edges as they were right after.
+/// A range of the log, and the log's edges right after the read.
 struct EventBatch: Sendable {
     let events: [StoredEvent]
-    /// Whether as many were found as were asked for.
+    /// Whether it reached its limit.
     let isFull: Bool
     let state: EventLogState
 }
 
-/// Which kinds a consumer wants.
+/// The kinds that a consumer wants.
 struct EventKinds: Sendable {
     /// `nil` for every kind.
     private let names: Set<String>?
@@ -90,23 +87,21 @@ struct EventLog: Sendable {
     let epochs: EventEpochs
     let clock: Clock
 
-    /// Rows in one read: few enough that followers have the first of them soon.
+    /// Rows of one read, few enough that followers soon have the first.
     static let chunk = 250
 
-    // MARK: Places
-
-    /// Where a consumer begins.
+    /// A consumer's start.
     enum Start: Sendable, Hashable {
-        /// With the oldest event from which on nothing is missing.
+        /// The oldest event after which none is missing.
         case oldest
         case after(EventCursor)
-        /// With everything that happened within this time.
+        /// Everything within this time.
         case since(Duration)
     }
 
-    /// The place itself, with the log's edges at that moment.
+    /// The cursor, with the log's edges at that moment.
     ///
-    /// - Throws: `CursorGone` when the log cannot be followed from there without a hole.
+    /// - Throws: `CursorGone` if there is a gap after it.
     func open(_ start: Start, kinds: EventKinds) async throws -> (cursor: EventCursor, state: EventLogState) {
         let seq: Int64
         let state: EventLogState
@@ -133,9 +128,7 @@ struct EventLog: Sendable {
         return (EventCursor(epoch: state.epoch, seq: seq), state)
     }
 
-    // MARK: Reading
-
-    /// The events that follow a number, of every kind. What the edges mean for the caller is the caller's to judge.
+    /// Events of every kind after a number. The caller judges the edges.
     func read(after seq: Int64, limit: Int) async throws -> EventBatch {
         var transaction = Transaction()
         let page = transaction.add(EventLogStatements.after(seq, limit: limit))
@@ -145,15 +138,14 @@ struct EventLog: Sendable {
         return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[edges]))
     }
 
-    /// A page for one request.
     struct Page: Sendable {
         let events: [StoredEvent]
         let next: EventCursor
         let hasMore: Bool
     }
 
-    /// At most `limit` events of these kinds; a page may have fewer and more behind it, since one request reads a
-    /// bounded part of the log.
+    /// At most `limit` events of these kinds. A page may have fewer and more behind it, since a request reads a bounded
+    /// part of the log.
     func page(from start: Start, kinds: EventKinds, limit: Int) async throws -> Page {
         let cursor: EventCursor
         if case .after(let given) = start {
@@ -203,7 +195,7 @@ struct EventLog: Sendable {
 }
 
 extension EventLogState {
-    /// Whether nothing that comes after the place is missing here.
+    /// Whether nothing after the cursor is missing.
     func reaches(_ cursor: EventCursor, _ kinds: EventKinds) -> Bool {
         cursor.epoch == epoch && cursor.seq <= newest && (cursor.seq >= horizon || kinds.arePermanent)
     }

@@ -1,9 +1,8 @@
-// SQL of the event log's reading end: its epoch, its pages and its edges, and what leaves it.
+// SQL to read the event log: epoch, pages, edges and cleanup.
 import ServiceKit
 import Storage
 
 enum EventLogStatements {
-    // MARK: The epoch
 
     private static let currentEpoch = Statement(
         "events.epoch",
@@ -23,7 +22,7 @@ enum EventLogStatements {
         """
     )
 
-    /// Of nodes that ask first at once, one names the epoch.
+    /// Of concurrent first nodes, one names the epoch.
     static func nameEpoch(_ name: String, at now: Instant) -> BoundStatement {
         nameEpoch.bind(["name": name, "now": now])
     }
@@ -42,8 +41,6 @@ enum EventLogStatements {
     static func beginEpoch(_ name: String, at now: Instant) -> BoundStatement {
         beginEpoch.bind(["name": name, "now": now])
     }
-
-    // MARK: Reading
 
     private static let after = Statement(
         "events.after",
@@ -65,10 +62,10 @@ enum EventLogStatements {
         """
     )
 
-    /// The edges of the log, in one row. What is not there yet is NULL.
+    /// In one row, with NULL for what does not exist yet.
     static func state() -> BoundStatement { edges.bind() }
 
-    // Not simply `MIN(seq)`: PostgreSQL would walk the log in its order up to the first row that is young enough.
+    // Not `MIN(seq)`: PostgreSQL would walk the log in order up to the first row that is young enough.
     private static let firstSince = Statement(
         "events.first_since",
         .reads,
@@ -77,8 +74,6 @@ enum EventLogStatements {
     )
 
     static func first(since moment: Instant) -> BoundStatement { firstSince.bind(["moment": moment]) }
-
-    // MARK: Cleanup
 
     private static let raiseHorizon = Statement(
         "events.raise_horizon",
@@ -112,9 +107,9 @@ enum EventLogStatements {
         """
     )
 
-    /// The horizon moves beyond the batch that is about to go: `integer_value` is the greatest number that may be gone, and
-    /// `updated_at` the moment before which events may be gone. Neither ever falls. The batch then stays behind the horizon,
-    /// whatever another node deleted in between.
+    /// First moves the horizon beyond the batch: `integer_value` is the greatest number that may be gone, and
+    /// `updated_at` the moment before which events may be gone. Neither ever falls. So the batch stays behind the
+    /// horizon, whatever another node deletes in between.
     static func cleanup(retention: Duration) -> CleanupStep {
         CleanupStep("events") { transaction, now, limit in
             transaction.add(raiseHorizon.bind(["before": now - retention, "limit": limit]))

@@ -1,4 +1,4 @@
-// SQL of the event log's writing end. An event is inserted only if what it is about came true.
+// SQL to append to the event log. An event is inserted only if its cause came true.
 //
 // Ids have no character that JSON would escape (RowID), so they may be concatenated.
 import Storage

@@ -1,12 +1,12 @@
-// The events of a deletion. They are appended before the row goes, and only if it will go: whether it will is a condition
-// that the owner of `users` knows.
+// The events of a deletion, appended before the row goes and only if it will go. The owner of `users` provides that
+// condition.
 import Storage
 
 struct UserDeletionEvents: Sendable {
     private let tokensRevoked: Statement
     private let deleted: Statement
 
-    /// - Parameter condition: which row of `users` is about to be deleted, as SQL; `:id` is the user's id.
+    /// - Parameter condition: selects the row of `users` to be deleted, as SQL; `:id` is the user's id.
     init(ifUser condition: String) {
         tokensRevoked = Statement(
             "users.deleted_tokens_event",
@@ -31,8 +31,8 @@ struct UserDeletionEvents: Sendable {
         )
     }
 
-    /// `user.tokens_revoked`, for followers that look at revocations alone, and `user.deleted`. No token of the user has the
-    /// version that comes after the last.
+    /// `user.tokens_revoked` for followers of revocations, and `user.deleted`. The required version is above any token
+    /// of the user.
     func append(user: String, at now: Instant) -> [BoundStatement] {
         [tokensRevoked, deleted].map { $0.bind(["id": user, "now": now]) }
     }

@@ -1,4 +1,4 @@
-// SQL of `accounts`: the ways in. A password is an account like the others, with provider 'password'.
+// SQL of `accounts`. A password is an account with provider 'password'.
 import Storage
 
 enum AccountStatements {
@@ -12,7 +12,7 @@ enum AccountStatements {
         """
     )
 
-    /// The password account of a user that this transaction has just made.
+    /// For a user that this transaction has just made.
     static func insertPassword(id: String, user: String, hash: String, at now: Instant) -> BoundStatement {
         insertPassword.bind(["id": id, "user": user, "hash": hash, "now": now])
     }
@@ -53,7 +53,7 @@ enum AccountStatements {
         """
     )
 
-    /// Replaces the hash that was verified: a change that came in between wins, and this affects nothing.
+    /// Affects nothing if the verified hash has changed in between.
     static func replacePassword(
         of user: String,
         verified: String,

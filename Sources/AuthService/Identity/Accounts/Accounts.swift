@@ -1,15 +1,13 @@
-// Accounts: how a user can prove who they are. Today the password; providers come beside it.
 import OpenSSLCrypto
 import ServiceKit
 package import Storage
 
-/// A stored password hash and whose it is.
 struct PasswordCredentials: Sendable {
     let userID: String
     let isActive: Bool
     let hash: String
 
-    /// `nil` for an account without a password.
+    /// `nil` without a password.
     init?(_ row: Row) throws(StorageError) {
         guard let hash = try row.optionalText("password_hash") else { return nil }
         self.userID = try row.text("user_id")
@@ -32,7 +30,7 @@ package struct Accounts: Sendable {
         try await database.run(AccountStatements.credentials(user: user)).first.flatMap { try PasswordCredentials($0) }
     }
 
-    /// The password account of a new user, for the transaction that makes the user.
+    /// For the transaction that makes the user.
     func passwordInsertion(user: String, hash: String, at now: Instant) -> BoundStatement {
         let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         return AccountStatements.insertPassword(id: id, user: user, hash: hash, at: now)

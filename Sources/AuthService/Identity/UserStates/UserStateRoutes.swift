@@ -1,4 +1,4 @@
-// HTTP of role, deactivation and deletion: for admins, and the deletion of oneself.
+// Role, deactivation and deletion by admins, and self-deletion.
 import Hummingbird
 import ServiceKit
 
@@ -25,7 +25,7 @@ struct UserStateRoutes: Sendable {
         return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
     }
 
-    /// Role, or profile fields, or both.
+    /// Role, profile fields, or both.
     @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let id = try context.id()

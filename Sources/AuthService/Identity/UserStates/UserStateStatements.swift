@@ -1,8 +1,7 @@
-// SQL of role, deactivation and deletion.
 import Storage
 
 enum UserStateStatements {
-    /// The user is no active admin, or not the last one. `deactivate` asks for an active user already.
+    /// `deactivate` already requires an active user.
     private static let isNotLastAdmin = """
         (role <> 'admin' OR NOT is_active OR \(otherAdmin))
         """
@@ -23,7 +22,7 @@ enum UserStateStatements {
         """
     )
 
-    /// Changes the role unless it is the same already, or would take the last active admin away.
+    /// Affects nothing if the role is the same, or the user is the last active admin.
     static func setRole(of id: String, to role: Role, at now: Instant) -> BoundStatement {
         setRole.bind(["id": id, "role": role.rawValue, "now": now])
     }
@@ -67,7 +66,7 @@ enum UserStateStatements {
 
     private static let events = UserDeletionEvents(ifUser: "id = :id AND \(isNotLastAdmin)")
 
-    /// The events of a deletion, before the row goes and only if it will go.
+    /// Before the row goes, and only if it will go.
     static func deletionEvents(of id: String, at now: Instant) -> [BoundStatement] { events.append(user: id, at: now) }
 
     static let all = [setRole, deactivate, reactivate, delete] + events.all

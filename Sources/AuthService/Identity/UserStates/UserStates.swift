@@ -1,18 +1,17 @@
-// What an admin does to a user, and users to themselves: role, deactivation, deletion. Each of them ends sessions or makes
-// their tokens stale, and so stands above them.
+// Role, deactivation and deletion, by admins and by users themselves. Each ends sessions or makes tokens stale, and so
+// is above them.
 //
-// States: active → deactivated → active, and gone. A deactivated user keeps rows but no session and gets no new one.
-// The last active admin can be neither demoted, deactivated nor deleted. Such transactions append events, hence run one
-// at a time, so two admins cannot remove each other at once.
+// States: active → deactivated → active, and gone. A deactivated user keeps rows but has no session. The last active
+// admin cannot be demoted, deactivated or deleted. These transactions append events and so run one at a time: two
+// admins cannot remove each other at once.
 package import ServiceKit
 package import Storage
 
-/// What happened to a change of a user by an admin.
+/// The outcome of an admin's change.
 package enum UserChange: Sendable {
     case changed(User)
     case unchanged(User)
 
-    /// The user as they are now.
     package var user: User {
         switch self {
         case .changed(let user), .unchanged(let user): user
@@ -20,10 +19,9 @@ package enum UserChange: Sendable {
     }
 }
 
-/// Why a user is not changed.
 package enum UserStateError: Error, Sendable {
     case noSuchUser
-    /// The user is the last active admin, and the change would leave none.
+    /// The change would leave no active admin.
     case lastAdmin
     case fault(any Error)
 }
@@ -35,7 +33,7 @@ package struct UserStates: Sendable {
     let events: Events
     let audit: Audit
 
-    /// Changes a role. Older access tokens become stale; sessions live, and the next refresh carries the new role.
+    /// Access tokens become stale; sessions continue, and the next refresh has the new role.
     package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws(UserStateError)
         -> UserChange
     {
@@ -80,7 +78,7 @@ package struct UserStates: Sendable {
         return try await run(transaction, changing: user, by: changed) { !$0.isActive }
     }
 
-    /// Removes the user and everything that cascades; the event and the audit row stay.
+    /// Cascades; the event and the audit row stay.
     package func delete(_ user: String, actor: String?, origin: Origin) async throws(UserStateError) {
         let now = clock.now()
         var transaction = Transaction(locking: user)
@@ -94,8 +92,8 @@ package struct UserStates: Sendable {
         }
     }
 
-    /// Runs a conditional change. The row that the transaction left behind distinguishes "no such user", "nothing to do"
-    /// and "the last admin". `refused`: whether the row is one that the change would have changed.
+    /// Runs a conditional change. The remaining row distinguishes "no such user", "nothing to do" and "the last admin".
+    /// `refused`: whether the change should have changed that row.
     private func run(
         _ transaction: consuming Transaction,
         changing user: String,

@@ -1,4 +1,3 @@
-// HTTP of users, for admins: the list, and one of them. Mounted behind `RoleMiddleware`.
 import Hummingbird
 import ServiceKit
 

@@ -1,18 +1,16 @@
-// An address as typed, and the key under which it is one user's.
-
 import Foundation
 
-/// An email address that passed the edge.
+/// A validated email address.
 package struct Email: Sendable, Hashable {
-    /// As typed, surrounding white space removed: where mail goes.
+    /// As typed, trimmed: the address for mail.
     package let address: String
-    /// NFC and lower case: what `users.email_key` holds. Two addresses with one key are one user.
+    /// NFC and lower case, as in `users.email_key`. One key is one user.
     package let key: String
 
-    /// Accepts `local@domain` of at most 254 bytes (RFC 5321 §4.5.3.1.3 less the brackets), `nil` otherwise.
+    /// Accepts `local@domain` of at most 254 bytes (RFC 5321 §4.5.3.1.3 less the brackets).
     ///
-    /// Deliberately narrower than RFC 5321 (no quoted local parts, no address literals, no comments): those forms
-    /// exist to make two readers disagree. Internationalised addresses (RFC 6531) are taken.
+    /// Narrower than RFC 5321: no quoted local parts, address literals or comments, which two readers may parse
+    /// differently. Internationalised addresses (RFC 6531) are accepted.
     package init?(_ text: String) {
         let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
         guard (3...254).contains(trimmed.utf8.count) else { return nil }
@@ -22,7 +20,7 @@ package struct Email: Sendable, Hashable {
         self.key = Self.key(of: trimmed)
     }
 
-    /// The normal form of an address, also of a prefix of one.
+    /// Also for the prefix of an address.
     package static func key(of text: String) -> String {
         text.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping.lowercased()
             .precomposedStringWithCanonicalMapping

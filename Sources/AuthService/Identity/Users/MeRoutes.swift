@@ -1,4 +1,3 @@
-// HTTP of the caller's own user.
 import Hummingbird
 import ServiceKit
 

@@ -1,8 +1,7 @@
 package import ServiceKit
-// A user as the row says, and as the API shows.
 package import Storage
 
-/// What decides about a user's tokens: the few columns that every check of a session reads.
+/// The columns that every check of a session reads.
 package struct UserStanding: Sendable {
     package let id: String
     package let kind: String
@@ -11,7 +10,7 @@ package struct UserStanding: Sendable {
     package let tokenVersion: Int64
     package let emailVerifiedAt: Instant?
 
-    /// The columns that `init(_:)` reads, of a table that is joined as `u`. `User.joinedColumns` holds them too.
+    /// Of a table joined as `u`. `User.joinedColumns` includes them.
     static let joinedColumns = "u.id, u.kind, u.role, u.is_active, u.token_version, u.email_verified_at"
 
     init(_ row: Row) throws(StorageError) {
@@ -48,10 +47,10 @@ package struct User: Sendable {
         "email_verified_at", "last_login_at", "created_at", "updated_at", "deactivated_at", "metadata",
     ]
 
-    /// The columns that `init(_:)` reads, for a SELECT or RETURNING of `users`.
+    /// For a SELECT or RETURNING of `users`.
     static let columns = columnNames.joined(separator: ", ")
 
-    /// The same of a table that is joined as `u`.
+    /// Of a table joined as `u`.
     static let joinedColumns = columnNames.map { "u.\($0)" }.joined(separator: ", ")
 
     init(_ row: Row) throws(StorageError) {
@@ -94,7 +93,6 @@ package struct User: Sendable {
     }
 }
 
-/// The fields a user may set about themselves; nothing here grants anything.
 package struct UserProfile: Sendable {
     package var name: Patch<String> = .absent
     package var firstName: Patch<String> = .absent
@@ -104,7 +102,7 @@ package struct UserProfile: Sendable {
 
     package init() {}
 
-    /// Reads the fields from a body; complaints stay in it.
+    /// Errors stay in the body.
     init(_ body: inout JSONBody) {
         name = Self.name("name", &body)
         firstName = Self.name("first_name", &body)
@@ -119,12 +117,11 @@ package struct UserProfile: Sendable {
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
     }
 
-    /// Whether no field is present.
     var isEmpty: Bool {
         ![name, firstName, lastName, avatarURL, metadata].contains { $0.isPresent }
     }
 
-    /// A name of 1–200 characters without control characters; surrounding white space is dropped.
+    /// 1–200 characters without control characters, trimmed.
     static func name(_ field: String, _ body: inout JSONBody) -> Patch<String> {
         let patch = body.patchString(field, max: 800)
         guard case .value(let text) = patch else { return patch }

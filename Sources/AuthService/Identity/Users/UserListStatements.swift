@@ -1,7 +1,6 @@
 // SQL of the lists of users, newest first.
 //
-// Each way of looking is a statement of its own: under `:role IS NULL OR …` a plan that fits every value can use no
-// index for it.
+// Each filter has a statement of its own: a plan for `:role IS NULL OR …` fits every value and uses no index.
 import ServiceKit
 import Storage
 
@@ -56,8 +55,8 @@ enum UserListStatements {
         """
     )
 
-    /// The users with an email or a name from `:first` up to `:end`, each once: what a search reads and sorts is what it
-    /// finds.
+    /// The users with an email or a name from `:first` up to `:end`, each once, so that a search reads and sorts only
+    /// its matches.
     private static let found = """
         (
             SELECT \(User.columns) FROM users WHERE email_key >= :first AND email_key < :end
@@ -89,7 +88,7 @@ enum UserListStatements {
         """
     )
 
-    /// A page by the index that fits: of all users, of a role, or of what a search finds.
+    /// Uses the index that fits.
     static func page(
         of filter: UserFilter,
         direction: PageRequest.Direction,
@@ -129,7 +128,7 @@ enum UserListStatements {
         """
     )
 
-    /// Reads every user that the filter lets through: only where a count is asked for.
+    /// Reads every matching user, so only if a count is requested.
     static func count(of filter: UserFilter) -> BoundStatement {
         guard let prefix = filter.prefix else {
             return count.bind(["active": filter.isActive, "role": filter.role?.rawValue])

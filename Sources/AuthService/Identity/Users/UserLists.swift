@@ -1,12 +1,10 @@
 package import ServiceKit
-// Lists of users, for admins: newest first, by keyset, filtered by role and state, searched by prefix.
+// Lists of users for admins: newest first, by keyset, with filters and a search by prefix.
 package import Storage
 
-/// What an admin looks for.
 package struct UserFilter: Sendable {
     package var role: Role?
     package var isActive: Bool?
-    /// The beginning of an email address or a name, in any case.
     package var prefix: String?
 
     package init(role: Role? = nil, isActive: Bool? = nil, prefix: String? = nil) {
@@ -15,7 +13,7 @@ package struct UserFilter: Sendable {
         self.prefix = prefix.flatMap { $0.isEmpty ? nil : Email.key(of: $0) }
     }
 
-    /// No text that begins with the prefix sorts at or above it.
+    /// Sorts above every text that begins with the prefix.
     var prefixEnd: String? { prefix.map { $0 + "\u{10FFFF}" } }
 }
 
@@ -43,7 +41,7 @@ extension Users {
 }
 
 extension Users {
-    /// Whether there is no user at all: a first start.
+    /// Whether this is a first start.
     package func isEmpty() async throws(StorageError) -> Bool {
         let first = UserListStatements.page(of: UserFilter(), direction: .forward, from: .beyondNewest, limit: 1)
         return try await database.run(first).isEmpty

@@ -1,4 +1,4 @@
-// SQL of `users`: who there is, the row as a lock, profiles and versions.
+// SQL of `users`: rows, the row as a lock, profiles and versions.
 import ServiceKit
 import Storage
 
@@ -18,7 +18,7 @@ enum UserStatements {
         """
     )
 
-    /// Zero rows when the address is taken: the constraint decides, not a look beforehand.
+    /// Zero rows if the address is taken: the constraint decides, without a look beforehand.
     static func insert(
         id: String,
         email: Email,
@@ -32,8 +32,6 @@ enum UserStatements {
             "name_key": name.map(Email.key(of:)), "role": role.rawValue, "now": now, "login": login,
         ])
     }
-
-    // MARK: The row as a lock
 
     private static let lock = Statement(
         "users.lock",
@@ -60,10 +58,8 @@ enum UserStatements {
         "UPDATE users SET last_login_at = :now WHERE id = :id"
     )
 
-    /// The lock of a login, which is remembered.
+    /// The lock of a login, which is recorded.
     static func lock(id: String, forLoginAt now: Instant) -> BoundStatement { touchLogin.bind(["id": id, "now": now]) }
-
-    // MARK: Reading
 
     private static let byID = Statement(
         "users.by_id",
@@ -82,8 +78,6 @@ enum UserStatements {
     )
 
     static func find(email: Email) -> BoundStatement { byEmailKey.bind(["key": email.key]) }
-
-    // MARK: Changes
 
     private static let updateProfile = Statement(
         "users.update_profile",
@@ -107,7 +101,7 @@ enum UserStatements {
         """
     )
 
-    /// A field that is absent stays as it is.
+    /// Absent fields stay.
     static func update(id: String, to profile: UserProfile, at now: Instant) -> BoundStatement {
         updateProfile.bind([
             "id": id, "now": now,
@@ -132,7 +126,7 @@ enum UserStatements {
         """
     )
 
-    /// Makes older tokens of the user stale, if the user's password is the one just set.
+    /// Makes the user's older tokens stale, if the password is the one just set.
     static func bumpVersion(id: String, ifPasswordIs hash: String, at now: Instant) -> BoundStatement {
         bumpVersionIfPassword.bind(["id": id, "hash": hash, "now": now])
     }

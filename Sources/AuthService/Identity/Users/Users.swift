@@ -1,12 +1,11 @@
-// Users: who exists, and what they say of themselves.
+// Users and their profiles.
 //
-// The user's row is the lock: every transaction that makes, revives or ends sessions of a user begins by updating that
-// row, and tests its conditions in later statements, which see what was committed before the lock was granted.
+// The user's row is the lock. Every transaction that creates, revives or ends sessions begins by updating it.
+// Conditions are in later statements, which see everything committed before the lock was granted.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// The users of this deployment.
 package struct Users: Sendable {
     let database: any SQLDatabase
     let clock: Clock
@@ -24,10 +23,7 @@ package struct Users: Sendable {
         }
     }
 
-    // MARK: Statements that other features put into their transactions
-
-    /// Inserts a user and returns the row; no row when the address is taken. Everything after it in the transaction
-    /// depends on its id.
+    /// Returns the row; no row if the address is taken. The rest of the transaction depends on its id.
     func insertion(id: String, email: Email, name: String?, role: Role, loggedInAt: Instant?, at now: Instant)
         -> BoundStatement
     {
@@ -48,11 +44,9 @@ package struct Users: Sendable {
         UserStatements.bumpVersion(id: user, ifPasswordIs: hash, at: marker)
     }
 
-    // MARK: Profile
-
-    /// Changes the fields that are present; with none of them, nothing is changed and no event is written.
+    /// Without any field, nothing is changed and no event is written.
     ///
-    /// - Returns: the user after the change; `nil` when there is no such user.
+    /// - Returns: the changed user; `nil` if there is no such user.
     package func update(
         _ user: String,
         profile: UserProfile,

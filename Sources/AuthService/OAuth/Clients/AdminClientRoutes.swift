@@ -1,4 +1,4 @@
-// HTTP of clients, for admins. The secret is in the answer that made it, and in no other.
+// Clients, for admins. A secret appears only in the answer that made it.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -43,7 +43,7 @@ struct AdminClientRoutes: Sendable {
         return answer(ClientWithSecret(client: client, secret: nil))
     }
 
-    /// Name, scopes, audiences, keys, and whether the client is disabled.
+    /// Changes name, scopes, audiences, keys, and whether the client is disabled.
     @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let id = try context.id()

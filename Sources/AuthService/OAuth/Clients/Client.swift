@@ -1,23 +1,22 @@
 package import ServiceKit
-// A client as its row says: a service with a name, what it may ask for, and how it proves itself.
 package import Storage
 
-/// A registered client (RFC 6749 §2).
+/// A registered client (RFC 6749 §2): a service with a name, scopes and credentials.
 package struct Client: Sendable {
     package let id: String
     package let name: String
-    /// What its tokens may carry, and what it may do at auth itself.
+    /// For its tokens, and for auth's own endpoints.
     package let scopes: [String]
-    /// `aud` of its tokens; tokens for none of these are inactive to its introspection.
+    /// `aud` of its tokens. Its introspection reports tokens for other audiences as inactive.
     package let audiences: [String]
-    /// A JWK set, as it was given.
+    /// A JWK set, as given.
     package let jwks: String?
     package let secretCreatedAt: Instant?
     package let previousSecretExpiresAt: Instant?
     package let createdAt: Instant
     package let updatedAt: Instant
     package let disabledAt: Instant?
-    /// Its own tokens from before this second are refused: those that it had when it was disabled last.
+    /// The client's earlier tokens are refused: those from before it was last disabled.
     let tokensValidFrom: Instant?
     private let secretHash: [UInt8]?
     private let previousSecretHash: [UInt8]?
@@ -50,14 +49,14 @@ package struct Client: Sendable {
 
     static let subjectPrefix = "client_"
 
-    /// Whether the secret is the current one, or the one before it until its date.
+    /// The current secret, or the previous one until its date.
     func accepts(_ secret: ClientSecret, at now: Instant) -> Bool {
         if let secretHash, secret.matches(secretHash) { return true }
         guard let previousSecretHash, let end = previousSecretExpiresAt, now < end else { return false }
         return secret.matches(previousSecretHash)
     }
 
-    /// `secret`: shown once, when it is made.
+    /// `secret`: shown once, in the answer that made it.
     package func write(to writer: inout JSONWriter, secret: ClientSecret? = nil) {
         writer.object { writer in
             writer.field("id", id)
@@ -75,11 +74,8 @@ package struct Client: Sendable {
     }
 }
 
-/// What auth itself lets clients do, by scope.
 enum ClientScope {
-    /// `GET /v1/events`.
     static let events = "events"
-    /// `POST /oauth2/introspect`.
     static let introspect = "introspect"
 
     static let all = [events, introspect]

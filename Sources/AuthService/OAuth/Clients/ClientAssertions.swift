@@ -1,7 +1,7 @@
-// `private_key_jwt`: a client proves itself with a token that it signed (RFC 7523 §3, OpenID Connect Core §9).
+// `private_key_jwt`: a client authenticates with a token that it signed (RFC 7523 §3, OpenID Connect Core §9).
 //
-// Nothing that could be stolen is sent: an assertion is for this server alone, lives five minutes at most, and works
-// once. The key decides the algorithm, as for every token here (RFC 8725 §3.1).
+// No secret is sent: an assertion is for this server alone, lives at most five minutes, and works once. The key decides
+// the algorithm, as for every token here (RFC 8725 §3.1).
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -15,7 +15,7 @@ struct ClientAssertions: Sendable {
     /// How far the client's clock may be ahead.
     private static let leeway: Int64 = 30
 
-    /// An assertion of the right form, not yet believed.
+    /// An assertion of the right form, not yet verified.
     struct Candidate: Sendable {
         let clientID: String
         fileprivate let jws: ParsedJWS
@@ -29,8 +29,8 @@ struct ClientAssertions: Sendable {
         return Candidate(clientID: issuer, jws: jws, claims: claims)
     }
 
-    /// Throws `invalid_client` unless one of the client's keys signed the assertion, for here, now, and for the first
-    /// time.
+    /// Throws `invalid_client` unless a key of the client signed the assertion for this server and it is used in time
+    /// and for the first time.
     func check(_ assertion: Candidate, of client: Client) async throws {
         guard let jwks = client.jwks, let keys = try? ClientKeys(jwks: jwks),
             keys.candidates(for: assertion.jws.header).contains(where: { assertion.jws.isSigned(by: $0) }),
@@ -43,12 +43,12 @@ struct ClientAssertions: Sendable {
             isForUs(claims["aud"]),
             let jti = claims["jti"]?.string, (1...256).contains(jti.utf8.count)
         else { throw OAuthError.invalidClient }
-        // Last of all, so that nobody but the client can use up an id.
+        // Last of all, so that only the client can use up an id.
         let first = try await clients.isFirstUse(ofAssertion: jti, by: client.id, until: Instant(seconds: end))
         guard first else { throw OAuthError.invalidClient }
     }
 
-    /// SECURITY: an access token or an id token that the client's key signed for something else is no assertion.
+    /// SECURITY: an access or id token that the client's key signed for another purpose is no assertion.
     private static func isForThat(_ type: String?) -> Bool {
         switch type?.lowercased() {
         case nil, "jwt", "client-authentication+jwt": true
@@ -62,7 +62,7 @@ struct ClientAssertions: Sendable {
         return instant <= now + leeway
     }
 
-    /// SECURITY: an assertion that names another server as well could be one that this other server was given.
+    /// SECURITY: an assertion that also names another server could come from there.
     private func isForUs(_ claim: JSONElement?) -> Bool {
         if let one = claim?.string { return audiences.contains(one) }
         guard let several = claim?.array, !several.isEmpty else { return false }

@@ -1,8 +1,8 @@
-// Decides whether a request comes from the client that it names.
+// Authenticates the client of a request.
 //
-// Where tokens are made the row is read for every request, so a disabled client, a rotated secret and a replaced key
-// count at once; introspection takes what was read, and who proved themselves, a moment ago. Failures are counted per network: secrets cannot be
-// guessed, but guessing should not be free either.
+// The token endpoint reads the row for every request, so a disabled client, a rotated secret and a replaced key take
+// effect at once. Introspection uses rows and authentications of the last seconds. Failures are counted per network:
+// secrets cannot be guessed, but attempts should have a cost.
 import HTTPTypes
 import Hummingbird
 import OpenSSLCrypto
@@ -13,17 +13,17 @@ struct ClientAuthentication: Sendable {
     let clients: Clients
     let throttle: Throttle
     let assertions: ClientAssertions
-    /// Whether a row that was read a moment ago will do.
+    /// Whether a recently read row suffices.
     var takesRecent = false
 
-    /// The client behind the request; `nil` for the public first-party one, which has no way to prove anything.
+    /// `nil` for the public first-party client, which cannot authenticate.
     ///
-    /// - Throws: `invalid_client`, `invalid_request`; a storage fault as it is.
+    /// - Throws: `invalid_client`, `invalid_request`; a storage fault unchanged.
     func client(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client? {
         try await counted(origin) { try await judge(try ClientCredentials(request.headers, form)) }
     }
 
-    /// The client, where a public one will not do.
+    /// Refuses the public client.
     func requiredClient(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client {
         try await counted(origin) {
             let credentials = try ClientCredentials(request.headers, form)
@@ -35,14 +35,14 @@ struct ClientAuthentication: Sendable {
         }
     }
 
-    /// The client, if it sent the same header a moment ago: then nothing of it is taken apart.
+    /// The client, if it sent the same header recently: then nothing is parsed.
     func recentClient(of request: Request, _ form: FormBody) -> Client? {
         guard takesRecent, let digest = Self.digest(request.headers, form) else { return nil }
         return clients.recent(by: digest)
     }
 
-    /// What is remembered of credentials that are nothing but a header. Two headers would be one text with a comma, which
-    /// is no good credential and so never remembered.
+    /// The cache key of credentials that are only a header. Two headers would become one text with a comma, which is
+    /// never valid and so never cached.
     private static func digest(_ headers: HTTPFields, _ form: FormBody) -> SHA256Digest? {
         guard form["client_id"] == nil, form["client_secret"] == nil, form["client_assertion"] == nil else {
             return nil

@@ -1,11 +1,9 @@
-// How a request says which client sent it (RFC 6749 §2.3). Parsed once; whether it is true, `ClientAuthentication` says.
 import HTTPTypes
 import OpenSSLCrypto
 import ServiceKit
 
-/// What a request offers as proof.
 enum ClientCredentials: Sendable {
-    /// Nothing but perhaps a name: a public client (RFC 6749 §2.1).
+    /// At most a name: a public client (RFC 6749 §2.1).
     case none(clientID: String?)
     /// `client_secret_basic` or `client_secret_post`.
     case secret(clientID: String, secret: String)
@@ -37,12 +35,12 @@ enum ClientCredentials: Sendable {
         }
     }
 
-    /// §2.3.1: both halves are form-encoded before they are put together.
+    /// §2.3.1: both halves are form-encoded separately.
     private static func basic(_ headers: HTTPFields) throws(OAuthError) -> (id: String, secret: String)? {
         let values = headers[values: .authorization]
         guard let value = values.first else { return nil }
         let parts = value.split(separator: " ", omittingEmptySubsequences: true)
-        // SECURITY: of two headers a proxy may have judged the other one.
+        // SECURITY: a proxy may have judged the other one of two headers.
         guard values.count == 1, parts.count == 2, parts[0].lowercased() == "basic",
             let bytes = Base64.decode(parts[1])
         else { throw .invalidClient }
@@ -55,6 +53,7 @@ enum ClientCredentials: Sendable {
 }
 
 extension OAuthError {
-    /// One answer for an unknown client, a wrong secret and a disabled client: who guesses learns nothing.
+    /// SECURITY: one answer for an unknown client, a wrong secret and a disabled client, so that guesses reveal
+    /// nothing.
     static let invalidClient = OAuthError(.invalidClient, "client authentication failed")
 }

@@ -1,4 +1,3 @@
-// What an admin or operator says of a client, checked before anything is stored.
 import OpenSSLCrypto
 package import ServiceKit
 
@@ -8,14 +7,14 @@ package import ServiceKit
     import Foundation
 #endif
 
-/// A client to be made.
+/// A client to be made, checked before it is stored.
 package struct ClientDraft: Sendable {
-    /// Chosen by whoever makes it, or by us.
+    /// Optional.
     package var id: String?
     package var name: String
     package var scopes: [String]
     package var audiences: [String]
-    /// A JWK set. A client that has one is given no secret.
+    /// A JWK set. A client with one gets no secret.
     package var jwks: String?
 
     package init(
@@ -32,7 +31,6 @@ package struct ClientDraft: Sendable {
         self.jwks = jwks
     }
 
-    /// What is wrong with it.
     func errors() -> [FieldError] {
         var errors = ClientRules.name(name) + ClientRules.scopes(scopes) + ClientRules.audiences(audiences)
         errors += ClientRules.agree(scopes: scopes, audiences: audiences)
@@ -42,7 +40,7 @@ package struct ClientDraft: Sendable {
     }
 }
 
-/// What is to change; `nil` and `absent` leave it.
+/// `nil` and `absent` change nothing.
 package struct ClientChange: Sendable {
     package var name: String?
     package var scopes: [String]?
@@ -52,7 +50,7 @@ package struct ClientChange: Sendable {
 
     package init() {}
 
-    /// What would be wrong with the client after the change.
+    /// Errors of the client after the change.
     func errors(of client: Client) -> [FieldError] {
         var errors = name.map(ClientRules.name) ?? []
         errors += scopes.map(ClientRules.scopes) ?? []
@@ -63,14 +61,13 @@ package struct ClientChange: Sendable {
     }
 }
 
-/// The rules for each member of a client.
 enum ClientRules {
     static let most = 50
     private static let mostKeys = 10
     private static let longestWords = 1000
     static let longestJWKS = 16 * 1024
 
-    /// An id stands in `sub` behind a prefix, and before the colon of HTTP Basic (RFC 7617 §2).
+    /// An id follows a prefix in `sub`, and precedes the colon of HTTP Basic (RFC 7617 §2).
     static func id(_ id: String) -> [FieldError] {
         let fits = RowID.isValid(id) && id.utf8.count <= 48 && !id.utf8.contains(UInt8(ascii: ":"))
         guard fits, id != AuthConfiguration.firstPartyClient else {
@@ -91,10 +88,10 @@ enum ClientRules {
     /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
     static func scopes(_ scopes: [String]) -> [FieldError] { words(scopes, "scopes", least: 0) }
 
-    /// The same characters do for audiences, which are names or URLs (RFC 7519 §4.1.3).
+    /// The same characters, for names or URLs (RFC 7519 §4.1.3).
     static func audiences(_ audiences: [String]) -> [FieldError] { words(audiences, "audiences", least: 1) }
 
-    /// Auth takes no token that is not for auth, whatever scope it carries.
+    /// Auth accepts only tokens for its own audience, whatever their scope.
     static func agree(scopes: [String], audiences: [String]) -> [FieldError] {
         guard scopes.contains(ClientScope.events), !audiences.contains(AuthConfiguration.ownAudience) else { return [] }
         let own = AuthConfiguration.ownAudience
@@ -107,7 +104,7 @@ enum ClientRules {
                 FieldError(field, "invalid", "must be \(least) to \(most) different words without spaces and quotes")
             ]
         }
-        // They stand in every token of the client, and a token must fit into a header.
+        // Every token of the client has them, and must fit into a header.
         guard words.joined(separator: " ").utf8.count <= longestWords else {
             return [FieldError(field, "too_long", "must be at most \(longestWords) bytes together")]
         }
@@ -121,7 +118,7 @@ enum ClientRules {
             }
     }
 
-    /// SECURITY: every key must be one that can verify; a set with a private key in it has leaked, and is refused.
+    /// SECURITY: every key must be able to verify. A set with a private key has leaked, and is refused.
     static func jwks(_ text: String) -> [FieldError] {
         guard text.utf8.count <= longestJWKS, let keys = try? ClientKeys(jwks: text) else {
             return [
@@ -135,7 +132,6 @@ enum ClientRules {
     }
 }
 
-/// The public keys of a client.
 struct ClientKeys {
     let all: [VerificationKey]
 
@@ -145,7 +141,7 @@ struct ClientKeys {
         all = try JSONDecoder().decode(Document.self, from: Data(jwks.utf8)).keys.map { try VerificationKey(jwk: $0) }
     }
 
-    /// The keys that an assertion's header may mean: the one it names, or all where it names none.
+    /// The key that the header names, or all if it names none.
     func candidates(for header: JWSHeader) -> [VerificationKey] {
         guard let kid = header.kid else { return all }
         return all.filter { $0.jwk.kid == kid }

@@ -1,10 +1,10 @@
-// A client's secret: random, so that its SHA-256 is enough to store; recognisable, so that scanners find a leaked one.
+// A client's secret: random, so that its SHA-256 suffices for storage, and recognisable by scanners.
 //
 //     tcs_ base64url( 32 random bytes ) base64url( CRC-32 of all before )
 package import OpenSSLCrypto
 
 package struct ClientSecret: Sendable {
-    /// What the client keeps. It is shown once and stored nowhere.
+    /// Shown once and stored nowhere.
     package let text: String
     let hash: [UInt8]
 
@@ -15,7 +15,7 @@ package struct ClientSecret: Sendable {
         self.init(unchecked: body + Self.checksum(of: body))
     }
 
-    /// Reads a presented secret; `nil` when it has not the shape of one, and nothing needs to be looked up.
+    /// `nil` for text of another form, without a look-up.
     init?(text: String) {
         guard text.utf8.count == 4 + 43 + 6, text.hasPrefix(Self.prefix),
             text.hasSuffix(Self.checksum(of: String(text.dropLast(6))))

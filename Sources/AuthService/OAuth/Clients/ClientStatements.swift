@@ -1,4 +1,3 @@
-// SQL of `clients` and `client_assertions`.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -38,7 +37,7 @@ enum ClientStatements {
         """
     )
 
-    /// Zero rows when the id is taken.
+    /// Zero rows if the id is taken.
     static func insert(_ draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
         insert.bind([
             "id": id, "name": draft.name, "scopes": draft.scopes.joined(separator: " "),
@@ -71,7 +70,7 @@ enum ClientStatements {
         """
     )
 
-    /// `tokensEnd`: before when the client's tokens are refused for good if this disables it.
+    /// `tokensEnd`: if this disables the client, its earlier tokens stay refused.
     static func update(_ change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
         update.bind([
             "id": id, "name": change.name, "scopes": change.scopes?.joined(separator: " "),
@@ -95,8 +94,8 @@ enum ClientStatements {
         """
     )
 
-    /// The current secret becomes the previous one until `end`, or goes at once where that is `nil`. Of three, the oldest
-    /// goes: a secret that was replaced twice is of no use to anyone.
+    /// The current secret stays valid as the previous one until `end`, or ends at once if that is `nil`. An older one
+    /// ends.
     static func rotateSecret(
         of id: String,
         to secret: ClientSecret,
@@ -115,8 +114,6 @@ enum ClientStatements {
 
     static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
 
-    // MARK: Assertions
-
     private static let useAssertion = Statement(
         "clients.use_assertion",
         .writes,
@@ -127,7 +124,7 @@ enum ClientStatements {
         """
     )
 
-    /// Zero rows affected when the assertion was used before: of requests that race with one assertion, one gets in.
+    /// Zero rows affected if the assertion was used before, so one of several concurrent requests succeeds.
     static func useAssertion(_ jti: String, of client: String, until end: Instant) -> BoundStatement {
         useAssertion.bind(["client": client, "jti": jti, "end": end])
     }
@@ -142,7 +139,7 @@ enum ClientStatements {
         """
     )
 
-    /// A minute after their end no node takes them, however its clock goes.
+    /// A minute after their end no node accepts them, even with a slow clock.
     static let cleanup = CleanupStep("client_assertions") {
         deleteExpiredAssertions.bind(["before": $0 - .seconds(60), "limit": $1])
     }

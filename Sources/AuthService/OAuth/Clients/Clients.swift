@@ -1,20 +1,18 @@
-// Clients: services that act for themselves. Admins and operators make them; they prove themselves with a secret or
-// with keys of their own, get tokens for what their row allows, and may ask auth about other services' tokens.
+// Clients: services that act for themselves. Admins and operators create them. They authenticate with a secret or keys,
+// get tokens for their scopes, and may introspect other services' tokens.
 //
-// A secret is rotated with an overlap: the one before stays good until its date, so that nobody has to change both
-// sides in the same moment. A client that is disabled or removed is refused at once by auth, and its tokens are refused
-// everywhere as soon as the event arrives. Taken back, it needs new ones: those from before stay refused everywhere.
+// A secret is rotated with an overlap, so that both sides need not change at the same moment. Auth refuses a disabled
+// or removed client at once, and every service refuses its tokens as soon as the event arrives. A client that is
+// enabled again needs new tokens.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// A client, and its new secret where one was made.
 package struct ClientWithSecret: Sendable {
     package let client: Client
     package let secret: ClientSecret?
 }
 
-/// Why a client is not made or changed.
 package enum ClientError: Error, Sendable {
     case noSuchClient
     case idTaken
@@ -38,7 +36,7 @@ package struct Clients: Sendable {
         self.audit = audit
     }
 
-    /// How long the previous secret stays good unless said otherwise.
+    /// The default lifetime of the previous secret.
     package static let overlap: Duration = .seconds(86_400)
     package static let longestOverlap: Duration = .seconds(90 * 86_400)
 
@@ -68,12 +66,12 @@ package struct Clients: Sendable {
         }
     }
 
-    /// Whether a text is the client's secret, or the one before it until its date.
+    /// The current secret, or the previous one until its date.
     package func accepts(_ text: String, from client: Client) -> Bool {
         ClientSecret(text: text).map { client.accepts($0, at: clock.now()) } ?? false
     }
 
-    /// The client as it was at most five seconds ago.
+    /// At most five seconds old.
     func findRecent(_ id: String) async throws -> Client? {
         let now = clock.now()
         if let known = recent.client(id, at: now) { return known }
@@ -83,7 +81,7 @@ package struct Clients: Sendable {
         return client
     }
 
-    /// The client that proved itself by these credentials at most five seconds ago.
+    /// The client that sent these credentials at most five seconds ago.
     func recent(by credentials: SHA256Digest) -> Client? { recent.caller(credentials, at: clock.now()) }
 
     func remember(_ credentials: SHA256Digest, of client: Client) {
@@ -125,7 +123,7 @@ package struct Clients: Sendable {
         }
     }
 
-    /// Gives the client a new secret. The one before stays good for `overlap`; what was before that is gone.
+    /// The previous secret stays valid for `overlap`; an older one ends.
     package func rotateSecret(
         of id: String,
         overlap: Duration = Self.overlap,
@@ -172,7 +170,7 @@ package struct Clients: Sendable {
         }
     }
 
-    /// Whether the assertion with this id is used for the first time. It is remembered until nobody would take it.
+    /// Remembers the assertion until it has expired everywhere.
     func isFirstUse(ofAssertion jti: String, by client: String, until end: Instant) async throws -> Bool {
         try await database.run(ClientStatements.useAssertion(jti, of: client, until: end)).affected == 1
     }

@@ -1,9 +1,9 @@
-// Clients that were read a moment ago, for endpoints that are asked thousands of times a second; and callers that proved
-// themselves a moment ago, by the digest of what they sent, so that the proof is not taken apart for each request.
+// A cache of clients for endpoints with thousands of requests a second. It also holds the digests of verified
+// credentials, so that they are not parsed for each request.
 //
-// A change made by this node counts at once. One made elsewhere counts within five seconds: that is how long a secret
-// that was rotated out, or a scope that was taken away, still asks about tokens. A client that was disabled or removed
-// elsewhere is forgotten as soon as the event says so. Where tokens are made nothing is remembered.
+// A change by this node takes effect at once, one by another node within five seconds: a rotated secret or removed
+// scope works for that long. A client that another node disabled or removed is dropped when the event arrives. The
+// token endpoint does not use this cache.
 import OpenSSLCrypto
 import Storage
 import Synchronization
@@ -20,7 +20,7 @@ final class RecentClients: Sendable {
     private struct State {
         var clients: [String: Entry] = [:]
         var callers: [SHA256Digest: Entry] = [:]
-        /// How often something was forgotten.
+        /// Counts removals.
         var forgettings: UInt64 = 0
     }
 
@@ -33,7 +33,6 @@ final class RecentClients: Sendable {
         }
     }
 
-    /// The client that sent these credentials before.
     func caller(_ credentials: SHA256Digest, at now: Instant) -> Client? {
         state.withLock { state in
             guard let entry = state.callers[credentials], now < entry.end else { return nil }
@@ -41,7 +40,7 @@ final class RecentClients: Sendable {
         }
     }
 
-    /// To be taken before a row is read, and handed in with it: what was forgotten in between stays forgotten.
+    /// Taken before a row is read and passed with it, so that a removal in between stays effective.
     var mark: UInt64 { state.withLock(\.forgettings) }
 
     func remember(_ client: Client, readAt: Instant, mark: UInt64) {
@@ -52,8 +51,7 @@ final class RecentClients: Sendable {
         }
     }
 
-    /// Remembers who sent these credentials, for as long as the client's row is remembered, and not beyond the end of a
-    /// secret that they may hold.
+    /// Caches credentials as long as the client's row, and not beyond the end of a secret that they may contain.
     func remember(_ credentials: SHA256Digest, of client: Client, at now: Instant) {
         state.withLock { state in
             guard let known = state.clients[client.id], known.client.updatedAt == client.updatedAt else { return }

@@ -1,4 +1,4 @@
-// Whether a token stands, asked of the rows: a client's own token lives with the client, any other with its session.
+// Checks a token by the rows: a client's own token depends on the client, any other on its session.
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
@@ -12,7 +12,7 @@ struct TokenLookup: RevocationLookup {
             return try await sessions.check(claims)
         }
         guard let client = try await clients.find(id), !client.isDisabled,
-            // SECURITY: what a disabling ended no enabling brings back, here as little as where the event was heard.
+            // SECURITY: enabling restores no token that a disabling ended, as for followers of the event.
             client.tokensValidFrom.map({ claims.issuedAt >= $0.seconds }) ?? true
         else { throw TokenRefusal.clientEnded }
     }

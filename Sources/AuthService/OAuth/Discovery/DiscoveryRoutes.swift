@@ -1,4 +1,3 @@
-// The metadata of the authorization server (RFC 8414, OpenID Connect Discovery).
 import Hummingbird
 import OpenSSLCrypto
 import ServiceKit
@@ -17,8 +16,7 @@ struct DiscoveryRoutes: Sendable {
         }
     }
 
-    /// RFC 8414 §2: what exists today, and nothing that does not. There is no authorization endpoint, since no grant uses
-    /// one.
+    /// RFC 8414 §2: only what exists. There is no authorization endpoint, since no grant uses one.
     private func metadata() -> JSONWriter {
         let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"]
         let algorithms = SigningAlgorithm.allCases.map(\.rawValue)
@@ -26,7 +24,7 @@ struct DiscoveryRoutes: Sendable {
             writer.field("issuer", issuer)
             writer.field("jwks_uri", "\(publicURL)/.well-known/jwks.json")
             writer.field("token_endpoint", "\(publicURL)/oauth2/token")
-            // `none`: the first party refreshes and logs out without a secret, having no place for one.
+            // `none`: the first party refreshes and logs out without a secret, since it cannot keep one.
             writer.field("token_endpoint_auth_methods_supported", methods + ["none"])
             writer.field("token_endpoint_auth_signing_alg_values_supported", algorithms)
             writer.field("introspection_endpoint", "\(publicURL)/oauth2/introspect")

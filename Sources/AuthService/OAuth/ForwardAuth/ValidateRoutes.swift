@@ -1,12 +1,12 @@
 // `/v1/validate`: forward authentication, for gateways that ask before they pass a request on (nginx `auth_request`,
 // Caddy `forward_auth`, Traefik, Envoy `ext_authz`).
 //
-// 200 with who is asking in `X-Auth-…` fields, or the refusal that the gateway hands to the client. The path behind
-// `/v1/validate` is the original one where a gateway appends it (Envoy); neither it nor the query, the method or the body
-// is looked at to find out who is asking. Users only: a service's token has no user to tell of.
+// The answer is 200 with the caller in `X-Auth-…` fields, or the refusal for the client. Some gateways append the
+// original path (Envoy); path, query, method and body do not identify the caller. A service's token is refused, because
+// it has no user.
 //
-// SECURITY: every field is in every 200, empty where there is nothing to say. A gateway that copies what is there would
-// otherwise pass on a field of the same name that the client made up.
+// SECURITY: every 200 has every field, some empty. Otherwise a gateway that copies them would pass on a field that the
+// client forged.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -19,7 +19,7 @@ struct ValidateRoutes: Sendable {
     let cookies: SessionCookiePolicy
     let csrf: CSRFMiddleware
 
-    /// Every method that the HTTP parser lets through: a gateway may keep the original one. SwiftNIO hands M-SEARCH on
+    /// Every method that the HTTP parser accepts: a gateway may keep the original one. SwiftNIO passes M-SEARCH on
     /// without its dash.
     static let methods = [
         "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "ACL", "BIND", "CHECKOUT",
@@ -44,15 +44,15 @@ struct ValidateRoutes: Sendable {
         case .none: break
         }
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
-        // SECURITY: what a browser adds by itself counts only for requests that no other site could have caused. Gateways
-        // that ask with GET tell the original method in one of these fields, and browsers let no other site set them.
+        // SECURITY: a cookie counts only for requests that no other site can cause. Gateways that ask with GET send the
+        // original method in one of these fields, which browsers do not let other sites set.
         let methods = [.forwardedMethod, .originalMethod].flatMap { request.headers[values: $0] }
         guard methods.allSatisfy({ csrf.isAllowed(request.headers, method: $0) }) else { throw APIError(.csrfRefused) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         return Self.answer(try await sessions.current(cookie: cookie).state)
     }
 
-    /// The claims of a user's token for auth's own audience, as every request with a bearer token needs it.
+    /// For auth's own audience, as for every bearer token here.
     private func user(_ token: String) async throws -> AccessTokenClaims {
         do {
             let claims = try await asked.claims(of: token)

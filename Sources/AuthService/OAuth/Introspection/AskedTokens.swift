@@ -1,7 +1,7 @@
-// Judges tokens that somebody else was sent: gateways ask about each request, introspecting services too.
+// Judges tokens that were sent to other services, for gateways and introspection.
 //
-// A token that is known here costs a look-up: its signature was checked before, and what was revoked is in memory. Where
-// memory cannot tell, the rows can: while this node is behind its event log, and for a key that it has not seen.
+// A cached token costs a look-up: its signature was verified before, and revocations are in memory. While this node is
+// behind its event log, or for an unknown key, it reads the rows.
 import HTTPTypes
 import Metrics
 import TesseraVerifierHummingbird
@@ -11,13 +11,13 @@ struct AskedTokens: Sendable {
     private let looking: TokenVerifier
     private let lookups = Counter(label: "tessera_auth_revocation_lookups_total")
 
-    /// `verifier`: demands no audience, since whom a token is for is compared with who asks.
+    /// `verifier`: without a required audience, because that depends on the caller.
     init(_ verifier: TokenVerifier, revocations: FollowedRevocations, rows: TokenLookup) {
         remembering = verifier.asking(revocations: revocations)
         looking = verifier.asking(lookup: rows)
     }
 
-    /// The claims of a token that stands, whomever it is for.
+    /// The claims of a valid token for any audience.
     ///
     /// - Throws: `VerificationError` or `TokenRefusal`; or a fault.
     func claims(of token: String) async throws -> AccessTokenClaims {
@@ -33,14 +33,14 @@ struct AskedTokens: Sendable {
         return try await looking.verify(token)
     }
 
-    /// Without the `async` of its caller, so that the `verify` is the one that waits for nothing.
+    /// Synchronous, so that it calls the synchronous `verify`.
     private func known(_ token: String) throws(VerificationError) -> AccessTokenClaims {
         try remembering.verify(token)
     }
 
-    /// The claims of a token that stands and is for one of the audiences; `nil` for one that is not, whatever the reason.
+    /// `nil` unless the token is valid and for one of the audiences.
     ///
-    /// - Throws: `VerificationError` when there are no keys to verify with; or a fault.
+    /// - Throws: `VerificationError` without keys to verify with; or a fault.
     func claims(of token: String, for audiences: [String]) async throws -> AccessTokenClaims? {
         do {
             let claims = try await claims(of: token)

@@ -1,9 +1,8 @@
-// `POST /oauth2/introspect` (RFC 7662): what auth knows of a token, for services that do not verify themselves.
+// `POST /oauth2/introspect` (RFC 7662), for services that do not verify tokens themselves.
 //
-// The caller is a client with the scope `introspect`, and learns of tokens for its own audiences alone: to it every other
-// token is inactive, like one that is forged, expired or revoked (§2.2: the answer says no more than that). A refresh
-// token is for auth, so only clients of auth's own audience learn of one, and `token_type` says what it is: a service that
-// is handed one must not take it for an access token.
+// The caller is a client with the scope `introspect`. Tokens for other audiences are inactive, like forged, expired and
+// revoked ones (§2.2: the answer says no more). Only clients of auth's own audience may introspect a refresh token; its
+// `token_type` prevents its use as an access token.
 import Hummingbird
 import ServiceKit
 import Storage
@@ -31,7 +30,7 @@ struct IntrospectionRoutes: Sendable {
             throw OAuthError(.insufficientScope, "the client needs the scope introspect")
         }
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
-        // `token_type_hint` would save a search (§2.1); a token's own form says more.
+        // `token_type_hint` would save a search (§2.1), but the token's form suffices.
         if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
         do {
             guard let claims = try await asked.claims(of: token, for: caller.audiences) else { return .inactive }
@@ -85,6 +84,6 @@ struct IntrospectionRoutes: Sendable {
 }
 
 extension Response {
-    /// §2.2: of a token that is not active nothing else is said.
+    /// §2.2: nothing else about an inactive token.
     fileprivate static var inactive: Response { .oauth(JSONWriter.object { $0.field("active", false) }) }
 }

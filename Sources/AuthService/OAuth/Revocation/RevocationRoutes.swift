@@ -1,9 +1,9 @@
 // `POST /oauth2/revoke` (RFC 7009): the logout of OAuth libraries.
 //
-// A refresh token ends its session, and so does an access token of one. Success is only said when it is true: 200 when
-// the session is over, or when there is nothing that could be revoked (§2.2: "invalid tokens do not cause an error");
-// a storage fault is 503; a service's own token, which cannot be taken back, is `unsupported_token_type`. First-party
-// sessions are ended by whoever holds their token, as by `/v1/logout`; registered clients authenticate, and end their own.
+// A refresh token or an access token ends its session. 200 means that the session has ended or that nothing could be
+// revoked (§2.2: "invalid tokens do not cause an error"). A storage fault is 503. A service's own token cannot be
+// revoked: `unsupported_token_type`. The holder of a first-party token may end its session, as by `/v1/logout`;
+// registered clients authenticate and end their own.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -20,12 +20,11 @@ struct RevocationRoutes: Sendable {
         router.post("revoke", use: revoke)
     }
 
-    /// What a token leads to.
     private enum Finding {
-        /// Unknown, forged, expired, or of a session that is over.
+        /// Unknown, forged, expired, or of an ended session.
         case nothing
         case session(id: String, user: String, client: String)
-        /// A good token that lives until it expires, whatever anyone says.
+        /// A valid token that lives until it expires.
         case irrevocable(client: String?)
     }
 
@@ -61,21 +60,21 @@ struct RevocationRoutes: Sendable {
             return finding(try await verifier.verify(token))
         } catch let error as TokenRefusal {
             switch error {
-            // Too old to act with, and genuine enough to leave with.
+            // Too old for requests, but it may still log out.
             case .stale: return finding(try genuine(token))
             case .ended, .clientEnded: return .nothing
             }
         } catch let error as VerificationError {
             switch error.code {
             case .keysUnavailable: throw TokenFailures.apiError(error)
-            // Genuine, for services other than auth: not to be taken back, and this must not be called a success.
+            // Genuine, for other services: it cannot be revoked, so this is no success.
             case .wrongAudience: throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")
             default: return .nothing
             }
         }
     }
 
-    /// The claims of a genuine, unexpired token, whatever became of its session.
+    /// For a genuine, unexpired token, whatever the state of its session.
     private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
         try verifier.verify(token)
     }

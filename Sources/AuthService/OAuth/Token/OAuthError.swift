@@ -1,5 +1,5 @@
-// Refusals of the OAuth endpoints, in the words of RFC 6749 §5.2. They are no problem+json: libraries of every language
-// read `error`. What is no matter of OAuth (a storage fault, too many requests) stays problem+json with its status.
+// Errors of the OAuth endpoints by RFC 6749 §5.2. They are not problem+json, because libraries read `error`. Other
+// errors (storage faults, too many requests) stay problem+json.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -26,7 +26,7 @@ struct OAuthError: Error, Sendable {
     }
 
     let code: Code
-    /// ASCII without quotes and backslashes (RFC 6749 §5.2); never what the caller sent.
+    /// ASCII without quotes and backslashes (RFC 6749 §5.2); never the caller's text.
     let description: String?
 
     init(_ code: Code, _ description: String? = nil) {
@@ -39,14 +39,14 @@ struct OAuthError: Error, Sendable {
             writer.field("error", code.rawValue)
             if let description { writer.field("error_description", description) }
         }
-        // RFC 6749 §5.2: a client that used `Authorization` MUST be told the scheme; telling the others does no harm.
+        // RFC 6749 §5.2: a client that used `Authorization` must get the scheme; for others it does no harm.
         let challenge: HTTPFields = code == .invalidClient ? [.wwwAuthenticate: "Basic realm=\"tessera\""] : [:]
         return .oauth(body, status: code.status, headers: challenge)
     }
 }
 
 extension Response {
-    /// RFC 6749 §5.1 asks for both fields.
+    /// RFC 6749 §5.1 requires both fields.
     static func oauth(
         _ body: JSONWriter,
         status: HTTPResponse.Status = .ok,
@@ -58,7 +58,6 @@ extension Response {
     }
 }
 
-/// Answers `OAuthError` and what a form can be refused for.
 struct OAuthErrorMiddleware: RouterMiddleware {
     func handle(
         _ request: Request,

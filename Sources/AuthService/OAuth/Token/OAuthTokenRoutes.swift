@@ -1,7 +1,7 @@
-// `POST /oauth2/token`: tokens for clients that speak OAuth (RFC 6749 §3.2).
+// `POST /oauth2/token` (RFC 6749 §3.2).
 //
-// `client_credentials` (§4.4) gives a service a token for itself, of the scopes that its row allows. `refresh_token`
-// (§6) is the refresh of `/v1/token/refresh` in other words. Nothing here starts a user's session.
+// `client_credentials` (§4.4) gives a service a token for its allowed scopes. `refresh_token` (§6) does the same as
+// `/v1/token/refresh`. Neither starts a user's session.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -31,7 +31,7 @@ struct OAuthTokenRoutes: Sendable {
                 throw OAuthError(.invalidRequest, "refresh_token is missing")
             }
             let client = try await authentication.client(of: request, form, origin: origin)
-            // §6: no scope beyond what was granted, and a user's token has none.
+            // §6: no scope beyond the granted ones, and a user's token has none.
             guard form["scope"] == nil else { throw OAuthError(.invalidScope) }
             return try await refreshed(token, client?.id ?? AuthConfiguration.firstPartyClient, origin: origin)
         case nil: throw OAuthError(.invalidRequest, "grant_type is missing")
@@ -43,7 +43,7 @@ struct OAuthTokenRoutes: Sendable {
         var scopes = client.scopes
         if let asking {
             let asked = asking.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-            // §3.3: an empty or malformed list, and a scope that the client does not have.
+            // §3.3: an empty or malformed list, or a scope that the client does not have.
             guard Set(asked).isSubset(of: client.scopes) else { throw OAuthError(.invalidScope) }
             scopes = client.scopes.filter(asked.contains)
         }
@@ -69,7 +69,7 @@ struct OAuthTokenRoutes: Sendable {
         do throws(RefreshError) {
             grant = try await refreshGrant(token, client: client, origin: origin)
         } catch {
-            // §5.2: "invalid, expired, revoked" are one error; the description tells them apart.
+            // §5.2: "invalid, expired, revoked" are one error; the description distinguishes them.
             switch error {
             case .invalid: throw OAuthError(.invalidGrant, ErrorCode.refreshTokenInvalid.rawValue)
             case .reused: throw OAuthError(.invalidGrant, ErrorCode.refreshTokenReused.rawValue)

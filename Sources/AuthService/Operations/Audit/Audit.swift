@@ -1,12 +1,12 @@
 package import ServiceKit
-// Who did what to whom, from where, and what came of it. Append-only.
+// The append-only audit log.
 //
 // SECURITY: details are names and counts; never a password, token, code or secret.
 package import Storage
 
-/// Statements that append audit rows, for other features to put into their transactions.
+/// Statements that append audit rows to other features' transactions.
 package struct Audit: Sendable {
-    /// An entry that is written whenever the transaction commits, whatever its other statements did.
+    /// Written whenever the transaction commits.
     func entry(
         _ action: String,
         actor: String?,
@@ -23,7 +23,7 @@ package struct Audit: Sendable {
         )
     }
 
-    /// An entry that is written only if the user exists when the statement runs.
+    /// Written only if the user exists when the statement runs.
     func entry(
         _ action: String,
         actor: String?,
@@ -36,7 +36,7 @@ package struct Audit: Sendable {
         )
     }
 
-    /// An entry that is written only if this transaction changed the user: `marker` is what it set `updated_at` to.
+    /// Written only if this transaction set the user's `updated_at` to `marker`.
     func entry(
         _ action: String,
         actor: String?,
@@ -51,8 +51,8 @@ package struct Audit: Sendable {
         )
     }
 
-    /// An entry that is written only if this transaction changed the client: `marker` is what it set `updated_at` to. Without a
-    /// marker it is enough that the client exists.
+    /// Written only if this transaction set the client's `updated_at` to `marker`; without a marker, if the client
+    /// exists.
     func entry(
         _ action: String,
         actor: String?,
@@ -67,7 +67,7 @@ package struct Audit: Sendable {
         )
     }
 
-    /// An entry that is written only if the session is one that this transaction is about to revoke.
+    /// Written only if this transaction is about to revoke the session.
     func entry(
         _ action: String,
         actor: String?,

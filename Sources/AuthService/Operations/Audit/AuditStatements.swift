@@ -1,9 +1,7 @@
-// SQL of `audit_log`.
 import ServiceKit
 import Storage
 
 enum AuditStatements {
-    /// What each row holds, however it is decided whether it is written.
     struct Entry {
         let action: String
         let actor: String?
@@ -88,7 +86,7 @@ enum AuditStatements {
         """
     )
 
-    /// Without a marker it is enough that the client exists.
+    /// Without a marker, the client's existence suffices.
     static func appendIfClientChanged(_ entry: Entry, marker: Instant?) -> BoundStatement {
         appendIfClient.bind(values(entry) + ["marker": marker])
     }

@@ -1,13 +1,13 @@
-// Tessera cleans up after itself: rows that nothing can need any more go, in small batches, on one node at a time.
+// Removes unneeded rows in small batches, on one node at a time.
 //
-// A node that wants to clean takes the lease first; a lease that ran out (a node died) may be taken by another. The
-// command and the admin endpoint run the same pass at once. Every pass is safe to repeat and to stop half-way.
+// A node takes the lease first. If it dies, another may take the expired lease. The command and the admin endpoint run
+// the same pass at once. A pass may be repeated, and interrupted anywhere.
 import Metrics
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// How many rows a pass removed, by what they were.
+/// How many rows a pass removed, by kind.
 package struct CleanupReport: Sendable {
     package var counts: [(name: String, count: Int)] = []
 
@@ -24,13 +24,13 @@ package struct Cleanup: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let steps: [CleanupStep]
-    /// Names this process in the lease.
+    /// This process, as named in the lease.
     let holder: String
 
     private static let batch: Int64 = 500
     private static let leaseTime: Duration = .seconds(300)
 
-    /// One pass, if no other node is at it; `nil` when one is.
+    /// `nil` if another node runs a pass.
     package func runIfFree() async throws -> CleanupReport? {
         let now = clock.now()
         let taken = try await database.run(
@@ -44,7 +44,7 @@ package struct Cleanup: Sendable {
         return report
     }
 
-    /// One pass, lease or no lease: its statements harm nobody who does the same.
+    /// Runs without the lease: concurrent passes do no harm.
     package func run() async throws -> CleanupReport {
         var report = CleanupReport()
         for step in steps {

@@ -1,10 +1,10 @@
-// The schedule of the cleanup, and the way for an admin to run it at once.
+// The schedule of the cleanup, and the endpoint for admins.
 import Hummingbird
 import Logging
 import ServiceKit
 import ServiceLifecycle
 
-/// Runs a pass every so often until shutdown; a failure is logged and tried again at the next tick.
+/// A failure is logged and retried at the next tick.
 struct CleanupService: Service {
     let cleanup: Cleanup
     let interval: Duration

@@ -1,4 +1,3 @@
-// SQL of `job_leases`.
 import Storage
 
 enum CleanupStatements {
@@ -16,7 +15,7 @@ enum CleanupStatements {
         """
     )
 
-    /// Zero rows while another holder's lease runs.
+    /// Zero rows while another holder's lease is valid.
     static func take(holder: String, until end: Instant, at now: Instant) -> BoundStatement {
         take.bind(["job": job, "holder": holder, "end": end, "now": now])
     }
@@ -35,7 +34,7 @@ enum CleanupStatements {
         release.bind(["job": job, "holder": holder, "now": now, "result": result])
     }
 
-    /// A write that always changes one row, for readiness: its job and holder are its own.
+    /// For readiness: always changes one row, under its own job and holder.
     static func writeProbe(at now: Instant) -> BoundStatement {
         take.bind(["job": "readyz", "holder": "readyz", "end": now, "now": now])
     }

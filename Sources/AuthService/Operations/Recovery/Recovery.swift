@@ -1,9 +1,8 @@
-// What a database of auth needs that was brought back: from a backup, or to a point in time.
+// Completes the restore of auth's database, from a backup or to a point in time.
 //
-// Its event log begins a new epoch, and every session ends. The rows may say that a session lives which was revoked after
-// the backup, or that a refresh token stands at a generation which its owner has long passed. Which of them are wrong
-// cannot be told, so every user logs in again. `all.tokens_revoked` with the new version is the first event of the new
-// epoch.
+// Its event log begins a new epoch, and every session ends. Rows may show a session as live that was revoked after the
+// backup, or a refresh token at an old generation. Which rows are wrong is unknown, so every user must log in again.
+// `all.tokens_revoked` with the new version is the first event of the new epoch.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -19,9 +18,9 @@ package struct Recovery: Sendable {
         self.random = random
     }
 
-    /// Begins a new epoch here and ends every session, in one transaction.
+    /// In one transaction.
     ///
-    /// - Returns: its name.
+    /// - Returns: the name of the epoch.
     package func begin(after cause: NewEpoch.Cause, replacing version: Int64? = nil) async throws -> String {
         let epoch = NewEpoch(after: cause, replacing: version, clock: clock, random: random)
         let results = try await database.run(epoch.transaction)
@@ -31,28 +30,27 @@ package struct Recovery: Sendable {
         return epoch.name
     }
 
-    /// The global version of the tokens that this database issues; `nil` when it is no database of auth.
+    /// `nil` if this is no database of auth.
     package func globalVersion() async throws(StorageError) -> Int64? {
         try await database.run(Sessions.globalVersion()).first?.optionalInteger("integer_value")
     }
 }
 
-/// What a database of auth needs that was brought back, before anybody is served from it.
+/// The changes that a restored database of auth needs before it serves requests.
 package struct NewEpoch: Sendable {
     package enum Cause: String, Sendable {
-        /// Loaded from a backup of ours.
+        /// From a backup of ours.
         case restore
-        /// Brought back by other means, such as PostgreSQL's point-in-time recovery.
+        /// By other means, such as PostgreSQL's point-in-time recovery.
         case inPlace = "in_place"
     }
 
     package let name: String
-    /// Statements that take effect together or not at all.
     package let transaction: Transaction
-    /// The end of every session, which affects one row in a database of auth.
+    /// Affects one row in a database of auth.
     fileprivate let raised: Transaction.Handle
 
-    /// `replacing`: the global version of the database that is replaced, where it can still be read.
+    /// `replacing`: the global version of the replaced database, if it is readable.
     package init(
         after cause: Cause,
         replacing version: Int64? = nil,
@@ -61,9 +59,9 @@ package struct NewEpoch: Sendable {
     ) {
         let now = clock.now()
         let name = EventEpochs.makeName(random)
-        // SECURITY: tokens issued after the backup was taken must be refused too, and may carry a higher version than
-        // the backup knows. Versions otherwise rise by one at each "revoke everything", so milliseconds since 1970 are
-        // ahead of any that was ever given out; of two restores the later has the greater.
+        // SECURITY: tokens issued after the backup must be refused too, and may have a higher version than the
+        // backup's. Versions otherwise rise by one, so milliseconds since 1970 are above any that was issued, and a
+        // later restore has the greater.
         let milliseconds = now.microseconds / 1000
         let least = max(milliseconds, (version ?? 0) + 1)
         let details = JSONWriter.object { writer in

@@ -3,14 +3,12 @@ import OpenSSLCrypto
 import ServiceKit
 package import Storage
 
-/// A signed token and how long it lives.
 package struct AccessToken: Sendable {
     package let token: String
     /// Seconds, for `expires_in` (RFC 6749 §5.1).
     package let expiresIn: Int64
 }
 
-/// Signs access tokens with the current key.
 package struct AccessTokens: Sendable {
     let keys: SigningKeys
     let lifetime: Duration
@@ -31,7 +29,7 @@ package struct AccessTokens: Sendable {
         }
     }
 
-    /// A token of the session, which never outlives it.
+    /// The token never outlives the session.
     func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws
         -> AccessToken
     {
@@ -51,7 +49,7 @@ package struct AccessTokens: Sendable {
             writer.field("role", state.user.role.rawValue)
             writer.field("kind", state.user.kind)
             writer.field("ver", state.user.tokenVersion)
-            // The session's own, which is the deployment's for as long as the session lives.
+            // The session's, which equals the deployment's while the session lives.
             writer.field("gver", state.session.globalVersion)
             writer.field("amr", state.session.amr)
             writer.field("auth_time", state.session.authTime.seconds)
@@ -60,8 +58,8 @@ package struct AccessTokens: Sendable {
         return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
     }
 
-    /// A client's own token: no session, no role, and the client as its subject (RFC 9068 §2.2), which no user has, so that
-    /// it never passes where a user is required.
+    /// A client's own token has no session and no role. Its subject is the client (RFC 9068 §2.2), so it is refused
+    /// where a user is required.
     func issue(
         forClient id: String,
         subject: String,

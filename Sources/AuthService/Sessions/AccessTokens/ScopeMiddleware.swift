@@ -1,10 +1,9 @@
-// What a service may do is the scope of its token (RFC 6749 §3.3). Scopes are given to clients, by admins; a user's
-// token has none.
+// A token's scope limits a service (RFC 6749 §3.3). Admins give scopes to clients; a user's token has none.
 import Hummingbird
 import ServiceKit
 import TesseraVerifierHummingbird
 
-/// Refuses tokens without the scope; stands behind `TokenVerifierMiddleware`.
+/// Behind `TokenVerifierMiddleware`.
 struct ScopeMiddleware: RouterMiddleware {
     let scope: String
 
@@ -15,7 +14,7 @@ struct ScopeMiddleware: RouterMiddleware {
     ) async throws -> Response {
         guard let claims = context.accessToken else { throw APIError(.tokenMissing) }
         guard claims.scope.contains(scope) else {
-            // RFC 6750 §3.1: the challenge may name what is missing.
+            // RFC 6750 §3.1: the challenge may name the missing scope.
             let challenge = "Bearer realm=\"tessera\", error=\"insufficient_scope\", scope=\"\(scope)\""
             throw APIError(.insufficientScope, headers: [.wwwAuthenticate: challenge])
         }

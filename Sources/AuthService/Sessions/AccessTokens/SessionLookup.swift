@@ -1,10 +1,8 @@
-// Requests that act on a session read its row. Tokens that others ask about are judged from memory; see
-// `FollowedRevocations`.
+// Requests that change a session read its row. `FollowedRevocations` judges the tokens that others ask about.
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
-/// The session, the user's version and the global version, as the database has them now.
 struct SessionLookup: RevocationLookup {
     let sessions: Sessions
     let clock: Clock
@@ -15,7 +13,7 @@ struct SessionLookup: RevocationLookup {
             throw TokenRefusal.ended(.revoked)
         }
         let now = clock.now()
-        // The idle end of a session that is refreshed trails by up to `slideAfter`; see Tokens.refresh.
+        // The idle end of a refreshed session lags by up to `slideAfter`; see Tokens.refresh.
         let idleEnd = state.session.expiresAt + sessions.lifetime.slideAfter
         if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw TokenRefusal.ended(refusal) }
         guard let version = claims.userVersion, version >= state.session.requiredVersion else {

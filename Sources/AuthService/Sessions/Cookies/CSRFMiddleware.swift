@@ -1,8 +1,8 @@
-// Requests that a browser might have been tricked into.
+// Protects against requests that another site causes.
 //
 // SECURITY: every unsafe request that carries *or sets* the session cookie must come from the public origin or a
-// configured one. `Origin` is checked; where it is missing, `Sec-Fetch-Site: same-origin` stands in. Setting counts as
-// well: a login forged across sites would put the victim into the attacker's account.
+// configured one. `Origin` decides, or else `Sec-Fetch-Site: same-origin`. Setting counts because a forged login would
+// put the victim into the attacker's account.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -28,11 +28,11 @@ struct CSRFMiddleware: RouterMiddleware {
     }
 
     private func setsCookie(_ request: Request) -> Bool {
-        // Behind `/v1/validate` stands the query of somebody else's request.
+        // `/v1/validate` has the query of another service's request.
         request.uri.queryParameters["cookie"] != nil && !request.uri.path.hasPrefix("/v1/validate")
     }
 
-    /// Whether a request of this method may act on a cookie.
+    /// Whether a request of this method may use a cookie.
     func isAllowed(_ headers: HTTPFields, method: String) -> Bool {
         if ["GET", "HEAD", "OPTIONS"].contains(method) { return true }
         if let origin = headers[.origin] { return allowedOrigins.contains(origin) }

@@ -1,13 +1,7 @@
-// The browser's way to carry a session.
-//
-// SECURITY: the `__Host-` prefix makes browsers refuse the cookie unless it is Secure, has Path=/ and no Domain, so
-// no sibling host can plant one (RFC 6265bis §4.1.3.2). HttpOnly keeps scripts from it, SameSite=Lax keeps other
-// sites' POSTs from sending it. Only its SHA-256 is stored: a read of the database is not a login.
 package import HTTPTypes
 package import OpenSSLCrypto
 package import Storage
 
-/// 32 random bytes that open one session.
 package struct SessionCookie: Sendable {
     let secret: [UInt8]
     let hash: [UInt8]
@@ -21,20 +15,19 @@ package struct SessionCookie: Sendable {
         self.hash = SHA256.digest(secret)
     }
 
-    /// Reads a cookie's value; `nil` when it has not the shape of one.
+    /// `nil` for a value of another form.
     init?(value: String) {
         guard let secret = Base64URL.decode(value), secret.count == 32 else { return nil }
         self.init(secret: secret)
     }
 }
 
-/// How this deployment names and writes the cookie.
 package struct SessionCookiePolicy: Sendable {
     let name: String
     private let isSecure: Bool
 
-    /// `__Host-tessera`, or `tessera_dev` without Secure when the public URL is plain http (a loopback one: the
-    /// configuration refuses any other).
+    /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL, which the configuration allows on the
+    /// loopback only.
     init(publicURL: String) {
         self.isSecure = !publicURL.hasPrefix("http://")
         self.name = isSecure ? "__Host-tessera" : "tessera_dev"
@@ -50,9 +43,9 @@ package struct SessionCookiePolicy: Sendable {
         "\(name)=\(value); Path=/; Max-Age=\(maxAge); HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "")
     }
 
-    /// The value of our cookie in a request, when there is exactly one.
+    /// `nil` unless there is exactly one.
     ///
-    /// SECURITY: two cookies of one name mean that somebody planted one; which is ours cannot be known, so neither is.
+    /// SECURITY: two cookies of one name mean that one was planted. Since it is unknown which, neither counts.
     func value(in headers: HTTPFields) -> String? {
         let pairs = headers[values: .cookie].flatMap { $0.split(separator: ";") }
         let ours = pairs.compactMap { pair -> String? in

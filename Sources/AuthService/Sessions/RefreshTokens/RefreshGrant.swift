@@ -1,12 +1,11 @@
-// The refresh as both of its endpoints do it: `/v1/token/refresh` in JSON and `/oauth2/token` in the words of RFC 6749
-// are two decoders over this one function.
+// The refresh behind both endpoints: `/v1/token/refresh` in JSON and `/oauth2/token` of RFC 6749.
 import ServiceKit
 
 struct RefreshGrant: Sendable {
     let tokens: Tokens
     let throttle: Throttle
 
-    /// Rotates the token. `client`: who presents it; a token that was issued to another client is not valid here.
+    /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
         _ token: String,
         client: String = AuthConfiguration.firstPartyClient,
@@ -15,7 +14,7 @@ struct RefreshGrant: Sendable {
         do throws(RefreshError) {
             return try await tokens.refresh(token, client: client, origin: origin)
         } catch {
-            // Only guesses are counted: a good refresh is one transaction, and a guess costs its network a counter.
+            // Only invalid tokens are counted, so a good refresh stays one transaction.
             if case .invalid = error { try await count(origin) }
             throw error
         }

@@ -1,4 +1,4 @@
-// SQL of `refresh_tokens`. One row per session and client; no indexed column changes at a refresh.
+// SQL of `refresh_tokens`. One row per session and client; a refresh changes no indexed column.
 import ServiceKit
 import Storage
 
@@ -13,7 +13,7 @@ enum RefreshTokenStatements {
         """
     )
 
-    /// The row of a session that this transaction has just made; zero rows when it made none.
+    /// Zero rows unless this transaction has just made the session.
     static func insert(
         _ token: RefreshToken,
         ofSession session: String,
@@ -37,8 +37,8 @@ enum RefreshTokenStatements {
 
     /// Rotates the token, unless it was last used at `idleStart` or before.
     ///
-    /// Whether session and user still stand is for `state` to say, once: a session that ended never stands again, so
-    /// what its row counts no longer matters.
+    /// It does not check session and user; `state` does. An ended session never revives, so its generation no longer
+    /// matters.
     static func rotate(
         _ token: RefreshToken,
         client: String,
@@ -64,8 +64,7 @@ enum RefreshTokenStatements {
         """
     )
 
-    /// What the rotation left behind, read with a snapshot of its own: a revocation that committed while the rotation
-    /// waited is seen here.
+    /// A statement of its own has its own snapshot, so it sees a revocation that committed while the rotation waited.
     static func state(of token: RefreshToken) -> BoundStatement { state.bind(["id": token.rowKey]) }
 
     private static let deleteExpired = Statement(

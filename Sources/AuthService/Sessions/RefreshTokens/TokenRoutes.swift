@@ -1,4 +1,3 @@
-// HTTP of the refresh, in JSON.
 import Hummingbird
 import ServiceKit
 

@@ -1,24 +1,24 @@
 // Rotation: the one place where a refresh token becomes the next.
 //
-// A token that is not authentic is refused before the database hears of it. An authentic one is judged by what its
-// row says *after* a conditional rotation, in one unit:
-//   - the rotation took place → the successor;
-//   - the row is one ahead, rotated within the grace → the same successor, computed again: parallel tabs, retries and
-//     lost answers log nobody out, and 64 parallel refreshes yield one value;
-//   - the row is further ahead, or the grace is over → theft: the session ends, in one further unit that begins with
-//     the user's row.
-// RFC 9700 §4.14.2 asks for rotation with reuse detection; the grace is the answer to its cost in practice.
+// A token that is not authentic is refused without the database. An authentic one is judged by its row *after* a
+// conditional rotation, in one transaction:
+//
+// - It was rotated: the answer is the successor.
+// - The row is one ahead and within the grace period: the answer is the same successor, computed again. So parallel
+//   tabs, retries and lost answers log no user out, and 64 parallel refreshes yield one value.
+// - The row is further ahead, or the grace period is over: theft. The session ends, in another transaction that begins
+//   with the user's row. RFC 9700 §4.14.2 requires rotation with reuse detection; the grace period makes it practical.
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// What a login or refresh answers.
+/// The answer of a login or refresh.
 package struct Grant: Sendable {
     package let state: SessionState
     package let accessToken: AccessToken
-    /// `nil` when the session is carried by a cookie.
+    /// `nil` if a cookie carries the session.
     package let refreshToken: String?
-    /// The user, when the answer shows one (a refresh does not).
+    /// For a login's answer.
     let user: User?
 
     package func json() -> JSONWriter {
@@ -44,7 +44,6 @@ package struct Tokens: Sendable {
     let sessions: Sessions
     let grace: Duration
 
-    /// The insert of a session's refresh token, and the token.
     func opening(session: String, at now: Instant) -> (statement: BoundStatement, token: RefreshToken) {
         let token = codec.first(random: random)
         let client = AuthConfiguration.firstPartyClient
@@ -66,9 +65,7 @@ package struct Tokens: Sendable {
         )
     }
 
-    /// Rotates a refresh token. `client`: who presents it.
-    ///
-    /// A storage fault is a fault, never a logout.
+    /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
         _ text: String,
         client: String = AuthConfiguration.firstPartyClient,
@@ -87,8 +84,8 @@ package struct Tokens: Sendable {
         )
         let left = transaction.add(RefreshTokenStatements.state(of: presented))
         let results = try await database.run(transaction)
-        // RFC 6749 §6: the token must have been issued to the client that presents it. If not, nothing was rotated, and
-        // nothing is held against the session: the token's own client did nothing wrong.
+        // RFC 6749 §6: only the client to which the token was issued may present it. Otherwise nothing is rotated, and
+        // the session continues, because the token's own client did nothing wrong.
         guard let row = results[left].first, try row.text("refresh_client_id") == client else {
             throw RefreshError.invalid
         }
@@ -99,22 +96,22 @@ package struct Tokens: Sendable {
 
         switch generation - Int64(presented.generation) {
         case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
-            // Once in a `slideAfter` a session: the other refreshes stay one unit of two statements. Before the answer, so
-            // that a client that was answered has slid; one that was not comes back with the same token.
+            // At most once per `slideAfter` and session, so other refreshes stay one transaction of two statements.
+            // Before the answer: a client without an answer retries with the same token.
             if sessions.isSlideDue(state.session, at: now) {
                 guard let slid = try await sessions.slid(state, at: now) else { throw RefreshError.ended(.revoked) }
                 state = slid
-                // SECURITY: judged again. What ended the session in between also raised the versions that the token would
-                // carry, and such a token no event about versions would refuse.
+                // SECURITY: checked again. If the session ended in between, the new token would carry the raised
+                // versions, and no event would refuse it.
                 if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
             }
             return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
-            // SECURITY: a token that was used before is in two hands. Which of them is the thief's cannot be told.
+            // SECURITY: two parties have the token, and it is unknown which one is the thief.
             try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, origin: origin)
             throw RefreshError.reused
         case 0:
-            // The row stood still though nothing speaks against it now: what did was undone in between. Once more.
+            // The row did not change, for no visible reason: the cause was undone in between. Retry.
             throw RefreshError.undecided
         default:
             // Authentic, but ahead of its row: the database was restored to an earlier state.
@@ -122,8 +119,7 @@ package struct Tokens: Sendable {
         }
     }
 
-    /// The session of a refresh token and the token's own end, or `nil` where a refresh would be refused now. One read:
-    /// asking changes nothing, and holds nothing against the session.
+    /// `nil` where a refresh would be refused now. One read without any effect.
     func standing(of text: String) async throws -> (state: SessionState, client: String, end: Instant)? {
         guard let presented = codec.decode(text) else { return nil }
         let now = clock.now()
@@ -140,8 +136,7 @@ package struct Tokens: Sendable {
         return (state, try row.text("refresh_client_id"), end)
     }
 
-    /// The session that a refresh token belongs to and the client that it was issued to: any authentic token of it will
-    /// do. `nil` for one that is not authentic, or whose session is gone.
+    /// The session and client of any authentic token of a row. `nil` if it is not authentic, or the session is missing.
     func owner(of text: String) async throws -> (state: SessionState, client: String)? {
         guard let token = codec.decode(text),
             let row = try await database.run(RefreshTokenStatements.state(of: token)).first

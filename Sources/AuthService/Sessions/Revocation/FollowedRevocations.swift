@@ -1,16 +1,15 @@
-// What was revoked, known in memory by following the event log: for tokens that this node is asked about thousands of
-// times a second, by gateways and by introspection.
+// The revocations in memory, by following the event log: for tokens that gateways and introspection ask about thousands
+// of times a second.
 //
-// It is the follower of every other service (TesseraVerifier's `FeedKnowledge`), without HTTP: the same events read by
-// the statement that fills the feed, woken by the same hints. A start reads back as far as a living token could need.
-// Then two things can make what is known here too old to judge by, and `check` says so instead of guessing; whoever
-// asked then reads the session's row, which is always right:
+// It is the follower of every other service (TesseraVerifier's `FeedKnowledge`) without HTTP, woken by the same hints.
+// A start reads back as far as a valid token could need. In two cases `check` reports that memory is too old, and the
+// caller reads the session's row, which is always right:
 //
-// - The log was not read for a while: the database is away or slow, or the log turned out to be another.
-// - This process has appended to the log itself and has not read it since. So a revocation that was answered here counts
-//   here at once, not a notification later: `appended` is called before the unit's caller goes on.
+// - The log was not read for a while: the database is unreachable or slow, or the log is another one.
+// - This process has appended to the log and not read it since. So a revocation that this node answered takes effect
+//   here at once: `appended` is called before the transaction's caller continues.
 //
-// A hint comes at least every second, so a node that hears nothing has read the log within that second.
+// A hint comes at least every second, so an idle node has read the log within that second.
 import Logging
 import Metrics
 import ServiceKit
@@ -22,15 +21,15 @@ import TesseraVerifierHummingbird
 final class FollowedRevocations: RevocationSource {
     private struct State {
         var knowledge: FeedKnowledge
-        /// Where to read on; `nil` to begin anew.
+        /// The position to resume at; `nil` to restart.
         var cursor: EventCursor?
-        /// Units of this process that may have appended to the log.
+        /// Transactions of this process that may have appended to the log.
         var appends: UInt64 = 0
         /// How many of them had ended when the last read began.
         var appendsRead: UInt64 = 0
         var wake: AsyncStream<Void>.Continuation?
         var hasFailed = false
-        /// How often in a row the log was begun anew.
+        /// Consecutive restarts of the log.
         var begunAnew = 0
 
         func isCurrent(within patience: Duration) -> Bool {
@@ -40,19 +39,19 @@ final class FollowedRevocations: RevocationSource {
 
     private let clock: Clock
     private let logger: Logger
-    /// How long a revocation is kept, and how old a token may be to be judged by it.
+    /// How long a revocation is remembered, and the greatest age of a token that memory can judge.
     private let lifetime: Int64
     private let patience: Duration
     private let state: Mutex<State>
     private let known = Gauge(label: "tessera_auth_revocations")
     private let current = Gauge(label: "tessera_auth_revocations_current")
 
-    /// Events in one read.
+    /// Events of one read.
     private static let chunk = 1000
-    /// What tokens may be older than their own lifetime, by the clocks of other nodes.
+    /// For clock differences between nodes.
     private static let leeway: Duration = .seconds(300)
 
-    /// `patience`: from how long after the last good read of the log nothing is judged by it.
+    /// `patience`: memory is too old when the last successful read is older.
     init(clock: Clock, tokenLifetime: Duration, patience: Duration, logger: Logger) {
         self.clock = clock
         self.logger = logger
@@ -61,18 +60,15 @@ final class FollowedRevocations: RevocationSource {
         self.state = Mutex(State(knowledge: FeedKnowledge(lifetime: lifetime, now: .now)))
     }
 
-    // MARK: Judging
-
-    /// Whether tokens are judged from memory now.
     var isCurrent: Bool { state.withLock { $0.isCurrent(within: patience) } }
 
-    /// Whether a follower is at its first reading.
+    /// Whether a follower is at its first read.
     var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent } }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
         let oldest = clock.now().seconds - lifetime
         let refusal = state.withLock { state -> VerificationError? in
-            // Revocations from before the oldest are forgotten: a token of a longer lifetime, as it was configured then.
+            // A token with a longer lifetime of an earlier configuration: its revocation may be forgotten.
             guard state.isCurrent(within: patience), claims.issuedAt >= oldest else {
                 return VerificationError(.revocationsUnavailable)
             }
@@ -83,7 +79,7 @@ final class FollowedRevocations: RevocationSource {
 
     // MARK: Following
 
-    /// This process has run a unit that appends to the log, whatever became of it.
+    /// This process has run a transaction that appends to the log, with any outcome.
     func appended() {
         let wake = state.withLock { state in
             state.appends += 1
@@ -94,8 +90,8 @@ final class FollowedRevocations: RevocationSource {
 
     /// Follows the log until the task is cancelled.
     ///
-    /// `keysChanged`: reads the keys; called before anything else of a batch counts.
-    /// `clientEnded`: a client was disabled or removed.
+    /// - `keysChanged`: reads the keys, before anything else of a batch counts.
+    /// - `clientEnded`: a client was disabled or removed.
     func follow(
         _ log: EventLog,
         keysChanged: @escaping @Sendable () async throws -> Void,
@@ -143,15 +139,13 @@ final class FollowedRevocations: RevocationSource {
         }
     }
 
-    /// Reads a page of what is new.
-    ///
-    /// - Returns: whether it was the last.
+    /// Returns whether it was the last page.
     private func readPage(
         _ log: EventLog,
         _ keysChanged: @Sendable () async throws -> Void,
         _ clientEnded: @Sendable (String) -> Void
     ) async throws -> Bool {
-        // Before the read: whatever is committed from here on may be missing in it.
+        // Before the read: it may lack whatever commits from here on.
         let began = ContinuousClock.now
         let (known, appends) = state.withLock { ($0.cursor, $0.appends) }
         let cursor: EventCursor
@@ -162,7 +156,7 @@ final class FollowedRevocations: RevocationSource {
         }
         let batch = try await log.read(after: cursor.seq, limit: Self.chunk)
         guard batch.state.reaches(cursor, .all) else {
-            // Restored, or rewound: what is known may be of another history.
+            // Restored or rewound: the knowledge may belong to another history.
             let isAgain = state.withLock { state in
                 state.knowledge.lose()
                 state.knowledge.beginAnew()
@@ -170,7 +164,7 @@ final class FollowedRevocations: RevocationSource {
                 state.begunAnew += 1
                 return state.begunAnew > 1
             }
-            // Not for ever without a pause: the next hint tries again.
+            // Avoids a busy loop: the next hint retries.
             if isAgain { throw VerificationError(.revocationsUnavailable) }
             return false
         }
@@ -199,22 +193,20 @@ final class FollowedRevocations: RevocationSource {
     }
 }
 
-/// Keeps `FollowedRevocations` current until shutdown.
 package struct RevocationFollowing: Service {
     let revocations: FollowedRevocations
     let log: EventLog
     let keys: SigningKeys
-    /// Hears of clients that were disabled or removed.
+    /// Called for clients that were disabled or removed.
     let clientEnded: @Sendable (String) -> Void
 
-    /// Whether this node judges tokens from memory now.
     package var isCurrent: Bool { revocations.isCurrent }
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
                 await revocations.follow(log, keysChanged: { try await keys.reload() }, clientEnded: clientEnded)
-                // The database was closed; a service that ends would take the others with it.
+                // The database was closed; a service that ends would stop the others.
                 try? await Task.sleep(for: .seconds(1))
             }
         }

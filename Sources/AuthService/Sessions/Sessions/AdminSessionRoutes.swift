@@ -1,4 +1,3 @@
-// HTTP of sessions, for admins: all of them, and the ways to end them.
 import Hummingbird
 import ServiceKit
 

@@ -1,9 +1,7 @@
-// Finds the caller: the bearer token that the verifier accepted, else the session cookie.
 import Hummingbird
 import ServiceKit
 import TesseraVerifierHummingbird
 
-/// Refuses requests without a caller; stands behind `TokenVerifierMiddleware` in its optional mode.
 struct CallerMiddleware: RouterMiddleware {
     let sessions: Sessions
     let cookies: SessionCookiePolicy
@@ -15,7 +13,7 @@ struct CallerMiddleware: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         if let claims = context.accessToken {
-            // A role change bumps the version, and the verifier has just compared it: the claim is current.
+            // A role change raises the version, which the verifier has just compared, so the claim is current.
             guard let session = claims.sessionID, let role = claims.role.flatMap(Role.init(rawValue:)) else {
                 throw APIError(.tokenInvalid)
             }
@@ -31,7 +29,6 @@ struct CallerMiddleware: RouterMiddleware {
     }
 }
 
-/// Refuses callers without the role.
 struct RoleMiddleware: RouterMiddleware {
     let role: Role
 
@@ -45,7 +42,6 @@ struct RoleMiddleware: RouterMiddleware {
     }
 }
 
-/// The verifier's refusals in auth's own words.
 enum TokenFailures {
     static func apiError(_ failure: TokenFailure) -> APIError {
         APIError(ErrorCode(rawValue: failure.code) ?? .tokenInvalid, headers: failure.headers)

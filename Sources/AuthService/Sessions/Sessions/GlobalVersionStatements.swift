@@ -1,4 +1,4 @@
-// SQL of the global token version: sessions that began under a lower one are over. Its row is in `settings`.
+// SQL of the global token version: sessions below it have ended. Its row is in `settings`.
 import Storage
 
 enum GlobalVersionStatements {
@@ -26,7 +26,7 @@ enum GlobalVersionStatements {
         """
     )
 
-    /// As a bump, and to `least` at least: tokens that a later history issued may carry more than this row knows of.
+    /// Raises by one, and at least to `least`: tokens of a later history may have a higher version than this row.
     static func raise(to least: Int64, at now: Instant) -> BoundStatement { raise.bind(["now": now, "least": least]) }
 
     private static let currentVersion = Statement(

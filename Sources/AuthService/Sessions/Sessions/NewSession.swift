@@ -1,14 +1,11 @@
-// What a sign-in hands over to become a session.
-
-/// How a user proved who they are (RFC 8176).
 package enum AuthenticationMethod: String, Sendable, Codable {
     case password = "pwd"
 }
 
-/// What must still be true when the session's row is inserted: a proof that was good a moment ago may be so no more. The
-/// insert tests it, behind the lock of the user's row.
+/// A condition that the INSERT of the session tests, behind the lock of the user's row. The proof may have become
+/// invalid a moment ago.
 package enum SessionCondition: Sendable, Codable {
-    /// The hash that was verified is the user's.
+    /// The verified hash is still the user's.
     case passwordIs(hash: String)
 }
 
@@ -17,6 +14,6 @@ struct NewSession: Sendable {
     let methods: [AuthenticationMethod]
     let condition: SessionCondition
     let origin: Origin
-    /// Present when the session is to be carried by a cookie.
+    /// Set if a cookie carries the session.
     let cookie: SessionCookie?
 }

@@ -1,19 +1,18 @@
 package import ServiceKit
-// A session as its row says, with the user it belongs to: everything that judges a token or makes one.
 package import Storage
 
-/// One login, on one device.
+/// One login on one device.
 package struct Session: Sendable {
     package let id: String
     package let userID: String
     package let ipAddress: String?
     package let userAgent: String?
-    /// Authentication methods (RFC 8176), comma-separated in the row.
+    /// RFC 8176, comma-separated in the row.
     package let amr: [String]
     package let authTime: Instant
     package let createdAt: Instant
     package let lastSeenAt: Instant
-    /// The idle end, which slides.
+    /// The idle end, which moves with use.
     package let expiresAt: Instant
     package let absoluteExpiresAt: Instant
     package let revokedAt: Instant?
@@ -21,12 +20,12 @@ package struct Session: Sendable {
     package let requiredVersion: Int64
     package let globalVersion: Int64
 
-    /// The columns that `init(_:)` reads, of a table that is joined as `s`.
+    /// Of a table joined as `s`.
     static let joinedColumns = joinedColumns(
         refreshedAt: "(SELECT MAX(rotated_at) FROM refresh_tokens WHERE refresh_tokens.session_id = s.id)"
     )
 
-    /// Those columns, with the last refresh read from the SQL expression `refreshedAt`.
+    /// With the SQL expression `refreshedAt` for the last refresh.
     static func joinedColumns(refreshedAt: String) -> String {
         """
         s.id AS session_id, s.user_id AS session_user_id, s.ip_address AS session_ip_address, \
@@ -47,7 +46,7 @@ package struct Session: Sendable {
         self.amr = try row.text("session_amr").split(separator: ",").map(String.init)
         self.authTime = try row.instant("session_auth_time")
         self.createdAt = try row.instant("session_created_at")
-        // The row's own `last_seen_at` moves with the idle end only; a refresh is the finer witness.
+        // The row's own `last_seen_at` moves with the idle end only; a refresh is more exact.
         let seen = try row.instant("session_last_seen_at")
         self.lastSeenAt = max(seen, try row.optionalInstant("session_refreshed_at") ?? seen)
         self.expiresAt = try row.instant("session_expires_at")
@@ -58,7 +57,7 @@ package struct Session: Sendable {
         self.globalVersion = try row.integer("session_global_version")
     }
 
-    /// `current`: whether it is the caller's own; `nil` where that has no meaning.
+    /// `current`: whether it is the caller's own; `nil` if that has no meaning.
     package func write(to writer: inout JSONWriter, current: Bool? = nil) {
         writer.object { writer in
             writer.field("id", id)
@@ -78,17 +77,17 @@ package struct Session: Sendable {
     }
 }
 
-/// A session, where its user stands, and the global version, as one statement read them.
+/// A session, its user and the global version, as one statement read them.
 package struct SessionState: Sendable {
     package let session: Session
     package let user: UserStanding
-    /// The version below which sessions were ended by "revoke all".
+    /// "Revoke all" has ended sessions below this version.
     package let currentGlobalVersion: Int64
 
-    /// A SELECT's columns and joins; the table that leads to `s` comes before.
+    /// Columns and joins of a SELECT; the table that leads to `s` comes before.
     static let columns = columns(Session.joinedColumns, UserStanding.joinedColumns)
 
-    /// The columns with some of session and user as given; those of a whole `User` hold those of its standing.
+    /// With other columns of session and user; those of a whole `User` include those of its status.
     static func columns(_ session: String, _ user: String) -> String {
         "\(session), g.integer_value AS current_global_version, \(user)"
     }
@@ -101,9 +100,7 @@ package struct SessionState: Sendable {
         self.currentGlobalVersion = try row.integer("current_global_version")
     }
 
-    /// Why the session can no longer be used, or `nil`.
-    ///
-    /// `idleEnd`: the instant of the idle end, which who refreshes and who shows a cookie judge differently.
+    /// `nil` if the session is valid. `idleEnd` differs between refreshes and cookies.
     func refusal(at now: Instant, idleEnd: Instant) -> SessionRefusal? {
         if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
         if !user.isActive { return .userInactive }
@@ -112,13 +109,12 @@ package struct SessionState: Sendable {
     }
 }
 
-/// The two ends of a session's life.
 struct SessionLifetime: Sendable {
     let idle: Duration
     let absolute: Duration
 
-    /// How much of the idle period must be used up before the end slides: a day, less for short periods. Sliding at
-    /// every use would write an indexed column at every refresh.
+    /// How much of the idle period must pass before the end moves: a day, less for short periods. Otherwise every
+    /// refresh would write an indexed column.
     var slideAfter: Duration { min(.seconds(86_400), idle / 14) }
 
     /// The first idle end.

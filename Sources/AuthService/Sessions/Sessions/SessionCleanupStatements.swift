@@ -1,4 +1,4 @@
-// SQL that takes away what is left of ended sessions, a batch at a time.
+// SQL that removes ended sessions, a batch at a time.
 import ServiceKit
 import Storage
 
@@ -17,13 +17,13 @@ enum SessionCleanupStatements {
         """
     )
 
-    /// Marks rows that a global revocation ended already.
+    /// Marks rows that a global revocation has ended.
     private static func markGloballyRevoked(at now: Instant, limit: Int64) -> BoundStatement {
         markGloballyRevoked.bind(["now": now, "limit": limit])
     }
 
-    // Ended long enough ago that no token of it can be alive. The idle end never lies past the absolute one. Two
-    // statements, since one with OR reads the whole table to find that there is nothing.
+    // Ended so long ago that all of its tokens have expired. The idle end is never after the absolute one. Two
+    // statements, since one with OR reads the whole table to find nothing.
 
     private static let deleteExpired = Statement(
         "sessions.delete_expired",
@@ -56,7 +56,7 @@ enum SessionCleanupStatements {
     /// Rows that a global revocation ended without marking them.
     static let marking = CleanupStep("sessions_marked") { markGloballyRevoked(at: $0, limit: $1) }
 
-    /// An ended session stays visible for a day, and longer than any access token of it can live.
+    /// An ended session stays visible for a day, and longer than its access tokens can live.
     static func removal(tokenLifetime: Duration) -> CleanupStep {
         CleanupStep("sessions") { transaction, now, limit in
             let day: Duration = .seconds(86_400)

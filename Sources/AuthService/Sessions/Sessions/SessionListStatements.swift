@@ -1,4 +1,3 @@
-// SQL of the lists of sessions, newest first.
 import ServiceKit
 import Storage
 
@@ -34,7 +33,7 @@ enum SessionListStatements {
         """
     )
 
-    // A user's list is a statement of its own, so that it is a range of that user's index.
+    // A user's list has its own statement, so that it is a range of that user's index.
 
     private static let listOfUserAfter = Statement(
         "sessions.list_of_user_after",
@@ -58,8 +57,8 @@ enum SessionListStatements {
         """
     )
 
-    /// `user`: whose, or everybody's. `idleEnd`: the oldest idle end of a living session. `ended`: whether the ended show
-    /// too.
+    /// `user`: `nil` for all. `idleEnd`: the oldest idle end of a live session. `ended`: whether ended sessions are
+    /// included.
     static func page(
         ofUser user: String?,
         direction: PageRequest.Direction,

@@ -1,8 +1,7 @@
-// The ways a session ends.
 import ServiceKit
 package import Storage
 
-/// Why a session was revoked, as its row and its owner read it.
+/// As stored in the row and shown to the owner.
 package enum RevokeReason: String, Sendable {
     case logout
     case revokedByUser = "revoked_by_user"
@@ -12,7 +11,7 @@ package enum RevokeReason: String, Sendable {
 }
 
 extension Sessions {
-    /// Ends one session, of one user unless `owner` is nil. Ending an ended one is no error.
+    /// Ends one session, of `owner` unless that is nil. Ending an ended one is no error.
     ///
     /// - Returns: whether there is such a session.
     package func revoke(
@@ -27,14 +26,14 @@ extension Sessions {
         return true
     }
 
-    /// Ends a session of which the caller knows that it may be ended.
+    /// The caller has checked that it may.
     func end(_ session: String, reason: RevokeReason, actor: String?, origin: Origin) async throws {
         var transaction = Transaction()
         addRevocation(of: session, reason: reason, actor: actor, origin: origin, at: clock.now(), to: &transaction)
         _ = try await database.run(transaction)
     }
 
-    /// Ends many; unknown ids are passed over. Returns how many were living.
+    /// Skips unknown ids. Returns how many were live.
     package func revoke(_ sessions: [String], actor: String?, origin: Origin) async throws -> Int {
         let now = clock.now()
         var transaction = Transaction()
@@ -45,7 +44,7 @@ extension Sessions {
         return revoked.reduce(0) { $0 + results[$1].affected }
     }
 
-    /// Adds the four statements that end a session: the lock, the event, the audit row, the row itself, whose handle it
+    /// Adds the four statements that end a session: lock, event, audit row, and the row itself, whose handle it
     /// returns.
     @discardableResult
     private func addRevocation(
@@ -62,9 +61,9 @@ extension Sessions {
         return transaction.add(SessionStatements.revoke(id: session, reason: reason, at: now))
     }
 
-    /// Ends all sessions of a user, or all but one, and makes their access tokens stale everywhere.
+    /// Ends all sessions of a user, or all but one, and makes their access tokens stale.
     ///
-    /// - Returns: how many were living; `nil` when there is no such user.
+    /// - Returns: how many were live; `nil` if there is no such user.
     package func revokeAll(
         ofUser user: String,
         except session: String? = nil,
@@ -87,7 +86,7 @@ extension Sessions {
         return results[locked].affected > 0 ? results[revoked].affected : nil
     }
 
-    /// The same for many users in one transaction; unknown ids are passed over.
+    /// Many users in one transaction; skips unknown ids.
     package func revokeAll(ofUsers ids: [String], actor: String?, origin: Origin) async throws -> Int {
         let now = clock.now()
         var transaction = Transaction()
@@ -107,8 +106,7 @@ extension Sessions {
         return revoked.reduce(0) { $0 + results[$1].affected }
     }
 
-    /// Adds the end of a user's sessions. `locked`: the change of the user's row, which affects none when there is no
-    /// such user.
+    /// `locked`: the change of the user's row, which affects none if there is no such user.
     private func addRevocation(
         ofAllOf user: String,
         except session: String?,
@@ -127,7 +125,7 @@ extension Sessions {
         return (locked, revoked)
     }
 
-    /// Ends every session of everybody: one version and one event. Rows are marked afterwards, in batches.
+    /// Ends all users' sessions with one version and one event. Rows are marked afterwards, in batches.
     package func revokeEverything(actor: String?, origin: Origin) async throws {
         let now = clock.now()
         var transaction = Transaction()
@@ -137,9 +135,7 @@ extension Sessions {
         _ = try await database.run(transaction)
     }
 
-    // MARK: Statements for other features' transactions, behind the lock of the user's row
-
-    /// After a change of password: ends all sessions but one, if the user's password is the one just set.
+    /// After a change of password: ends all sessions but one, if the password is the one just set.
     static func revocation(
         ofUser user: String,
         except session: String,
@@ -149,21 +145,20 @@ extension Sessions {
         SessionStatements.revokeAll(ofUser: user, except: session, ifPasswordIs: hash, at: now)
     }
 
-    /// Ends all sessions of a user whom the transaction has deactivated.
+    /// For a transaction that has deactivated the user.
     static func revocation(ofInactiveUser user: String, at now: Instant) -> BoundStatement {
         SessionStatements.revokeAll(ofInactiveUser: user, at: now)
     }
 
-    /// Makes older tokens stale in every session of a user whom the transaction has changed.
+    /// Makes older tokens stale in every session, for a transaction that has changed the user.
     static func requireCurrentVersion(ofUser user: String, marker: Instant) -> BoundStatement {
         SessionStatements.requireCurrentVersion(ofUser: user, marker: marker)
     }
 
-    /// Ends every session there is: none began under the version that counts from now on, which is at least `version`.
+    /// Raises the global version, at least to `version`.
     static func revocationOfEverything(raisingVersionTo version: Int64, at now: Instant) -> BoundStatement {
         GlobalVersionStatements.raise(to: version, at: now)
     }
 
-    /// Reads the version that a session must have begun under to be alive.
     static func globalVersion() -> BoundStatement { GlobalVersionStatements.current() }
 }

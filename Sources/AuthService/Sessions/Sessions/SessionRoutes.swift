@@ -1,4 +1,3 @@
-// HTTP of sessions: the caller's own, the cookie's, and the way out.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -22,7 +21,7 @@ struct SessionRoutes: Sendable {
         router.post("me/sessions/revoke-others", use: revokeOthers)
     }
 
-    /// The cookie's session with a fresh access token, for a page that has just been opened.
+    /// Returns the cookie's session with a new access token, for a page that has just been opened.
     @Sendable private func current(_ request: Request, context: AuthRequestContext) async throws -> Response {
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
@@ -31,7 +30,7 @@ struct SessionRoutes: Sendable {
         return .json(grant.json())
     }
 
-    /// Ends the session of the bearer token, the refresh token or the cookie. Being logged out already is a success.
+    /// Ends the session of the bearer token, the refresh token or the cookie. An ended session is a success.
     @Sendable private func logOut(_ request: Request, context: AuthRequestContext) async throws -> Response {
         var body = try await request.optionalJSONBody(limit: bodyLimit)
         let refreshToken = body.string("refresh_token")
@@ -76,7 +75,7 @@ struct SessionRoutes: Sendable {
             switch error {
             case .ended(.revoked), .ended(.expired): return nil
             case .stale:
-                // Too old to act with, and genuine enough to leave with: a logout should not need a refresh.
+                // A stale token may still log out, so that this needs no refresh.
                 let claims = try genuine(accessToken)
                 return claims.sessionID.map { ($0, claims.subject) }
             case .ended(.userInactive), .clientEnded: throw error
@@ -86,7 +85,7 @@ struct SessionRoutes: Sendable {
         }
     }
 
-    /// The claims of a genuine, unexpired token, whatever became of its session.
+    /// For a genuine, unexpired token, whatever the state of its session.
     private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
         try verifier.verify(token)
     }
@@ -124,8 +123,6 @@ struct SessionRoutes: Sendable {
         return .json(JSONWriter.object { $0.field("revoked", count) })
     }
 }
-
-// MARK: Refusals
 
 extension SessionRefusal: DomainError {
     package var answer: any Error { APIError(code) }

@@ -1,8 +1,8 @@
-// SQL of `sessions`: how one begins, what it is, and how it ends.
+// SQL of `sessions`.
 //
-// Conditions that another transaction may change under us stand in a statement *after* the one that takes the user's
-// row: on PostgreSQL a statement that waits for a lock re-reads the locked row only, its subqueries keep the snapshot
-// from before the wait, and a login with the old password would survive a reset.
+// Conditions that another transaction may change are in a statement *after* the one that takes the user's row. On
+// PostgreSQL a statement that waits for a lock re-reads the locked row only; its subqueries keep the old snapshot. A
+// login with the old password would survive a reset.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -47,8 +47,6 @@ enum SessionStatements {
         }
     }
 
-    // MARK: Reading
-
     private static let state = Statement(
         "sessions.state",
         .reads,
@@ -67,7 +65,7 @@ enum SessionStatements {
         "SELECT \(columnsWithUser) FROM sessions s \(SessionState.joins) WHERE s.id = :id"
     )
 
-    /// With the whole user, whom an answer shows.
+    /// With the whole user, for the answer.
     static func stateWithUser(id: String) -> BoundStatement { stateWithUser.bind(["id": id]) }
 
     private static let stateByCookie = Statement(
@@ -88,10 +86,8 @@ enum SessionStatements {
         "SELECT id FROM sessions WHERE id = :id AND (:owner IS NULL OR user_id = :owner)"
     )
 
-    /// `owner`: whose it must be, or `nil`.
+    /// `owner`: the required user, or `nil`.
     static func exists(id: String, owner: String?) -> BoundStatement { exists.bind(["id": id, "owner": owner]) }
-
-    // MARK: The idle end
 
     private static let slide = Statement(
         "sessions.slide",
@@ -105,14 +101,12 @@ enum SessionStatements {
         """
     )
 
-    /// Moves the idle end when enough of the idle period is used up, never past the absolute end.
+    /// Moves the idle end when enough of the period has passed, never past the absolute end.
     static func slide(id: String, lifetime: SessionLifetime, at now: Instant) -> BoundStatement {
         slide.bind([
             "id": id, "now": now, "idle_end": now + lifetime.idle, "due": now + lifetime.idle - lifetime.slideAfter,
         ])
     }
-
-    // MARK: Ends
 
     private static let revoke = Statement(
         "sessions.revoke",
@@ -138,7 +132,7 @@ enum SessionStatements {
         """
     )
 
-    /// `except`: a session that lives on.
+    /// `except`: a session that continues.
     static func revokeAll(
         ofUser user: String,
         except session: String?,
@@ -162,7 +156,7 @@ enum SessionStatements {
         """
     )
 
-    /// The same after a change of password, if the user's password is the one just set.
+    /// After a change of password, if the password is the one just set.
     static func revokeAll(
         ofUser user: String,
         except session: String?,
@@ -200,7 +194,7 @@ enum SessionStatements {
         """
     )
 
-    /// After a role change, tokens that carry an older version are stale in every session of the user.
+    /// After a role change, tokens with an older version are stale in every session of the user.
     static func requireCurrentVersion(ofUser user: String, marker: Instant) -> BoundStatement {
         requireCurrentVersion.bind(["user": user, "marker": marker])
     }

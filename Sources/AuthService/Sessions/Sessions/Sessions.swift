@@ -1,9 +1,9 @@
 // Sessions: one row per login.
 //
-// A session is living until the first of: revoked, the user deactivated, everything revoked (its global version is
-// behind), idle too long, absolute end. It never comes back. Its user lists it and ends it; an admin ends any.
-// Ending one begins with the user's row (see Users), then the event, then the row: of 64 that race, the first finds
-// it living and writes the one event, the others find nothing to do.
+// A session is live until the first of: revoked, user deactivated, everything revoked (its global version is behind),
+// idle too long, absolute end. It never revives. Its user lists and ends it; an admin ends any. Ending one takes the
+// user's row (see Users), then writes the event, then the row. Of 64 concurrent requests the first writes the one
+// event; the others find nothing to do.
 package import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -23,19 +23,19 @@ package struct Sessions: Sendable {
         UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
     }
 
-    /// The insert of a new session, for a transaction that has taken the user's row before.
+    /// For a transaction that has taken the user's row.
     func insertion(of session: NewSession, id: String, at now: Instant) -> BoundStatement {
         SessionStatements.insert(session, id: id, lifetime: lifetime, at: now)
     }
 
     func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }
 
-    /// Whether enough of the idle period is used up to move its end.
+    /// Whether enough of the idle period has passed to move its end.
     func isSlideDue(_ session: Session, at now: Instant) -> Bool {
         session.expiresAt < min(now + lifetime.idle - lifetime.slideAfter, session.absoluteExpiresAt)
     }
 
-    /// Slides the idle end if that is still due, and reads what there is then; `nil` when the session is gone.
+    /// Moves the idle end if that is still due, and reads the result; `nil` if the session is gone.
     func slid(_ state: SessionState, at now: Instant) async throws(StorageError) -> SessionState? {
         let id = state.session.id
         var transaction = Transaction()
@@ -46,14 +46,13 @@ package struct Sessions: Sendable {
         }
     }
 
-    /// The state of a session, or `nil` when there is none.
     package func current(_ session: String) async throws(StorageError) -> SessionState? {
         try await database.run(SessionStatements.state(id: session)).first.map { row throws(StorageError) in
             try SessionState(row)
         }
     }
 
-    /// The session that a cookie carries, its idle end slid when due.
+    /// Moves the idle end when due.
     package func current(cookie: SessionCookie) async throws(SessionError) -> (state: SessionState, user: User) {
         try await SessionError.catching {
             let now = clock.now()
@@ -64,7 +63,7 @@ package struct Sessions: Sendable {
             if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) {
                 throw SessionError.ended(refusal)
             }
-            // Most requests write nothing; the slide tests its own condition again.
+            // Most requests write nothing; the statement tests its own condition again.
             if isSlideDue(state.session, at: now) {
                 _ = try await database.run(SessionStatements.slide(id: state.session.id, lifetime: lifetime, at: now))
             }
@@ -72,9 +71,6 @@ package struct Sessions: Sendable {
         }
     }
 
-    // MARK: Lists
-
-    /// Sessions, newest first, of one user or of all.
     package func list(ofUser user: String?, includeEnded: Bool, _ request: PageRequest) async throws -> Page<Session> {
         let now = clock.now()
         let result = try await database.run(

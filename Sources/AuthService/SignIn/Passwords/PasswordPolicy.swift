@@ -1,4 +1,4 @@
-// Which passwords are taken. Length counts most (NIST SP 800-63B §5.1.1.2); composition rules are not asked for.
+// Length counts most (NIST SP 800-63B §5.1.1.2); there are no composition rules.
 import ServiceKit
 
 #if canImport(FoundationEssentials)
@@ -10,12 +10,10 @@ import ServiceKit
 struct PasswordPolicy: Sendable {
     /// Characters, as a person counts them.
     let minimum: Int
-    /// Bytes; bounds what a request can make us hash.
+    /// Bytes; limits the cost of a hash.
     static let maximum = 1024
 
-    /// Why a new password is refused, or `nil`.
-    ///
-    /// `own`: the user's email and names, which their password may not be.
+    /// `own`: the user's email and names, which are refused as the password.
     func complaint(_ password: String, own: [String?]) -> FieldError? {
         if password.utf8.count > Self.maximum {
             return FieldError("password", "too_long", "must be at most \(Self.maximum) bytes")

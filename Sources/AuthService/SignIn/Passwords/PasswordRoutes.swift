@@ -1,4 +1,3 @@
-// HTTP of signup, login and password change.
 import Hummingbird
 import ServiceKit
 
@@ -84,7 +83,7 @@ extension PasswordError: ClosedError {
 }
 
 extension Signup {
-    /// Reads `email`, `password` and `name`; `nil` when the body then holds complaints.
+    /// Reads `email`, `password` and `name`; `nil` if the body then has errors.
     init?(reading body: inout JSONBody) {
         let typed = body.requiredString("email")
         let password = body.requiredString("password", max: bodyLimit)

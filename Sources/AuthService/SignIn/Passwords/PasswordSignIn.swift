@@ -1,10 +1,11 @@
-// Sign-in by password, the first of the methods.
+// Sign-in by password.
 //
-// SECURITY: an unknown address costs a hash too, and gets the same answer: neither text nor time tells who exists.
+// SECURITY: an unknown address costs a hash too, and gets the same answer. Neither text nor time reveals whether it
+// exists.
 import PasswordHashing
 import ServiceKit
 
-/// What a user types. An address that cannot exist is answered like one that does not.
+/// An impossible address gets the answer of an unknown one.
 struct PasswordInput: Sendable {
     let email: String
     let password: String
@@ -28,7 +29,7 @@ extension Passwords: SignInMethod {
             throw SignInError(error)
         }
         guard case .matches(let needsRehash) = verdict else { throw .invalidCredentials(user: credentials.userID) }
-        // Said only to a caller that knows the password.
+        // Reported only to a caller with the password.
         guard credentials.isActive else { throw .userInactive(user: credentials.userID) }
         var proof = SignInProof(
             user: credentials.userID,

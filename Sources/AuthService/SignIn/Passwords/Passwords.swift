@@ -1,10 +1,9 @@
-// Passwords: users who have one, and its change. With `PasswordSignIn` the only places where a password is seen.
+// Creation of users with a password, and its change. Only this and `PasswordSignIn` see passwords.
 import OpenSSLCrypto
 import PasswordHashing
 package import ServiceKit
 package import Storage
 
-/// A request to make a user.
 package struct Signup: Sendable {
     package let email: Email
     package let password: String
@@ -17,10 +16,8 @@ package struct Signup: Sendable {
     }
 }
 
-/// Why a password is not set.
 package enum PasswordError: Error, Sendable {
     case emailTaken
-    /// The policy refuses the password.
     case unacceptable(FieldError)
     case noSuchUser
     case refused(SignInError)
@@ -40,10 +37,7 @@ package struct Passwords: Sendable {
     let events: Events
     let audit: Audit
 
-    // MARK: Users
-
-    /// Makes a user with a password and a session. `read`: reads the request, once it is admitted; what it throws is
-    /// thrown on as a fault.
+    /// Makes a user with a password and a session. `read` reads the admitted request; its errors are faults.
     func signUp(
         _ context: SignInContext,
         read: () async throws -> Signup
@@ -78,7 +72,6 @@ package struct Passwords: Sendable {
         }
     }
 
-    /// Makes a user without a session: what admins and the command line do.
     package func create(
         _ signup: Signup,
         role: Role,
@@ -105,8 +98,8 @@ package struct Passwords: Sendable {
         }
     }
 
-    /// Adds the statements that make a user. The first, whose handle it returns, yields no row when the address is taken,
-    /// and then the others do nothing.
+    /// Adds the statements that make a user. The first, whose handle it returns, yields no row if the address is taken;
+    /// then the others do nothing.
     @discardableResult
     private func addCreation(
         of user: String,
@@ -128,9 +121,7 @@ package struct Passwords: Sendable {
         return created
     }
 
-    // MARK: Change
-
-    /// Sets a new password and ends every other session of the user.
+    /// Ends every other session of the user.
     package func change(
         user id: String,
         session: String,
@@ -140,7 +131,7 @@ package struct Passwords: Sendable {
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
-            // A stolen access token must not be a way to guess the password without limit.
+            // A stolen access token must not allow unlimited guesses of the password.
             let account = user.email.map(Email.key(of:)) ?? user.id
             if let refusal = try await throttle.attempt(on: account) {
                 throw PasswordError.refused(.rateLimited(refusal))
@@ -187,11 +178,9 @@ package struct Passwords: Sendable {
                 at: now
             )
         )
-        // Changed elsewhere between the check and this transaction: what was proved is no longer true.
+        // The password changed between the check and this transaction.
         guard try await database.run(transaction)[replaced].affected == 1 else { throw wrong }
     }
-
-    // MARK: Hashing
 
     private func newHash(_ password: String, own: [String?]) async throws -> String {
         if let complaint = policy.complaint(password, own: own) { throw PasswordError.unacceptable(complaint) }

@@ -1,22 +1,21 @@
-// Counting attempts, so that guessing is slow and a login for its owner is not.
+// Counts attempts, so that guessing is slow and a login is not.
 //
-// Counters live in the database, shared by all nodes, and are written in units of their own: a refused login is still
-// counted. An attempt is counted *before* its password is looked at, so that a hundred guesses sent at once are a
-// hundred guesses. Per account: ten free attempts in a quarter of an hour, then a delay that grows from 1 to 300
-// seconds; no lock is permanent and a success forgets all. Per network (IPv4 /32, IPv6 /64): a number of requests of
-// each endpoint class in a window.
+// Counters are in the database, shared by all nodes, and have transactions of their own, so that a refused login still
+// counts. An attempt is counted *before* its password is checked, so a hundred concurrent guesses count as a hundred.
+// Per account: ten free attempts in a quarter of an hour, then a delay that grows from 1 to 300 seconds. No lock is
+// permanent, and a success resets the count. Per network (IPv4 /32, IPv6 /64): a number of requests per endpoint class
+// and window.
 //
-// SECURITY: an account's key is the SHA-256 of its address: known and unknown addresses are counted alike, and the
-// table is no list of customers.
+// SECURITY: an account's key is the SHA-256 of its address. Known and unknown addresses count alike, and the table is
+// no list of customers.
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// What is counted per network.
 package enum EndpointClass: String, Sendable {
     case signup, login, refreshFailure = "refresh_failure", clientFailure = "client_failure"
 
-    /// Requests in a window.
+    /// Requests per window.
     var limit: Int64 {
         switch self {
         case .signup: 300
@@ -30,7 +29,7 @@ package enum EndpointClass: String, Sendable {
 
 /// Too many requests from a network, or attempts on an account.
 package struct RateLimited: Error, Sendable {
-    /// After how many seconds the next one is worth it, at least 1.
+    /// Until a retry is useful, at least 1.
     let seconds: Int
 
     init(until end: Instant, at now: Instant) {
@@ -38,7 +37,7 @@ package struct RateLimited: Error, Sendable {
     }
 }
 
-/// How long the next attempt waits: after the last free one, after the first too many, and so on.
+/// The waits after the free attempts.
 struct ThrottleDelays: Sendable {
     let first: Duration
     let second: Duration
@@ -62,12 +61,10 @@ package struct Throttle: Sendable {
         fifth: .seconds(120),
         later: .seconds(300)
     )
-    /// How long without an attempt until an account's count begins anew.
+    /// An account's count restarts after this time without an attempt.
     private static let quiet: Duration = .seconds(15 * 60)
 
-    /// Counts a request from a network.
-    ///
-    /// - Returns: what refuses it past the limit of its class.
+    /// Returns a refusal above the limit of the class.
     func admit(_ endpoint: EndpointClass, from origin: Origin) async throws(StorageError) -> RateLimited? {
         guard isOn else { return nil }
         let now = clock.now()
@@ -79,9 +76,7 @@ package struct Throttle: Sendable {
         return RateLimited(until: try row.instant("window_ends_at"), at: now)
     }
 
-    /// Counts an attempt on an account.
-    ///
-    /// - Returns: what refuses it while a delay runs.
+    /// Returns a refusal while a delay runs.
     func attempt(on account: String) async throws(StorageError) -> RateLimited? {
         guard isOn else { return nil }
         let now = clock.now()
@@ -106,7 +101,6 @@ package struct Throttle: Sendable {
         return RateLimited(until: blocked, at: now)
     }
 
-    /// Forgets an account's attempts after a success.
     func succeeded(on account: String) async throws(StorageError) {
         guard isOn else { return }
         _ = try await database.run(ThrottleStatements.clear(key: Self.key(account)))

@@ -1,4 +1,3 @@
-// SQL of `rate_counters`.
 import ServiceKit
 import Storage
 
@@ -13,7 +12,7 @@ enum ThrottleStatements {
         """
     )
 
-    /// Takes the counter's row, making it when it is new: of attempts that race, each sees what the one before left.
+    /// Inserts or locks the counter's row, so that concurrent attempts see each other's counts.
     static func take(key: String, until end: Instant) -> BoundStatement {
         take.bind(["key": key, "window_end": end, "end": end])
     }
@@ -51,7 +50,7 @@ enum ThrottleStatements {
         """
     )
 
-    /// Counts an attempt unless the key is blocked. `end`: of a window that begins now. `free`: attempts without a delay.
+    /// Counts an attempt unless the key is blocked. `end`: of a new window. `free`: attempts without a delay.
     static func countAttempt(
         key: String,
         until end: Instant,
@@ -82,7 +81,7 @@ enum ThrottleStatements {
         """
     )
 
-    /// Counts a request in a window that does not slide; `end` is the end of one that begins now.
+    /// Counts a request in a fixed window; `end` is that of a new one.
     static func countRequest(key: String, until end: Instant, at now: Instant) -> BoundStatement {
         countRequest.bind(["key": key, "now": now, "window_end": end])
     }
