@@ -1,22 +1,21 @@
-// Everything that can be set about the chat service, with the defaults of docs/configuration.md.
 package import ServiceKit
 
-/// The settings of one chat node.
+/// The settings of a chat node, with the defaults of docs/configuration.md.
 package struct ChatConfiguration: Sendable {
-    /// The origin that browsers see, without a trailing slash.
+    /// The origin that browsers use, without a trailing slash.
     package var publicURL: String
-    /// `iss` that tokens must carry: the auth service's.
+    /// The required `iss` of tokens: the auth service's.
     package var issuer: String
-    /// `aud` that tokens must carry.
+    /// The required `aud` of tokens.
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
-    /// How long a deleted conversation can be brought back.
+    /// How long a deleted conversation can be restored.
     package var trashRetention: Duration = .seconds(30 * 86_400)
-    /// How often rows that nobody needs any more are removed.
+    /// How often unneeded rows are removed.
     package var cleanupInterval: Duration = .seconds(600)
     package var quotas = Quotas()
-    /// How long the change feed keeps what it told.
+    /// How long the change feed keeps its changes.
     package var changeRetention: Duration = .seconds(7 * 86_400)
     package var changeFeed = ChangeFeedLimits()
     package var exports = ExportLimits()

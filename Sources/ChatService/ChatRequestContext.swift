@@ -1,4 +1,3 @@
-// A request to chat, and who sent it.
 import HTTPTypes
 package import Hummingbird
 package import NIOCore
@@ -11,7 +10,6 @@ package struct ChatRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var clientAddress = ClientAddress.unknown
     package let peerAddress: String?
     package let channel: any Channel
-    /// The claims of the verified bearer token.
     package var accessToken: AccessTokenClaims?
 
     package init(source: ApplicationRequestContextSource) {
@@ -22,11 +20,11 @@ package struct ChatRequestContext: WebRequestContext, AuthenticatedRequestContex
 }
 
 extension ChatRequestContext {
-    /// The user behind the token; every route that asks is mounted behind the verifier's middleware.
+    /// The route must be mounted behind the verifier's middleware.
     var caller: Caller {
         get throws(APIError) {
             guard let accessToken else { throw APIError(.tokenMissing) }
-            // An id that no table could hold is nobody's.
+            // No row can have such an id.
             guard RowID.isValid(accessToken.subject) else {
                 throw APIError(
                     .tokenInvalid,
@@ -41,14 +39,12 @@ extension ChatRequestContext {
         }
     }
 
-    /// An id from the path; anything that cannot be an id is simply not there.
     func id(_ name: String) throws(APIError) -> String {
         guard let id = parameters.get(name), RowID.isValid(id) else { throw APIError(.notFound) }
         return id
     }
 }
 
-/// The person behind a request, as the token says.
 package struct Caller: Sendable, Hashable {
     /// The token's `sub`.
     package let id: String
@@ -64,17 +60,15 @@ package struct Caller: Sendable, Hashable {
     }
 }
 
-/// What a request body may weigh, in bytes.
+/// Limits of a request body, in bytes.
 enum BodyLimits {
-    /// Bodies that carry messages.
     static let messages = 8 * 1024 * 1024
-    /// Bodies that carry a row's own fields.
     static let fields = 64 * 1024
     /// The name of a model.
     static let model = 256
 }
 
-/// The verifier's refusals as problems of this service. The names are the same on purpose.
+/// Converts the verifier's refusals. The names are the same on purpose.
 enum TokenRefusal {
     static func apiError(_ failure: TokenFailure) -> any Error {
         APIError(ErrorCode(rawValue: failure.reason.rawValue) ?? .tokenInvalid, headers: failure.headers)

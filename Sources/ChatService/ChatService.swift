@@ -1,4 +1,4 @@
-// The chat service, put together. Reads like a table of contents: what there is, and where it is mounted.
+// Composes the chat service.
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
@@ -7,13 +7,12 @@ package import ServiceLifecycle
 package import Storage
 package import TesseraVerifierHummingbird
 
-/// One chat node. It holds no password and no private key: tokens are checked with auth's public ones.
+/// One chat node. It has no password and no private key: it verifies tokens with auth's public keys.
 package struct ChatService: Sendable {
     let conversations: Conversations
     let messages: Messages
     let database: any SQLDatabase
     let clock: Clock
-    /// Erases people; the command line does so too.
     package let erasures: Erasures
     let refused = RefusedPrincipals()
     /// Background work, for the process to run.
@@ -27,9 +26,9 @@ package struct ChatService: Sendable {
     let votes: Votes
     let trash: Trash
     let forks: Forks
-    /// What `tessera search` does.
+    /// For `tessera search`.
     package let searchCommands: SearchCommands
-    /// Run by the service itself, and by `tessera cleanup`.
+    /// For the service itself, and for `tessera cleanup`.
     package let cleanup: ChatCleanup
     private let logger: Logger
     private let verifier: TokenVerifier
@@ -37,19 +36,21 @@ package struct ChatService: Sendable {
     private let configuration: ChatConfiguration
     private let random: RandomSource
 
-    /// Every statement of the service; the conformance suite executes each on both engines.
+    /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
         + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaStanding.all
         + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
         + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
 
-    /// A write that always changes one row, for `/readyz`.
+    /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> BoundStatement { LeaseStatements.writeProbe(at: now) }
 
-    /// Puts a node together. `keys` are the issuer's public keys, `revocations` what is known of tokens that were
-    /// revoked, `userEvents` what happens to users at auth, `isReady` throws while the database cannot be
-    /// reached or its schema is not current, and `contract` is the text of `openapi.yaml`.
+    /// - `keys`: the issuer's public keys.
+    /// - `revocations`: the known revocations.
+    /// - `userEvents`: auth's events about users.
+    /// - `isReady`: throws while the database is unreachable or its schema is not current.
+    /// - `contract`: the text of `openapi.yaml`.
     package init(
         database: any SQLDatabase,
         configuration: ChatConfiguration,
@@ -62,10 +63,10 @@ package struct ChatService: Sendable {
         random: RandomSource = .system,
         logger: Logger
     ) {
-        // A damaged index is no reason to refuse a write.
+        // A damaged index must not refuse a write.
         let guarded = SearchFaultGuard(base: database, logger: logger)
         let node = Hex.encode(random.bytes(8))
-        // Words of an index are nothing that a stream tells.
+        // The change feed ignores writes to an index.
         let searchMaintenance = SearchMaintenanceService(
             database: guarded,
             clock: clock,
@@ -74,7 +75,7 @@ package struct ChatService: Sendable {
         )
         let changes = Changes(database: guarded, clock: clock)
         let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
-        // Every unit that writes passes here, so that streams of this node hear of it at once.
+        // Every writing transaction passes here, so that this node's streams are woken at once.
         let database: any SQLDatabase = ChangeTellingDatabase(guarded, feed: changeFeed)
         let quotas = configuration.quotas
         self.changes = changes
@@ -182,7 +183,7 @@ package struct ChatService: Sendable {
             )
         DataRoutes(erasures: erasures).mount(on: authenticated)
 
-        // Everything else of a person's own.
+        // All other routes of a person's own data.
         let admitted = authenticated.group().add(middleware: RefusedPrincipalsMiddleware(refused: refused))
         ConversationRoutes(conversations: conversations, trash: trash).mount(on: admitted)
         TrashRoutes(trash: trash).mount(on: admitted)

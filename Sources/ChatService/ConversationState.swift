@@ -1,14 +1,14 @@
-// What a row of `conversations` is, as `version` and `deleted_at` say it. Every statement that depends on it names it.
+// The state of a row of `conversations`, by `version` and `deleted_at`. Every statement that depends on it names it.
 //
-//   state         version   deleted_at
-//   live          1, 2, …   NULL         its owner sees it
-//   in the trash  1, 2, …   an instant   its owner may bring it back
-//   being made    0         NULL         between the first and the last statement of one transaction
-//   unfinished    0         an instant   a fork or an import whose messages are still being inserted
-//   ended         -1        an instant   removed for good; its rows go in batches
+//     state         version   deleted_at
+//     live          1, 2, …   NULL         visible to its owner
+//     in the trash  1, 2, …   an instant   its owner can restore it
+//     being made    0         NULL         between the first and the last statement of one transaction
+//     unfinished    0         an instant   a fork or an import whose messages are still being inserted
+//     ended         -1        an instant   deleted for good; its rows are removed in batches
 //
-// **Version 0 inside a transaction** tells the transaction's own fresh row from one that had the id already, which must not
-// be adopted. No other transaction ever sees it without `deleted_at`.
+// **Version 0 inside a transaction** distinguishes the transaction's own new row from an existing one of that id, which
+// must not be adopted. No other transaction sees it without `deleted_at`.
 
 enum ConversationState {
     /// Live, or being made by this transaction.
@@ -20,10 +20,10 @@ enum ConversationState {
     case incomplete
     case unfinished
     case ended
-    /// Unfinished or ended: what the cleanup removes if it is left behind.
+    /// Unfinished or ended: the cleanup removes it if it is left behind.
     case hidden
 
-    /// The condition, on the columns of a table's alias; without one, on those of the statement's own table.
+    /// With the columns of an alias, or of the statement's own table.
     func sql(_ alias: String? = nil) -> String {
         let row = alias.map { "\($0)." } ?? ""
         return switch self {
@@ -37,15 +37,15 @@ enum ConversationState {
         }
     }
 
-    /// The version of a row that becomes live, that is not finished, and that has ended.
+    /// Of a row that becomes live, is not finished, or has ended.
     static let versions: (live: Int64, incomplete: Int64, ended: Int64) = (1, 0, -1)
 }
 
-/// What a row of `messages` is: a tombstone keeps its number, its place in the tree and the tokens that were spent on it.
+/// The state of a row of `messages`. A tombstone keeps its number, its place in the tree and its tokens.
 enum MessageState {
     case live, tombstone
 
-    /// The condition, on the columns of a table's alias; without one, on those of the statement's own table.
+    /// With the columns of an alias, or of the statement's own table.
     func sql(_ alias: String? = nil) -> String {
         let column = alias.map { "\($0).deleted_at" } ?? "deleted_at"
         return self == .live ? "\(column) IS NULL" : "\(column) IS NOT NULL"

@@ -1,16 +1,18 @@
-// Who follows their changes on this node, and who wakes them.
+// The streams of changes on this node, and what wakes them.
 //
-// A stream is told *that* something may have happened and reads for itself (see EventFollower), so there is no queue to
-// grow or to drop. Three things wake it. A unit that was written through this node names its principal, whose streams
-// are woken at once. For what other processes write, one reader looks at everybody's new rows whenever the database
-// hints at some (`SQLDatabase.changes`), and wakes whom they belong to. And before each heartbeat a stream reads in any
-// case, so that what nobody noticed is late and not lost.
+// A stream is only signalled and reads its events itself (see EventFollower), so there is no queue. Three things wake
+// it:
 //
-// Of different people, numbers become visible in any order: the reader looks again at what lies behind a number that it
-// has not seen, for as long as a transaction may take to bring it.
+// - A transaction of this node names its principal, whose streams are woken at once.
+// - For other processes' writes, one reader reads all new rows when the database hints at some (`SQLDatabase.changes`),
+//   and wakes the streams of their owners.
+// - Before each heartbeat a stream reads in any case, so that an unnoticed change is late and not lost.
 //
-// SECURITY: every second each stream shows its token to the verifier again. One that has expired or was revoked ends
-// its streams, as it would have been refused (S2, S7).
+// Different people's numbers become visible in any order. So the reader looks again behind a missing number, for as
+// long as a transaction may take to commit it.
+//
+// SECURITY: every second each stream has its token verified again. A token that expired or was revoked ends it (S2,
+// S7).
 import Logging
 import Metrics
 import NIOCore
@@ -18,11 +20,8 @@ package import ServiceKit
 import Storage
 import Synchronization
 
-/// Bounds and times of the feed.
 package struct ChangeFeedLimits: Sendable {
-    /// Streams of one person on one node.
     package var streamsPerUser = 20
-    /// Streams of one node.
     package var streams = 10_000
     package var timing: EventFeedTiming = {
         var timing = EventFeedTiming()
@@ -37,7 +36,7 @@ final class ChangeFeed: Sendable {
     private struct State {
         var members: StreamMembers
         var work: Task<Void, Never>?
-        /// Whether something was written that the other nodes have not been told of.
+        /// Whether the other nodes need a notice of a write.
         var isNoticeDue = false
         var notices: AsyncStream<Void>.Continuation?
     }
@@ -60,15 +59,12 @@ final class ChangeFeed: Sendable {
         self.state = Mutex(State(members: members))
     }
 
-    // MARK: Streams
-
-    /// Whether one more stream of a person would be taken.
     func hasRoom(for principal: String) -> Bool {
         state.withLock { $0.members.hasRoom(for: principal) }
     }
 
-    /// Counts a stream in; `nil` when there are too many. The first one starts the reader. `isAdmitted`: whether the
-    /// token that opened the stream would be accepted now.
+    /// Adds a stream; `nil` if there are too many. The first one starts the reader. `isAdmitted`: whether the stream's
+    /// token is still valid.
     func join(
         _ principal: String,
         channel: any Channel,
@@ -81,7 +77,7 @@ final class ChangeFeed: Sendable {
         }
     }
 
-    /// Counts a stream out; with the last one the reader goes.
+    /// Removes a stream; the last one stops the reader.
     func leave(_ follower: EventFollower) {
         let work = state.withLock { state -> Task<Void, Never>? in
             state.members.remove(follower)
@@ -92,12 +88,9 @@ final class ChangeFeed: Sendable {
         work?.cancel()
     }
 
-    /// How many streams there are.
     var count: Int { state.withLock { $0.members.count } }
 
-    // MARK: Waking
-
-    /// A unit was written here: by whom, where that is known.
+    /// A transaction was written here, for this principal if known.
     func wrote(_ principal: String?) {
         let (followers, notices) = state.withLock { state in
             state.isNoticeDue = true
@@ -107,14 +100,14 @@ final class ChangeFeed: Sendable {
         notices?.yield()
     }
 
-    /// Hints that `wrote` was called, many at once as one.
+    /// Hints that `wrote` was called, combined.
     func notices() -> AsyncStream<Void> {
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         state.withLock { $0.notices = continuation }
         return stream
     }
 
-    /// Whether the other nodes are to be told, once.
+    /// Whether the other nodes need a notice, once.
     func takeNotice() -> Bool {
         state.withLock { state in
             defer { state.isNoticeDue = false }
@@ -130,8 +123,6 @@ final class ChangeFeed: Sendable {
         state.withLock { state in principals.flatMap { state.members.of($0) } }.signal(.events)
     }
 
-    // MARK: Work
-
     private func work() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.readOn() }
@@ -145,20 +136,20 @@ final class ChangeFeed: Sendable {
             do {
                 if frontier == nil {
                     frontier = ChangeFrontier(at: try await changes.newest())
-                    // What came between a stream's own first read and this moment is behind the frontier.
+                    // Changes between a stream's own first read and this moment are behind the frontier.
                     wakeAll()
                 }
                 guard var looking = frontier else { continue }
                 wake(try await readNew(&looking))
                 frontier = looking
             } catch {
-                // The next hint comes within a second, and each stream reads for itself before it vouches.
+                // The next hint comes within a second, and each stream reads by itself before a heartbeat.
                 if !Task.isCancelled { logger.debug("the changes cannot be read", metadata: ["error": "\(error)"]) }
             }
         }
     }
 
-    /// Whose rows are new.
+    /// The owners of new rows.
     private func readNew(_ frontier: inout ChangeFrontier) async throws -> Set<String> {
         var principals: Set<String> = []
         var after = frontier.floor
@@ -184,23 +175,23 @@ final class ChangeFeed: Sendable {
     }
 }
 
-/// How far everybody's rows have been seen.
+/// How far all rows have been seen.
 struct ChangeFrontier {
-    /// Up to here there is nothing left to see.
+    /// Everything up to here has been seen.
     private(set) var floor: Int64
-    /// Seen beyond the floor: something between has not come, or never will.
+    /// Seen beyond the floor: a number in between is not committed yet, or never will be.
     private var seen: Set<Int64> = []
     private var stuckSince: ContinuousClock.Instant?
 
-    /// A number that has not come by then was given back; streams find what comes later by themselves.
+    /// A number that is missing for longer was rolled back; streams find later rows themselves.
     static let patience: Duration = .seconds(5)
 
     init(at floor: Int64) { self.floor = floor }
 
-    /// Whether a number is seen for the first time.
+    /// Whether a number is new.
     mutating func take(_ seq: Int64) -> Bool { seq > floor && seen.insert(seq).inserted }
 
-    /// Moves the floor over what has been seen, and over holes that are too old.
+    /// Moves the floor over seen numbers and expired gaps.
     mutating func advance(at now: ContinuousClock.Instant) {
         while seen.remove(floor + 1) != nil {
             floor += 1
@@ -212,7 +203,7 @@ struct ChangeFrontier {
             return
         }
         guard since + Self.patience <= now else { return }
-        // All of what is there is seen; the holes between are as old as the first, or will be found by their streams.
+        // All existing rows are seen. The gaps in between are as old as the first, or the streams will find their rows.
         floor = seen.max() ?? floor
         seen = []
         stuckSince = nil

@@ -1,18 +1,17 @@
-// A database that was brought back gives the feed's numbers out again. Cursors name the history that they belong to, so
-// whoever brings one back begins another, and clients with a cursor of the old one are told to start afresh.
+// A restored database reuses the feed's numbers. Cursors name their history, so a restore begins a new one, and clients
+// with an old cursor must start again.
 package import OpenSSLCrypto
 package import Storage
 
 package enum ChangeHistory {
-    /// How the migration that makes the feed is named; a backup may be older.
+    /// Of the migration that makes the feed; a backup may be older.
     package static let migration = "_changes"
 
-    /// Begins a new history.
     package static func begin(in database: any SQLDatabase, random: RandomSource = .system) async throws {
         _ = try await database.run(ChangeStatements.begin(epoch: Hex.encode(random.bytes(8))))
     }
 
-    /// The same in the script of a restore, where the feed may not be there yet.
+    /// For a restore's script, where the feed may not exist yet.
     package static let postgresScript = """
         DO $tessera$
         BEGIN

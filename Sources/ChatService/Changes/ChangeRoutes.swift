@@ -1,4 +1,4 @@
-// HTTP of the change feed: one address, as pages or as a stream, by what the caller accepts.
+// The change feed, as pages or as a stream, by the `Accept` of the request.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -26,7 +26,7 @@ struct ChangeRoutes: Sendable {
         guard feed.hasRoom(for: caller.id) else {
             throw APIError.retry(.rateLimited, afterSeconds: Int(feed.limits.timing.heartbeat.components.seconds))
         }
-        // The end is taken first: whatever was there then is told before the stream says that it has caught up.
+        // The end is read first: `caught_up` comes after everything up to it.
         let end = try await changes.end(of: caller)
         let cursor = start == .end ? end : try await changes.open(start, for: caller)
         guard cursor.epoch == end.epoch else { throw try await changes.gone(caller) }
@@ -41,7 +41,7 @@ struct ChangeRoutes: Sendable {
         return .eventStream { try await stream.write(to: &$0) }
     }
 
-    /// Where to begin: the header of a client that comes back goes before the address that it began with.
+    /// A reconnecting client's header precedes the cursor of its URL.
     private static func start(_ request: Request, _ query: QueryParameters) throws(APIError) -> Changes.Start {
         let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
         if let lastID, !lastID.isEmpty { return .after(try EventCursor(lastID)) }

@@ -1,15 +1,14 @@
-// The feed's background work: telling the other nodes, and forgetting what is old.
+// The feed's background work.
 import Logging
 import ServiceKit
 import ServiceLifecycle
 import Storage
 
-/// Tells the other nodes that something was written here, on PostgreSQL.
+/// Notifies the other nodes of writes, on PostgreSQL.
 ///
-/// Not by a NOTIFY in each unit: a transaction that notifies commits alone, one after the other through the whole
-/// server, and appends of different people would wait for each other's disks. One notice in a transaction of its own
-/// stands for everything since the last. A node that dies before it sends one leaves the others to find out by
-/// themselves, within a second.
+/// Not by a NOTIFY in each transaction: those commit one after another through the whole server, and appends of
+/// different people would wait for each other's disks. One notice in its own transaction covers everything since the
+/// last. If a node dies before its notice, the others find the change within a second.
 struct ChangeNotices: Service {
     let feed: ChangeFeed
     let changes: Changes
@@ -34,14 +33,14 @@ struct ChangeNotices: Service {
     }
 }
 
-/// Removes changes that are older than the retention, in small batches. Nodes that do so at once harm nothing.
+/// Removes expired changes in small batches. Concurrent nodes do no harm.
 struct ChangeCleanup: Sendable {
     let changes: Changes
     let retention: Duration
 
     private static let batch: Int64 = 500
 
-    /// One pass. Returns how many rows went. `renew` is called again and again.
+    /// Returns how many rows were removed. `renew` is called repeatedly.
     func run(_ renew: () async throws -> Void) async throws -> Int {
         var count = 0
         while true {

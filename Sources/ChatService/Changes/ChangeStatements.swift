@@ -1,4 +1,4 @@
-// SQL of `changes` and `change_feed`. Rows are written by triggers; see migrations.
+// SQL of `changes` and `change_feed`. Triggers write the rows; see migrations.
 import Storage
 
 enum ChangeStatements {
@@ -12,7 +12,7 @@ enum ChangeStatements {
         """
     )
 
-    /// Along the index of one principal, whose numbers become visible in their order.
+    /// By the index of one principal, whose numbers become visible in order.
     static func after(_ seq: Int64, principal: String, limit: Int) -> BoundStatement {
         after.bind(["principal": principal, "after": seq, "limit": limit])
     }
@@ -28,8 +28,7 @@ enum ChangeStatements {
         """
     )
 
-    /// The edges of the log: its epoch, the greatest number of any principal, removed rows included, and the horizon of
-    /// one principal.
+    /// The edges of the log: its epoch, the greatest number ever, and the horizon of one principal.
     static func state(principal: String?) -> BoundStatement { state.bind(["principal": principal]) }
 
     private static let recent = Statement(
@@ -39,17 +38,15 @@ enum ChangeStatements {
         "SELECT seq, principal_id FROM changes WHERE seq > :after ORDER BY seq LIMIT :limit"
     )
 
-    /// Changes of every principal, for waking streams. Numbers of different people become visible in any order.
+    /// Changes of all principals, to wake streams. Their numbers become visible in any order.
     static func recent(after seq: Int64, limit: Int64) -> BoundStatement {
         recent.bind(["after": seq, "limit": limit])
     }
 
     private static let notice = Statement("changes.notify", .appends(Changes.log), "SELECT 1 AS notified")
 
-    /// Notifies the other nodes that there may be a change. The effect does it; the text does nothing.
+    /// Notifies the other nodes. The effect does it, not the text.
     static func notify() -> BoundStatement { notice.bind() }
-
-    // MARK: Removing
 
     private static let newest = Statement(
         "changes.keep_newest",
@@ -62,8 +59,8 @@ enum ChangeStatements {
         """
     )
 
-    /// Records the greatest number of any principal before rows go, so that cursors at it stay valid. A transaction that
-    /// removes changes starts with it: two of them take turns at this row and never wait for each other's rows.
+    /// Records the greatest number before rows are removed, so that cursors at it stay valid. A transaction that
+    /// removes changes starts with it: two of them serialise on this row and never wait for each other's rows.
     static func keepNewest() -> BoundStatement { newest.bind() }
 
     // `WHERE TRUE`: after a SELECT, SQLite takes ON for a join's.
@@ -81,7 +78,7 @@ enum ChangeStatements {
         """
     )
 
-    /// Moves the horizons of the principals whose rows are in the batch that is about to go; none ever falls.
+    /// Moves the horizons of the batch's principals; none ever falls.
     static func raiseHorizons(before: Instant, limit: Int64) -> BoundStatement {
         raiseHorizons.bind(["before": before, "limit": limit])
     }
@@ -99,7 +96,7 @@ enum ChangeStatements {
         """
     )
 
-    /// Removes old changes, never beyond a horizon, whatever another node deleted since the statement before this one.
+    /// Removes expired changes, never beyond a horizon, whatever another node deleted in between.
     static func delete(before: Instant, limit: Int64) -> BoundStatement {
         deleteBefore.bind(["before": before, "limit": limit])
     }

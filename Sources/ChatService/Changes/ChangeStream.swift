@@ -1,8 +1,7 @@
-// One stream of changes, from its first byte to its last.
+// One stream of changes.
 //
-// It reads, tells, and waits to be woken. `caught_up` comes once: when everything has been told that existed when the
-// stream was asked for. A heartbeat is sent only after a read that worked, so it vouches: a node that is cut off from its
-// database ends the stream instead.
+// It reads, sends, and waits to be woken. `caught_up` comes once, after everything that existed at the request. A
+// heartbeat is sent only after a successful read: a node without its database ends the stream instead.
 import Hummingbird
 import NIOCore
 import ServiceKit
@@ -11,9 +10,9 @@ import ServiceLifecycle
 struct ChangeStream: Sendable {
     let feed: ChangeFeed
     let caller: Caller
-    /// Where the client begins.
+    /// The client's start.
     let cursor: EventCursor
-    /// Where the caller's changes ended when the client asked.
+    /// The end of the caller's changes at the request.
     let end: EventCursor
     let channel: any Channel
     let isAdmitted: @Sendable () -> Bool
@@ -24,7 +23,7 @@ struct ChangeStream: Sendable {
 
     @concurrent
     func write(to writer: inout any ResponseBodyWriter) async throws {
-        // Too many came at the same moment; the client will be told so when it comes back.
+        // Too many at the same moment; the client gets the error when it reconnects.
         guard let follower = feed.join(caller.id, channel: channel, isAdmitted: isAdmitted) else { return }
         defer { feed.leave(follower) }
         try await withGracefulShutdownHandler {
@@ -42,10 +41,10 @@ struct ChangeStream: Sendable {
         var isHeartbeatDue = false
         while !follower.hasEnded {
             let batch = try await feed.changes.read(after: seq, of: caller.id, limit: Self.batch)
-            // The rows are gone, or the history is another; who comes back is told 410. A stream that has caught up
-            // reads rows when they are new.
+            // The rows are gone, or the history is another: a reconnect gets 410. A stream that has caught up reads
+            // rows while they are new.
             guard batch.state.epoch == cursor.epoch, isCaughtUp || seq >= batch.state.horizon else { return }
-            // SECURITY: a token that died while the rows were read is told nothing more.
+            // SECURITY: nothing is sent if the token ended during the read.
             guard isAdmitted(), !follower.hasEnded else { return }
             if !batch.changes.isEmpty {
                 var bytes = ByteBuffer()

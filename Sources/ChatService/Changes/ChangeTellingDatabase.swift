@@ -1,7 +1,7 @@
-// A database that notifies the change feed of each transaction that writes through it, and changes nothing else.
+// Notifies the change feed of each transaction that writes.
 //
-// A transaction of one person's writes names that person as its subject, and wakes that person's streams. One without a
-// subject may concern anyone, and wakes all.
+// A transaction of one person names that person as its subject, and wakes that person's streams. One without a subject
+// wakes all.
 import Storage
 
 struct ChangeTellingDatabase: DatabaseDecorator {
@@ -21,7 +21,7 @@ struct ChangeTellingDatabase: DatabaseDecorator {
         do throws(StorageError) {
             results = try await base.run(transaction, priority: priority)
         } catch {
-            // It may have been.
+            // It may have been committed.
             if case .outcomeUnknown = error { tell(transaction) }
             throw error
         }

@@ -1,23 +1,19 @@
 import ServiceKit
-// The change feed's reading end: what happened to one person's own rows, in order and without a hole.
+// The read side of the change feed: the changes of one person's rows, in order and without a gap.
 //
-// A change says which row, what happened to it and its version, never what is in it: a client that hears of a version it
-// does not have fetches the row. Rows are written by triggers in the transaction that makes them true (see
-// migrations), so there is no way of writing that could forget to tell.
+// A change has the row, the operation and the version, never content: a client with an older version fetches the row.
+// Triggers write changes in the transaction that causes them (see migrations), so no write can forget one.
 //
-// **Nothing is skipped.** A change takes its number while its transaction holds the lock of the principal's row, so one
-// person's numbers become visible in their order, and `seq > $after` misses none of them. Between people there is no
-// such order, and none is needed.
+// **Nothing is skipped.** A change gets its number under the lock of the principal's row. So one person's numbers
+// become visible in order, and `seq > $after` misses none of them. Different people need no common order.
 //
-// A cursor is `epoch:seq`. It is void (410) when the epoch is another's, when it lies beyond the newest number there ever
-// was, and when it lies before the person's own horizon, up to which the cleanup may have taken their rows away; the
-// horizon is read after the page. So what becomes of other people's rows makes nobody's cursor void, and the place of a
-// client whom nothing happens to does not grow old, though reading a page locks and writes nothing. Where the log ends
-// can be said of one person only: `end` takes their lock first, so whatever they change later has a greater number than
-// any that is there.
+// A cursor is `epoch:seq`. It is void (410) if its epoch is over, if it is beyond the newest number ever, or if it is
+// before the person's own horizon, up to which the cleanup may have removed rows. The horizon is read after the page.
+// So removals of other people's rows void no cursor, and an idle client's cursor stays valid, although reading a page
+// locks and writes nothing. The end of the log is only defined per person: `end` takes the person's lock first, so
+// later changes have greater numbers.
 import Storage
 
-/// A change as it is told.
 struct Change: Sendable {
     let seq: Int64
     let entity: String
@@ -56,10 +52,10 @@ struct Changes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    /// The edges of the log, as one person has to do with it.
+    /// The edges of the log for one person.
     struct State: Sendable {
         let epoch: String
-        /// Of whomever, rows that are gone too.
+        /// Of all people, including removed rows.
         let newest: Int64
         /// Of the person's own rows.
         let horizon: Int64
@@ -71,22 +67,22 @@ struct Changes: Sendable {
             newest = max(try row.integer("newest"), try row.optionalInteger("newest_here") ?? 0)
         }
 
-        /// Whether nothing that comes after the place is missing.
+        /// Whether nothing after the cursor is missing.
         func reaches(_ cursor: EventCursor) -> Bool {
             cursor.epoch == epoch && cursor.seq <= newest && cursor.seq >= horizon
         }
     }
 
-    /// Where a reader begins.
+    /// A reader's start.
     enum Start: Sendable, Hashable {
-        /// With the oldest change that is still there.
+        /// The oldest remaining change.
         case oldest
         case after(EventCursor)
-        /// With what comes from now on.
+        /// Only later changes.
         case end
     }
 
-    /// A stretch of one person's changes, and the edges of the log right after.
+    /// A range of one person's changes, and the edges of the log right after it.
     struct Batch: Sendable {
         let changes: [Change]
         let isFull: Bool
@@ -102,16 +98,16 @@ struct Changes: Sendable {
         return Batch(changes: changes, isFull: changes.count == limit, state: try State(results[state]))
     }
 
-    /// Where one person's changes end: everything of theirs up to there is visible to whoever reads from now on.
+    /// The end of one person's changes: everything up to it is visible to later reads.
     func end(of caller: Caller) async throws -> EventCursor {
         var transaction = PrincipalTransaction(by: caller, at: clock.now())
         let state = transaction.add(ChangeStatements.state(principal: caller.id))
-        // Reading needs no active person: only the lock is wanted.
+        // A read needs no active person, only the lock.
         let found = try State(try await database.run(transaction.base)[state])
         return EventCursor(epoch: found.epoch, seq: found.newest)
     }
 
-    /// The place to begin at. Throws `cursor_gone`.
+    /// Throws `cursor_gone`.
     func open(_ start: Start, for caller: Caller) async throws -> EventCursor {
         switch start {
         case .end: return try await end(of: caller)
@@ -124,22 +120,21 @@ struct Changes: Sendable {
         }
     }
 
-    /// The complaint about a cursor that cannot be followed.
+    /// The error for a void cursor.
     func gone(_ caller: Caller) async throws -> APIError { .cursorGone(now: try await end(of: caller)) }
 
     func state(of principal: String) async throws -> State {
         try State(try await database.run(ChangeStatements.state(principal: principal)))
     }
 
-    /// The greatest number of whomever that is visible, rows that are gone too.
+    /// The greatest visible number of all people, including removed rows.
     func newest() async throws -> Int64 {
         try State(try await database.run(ChangeStatements.state(principal: nil))).newest
     }
 
-    /// Goes first in a transaction that removes changes; see `ChangeStatements.keepNewest`.
+    /// First in a transaction that removes changes; see `ChangeStatements.keepNewest`.
     static func keepNewest() -> BoundStatement { ChangeStatements.keepNewest() }
 
-    /// A page for one request.
     struct Page: Sendable {
         let changes: [Change]
         let next: EventCursor

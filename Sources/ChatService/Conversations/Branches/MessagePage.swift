@@ -1,10 +1,9 @@
 import ServiceKit
-// A page of messages has a limit of bytes (`ConversationLimits.page`), since a hundred messages may be 800 MiB.
+// A page of messages has a limit in bytes (`ConversationLimits.page`), since a hundred messages may be 800 MiB.
 //
-// Nobody has to add up most pages: where no message is larger than its share, all are within the limit. So the fast
-// statement leaves behind the content of those that are larger, which tells, and in that case alone the measured one
-// adds up: it has the content of the first message and of the next ones up to the limit. The page ends where the content
-// does, and says that there is more.
+// Most pages need no measuring: if no message exceeds its share, the page is within the limit. So the fast statement
+// omits the content of larger messages. Only if it did, the measured one runs: it returns the content of the first
+// message and of the next ones up to the limit. The page ends there, and says that there is more.
 import Storage
 
 /// The four statements of one kind of page: fast and measured, each with and without siblings.
@@ -12,8 +11,10 @@ struct MessagePage: Sendable {
     private let fast: (plain: Statement, siblings: Statement)
     private let measured: (plain: Statement, siblings: Statement)
 
-    /// `parameters` are all but `:limit` and `:bytes`; `order` is that of `place`; `page` is a `WITH` whose `page` has the
-    /// ids and places of the page's messages; `select` gives the page, with columns of the table `messages`.
+    /// - `parameters`: all but `:limit` and `:bytes`.
+    /// - `order`: the order of `place`.
+    /// - `page`: a `WITH` whose `page` has the ids and places of the page's messages.
+    /// - `select`: returns the page, with columns of the table `messages`.
     init(
         _ name: String,
         _ parameters: StatementParameters,
@@ -52,12 +53,12 @@ struct MessagePage: Sendable {
 
     var statements: [Statement] { [fast.plain, fast.siblings, measured.plain, measured.siblings] }
 
-    /// How a page is asked for: fast, and then measured if that was not enough.
+    /// Fast first, then measured if necessary.
     enum Pass: CaseIterable {
         case fast, measured
     }
 
-    /// The statement that fetches a page; `values` are those of its own parameters.
+    /// `values`: of the statement's own parameters.
     func read(_ pass: Pass, siblings: Bool, limit: Int64, _ values: StatementValues) -> BoundStatement {
         let (both, bytes) =
             pass == .fast ? (fast, ConversationLimits.page / limit) : (measured, ConversationLimits.page)
@@ -65,7 +66,7 @@ struct MessagePage: Sendable {
         return statement.bind(values + ["limit": limit, "bytes": bytes])
     }
 
-    /// The page of a result, unless it has to be measured.
+    /// `nil` if the page must be measured.
     static func page(
         _ result: SQLResult,
         of conversation: String,

@@ -1,22 +1,18 @@
 // SQL of pages of messages: a whole conversation by number, or one branch of it.
 //
-// **A conversation's page** is one range of the index on live messages. The key is the expression `liveSequence`, which
-// is the number of a message that is not deleted; tombstones are not in that index, so that a page costs its rows and
-// not what was truncated between them.
+// **A conversation's page** is one range of the index on live messages. The key is the expression `liveSequence`.
+// Tombstones are not in that index, so a page costs its rows, not the truncated ones in between.
 //
-// **A branch** is a message and its ancestors. Its page is a walk from parent to parent that ends with the page: from
-// the leaf, or from the message at the page's edge, up to the root it costs the page whatever the branch's length.
-// Down again, towards the leaf, only the leaf knows the way: that page costs its distance from the leaf, which is what
-// a reader has paged through before (decision 0021).
+// **A branch** is a message and its ancestors. Its page walks from parent to parent. From the leaf, or the message at
+// the page's edge, up to the root, the cost is the page's, whatever the branch's length. Towards the leaf only the leaf
+// knows the way, so that page costs its distance from the leaf (decision 0021).
 //
-// Both end early where their messages are large; see MessagePage.
+// Both end early if their messages are large; see MessagePage.
 import Storage
 
 enum MessagePages {
-    /// The number of a live message; NULL for a tombstone. Word for word what the index has.
+    /// The number of a live message; NULL for a tombstone. Word for word as in the index.
     static let liveSequence = "(CASE WHEN \(MessageState.live.sql()) THEN seq END)"
-
-    // MARK: A whole conversation
 
     private static let rangeParameters: StatementParameters = ["conversation": .text, "owner": .text, "edge": .integer]
 
@@ -43,7 +39,7 @@ enum MessagePages {
         """
     }
 
-    /// The live messages past a number, or before it the newest first.
+    /// The live messages after a number, or before it with the newest first.
     static func ofConversation(
         _ conversation: String,
         owner: String,
@@ -61,17 +57,15 @@ enum MessagePages {
         )
     }
 
-    // MARK: One branch
-
     /// The leaf in `:leaf`, or else the conversation's head.
     private static let leaf =
         "COALESCE(:leaf, (SELECT c.head_message_id FROM conversations c WHERE c.id = :conversation))"
 
-    // The conversation is compared with the row below, not with `:conversation`: for a condition that a row of `messages`
-    // can fail by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
+    // The conversation is compared with the row below, not with `:conversation`. For a condition on `messages` alone,
+    // SQLite may build a Bloom filter, for which it reads the whole table.
     //
-    // A deleted message hands its children to its own parent, so a walk that begins at a live message meets live ones
-    // alone. One that begins at the edge of a page whose message was deleted since may pass others that were.
+    // A deleted message gives its children to its parent, so a walk from a live message meets only live ones. A walk
+    // from the edge of a page may pass messages that were deleted since.
     private static let towardsRoot: MessagePage = {
         let branch = """
             WITH RECURSIVE branch (message, conversation, above, place, is_live, shown) AS (

@@ -1,15 +1,14 @@
 import ServiceKit
-// The versions of a message: an edited question and a regenerated answer are siblings of the first one, children of
-// the same parent (or all of them roots). A reader with arrows needs to know where one stands among them, and which
-// one comes before and after.
+// The versions of a message: an edited question and a regenerated answer are siblings of the first one, with the same
+// parent (or all are roots). A reader shows the position among them, and the previous and next version.
 //
-// Each of the four facts is a range of the index (conversation_id, parent_id, seq); counting stops at 1,000 on either
-// side, so that no tree makes a page dear.
+// Each fact is a range of the index (conversation_id, parent_id, seq). Counting stops at 1,000 on either side, so that
+// no tree makes a page expensive.
 import Storage
 
-/// Where a message stands among its siblings.
+/// A message's position among its siblings.
 struct MessageSiblings: Sendable {
-    /// How many are counted before, and how many after.
+    /// On each side.
     static let mostCounted = 1000
 
     let previousID: String?
@@ -25,7 +24,7 @@ struct MessageSiblings: Sendable {
         later = try row.integer("siblings_after")
     }
 
-    /// Writes the members, without the braces around them.
+    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) {
         writer.field("position", earlier + 1)
         writer.field("count", earlier + 1 + later)
@@ -33,12 +32,10 @@ struct MessageSiblings: Sendable {
         writer.field("next_id", nextID)
     }
 
-    // MARK: SQL
-
     /// `MessageStatements.columns` of the table `messages`, and these facts.
     static let columns = "\(MessageStatements.columns), \(facts)"
 
-    /// These facts alone.
+    /// Without the message's own columns.
     static let facts = """
         \(one("s.seq < messages.seq", "DESC")) AS sibling_before,
             \(one("s.seq > messages.seq", "ASC")) AS sibling_after,
@@ -47,7 +44,7 @@ struct MessageSiblings: Sendable {
         """
 
     private static func one(_ side: String, _ direction: String) -> String {
-        // The order names the whole key of the index; PostgreSQL does not see that `IS NULL` leaves but one value.
+        // The order names the whole key of the index; PostgreSQL does not see that `IS NULL` leaves one value.
         either {
             """
             SELECT s.id FROM messages s WHERE \($0) AND \(side)
@@ -62,7 +59,7 @@ struct MessageSiblings: Sendable {
         }
     }
 
-    /// `NULL = NULL` is not true, and one comparison that takes NULL for equal is found by no index of PostgreSQL's.
+    /// `NULL = NULL` is not true, and PostgreSQL uses no index for a comparison that treats NULL as equal.
     private static func either(_ select: (String) -> String) -> String {
         let siblings = "s.conversation_id = messages.conversation_id AND \(MessageState.live.sql("s"))"
         return """

@@ -1,11 +1,11 @@
-// The title a conversation gets when nobody gave it one.
+// The title of a conversation without one: the beginning of the first user message, on one line.
 
-/// The beginning of the first user message, on one line.
 enum AutomaticTitle {
     /// Characters.
     static let longest = 80
 
-    /// At most 80 characters, and as many bytes as any title, of `text`, cut at a word, white space collapsed; `nil` when there is nothing but space.
+    /// At most 80 characters, and as many bytes as any title, cut at a word, with white space collapsed; `nil` for
+    /// white space only.
     static func make(from text: String) -> String? {
         // 80 characters can be megabytes of combining marks; no title needs more than 1,024 scalars.
         let beginning = String(String.UnicodeScalarView(text.unicodeScalars.prefix(1024)))
@@ -15,7 +15,7 @@ enum AutomaticTitle {
             let added = word.count + (title.isEmpty ? 0 : 1)
             let bytes = title.utf8.count + word.utf8.count + 1
             guard count + added <= longest, bytes <= ConversationLimits.title else {
-                // A first word that is longer than a title has no better place to be cut.
+                // A first word longer than a title is cut inside.
                 return title.isEmpty ? cut(word) : title
             }
             if !title.isEmpty { title += " " }
@@ -25,7 +25,7 @@ enum AutomaticTitle {
         return title.isEmpty ? nil : title
     }
 
-    /// The beginning of a word: whole characters as long as they fit, or of a single one that does not the beginning.
+    /// The beginning of a word: whole characters that fit, or the beginning of a single one that does not.
     private static func cut(_ word: Substring) -> String {
         var title = ""
         for character in word.prefix(longest) {

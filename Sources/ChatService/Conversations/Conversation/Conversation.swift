@@ -1,27 +1,25 @@
 import ServiceKit
-// A conversation as it is read and as it is told.
 import Storage
 
-/// Who may see a conversation besides its owner. Shares decide how; see their own feature.
 enum Visibility: String, Sendable, CaseIterable {
     case `private`, unlisted, `public`
 }
 
-/// One row of `conversations`. Most of it is only ever told, so it stays as the database returned it.
+/// One row of `conversations`. Most columns are only returned, so they stay as the database sent them.
 struct Conversation: Sendable {
     /// `ConversationStatements.summaryColumns`, or `columns`.
     private let row: Row
     let id: String
     let version: Int64
     private let updatedAt: Instant
-    /// Names, in the order of the alphabet.
+    /// In alphabetical order.
     let tags: [String]
-    /// When it went to the trash; read with the trash alone.
+    /// Only read for the trash.
     var deletedAt: Instant?
-    /// Whether the row has the documents; rows of a list do not, which never reads them.
+    /// Whether the row has the JSON documents, which lists omit.
     private let isWhole: Bool
 
-    /// Reads a row of `ConversationStatements.summaryColumns`, or of `columns` when `whole`.
+    /// Reads a row of `ConversationStatements.summaryColumns`, or of `columns` if `whole`.
     init(_ row: Row, whole: Bool) throws(StorageError) {
         self.row = row
         id = try row.text("id")
@@ -32,7 +30,7 @@ struct Conversation: Sendable {
         isWhole = whole
     }
 
-    /// A conversation as it is right after it was made from a request, with its messages.
+    /// A new conversation with its messages, as the request made it.
     init(_ draft: ConversationDraft, id: String, owner: String, at now: Instant) {
         let (title, source) = draft.titleAndSource
         let count = draft.messages.count
@@ -54,18 +52,18 @@ struct Conversation: Sendable {
         isWhole = true
     }
 
-    /// JSON, byte for byte; of a whole row alone.
+    /// JSON, byte for byte; of a whole row only.
     var metadata: String {
         get throws(StorageError) { try row.text("metadata") }
     }
 
-    /// Its place in the list, which is ordered by `updated_at`, newest first.
+    /// The list is ordered by `updated_at`, newest first.
     var cursor: Cursor { Cursor(updatedAt, id) }
 
-    /// Its place in the trash, which is ordered by `deleted_at`, newest first.
+    /// The trash is ordered by `deleted_at`, newest first.
     var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
-    /// Writes the members, without the braces around them.
+    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         try writer.text("owner_id", of: row)

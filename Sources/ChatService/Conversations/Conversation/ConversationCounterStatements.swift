@@ -1,16 +1,14 @@
-// The statements of a conversation's row that surround the inserting, changing and deleting of its messages.
+// Statements on a conversation's row for inserts, changes and deletions of its messages.
 //
-// **The conversation's row is the lock of its messages**, and `last_seq` is the line between what is there and what a
-// transaction is adding: between transactions no row has a `seq` past it. A transaction inserts at `last_seq + k` and moves
-// the line last, only if the row at `last_seq + n` exists. Whatever lies past the line is therefore the transaction's own,
-// and can be removed again without knowing which rows it is.
+// **The conversation's row is the lock of its messages.** Between transactions no message has a `seq` above `last_seq`.
+// A transaction inserts at `last_seq + k`, and moves `last_seq` last, only if the row at `last_seq + n` exists. So all
+// rows above `last_seq` are the transaction's own, and can be removed again without their ids.
 //
-// **Deductions** move the counters by what the transaction's next statement will do to the messages, and find the very same
-// rows as that one does: both run under the conversation's lock. `message_count`, `tokens_in` and `tokens_out` are those of
-// live messages. `head_message_id` is never left on a deleted message: it goes to the nearest ancestor that stays; where
-// none does, to the newest message of any branch; and to nothing in a conversation without messages. `last_message_at` is
-// when a message was last appended, unless there is none left. None of this is a change of the row's own fields, so the
-// version stays.
+// **Deductions** change the counters by the effect of the next statement, and find the same rows: both run under the
+// conversation's lock. `message_count`, `tokens_in` and `tokens_out` are those of live messages. `head_message_id`
+// never stays on a deleted message: it moves to the nearest remaining ancestor, else to the newest message of any
+// branch, else to nothing. `last_message_at` is the time of the last append, unless no message is left. None of this
+// changes the row's own fields, so the version stays.
 import Storage
 
 enum ConversationCounterStatements {
@@ -26,13 +24,11 @@ enum ConversationCounterStatements {
         """
     )
 
-    /// Takes the row's lock and changes nothing. What follows in the transaction sees the row as it is under the lock;
-    /// a condition in the statement that waits for it would not (PostgreSQL re-reads the locked row alone).
+    /// Takes the row's lock and changes nothing. Later statements see the row under the lock. A condition in the
+    /// waiting statement would not: PostgreSQL re-reads only the locked row.
     static func lock(_ conversation: String, owner: String) -> BoundStatement {
         lock.bind(["conversation": conversation, "owner": owner])
     }
-
-    // MARK: Appending
 
     // An automatic title is a change of the row's own fields; counters are not.
     private static let advance = Statement(
@@ -70,9 +66,8 @@ enum ConversationCounterStatements {
         """
     )
 
-    /// Moves the line past `count` inserted messages; no row when they are not all there. `isNew` says whether this
-    /// transaction makes the conversation, `head` is the last message inserted, and `title` becomes the title if the
-    /// conversation never had one.
+    /// Moves `last_seq` past `count` inserted messages; no row if some are missing. `isNew`: this transaction makes the
+    /// conversation. `head`: the last inserted message. `title` becomes the title if the conversation never had one.
     static func advance(
         _ conversation: String,
         owner: String,
@@ -100,12 +95,10 @@ enum ConversationCounterStatements {
         """
     )
 
-    /// Removes a conversation of this transaction whose messages could not be inserted.
+    /// Removes this transaction's conversation if its messages could not be inserted.
     static func dropDraft(_ conversation: String, owner: String) -> BoundStatement {
         abandon.bind(["conversation": conversation, "owner": owner])
     }
-
-    // MARK: Changing and deleting
 
     private static let isOwn = """
         conversations.id = :conversation AND conversations.owner_id = :owner

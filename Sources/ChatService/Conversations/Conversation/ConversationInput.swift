@@ -1,8 +1,7 @@
 import ServiceKit
-// What callers may say of a conversation when they create or change one.
+// Fields of a conversation in requests. Sizes are in bytes.
 import Storage
 
-/// Sizes of a conversation's own fields, in bytes.
 enum ConversationLimits {
     static let title = 1024
     static let slug = 200
@@ -11,11 +10,11 @@ enum ConversationLimits {
     static let json = 16 * 1024
     static let messages = 100
     static let tags = 32
-    /// Bytes of `parts` in one page of messages, a first message alone excepted. Their texts are as much again at most.
+    /// Bytes of `parts` in one page of messages, except for a single first message. Their texts are at most as much
+    /// again.
     static let page: Int64 = 8 * 1024 * 1024
 }
 
-/// `POST /v1/conversations`.
 struct ConversationDraft: Sendable {
     let id: String?
     let title: String?
@@ -26,7 +25,7 @@ struct ConversationDraft: Sendable {
     let metadata: String
     let messages: [MessageDraft]
 
-    /// A title that was given is the user's; without one the first user message gives it.
+    /// A given title is the user's; otherwise the first user message provides it.
     var titleAndSource: (title: String?, source: String?) {
         if let title { return (title, "user") }
         let automatic = MessageAppend.automaticTitle(messages)
@@ -48,7 +47,7 @@ struct ConversationDraft: Sendable {
     }
 }
 
-/// `PATCH /v1/conversations/{id}`: every member may be left out, `null` clears what can be empty.
+/// `PATCH /v1/conversations/{id}`: every member is optional, `null` clears.
 struct ConversationPatch: Sendable {
     let title: Patch<String>
     let model: Patch<String>
@@ -57,9 +56,9 @@ struct ConversationPatch: Sendable {
     let archived: Bool?
     let archiveReason: Patch<String>
     let pinned: Bool?
-    /// The end of the branch to show, a message of this conversation.
+    /// The end of the shown branch, a message of this conversation.
     let headMessage: String?
-    /// The whole object anew.
+    /// Replaces the whole object.
     let settings: String?
     /// Members to set, or to remove where `null`.
     let metadata: [JSONElement.Member]?
@@ -91,7 +90,7 @@ struct ConversationPatch: Sendable {
 }
 
 extension JSONBody {
-    /// An id of the caller's own making, or `nil` for one of ours.
+    /// The caller's id, or `nil` for one of ours.
     mutating func rowID(_ name: String) -> String? {
         guard let id = string(name) else { return nil }
         if RowID.isValid(id) { return id }
@@ -99,7 +98,7 @@ extension JSONBody {
         return nil
     }
 
-    /// A string that says something.
+    /// A string that is not blank.
     mutating func filled(_ name: String, max: Int) -> Patch<String> {
         let patch = patchString(name, max: max)
         if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
@@ -108,7 +107,7 @@ extension JSONBody {
         return patch
     }
 
-    /// A part of a URL, slashes allowed: frontends keep their own paths here.
+    /// A part of a URL, slashes allowed: frontends store their own paths here.
     fileprivate mutating func slug(_ name: String) -> Patch<String> {
         let patch = patchString(name, max: ConversationLimits.slug)
         if case .value(let text) = patch {

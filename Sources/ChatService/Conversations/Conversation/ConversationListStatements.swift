@@ -1,9 +1,7 @@
-// SQL of lists of conversations.
 import ServiceKit
 import Storage
 
 enum ConversationListStatements {
-    /// Which of an owner's conversations a list has.
     struct Filter: Sendable {
         let owner: String
         let archived: Bool?
@@ -14,15 +12,13 @@ enum ConversationListStatements {
         fileprivate var part: Part { Part(archived: archived, pinned: pinned) }
     }
 
-    /// Where a page begins: after a place, or at a row's number.
+    /// Where a page begins: after a cursor, or at a row's number.
     enum Place: Sendable {
         case older(than: Cursor)
         case newer(than: Cursor)
-        /// What is skipped is read, which is why there is an end to it.
+        /// Skipped rows are read, so there is a limit.
         case offset(Int64)
     }
-
-    // MARK: All, archived or pinned ones
 
     static let parameters: StatementParameters = ["owner": .text, "archived": .boolean, "pinned": .boolean]
 
@@ -32,8 +28,7 @@ enum ConversationListStatements {
             AND (:pinned IS NULL OR (pinned_at IS NOT NULL) = :pinned)
         """
 
-    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so that a
-    /// few pinned ones among very many are one range.
+    /// Each part has an index in the list's order, so that a few pinned ones among very many are one range.
     fileprivate enum Part: String {
         case all, archived, pinned
 
@@ -41,9 +36,9 @@ enum ConversationListStatements {
             self = pinned == true ? .pinned : archived == true ? .archived : .all
         }
 
-        /// With the index's own words, which neither planner derives from a parameter. The parameter that is known to be
-        /// TRUE says nothing more, and the other one is in a CASE, since PostgreSQL takes an OR of it for one row in two
-        /// hundred, and would rather sort the few that it expects than walk the range.
+        /// In the index's own words, which neither planner derives from a parameter. A parameter that is TRUE adds
+        /// nothing. The other one is in a CASE: PostgreSQL estimates an OR of it at one row in two hundred, and would
+        /// sort instead of walking the range.
         var filter: String {
             let own = "owner_id = :owner AND \(ConversationState.live.sql())"
             switch self {
@@ -64,7 +59,6 @@ enum ConversationListStatements {
         var suffix: String { self == .all ? "" : "_\(rawValue)" }
     }
 
-    /// A statement for each part.
     private struct Parts {
         let all: Statement
         let archived: Statement
@@ -98,7 +92,6 @@ enum ConversationListStatements {
         }
     }
 
-    // The parameters and the ends of the statements of each kind of page.
     static let cursor: StatementParameters = ["instant": .instant, "id": .text, "limit": .integer]
     static let offset: StatementParameters = ["limit": .integer, "offset": .integer]
 
@@ -111,7 +104,6 @@ enum ConversationListStatements {
     private static let newer = page("conversations.newer", cursor, afterCursor)
     private static let numbered = page("conversations.numbered", offset, atOffset)
 
-    /// A page of an owner's conversations.
     static func page(of filter: Filter, at place: Place, limit: Int64) -> BoundStatement {
         let statements: Parts =
             switch place {
@@ -133,7 +125,7 @@ enum ConversationListStatements {
 
     static func count(of filter: Filter) -> BoundStatement { count[filter.part].bind(filter.values) }
 
-    // MARK: Those with a tag
+    // MARK: With a tag
 
     /// Whether a conversation of the owner has the tag `key`.
     static func hasTag(_ key: String) -> String {
@@ -152,17 +144,17 @@ enum ConversationListStatements {
         subscript(isOnFew: Bool) -> Statement { isOnFew ? few : many }
     }
 
-    // Where few have the tag, they are found first, each by its id, and put in order. Where many have it, the owner's range
-    // is walked, and the page is full soon. Statistics decide neither well: a tag is not like the other tags, and one guess
-    // for all of them walks a hundred thousand rows for a single one.
+    // A rare tag is looked up first, and the conversations are sorted. For a frequent tag the owner's range is walked
+    // until the page is full. Statistics choose badly: one estimate for all tags walks a hundred thousand rows for a
+    // single one.
     private static func taggedPage(_ name: String, _ parameters: StatementParameters, _ rest: String) -> Tagged {
         let parameters = Self.parameters + parameters + ["tag": .text]
         let few = Statement(
             "\(name)_few",
             .reads,
             parameters,
-            // OFFSET 0: planned by itself, so nothing but a look for each id is left. A range in place of "=": of that
-            // PostgreSQL expects few rows even where it knows of a single tag, which everything has.
+            // OFFSET 0: planned separately, so only a look-up per id remains. A range instead of "=": PostgreSQL then
+            // expects few rows, even if it only knows a tag that everything has.
             postgres: """
                 SELECT \(ConversationStatements.summaryColumns) FROM (
                     SELECT ct.conversation_id FROM conversation_tags ct
@@ -173,8 +165,8 @@ enum ConversationListStatements {
                 ) AS conversations ON TRUE
                 WHERE \(filter) \(rest)
                 """,
-            // CROSS JOIN: in this order (https://www.sqlite.org/optoverview.html#crossjoin). The + keeps the first term of
-            // the filter, and so the owner's range, out of the choice of an index.
+            // CROSS JOIN: in this order (https://www.sqlite.org/optoverview.html#crossjoin). The + keeps the first term
+            // of the filter, and so the owner's range, out of the choice of an index.
             sqlite: """
                 SELECT \(ConversationStatements.summaryColumns) FROM conversation_tags tagged
                 CROSS JOIN conversations ON conversations.id = tagged.conversation_id
@@ -200,7 +192,7 @@ enum ConversationListStatements {
     private static let newerTagged = taggedPage("conversations.newer_tagged", cursor, afterCursor)
     private static let numberedTagged = taggedPage("conversations.numbered_tagged", offset, atOffset)
 
-    /// A page of those with a tag, which is on few conversations or on many.
+    /// A page for a tag, with a plan for few or many conversations.
     static func page(of filter: Filter, withTag tag: String, isOnFew: Bool, at place: Place, limit: Int64)
         -> BoundStatement
     {
@@ -231,7 +223,6 @@ enum ConversationListStatements {
 }
 
 extension ConversationListStatements.Place {
-    /// The values of the parameters of `cursor` or `offset`.
     func values(limit: Int64) -> StatementValues {
         switch self {
         case .older(let cursor), .newer(let cursor):

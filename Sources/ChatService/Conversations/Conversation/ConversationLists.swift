@@ -1,9 +1,7 @@
-// Lists of the caller's conversations, in the order of their last change.
 import ServiceKit
 import Storage
 
 extension Conversations {
-    /// The filters of the list.
     struct Filter: Sendable {
         let archived: Bool?
         let pinned: Bool?
@@ -12,7 +10,6 @@ extension Conversations {
         var query: SearchQuery?
     }
 
-    /// A page of the caller's conversations, the last touched first.
     func list(_ filter: Filter, for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
         let own = ConversationListStatements.Filter(
             owner: caller.id,
@@ -77,10 +74,10 @@ extension Conversations {
         return .older(than: page.cursor ?? .beyondNewest)
     }
 
-    /// So many conversations with a tag are found one by one in less time than a range is walked.
+    /// Up to this count, look-ups are cheaper than a walk of the range.
     private static let few: Int64 = 1000
 
-    /// A tag of the caller's and whether it is on few conversations; `nil` for one that is on none, or not there.
+    /// The caller's tag, and whether it is on few conversations; `nil` if it is on none or does not exist.
     private func tag(_ name: TagName, of caller: Caller) async throws -> (id: String, isOnFew: Bool)? {
         guard let row = try await database.run(TagStatements.find(name, owner: caller.id)).first else { return nil }
         let count = try row.integer("conversation_count")

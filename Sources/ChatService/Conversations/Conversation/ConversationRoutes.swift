@@ -1,4 +1,3 @@
-// HTTP of `/v1/conversations`.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -36,7 +35,7 @@ struct ConversationRoutes: Sendable {
         )
     }
 
-    /// The trash has a list of its own, in the order of deletion.
+    /// The trash has its own list, in the order of deletion.
     private func listTrash(_ query: QueryParameters, _ context: ChatRequestContext) async throws -> Response {
         for name in ["archived", "pinned", "tag", "q", "page"] where query[name] != nil {
             throw APIError.field(name, "invalid", "cannot be combined with trash")
@@ -115,7 +114,7 @@ struct ConversationRoutes: Sendable {
             try writer.array("messages") { writer in
                 for message in messages.items { try writer.object { try message.writeMembers(to: &$0) } }
             }
-            // Older ones are on the messages' own pages: `?before=` this cursor.
+            // `?before=` this cursor returns older ones from the messages' own pages.
             let older = messages.hasMore ? messages.previous : nil
             writer.field("messages_prev_cursor", older?.encoded(for: MessageRoutes.list))
         }

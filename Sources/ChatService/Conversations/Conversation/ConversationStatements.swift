@@ -1,10 +1,9 @@
-// SQL of conversations one by one. Lists of them are in ConversationListStatements.swift; statements that go with changes
-// of their messages in ConversationCounterStatements.swift.
+// SQL of single conversations. See also ConversationListStatements.swift and ConversationCounterStatements.swift.
 import ServiceKit
 import Storage
 
 enum ConversationStatements {
-    /// What a list reads: everything but the JSON that sits last in the row.
+    /// For lists: everything but the JSON at the end of the row.
     static let summaryColumns = """
         id, owner_id, title, title_source, model, slug, visibility, pinned_at, archived_at, archive_reason, \
         forked_from_conversation_id, forked_from_message_id, head_message_id, last_seq, message_count, \
@@ -13,7 +12,7 @@ enum ConversationStatements {
         """
     static let columns = summaryColumns + ", settings, metadata"
 
-    // Without a conflict target: an id or a slug that is taken is no row, either way.
+    // Without a conflict target: a taken id or slug is no row, either way.
     private static let insert = Statement(
         "conversations.insert",
         .writes,
@@ -34,7 +33,7 @@ enum ConversationStatements {
         """
     )
 
-    /// Makes a conversation; `isComplete` says that no messages are inserted into it by the same transaction.
+    /// `isComplete`: this transaction inserts no messages into it.
     static func insert(_ draft: ConversationDraft, id: String, owner: String, isComplete: Bool, at now: Instant)
         -> BoundStatement
     {
@@ -85,7 +84,7 @@ enum ConversationStatements {
         """
     )
 
-    /// Whether a conversation is there for its owner, and how many messages it has.
+    /// Whether a conversation is visible to its owner, and its message count.
     static func isVisible(_ id: String, owner: String) -> BoundStatement {
         isVisible.bind(["id": id, "owner": owner])
     }
@@ -97,7 +96,6 @@ enum ConversationStatements {
         "SELECT id FROM conversations WHERE id = :id"
     )
 
-    /// Whether an id is taken by any owner, trash included.
     static func isTaken(_ id: String) -> BoundStatement { isTaken.bind(["id": id]) }
 
     private static let slugHolder = Statement(
@@ -160,7 +158,7 @@ enum ConversationStatements {
         """
     )
 
-    /// Applies a patch; `metadata` is the merged whole.
+    /// `metadata` is the merged whole.
     static func change(
         _ id: String,
         owner: String,

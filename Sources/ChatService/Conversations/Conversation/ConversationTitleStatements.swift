@@ -1,7 +1,7 @@
-// SQL of `?q=` of the list of conversations: the list as ever, of those whose titles hold the words.
+// SQL of `?q=` of the list of conversations: those whose titles match.
 //
-// The order is the list's own, by `updated_at`, which an index of words does not know. Both engines walk the list and
-// keep what matches, or find the matches and put them in order, whichever is less by their own statistics.
+// The order is the list's, by `updated_at`, which an index of words lacks. Both engines choose by their statistics:
+// they walk the list and filter it, or find the matches and sort them.
 import Storage
 
 enum ConversationTitleStatements {
@@ -37,7 +37,7 @@ enum ConversationTitleStatements {
     private static let numbered = page("conversations.numbered_matching", List.offset, List.atOffset)
     private static let count = statement("conversations.count_matching", [:], "COUNT(*) AS total", "")
 
-    /// What is looked for: words as the engine takes them, and a tag.
+    /// Words in the engine's syntax, and a tag.
     struct Query: Sendable {
         let words: String
         let tag: TagName?
@@ -51,7 +51,7 @@ enum ConversationTitleStatements {
         fileprivate var values: StatementValues { ["tag_key": tag?.key, "words": words] }
     }
 
-    /// A page of those whose titles match.
+    /// A page of matching titles.
     static func page(
         of filter: ConversationListStatements.Filter,
         matching query: Query,

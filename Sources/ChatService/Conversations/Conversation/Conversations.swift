@@ -1,33 +1,30 @@
-// A conversation belongs to one principal and is seen by nobody else: to others it is not forbidden, it is not there.
+// A conversation belongs to one principal. For all others it does not exist.
 //
-// States: kept → archived (with a reason; still listed, filters tell it apart) → kept …; and from either → trash
-// (`deleted_at`), where every path but a later restore takes it for gone. Its slug is free again then.
+// States: kept → archived (with a reason; still listed, with a filter) → kept …; and from either → trash
+// (`deleted_at`), where only a restore finds it. Its slug is free then.
 //
-// `version` counts changes of the row's own fields and is its ETag; appended messages move counters and
-// `updated_at`, not the version, so that a chat in progress does not defeat an editor's `If-Match`. A title that was
-// made from the first user message is such a change. A title that a person gave (or took away) is never replaced.
+// `version` counts changes of the row's own fields and is its ETag. Appends move counters and `updated_at`, not the
+// version, so that a chat in progress does not break an editor's `If-Match`. An automatic title is such a change. A
+// title that a person set or removed is never replaced.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// Everything that can happen to a conversation but its messages.
 struct Conversations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
     let quotas: Quotas
 
-    /// How often a change is tried again when others change the row in between.
+    /// Retries after concurrent changes of the row.
     static let attempts = 32
-
-    // MARK: Creating
 
     /// A conversation and its first messages.
     typealias Made = (conversation: Conversation, messages: [Message])
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
-    /// `quota_exceeded`, `idempotency_key_reused`, or a complaint about a message. `attempt` is the request's key, if it
-    /// has one; `read` reads the request with ids for the messages that say none.
+    /// `quota_exceeded`, `idempotency_key_reused`, or an error about a message. `attempt`: the request's key. `read`
+    /// reads the request, with ids for messages without one.
     func create(
         by caller: Caller,
         once attempt: IdempotentAttempt? = nil,
@@ -61,7 +58,7 @@ struct Conversations: Sendable {
         }
     }
 
-    /// What the request made when it came first: everything about it follows from the request, the moment and the seed.
+    /// The first answer again: it follows from the request, the moment and the seed.
     private static func remake(
         _ record: IdempotencyRecord,
         _ caller: Caller,
@@ -92,8 +89,6 @@ struct Conversations: Sendable {
         try await database.run(ConversationStatements.holder(ofSlug: slug, owner: caller.id)).first?.text("id")
     }
 
-    // MARK: Reading
-
     /// Throws `not_found`.
     func get(_ id: String, for caller: Caller) async throws -> Conversation {
         let result = try await database.run(ConversationStatements.get(id, owner: caller.id))
@@ -101,7 +96,7 @@ struct Conversations: Sendable {
         return try Conversation(row, whole: true)
     }
 
-    /// What an earlier request made, kept or in the trash since after `trashed`. Throws `result_gone`.
+    /// The result of an earlier request, kept or in the trash since after `trashed`. Throws `result_gone`.
     func made(_ id: String, for caller: Caller, trashedAfter trashed: Instant) async throws -> Conversation {
         let result = try await database.run(
             ConversationStatements.made(id, owner: caller.id, trashedAfter: trashed)
@@ -112,21 +107,20 @@ struct Conversations: Sendable {
         return conversation
     }
 
-    /// What comes with a conversation.
     struct Included: Sendable {
         var messages: Page<Message>?
         var votes: [Vote]?
     }
 
-    /// A conversation with its newest messages, oldest first, the caller's votes on those, or both, in one transaction.
-    /// Throws `not_found`.
+    /// A conversation, on request with its newest messages (oldest first) and the caller's votes on them, in one
+    /// transaction. Throws `not_found`.
     func get(
         _ id: String,
         withMessages: Bool,
         votes: Bool,
         for caller: Caller
     ) async throws -> (Conversation, Included) {
-        // The page that ends where the conversation does.
+        // The page at the end of the conversation.
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
         for pass in MessagePage.Pass.allCases {
             var transaction = Transaction()
@@ -154,10 +148,8 @@ struct Conversations: Sendable {
         throw APIError(.internalError)
     }
 
-    // MARK: Changing
-
-    /// Applies a patch. Throws `not_found`, `precondition_failed`, `slug_taken`, `user_inactive`, or `conflict` when
-    /// the row changed under every attempt.
+    /// Applies a patch. Throws `not_found`, `precondition_failed`, `slug_taken`, `user_inactive`, or `conflict` if the
+    /// row changed under every attempt.
     func change(
         _ id: String,
         _ patch: ConversationPatch,
@@ -165,7 +157,7 @@ struct Conversations: Sendable {
         by caller: Caller
     ) async throws -> Conversation {
         for _ in 0..<Self.attempts {
-            // What the change depends on is read first, and named by version in the change itself.
+            // The change names the version that it was computed from.
             var expected: Int64?
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {

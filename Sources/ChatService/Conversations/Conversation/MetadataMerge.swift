@@ -1,9 +1,8 @@
-// Metadata is merged, not replaced: two frontends that keep their own members there do not erase each other's.
 import ServiceKit
 
 enum MetadataMerge {
-    /// `stored` with the top-level members of `patch` put in or, where they are `null`, taken out. Members that the
-    /// patch does not name keep their place and their bytes.
+    /// Merges the top-level members of `patch` into `stored`; `null` removes one. Other members keep their place and
+    /// their bytes, so two frontends do not erase each other's metadata.
     static func apply(_ patch: [JSONElement.Member], to stored: String) throws -> String {
         let members = try JSONElement.parse(stored).object ?? []
         let changes = Dictionary(patch.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })

@@ -1,18 +1,18 @@
 // SQL of forks.
 //
-// A message of a fork is named after its place: `<fork>.<seq>`. So both engines can make the ids and the parents of a
-// copy by themselves, and rows are copied by INSERT … SELECT without leaving the database.
+// A fork's message has the id `<fork>.<seq>`. So both engines can compute the ids and parents of a copy, and INSERT …
+// SELECT copies rows inside the database.
 import Storage
 
 enum ForkStatements {
-    /// Messages that one transaction copies, where they are small (see MessageBatch).
+    /// Messages of one transaction, if they are small (see MessageBatch).
     static let batch = MessageBatch.rows
 
     private static func isLive(_ table: String) -> String {
         "CASE WHEN \(MessageState.live.sql(table)) THEN 1 ELSE 0 END"
     }
 
-    // Up the parents from a message, which may be deleted. `live` counts the messages that are not, the row's included.
+    // Walks up from a message, which may be deleted. `live` counts the messages that are not, the row's included.
     private static func branch(from message: String, of conversation: String, atMost: String) -> String {
         """
         WITH RECURSIVE branch (id, parent_id, is_live, step, live) AS (
@@ -26,7 +26,7 @@ enum ForkStatements {
         """
     }
 
-    // What changes when a message up to the tip is edited or deleted.
+    // Changes when a message up to the tip is edited or deleted.
     private static func count(_ conversation: String, _ last: String) -> String {
         """
         (SELECT COUNT(*) FROM messages m
@@ -39,8 +39,6 @@ enum ForkStatements {
          WHERE m.conversation_id = \(conversation) AND m.seq <= \(last))
         """
     }
-
-    // MARK: Where the branch lies
 
     private static let sourceParameters: StatementParameters = [
         "conversation": .text, "owner": .text, "message": .text,
@@ -60,7 +58,7 @@ enum ForkStatements {
         """
     )
 
-    /// The conversation and the message to fork at: the one that is named, or else its head.
+    /// The conversation and the message to fork at: the named one, or else its head.
     static func source(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
         source.bind(["conversation": conversation, "owner": owner, "message": message])
     }
@@ -92,13 +90,11 @@ enum ForkStatements {
             """
     }
 
-    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece, `bytes`
-    /// is what the piece has up to there.
+    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece,
+    /// `bytes` is the size of the piece up to there.
     static func marks(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
         marks.bind(["conversation": conversation, "owner": owner, "message": message])
     }
-
-    // MARK: Making the fork
 
     private static let begin = Statement(
         "forks.begin",
@@ -124,7 +120,7 @@ enum ForkStatements {
         """
     )
 
-    /// Makes the fork's row, unfinished; `title` in place of the source's.
+    /// Makes the unfinished fork; `title` replaces the source's.
     static func begin(_ fork: String, of source: String, owner: String, title: String?, tip: String?, at now: Instant)
         -> BoundStatement
     {
@@ -134,7 +130,7 @@ enum ForkStatements {
         ])
     }
 
-    // The oldest first: FTS5 takes entries in the order of time in one piece.
+    // Oldest first: FTS5 takes entries in order of time as one segment.
     private static let copy = Statement(
         "forks.copy",
         .writes,
@@ -162,7 +158,7 @@ enum ForkStatements {
         """
     )
 
-    /// Copies so many `steps` of the branch up from `message`, which becomes the fork's message `number`.
+    /// Copies `steps` messages of the branch upwards from `message`, which becomes the fork's message `number`.
     static func copy(
         to fork: String,
         from source: String,
@@ -207,7 +203,7 @@ enum ForkStatements {
         """
     )
 
-    /// Makes the fork live if it has all of its messages and none of what was copied has changed.
+    /// Makes the fork live if it has all of its messages and no copied one has changed.
     static func finish(_ fork: String, of source: String, owner: String, branch: ForkBranch, at now: Instant)
         -> BoundStatement
     {
@@ -227,7 +223,7 @@ enum ForkStatements {
         """
     )
 
-    /// Ends a fork that could not be finished; the statements of the trash remove it.
+    /// Ends an unfinished fork; the statements of the trash remove it.
     static func discard(_ fork: String, owner: String) -> BoundStatement {
         discard.bind(["fork": fork, "owner": owner])
     }

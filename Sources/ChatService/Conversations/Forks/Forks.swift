@@ -1,30 +1,32 @@
-// A fork: a new conversation that begins with a branch of another, from its root to one message.
+// A fork: a new conversation that begins with a branch of another one, from its root to one message.
 //
-// The copies have ids of their own, are numbered 1…n without the gaps that deleted messages left, and follow each other
-// as the originals do. The fork has the title, model, settings, metadata and tags of the original, and says what it was
-// made from; its slug, pin, archive, visibility and votes stay behind. Forking at the head duplicates.
+// The copies have ids of their own, are numbered 1…n without gaps, and follow each other as the originals do. The fork
+// has the title, model, settings, metadata and tags of the original, and names its source. Slug, pin, archive,
+// visibility and votes are not copied. Forking at the head duplicates.
 //
-// **A fork is seen whole or not at all.** It is read where the branch lies, then:
-//   begin    makes the row at version 0 and in the trash, where nothing looks for it.
-//   copy     500 messages at most to a transaction, and 4 MiB, but for a single one.
-//   finish   gives it its counters and version 1, if all messages are there and none up to the tip was edited or
-//            deleted since the branch was read. Otherwise what was copied is thrown away, and it begins anew.
-// A branch that is one piece is one transaction, and from a megabyte on runs beside everybody's. What a dying process leaves
-// of a longer one, the cleanup removes.
+// **A fork is visible whole or not at all.** The branch is located first, then:
+//
+//     begin    makes the row at version 0 and in the trash, where no request finds it.
+//     copy     at most 500 messages and 4 MiB per transaction, except for a single larger message.
+//     finish   sets its counters and version 1, if all messages are there and none up to the tip was edited or
+//              deleted since the branch was read. Otherwise the copies are dropped, and it begins again.
+//
+// A branch of one piece is one transaction; from a megabyte on it runs in the slow pool. The cleanup removes what a
+// dying process leaves of a longer one.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// Where a branch lies, as it was read.
+/// The location of a branch.
 struct ForkBranch: Sendable {
     let tip: String?
     let tipSequence: Int64
     /// Messages that are not deleted.
     let count: Int64
-    /// What `finish` compares.
+    /// Compared by `finish`.
     let liveCount: Int64
     let versionSum: Int64
-    /// Messages to copy from, the numbers they would have, and how many steps to go.
+    /// Messages to copy from, their new numbers, and the steps to go.
     let marks: [(id: String, number: Int64, steps: Int64)]
     /// Of the piece with the root, which is often the only one.
     let lastBytes: Int64
@@ -32,7 +34,7 @@ struct ForkBranch: Sendable {
 
 struct Forks: Sendable {
     static let attempts = 4
-    /// What a transaction may copy beside everybody's.
+    /// The limit of a copy outside the slow pool.
     static let shortBytes: Int64 = 1 << 20
 
     let database: any SQLDatabase
@@ -41,8 +43,8 @@ struct Forks: Sendable {
     let conversations: Conversations
     let trash: Trash
 
-    /// Forks a conversation at a message (its head, where `nil`). Throws `not_found`, `user_inactive`,
-    /// `idempotency_key_reused`, `result_gone`, `conflict`, or a complaint about `message_id`.
+    /// Forks at a message, or at the head for `nil`. Throws `not_found`, `user_inactive`, `idempotency_key_reused`,
+    /// `result_gone`, `conflict`, or an error about `message_id`.
     func fork(
         _ source: String,
         at message: String?,
@@ -72,7 +74,7 @@ struct Forks: Sendable {
             ]
             let isShort = copies.count <= 1
             if !isShort {
-                // Each piece for itself, behind its own lock of the principal.
+                // Each piece has its own transaction and lock of the principal.
                 for piece in [begin] + copies.map({ [$0] }) {
                     var transaction = PrincipalTransaction(by: caller, at: clock.now())
                     transaction.add(contentsOf: piece)
@@ -104,7 +106,6 @@ struct Forks: Sendable {
         throw APIError(.conflict)
     }
 
-    /// Removes the copies of a fork that was not finished.
     private func discard(_ id: String, of owner: String) async throws {
         var transaction = Transaction(behind: owner)
         transaction.add(ForkStatements.discard(id, owner: owner))
@@ -112,7 +113,7 @@ struct Forks: Sendable {
         try await Trash.purge(id, of: owner, in: database)
     }
 
-    /// What an earlier attempt made, looked for before anything is copied.
+    /// The result of an earlier attempt, before anything is copied.
     private func earlier(_ attempt: IdempotentAttempt, _ caller: Caller) async throws -> Outcome<Conversation>? {
         guard let record = try await attempt.earlier(by: caller, in: database) else { return nil }
         return try await made(record.target, caller)

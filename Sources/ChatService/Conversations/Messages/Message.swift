@@ -1,5 +1,4 @@
 import ServiceKit
-// A message as it is read and as it is told.
 import Storage
 
 enum MessageRole: String, Sendable, CaseIterable {
@@ -16,7 +15,7 @@ enum MessageStatus: String, Sendable, CaseIterable {
     case completed, incomplete, error, cancelled
 }
 
-/// One row of `messages`. Most of it is only ever told, so it stays as the database returned it.
+/// One row of `messages`. Most columns are only returned, so they stay as the database sent them.
 struct Message: Sendable {
     /// `MessageStatements.columns`.
     let row: Row
@@ -24,7 +23,7 @@ struct Message: Sendable {
     private let conversationID: String
     let sequence: Int64
     let version: Int64
-    /// Told only when asked for.
+    /// On request only.
     private let siblings: MessageSiblings?
 
     /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
@@ -37,13 +36,13 @@ struct Message: Sendable {
         siblings = withSiblings ? try MessageSiblings(row) : nil
     }
 
-    /// Reads a row of a page; `nil` for one whose content stayed behind (see MessagePages.swift).
+    /// `nil` for a row without its content (see MessagePages.swift).
     init?(ofPage row: Row, in conversation: String, withSiblings: Bool) throws(StorageError) {
         guard try row.withOptionalText("parts", { $0 != nil }) else { return nil }
         try self.init(row, in: conversation, withSiblings: withSiblings)
     }
 
-    /// A message just inserted: what the caller sent and what the database decided.
+    /// A new message: the caller's fields and the database's.
     init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant)
         throws(StorageError)
     {
@@ -63,13 +62,13 @@ struct Message: Sendable {
         get throws(StorageError) { try row.text("metadata") }
     }
 
-    /// Its place among the conversation's messages.
+    /// For the conversation's pages.
     var cursor: Cursor { Cursor(position: sequence, id: "") }
 
-    /// Its place on a branch, which is walked from message to message.
+    /// For a branch's pages, which walk from message to message.
     var branchCursor: Cursor { Cursor(position: sequence, id: id) }
 
-    /// Writes the members, without the braces around them.
+    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         writer.field("conversation_id", conversationID)

@@ -1,23 +1,22 @@
 import ServiceKit
-// How messages come into a conversation: all of them, numbered without a gap, or none, in one transaction without branches.
+// Appends messages to a conversation: all of them, numbered without a gap, or none, in one transaction.
 //
-// The transaction, after its principal's row is locked:
-//   1. lock      the conversation's row (or insert it, at version 0). From here on `last_seq` = L is ours to read.
-//   2. insert    message k at seq L + k, each `ON CONFLICT (id) DO NOTHING`. Everything it depends on (visible,
-//                writable, its parent in this conversation) is in its WHERE, so a refusal is no row.
-//   3. take back what lies past L if it is fewer than n. Needed when an id of the caller's own exists, here or in
-//                anybody's conversation: asking beforehand would not do, since the other row may commit in between,
-//                while the index itself makes `ON CONFLICT` wait for it and then decide.
-//   4. bill      what lies past L (see Usage); where a quota is set, everything is taken back first if it is too much.
-//   5. advance   L to L + n, if the row at L + n is there. Parents, title, head and counters move with it.
-//   6. drop      a conversation that this transaction made and could not fill.
-// No one sees the conversation between 2 and 5, and no appending transaction can be between its own 2 and 5 at the same
-// time, so after every transaction the rows are 1…last_seq. After step 3 either all n are there or none, which is why one
-// look at L + n is enough. `UNIQUE (conversation_id, seq)` stands behind it: were the reasoning wrong, the
-// transaction would fail as a whole.
+// After the lock of its principal's row, the transaction has these steps:
+//
+//     1. lock      the conversation's row (or insert it, at version 0). This fixes `last_seq` = L.
+//     2. insert    message k at seq L + k, each `ON CONFLICT (id) DO NOTHING`. The WHERE has all conditions (visible,
+//                  writable, parent in this conversation), so a refusal is no row.
+//     3. undo      the rows above L if they are fewer than n, because a given id exists in some conversation. A look
+//                  beforehand would not do: the other row may commit in between. `ON CONFLICT` waits for it.
+//     4. bill      the rows above L (see Usage). If a quota is set and exceeded, everything is undone first.
+//     5. advance   L to L + n, if the row at L + n exists. Parents, title, head and counters move with it.
+//     6. drop      a conversation that this transaction made and could not fill.
+//
+// No other transaction sees the conversation between 2 and 5, and appends to it are serialised. So after every
+// transaction the rows are 1…last_seq. After step 3 there are n rows or none, which is why one look at L + n suffices.
+// `UNIQUE (conversation_id, seq)` makes the transaction fail if this reasoning is wrong.
 import Storage
 
-/// A list of messages to append to one conversation.
 struct MessageAppend: Sendable {
     let conversation: String
     let caller: Caller
@@ -25,7 +24,7 @@ struct MessageAppend: Sendable {
     /// Whether the same transaction makes the conversation.
     let isNew: Bool
     let now: Instant
-    /// The caller's own messages of a day; `nil` for no limit, or where none of these counts.
+    /// The caller's own messages per day; `nil` without a limit, or if none of these counts.
     let quota: Int64?
 
     /// `nil` for an empty list.
@@ -46,16 +45,16 @@ struct MessageAppend: Sendable {
         self.now = now
     }
 
-    /// Where the results of the steps are.
+    /// The handles of the steps' results.
     struct Steps: Sendable {
         /// One for each message.
         fileprivate let inserted: [Transaction.Handle]
-        /// Affects rows when the quota refuses the messages.
+        /// Affects rows if the quota refuses the messages.
         fileprivate let enforced: Transaction.Handle?
         fileprivate let advanced: Transaction.Handle
     }
 
-    /// Adds steps 2 to 6; step 1 goes before them.
+    /// Adds steps 2 to 6; the caller adds step 1.
     func addSteps(to transaction: inout PrincipalTransaction) -> Steps {
         var inserted: [Transaction.Handle] = []
         inserted.reserveCapacity(drafts.count)
@@ -114,18 +113,16 @@ struct MessageAppend: Sendable {
         )
     }
 
-    /// The title these messages would give.
+    /// The title that these messages provide.
     var automaticTitle: String? { Self.automaticTitle(drafts) }
 
     static func automaticTitle(_ drafts: [MessageDraft]) -> String? {
         drafts.lazy.filter { $0.role == .user }.compactMap(\.contentText).compactMap(AutomaticTitle.make).first
     }
 
-    /// What the statements did.
     enum Outcome: Sendable {
-        /// The conversation as it is now, and its new messages.
+        /// The current conversation, and its new messages.
         case appended(Conversation, [Message])
-        /// The first message that was not inserted.
         case refused(MessageDraft)
         /// More messages than the day's quota has left.
         case overQuota
@@ -147,7 +144,7 @@ struct MessageAppend: Sendable {
         return .appended(try Conversation(row, whole: true), messages)
     }
 
-    /// The messages of an earlier attempt at this request, which found the conversation with `last` messages.
+    /// The messages of an earlier attempt at this request, when the conversation had `last` messages.
     func messages(after last: Int64, head: String?) throws -> [Message] {
         var previous: String?
         return try drafts.enumerated().map { index, draft in
@@ -162,7 +159,7 @@ struct MessageAppend: Sendable {
         }
     }
 
-    /// The complaint about a refused message: its id exists, or else its parent does not.
+    /// The error about a refused message: its id exists, or else its parent does not.
     static func refusal(of draft: MessageDraft, in database: any SQLDatabase) async throws -> APIError {
         if draft.hasOwnID, try await !database.run(MessageStatements.isTaken(draft.id)).isEmpty {
             return APIError(.idTaken, detail: "message \(draft.id)")

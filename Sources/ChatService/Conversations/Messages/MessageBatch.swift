@@ -1,9 +1,9 @@
-// How many messages one unit rewrites or removes: up to 500 of them, and up to 4 MiB.
+// How many messages one transaction rewrites or removes: up to 500 of them, and up to 4 MiB.
 //
-// What a unit does to messages holds up whoever waits for the same lane, or on SQLite for the one writer, and it costs
-// by the byte: five hundred small messages are done in milliseconds, five hundred of a megabyte in seconds. So a batch
-// is walked from message to message, adding up, and ends with the message that passes either limit. Only what is in
-// the batch is measured; SQLite would read all the others to know their lengths.
+// A transaction delays the others of its worker, or on SQLite of the one writer, and it costs by the byte: five hundred
+// small messages take milliseconds, five hundred of a megabyte seconds. So a batch is walked message by message with a
+// running sum, and ends with the message that passes either limit. Only the batch is measured; SQLite would read all
+// other messages for their lengths.
 import Storage
 
 enum MessageBatch {
@@ -16,9 +16,9 @@ enum MessageBatch {
         return "\(engine.octets(of: "\(table).parts")) + COALESCE(\(text), 0)"
     }
 
-    /// A `batch (id, place, next, bytes, number)` for a `WITH RECURSIVE`; `next` is the first message that is not in it, in
-    /// the row of the last that is. `first` selects the id of the first message, `next` that of the message after a table's
-    /// row.
+    /// A `batch (id, place, next, bytes, number)` for a `WITH RECURSIVE`. `next` is the first message that is not in
+    /// it, in the row of the last that is. `first` selects the id of the first message, `next` that of the message
+    /// after a table's row.
     static func rows(
         _ engine: SQLEngine,
         first: String,
@@ -36,8 +36,8 @@ enum MessageBatch {
         """
     }
 
-    /// A batch of all messages of several conversations, which are few, conversation by conversation in the order of their
-    /// ids: always the same ones while nothing changes.
+    /// A batch of all messages of a few conversations, in the order of their ids: always the same ones while nothing
+    /// changes.
     static func rows(_ engine: SQLEngine, of conversations: String, atMost: String = "\(rows)") -> String {
         func first(past id: String?) -> String {
             """

@@ -1,23 +1,20 @@
-// SQL that changes messages which are there: a patch, a deletion, a truncation.
+// SQL that changes existing messages: a patch, a deletion, a truncation.
 //
-// All run after the conversation's lock (ConversationCounterStatements.lock), which is the owner's, and after the
-// statements that move counters by what these are about to do: both test the same rows under the same lock, so either
-// both do something or neither does.
+// All run after the lock of the owner's conversation (ConversationCounterStatements.lock), and after the statements
+// that move counters by their effect. Both test the same rows under the same lock, so both have an effect or neither.
 import ServiceKit
 import Storage
 
 enum MessageChangeStatements {
-    /// A table's row is the live message `:message` of the conversation and has, if it matters, the version `:expected`.
-    /// The statements that bill a patch find it likewise.
+    /// The row is the live message `:message` of the conversation and has the version `:expected`, if that is set. The
+    /// statements that bill a patch use it too.
     private static func isChangeable(_ table: String) -> String { TokenChange.isTarget(table) }
 
     /// The conversation is the caller's, who may write.
     private static let mayChange = "\(MessageStatements.isVisible) AND \(Principals.mayWrite(":owner"))"
 
-    // MARK: Patching
-
-    // Pairs of (is it set, to what) for what can be NULL; elsewhere NULL means "leave it". A message that is still being
-    // written is not edited by the next piece of it.
+    // Pairs of (is it set, to what) for what can be NULL; elsewhere NULL means "leave it". The next piece of an
+    // incomplete message is not an edit.
     private static let change = Statement(
         "messages.change",
         .writes,
@@ -45,7 +42,7 @@ enum MessageChangeStatements {
         """
     )
 
-    /// Applies a patch; `tokens` finds the message, and `metadata` is the merged whole.
+    /// `tokens` finds the message, and `metadata` is the merged whole.
     static func change(_ patch: MessagePatch, tokens: TokenChange, metadata: String?, at now: Instant)
         -> BoundStatement
     {
@@ -59,9 +56,7 @@ enum MessageChangeStatements {
         )
     }
 
-    // MARK: Deleting
-
-    /// What a tombstone keeps is its place, and the counts that were spent on it.
+    /// A tombstone keeps its place and its counts.
     private static let wipe = """
         deleted_at = :now, updated_at = :now, version = version + 1,
             metadata = '{}', content_text = NULL, search = NULL, parts = '[]'
@@ -81,7 +76,7 @@ enum MessageChangeStatements {
         return "WITH RECURSIVE \(rows)"
     }
 
-    /// As `isChangeable`, and its children are no more than one transaction moves.
+    /// As `isChangeable`, with no more children than one transaction moves.
     static func isDeletable(_ table: String, _ engine: SQLEngine) -> String {
         """
         \(isChangeable(table))
@@ -123,8 +118,8 @@ enum MessageChangeStatements {
         """
     }
 
-    /// Gives children of a message that is to be deleted to its parent, where there are more than `delete` takes: any of
-    /// them can hang there without the others.
+    /// Moves children of a message that will be deleted to its parent, if there are more than `delete` moves. Each can
+    /// move without the others.
     static func adoptSomeChildren(
         of message: String,
         in conversation: String,
@@ -153,21 +148,19 @@ enum MessageChangeStatements {
         """
     )
 
-    /// The children of a message that was deleted become its parent's, so that every branch stays whole.
+    /// Moves a deleted message's children to its parent, so that every branch stays whole.
     static func adoptChildren(of message: String, in conversation: String, owner: String, at now: Instant)
         -> BoundStatement
     {
         adopt.bind(["conversation": conversation, "owner": owner, "message": message, "now": now])
     }
 
-    // MARK: Truncating
-
-    /// The number of the message down to which a transaction truncates that takes up to `:limit` messages past the number
-    /// `:sequence`. A parent's number is lower than its children's, so a truncation from the newest down never takes a
-    /// message that still has a child.
+    /// Where a transaction's truncation ends that deletes up to `:limit` messages after the number `:sequence`. A
+    /// parent's number is lower than its children's, so a truncation from the newest down never deletes a message that
+    /// still has a child.
     private static func firstTruncated(_ engine: SQLEngine) -> String {
         // One end of the range is looked up and the other compared: of two, SQLite may look up the wrong one. The sign
-        // takes the column its affinity, with which SQLite would not use an index of an expression.
+        // removes the column's affinity; with it SQLite would not use an index of an expression.
         func newest(_ condition: String) -> String {
             """
             SELECT CASE WHEN seq > :sequence THEN id END FROM messages
@@ -184,8 +177,7 @@ enum MessageChangeStatements {
         return "(WITH RECURSIVE \(rows) SELECT MIN(batch.place) FROM batch)"
     }
 
-    /// The messages that a transaction truncates. A range with two ends, since PostgreSQL takes one with a single end for a
-    /// third of the table.
+    /// A range with two ends, since PostgreSQL estimates one end at a third of the table.
     static func isTruncated(_ engine: SQLEngine) -> String {
         """
         conversation_id = :conversation AND \(MessageState.live.sql())

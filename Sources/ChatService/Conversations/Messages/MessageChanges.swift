@@ -1,29 +1,27 @@
-// What happens to a message that is there: it is patched, deleted, or truncated away with all that came after it.
+// Changes of existing messages: patch, deletion, truncation.
 //
-// **A patch** changes the row in place and counts its version: that is how a reply in progress grows and is completed,
-// and how a note is corrected. `edited_at` tells of content that changed after the message was complete. A question
-// that is asked anew is not a patch but a sibling, appended with the same parent.
+// **A patch** changes the row in place and counts its version: a reply in progress grows and is completed, a note is
+// corrected. `edited_at` is set if content changes after the message is complete. A new version of a question is a
+// sibling, appended with the same parent.
 //
-// **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and the tokens that were spent on
-// it, and loses what it said. Its children become its parent's children, so every branch stays whole without it. Where
-// they are more than a transaction moves (see MessageBatch), they are moved before it goes.
+// **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and its tokens, and loses its
+// content. Its children move to its parent, so every branch stays whole. If they are more than one transaction moves
+// (see MessageBatch), they move before it goes.
 //
-// **A truncation** deletes from the newest message down to a number, in transactions of bounded size. Between two of them the
-// conversation is what a truncation to a higher number would have left: no message without its parent, counters exact,
-// the head on a message that is there. After the last one there is none past the number, whatever was appended in the
-// meantime. A truncation that fits into one transaction is one.
+// **A truncation** deletes from the newest message down to a number, in transactions of bounded size. In between, the
+// conversation is as after a truncation to a higher number: no message without its parent, exact counters, the head on
+// an existing message. After the last one no message is above the number, whatever was appended meanwhile. A small
+// truncation is one transaction.
 //
-// Each transaction takes the lock of the conversation's row behind that of the caller's.
+// Each transaction locks the conversation's row after the caller's.
 import ServiceKit
 import Storage
 
 extension Messages {
-    /// How often a patch is tried again when others change the row in between.
+    /// Retries after concurrent changes of the row.
     private static let attempts = 32
 
-    // MARK: Patching
-
-    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` when the row changed under every
+    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` if the row changed under every
     /// attempt.
     func change(
         _ id: String,
@@ -33,7 +31,7 @@ extension Messages {
         by caller: Caller
     ) async throws -> Message {
         for _ in 0..<Self.attempts {
-            // What the change depends on is read first, and named by version in the change itself.
+            // The change names the version that it was computed from.
             var expected: Int64?
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
@@ -60,7 +58,7 @@ extension Messages {
             var transaction = PrincipalTransaction(by: caller, at: now)
             let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
             if patch.changesTokens { transaction.add(contentsOf: Usage.correct(tokens, at: now)) }
-            // Any change is one of the conversation, which comes to the top of the list.
+            // Any change moves the conversation to the top of the list.
             transaction.add(ConversationCounterStatements.adjustTokens(tokens, at: now))
             let changed = transaction.add(
                 MessageChangeStatements.change(patch, tokens: tokens, metadata: metadata, at: now)
@@ -72,9 +70,7 @@ extension Messages {
         throw APIError(.conflict)
     }
 
-    // MARK: Deleting
-
-    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` when the row changed under every
+    /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` if the row changed under every
     /// attempt.
     func delete(
         _ id: String,
@@ -109,8 +105,8 @@ extension Messages {
         throw APIError(.conflict)
     }
 
-    /// Gives all children of a message to its parent, in units of bounded size. Between two of them the message is still
-    /// there, with fewer children.
+    /// Moves all children of a message to its parent, in transactions of bounded size. In between, the message still
+    /// exists with fewer children.
     ///
     /// - Returns: whether there were any.
     private func adoptChildren(
@@ -139,12 +135,10 @@ extension Messages {
         throw APIError(.conflict)
     }
 
-    /// After how many units somebody adds children as fast as this takes them away.
+    /// After so many transactions another client adds children as fast as this moves them.
     private static let adoptions = 10_000
 
-    // MARK: Truncating
-
-    /// What a truncation did, and what it left.
+    /// What a truncation deleted, and what is left.
     struct Truncation: Sendable {
         let deleted: Int
         let messageCount: Int64
@@ -152,12 +146,12 @@ extension Messages {
         let headMessageID: String?
     }
 
-    /// How many messages a unit of a truncation deletes: the first, which most often is the only one, and the others,
-    /// which are known to be long.
+    /// Messages per transaction of a truncation: of the first, which is usually the only one, and of the others, which
+    /// are known to be long.
     static let truncationSizes = (first: 100, next: 500)
 
-    /// Deletes every message past a number. Throws `not_found`, `user_inactive`, or `conflict` when others append
-    /// faster than this deletes.
+    /// Deletes every message above a number. Throws `not_found`, `user_inactive`, or `conflict` if others append faster
+    /// than this deletes.
     func truncate(_ conversation: String, after sequence: Int64, by caller: Caller) async throws -> Truncation {
         var deleted = 0
         var size = Self.truncationSizes.first
@@ -194,7 +188,7 @@ extension Messages {
                 headMessageID: try row.optionalText("head_message_id")
             )
             if try row.integer("has_more") == 0 || count == 0 { return left }
-            // Twice what there was to delete at first is enough for any truncation but one that is being outrun.
+            // Twice the first count is enough, unless appends outrun the truncation.
             if most == .max { most = 2 * (left.lastSequence - sequence) + Int64(Self.truncationSizes.next) }
             size = Self.truncationSizes.next
         }

@@ -1,13 +1,12 @@
 import ServiceKit
-// What callers may say of a message when they append it.
+// A message in an append request.
 //
-// A message is said either as plain `content` or as `parts`, an array of objects each with a `type`. Parts are kept
-// byte for byte, those of unknown types included: a frontend gets back what it stored, whatever it invents next.
+// It has plain `content`, or `parts`, an array of objects each with a `type`. Parts are stored byte for byte, also of
+// unknown types: a frontend gets back what it stored.
 import Storage
 
-/// One message on its way in.
 struct MessageDraft: Sendable {
-    /// What the new message follows.
+    /// The predecessor of the new message.
     enum Parent: Sendable, Hashable {
         /// The conversation's newest message (nothing, in an empty one).
         case head
@@ -16,9 +15,9 @@ struct MessageDraft: Sendable {
     }
 
     let id: String
-    /// Said by the caller, so that it may exist already.
+    /// The caller's own id may exist already.
     let hasOwnID: Bool
-    /// As said, or `nil` when left out.
+    /// `nil` if not given.
     let parent: Parent?
     let role: MessageRole
     let type: MessageType
@@ -32,16 +31,16 @@ struct MessageDraft: Sendable {
     let parts: String
     /// The words of the text.
     let searchWords: IndexedWords?
-    /// The member's path in the request, for complaints found later.
+    /// The member's path in the request, for later errors.
     let path: String
 
-    /// What a count of tokens may be.
+    /// The range of a count of tokens.
     static let tokenCounts: ClosedRange<Int64> = 0...1_000_000_000
 
-    /// `author_id`: whoever wrote it, when a person did.
+    /// `author_id`: the writer, if that is a person.
     func author(_ caller: Caller) -> String? { role == .user ? caller.id : nil }
 
-    /// Reads the fields, leaving complaints in `body`; the draft is worth something only if `body.finish()` passes.
+    /// Leaves errors in `body`; the draft is valid only if `body.finish()` passes.
     init(_ body: inout JSONBody, path: String, identify: () -> String) {
         let ownID = body.rowID("id")
         id = ownID ?? identify()
@@ -64,7 +63,7 @@ struct MessageDraft: Sendable {
         searchWords = SearchText.words(of: contentText)
     }
 
-    /// Reads an array of messages, each complaint under its own path.
+    /// Each error has its own path.
     static func all(_ elements: [JSONElement], in body: inout JSONBody, identify: () -> String) -> [MessageDraft] {
         var drafts: [MessageDraft] = []
         var ids: Set<String> = []
@@ -88,14 +87,14 @@ struct MessageDraft: Sendable {
         return .message(element.isNull ? nil : body.rowID("parent_id"))
     }
 
-    /// The parts as stored, and their text.
+    /// The stored parts, and their text.
     private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
         if let content = optionalContent(&body) { return content }
         body.refuse("content", "required", "is required, or parts")
         return ("[]", nil)
     }
 
-    /// As `content`, or `nil` where neither content nor parts is said.
+    /// `nil` without content and parts.
     static func optionalContent(_ body: inout JSONBody) -> (parts: String, text: String?)? {
         let content = body.element("content").flatMap { $0.isNull ? nil : $0 }
         let parts = body.element("parts").flatMap { $0.isNull ? nil : $0 }
@@ -123,7 +122,7 @@ struct MessageDraft: Sendable {
         }
     }
 
-    /// The text of the parts that are text; `nil` when none is.
+    /// The text of the text parts; `nil` without any.
     private static func check(_ parts: JSONElement, in body: inout JSONBody) -> String? {
         guard let elements = parts.array else {
             body.refuse("parts", "wrong_type", "must be an array, not \(parts.typeName)")

@@ -1,8 +1,8 @@
-// What callers may say of a message that is there: what it says, how far it has come, and what it cost. Who said it
-// and what it follows stay: an edited question is a new message beside the old one.
+// A patch of a message: content, status and cost. Role and parent stay: an edited question is a new message beside the
+// old one.
 import ServiceKit
 
-/// `PATCH /v1/conversations/{id}/messages/{message_id}`: every member may be left out, `null` clears what can be empty.
+/// `PATCH /v1/conversations/{id}/messages/{message_id}`: every member is optional, `null` clears.
 struct MessagePatch: Sendable {
     let type: MessageType?
     let status: MessageStatus?
@@ -12,7 +12,7 @@ struct MessagePatch: Sendable {
     let tokensTotal: Patch<Int64>
     /// Members to set, or to remove where `null`.
     let metadata: [JSONElement.Member]?
-    /// The whole content anew, with its text.
+    /// Replaces the whole content.
     let content: (parts: String, text: String?)?
 
     var changesTokens: Bool { tokensIn.isPresent || tokensOut.isPresent || tokensTotal.isPresent }
@@ -38,7 +38,7 @@ struct MessagePatch: Sendable {
 }
 
 extension JSONBody {
-    /// A count of tokens, `null` for one that is not known.
+    /// A count of tokens, `null` for an unknown one.
     fileprivate mutating func tokens(_ name: String) -> Patch<Int64> {
         guard let element = element(name) else { return .absent }
         if element.isNull { return .null }

@@ -1,4 +1,3 @@
-// HTTP of messages, below `/v1/conversations/{id}/messages`.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -7,11 +6,11 @@ import Storage
 struct MessageRoutes: Sendable {
     static let list = "messages"
 
-    /// The name in cursors of one branch's pages. A place on a branch is none on another, and the head may be switched
-    /// while somebody pages its branch: so the leaf is a part of the name.
+    /// The list's name in cursors of one branch. A cursor of one branch is invalid on another, and the head may move
+    /// while its branch is being paged. So the leaf is part of the name.
     static func branch(_ leaf: String) -> String { "branch/\(leaf)" }
 
-    /// The leaf of the branch that a cursor was given for.
+    /// The leaf in a cursor's list name.
     private static func leaf(ofCursor text: String) throws -> String {
         guard let name = Cursor.list(of: text), name.hasPrefix("branch/"), RowID.isValid(name.dropFirst(7)) else {
             throw APIError(.invalidCursor)
@@ -21,7 +20,6 @@ struct MessageRoutes: Sendable {
 
     let messages: Messages
 
-    /// What `?include=` can ask for.
     enum Inclusion: String, CaseIterable {
         case siblings
     }
@@ -36,7 +34,7 @@ struct MessageRoutes: Sendable {
             .delete("conversations/:id/messages/:message_id", use: delete)
     }
 
-    /// The whole conversation by number, or with `?leaf=` one branch of it.
+    /// The whole conversation by number, or with `?leaf=` one branch.
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
         let query = QueryParameters(request)
@@ -55,13 +53,13 @@ struct MessageRoutes: Sendable {
             return .json(try Self.json(page))
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
-        // The head of the page before: switched or not, it is the branch that is being read.
+        // The head of the previous page: this branch is continued even if the head has moved.
         let pinned = try (query["after"] ?? query["before"]).flatMap {
             leaf == "head" ? try Self.leaf(ofCursor: $0) : nil
         }
         let own = pinned ?? (leaf == "head" ? nil : leaf)
         let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch(own ?? ""))
-        // Nobody counts a branch but by walking it.
+        // A count would need a walk of the whole branch.
         guard !request.wantsCount else { throw APIError.field("count", "invalid", "cannot be combined with leaf") }
         let page = try await messages.branch(
             conversation,
@@ -77,7 +75,7 @@ struct MessageRoutes: Sendable {
         return .json(try Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
     }
 
-    /// `?last=50`: the newest 50, oldest first, which is the page that ends where the list does.
+    /// `?last=50`: the newest 50, oldest first.
     private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
         guard let last = try query.integer("last", in: 1...100) else { return nil }
         for name in ["limit", "after", "before"] where query[name] != nil {
@@ -163,7 +161,7 @@ struct MessageRoutes: Sendable {
         return .noContent()
     }
 
-    /// Everything past a number, which has to be said: no request deletes all messages by leaving something out.
+    /// The number is required: no request deletes all messages by an omission.
     @Sendable func truncate(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
         guard let sequence = try QueryParameters(request).integer("after_seq", in: 0...Int(Int32.max)) else {

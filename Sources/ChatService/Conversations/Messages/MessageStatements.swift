@@ -1,11 +1,9 @@
-// SQL of messages one by one. Pages of them are in MessagePages.swift, their changes in MessageChangeStatements.swift.
 import Storage
 
 enum MessageStatements {
-    /// Of a message in a conversation that is known.
     static let columns = "\(summaryColumns), content_text, parts"
 
-    /// Without the content, which has no limit but a request's.
+    /// Without the content, which only the request limits.
     private static let summaryColumns = """
         id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out, \
         tokens_total, created_at, updated_at, edited_at, version, metadata
@@ -19,7 +17,7 @@ enum MessageStatements {
         """
     }
 
-    /// Whether the conversation `:conversation` is there for the caller `:owner`.
+    /// Whether the conversation `:conversation` is visible to the caller `:owner`.
     static let isVisible = """
         EXISTS (
             SELECT 1 FROM conversations c
@@ -56,7 +54,7 @@ enum MessageStatements {
         """
     )
 
-    /// One message of a transaction, the `number`th past the line (see ConversationCounterStatements).
+    /// The message at `last_seq + number` (see ConversationCounterStatements).
     static func insert(
         _ draft: MessageDraft,
         number: Int,
@@ -94,7 +92,7 @@ enum MessageStatements {
         """
     )
 
-    /// Removes what this transaction inserted past the line, if it is fewer than `count`.
+    /// Removes this transaction's messages above `last_seq`, if they are fewer than `count`.
     static func undoInserts(into conversation: String, ifFewerThan count: Int) -> BoundStatement {
         takeBack.bind(["conversation": conversation, "count": count])
     }
@@ -118,8 +116,8 @@ enum MessageStatements {
         """
     }
 
-    /// Removes what this transaction inserted past the line if with it there are more than `limit` of the caller's own
-    /// messages on a day. Affects rows when it refuses.
+    /// Removes this transaction's messages above `last_seq` if with them the caller has more than `limit` own messages
+    /// on a day. Affects rows if it refuses.
     static func enforceQuota(_ limit: Int64, of owner: String, on day: UsageDay, in conversation: String)
         -> BoundStatement
     {
@@ -133,7 +131,7 @@ enum MessageStatements {
         "SELECT id FROM messages WHERE id = :id"
     )
 
-    /// Whether an id is taken, in any conversation.
+    /// In any conversation.
     static func isTaken(_ id: String) -> BoundStatement { isTaken.bind(["id": id]) }
 
     private static func get(_ name: String, _ columns: String) -> Statement {
@@ -157,7 +155,7 @@ enum MessageStatements {
         return statement.bind(["conversation": conversation, "owner": owner, "message": message])
     }
 
-    /// Whether a message is there to be the leaf of a branch.
+    /// Whether the message can be the leaf of a branch.
     static func isLeaf(_ message: String, in conversation: String, owner: String) -> BoundStatement {
         isLeaf.bind(["conversation": conversation, "owner": owner, "message": message])
     }

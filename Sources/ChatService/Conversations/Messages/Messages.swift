@@ -1,28 +1,26 @@
 // The messages of a conversation, in the order of their numbers.
 //
-// A message is appended and from then on has its `seq` for ever; there is a row for each of 1…`last_seq`. It names
-// its parent, so that branches (an edited question, a regenerated answer) are siblings; without a word from the
-// caller it follows the newest message. Only the conversation's owner comes here, and to everybody else neither the
-// conversation nor its messages exist.
+// An appended message has its `seq` for ever; each number of 1…`last_seq` has a row. A message names its parent, so
+// that branches (an edited question, a regenerated answer) are siblings; the default parent is the newest message. For
+// all but the owner neither the conversation nor its messages exist.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// Appending and reading messages.
 struct Messages: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
     let quotas: Quotas
 
-    /// An id for a message whose caller said none.
+    /// For a message without an id.
     func makeID() -> String {
         UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
     }
 
-    /// Appends all of the messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
-    /// `idempotency_key_reused`, or a complaint about `parent_id`. `attempt` is the request's key, if it has one; `read`
-    /// reads the request with ids for the messages that say none.
+    /// Appends all messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
+    /// `idempotency_key_reused`, or an error about `parent_id`. `attempt`: the request's key. `read` reads the request,
+    /// with ids for messages without one.
     func append(
         to conversation: String,
         by caller: Caller,
@@ -58,7 +56,6 @@ struct Messages: Sendable {
         }
     }
 
-    /// One message. Throws `not_found`.
     func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
     {
         let result = try await database.run(
@@ -68,10 +65,10 @@ struct Messages: Sendable {
         return try Message(row, in: conversation, withSiblings: siblings)
     }
 
-    /// A page of messages that are not deleted; `order` is the page's and its cursors'. Throws `not_found`.
+    /// A page of messages that are not deleted; `order` applies to the page and its cursors. Throws `not_found`.
     ///
-    /// The page's own statement asks who owns the conversation, so rows are proof enough of the right to see them.
-    /// Only an empty page leaves the question whether there is such a conversation.
+    /// The page's statement tests the owner, so rows prove the right to see them. Only an empty page needs a test
+    /// whether the conversation exists.
     func list(
         _ conversation: String,
         for caller: Caller,
@@ -105,7 +102,7 @@ struct Messages: Sendable {
         throw APIError(.internalError)
     }
 
-    /// The statement that fetches a page, in the direction of the request.
+    /// In the direction of the request.
     static func read(
         _ conversation: String,
         _ caller: Caller,
@@ -127,11 +124,9 @@ struct Messages: Sendable {
         )
     }
 
-    // MARK: One branch
-
-    /// A page of the branch that ends in `leaf`, or in the conversation's head where that is `nil`. It begins at the
-    /// leaf; see MessagePages.swift for what it costs. `isHeads` says that the leaf is what a cursor says was the head.
-    /// Throws `not_found`, or `invalid_cursor` where that message is gone.
+    /// A page of the branch that ends in `leaf`, or in the head for `nil`. It begins at the leaf; MessagePages.swift
+    /// explains its cost. `isHeads`: the leaf is the head of the cursor. Throws `not_found`, or `invalid_cursor` if
+    /// that message is gone.
     func branch(
         _ conversation: String,
         leaf: String?,
@@ -141,7 +136,7 @@ struct Messages: Sendable {
         order: MessageOrder,
         siblings: Bool = false
     ) async throws -> Page<Message> {
-        // The first page is the leaf's, whichever way it is read.
+        // The first page is the leaf's, in either order.
         let direction = request.cursor == nil && order == .asc ? .backward : request.direction
         let page = PageRequest(limit: request.limit, cursor: request.cursor, direction: direction)
         let isUpwards = (order == .asc) == (page.direction == .backward)
@@ -157,7 +152,7 @@ struct Messages: Sendable {
                     pass: pass,
                     siblings: siblings
                 )
-                // Its cost is the distance from the leaf, which is not known before: not beside everybody's requests.
+                // Its cost is the unknown distance from the leaf, so it runs in the slow pool.
                 result = try await database.run(read, priority: .long)
             } else {
                 let read = MessagePages.towardsRoot(
@@ -175,7 +170,7 @@ struct Messages: Sendable {
                 let isVisible = ConversationStatements.isVisible(conversation, owner: caller.id)
                 let isThere = leaf.map { MessageStatements.isLeaf($0, in: conversation, owner: caller.id) } ?? isVisible
                 if try await database.run(isThere).isEmpty {
-                    // Who asked for the head did not name this message.
+                    // The request named the head, not this message.
                     if isHeads, try await !database.run(isVisible).isEmpty { throw APIError(.invalidCursor) }
                     throw APIError(.notFound)
                 }
@@ -194,7 +189,6 @@ struct Messages: Sendable {
     }
 }
 
-/// Oldest first, or newest first.
 enum MessageOrder: String, Sendable, CaseIterable {
     case asc, desc
 }

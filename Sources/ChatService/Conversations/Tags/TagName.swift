@@ -1,4 +1,3 @@
-// A tag's name as it is shown, and the key under which it is one tag.
 import Foundation
 import ServiceKit
 
@@ -6,12 +5,12 @@ struct TagName: Sendable, Hashable {
     /// In bytes.
     static let longest = 100
 
-    /// As said, surrounding white space removed.
+    /// As given, trimmed.
     let text: String
-    /// NFC and lower case: what `tags.name_key` holds.
+    /// NFC and lower case, as in `tags.name_key`.
     let key: String
 
-    /// `nil` for what is empty, too long or holds control characters.
+    /// `nil` if empty, too long, or with control characters.
     init?(_ said: String) {
         let trimmed = said.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping
         guard !trimmed.isEmpty, trimmed.utf8.count <= Self.longest,
@@ -21,7 +20,7 @@ struct TagName: Sendable, Hashable {
         key = trimmed.lowercased().precomposedStringWithCanonicalMapping
     }
 
-    /// A name in the path. One that cannot be a tag's is simply not there.
+    /// An invalid name in the path is simply not found.
     init(inPath segment: String?) throws(APIError) {
         guard let text = segment?.removingPercentEncoding, let name = TagName(text) else { throw APIError(.notFound) }
         self = name
@@ -29,7 +28,7 @@ struct TagName: Sendable, Hashable {
 }
 
 extension JSONBody {
-    /// A list of tags, each named once.
+    /// Each named once.
     mutating func tagNames(_ name: String) -> [TagName]? {
         guard let texts = strings(name, count: 0...ConversationLimits.tags) else { return nil }
         var names: [TagName] = []
@@ -43,7 +42,6 @@ extension JSONBody {
         return names
     }
 
-    /// One tag's name.
     mutating func tagName(_ name: String) -> TagName? {
         let before = errors.count
         let text = requiredString(name)

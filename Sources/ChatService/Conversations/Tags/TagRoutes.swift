@@ -1,4 +1,3 @@
-// HTTP of tags: the caller's own, and those of a conversation.
 import HTTPTypes
 import Hummingbird
 import ServiceKit

@@ -1,15 +1,14 @@
-// SQL of tags.
 import ServiceKit
 import Storage
 
 enum TagStatements {
-    /// `conversation_count` is of living conversations; triggers keep it (migrations, tag counts).
+    /// `conversation_count` is of live conversations; triggers maintain it (migrations, tag counts).
     static let columns = "id, owner_id, name, conversation_count, created_at, updated_at"
 
-    /// U+001F, which no name holds.
+    /// U+001F, which no name contains.
     static let separator: Character = "\u{1F}"
 
-    /// The names of a conversation's tags, joined; NULL when it has none. For statements on `conversations`.
+    /// The names of a conversation's tags, joined; NULL without tags. For statements on `conversations`.
     static let names = """
         CASE WHEN has_tags THEN (
             SELECT string_agg(t.name, '\(separator)')
@@ -18,8 +17,8 @@ enum TagStatements {
         ) END AS tags
         """
 
-    // The conversation is there for its owner, in the version that was asked for. The principal's lock keeps it so
-    // until the transaction ends.
+    // The conversation is the owner's, in the expected version. The principal's lock keeps it so until the transaction
+    // ends.
     private static let mayTag = """
         EXISTS (
             SELECT 1 FROM conversations c
@@ -46,7 +45,7 @@ enum TagStatements {
         """
     )
 
-    /// Makes a tag on first use, while the conversation has fewer than `limit`.
+    /// Makes a tag on first use, if the conversation has fewer than `limit`.
     static func ensure(
         id: String,
         named name: TagName,
@@ -85,7 +84,7 @@ enum TagStatements {
         """
     )
 
-    /// Attaches a tag, while the conversation has fewer than `limit`.
+    /// Attaches a tag, if the conversation has fewer than `limit`.
     static func add(
         _ name: TagName,
         to conversation: String,
@@ -134,7 +133,7 @@ enum TagStatements {
         """
     )
 
-    /// The tags after a cursor, in the direction of the page.
+    /// In the direction of the page.
     static func page(of owner: String, direction: PageRequest.Direction, from cursor: Cursor, limit: Int64)
         -> BoundStatement
     {
@@ -204,7 +203,6 @@ enum TagStatements {
         """
     )
 
-    /// Detaches a tag from up to `limit` conversations.
     static func detach(id: String, owner: String, limit: Int64) -> BoundStatement {
         detach.bind(["id": id, "owner": owner, "limit": limit])
     }
@@ -221,7 +219,6 @@ enum TagStatements {
         """
     )
 
-    /// Deletes a tag that no conversation has.
     static func delete(id: String, owner: String) -> BoundStatement { delete.bind(["id": id, "owner": owner]) }
 
     private static let copy = Statement(
@@ -239,7 +236,7 @@ enum TagStatements {
         """
     )
 
-    /// Gives a fork the tags of what it was made from.
+    /// Copies the source's tags to a fork.
     static func copy(to fork: String, from source: String, owner: String) -> BoundStatement {
         copy.bind(["fork": fork, "owner": owner, "source": source])
     }
@@ -259,8 +256,7 @@ enum TagStatements {
         """
     )
 
-    /// Moves the conversation's version, unless the tag that is `required` found no room. The last write of its
-    /// transaction.
+    /// Raises the conversation's version, unless the `required` tag found no room. The last write of its transaction.
     static func changed(
         conversation: String,
         owner: String,
@@ -284,7 +280,7 @@ enum TagStatements {
         """
     )
 
-    /// Moves the version of the conversations that `detach` is about to change; those being made or removed have none.
+    /// Raises the version of the conversations that `detach` is about to change; incomplete and ended ones have none.
     /// Their order in the list stays, since the person changed none of them.
     static func bumpVersions(id: String, owner: String, limit: Int64) -> BoundStatement {
         bumpVersions.bind(["id": id, "owner": owner, "limit": limit])

@@ -1,18 +1,16 @@
-// Tags: a person's own words on their conversations.
+// Tags: a person's labels of conversations.
 //
-// A tag comes to be when it is first used and stays until it is deleted. Its name is unique per owner whatever its
-// case; the spelling of the first use is shown. Conversations name their tags wherever they are told: the rows say
-// whether they have any, and only for those that do the names are looked up, in the statement that reads the row. So
-// a rename is one row, and is seen everywhere at once.
+// A tag exists from its first use until it is deleted. Its name is unique per owner, whatever its case, with the
+// spelling of the first use. A conversation's row says whether it has tags, and only then the reading statement looks
+// up their names. So a rename is one row, and visible everywhere at once.
 //
-// Which tags a conversation has is among its own fields: a change moves its version, and `If-Match` guards it; so does the
-// deletion of a tag, for each conversation that had it. How a tag is spelled is the tag's own field: a rename leaves the
-// versions of conversations, and the change feed tells it of the tag.
+// The set of tags is one of the conversation's own fields: a change raises its version, and `If-Match` guards it, also
+// when a tag is deleted. The spelling is the tag's own field: a rename leaves the versions of conversations, and the
+// change feed reports the tag.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// One row of `tags`.
 struct Tag: Sendable {
     let id: String
     let name: String
@@ -28,7 +26,6 @@ struct Tag: Sendable {
         conversationCount = try row.integer("conversation_count")
     }
 
-    /// The list is in the order in which the tags came to be.
     var cursor: Cursor { Cursor(createdAt, id) }
 
     func writeMembers(to writer: inout JSONWriter) {
@@ -46,15 +43,14 @@ struct Tags: Sendable {
     let random: RandomSource
     let conversations: Conversations
 
-    /// What happens to a conversation's tags.
     enum Change: Sendable {
         case replace([TagName])
         case add(TagName)
         case remove(TagName)
     }
 
-    /// Changes the tags of a conversation and returns it. Throws `not_found`, `precondition_failed`, `user_inactive`,
-    /// or a complaint about too many.
+    /// Returns the conversation. Throws `not_found`, `precondition_failed`, `user_inactive`, or an error about too
+    /// many.
     func change(
         _ conversation: String,
         _ change: Change,
@@ -75,7 +71,7 @@ struct Tags: Sendable {
             let results = try await database.run(transaction)
             if let row = results[changed].first { return try Conversation(row, whole: true) }
             if results[visible].isEmpty { throw APIError(.notFound) }
-            // It is there and of no certain version, so there was no room.
+            // It exists and no version was required, so there was no room.
             if expected == nil {
                 throw APIError.field("tags", "out_of_range", "must be at most \(ConversationLimits.tags)")
             }
@@ -83,7 +79,7 @@ struct Tags: Sendable {
         throw APIError(.conflict)
     }
 
-    /// Adds the writes of a change. The handle's result is the conversation, if it was changed.
+    /// Adds the writes of a change. The handle's result is the conversation, if it changed.
     private func add(
         _ change: Change,
         of conversation: String,
@@ -133,7 +129,6 @@ struct Tags: Sendable {
         )
     }
 
-    /// A page of the caller's tags.
     func list(for caller: Caller, page: PageRequest) async throws -> Page<Tag> {
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
         var transaction = Transaction()
@@ -152,7 +147,7 @@ struct Tags: Sendable {
         return answer
     }
 
-    /// Gives a tag another name. Throws `not_found`, `tag_taken` or `user_inactive`.
+    /// Throws `not_found`, `tag_taken` or `user_inactive`.
     func rename(_ id: String, to name: TagName, by caller: Caller) async throws -> Tag {
         let now = clock.now()
         var transaction = PrincipalTransaction(by: caller, at: now)
@@ -163,7 +158,7 @@ struct Tags: Sendable {
         throw APIError(results[exists].isEmpty ? .notFound : .tagTaken)
     }
 
-    /// Deletes a tag, after detaching it from its conversations in transactions of 500. Throws `not_found` or `user_inactive`.
+    /// Detaches the tag first, in transactions of 500 conversations. Throws `not_found` or `user_inactive`.
     func delete(_ id: String, by caller: Caller) async throws {
         var priority = UnitPriority.normal
         while true {

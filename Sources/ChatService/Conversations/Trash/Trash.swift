@@ -1,19 +1,18 @@
 import ServiceKit
-// The trash: what a person deleted, for as long as it can still be brought back.
+// The trash: deleted conversations that can still be restored.
 //
-// kept → trash → kept, or gone for good: by the owner (`?permanent=true`) or by the cleanup, once it has been there for
-// the time that the configuration says.
+// kept → trash → kept, or gone for good: by the owner (`?permanent=true`), or by the cleanup after the configured time.
 //
-// **A conversation ends in one small write and goes in small pieces.** Once it has ended (see ConversationState), nothing
-// finds it any more. What hangs on it is removed afterwards in transactions of 500 messages at most (see MessageBatch), the
-// row last, so that the size of a conversation delays no other request; if the process dies in between, the cleanup goes on
-// an hour later. An unfinished fork or import is as hard to find, and the cleanup removes those that were abandoned.
+// **A conversation ends in one small write and is removed in small pieces.** Once it has ended (see ConversationState),
+// no request finds it. Its rows are removed in transactions of at most 500 messages (see MessageBatch), its own row
+// last, so that its size delays no other request. If the process dies in between, the cleanup continues an hour later.
+// It also removes abandoned forks and imports.
 import Storage
 
 struct Trash: Sendable {
     /// Rows of one transaction.
     static let batch: Int64 = 500
-    /// After which what has ended, or was not finished, is the cleanup's.
+    /// After this time the cleanup removes ended and unfinished conversations.
     static let abandonedAfter: Duration = .seconds(3600)
 
     let database: any SQLDatabase
@@ -21,9 +20,7 @@ struct Trash: Sendable {
     let conversations: Conversations
     var retention: Duration = .seconds(30 * 86_400)
 
-    // MARK: One conversation
-
-    /// Moves a conversation to the trash. Throws `not_found`, `precondition_failed`, `user_inactive` or `conflict`.
+    /// Throws `not_found`, `precondition_failed`, `user_inactive` or `conflict`.
     func put(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
         for _ in 0..<Conversations.attempts {
             var expected: Int64?
@@ -45,8 +42,8 @@ struct Trash: Sendable {
         throw APIError(.conflict)
     }
 
-    /// Brings a conversation back; one that is not in the trash stays as it is. Throws `not_found`,
-    /// `precondition_failed`, `user_inactive` or `conflict`.
+    /// A conversation that is not in the trash stays unchanged. Throws `not_found`, `precondition_failed`,
+    /// `user_inactive` or `conflict`.
     func restore(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws -> Conversation {
         for _ in 0..<Conversations.attempts {
             let expected = try await expectedVersion(id, precondition, caller)
@@ -70,14 +67,14 @@ struct Trash: Sendable {
         throw APIError(.conflict)
     }
 
-    /// Removes a conversation for good, from the trash or not. Throws as `restore`.
+    /// Deletes a conversation for good, from the trash or not. Throws as `restore`.
     func remove(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
         for _ in 0..<Conversations.attempts {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
             let ended = transaction.add(TrashStatements.end(id, owner: caller.id, expected: expected, at: now))
-            // A conversation of one batch of messages is gone when this transaction is.
+            // This transaction removes a conversation of one batch entirely.
             transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: caller.id))
             let removed = transaction.add(TrashRemovalStatements.remove(id, owner: caller.id))
             let results = try await database.run(transaction)
@@ -90,7 +87,7 @@ struct Trash: Sendable {
         throw APIError(.conflict)
     }
 
-    /// The version that a change depends on, of a conversation that is kept or in the trash.
+    /// The version of a kept or trashed conversation, for a conditional change.
     private func expectedVersion(
         _ id: String,
         _ precondition: VersionPrecondition,
@@ -111,21 +108,18 @@ struct Trash: Sendable {
             let messages = transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: owner))
             let removed = transaction.add(TrashRemovalStatements.remove(id, owner: owner))
             let results = try await database.run(transaction, priority: .long)
-            // Gone, by this transaction or by another.
+            // Removed by this transaction or by another.
             if !results[removed].isEmpty || results[messages].affected == 0 { return }
         }
     }
 
-    // MARK: All of a person's
-
-    /// What `removeAll` did.
     struct Removed: Sendable {
         var conversations = 0
         var messages = 0
     }
 
-    /// Moves everything to the trash, or removes everything for good, what is in the trash included. Conversations
-    /// that are made meanwhile stay. Throws `user_inactive`.
+    /// Moves everything to the trash, or deletes everything for good, including the trash. Conversations that are made
+    /// meanwhile stay. Throws `user_inactive`.
     func removeAll(permanently: Bool, by caller: Caller) async throws -> Removed {
         let start = clock.now()
         var removed = Removed()
@@ -141,7 +135,7 @@ struct Trash: Sendable {
         return try await end(of: caller.id, before: clock.now())
     }
 
-    /// Ends and removes what an owner has had in the trash since `instant`, and whatever ended before.
+    /// Ends and removes the owner's trash from before `instant`, and whatever ended before.
     func end(of owner: String, before instant: Instant) async throws -> Removed {
         while true {
             var transaction = Transaction(behind: owner)
@@ -151,7 +145,7 @@ struct Trash: Sendable {
         return try await removeEnded(of: owner, before: instant)
     }
 
-    /// Removes whatever of an owner's ended before `instant`.
+    /// Removes the owner's conversations that ended before `instant`.
     func removeEnded(of owner: String, before instant: Instant) async throws -> Removed {
         var removed = Removed()
         while true {
@@ -169,15 +163,12 @@ struct Trash: Sendable {
         }
     }
 
-    // MARK: Reading
-
-    /// A page of the trash, the last deleted first.
     func list(for caller: Caller, page: PageRequest) async throws -> Page<Conversation> {
         let isForward = page.direction == .forward
         let oldest = clock.now() - retention
         var cursor = page.cursor ?? (isForward ? Cursor.beyondNewest : Cursor(Instant(microseconds: 0), ""))
-        // What has been there for too long is the oldest: a page towards it is cut, one away from it begins past it. A
-        // condition more would have PostgreSQL take another index and sort.
+        // Expired rows are the oldest: a page towards them is cut, one away from them begins past them. With a further
+        // condition PostgreSQL would take another index and sort.
         if !isForward, cursor.instant <= oldest { cursor = Cursor(oldest, Cursor.beyondNewest.id) }
         var transaction = Transaction()
         let found = transaction.add(

@@ -1,8 +1,6 @@
-// SQL that removes what has ended, in batches: messages first, their conversation last.
 import Storage
 
 enum TrashRemovalStatements {
-    // MARK: One conversation
 
     private static let removeMessages = Statement(
         "trash.remove_messages",
@@ -17,7 +15,7 @@ enum TrashRemovalStatements {
         return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
     }
 
-    /// Up to so many messages of a conversation that ended.
+    /// A batch of messages of an ended conversation.
     static func removeMessages(of id: String, owner: String, limit: Int64 = Trash.batch) -> BoundStatement {
         removeMessages.bind(["id": id, "owner": owner, "limit": limit])
     }
@@ -34,10 +32,8 @@ enum TrashRemovalStatements {
         """
     )
 
-    /// A conversation that ended and has no message left.
+    /// An ended conversation without messages.
     static func remove(_ id: String, owner: String) -> BoundStatement { remove.bind(["id": id, "owner": owner]) }
-
-    // MARK: An owner's
 
     private static let batchOfOwner: StatementParameters = ["owner": .text, "until": .instant, "limit": .integer]
 
@@ -55,7 +51,7 @@ enum TrashRemovalStatements {
         return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
     }
 
-    /// A batch of messages of an owner's conversations that are hidden since before an instant.
+    /// A batch of messages of the owner's conversations that are hidden since before an instant.
     static func removeSomeMessages(of owner: String, endedUntil instant: Instant) -> BoundStatement {
         removeSomeMessages.bind(["owner": owner, "until": instant, "limit": Trash.batch])
     }
@@ -73,12 +69,10 @@ enum TrashRemovalStatements {
         """
     )
 
-    /// A batch of those that have no message left.
+    /// A batch of those without messages.
     static func removeSome(of owner: String, endedUntil instant: Instant) -> BoundStatement {
         removeSome.bind(["owner": owner, "until": instant, "limit": Trash.batch])
     }
-
-    // MARK: Everybody's
 
     private static let owners: StatementParameters = ["until": .instant, "limit": .integer]
 
@@ -92,7 +86,7 @@ enum TrashRemovalStatements {
         """
     )
 
-    /// Owners of what was put into the trash until an instant, an owner as often as there are rows.
+    /// Owners of conversations trashed until an instant; an owner may repeat.
     static func ownersOfTrash(until instant: Instant, limit: Int64) -> BoundStatement {
         ownersOfExpired.bind(["until": instant, "limit": limit])
     }
@@ -107,7 +101,7 @@ enum TrashRemovalStatements {
         """
     )
 
-    /// Owners of what is hidden since before an instant, likewise.
+    /// Owners of conversations hidden since before an instant; an owner may repeat.
     static func ownersOfEnded(until instant: Instant, limit: Int64) -> BoundStatement {
         ownersOfEnded.bind(["until": instant, "limit": limit])
     }

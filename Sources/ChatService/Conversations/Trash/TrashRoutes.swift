@@ -1,4 +1,3 @@
-// HTTP of deleting, restoring and forking.
 import HTTPTypes
 import Hummingbird
 import ServiceKit

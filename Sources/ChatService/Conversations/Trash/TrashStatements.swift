@@ -1,5 +1,4 @@
-// SQL of the trash. What has been there for longer than the trash keeps is neither listed nor brought back, whether the
-// cleanup has come or not.
+// SQL of the trash. Expired rows are neither listed nor restored, whether the cleanup has run or not.
 import ServiceKit
 import Storage
 
@@ -17,12 +16,9 @@ enum TrashStatements {
         """
     )
 
-    /// Moves a conversation to the trash.
     static func trash(_ id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
         trash.bind(["id": id, "owner": owner, "expected": expected, "now": now])
     }
-
-    // MARK: Reading
 
     private static let columns = ConversationStatements.summaryColumns + ", deleted_at"
     private static let cursor: StatementParameters = [
@@ -51,7 +47,7 @@ enum TrashStatements {
         """
     )
 
-    /// The trash from a cursor, in the direction of the page.
+    /// In the direction of the page.
     static func page(of owner: String, direction: PageRequest.Direction, from cursor: Cursor, limit: Int64)
         -> BoundStatement
     {
@@ -69,7 +65,6 @@ enum TrashStatements {
         """
     )
 
-    /// How many have been put into the trash since an instant.
     static func count(of owner: String, since instant: Instant) -> BoundStatement {
         count.bind(["owner": owner, "since": instant])
     }
@@ -85,12 +80,10 @@ enum TrashStatements {
         """
     )
 
-    /// The version of a conversation that is live, or in the trash since an instant.
+    /// Of a conversation that is live, or in the trash since an instant.
     static func version(of id: String, owner: String, since instant: Instant) -> BoundStatement {
         version.bind(["id": id, "owner": owner, "since": instant])
     }
-
-    // MARK: Restoring
 
     private static let restore = Statement(
         "trash.restore",
@@ -112,14 +105,12 @@ enum TrashStatements {
         """
     )
 
-    /// Brings a conversation back that has been in the trash since an instant, with its slug if that is free.
+    /// Restores a conversation trashed since an instant, with its slug if that is free.
     static func restore(_ id: String, owner: String, expected: Int64?, since instant: Instant, at now: Instant)
         -> BoundStatement
     {
         restore.bind(["id": id, "owner": owner, "expected": expected, "now": now, "since": instant])
     }
-
-    // MARK: Ending
 
     private static let trashSome = Statement(
         "trash.trash_some",
@@ -135,7 +126,7 @@ enum TrashStatements {
         """
     )
 
-    /// Moves a batch of an owner's conversations to the trash, those that were made until an instant.
+    /// A batch of the owner's conversations that were made until an instant.
     static func trashSome(of owner: String, madeUntil instant: Instant, at now: Instant) -> BoundStatement {
         trashSome.bind(["owner": owner, "now": now, "made_until": instant, "limit": Trash.batch])
     }
@@ -153,7 +144,7 @@ enum TrashStatements {
         """
     )
 
-    /// Ends a conversation, live or in the trash, for good.
+    /// Ends a conversation, live or in the trash.
     static func end(_ id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
         end.bind(["id": id, "owner": owner, "expected": expected, "now": now])
     }
@@ -172,7 +163,7 @@ enum TrashStatements {
         """
     )
 
-    /// Ends a batch of what an owner put into the trash until an instant.
+    /// Ends a batch that was trashed until an instant.
     static func endSome(of owner: String, trashedUntil instant: Instant) -> BoundStatement {
         endSome.bind(["owner": owner, "until": instant, "limit": Trash.batch])
     }

@@ -1,4 +1,3 @@
-// HTTP of votes.
 import HTTPTypes
 import Hummingbird
 import ServiceKit

@@ -1,4 +1,3 @@
-// SQL of votes.
 import ServiceKit
 import Storage
 
@@ -24,7 +23,6 @@ enum VoteStatements {
         """
     )
 
-    /// Gives or changes a vote.
     static func set(_ value: VoteValue, on message: String, in conversation: String, by voter: String, at now: Instant)
         -> BoundStatement
     {
@@ -55,12 +53,10 @@ enum VoteStatements {
         "SELECT m.id FROM \(votable)"
     )
 
-    /// Whether there is such a message to vote on.
+    /// Whether the caller may vote on the message.
     static func isOpen(_ message: String, in conversation: String, to voter: String) -> BoundStatement {
         isOpen.bind(["conversation": conversation, "message": message, "voter": voter])
     }
-
-    // MARK: Reading
 
     private static let own = """
         votes v JOIN conversations c ON c.id = v.conversation_id JOIN messages m ON m.id = v.message_id
@@ -92,7 +88,6 @@ enum VoteStatements {
         """
     )
 
-    /// The votes after a cursor, in the direction of the page.
     static func page(
         in conversation: String,
         of voter: String,
@@ -131,7 +126,6 @@ enum VoteStatements {
         """
     )
 
-    /// The votes on the newest messages.
     static func newest(in conversation: String, of voter: String) -> BoundStatement {
         newest.bind(["conversation": conversation, "voter": voter, "limit": ConversationLimits.messages])
     }

@@ -1,8 +1,8 @@
 import ServiceKit
-// Votes: what a person thinks of a message. One for each voter and message, up or down; none is no row.
+// Votes: one for each voter and message, up or down; none is no row.
 //
-// The message must be of the conversation in the path, and that conversation the caller's own: a vote on a message of
-// another conversation would tell that it exists, and would stand in the way of its owner's.
+// The message must be of the conversation in the path, and that the caller's own. A vote on a foreign message would
+// reveal that it exists, and would conflict with its owner's.
 import Storage
 
 enum VoteValue: String, Sendable, CaseIterable {
@@ -14,7 +14,7 @@ enum VoteValue: String, Sendable, CaseIterable {
     init(number: Int64) { self = number > 0 ? .up : .down }
 }
 
-/// One row of `votes`, or what is told of a message without one.
+/// One row of `votes`, or the answer for a message without one.
 struct Vote: Sendable {
     let conversationID: String
     let messageID: String
@@ -32,7 +32,6 @@ struct Vote: Sendable {
         updatedAt = try row.instant("updated_at")
     }
 
-    /// No vote.
     init(noneOn message: String, in conversation: String, by user: String) {
         conversationID = conversation
         messageID = message
@@ -58,7 +57,7 @@ struct Votes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    /// Sets, changes or takes back the caller's vote. Throws `not_found` or `user_inactive`.
+    /// Sets, changes or withdraws the caller's vote. Throws `not_found` or `user_inactive`.
     func vote(_ value: VoteValue, on message: String, in conversation: String, by caller: Caller) async throws -> Vote {
         let now = clock.now()
         var transaction = PrincipalTransaction(by: caller, at: now)
@@ -75,7 +74,7 @@ struct Votes: Sendable {
         return try Vote(row)
     }
 
-    /// A page of the caller's votes in a conversation, in the order in which they were given. Throws `not_found`.
+    /// The caller's votes in a conversation, in the order of voting. Throws `not_found`.
     func list(_ conversation: String, for caller: Caller, page: PageRequest) async throws -> Page<Vote> {
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
         var transaction = Transaction()

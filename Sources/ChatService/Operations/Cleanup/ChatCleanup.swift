@@ -1,9 +1,8 @@
-// Chat cleans up after itself: keys that nobody will repeat, reservations that nobody will settle, changes that nobody
-// comes back for, the trash once it is old enough, and what a process that died left half-made or half-removed.
+// Removes what is no longer needed: expired idempotency keys, reservations and changes, the expired trash, and
+// leftovers of processes that died.
 //
-// One node at a time: a lease that ran out (a node died) may be taken by another. Every pass is safe to repeat and to
-// stop half-way, and goes in units of 500 rows. Rows of a person are removed behind the lock of that person's row, as
-// everything else that is written for them.
+// One node at a time: another node may take an expired lease. A pass may be repeated and interrupted anywhere, and uses
+// transactions of 500 rows. A person's rows are removed under the lock of that person's row, as with every other write.
 import Hummingbird
 import Logging
 import Metrics
@@ -22,10 +21,10 @@ package struct ChatCleanup: Sendable {
 
     private static let owners: Int64 = 100
 
-    /// Rows removed, by what they were.
+    /// By kind of row.
     package typealias Counts = [(name: String, count: Int)]
 
-    /// One pass, if no other node is at it; `nil` when one is.
+    /// `nil` if another node runs a pass.
     package func runIfFree() async throws -> Counts? {
         guard try await lease.hold() else { return nil }
         let counts: Counts
@@ -39,12 +38,12 @@ package struct ChatCleanup: Sendable {
         return counts
     }
 
-    /// One pass, lease or no lease: its statements harm nobody who does the same.
+    /// Runs without the lease: concurrent passes do no harm.
     package func run() async throws -> Counts {
         try await run {}
     }
 
-    /// `renew` is called again and again.
+    /// `renew` is called repeatedly.
     private func run(_ renew: () async throws -> Void) async throws -> Counts {
         var removed = Trash.Removed()
         let expired = clock.now() - trashRetention
@@ -57,7 +56,7 @@ package struct ChatCleanup: Sendable {
             try await renew()
             try await removed.add(trash.removeEnded(of: owner, before: abandoned))
         }
-        // Behind the lock of their person's row, as whoever else writes them.
+        // Under the lock of their person's row, as with every write.
         let unsettled = clock.now() - Reservations.abandonedAfter
         var reservations = 0
         try await eachOwner({ ReservationStatements.ownersOfExpired(before: unsettled, limit: Self.owners) }) { owner in
@@ -83,7 +82,7 @@ package struct ChatCleanup: Sendable {
         return counts
     }
 
-    /// Runs a statement that removes up to so many rows until it finds fewer.
+    /// Repeats a statement until it removes fewer than a batch.
     private func remove(_ some: (_ batch: Int64) -> BoundStatement) async throws -> Int {
         var count = 0
         while true {
@@ -93,7 +92,7 @@ package struct ChatCleanup: Sendable {
         }
     }
 
-    /// Runs `body` for owners until there are none. One that stays is left for the next pass.
+    /// Runs `body` for owners until there are none. One that remains is left for the next pass.
     private func eachOwner(
         _ find: () -> BoundStatement,
         _ body: (String) async throws -> Void
@@ -115,7 +114,7 @@ extension Trash.Removed {
     }
 }
 
-/// Runs a pass every so often until shutdown; a failure is logged and tried again at the next tick.
+/// A failure is logged and retried at the next tick.
 struct ChatCleanupService: Service {
     let cleanup: ChatCleanup
     let interval: Duration

@@ -1,13 +1,12 @@
 import ServiceKit
-// One node at a time does a job. The lease is renewed while its holder lives; one that ran out may be taken by another
-// node. Nothing depends on it for being right: units of jobs are conditional, so two holders would only do work twice.
+// One node at a time runs a job. The holder renews the lease; another node may take an expired one. Correctness does
+// not depend on it: the jobs' transactions are conditional, so two holders would only repeat work.
 import Storage
 import Synchronization
 
-/// A job that one node has at a time.
 final class JobLease: Sendable {
     private static let time: Duration = .seconds(15)
-    /// How often a node asks that does not have it.
+    /// How often another node tries to take the lease.
     private static let patience: Duration = .seconds(3)
 
     private struct State {
@@ -29,7 +28,7 @@ final class JobLease: Sendable {
         self.clock = clock
     }
 
-    /// Whether this node has the job now; takes or renews the lease where that is due.
+    /// Whether this node has the job; takes or renews the lease when due.
     func hold() async throws -> Bool {
         let (held, askAt) = state.withLock { ($0.heldUntil, $0.askAt) }
         let asked = ContinuousClock.now
@@ -45,17 +44,17 @@ final class JobLease: Sendable {
         return isHeld
     }
 
-    /// Lets another node have it at once.
+    /// Lets another node take it at once.
     func release() async {
         guard state.withLock({ $0.heldUntil }) != nil else { return }
         state.withLock { $0.heldUntil = nil }
-        // If this fails the lease runs out by itself.
+        // If this fails the lease expires.
         _ = try? await database.run(LeaseStatements.release(job, holder, clock.now()))
     }
 }
 
 enum LeaseStatements {
-    /// Zero rows while another holder's lease runs.
+    /// Zero rows while another holder's lease is valid.
     static let take = Statement(
         "leases.take",
         .writes,
@@ -74,7 +73,7 @@ enum LeaseStatements {
         "UPDATE job_leases SET expires_at = $3 WHERE name = $1 AND holder = $2"
     )
 
-    /// A write that always changes one row, for readiness: its holder is its own.
+    /// For readiness: always changes one row, with its own holder.
     static func writeProbe(at now: Instant) -> BoundStatement { take("readyz", "readyz", now, now) }
 
     static let all = [take, release]

@@ -1,5 +1,5 @@
-// HTTP for admins: how much there is, of everybody and of one, and an erase on somebody's behalf. Mounted behind a
-// requirement of the role. No answer here and no line of the log has content; nobody reads another's conversations.
+// Statistics and erasure for admins, behind a required role. No answer and no log line has content; admins cannot read
+// conversations.
 import Hummingbird
 import Logging
 import ServiceKit
@@ -88,7 +88,6 @@ struct AdminDataRoutes: Sendable {
         return .json(JSONWriter.object { receipt.writeMembers(to: &$0) })
     }
 
-    /// Who did what to whom.
     private func log(_ what: String, _ target: String, _ context: ChatRequestContext) {
         logger.notice(
             "\(what)",

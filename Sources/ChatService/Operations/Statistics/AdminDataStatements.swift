@@ -1,4 +1,3 @@
-// SQL of what admins may know: numbers, and never a title or a word.
 import Storage
 
 enum AdminDataStatements {
@@ -17,7 +16,7 @@ enum AdminDataStatements {
         """
     )
 
-    /// Of one person. Counters of conversations are added up rather than their messages counted, which may be millions.
+    /// Of one person. Adds up conversations' counters, since their messages may be millions.
     static func summary(of principal: String) -> BoundStatement { summary.bind(["principal": principal]) }
 
     private static let principals = Statement(
@@ -56,7 +55,7 @@ enum AdminDataStatements {
         "SELECT MAX(moved_at) AS moved_at FROM auth_feed"
     )
 
-    /// Totals over every person. Each reads whole tables, when an admin asks.
+    /// Totals over all people. Each reads whole tables, on an admin's request.
     enum Totals {
         static var ofPrincipals: BoundStatement { principals.bind() }
         static var ofConversations: BoundStatement { conversations.bind() }

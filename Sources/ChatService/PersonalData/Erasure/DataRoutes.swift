@@ -1,6 +1,6 @@
-// HTTP of a person's own data as a whole: erase it, and the receipt of that.
+// A person's own data as a whole: its erasure, and the receipt.
 //
-// Mounted outside of `RefusedPrincipalsMiddleware`: who was erased may still see that it was done.
+// Mounted outside `RefusedPrincipalsMiddleware`: an erased person may still see the receipt.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -25,7 +25,7 @@ struct DataRoutes: Sendable {
         return .json(JSONWriter.object { receipt.writeMembers(to: &$0) })
     }
 
-    /// 200 when everything is gone, 202 with the receipt's address while it goes.
+    /// 200 when everything is gone, 202 with the receipt's address before.
     static func answer(_ receipt: ErasureReceipt, at path: String) -> Response {
         let body = JSONWriter.object { receipt.writeMembers(to: &$0) }
         return receipt.isCompleted ? .json(body) : .json(body, status: .accepted, headers: [.location: path])

@@ -1,17 +1,16 @@
-// What an erase removes, table by table. A table with anything of a person in it has a step here; a test greps the
-// database for a marker afterwards.
+// What an erasure removes, table by table. Every table with personal data has a step here; a test searches the database
+// for a marker afterwards.
 //
-// A step names the rows, and its two statements are made from that: one counts what the other removes, in one unit, so
-// the receipt is exact whatever dies in between. Both find the person through the erasure and only while the tombstone
-// stands: no mistake of a caller makes them remove the rows of somebody who was not erased.
+// A step names the rows. Its two statements count and remove them in one transaction, so the receipt is exact whatever
+// dies in between. Both find the person through the erasure and only while the tombstone exists, so a caller's mistake
+// cannot remove rows of a person who was not erased.
 import Storage
 
-/// Rows of one table that go with their owner.
+/// Rows of one table that are removed with their owner.
 struct EraseStep: Sendable {
-    /// Rows in one unit.
     static let batch = 500
 
-    /// As the receipt calls them.
+    /// In the receipt.
     let entity: String
     private let count: Statement
     private let delete: Statement
@@ -20,7 +19,7 @@ struct EraseStep: Sendable {
 
     /// Removes up to `batch` rows of an erasure.
     ///
-    /// - Returns: how many rows went.
+    /// - Returns: how many rows were removed.
     func run(_ erasure: String, in database: any SQLDatabase) async throws -> Int {
         var transaction = Transaction()
         transaction.add(ErasureStatements.lock(erasure: erasure))
@@ -31,10 +30,10 @@ struct EraseStep: Sendable {
     }
 
     /// - Parameters:
-    ///   - entity: as the receipt calls the rows.
+    ///   - entity: the rows' name in the receipt.
     ///   - table: where they are.
-    ///   - key: the primary key, in parentheses where it is several columns.
-    ///   - before: what runs first in each transaction.
+    ///   - key: the primary key, in parentheses if it has several columns.
+    ///   - before: runs first in each transaction.
     ///   - rows: selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
     init(
         _ entity: String,
@@ -46,7 +45,7 @@ struct EraseStep: Sendable {
         self.init(entity, table: table, key: key, before: before) { owner, _ in rows(owner) }
     }
 
-    /// Likewise, where the rows are measured.
+    /// The same, with measured rows.
     init(
         _ entity: String,
         table: String,
@@ -82,9 +81,9 @@ struct EraseStep: Sendable {
         }
     }
 
-    /// Groups in order; the steps of one group take turns until none of them finds anything.
+    /// In order. The steps of one group take turns until none finds anything.
     static let groups: [[EraseStep]] = [
-        // What would go along with other rows, any number of them in one statement.
+        // Rows that would otherwise cascade, any number of them in one statement.
         [
             EraseStep("votes", table: "votes", key: "(message_id, user_id)") { owner in
                 "SELECT message_id, user_id FROM votes WHERE user_id = \(owner) ORDER BY user_id"
@@ -102,8 +101,8 @@ struct EraseStep: Sendable {
                 "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)"
             },
         ],
-        // Messages before their conversation, which would take any number of them along in one statement. Both look at
-        // the first conversations only, and an empty one goes before the next look: nothing is looked through twice.
+        // Messages before their conversation, which would cascade to any number of them. Both select from the first
+        // conversations only, and an empty one is removed before the next look, so nothing is scanned twice.
         [
             EraseStep("messages", table: "messages", key: "id") { owner, engine in
                 let first = "SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20"
@@ -128,12 +127,12 @@ struct EraseStep: Sendable {
             EraseStep("quota_reservations", table: "quota_reservations", key: "id") { owner in
                 "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at"
             },
-            // Others' cursors may stand at a number of this person's, and stay good.
+            // Other people's cursors at one of these numbers must stay valid.
             EraseStep("changes", table: "changes", key: "seq", before: Changes.keepNewest()) { owner in
                 "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq"
             },
         ],
-        // After the rows that the cleanup makes them from.
+        // After the rows from which the cleanup makes them.
         [
             EraseStep("change_horizons", table: "change_horizons", key: "principal_id") { owner in
                 "SELECT principal_id FROM change_horizons WHERE principal_id = \(owner)"
@@ -141,6 +140,5 @@ struct EraseStep: Sendable {
         ],
     ]
 
-    /// Every statement of the steps, for the suites that try each.
     static let statements = groups.joined().flatMap { [$0.count, $0.delete] }
 }

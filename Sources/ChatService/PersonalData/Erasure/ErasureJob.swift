@@ -1,13 +1,13 @@
-// The job: whatever erasure is open is carried to its end.
+// The job that completes every open erasure.
 //
-// Two phases. First the rows of all open erasures go; then their bytes are let go, once for all, and each is completed. So
-// a reader of an older state, for whom the log must stay as it is, delays receipts and nobody's rows. Asking keeps
-// writers waiting for a moment, so a job that was refused waits ever longer before it asks again, and what it has done
-// already is not done over.
+// It has two phases. First the rows of all open erasures are removed; then their bytes are reclaimed, once for all, and
+// each erasure is completed. So a reader of an older state, for whom the log must stay, delays receipts and not the
+// removal of rows. An attempt to reclaim blocks writers for a moment, so the pause after each refusal grows, and
+// finished work is not repeated.
 import Logging
 import Storage
 
-/// What a job remembers from pass to pass.
+/// The state of a job between passes.
 struct ErasureProgress: Sendable {
     private static let longestPause: Duration = .seconds(30)
 
@@ -17,7 +17,7 @@ struct ErasureProgress: Sendable {
     /// Open erasures whose rows are gone.
     fileprivate var emptied: Set<String> = []
 
-    /// `pause` is waited after the first refusal, and twice as long after each other.
+    /// `pause` follows the first refusal, and doubles after each other.
     init(pause: Duration = .seconds(1)) {
         firstPause = pause
         self.pause = pause
@@ -35,16 +35,16 @@ extension Erasures {
     /// Erasures of one read.
     private static let page: Int64 = 100
 
-    /// Finishes what is open.
+    /// Finishes open erasures.
     ///
-    /// - Returns: how many erasures were completed.
+    /// - Returns: how many were completed.
     @discardableResult
     package func finishOpen(while mayGoOn: @Sendable () async throws -> Bool = { true }) async throws -> Int {
         var progress = ErasureProgress()
         return try await finishOpen(&progress, while: mayGoOn)
     }
 
-    /// Likewise, for somebody who comes again.
+    /// The same, with the state of earlier passes.
     @discardableResult
     func finishOpen(
         _ progress: inout ErasureProgress,
@@ -81,7 +81,7 @@ extension Erasures {
             }
             if rows.count < Int(Self.page) { break }
         }
-        // Without what somebody else has completed.
+        // Without those that another node has completed.
         progress.emptied.formIntersection(open)
         return true
     }

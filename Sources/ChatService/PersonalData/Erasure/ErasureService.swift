@@ -1,5 +1,5 @@
-// Carries open erasures on, on one node at a time: those of users whom auth deleted, those that were too large for their
-// request, and those whose node died.
+// Continues open erasures, on one node at a time: of users deleted at auth, those too large for their request, and
+// those of a dead node.
 import Logging
 import ServiceKit
 import ServiceLifecycle

@@ -1,4 +1,3 @@
-// SQL of `erasures` and `erasure_counts`; what removes rows is made by EraseStep.swift.
 import Storage
 
 enum ErasureStatements {
@@ -33,7 +32,7 @@ enum ErasureStatements {
         "UPDATE erasures SET completed_at = NULL WHERE id = :erasure AND completed_at IS NULL"
     )
 
-    /// The lock of a transaction that removes rows: two nodes at one erasure take turns, and each row is counted once.
+    /// Two nodes at one erasure take turns, so each row is counted once.
     static func lock(erasure: String) -> BoundStatement { lock.bind(["erasure": erasure]) }
 
     private static let complete = Statement(
@@ -58,7 +57,7 @@ enum ErasureStatements {
         """
     )
 
-    /// Open erasures after one of them, the oldest first.
+    /// The oldest first.
     static func open(requestedAfter requestedAt: Instant, id: String, limit: Int64) -> BoundStatement {
         open.bind(["requested_at": requestedAt, "id": id, "limit": limit])
     }
@@ -76,7 +75,7 @@ enum ErasureStatements {
         """
     )
 
-    /// One row for each kind of row that went, or one without.
+    /// One row for each kind of removed row, or one without.
     static func receipt(of principal: String) -> BoundStatement { receipt.bind(["principal": principal]) }
 
     private static let receiptByID = Statement(

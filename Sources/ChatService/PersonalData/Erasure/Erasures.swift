@@ -1,31 +1,29 @@
-// Erasing a person: everything they own goes, for good, and a receipt says how much it was.
+// Erases a person: everything that the person owns, for good, with a receipt.
 //
-// States: tombstone → rows going, in units of at most 500 → their bytes let go → completed. The tombstone and the receipt are one unit, so
-// from that commit on nothing can be written (`Principals.mayWrite` of every write) and the job is known to
-// whoever looks for open erasures; a node that dies in the middle leaves counts that are exact and rows that the next
-// one finds. It is for ever: the same person's next token, a retry that waited in a queue or an event that comes twice
-// bring nothing back. Somebody who only wants to begin afresh deletes conversations instead.
+// States: tombstone → removal of rows, in transactions of at most 500 → bytes reclaimed → completed. Tombstone and
+// receipt are one transaction. From that commit on nothing can be written (`Principals.mayWrite` of every write), and
+// the job finds the open erasure. If a node dies in the middle, the counts are exact and the next node continues. An
+// erasure is final: a later token, a retried request or a repeated event brings nothing back. To start again, delete
+// conversations instead.
 import Logging
 import Metrics
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// Why a person was erased.
 package enum ErasureReason: String, Sendable {
     case userDeleted = "user_deleted"
     case requested, admin
     case `operator`
 }
 
-/// What is known of an erasure, and what its subject may keep.
 package struct ErasureReceipt: Sendable {
     package let id: String
     package let principal: String
     package let reason: String
     package let requestedAt: Instant
     package let completedAt: Instant?
-    /// Rows that went, by what they were.
+    /// By kind of row.
     package let removed: [(entity: String, count: Int64)]
 
     /// Reads the rows of `ErasureStatements.receipt`.
@@ -65,28 +63,26 @@ package struct Erasures: Sendable {
     let random: RandomSource
     let logger: Logger
 
-    /// How long a request waits for its rows to go before it says that they are going.
+    /// How long a request waits for the removal before it answers that it is in progress.
     static let patience: Duration = .seconds(5)
-    /// How often a request asks for the bytes to be let go; each may keep writers waiting for a moment. The job asks once
-    /// and comes again.
+    /// How often a request tries to reclaim the bytes; each attempt may block writers for a moment. The job tries once
+    /// per pass.
     static let attempts = 8
 
-    // MARK: Beginning
-
-    /// The receipt, for a unit that has set a tombstone.
+    /// For a transaction that has set the tombstone.
     func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> BoundStatement {
         let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         return ErasureStatements.begin(id: id, principal: principal, reason: reason, requester: requester, at: now)
     }
 
-    /// Erases the caller. Asked again, it tells how far it is. Throws `user_inactive` for somebody deactivated.
+    /// Erases the caller. A repetition returns the progress. Throws `user_inactive` for a deactivated person.
     func erase(_ caller: Caller) async throws -> ErasureReceipt {
         let now = clock.now()
         var transaction = PrincipalTransaction(by: caller, at: now)
         let erased = transaction.add(Principals.markErased(caller.id, includingInactive: false, at: now))
         transaction.add(begin(caller.id, .requested, by: caller.id, at: now))
         let found = transaction.add(ErasureStatements.receipt(of: caller.id))
-        // A person that is erased already gets the receipt, not a refusal.
+        // An erased person gets the receipt, not a refusal.
         let results = try await database.run(transaction.base)
         guard let receipt = try ErasureReceipt(results[found].rows) else {
             try transaction.requireActive(results)
@@ -95,7 +91,7 @@ package struct Erasures: Sendable {
         return try await carriedOn(receipt, begun: results[erased].affected > 0)
     }
 
-    /// Erases somebody whom chat knows, whatever their state. Throws `not_found`.
+    /// Erases a known principal in any state. Throws `not_found`.
     package func erase(_ principal: String, _ reason: ErasureReason, by requester: String?) async throws
         -> ErasureReceipt
     {
@@ -120,23 +116,20 @@ package struct Erasures: Sendable {
             )
         }
         guard !receipt.isCompleted else { return receipt }
-        // What is small is gone when the answer comes; the job takes the rest.
+        // Small data is gone when the answer comes; the job removes the rest.
         let deadline = ContinuousClock.now + Self.patience
         try await work(receipt.id, attempts: Self.attempts) { ContinuousClock.now < deadline }
         return try await self.receipt(of: receipt.principal) ?? receipt
     }
 
-    /// The receipt of somebody who was erased.
     package func receipt(of principal: String) async throws -> ErasureReceipt? {
         try ErasureReceipt(try await database.run(ErasureStatements.receipt(of: principal)).rows)
     }
 
-    /// Reads the rows of a receipt, for a transaction of another feature.
     static func read(receiptOf principal: String) -> BoundStatement { ErasureStatements.receipt(of: principal) }
 
-    // MARK: The steps
-
-    /// Erases one person to the end, or until it may not go on. For a request; the job takes all that are open together.
+    /// Erases one person to the end, or until it may not continue. For a request; the job handles all open erasures
+    /// together.
     ///
     /// - Returns: whether the erasure is complete.
     @discardableResult
@@ -155,9 +148,9 @@ package struct Erasures: Sendable {
         return false
     }
 
-    /// Removes rows until there are none, or until it may not go on.
+    /// Removes rows until there are none, or until it may not continue.
     ///
-    /// - Returns: whether there are none. Nothing is written afterwards: the tombstone stands.
+    /// - Returns: whether there are none. The tombstone prevents later writes.
     func removeRows(_ erasure: String, while mayGoOn: @Sendable () async throws -> Bool) async throws -> Bool {
         for group in EraseStep.groups {
             var found: Bool
@@ -175,16 +168,16 @@ package struct Erasures: Sendable {
         return true
     }
 
-    /// Says on the receipt that it is done. Only when no log holds the rows any more, whatever ends the process in between.
+    /// Completes the receipt, only once no log has the rows any more.
     ///
-    /// - Returns: whether nobody else had said so.
+    /// - Returns: whether this call completed it.
     @discardableResult
     func complete(_ erasure: String) async throws -> Bool {
         let completed = ErasureStatements.complete(erasure: erasure, at: clock.now())
         guard try await database.run(completed, priority: .long).affected > 0 else { return false }
         let rows = try await database.run(ErasureStatements.receipt(erasure: erasure)).rows
         if let receipt = try ErasureReceipt(rows) {
-            // Counts, and nothing of what went.
+            // Counts only, no content.
             let removed = receipt.removed.map { "\($0.entity) \($0.count)" }.joined(separator: ", ")
             logger.notice(
                 "erasure completed",

@@ -1,21 +1,17 @@
-// How many exports there may be at a time, and what becomes of one whose reader takes next to nothing.
+// Limits concurrent exports, and ends one whose reader is too slow.
 //
-// An export costs memory for as long as it goes on, and its reader decides how long that is. So there are few places on a
-// node and fewer for one person, and who lets it wait for too long at a stretch of 1 MiB loses theirs. Time in which rows
-// are read is not the reader's.
+// An export uses memory for as long as its reader takes. So a node has few slots and a person fewer. A reader that
+// makes an export wait too long within 1 MiB loses the slot. Time for reading rows does not count.
 import NIOCore
 import Synchronization
 
-/// Bounds and times of exports.
 package struct ExportLimits: Sendable {
-    /// Of one person on one node.
     package var perUser = 2
-    /// Of one node.
     package var perNode = 16
-    /// How long an export may wait for its reader, again and again after each so many bytes.
+    /// How long an export may wait for its reader, within each `stretch` of bytes.
     package var stall: Duration = .seconds(30)
     package var stretch = 1 << 20
-    /// How often it is looked who takes too little, and who would not be let in any more.
+    /// How often readers and tokens are checked.
     package var look: Duration = .seconds(1)
 
     package init() {}
@@ -27,7 +23,7 @@ final class ExportPlaces: Sendable {
 
     init(limits: ExportLimits) { self.limits = limits }
 
-    /// A place for one more export; `nil` when there is none.
+    /// A slot for an export; `nil` if there is none.
     func take(_ principal: String) -> ExportPlace? {
         let isFree = taken.withLock { taken in
             guard taken.all < limits.perNode, taken.ofUser[principal, default: 0] < limits.perUser else { return false }
@@ -47,9 +43,9 @@ final class ExportPlaces: Sendable {
     }
 }
 
-/// How long an export has waited for its reader, and what was taken meanwhile.
+/// How long an export has waited for its reader, and how much was read meanwhile.
 struct ReaderPace: Sendable {
-    /// Bytes after which it begins anew.
+    /// Bytes after which the wait restarts.
     let stretch: Int
     private var writingSince: ContinuousClock.Instant?
     private var waited: Duration = .zero
@@ -68,13 +64,14 @@ struct ReaderPace: Sendable {
         waited = .zero
     }
 
-    /// Within the stretch that it is at.
+    /// In the current stretch.
     func wait(at now: ContinuousClock.Instant = .now) -> Duration {
         waited + (writingSince.map { now - $0 } ?? .zero)
     }
 }
 
-/// One export's place, which ends with its export or with the answer that never came to it (a HEAD, a closed connection).
+/// One export's slot, which ends with its export, or with an answer that is never written (a HEAD, a closed
+/// connection).
 final class ExportPlace: Sendable {
     private let places: ExportPlaces
     private let principal: String
@@ -96,16 +93,16 @@ final class ExportPlace: Sendable {
         if isFirst { places.giveBack(principal) }
     }
 
-    /// Around each write, to tell a reader that takes little from an export that is being read from the database.
+    /// Around each write, to distinguish a slow reader from reads of the database.
     func writeBegins() { state.withLock { $0.pace.writeBegins() } }
     func writeEnded(_ count: Int) { state.withLock { $0.pace.writeEnded(count) } }
 
-    /// Ends the connection when its reader takes too little for too long, or would not be let in any more. Ends with its task.
+    /// Closes the connection of a slow reader, or if the token is no longer valid. Ends with its task.
     func watch(_ channel: any Channel, isAdmitted: @Sendable () -> Bool) async {
         let limits = places.limits
         while (try? await Task.sleep(for: limits.look)) != nil {
             let isStuck = state.withLock { $0.pace.wait() >= limits.stall }
-            // A write waits for its reader and hears nothing else.
+            // A write that waits for its reader receives no signal.
             if isStuck || !isAdmitted() { return channel.close(promise: nil) }
         }
     }

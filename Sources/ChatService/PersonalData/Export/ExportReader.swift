@@ -1,31 +1,31 @@
 import ServiceKit
-// An export, a piece at a time: NDJSON, read by keyset in small units, so that ten messages and ten million take the
-// same memory.
+// An export, a piece at a time: NDJSON, read by keyset in small transactions, so that memory does not depend on the
+// size.
 //
-// Lines: a header with the format's version, the principal, each conversation followed by its messages, then what else
-// the person owns, and a trailer with the count of each entity. Whoever misses the trailer has not read the whole.
+// Lines: a header with the format's version, the principal, each conversation followed by its messages, the other
+// entities, and a trailer with the counts. Without the trailer the export is incomplete.
 //
-// It is no snapshot: what is written meanwhile may be in it or not. Each conversation is whole all the same: its messages
-// are those up to the `last_seq` of its line, and every number has a row (tombstones too). A conversation that goes for
-// good in the middle ends the export, without a trailer.
+// It is no snapshot: concurrent writes may be in it or not. But each conversation is whole: its messages are those up
+// to the `last_seq` of its line, and every number has a row (tombstones too). A conversation that is deleted for good
+// meanwhile ends the export, without a trailer.
 import Storage
 
-/// Reads one person's data to its end. A value: whoever reads on owns it.
+/// Reads one person's data to its end. A value with one owner.
 package struct ExportReader: Sendable {
     package static let format = "tessera.chat.export"
     package static let version: Int64 = 1
 
-    /// The rows changed in a way that would make a hole.
+    /// The rows changed in a way that would leave a gap.
     package struct Changed: Error {}
 
     /// Bytes of a piece, roughly.
     private static let piece = 64 * 1024
-    /// Conversations whose first messages are read in one unit, and what each may take there.
+    /// Conversations whose first messages are read in one transaction, and the share of each.
     private static let group: Int64 = 25
     private static let groupSize: Int64 = 256 * 1024
     private static let firstRows: Int64 = 100
     private static let firstSize: Int64 = 64 * 1024
-    /// What one read of a longer conversation may take.
+    /// Limits of one read of a longer conversation.
     private static let rows: Int64 = 500
     private static let size: Int64 = 1 << 20
 
@@ -39,7 +39,7 @@ package struct ExportReader: Sendable {
     private enum Phase {
         case header
         case conversations(after: String)
-        /// After the row whose key is `place`; `nil` at the beginning.
+        /// After the row with the key `place`; `nil` at the beginning.
         case flat(index: Int, after: [String: SQLValue]?)
         case trailer
         case done
@@ -52,11 +52,11 @@ package struct ExportReader: Sendable {
     private var phase = Phase.header
     /// Conversations that were read and not yet written, the next one last.
     private var waiting: [Conversation] = []
-    /// The conversation that is being written, and where.
+    /// The conversation that is being written, and its position.
     private var current: (id: String, seq: Int64, last: Int64)?
     private var counts: [String: Int64] = [:]
 
-    /// Begins. Throws `user_inactive` for somebody who is refused; somebody unknown has an export of nothing.
+    /// Throws `user_inactive` for a refused person; an unknown one has an empty export.
     init(of user: String, database: any SQLDatabase, at now: Instant) async throws {
         self.database = database
         self.user = user
@@ -69,7 +69,7 @@ package struct ExportReader: Sendable {
         }
     }
 
-    /// The next lines; `nil` after the trailer.
+    /// `nil` after the trailer.
     package mutating func next() async throws -> [UInt8]? {
         var out: [UInt8] = []
         while out.count < Self.piece {
@@ -96,8 +96,6 @@ package struct ExportReader: Sendable {
         }
         return out
     }
-
-    // MARK: Conversations
 
     private mutating func readGroup(after place: String) async throws {
         let rows = try await database.run(
@@ -140,7 +138,7 @@ package struct ExportReader: Sendable {
         try write(conversation.messages, to: &out)
     }
 
-    /// Writes messages of the current conversation, which must be its next ones.
+    /// They must be the next messages of the current conversation.
     private mutating func write(_ messages: [Row], to out: inout [UInt8]) throws {
         guard var current else { return }
         for row in messages {
@@ -166,13 +164,11 @@ package struct ExportReader: Sendable {
             ).rows
         }
         var rows = try await read(size: Self.size, limit: Self.rows)
-        // One that is larger than a read should be, by itself.
+        // A single message above the limit.
         if rows.isEmpty { rows = try await read(size: .max, limit: 1) }
         guard !rows.isEmpty else { throw Changed() }
         try write(rows, to: &out)
     }
-
-    // MARK: The rest
 
     private mutating func writeFlat(
         _ index: Int,

@@ -1,4 +1,3 @@
-// HTTP of the export: one answer, as long as it takes, at the pace of its reader.
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -41,10 +40,10 @@ struct ExportRoutes: Sendable {
         )
     }
 
-    /// Bytes of one write. What is larger, a long message, is taken in several, or its reader would seem to take nothing.
+    /// Bytes of one write. A larger piece is split, or its reader would seem not to read.
     private static let most = 256 << 10
 
-    /// An error here ends the connection in the middle: the trailer is missing, and the reader knows.
+    /// An error ends the connection in the middle: without the trailer the reader knows that it is incomplete.
     @concurrent
     private static func write(
         _ reader: ExportReader,
@@ -54,7 +53,7 @@ struct ExportRoutes: Sendable {
     ) async throws {
         var reader = reader
         while let piece = try await reader.next() {
-            // SECURITY: a token that died while the rows were read is told nothing more.
+            // SECURITY: nothing is sent if the token ended during the read.
             guard isAdmitted() else { throw APIError(.userInactive) }
             var buffer = ByteBuffer(bytes: piece)
             while let slice = buffer.readSlice(length: min(buffer.readableBytes, most)), slice.readableBytes > 0 {
@@ -63,7 +62,7 @@ struct ExportRoutes: Sendable {
                 try await writer.write(slice)
             }
         }
-        // Before the reader knows that it has ended.
+        // Before the reader sees the end.
         place.leave()
         try await writer.finish(nil)
     }

@@ -1,8 +1,8 @@
 // SQL of exports and imports of conversations and messages.
 //
-// An import makes a conversation **out of sight**: version 0 and in the trash, without a number, until its messages are
-// all there, and their votes and tags. One statement then checks the whole and brings it to light. So at no commit is there a conversation that
-// anybody could see with a number missing, and a half that a crash left is completed by the same import run again.
+// An import makes a conversation **invisible**: version 0 and in the trash, until its messages, votes and tags are all
+// there. One statement then checks the whole and makes it visible. So no commit shows a conversation with a missing
+// number, and the same import completes what a crash left.
 import Storage
 
 enum ExportStatements {
@@ -34,8 +34,8 @@ enum ExportStatements {
         """
     )
 
-    /// Conversations after an id, the trash included, unfinished imports left out: at most `limit` of them, and none
-    /// after `size` characters.
+    /// Conversations after an id, with the trash and without unfinished imports: at most `limit`, and `size`
+    /// characters.
     static func conversations(of owner: String, after id: String, limit: Int64, size: Int64) -> BoundStatement {
         conversations.bind(["owner": owner, "after": id, "limit": limit, "size": size])
     }
@@ -64,8 +64,8 @@ enum ExportStatements {
         """
     )
 
-    /// Messages after a number and up to `last`: at most `limit` of them, and as many as `size` characters allow; none
-    /// where the first is larger than that.
+    /// Messages after a number and up to `last`: at most `limit` of them, and `size` characters; none if the first is
+    /// larger.
     static func messages(
         of conversation: String,
         owner: String,
@@ -79,12 +79,11 @@ enum ExportStatements {
         ])
     }
 
-    // MARK: Import
-
     // Each column is a parameter of its name.
     private static let insertConversation: Statement = {
         let entity = ExportedEntity.conversation
-        // Every parameter is in the text, for its type is declared; the finishing statement sets what is not as exported.
+        // Every parameter must occur in the text, because its type is declared. The finishing statement sets the
+        // columns that differ from the export.
         let fresh = ["last_seq": "0", "message_count": "0", "version": "0", "deleted_at": ":hidden_until"]
         let values = entity.columns.map { column in
             let parameter = ":\(column.name)"
@@ -103,14 +102,14 @@ enum ExportStatements {
         )
     }()
 
-    /// Inserts a conversation out of sight, from the values of its columns.
+    /// Inserts an invisible conversation.
     static func insertConversation(_ row: [String: SQLValue], words: SQLValue, hiddenUntil: Instant) -> BoundStatement {
         insertConversation.bind(
             ExportedEntity.conversation.values(of: row) + ["hidden_until": hiddenUntil, "words": words]
         )
     }
 
-    /// Of a conversation that an import has not finished.
+    /// Of an unfinished import.
     static func isHidden(_ alias: String) -> String {
         "\(alias).version = 0 AND \(alias).deleted_at IS NOT NULL"
     }
@@ -132,7 +131,7 @@ enum ExportStatements {
         )
     }()
 
-    /// Inserts a message from the values of its columns, while its conversation is the owner's and out of sight.
+    /// Inserts a message while its conversation is the owner's and invisible.
     static func insertMessage(_ row: [String: SQLValue], owner: String, words: SQLValue) -> BoundStatement {
         insertMessage.bind(ExportedEntity.message.values(of: row) + ["owner": owner, "words": words])
     }
@@ -165,9 +164,9 @@ enum ExportStatements {
         """
     )
 
-    /// Shows a whole conversation: it has a row for each number up to `last`, parents and head among them. A slug that
-    /// another conversation of the owner has by now is left out. Whether there are tags is looked up, since an export is
-    /// no snapshot.
+    /// Makes a whole conversation visible: it has a row for each number up to `last`, with parents and head among them.
+    /// A slug that another conversation of the owner has is dropped. Tags are looked up, since an export is no
+    /// snapshot.
     static func finishConversation(
         id: String,
         owner: String,
@@ -199,7 +198,7 @@ enum ExportStatements {
         """
     )
 
-    /// Marks a conversation that could not be finished for removal, by `Trash` or, if that does not end, by the cleanup.
+    /// Marks an unfinished conversation for removal, by `Trash` or else by the cleanup.
     static func abandonConversation(id: String, owner: String, at now: Instant) -> BoundStatement {
         abandonConversation.bind(["id": id, "owner": owner, "now": now])
     }
@@ -218,7 +217,7 @@ enum ExportStatements {
         """
     )
 
-    /// Adds what an export says of the person; what auth has said here stays.
+    /// Adds the export's values of the person; auth's values here stay.
     static func mergePrincipal(_ row: [String: SQLValue], into id: String) -> BoundStatement {
         mergePrincipal.bind([
             "id": id, "name": row["display_name"] ?? .null, "avatar": row["avatar_url"] ?? .null,

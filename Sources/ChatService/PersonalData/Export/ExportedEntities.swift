@@ -1,11 +1,11 @@
-// Every entity of an export. Conversations and their messages are special, for a message is read and inserted with its
-// conversation; whatever else a person owns is flat: rows in the order of their keys.
+// Every entity of an export. A message is read and inserted with its conversation. All others are flat: rows in the
+// order of their keys.
 import Storage
 
 extension ExportedEntity {
     private typealias Bounds = ExportedColumn.Bounds
 
-    // A sum that an earlier correction left below zero is taken as nothing: an import keeps the greater of two.
+    // A sum that an earlier correction left below zero counts as zero: an import keeps the greater of two.
     static let principal = ExportedEntity(
         name: "principal",
         table: "principals",
@@ -17,7 +17,7 @@ extension ExportedEntity {
         ]
     )
 
-    // A stream does not survive a move, so `active_stream_id` stays behind.
+    // A stream does not survive a move, so `active_stream_id` is left out.
     static let conversation = ExportedEntity(
         name: "conversation",
         table: "conversations",
@@ -54,16 +54,16 @@ extension ExportedEntity {
         ]
     )
 
-    /// The lines between the header and the trailer, in the order in which they come.
+    /// The lines between the header and the trailer, in order.
     static let names = [principal.name, conversation.name, message.name] + FlatEntity.all.map(\.entity.name)
 }
 
-/// Rows that are exported by themselves, in the order of their keys, and inserted one by one.
+/// Rows that are exported in the order of their keys, and inserted one by one.
 struct FlatEntity: Sendable {
     let entity: ExportedEntity
     private let page: Statement
     private let insert: Statement
-    /// The same for a file without conversations, where the insert depends on those.
+    /// For a file without conversations, if the insert depends on those.
     private let insertAlone: Statement?
     /// The columns that order the pages, each with a value below all others.
     private let key: [(column: String, lowest: SQLValue)]
@@ -72,9 +72,9 @@ struct FlatEntity: Sendable {
     ///   - entity: the columns.
     ///   - key: the columns that order the pages; together unique.
     ///   - scope: the SQL condition that a row belongs to `:owner`.
-    ///   - rows: the row of an insert, where it is not simply the parameters of its columns.
-    ///   - condition: the SQL condition of an insert, in which each column is the parameter of its name and the owner is
-    ///     `:owner`: what the row refers to must be the owner's, and so the row itself.
+    ///   - rows: the row of an insert, if it is not simply the parameters of its columns.
+    ///   - condition: the SQL condition of an insert, with a parameter for each column and `:owner`: the row and its
+    ///     references must be the owner's.
     ///   - alone: the same for a file without conversations.
     init(
         _ entity: ExportedEntity,
@@ -126,15 +126,14 @@ struct FlatEntity: Sendable {
     func place(of row: Row) throws(StorageError) -> [String: SQLValue] {
         var place: [String: SQLValue] = [:]
         for column in entity.columns where key.contains(where: { $0.column == column.name }) {
-            // SQLite has integers for instants.
+            // SQLite stores instants as integers.
             place[column.name] =
                 column.type == .instant ? .instant(try row.instant(column.name)) : try row.value(column.name)
         }
         return place
     }
 
-    /// Inserts a row from the values of its columns, unless it exists or is not the owner's. `isAlone` says that the file
-    /// has no conversations.
+    /// Affects nothing if the row exists or is not the owner's. `isAlone`: the file has no conversations.
     func insert(_ row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
         (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
     }
@@ -147,7 +146,7 @@ struct FlatEntity: Sendable {
         }
     }
 
-    /// Whether a conversation is the owner's and being imported. One that was there is left as it is.
+    /// Whether a conversation is the owner's and being imported. An existing one stays unchanged.
     private static let isImporting = """
         EXISTS (
             SELECT 1 FROM conversations c
@@ -167,8 +166,8 @@ struct FlatEntity: Sendable {
         ),
         key: ["id"],
         scope: "owner_id = :owner",
-        // Where every conversation of the file was there, so was every tag, and one that is missing was deleted. Where
-        // the person has none, those of the file belong to another person.
+        // If every conversation of the file existed, so did every tag, and a missing one was deleted. If the person has
+        // none, the file's belong to another person.
         condition: """
             :owner_id = :owner AND (
                 EXISTS (
@@ -189,7 +188,7 @@ struct FlatEntity: Sendable {
         key: ["tag_id", "conversation_id"],
         scope: "tag_id IN (SELECT id FROM tags WHERE owner_id = :owner)",
         rows: ":conversation_id, t.id FROM tags t",
-        // An import says the tag's key in the place of its id, which may be another one here.
+        // An import has the tag's key in place of its id, which may differ here.
         condition: "t.owner_id = :owner AND t.name_key = :tag_id AND \(isImporting)"
     )
 
@@ -211,7 +210,7 @@ struct FlatEntity: Sendable {
             """
     )
 
-    // The sums, and not the ledger that they are of: what was used elsewhere is told, and billed to nobody again.
+    // The sums without their ledger: earlier use elsewhere is reported, and not billed again.
     private static let usageTotals = FlatEntity(
         ExportedEntity(
             name: "usage_total",

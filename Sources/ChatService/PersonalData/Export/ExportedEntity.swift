@@ -1,32 +1,31 @@
 import ServiceKit
-// What an export holds, entity by entity: a table's columns by name and kind, from which its lines are written and read
-// and its rows inserted. A table joins the export with one entry in `FlatEntity.all`.
+// The entities of an export: a table's columns by name and kind, by which lines are written and read and rows inserted.
+// A table joins the export with one entry in `FlatEntity.all`.
 //
-// A line is a JSON object: `entity`, then the columns by their names. JSON that is stored byte for byte stands in the
-// line as it is; where it holds a line break, which would end the line, it is a string in a member `<column>_text`.
+// A line is a JSON object: `entity`, then the columns by name. Stored JSON is copied as it is. If it contains a line
+// break, which would end the line, it is a string in a member `<column>_text`.
 import Storage
 
-/// A column as it is exported and imported.
 struct ExportedColumn: Sendable {
     enum Kind: Sendable {
-        /// An id, of the shape of `RowID`.
+        /// An id in the form of `RowID`.
         case id
-        /// The id of a person. The exported person's becomes that of the one who is imported for.
+        /// The id of a person. An import replaces the exported person by its own.
         case person
         case text, boolean, instant
         /// A day of UTC, as 2026-11-21.
         case day
         case integer(ClosedRange<Int64>)
-        /// A sum of usage. A correction can leave one below zero, and what would be a credit is taken as nothing.
+        /// A sum of usage. A correction may have left it below zero; a credit counts as zero.
         case usage
         /// JSON, byte for byte.
         case object, array
     }
 
-    /// SECURITY: a file may say anything. Numbers stay so far from the end of their type that the services can go on
-    /// adding to them, and add up thousands of people's.
+    /// SECURITY: a file may contain anything. The limits leave room for later additions, and for sums over thousands of
+    /// people.
     enum Bounds {
-        /// `seq`, and how many messages there are.
+        /// `seq`, and counts of messages.
         static let numbers: ClosedRange<Int64> = 0...Int64(Int32.max)
         /// Tokens of one message: the total may be the sum of both counts.
         static let tokens: ClosedRange<Int64> = 0...2 * MessageDraft.tokenCounts.upperBound
@@ -54,26 +53,23 @@ struct ExportedColumn: Sendable {
     }
 }
 
-/// One kind of line.
 struct ExportedEntity: Sendable {
     let name: String
     let table: String
     let columns: [ExportedColumn]
 
-    /// The columns of a SELECT.
+    /// For a SELECT.
     var columnList: String { columns.map(\.name).joined(separator: ", ") }
-    /// The columns as parameters of a statement, each under its name.
+    /// Each column is a parameter of its name.
     var parameters: StatementParameters { StatementParameters(columns.map { ($0.name, $0.type) }) }
-    /// The values of those parameters. A column that a row lacks is NULL.
+    /// A missing column is NULL.
     func values(of row: [String: SQLValue]) -> StatementValues {
         StatementValues(columns.map { ($0.name, row[$0.name] ?? .null) })
     }
-    /// The parameters of an INSERT, in the order of `columnList`.
+    /// For an INSERT, in the order of `columnList`.
     var parameterList: String { columns.map { ":\($0.name)" }.joined(separator: ", ") }
 
-    // MARK: Writing
-
-    /// The line of a row, with its line feed.
+    /// With its line feed.
     func write(_ row: Row, to out: inout [UInt8]) throws(StorageError) {
         var writer = JSONWriter(reserving: 512)
         do {
@@ -117,8 +113,6 @@ struct ExportedEntity: Sendable {
     private static func holdsLineBreak(_ text: UTF8Span) -> Bool {
         text.span.withUnsafeBufferPointer { $0.contains { $0 == 0x0A || $0 == 0x0D } }
     }
-
-    // MARK: Reading
 
     /// The values of a line, by column.
     func row(_ line: JSONElement, person: (String) -> String) throws(ImportRefusal) -> [String: SQLValue] {
@@ -194,7 +188,7 @@ struct ExportedEntity: Sendable {
     }
 }
 
-/// Why a file, or a row of it, is not taken.
+/// Why a file or row is refused.
 package struct ImportRefusal: Error, Sendable, CustomStringConvertible {
     package let description: String
 

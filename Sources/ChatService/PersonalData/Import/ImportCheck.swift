@@ -1,9 +1,8 @@
-// The first reading of a file that is to be imported: whether it is an export, and whether it is all of one. Nothing is
-// written before a whole file was found whole.
+// The first pass over an import: it must be a complete export. Nothing is written before it passes.
 import ServiceKit
 
 package struct ImportCheck: Sendable {
-    /// Whose export it is.
+    /// The exported person.
     package private(set) var user: String?
     private var counts: [String: Int64] = [:]
     private var expected: [String: Int64]?
@@ -11,7 +10,7 @@ package struct ImportCheck: Sendable {
 
     package init() {}
 
-    /// Takes the next line, without its line feed.
+    /// The line has no line feed.
     package mutating func take(_ line: [UInt8]) throws(ImportRefusal) {
         lines += 1
         guard expected == nil else { throw ImportRefusal("line \(lines) comes after the trailer") }
@@ -41,7 +40,7 @@ package struct ImportCheck: Sendable {
         }
     }
 
-    /// Throws unless everything was there.
+    /// Throws unless the file is complete.
     package func finish() throws(ImportRefusal) {
         guard let expected else {
             throw ImportRefusal("the file ends after line \(lines) without a trailer: it is not all of the export")
@@ -59,7 +58,7 @@ package struct ImportCheck: Sendable {
         }
     }
 
-    /// Lines begin with their entity, so that a reading that only counts need not parse megabytes.
+    /// Lines begin with their entity, so that this pass need not parse megabytes.
     private static func entity(of line: [UInt8], number: Int) throws(ImportRefusal) -> String {
         let beginning = Array(#"{"entity":""#.utf8)
         guard line.starts(with: beginning),

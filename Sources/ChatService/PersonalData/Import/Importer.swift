@@ -1,39 +1,38 @@
-// The second reading: rows come back as they were, ids, numbers, versions, times and bytes included, for the person who
-// was named. Importing twice changes nothing, and neither does a crash in between.
+// The second pass: rows come back as they were, with ids, numbers, versions, times and bytes, for the named person.
+// Importing twice changes nothing, also after a crash in between.
 //
-// Conversations stay out of sight until everything that the file has of them is there: messages, tags, votes. At the end
-// each comes to light in one statement. So what is out of sight is what this file has yet to fill, whatever died before,
-// and a vote or tag that was taken away since is not brought back to a conversation that was there.
+// Conversations stay invisible until all of their messages, tags and votes are there. At the end one statement each
+// makes them visible. So an invisible conversation is always one that this file still fills, and a vote or tag that was
+// removed since does not return to an existing conversation.
 //
-// An id that is somebody else's is refused and never adopted (and a conversation with a message of such an id is not
-// brought in at all). A conversation that the person has already is left as it is, whatever has become of it since.
+// An id of another user is refused and never adopted; one such message refuses its conversation. An existing
+// conversation of the person stays unchanged.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// What an import did.
 package struct ImportReport: Sendable {
     package fileprivate(set) var conversations = 0
     package fileprivate(set) var messages: Int64 = 0
-    /// Conversations that were there before.
+    /// Conversations that existed before.
     package fileprivate(set) var present = 0
     /// Rows besides conversations and messages.
     package fileprivate(set) var others = 0
-    /// Of those, what was not brought in, by entity: it was there, or its conversation was, or its id is taken.
+    /// Of those, the ones left out, by entity: they existed, their conversation did, or their id is taken.
     package fileprivate(set) var skipped: [String: Int] = [:]
-    /// Conversations that were not taken, each with the reason.
+    /// Refused conversations, each with the reason.
     package fileprivate(set) var refused: [String] = []
 }
 
-/// Takes an export line by line. A value: whoever reads the file owns it.
+/// Imports an export line by line. A value with one owner.
 package struct Importer: Sendable {
-    /// A unit holds as many statements, or as many bytes of lines.
+    /// Limits of one transaction: statements, or bytes of lines.
     private static let statements = 200
     private static let bytes = 2 << 20
 
-    /// Messages of the conversations that come to light in one unit; each is counted there.
+    /// Messages of the conversations that become visible in one transaction, which counts each of them.
     private static let counted: Int64 = 10_000
-    /// Conversations under way are no leftovers of a process that died before this has passed.
+    /// Before this has passed, invisible conversations are not leftovers of a dead process.
     private static let patience: Duration = .seconds(86_400)
 
     private enum Outcome {
@@ -54,14 +53,13 @@ package struct Importer: Sendable {
     private var source = ""
     private var number = 0
     private var kind = "user"
-    /// Those of the file, which come before what is flat. The one whose messages come now, last; all that are brought in
-    /// are still out of sight.
+    /// The file's conversations, which come before the flat rows; the current one last. All are still invisible.
     private var conversations: [Conversation] = []
     private var isInConversation = false
-    /// The keys of the file's tags by their ids; the person may have a tag of that key under another id.
+    /// The keys of the file's tags by their ids; the person may have the tag under another id.
     private var tags: [String: SQLValue] = [:]
     private var isWhole = false
-    /// What the next transaction does, each with what is to be looked at when it has run.
+    /// The statements of the next transaction, each with its expected outcome.
     private var pending: [(statement: BoundStatement, outcome: Outcome?)] = []
     private var weight = 0
     private var report = ImportReport()
@@ -72,7 +70,7 @@ package struct Importer: Sendable {
         self.clock = clock
     }
 
-    /// Takes the next line of a file that `ImportCheck` has passed.
+    /// For a file that `ImportCheck` has passed.
     package mutating func take(_ line: [UInt8]) async throws {
         number += 1
         let element = try ImportCheck.parse(line, number: number)
@@ -89,7 +87,7 @@ package struct Importer: Sendable {
         if pending.count >= Self.statements || weight >= Self.bytes { try await flush() }
     }
 
-    /// Finishes what is left. Throws unless the file was read to its trailer.
+    /// Throws unless the file was read to its trailer.
     package mutating func finish() async throws -> ImportReport {
         guard isWhole else { throw ImportRefusal("the second reading ended after line \(number), before the trailer") }
         try await flush()
@@ -125,8 +123,6 @@ package struct Importer: Sendable {
         }
     }
 
-    // MARK: Lines
-
     private mutating func takePrincipal(_ element: JSONElement) throws {
         let row = try row(.principal, element)
         if case .text(let kind)? = row["kind"] { self.kind = kind == "guest" ? "guest" : "user" }
@@ -160,7 +156,7 @@ package struct Importer: Sendable {
         pending.append((ExportStatements.insertMessage(row, owner: owner, words: words), nil))
     }
 
-    /// For the index of the search; an export does not have them.
+    /// For the search's index; an export does not have them.
     private static func words(of text: SQLValue?) -> SQLValue {
         guard case .text(let text)? = text else { return .null }
         return SearchText.words(of: text).sqlValue
@@ -174,7 +170,7 @@ package struct Importer: Sendable {
         var row = try row(flat.entity, element)
         if case .text(let id)? = row["id"], let key = row["name_key"] { tags[id] = key }
         if let tag = row["tag_id"] {
-            // A tag that was made while the export was read may be missing in it.
+            // A tag that was made during the export may be missing in it.
             guard case .text(let id) = tag, let key = tags[id] else {
                 report.skipped[name, default: 0] += 1
                 return
@@ -183,8 +179,6 @@ package struct Importer: Sendable {
         }
         pending.append((flat.insert(row, owner: owner, isAlone: conversations.isEmpty), .flat(name)))
     }
-
-    // MARK: Transactions
 
     mutating func flush() async throws {
         guard !pending.isEmpty else { return }
@@ -220,7 +214,7 @@ package struct Importer: Sendable {
         weight = 0
     }
 
-    /// Finds out why a conversation was not finished, and leaves nothing of it.
+    /// Finds the reason why a conversation was not finished, and removes it.
     private mutating func refuse(_ conversation: String) async throws {
         let state = try await database.run(ExportStatements.conversationState(id: conversation)).first
         if let state, try state.text("owner_id") == owner, try state.integer("version") > 0 {
@@ -228,7 +222,7 @@ package struct Importer: Sendable {
             return
         }
         let isOwn = try state?.text("owner_id") == owner
-        // In small pieces, as the trash does: there may be any number of messages.
+        // In small transactions, as the trash does: there may be any number of messages.
         var transaction = Transaction(behind: owner)
         transaction.add(ExportStatements.abandonConversation(id: conversation, owner: owner, at: clock.now()))
         _ = try await database.run(transaction, priority: .long)

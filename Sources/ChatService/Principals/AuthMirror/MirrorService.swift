@@ -1,12 +1,12 @@
-// Keeps the mirror current, on one node at a time, and asks auth for nothing while nothing happens.
+// Keeps the mirror current, on one node at a time, without requests to auth while nothing happens.
 //
-// The stream that the verifier follows says when there are events to read (`EventNews`); they are read as pages from
-// the cursor in the database. Each node hears all hints and keeps those that it has not acted on. So the next holder of
-// the lease reads what the last one left. Two things besides a hint make the holder read:
+// The verifier's stream hints at new events (`EventNews`), which are read as pages from the cursor in the database.
+// Each node receives all hints and keeps those it has not handled, so the next holder of the lease continues. Two other
+// things make the holder read:
 //
-// - A page failed: again after a second, for as long as the stream is there. Without it auth is away; the feed either
-//   goes on where it was, or gives a hint of every kind.
-// - The stream has moved on over events of other kinds: once a minute, so that the cursor keeps ahead of the retention.
+// - A page failed: it retries after a second, while the stream is open. Without it auth is down; then the feed resumes,
+//   or hints at every kind.
+// - The stream has passed events of other kinds: once a minute, so that the cursor stays ahead of the retention.
 import Logging
 import Metrics
 import ServiceKit
@@ -19,9 +19,9 @@ struct MirrorService: Service {
     let news: EventNews
     let lease: JobLease
     let logger: Logger
-    /// How often it looks after the lease and what is left to do. Nothing is asked over HTTP for that.
+    /// How often it checks the lease and its work. This makes no HTTP request.
     var interval: Duration = .seconds(1)
-    /// For how long cursors may stay behind events of other kinds.
+    /// How long cursors may lag behind events of other kinds.
     var longestLag: Duration = .seconds(60)
 
     func run() async throws {
@@ -35,7 +35,7 @@ struct MirrorService: Service {
             var work = MirrorWork(service: self)
             for await _ in wakes {
                 await work.pass()
-                // A burst of sign-ups is a page, and not a request for each.
+                // Turns a burst of sign-ups into one page.
                 try? await Task.sleep(for: MirrorWork.pause)
             }
             group.cancelAll()
@@ -45,12 +45,12 @@ struct MirrorService: Service {
     }
 }
 
-/// What one node knows of what is left to read.
+/// The unread work that a node knows of.
 private struct MirrorWork {
     let service: MirrorService
     private var unread: Set<FeedLane> = []
     private var failures = 0
-    /// Where the stream was when all kinds were read last, and when that was.
+    /// The stream's position at the last read of all kinds, and its time.
     private var readPosition: String?
     private var readAt = ContinuousClock.now
 
@@ -66,7 +66,7 @@ private struct MirrorWork {
             failures = 0
         } catch {
             failures += 1
-            // auth may start after chat; a long outage is reported now and then.
+            // auth may start after chat; a long outage is logged now and then.
             service.logger.log(
                 level: failures % 60 == 5 ? .warning : .info,
                 "auth's events cannot be taken",

@@ -1,5 +1,5 @@
-// SQL of the place in auth's feed, and of what events do to principals. Each effect requires that the unit's own first
-// statement has moved the place: `mover` is a name that no other unit has.
+// SQL of the cursor in auth's feed, and of the events' effects on principals. Each effect requires that this
+// transaction's first statement has moved the cursor: its token is unique.
 import Storage
 
 enum MirrorStatements {
@@ -21,7 +21,7 @@ enum MirrorStatements {
         "EXISTS (SELECT 1 FROM auth_feed WHERE mover = \(parameter))"
     }
 
-    /// Somebody whom chat has not seen yet gets a row, or the name would be lost by the time of the first request.
+    /// An unknown user gets a row, or the name would be lost before the first request.
     static let profile = Statement(
         "mirror.profile",
         .writes,
@@ -48,7 +48,7 @@ enum MirrorStatements {
         """
     )
 
-    /// A tombstone, also for somebody who never came here: a token that is still alive must not make a principal.
+    /// A tombstone also for an unknown user: a token that is still valid must not make a principal.
     static let entomb = Statement(
         "mirror.entomb",
         .writes,

@@ -1,11 +1,10 @@
-// What auth tells of users, as chat takes it from the pages of the event feed.
+// auth's events about users, from the pages of the event feed.
 package import ServiceKit
 package import Storage
 package import TesseraVerifierHummingbird
 
-/// auth's events: the pages, and a stream that says when there are new ones.
 package struct UserEventFeed: Sendable {
-    /// What the stream is asked for.
+    /// The kinds that the stream includes.
     package static let kinds = FeedLane.allCases.flatMap(\.kinds)
 
     let pages: any UserEventSource
@@ -17,10 +16,9 @@ package struct UserEventFeed: Sendable {
     }
 }
 
-/// Something that happened to a user at auth.
 package struct UserEvent: Sendable {
     package enum Change: Sendable {
-        /// Created or updated: what is not said stays as it is.
+        /// Created or updated; absent fields stay.
         case profile(name: Patch<String>, avatarURL: Patch<String>)
         case deactivated
         case reactivated
@@ -38,10 +36,8 @@ package struct UserEvent: Sendable {
     }
 }
 
-/// A stretch of the feed.
 package struct UserEventPage: Sendable {
     package let events: [UserEvent]
-    /// Where to go on, on an empty page too.
     package let next: String
     package let hasMore: Bool
 
@@ -52,9 +48,8 @@ package struct UserEventPage: Sendable {
     }
 }
 
-/// Where pages of the feed come from.
 package protocol UserEventSource: Sendable {
-    /// - Throws: `EventPages.Failure.cursorGone` when the feed cannot be followed from there without a hole.
+    /// - Throws: `EventPages.Failure.cursorGone` if the feed has a gap after the cursor.
     func page(after cursor: String?, kinds: [String], limit: Int) async throws -> UserEventPage
 }
 
@@ -65,11 +60,11 @@ extension EventPages: UserEventSource {
 }
 
 extension UserEventPage {
-    /// A page that says something else than docs/events.md.
+    /// A page that contradicts docs/events.md.
     package struct NotUnderstood: Error {}
 
-    /// Reads the answer of `GET /v1/events`. An event of a kind that is asked for and cannot be understood is an error:
-    /// to step over it would be to forget it for good.
+    /// Reads the answer of `GET /v1/events`. A requested event that cannot be understood is an error: skipping it would
+    /// lose it for good.
     package init(json: [UInt8]) throws {
         let page = try JSONElement.parse(json)
         guard let data = page["data"]?.array, let next = page["next_cursor"]?.string,

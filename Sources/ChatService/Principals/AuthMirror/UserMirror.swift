@@ -1,25 +1,26 @@
-// Chat's side of auth's event feed: what happens to a user there takes effect on the principal here, exactly once.
+// Applies auth's events about users to principals, exactly once.
 //
-// The place in the feed is a row of chat's own database and moves in the unit that has the effect, on condition that it
-// still stands where the page began; the effects require that this very unit moved it. So a page takes effect as a whole
-// or not at all, and two nodes, a crash between two statements or a page that comes twice change nothing about that.
+// The cursor is a row of chat's own database. The transaction with the effects moves it, if it is still where the page
+// began, and the effects require that move. So a page takes effect as a whole or not at all, also with two nodes, a
+// crash, or a repeated page.
 //
-// Two ways through the feed, because auth promises more for one of them. `user.deleted` alone is followed from the very
-// beginning of the log and never has a hole, however long either side was away. The other kinds are kept by auth for a
-// while only; a place among them may be gone (410). Then:
-//   - the flags of deactivation are let go, because a missed reactivation would lock somebody out for ever, while a
-//     missed deactivation lets nobody in: auth has revoked those tokens, all of which have expired since;
-//   - names and pictures are right again with the next change of each; what changed meanwhile is not known here;
-//   - and the feed is read from the oldest event that auth still has.
-// After a restore of auth its log is another (410 for both): deletions are read from the beginning, which erases nobody
-// twice. A user whose deletion the restore undid stays erased here, for the rows are gone.
+// The feed is read in two passes, because auth promises more for one. `user.deleted` is read from the beginning of the
+// log and never has a gap. Auth keeps the other kinds for a while only, so a cursor there may be void (410). Then:
+//
+// - Flags of deactivation are cleared. A missed reactivation would lock a person out for ever; a missed deactivation
+//   does no harm, because auth has revoked those tokens and all have expired.
+// - Names and pictures are right again after their next change.
+// - The feed is read from auth's oldest event.
+//
+// After a restore of auth its log is a new one (410 for both). Deletions are read from the beginning, which erases no
+// one twice. A user whose deletion the restore undid stays erased here, because the rows are gone.
 import Logging
 import OpenSSLCrypto
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
-/// One of the two ways through the feed.
+/// One of the two passes.
 enum FeedLane: String, Sendable, CaseIterable {
     case deletions, profiles
 
@@ -40,14 +41,14 @@ struct UserMirror: Sendable {
     let random: RandomSource
     let logger: Logger
 
-    /// Events in one unit.
+    /// Events in one transaction.
     static let batch = 100
-    /// Rows in one unit of letting flags go.
+    /// Rows in one transaction that clears flags.
     private static let repair: Int64 = 500
 
-    /// Takes the next page of a lane.
+    /// Reads the next page of a pass.
     ///
-    /// - Returns: whether to go on at once.
+    /// - Returns: whether to continue at once.
     func follow(_ lane: FeedLane) async throws -> Bool {
         let row = try await database.run(MirrorStatements.place(lane.rawValue)).first
         guard let place = try row?.text("cursor") else { throw StorageError.invalidRow(column: "cursor") }
@@ -73,12 +74,12 @@ struct UserMirror: Sendable {
             unit += effect(event, mover: mover, at: now)
         }
         let results = try await database.run(unit)
-        // Another node was there first, and its unit had the effects.
+        // Another node was first, and its transaction had the effects.
         guard results[0].affected > 0 else { return }
         for (event, index) in zip(page.events, first) {
             switch event.change {
             case .profile: break
-            // SECURITY: none of somebody who was erased here, who stays refused whatever auth makes of them.
+            // SECURITY: an erased user stays refused, whatever auth does.
             case .reactivated where results[index].affected == 0: break
             case .reactivated: refused.set(event.user, isRefused: false)
             case .deactivated: refused.set(event.user, isRefused: true)

@@ -1,12 +1,12 @@
-// Whether a request that is still being answered would be let in again.
+// Whether a request that is still being answered would be accepted again.
 //
-// An answer that takes minutes outlives the check at its beginning: the token expires, its session is revoked, its
-// principal is deactivated or erased. So long answers ask again as they go on (S2).
+// An answer of minutes outlives its first check: the token expires, its session is revoked, its principal is
+// deactivated or erased. So long answers check again as they go on (S2).
 import Hummingbird
 import TesseraVerifierHummingbird
 
 enum Admission {
-    /// Judges a request again, whenever it is called: its token, and whether its principal is refused by now.
+    /// Checks a request's token, and whether its principal is refused.
     static func of(
         _ request: Request,
         _ principal: String,

@@ -1,13 +1,13 @@
-// Who was deactivated or erased a moment ago, so that a token that is still alive is refused at every route, reads too.
+// Recently deactivated or erased principals, so that every route refuses their remaining tokens, also for reads.
 //
-// Three walls, each by itself. Tokens: auth revokes those of a user whom it deactivates or deletes, and the verifier of
-// each process refuses them within a fraction of a second. SQL: every write requires `Principals.mayWrite`, so
-// nothing is brought back whatever a process believes. And this one, for reads: what an erase has not deleted yet is
-// seen by nobody, on whichever node, whether or not chat follows auth at all.
+// There are three independent barriers. Tokens: auth revokes those of a deactivated or deleted user, and each verifier
+// refuses them within a fraction of a second. SQL: every write requires `Principals.mayWrite`, so nothing returns
+// whatever a process believes. And this one, for reads: no node shows rows that an erasure has not removed yet, even if
+// chat does not follow auth.
 //
-// It is a set in memory, so that a read still costs one unit. The node that applies an effect knows at once, the others
-// within a second. It needs to know only of the time that a token can live: later there is no token of a deactivated
-// user, and no row of an erased one.
+// It is a set in memory, so that a read stays one transaction. The node that applies an effect updates it at once, the
+// others within a second. It covers the lifetime of a token: later a deactivated user has no token, and an erased one
+// no row.
 import Hummingbird
 import Logging
 import ServiceKit
@@ -15,11 +15,10 @@ import ServiceLifecycle
 import Storage
 import Synchronization
 
-/// The principals whose tokens are refused now.
 final class RefusedPrincipals: Sendable {
     /// Longer than any token lives.
     static let window: Duration = .seconds(3600)
-    /// What this node has done itself may be newer than what it has just read.
+    /// This node's own changes may be newer than its last read.
     private static let overlap: Duration = .seconds(5)
 
     private struct State {
@@ -33,7 +32,7 @@ final class RefusedPrincipals: Sendable {
         state.withLock { $0.known.contains(principal) }
     }
 
-    /// Takes what this node has just committed.
+    /// A change that this node has just committed.
     func set(_ principal: String, isRefused: Bool) {
         state.withLock { state in
             state.own[principal] = (isRefused, .now)
@@ -41,7 +40,7 @@ final class RefusedPrincipals: Sendable {
         }
     }
 
-    /// Takes what the table says.
+    /// The result of a read of the table.
     func replace(with principals: Set<String>) {
         state.withLock { state in
             let recent = ContinuousClock.now - Self.overlap
@@ -54,7 +53,7 @@ final class RefusedPrincipals: Sendable {
     }
 }
 
-/// Refuses the tokens of refused principals with `user_inactive`. Mounted once, before everything of a person's own.
+/// Answers `user_inactive`. Mounted once, before all routes of a person's own data.
 struct RefusedPrincipalsMiddleware: RouterMiddleware {
     let refused: RefusedPrincipals
 
@@ -68,7 +67,7 @@ struct RefusedPrincipalsMiddleware: RouterMiddleware {
     }
 }
 
-/// Keeps the set current with what other nodes do.
+/// Reads the changes of other nodes.
 struct RefusedPrincipalsWatch: Service {
     let refused: RefusedPrincipals
     let database: any SQLDatabase
@@ -77,7 +76,7 @@ struct RefusedPrincipalsWatch: Service {
     var interval: Duration = .seconds(1)
 
     func run() async throws {
-        // Before the first request is served where the database answers.
+        // Before the first request, if the database answers.
         await look()
         for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() { await look() }
     }

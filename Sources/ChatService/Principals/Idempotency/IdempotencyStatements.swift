@@ -1,4 +1,3 @@
-// SQL of idempotency keys.
 import Storage
 
 enum IdempotencyStatements {
@@ -25,8 +24,8 @@ enum IdempotencyStatements {
         """
     )
 
-    /// Takes the key for this attempt, unless another attempt has it. What is there before the writes is noted, so that
-    /// `release` and a later answer know what they did.
+    /// Takes the key, unless another attempt has it. Records the state before the writes, for `release` and a later
+    /// answer.
     static func claim(_ attempt: IdempotentAttempt, of owner: String, target: String) -> BoundStatement {
         let now = attempt.identity.at
         return claim.bind([
@@ -48,7 +47,7 @@ enum IdempotencyStatements {
         """
     )
 
-    /// Closes the transaction to writes when the key is another attempt's.
+    /// Blocks writes if the key is another attempt's.
     static func close(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         close.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
     }
@@ -69,7 +68,7 @@ enum IdempotencyStatements {
         """
     )
 
-    /// Gives the key back when this attempt has made nothing: a refusal is not kept, and may be tried again.
+    /// Drops the key if this attempt has made nothing: a refusal may be retried.
     static func release(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         release.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
     }
@@ -84,7 +83,7 @@ enum IdempotencyStatements {
         """
     )
 
-    /// Reads which attempt has the key.
+    /// Which attempt has the key.
     static func read(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         read.bind(["owner": owner, "key": attempt.key, "now": attempt.identity.at])
     }
@@ -96,7 +95,7 @@ enum IdempotencyStatements {
         "UPDATE principals SET is_replaying = FALSE WHERE id = :owner AND is_replaying"
     )
 
-    /// Opens the transaction again, before it ends.
+    /// Unblocks writes, before the transaction ends.
     static func open(_ owner: String) -> BoundStatement { open.bind(["owner": owner]) }
 
     private static let deleteExpired = Statement(

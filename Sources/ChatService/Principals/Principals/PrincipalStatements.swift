@@ -1,8 +1,7 @@
-// SQL of the principals' mirror.
 import Storage
 
 enum PrincipalStatements {
-    /// The condition of every write; see `Principals.mayWrite`.
+    /// See `Principals.mayWrite`.
     static func mayWrite(_ principal: String) -> String {
         """
         EXISTS (
@@ -12,7 +11,7 @@ enum PrincipalStatements {
         """
     }
 
-    /// What an erase leaves of a row: its id.
+    /// An erasure leaves a row's id.
     static func tombstone(_ instant: String) -> String {
         """
         kind = 'user', display_name = NULL, avatar_url = NULL, is_active = TRUE, tokens_total = 0,
@@ -30,7 +29,7 @@ enum PrincipalStatements {
         """
     )
 
-    /// Sets the tombstone, once; on a deactivated person only where that is asked for.
+    /// Sets the tombstone, once. A deactivated person only on request.
     static func markErased(_ id: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
         entomb.bind(["id": id, "now": now, "includes_inactive": includingInactive])
     }
@@ -47,10 +46,9 @@ enum PrincipalStatements {
         """
     )
 
-    /// Principals that were deactivated or erased since an instant.
     static func refused(since instant: Instant) -> BoundStatement { refused.bind(["since": instant]) }
 
-    // `DO UPDATE` locks the row on PostgreSQL even when its WHERE is false.
+    // `DO UPDATE` locks the row on PostgreSQL even if its WHERE is false.
     private static let touch = Statement(
         "principals.touch",
         .writes,
@@ -93,7 +91,7 @@ enum PrincipalStatements {
         """
     )
 
-    /// Adds tokens to the total if so many `messages` lie past the conversation's `last_seq`.
+    /// See `Principals.add`.
     static func add(tokens: Int64, to id: String, conversation: String, messages: Int) -> BoundStatement {
         addTokens.bind(["id": id, "tokens": tokens, "conversation": conversation, "messages": messages])
     }
@@ -115,10 +113,9 @@ enum PrincipalStatements {
         "UPDATE principals SET last_seen_at = last_seen_at WHERE id = :id"
     )
 
-    /// Takes the lock of a row and changes nothing.
     static func lock(_ id: String) -> BoundStatement { lock.bind(["id": id]) }
 
-    /// A statement that changes totals by a difference; see `Principals.adjustingTokens`.
+    /// See `Principals.adjustingTokens`.
     static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
         Statement(
             "principals.adjust_tokens",

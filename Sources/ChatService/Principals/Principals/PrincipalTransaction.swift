@@ -1,14 +1,14 @@
-// A transaction of a person's writes: the person's row is its lock, and a request's `Idempotency-Key` is a part of it.
+// A transaction of a person's writes: the person's row is its lock, and it includes the request's `Idempotency-Key`.
 import ServiceKit
 import Storage
 
-/// A transaction that begins by making or locking the caller's row. Each later statement requires
-/// `Principals.mayWrite` of that row, and sees it as it is under the lock.
+/// Begins by making or locking the caller's row. Each later statement requires `Principals.mayWrite` of that row, under
+/// the lock.
 struct PrincipalTransaction: Sendable {
     private(set) var base: Transaction
     /// Reads what the row allows.
     private let state: Transaction.Handle
-    /// The request's key, which the transaction claims before its writes and settles after them; see Idempotency.swift.
+    /// Claimed before the writes and settled after them; see Idempotency.swift.
     private let attempt: IdempotentAttempt?
     private let caller: Caller
 
@@ -16,7 +16,7 @@ struct PrincipalTransaction: Sendable {
         self.init(by: caller, at: now, once: nil, target: "")
     }
 
-    /// A transaction whose writes make `target`, or do something to it, once for each key.
+    /// The writes make or change `target`, once for each key.
     init(by caller: Caller, at now: Instant, once attempt: IdempotentAttempt?, target: String) {
         base = Transaction(subject: caller.id)
         base.add(PrincipalStatements.touch(caller, at: now))
@@ -28,17 +28,15 @@ struct PrincipalTransaction: Sendable {
         base.add(IdempotencyStatements.close(attempt, of: caller.id))
     }
 
-    /// Appends a statement; see `Transaction.add`.
     @discardableResult
     mutating func add(_ statement: BoundStatement) -> Transaction.Handle { base.add(statement) }
 
-    /// Appends statements; see `Transaction.add`.
     @discardableResult
     mutating func add(contentsOf statements: some Sequence<BoundStatement>) -> [Transaction.Handle] {
         base.add(contentsOf: statements)
     }
 
-    /// What is run: the statements, and after them what settles the key. `record` reads whose the key is then.
+    /// The statements, and after them those that settle the key. `record` reads its attempt.
     func closed() -> (transaction: Transaction, record: Transaction.Handle?) {
         guard let attempt else { return (base, nil) }
         var transaction = base
@@ -48,7 +46,7 @@ struct PrincipalTransaction: Sendable {
         return (transaction, record)
     }
 
-    /// Throws `user_inactive` when the writes were refused because the person is deactivated or erased.
+    /// Throws `user_inactive` if the person is deactivated or erased.
     func requireActive(_ results: TransactionResults) throws {
         guard let row = results[state].first else { throw APIError(.internalError) }
         guard try row.boolean("is_active"), try row.optionalInstant("erased_at") == nil else {
@@ -63,21 +61,17 @@ struct PrincipalTransaction: Sendable {
     }
 }
 
-/// What the statements of a person's transaction returned.
 struct PrincipalResults: Sendable {
     fileprivate let base: TransactionResults
-    /// What an earlier attempt at the request did; no statement of this one has done anything then.
+    /// The result of an earlier attempt; then no statement of this one has done anything.
     let earlier: IdempotencyRecord?
 
-    /// The result of a statement of the transaction that was run.
     subscript(handle: Transaction.Handle) -> SQLResult { base[handle] }
 }
 
 extension SQLDatabase {
-    /// Runs a person's transaction.
-    ///
-    /// - Throws: `user_inactive` when the person may not write, and `idempotency_key_reused` when the key came with
-    ///   another request before: no statement has changed anything then.
+    /// - Throws: `user_inactive` if the person may not write, `idempotency_key_reused` if the key came with another
+    ///   request. Then no statement has changed anything.
     func run(
         _ transaction: PrincipalTransaction,
         priority: UnitPriority = .normal
@@ -90,7 +84,7 @@ extension SQLDatabase {
 }
 
 extension Transaction {
-    /// A transaction that tidies up behind a person, whatever their state: it takes the lock of their row first.
+    /// For cleanup of a person's rows in any state: takes the lock of the principal's row first.
     init(behind principal: String) {
         self.init(subject: principal)
         add(PrincipalStatements.lock(principal))

@@ -1,4 +1,4 @@
-// FTS5's structure record: which segments an index consists of, and on which level each stands.
+// FTS5's structure record: the segments of an index, and their levels.
 //
 // Row 10 of a `%_data` table. The format is that of fts5_index.c ("Structure Records", `fts5StructureDecode`), of which
 // every version of SQLite reads this form:
@@ -10,31 +10,32 @@
 //     per level:   varint segments that a merge under way reads, varint segments
 //       per segment: varint id, varint first page, varint last page
 //
-// A varint is SQLite's: seven bits a byte, the first byte the highest, and of a ninth byte all eight bits. FTS5 writes a
-// second form, marked by FF 00 00 01 behind the cookie, for tables with `contentless_delete` alone; ours have none.
+// A varint is SQLite's: seven bits a byte, highest first, and all eight bits of a ninth byte. FTS5 has a second form,
+// marked by FF 00 00 01 after the cookie, for tables with `contentless_delete`; ours have none.
 //
-// Level 0 holds what was written last. A merge of level n writes to level n + 1. `merge` with a negative number moves all
-// segments to a new level behind the last one, and nothing ever takes a level away. SQLite 3.40 sets no limit to
-// that, and calls a record of more than 2,000 levels malformed.
+// Level 0 has the newest writes. A merge of level n writes to level n + 1. `merge` with a negative number moves all
+// segments to a new last level, and levels are never removed. SQLite 3.40 does not limit that, and calls a record of
+// more than 2,000 levels malformed.
 
 struct FTS5Structure: Sendable, Hashable {
     struct Level: Sendable, Hashable {
-        /// Segments that a merge under way reads; 0 without one.
+        /// Segments that a running merge reads; 0 without one.
         let merging: Int
-        /// The pages of each segment, the oldest first.
+        /// Pages of each segment, the oldest first.
         let segments: [Int]
     }
 
     let levels: [Level]
 
-    /// An index without an entry, as `delete-all` leaves it.
+    /// An empty index, as `delete-all` leaves it.
     static let emptyRecord = "x'00000000000000'"
 
     var segments: Int { levels.reduce(0) { $0 + $1.segments.count } }
 
     var pages: Int { levels.reduce(0) { $0 + $1.segments.reduce(0, +) } }
 
-    /// Whether a merge into the oldest segment has yet to end. That one alone drops an entry together with its deletion.
+    /// Whether a merge into the oldest segment is unfinished. Only that merge drops an entry together with its
+    /// deletion.
     var isMergingIntoOldest: Bool {
         guard let oldest = levels.lastIndex(where: { !$0.segments.isEmpty }), oldest > 0 else { return false }
         return levels[oldest - 1].merging > 0
@@ -59,7 +60,7 @@ struct FTS5Structure: Sendable, Hashable {
                 guard Self.varint(&rest) != nil, let first = Self.varint(&rest), let last = Self.varint(&rest) else {
                     return nil
                 }
-                // A merge that has read a segment to its end leaves it without pages until it is done.
+                // A running merge leaves a segment without pages once it has read it.
                 pages.append(max(0, last - first + 1))
             }
             levels.append(Level(merging: merging, segments: pages))
@@ -79,7 +80,7 @@ struct FTS5Structure: Sendable, Hashable {
             value = value << 7 | UInt64(byte & 0x7F)
             if byte < 0x80 { break }
         }
-        // No number of this record comes near; the limit keeps the sums above from overflowing.
+        // Far above any number of this record; prevents overflows of the sums above.
         return value <= UInt64(Int32.max) ? Int(value) : nil
     }
 }

@@ -1,17 +1,17 @@
-// Rows that an older program wrote, and every row that was there before the index: their words are added afterwards.
+// Indexes rows of older programs, and rows from before the index.
 //
-// The rows themselves are the list of what is left to do (a partial index over those without words), so the job needs
-// no place to resume from, two nodes at it do no harm, and a row written by an older node during a rolling update is
-// found at the next tick. Searches say `"complete": false` as long as there is any.
+// A partial index over rows without words is the work list. So the job needs no position, two nodes do no harm, and the
+// next tick finds a row that an older node wrote during a rolling update. Searches return `"complete": false`
+// meanwhile.
 import Storage
 
 struct SearchBackfill: Sendable {
     let database: any SQLDatabase
 
-    /// Rows of one unit. Their texts are in memory at once: 8 MiB each at the very most.
+    /// Rows of one transaction. Their texts are in memory together: at most 8 MiB each.
     static let batch = 50
 
-    /// Indexes what is not indexed yet; how many rows that was.
+    /// Returns how many rows were indexed.
     func run() async throws -> Int {
         let messages = try await run(SearchStatements.pendingMessages, SearchStatements.indexMessage)
         return try await messages + run(SearchStatements.pendingTitles, SearchStatements.indexTitle)
@@ -31,7 +31,7 @@ struct SearchBackfill: Sendable {
             guard !unit.isEmpty else { return count }
             let indexed = try await database.run(unit, priority: .long).reduce(0) { $0 + $1.affected }
             count += indexed
-            // Others had all of them: they are at it, or the rows change; the next tick looks again.
+            // Other nodes handled all of them, or the rows change; the next tick looks again.
             guard indexed > 0 else { return count }
         }
     }

@@ -1,4 +1,4 @@
-// What an operator may ask of the index: to remove the words of deleted rows now, and to make it anew.
+// The operator's commands: remove the words of deleted rows now, and rebuild the index.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -16,20 +16,20 @@ package struct SearchCommands: Sendable {
 
     /// Removes the words of deleted rows from SQLite's file. PostgreSQL's VACUUM does so by itself.
     ///
-    /// - Returns: what was done; passes that a reader of an older state kept from their end are unfinished.
+    /// - Returns: what was done; a pass that a reader of an older state blocked is unfinished.
     package func purge() async throws -> SearchPurge.Report {
         try await alone {
             let report = try await SearchPurge(database: database, clock: clock)
                 .run(isForced: true, while: { try await lease.hold() })
-            // Where it was the better way.
+            // If a rebuild is cheaper.
             _ = try await SearchRebuild(database: database).run(while: { try await lease.hold() })
             return report
         }
     }
 
-    /// Makes the index anew while the service runs. On PostgreSQL searches go on meanwhile.
+    /// Rebuilds the index while the service runs. PostgreSQL searches continue.
     ///
-    /// - Returns: the rows that were indexed; `nil` where the engine does not say.
+    /// - Returns: the number of indexed rows; `nil` if the engine does not report it.
     package func rebuild() async throws -> Int? {
         if database.engine == .postgres {
             for index in ["messages_search", "conversations_search"] { try await reindex(index) }
@@ -44,13 +44,13 @@ package struct SearchCommands: Sendable {
     /// Neither may be inside a transaction (PostgreSQL manual, "REINDEX").
     private func reindex(_ index: String) async throws {
         try await database.withMigrationLock { connection in
-            // What an attempt left that was interrupted.
+            // Left by an interrupted attempt.
             try connection.execute(script: "DROP INDEX CONCURRENTLY IF EXISTS \(index)_ccnew")
             try connection.execute(script: "REINDEX INDEX CONCURRENTLY \(index)")
         }
     }
 
-    /// Runs `body` once no other process is at the index.
+    /// Runs `body` once no other process works on the index.
     private func alone<T>(_ body: () async throws -> T) async throws -> T {
         while try await !lease.hold() { try await Task.sleep(for: .milliseconds(200)) }
         do {

@@ -1,15 +1,15 @@
-// SQLite's full-text indexes as what they are: derived from rows, and never a reason to refuse a write or a start.
+// SQLite's full-text indexes. They are derived from rows, and never a reason to refuse a write or a start.
 //
 //     ready → draining → filling → ready
 //
-// - ready: triggers of the schema keep an entry for each row.
-// - draining: something is wrong with the index, or it is to be made anew. Its triggers are out of the schema, because a
-//   statement that names a virtual table cannot be compiled while the table cannot be opened. Entries are deleted.
-// - filling: the triggers are back. Rows that have no entry get theirs, in the order of their ids.
+// - ready: triggers of the schema maintain an entry for each row.
+// - draining: the index is faulty, or is being rebuilt. Its triggers are removed, because a statement that names a
+//   virtual table does not compile while the table cannot be opened. Entries are deleted.
+// - filling: the triggers are back. Rows without an entry get theirs, in the order of their ids.
 //
-// The state is a row, so it survives the process and holds for every process on the file. Whatever finds a fault begins a
-// rebuild (`SearchFaultGuard`); `SearchMaintenanceService` carries it on. Searches answer 503 meanwhile.
-// On PostgreSQL an index is always ready.
+// The state is a row, so it survives the process and is shared by all processes on the file. A fault begins a rebuild
+// (`SearchFaultGuard`); `SearchMaintenanceService` continues it. Searches answer 503 meanwhile. On PostgreSQL an index
+// is always ready.
 import Storage
 
 enum SearchIndex {
@@ -17,7 +17,6 @@ enum SearchIndex {
         case ready, draining, filling
     }
 
-    /// What is known of one index.
     struct Status: Sendable {
         let state: State
         /// While filling, rows with ids up to here have their entries.
@@ -25,11 +24,11 @@ enum SearchIndex {
         /// Why the last rebuild began.
         let reason: String?
         let purgeBeganAt: Instant?
-        /// Whether a purge has yet to end.
+        /// Whether a purge is unfinished.
         let isPurging: Bool
-        /// FTS5's structure record as the last purge left it.
+        /// FTS5's structure record after the last purge.
         let purgedStructure: [UInt8]?
-        /// The structure record as it is.
+        /// The current structure record.
         let structure: [UInt8]
 
         init(_ row: Row) throws(StorageError) {
@@ -51,7 +50,7 @@ enum SearchIndex {
         return try Status(row)
     }
 
-    /// Takes indexes out of the way of writes. What is draining already stays as it is.
+    /// Takes indexes out of the way of writes. A draining one stays as it is.
     ///
     /// - Returns: whether this call did so.
     @discardableResult

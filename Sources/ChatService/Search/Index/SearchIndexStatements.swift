@@ -1,7 +1,5 @@
-// SQL of `search_indexes`, and of taking an index out of the way of writes.
 import Storage
 
-/// Statements about one index, whatever it is used for.
 struct SearchIndexStatements: Sendable {
     private static let messages = SearchIndexStatements(.messages)
     private static let titles = SearchIndexStatements(.titles)
@@ -24,7 +22,7 @@ struct SearchIndexStatements: Sendable {
             FROM search_indexes x WHERE x.name = 'messages'
             """
         )
-        // No entry has the word: the structure is read, and little else.
+        // No entry has the word, so little but the structure is read.
         probeIndex = table.statement(
             "probe",
             .reads,
@@ -58,12 +56,12 @@ struct SearchIndexStatements: Sendable {
 
     func status() -> BoundStatement { readStatus.bind() }
 
-    /// Fails where the index cannot be opened.
+    /// Fails if the index cannot be opened.
     func probe() -> BoundStatement { probeIndex.bind() }
 
-    /// Adds what puts the triggers aside.
+    /// Adds the removal of the triggers.
     ///
-    /// - Returns: the handle of a result that says whether the index was not draining already.
+    /// - Returns: a handle whose result says whether the index was not draining already.
     func beginRebuild(because reason: String, in transaction: inout Transaction) -> Transaction.Handle {
         transaction.add(saveTriggers.bind())
         let began = transaction.add(setDraining.bind(["reason": reason]))

@@ -1,19 +1,18 @@
-// What the search's index needs while the service runs: rebuilds that have begun, words of rows that an older program
-// wrote, and the words of deleted rows.
+// Maintains the search's index: running rebuilds, rows of older programs, and words of deleted rows.
 import Logging
 import ServiceKit
 import ServiceLifecycle
 import Storage
 
-/// Looks at the index at the start and every second, and at what may be left to do every minute, until shutdown.
+/// Checks the index at the start and every second, and further work every minute.
 struct SearchMaintenanceService: Service {
     let database: any SQLDatabase
     let clock: Clock
-    /// One process at a time rebuilds and purges; the backfill needs none.
+    /// One process at a time rebuilds and purges; the backfill needs no lease.
     let lease: JobLease
     let logger: Logger
     var interval: Duration = .seconds(1)
-    /// Looks between two runs of the backfill and the purge.
+    /// Checks between two runs of the backfill and the purge.
     var looksPerRun = 60
 
     func run() async throws {
@@ -43,7 +42,7 @@ struct SearchMaintenanceService: Service {
         }
     }
 
-    /// An index that cannot be opened would be found by the next write too; here no write has to wait for that.
+    /// Otherwise the next write would find a faulty index, and wait for it.
     private func inspect() async throws {
         guard database.engine == .sqlite else { return }
         for table in SearchTable.allCases where try await SearchIndex.status(of: table, in: database).state == .ready {

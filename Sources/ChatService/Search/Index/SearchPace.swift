@@ -1,7 +1,7 @@
-// Long work on the index, in steps that other writers do not feel.
+// Work on the index in steps that do not delay other writers.
 
-/// How much one step does. A step keeps the one writer of SQLite busy, so its size follows the time that the last one
-/// took, and a pause as long as the step follows each.
+/// The size of a step. A step occupies SQLite's one writer, so its size follows the last duration, and an equally long
+/// pause follows.
 struct SearchPace: Sendable {
     private static let shortStep: Duration = .milliseconds(8)
     private static let longStep: Duration = .milliseconds(20)

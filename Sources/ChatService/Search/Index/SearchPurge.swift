@@ -1,18 +1,17 @@
 // Removes the words of deleted and changed rows from FTS5's file, now and then.
 //
-// FTS5 writes a deletion beside the entry, and drops both when the segments that hold them are merged into the oldest one,
-// which may be never (sqlite.org/fts5.html, "The 'merge' Command"). A pass begins to merge all segments into one and goes on
-// in small steps. PostgreSQL's VACUUM does the same by itself.
+// FTS5 writes a deletion beside the entry, and drops both when their segments are merged into the oldest one, which may
+// be never (sqlite.org/fts5.html, "The 'merge' Command"). A pass merges all segments into one in small steps.
+// PostgreSQL's VACUUM does the same by itself.
 //
-// A pass leaves two more levels in FTS5's structure, and nothing takes them away. So passes are hours apart however many
-// rows were deleted, an index in which nothing has changed has none, and near the limit of SQLite the index is rebuilt
-// instead. A rebuild also replaces a pass where nearly every entry is gone: one step of a merge reads until it has written
-// its pages, which is all at once when there is nothing left to write.
+// A pass permanently adds two levels to FTS5's structure. So passes are hours apart, an unchanged index has none, and
+// near SQLite's limit the index is rebuilt instead. A rebuild also replaces a pass if nearly every entry is gone: a
+// merge step reads until it has written its pages, which is everything if there is nothing to write.
 import ServiceKit
 import Storage
 
 package struct SearchPurge: Sendable {
-    /// The shortest time between the beginnings of two passes.
+    /// Between the beginnings of two passes.
     static let interval: Duration = .seconds(6 * 3600)
     /// SQLite 3.40 reads a structure of up to 2,000 levels.
     static let maxLevels = 1000
@@ -21,13 +20,11 @@ package struct SearchPurge: Sendable {
     let clock: Clock
 
     package struct Report: Sendable, Hashable {
-        /// Passes that came to their end.
         package var passes = 0
-        /// Passes that have yet to come to their end.
         package var unfinished = 0
     }
 
-    /// Carries on what has begun, and begins what is due. `isForced` makes everything due in which anything has changed.
+    /// Continues unfinished passes, and begins due ones. `isForced`: every changed index is due.
     @discardableResult
     func run(
         isForced: Bool = false,
@@ -40,7 +37,6 @@ package struct SearchPurge: Sendable {
         return report
     }
 
-    /// Whether `run` has something to do.
     func isDue() async throws -> Bool {
         guard database.engine == .sqlite else { return false }
         for table in SearchTable.allCases where try await isDue(SearchIndex.status(of: table, in: database)) {
@@ -68,14 +64,14 @@ package struct SearchPurge: Sendable {
         guard isDue(status, isForced: isForced), try await mayGoOn() else { return }
         if !status.isPurging, try await !begin(table, status) { return }
         report.unfinished += 1
-        // After the last merge the log still holds the pages as they were.
+        // After the last merge the log still has the old pages.
         guard let structure = try await merge(table, while: mayGoOn), await database.forgetDeleted() else { return }
         _ = try await database.run(SearchPurgeStatements.of(table).endPurge(leaving: structure), priority: .long)
         report.unfinished -= 1
         report.passes += 1
     }
 
-    /// - Returns: whether a pass has begun; not where the index is rebuilt instead.
+    /// - Returns: whether a pass has begun; false if the index is rebuilt instead.
     private func begin(_ table: SearchTable, _ status: SearchIndex.Status) async throws -> Bool {
         let statements = SearchPurgeStatements.of(table)
         guard let structure = FTS5Structure(status.structure) else {
@@ -91,7 +87,7 @@ package struct SearchPurge: Sendable {
             try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
             return false
         }
-        // FTS5 leaves a single segment as it is, though it may hold deletions.
+        // FTS5 does not rewrite a single segment, although it may contain deletions.
         if structure.segments == 1 {
             _ = try await database.run(statements.placeholder(), priority: .long)
         }
@@ -100,7 +96,7 @@ package struct SearchPurge: Sendable {
         return true
     }
 
-    /// Fewer than one entry for eight pages, in an index of more than 4 MB.
+    /// Fewer than one entry per eight pages, in an index of more than 4 MB.
     private func isNearlyEmpty(_ table: SearchTable, _ structure: FTS5Structure) async throws -> Bool {
         guard structure.pages > 1000 else { return false }
         let most = structure.pages / 8
@@ -108,7 +104,7 @@ package struct SearchPurge: Sendable {
         return try counted?.int("entries") ?? 0 < most
     }
 
-    /// - Returns: the structure record once all is merged; `nil` where it could not go on.
+    /// - Returns: the structure record once all is merged; `nil` if it could not continue.
     private func merge(
         _ table: SearchTable,
         while mayGoOn: @Sendable () async throws -> Bool
@@ -120,7 +116,7 @@ package struct SearchPurge: Sendable {
             let status = try await SearchIndex.status(of: table, in: database)
             guard status.state == .ready, let structure = FTS5Structure(status.structure) else { return nil }
             if !structure.isMergingIntoOldest { return status.structure }
-            // A step that changes nothing would be repeated for ever.
+            // A step without effect would be repeated for ever.
             guard status.structure != before, try await mayGoOn() else { return nil }
             before = status.structure
             try await pace.run { size in

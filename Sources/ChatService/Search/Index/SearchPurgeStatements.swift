@@ -52,10 +52,10 @@ struct SearchPurgeStatements: Sendable {
         )
     }
 
-    /// How many entries there are, up to a number.
+    /// Counts up to a limit.
     func entries(upTo most: Int) -> BoundStatement { countEntries.bind(["most": most]) }
 
-    /// An entry that comes and goes, and leaves two segments.
+    /// An entry that is inserted and deleted, which leaves two segments.
     func placeholder() -> BoundStatement { touchPlaceholder.bind() }
 
     func beginPurge(at now: Instant) -> BoundStatement { beginPurge.bind(["now": now]) }

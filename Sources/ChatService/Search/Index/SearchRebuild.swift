@@ -1,8 +1,8 @@
-// Makes an index anew from its rows, in steps, while rows are written.
+// Rebuilds an index from its rows, in steps, while rows are written.
 //
-// Every step is conditional on the state that it read, so a process that dies leaves the next one a place to go on, and two
-// at it do no harm. While the index fills, triggers write entries of rows as they change; a row has one entry or none, and
-// `search_message_rows` says which, so the filling skips what a trigger was faster with.
+// Every step is conditional on the state that it read, so it survives a crash, and two processes do no harm. While the
+// index fills, triggers write entries of changed rows. A row has one entry or none, by `search_message_rows`, so the
+// filling skips a trigger's rows.
 import Storage
 
 struct SearchRebuild: Sendable {
@@ -11,15 +11,14 @@ struct SearchRebuild: Sendable {
 
     let database: any SQLDatabase
 
-    /// What a rebuild has done.
     struct Report: Sendable {
         var rows = 0
-        /// Why it began; `nil` when there was nothing to do.
+        /// The reason; `nil` if there was nothing to do.
         var reason: String?
         var isFinished = true
     }
 
-    /// Carries rebuilds that have begun to their end, or until it may not go on.
+    /// Continues running rebuilds to their end, or until it may not continue.
     func run(while mayGoOn: @Sendable () async throws -> Bool = { true }) async throws -> Report {
         var report = Report()
         for table in SearchTable.allCases where database.engine == .sqlite {
@@ -58,7 +57,7 @@ struct SearchRebuild: Sendable {
             return results.all.reduce(0) { $0 + $1.affected }
         }
         guard removed == 0 else { return }
-        // What was deleted is in the log as it was; the next purge empties it for certain.
+        // The log still has the deleted pages; the next purge is sure to empty it.
         _ = await database.forgetDeleted()
         let triggers = try await database.run(statements.triggers()).rows.map { row in
             Statement("search.create_\(try row.text("name"))", .writes, [:], try row.text("sql"))
@@ -80,7 +79,7 @@ struct SearchRebuild: Sendable {
             _ = try await database.run(statements.endRebuild(from: from), priority: .long)
             return 0
         }
-        // FTS5 takes ascending positions in one piece.
+        // FTS5 takes ascending positions as one segment.
         let ids = rows.sorted { $0.createdAt < $1.createdAt }.map(\.id)
         var transaction = Transaction()
         let advanced = statements.fill(ids, from: from, to: last, in: &transaction)

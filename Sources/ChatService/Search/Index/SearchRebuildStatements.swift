@@ -1,8 +1,8 @@
-// SQL that makes an index anew from its rows.
+// SQL that rebuilds an index from its rows.
 //
-// FTS5's own tables are written here. Their rows are deleted in steps, because `delete-all` on a large index would keep
-// every writer waiting. The structure record is replaced by that of an empty index, because FTS5 cannot open a table whose
-// record is malformed. `delete-all` follows both, so that FTS5 forgets what it held in memory.
+// It writes FTS5's own tables. Their rows are deleted in steps, because `delete-all` on a large index would block every
+// writer. The structure record is replaced by an empty one, because FTS5 cannot open a table with a malformed record.
+// `delete-all` follows both, so that FTS5 drops its cached state.
 import Storage
 
 struct SearchRebuildStatements: Sendable {
@@ -83,7 +83,7 @@ struct SearchRebuildStatements: Sendable {
                 ON CONFLICT (id) DO UPDATE SET block = excluded.block
                 """
             ),
-            // The version of what SQLite 3.40 makes; a newer one reads it.
+            // The version of SQLite 3.40; newer ones read it.
             table.statement(
                 "reset_version_of",
                 .writes,
@@ -122,7 +122,7 @@ struct SearchRebuildStatements: Sendable {
             """,
             ["from": .text, "count": .integer]
         )
-        // Where its time is, behind others of the same millisecond; the triggers put what comes late there too.
+        // By its time, behind others of the same millisecond, as the triggers place late rows.
         let time = "(min(max(s.created_at, 0), 4500000000000000) * 2048)"
         let position = """
             coalesce(
@@ -179,21 +179,20 @@ struct SearchRebuildStatements: Sendable {
 
     func drain(_ count: Int) -> [BoundStatement] { drains.map { $0.bind(["count": count]) } }
 
-    /// The triggers that were put aside.
     func triggers() -> BoundStatement { readTriggers.bind() }
 
-    /// Makes the drained index one that FTS5 opens, and brings its triggers back.
+    /// Makes the drained index readable for FTS5, and restores its triggers.
     func beginFilling(with triggers: [Statement]) -> [BoundStatement] {
         (resets + triggers + [forgetTriggers, setFilling]).map { $0.bind() }
     }
 
-    /// Rows without an entry, by id.
+    /// By id.
     func pending(after id: String, count: Int) -> BoundStatement { readPending.bind(["from": id, "count": count]) }
 
-    /// Gives rows their entries, if the filling stands where it stood. Words first: both statements find the same position
-    /// as long as the entry is not there.
+    /// Gives rows their entries, if the filling is still at its position. Words first: both statements compute the same
+    /// position while the entry does not exist.
     ///
-    /// - Returns: the handle of a result that says whether it stood there.
+    /// - Returns: a handle whose result says whether it was there.
     func fill(
         _ ids: [String],
         from: String,

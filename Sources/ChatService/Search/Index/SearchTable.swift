@@ -1,4 +1,4 @@
-// The two full-text indexes of SQLite. Their SQL differs in names alone, and is written once, for messages.
+// SQLite's two full-text indexes. Their SQL differs in names only, and is written for messages.
 import Storage
 
 /// An index, and the rows that it is derived from.
@@ -6,7 +6,7 @@ enum SearchTable: String, Sendable, CaseIterable {
     /// The raw value is the name in `search_indexes`.
     case messages, titles
 
-    /// A statement about this index, from its SQL for `messages`. PostgreSQL has no such tables: there it does nothing.
+    /// Derives a statement from its SQL for `messages`. On PostgreSQL, without such tables, it does nothing.
     func statement(
         _ intent: String,
         _ effect: Statement.Effect,
@@ -32,12 +32,12 @@ enum SearchTable: String, Sendable, CaseIterable {
         return names.reduce(sql) { $0.replacing($1.0, with: $1.1) }
     }
 
-    /// Which rows have an entry, of the row `s`.
+    /// Whether the row `s` has an entry.
     var isIndexed: String {
         self == .messages ? "s.search IS NOT NULL AND s.deleted_at IS NULL" : "s.search IS NOT NULL"
     }
 
-    /// The words in front of a row's own, of the row `s`, as the triggers put them there.
+    /// The words that triggers put before those of the row `s`.
     var scope: String {
         switch self {
         case .messages:

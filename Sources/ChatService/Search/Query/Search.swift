@@ -1,17 +1,16 @@
 import ServiceKit
-// Finding the caller's own messages and titles.
+// Finds the caller's own messages and titles.
 //
-// Newest first is the order of FTS5's entries: SQLite stops reading when the page is full. A GIN index has no order,
-// and a common word of a busy owner is in 100,000 rows; so PostgreSQL is asked for the owner's newest window of time,
-// then for ever larger groups of ever wider ones, and where there are more candidates than are worth sorting, for
-// sixteenths. A page costs a handful of index probes, however rare or common its words.
+// FTS5's entries are in the order newest first, so SQLite stops when the page is full. A GIN index has no order, and a
+// common word of a busy owner is in 100,000 rows. So PostgreSQL searches the owner's newest window of time, then ever
+// larger groups of ever wider ones, and sixteenths where there are too many candidates to sort. A page costs a few
+// index probes, for rare and common words alike.
 import Storage
 
 struct Search: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    /// What a caller asks for.
     struct Request: Sendable {
         let query: SearchQuery
         var conversation: String?
@@ -27,7 +26,7 @@ struct Search: Sendable {
         let hits: [SearchHit]
         let next: SearchCursor?
         let hasMore: Bool
-        /// Whether every stored text is indexed; false while the backfill of an older schema's rows runs.
+        /// Whether every stored text is indexed; false during the backfill.
         let isComplete: Bool
     }
 
@@ -84,7 +83,6 @@ struct Search: Sendable {
     }
 }
 
-/// One search for one kind of hit.
 struct SearchScan: Sendable {
     let database: any SQLDatabase
     let statement: Statement
@@ -96,7 +94,7 @@ struct SearchScan: Sendable {
     /// How many hits are wanted.
     let fetch: Int
 
-    /// The whole of time at once.
+    /// All of time at once.
     func read() async throws -> [SearchHit] {
         var position = after.position
         if let to = request.to { position = min(position, SearchPosition.first(of: to + SearchPosition.slack)) }
@@ -105,15 +103,15 @@ struct SearchScan: Sendable {
 
     /// Window by window, the newest first.
     ///
-    /// Ever larger groups of ever wider windows: where a word is rare, all of time is a few questions, and where it is
-    /// common, none has many times the candidates of the one before. PostgreSQL finds all of a group's candidates before
-    /// it counts the first. A group with too many is begun again with its first window alone, and that in sixteenths.
-    /// Candidates are not hits (they may be in the trash), so it goes on until there are enough.
+    /// Groups and windows grow: for a rare word all of time is a few queries, and for a common one no group has many
+    /// times the candidates of the previous one. PostgreSQL finds all of a group's candidates before it counts. A group
+    /// with too many restarts with its first window alone, in sixteenths. Candidates may be in the trash, so it
+    /// continues until there are enough hits.
     func readByWindows() async throws -> [SearchHit] {
         let newest = SearchScope.Window.second(min(request.to ?? .farFuture, after.time))
         let oldest = SearchScope.Window.second(request.from ?? Instant(seconds: 0))
         let present = SearchScope.Window(level: 1, containing: min(newest, SearchScope.Window.second(now)))
-        // Rows of later than now (brought in, or of a clock that went back) are few, and asked for along with now's.
+        // Rows from the future (imported, or of a clock that was set back) are few, and included with the present.
         let later = present.following(until: newest)
         let earlier = present.preceding(until: oldest)
         var (found, isWhole) = try await run(in: later + [present])
@@ -139,12 +137,12 @@ struct SearchScan: Sendable {
         return Array(found.prefix(fetch))
     }
 
-    /// The hits of windows, unless there are too many candidates to sort.
+    /// `nil` if there are too many candidates to sort.
     private func run(
         in windows: [SearchScope.Window],
         sortingAll: Bool = false
     ) async throws -> (hits: [SearchHit], isWhole: Bool) {
-        // More candidates than hits: those before the page's beginning and in the trash are among them.
+        // More candidates than hits: some precede the page or are in the trash.
         let most = sortingAll ? Int64.max : Int64(max(Search.mostCandidates, 2 * fetch))
         let text = request.query.tsquery(scope, in: windows)
         let (hits, candidates) = try await run(text, position: after.position, mostCandidates: most)

@@ -1,4 +1,3 @@
-// A message or a title that a query found.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -11,13 +10,11 @@ struct SearchHit: Sendable {
     let kind: Kind
     let id: String
     let conversationID: String
-    /// The conversation's, of a message too.
     let title: String?
-    /// Of a message.
     let sequence: Int64?
     let role: String?
     let createdAt: Instant
-    /// The text to show a piece of, or its beginning.
+    /// The text for the snippet, or its beginning.
     let text: String
     /// Its place among hits of its kind.
     let place: SearchCursor
@@ -59,8 +56,8 @@ struct SearchHit: Sendable {
     }
 }
 
-/// Where a page of hits ended. Hits are newest first; at one microsecond messages come before titles, and the rest is
-/// the engine's own order: by number and id on PostgreSQL, by arrival on SQLite.
+/// The end of a page of hits. Hits are newest first. At one microsecond messages come before titles; the rest is the
+/// engine's order: by number and id on PostgreSQL, by arrival on SQLite.
 struct SearchCursor: Sendable, Hashable {
     let kind: SearchHit.Kind
     let time: Instant
@@ -94,7 +91,7 @@ struct SearchCursor: Sendable, Hashable {
         self.init(kind: kind, time: Instant(microseconds: time), position: position, id: String(parts[4]))
     }
 
-    /// The place in the order of another kind beyond which hits follow this one.
+    /// The corresponding place in the order of another kind.
     func place(among kind: SearchHit.Kind, _ engine: SQLEngine) -> SearchCursor {
         guard kind != self.kind else { return self }
         // Titles follow the messages of their microsecond.
@@ -108,13 +105,13 @@ struct SearchCursor: Sendable, Hashable {
         }
     }
 
-    /// Whether a hit is shown before another.
+    /// Whether a hit comes before another.
     static func precedes(_ a: SearchHit, _ b: SearchHit) -> Bool {
         a.place.time > b.place.time || (a.place.time == b.place.time && a.kind == .message && b.kind != .message)
     }
 }
 
-/// Positions of entries in FTS5, as the triggers of its schema make them.
+/// Positions of entries in FTS5, as the schema's triggers compute them.
 enum SearchPosition {
     /// How far a position may be ahead of its row's time.
     static let slack: Duration = .seconds(3)

@@ -1,9 +1,8 @@
-// `sort=relevance`: the newest hits, the most telling first.
+// `sort=relevance`: the newest hits, the most relevant first.
 //
-// The same formula for both engines, which rank differently or not at all: the term frequency part of BM25
-// (Robertson & Zaragoza 2009, k1 = 1.2, b = 0.75) summed over what was looked for. The other half of BM25, how rare a
-// word is, would be the same for every hit, since each of them holds all of the words. A title counts as a text of
-// its few words, which puts it in front. Equals stay newest first.
+// Both engines use the same formula: the term frequency part of BM25 (Robertson & Zaragoza 2009, k1 = 1.2, b = 0.75),
+// summed over the searched phrases. The rarity of a word would be the same for every hit, since each has all words. A
+// title counts as a short text, so it comes first. Equals stay newest first.
 
 enum SearchRanking {
     /// How many of the newest hits are ranked.

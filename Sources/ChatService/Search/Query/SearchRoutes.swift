@@ -1,4 +1,3 @@
-// HTTP of `/v1/search`.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -18,7 +17,7 @@ struct SearchRoutes: Sendable {
     @Sendable func find(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let parameters = QueryParameters(request)
         var asked = Search.Request(query: try SearchQuery(parameters))
-        // An id that nothing can have matches nothing.
+        // An impossible id matches nothing.
         asked.conversation = try parameters.text("conversation_id")
         if let id = asked.conversation, !RowID.isValid(id) {
             throw APIError.field("conversation_id", "invalid", "must be an id")

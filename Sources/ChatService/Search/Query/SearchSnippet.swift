@@ -1,5 +1,5 @@
-// The piece of a text that shows why it was found: plain text in pieces, each a match or not. Nobody has to count
-// characters, and nobody is tempted to print markup that came from a message.
+// The part of a text around its matches, as plain text in pieces, each a match or not. So no client has to count
+// characters, or trust markup from a message.
 
 struct SearchSnippet {
     /// Bytes around the first match.
@@ -9,7 +9,7 @@ struct SearchSnippet {
     let text: String
     let isMatch: Bool
 
-    /// The pieces, in order; just the beginning of the text where no match is in it.
+    /// In order; the beginning of the text if it has no match.
     static func make(of text: String, _ query: SearchQuery) -> [SearchSnippet] {
         let bytes = SearchText.beginning(of: text)
         let matches = SearchMatches.ranges(in: bytes, query, atMost: 64)
@@ -33,7 +33,7 @@ struct SearchSnippet {
         return pieces
     }
 
-    /// The last place not after `place` where a character begins.
+    /// The last character boundary up to `place`.
     private static func boundary(_ bytes: [UInt8], _ place: Int) -> Int {
         var place = place
         while place > 0, place < bytes.count, bytes[place] & 0xC0 == 0x80 { place -= 1 }
@@ -41,9 +41,9 @@ struct SearchSnippet {
     }
 }
 
-/// Where a query's phrases stand in a text.
+/// The positions of a query's phrases in a text.
 enum SearchMatches {
-    /// Byte ranges of matches, in order and apart from each other.
+    /// Ordered, without overlaps.
     static func ranges(in utf8: [UInt8], _ query: SearchQuery, atMost limit: Int) -> [Range<Int>] {
         var found: [Range<Int>] = []
         scan(utf8, query) { _, range in
@@ -62,7 +62,7 @@ enum SearchMatches {
         return merged
     }
 
-    /// How often each wanted phrase stands in a text, and how many words the text has.
+    /// The occurrences of each wanted phrase, and the text's number of words.
     static func count(in utf8: [UInt8], _ query: SearchQuery) -> (occurrences: [Int], words: Int) {
         var occurrences = query.wanted.map { _ in 0 }
         let words = scan(utf8, query) { phrase, _ in
@@ -72,11 +72,10 @@ enum SearchMatches {
         return (occurrences, words)
     }
 
-    /// Calls `body` with each match; returns the number of words.
     @discardableResult
     private static func scan(_ utf8: [UInt8], _ query: SearchQuery, _ body: (Int, Range<Int>) -> Bool) -> Int {
         let phrases = query.wanted.map { (words: $0.words.map { Array($0.utf8) }, isPrefix: $0.isPrefix) }
-        // Of each phrase, the matches that have begun: how many words stand, and where the first began.
+        // For each phrase, the matches that have begun: the words so far, and the start.
         var begun: [[(words: Int, start: Int)]] = phrases.map { _ in [] }
         var count = 0
         WordScanner.scan(utf8) { word in

@@ -1,13 +1,13 @@
-// SQL of the search, in both engines' words: the one place where they have none in common.
+// SQL of the search, the one place where the engines have nothing in common.
 //
-// PostgreSQL finds candidates by the GIN index, in no order, so it is asked for a window of time at a time and stops
-// counting at `$9`; a row without an id says how many there were. `OFFSET 0` keeps the planner from going through all
-// of the owner's conversations for each candidate. SQLite reads entries newest first and stops at the
-// page's end. Either way the rows' owner is asked for by name: the index narrows, it does not decide.
+// PostgreSQL finds candidates by the GIN index, without an order. So it searches one window of time and stops counting
+// at `$9`; a row without an id has the count. `OFFSET 0` keeps the planner from reading all of the owner's
+// conversations for each candidate. SQLite reads entries newest first and stops at the page's end. Either way the rows'
+// owner is tested too: the index only narrows.
 import Storage
 
 enum SearchStatements {
-    /// Characters of a text that are fetched to show a piece of it.
+    /// Characters of a text that are fetched for its snippet.
     private static let shown = 16_384
 
     // 1 query, 2 owner, 3 conversation, 4 from, 5 to, 6–8 the place to begin after, 9 most candidates, 10 limit
@@ -91,7 +91,7 @@ enum SearchStatements {
             """
     )
 
-    /// Rows whose words are yet to be indexed: none, most of the time.
+    /// Rows without words: usually none.
     static let pendingMessages = Statement(
         "search.pending_messages",
         .reads,
@@ -112,7 +112,7 @@ enum SearchStatements {
         """
     )
 
-    // Not when the text has changed in between; nothing else of the row does, its version included.
+    // Not if the text has changed in between. It changes nothing else of the row, not even its version.
     static let indexMessage = Statement(
         "search.index_message",
         .writes,

@@ -1,25 +1,24 @@
-// What a character is to search: letters of one case without their marks, and what kind of letter.
+// Folds characters for the search: one case, no marks, and the kind of letter.
 //
-// Each scalar is folded for itself: compatibility decomposition (NFKD, Unicode Standard Annex 15), marks dropped,
-// upper case and back (which is Unicode's full case folding for all that occurs in text: ß is ss, ς is σ). So text
-// that came composed and text that came decomposed fold to the same, without normalising the whole of it first;
-// what is lost by going one by one, the voiced kana and the syllables of Hangul, `WordScanner` puts together again.
+// Each scalar is folded by itself: compatibility decomposition (NFKD, Unicode Standard Annex 15), marks dropped, upper
+// case and back (Unicode's full case folding for all common text: ß is ss, ς is σ). So composed and decomposed text
+// fold to the same without normalising the whole. `WordScanner` restores what this splits: voiced kana and syllables of
+// Hangul.
 //
-// Folding is done once for the scripts that need it and looked up from then on; Han, kana and Hangul fold to
-// themselves.
+// The folding of a script is computed once and looked up from then on. Han, kana and Hangul fold to themselves.
 internal import Foundation
 
-/// What a folded scalar does in a text.
+/// The role of a folded scalar.
 enum ScalarKind: UInt8 {
     /// Ends a word.
     case separator
     /// Part of a word.
     case letter
-    /// Of a script that does not put spaces between words: indexed in pairs.
+    /// Of a script without spaces: indexed in pairs.
     case unspaced
     /// A word of its own.
     case symbol
-    /// As if it were not there.
+    /// Ignored.
     case ignored
 }
 
@@ -29,7 +28,7 @@ struct FoldedScalar {
 }
 
 enum ScalarFolding {
-    /// Calls `body` with what `scalar` folds to: usually one, none for a mark, several for a ligature.
+    /// Usually one scalar, none for a mark, several for a ligature.
     @inline(__always)
     static func fold(_ scalar: Unicode.Scalar, _ body: (FoldedScalar) -> Void) {
         let value = scalar.value
@@ -51,7 +50,6 @@ enum ScalarFolding {
         }
     }
 
-    /// The folded form of many scalars in a row.
     private struct Table: Sendable {
         private var starts: [UInt32] = [0]
         private var scalars: [FoldedScalar] = []
@@ -99,7 +97,7 @@ enum ScalarFolding {
             return isUnspaced(scalar.value) ? .unspaced : .letter
         case .nonspacingMark, .enclosingMark:
             return scalar.value == 0x3099 || scalar.value == 0x309A ? .unspaced : .ignored
-        // A soft hyphen or a joiner stands inside a word; the zero-width space does not.
+        // A soft hyphen or a joiner is inside a word; the zero-width space is not.
         case .format: return scalar.value == 0x200B ? .separator : .ignored
         case .otherSymbol: return .symbol
         // Skin tones.

@@ -1,31 +1,30 @@
-// The one syntax of queries, for both engines.
+// The syntax of queries, for both engines.
 //
-//   words          all of them, anywhere
-//   "a phrase"     these words, in this order, next to each other; so is a word with punctuation inside (foo-bar)
-//   -word -"…"     none of these; beside something that is looked for
-//   begin*         words that begin so, from two letters on
+//     words          all of them, anywhere
+//     "a phrase"     these words, in this order, next to each other; also a word with punctuation inside (foo-bar)
+//     -word -"…"     none of these; only beside a wanted word
+//     begin*         words with this beginning, from two letters on
 //
-// Whatever people type is a query of this syntax or is refused with a reason; no text reaches an engine but words of
-// `WordScanner`, which hold letters and digits alone, so neither engine's own syntax can be spoken or broken.
+// Any other text is refused with a reason. Only words of `WordScanner`, which have letters and digits alone, reach an
+// engine. So the engines' own syntax cannot be used or broken.
 import ServiceKit
 
 struct SearchQuery: Sendable, Hashable {
-    /// Bytes of a query.
     static let longest = 1024
-    /// Words that are looked for, in all.
+    /// Wanted words in total.
     static let mostWords = 32
 
     /// Words in a row.
     struct Phrase: Sendable, Hashable {
         let words: [String]
-        /// Whether the last word is the beginning of one.
+        /// Whether the last word is only a beginning.
         let isPrefix: Bool
     }
 
     let wanted: [Phrase]
     let unwanted: [Phrase]
 
-    /// Throws `query_unsearchable` when nothing is looked for, or too much.
+    /// Throws `query_unsearchable` without any wanted word, or with too many.
     init(_ text: String) throws(APIError) {
         var wanted: [Phrase] = []
         var unwanted: [Phrase] = []
@@ -44,7 +43,7 @@ struct SearchQuery: Sendable, Hashable {
         self.unwanted = unwanted
     }
 
-    /// The next word or quoted piece, with the asterisk behind it.
+    /// The next word or quoted piece, with a following asterisk.
     private static func next(_ rest: inout Substring) -> (piece: Substring, isNegated: Bool)? {
         rest = rest.drop { $0.isWhitespace }
         guard let first = rest.first else { return nil }
@@ -72,7 +71,7 @@ struct SearchQuery: Sendable, Hashable {
             words.append(word)
             return words.count <= mostWords
         }
-        // The last character of a run is indexed alone only where the run ends, and the text may go on. Alone it
+        // The last character of a run is indexed alone only at the run's end, and the text may continue. Alone it
         // stands for every pair that begins with it.
         if words.count > 1, let last = words.last, last.endsRun,
             words[words.count - 2].range.upperBound == last.range.upperBound
@@ -87,7 +86,7 @@ struct SearchQuery: Sendable, Hashable {
 }
 
 extension SearchQuery {
-    /// `?q=`, which has to be there.
+    /// `?q=`, which is required.
     init(_ parameters: QueryParameters) throws(APIError) {
         guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
         guard text.utf8.count <= Self.longest else {

@@ -1,7 +1,7 @@
-// Whether the full-text indexes hold every row, for what reads them.
+// Whether the full-text indexes have every row.
 //
-// An index of SQLite may be damaged, or be made anew; a search answers 503 `search_rebuilding` meanwhile. PostgreSQL makes
-// an index anew beside the one that is in use, so there a search is always answered.
+// An index of SQLite may be damaged or in a rebuild; then a search answers 503 `search_rebuilding`. PostgreSQL rebuilds
+// an index beside the one in use, so its searches always work.
 import ServiceKit
 import Storage
 
@@ -20,7 +20,7 @@ enum SearchReadiness {
 
     static let all = [isReady]
 
-    /// Asks in the snapshot of the transaction that reads an index, so that no page is a part of what will be there.
+    /// Checked in the snapshot of the transaction that reads an index, so that no page is partial.
     static func check() -> BoundStatement { isReady.bind() }
 
     static func isReady(_ result: SQLResult) throws(StorageError) -> Bool {
@@ -28,8 +28,8 @@ enum SearchReadiness {
         return try row.boolean("ready")
     }
 
-    /// Runs a transaction that reads an index. Throws `search_rebuilding` where the index is not whole or cannot be read;
-    /// the database's guard has begun to rebuild it then.
+    /// Runs a transaction that reads an index. Throws `search_rebuilding` if the index is incomplete or unreadable;
+    /// then the database's guard has begun its rebuild.
     static func run(_ transaction: Transaction, on database: any SQLDatabase) async throws -> TransactionResults {
         guard database.engine == .sqlite else { return try await database.run(transaction) }
         var transaction = transaction

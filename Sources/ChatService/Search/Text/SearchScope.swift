@@ -1,9 +1,8 @@
-// Where an entry belongs, as words that no text can hold: § separates words, and is a letter to neither engine's
-// index. The triggers of the schema write them; this is their other half.
+// The scope of an entry, as words that no text can contain: § separates words, and is a letter to neither engine's
+// index. The schema's triggers write the same words.
 //
-// SQLite writes ids in hexadecimal, where a word is stored once. PostgreSQL stores them with every row, so they are
-// 48 bits of a digest there; two owners with the same 48 bits would cost each other time and nothing else, since
-// every statement asks whose the rows are.
+// SQLite has ids in hexadecimal, because it stores a word once. PostgreSQL stores them with every row, so they are 48
+// bits of a digest. A collision of two owners would cost only time, since every statement tests the rows' owner.
 import OpenSSLCrypto
 import Storage
 
@@ -11,17 +10,16 @@ struct SearchScope: Sendable {
     let engine: SQLEngine
     let owner: String
     var conversation: String?
-    /// Of messages.
     var role: String?
 
-    /// A piece of time, 4096 seconds long on level 0 and 16 times as long on each further.
+    /// A window of time: 4096 seconds on level 0, and 16 times as long on each further level.
     struct Window: Sendable, Hashable {
         static let levels = 4
 
         let level: Int
         let number: Int64
 
-        /// The seconds that the triggers count, which are those of an unsigned 32-bit number.
+        /// As the triggers count: an unsigned 32-bit number.
         static func second(_ instant: Instant) -> Int64 {
             min(max(instant.seconds, 0), Int64(UInt32.max))
         }
@@ -37,10 +35,10 @@ struct SearchScope: Sendable {
 
         var firstSecond: Int64 { number << (12 + 4 * level) }
 
-        /// The second after its last.
+        /// Exclusive.
         var end: Int64 { (number + 1) << (12 + 4 * level) }
 
-        /// What comes after it up to a second, in as few windows as there can be, the newest first.
+        /// What follows it up to a second, in the fewest windows, the newest first.
         func following(until second: Int64) -> [Window] {
             var windows: [Window] = []
             var window = self
@@ -55,7 +53,7 @@ struct SearchScope: Sendable {
             return windows.reversed()
         }
 
-        /// What comes before it down to a second, in as few windows as there can be, the newest first.
+        /// What precedes it down to a second, in the fewest windows, the newest first.
         func preceding(until second: Int64) -> [Window] {
             var windows: [Window] = []
             var window = self
@@ -76,7 +74,7 @@ struct SearchScope: Sendable {
         }
     }
 
-    /// The words that every entry of a search must have, `windows` being alternatives. None are all of time.
+    /// The words that every matching entry has; `windows` are alternatives, and without any it is all of time.
     func words(in windows: [Window] = []) -> (all: [String], any: [String]) {
         var all = windows.isEmpty ? ["§o" + tag(owner)] : []
         if let conversation { all.append("§c" + tag(conversation)) }
@@ -90,7 +88,7 @@ struct SearchScope: Sendable {
 }
 
 extension SearchQuery {
-    /// FTS5's words for it (sqlite.org/fts5.html, "Full-text Query Syntax").
+    /// In FTS5's syntax (sqlite.org/fts5.html, "Full-text Query Syntax").
     func fts5(_ scope: SearchScope) -> String {
         let all = scope.words().all.map { "\"\($0)\"" } + wanted.map(Self.fts5)
         return unwanted.reduce("(" + all.joined(separator: " AND ") + ")") { "(\($0) NOT \(Self.fts5($1)))" }
@@ -100,7 +98,7 @@ extension SearchQuery {
         "\"" + phrase.words.joined(separator: " ") + "\"" + (phrase.isPrefix ? " *" : "")
     }
 
-    /// PostgreSQL's (manual, "tsquery").
+    /// In PostgreSQL's syntax (manual, "tsquery").
     func tsquery(_ scope: SearchScope, in windows: [SearchScope.Window]) -> String {
         let (all, any) = scope.words(in: windows)
         var terms = all.map { "'\($0)'" }

@@ -1,22 +1,22 @@
-// What of a text is indexed.
+// What part of a text is indexed.
 //
-// A message may be 8 MiB; what a person looks for stands in the beginning of it. The limits keep an entry well
-// inside what either engine takes (PostgreSQL manual, "Limitations" of text search) and its making to milliseconds.
-// The rest is stored and shown like any text, and not searched.
+// A message may be 8 MiB; people search for its beginning. The limits keep an entry well inside both engines' limits
+// (PostgreSQL manual, "Limitations" of text search), and its computation to milliseconds. The rest is stored and shown,
+// but not searched.
 package import Storage
 
 package enum SearchText {
-    /// Bytes of a text that are looked at.
+    /// Bytes.
     static let longestText = 512 * 1024
     static let mostWords = 16_000
     /// Bytes of words.
     static let mostBytes = 256 * 1024
-    /// Times that one word is counted. Beyond it a placeholder keeps the places of its neighbours.
+    /// Occurrences of one word. Beyond it a placeholder keeps the positions of its neighbours.
     static let mostOccurrences = 255
-    /// Not a word of any text, since it separates words. It may itself be many.
+    /// Not a word of any text, since it separates words. It may itself be repeated.
     private static let placeholder: [UInt8] = [0xC2, 0xA7]
 
-    /// The words of a text, or `nil` without a text.
+    /// `nil` without a text.
     package static func words(of text: String?) -> IndexedWords? {
         guard let text else { return nil }
         var out: [UInt8] = []
@@ -36,12 +36,12 @@ package enum SearchText {
         return IndexedWords(text: String(decoding: out, as: UTF8.self))
     }
 
-    /// The bytes of a text that are looked at, cut between two characters.
+    /// Cut between two characters.
     static func beginning(of text: String, atMost limit: Int = longestText) -> [UInt8] {
         var bytes = Array(text.utf8.prefix(limit + 1))
         guard bytes.count > limit else { return bytes }
         bytes.removeLast()
-        // Take back the bytes of a character that was cut through.
+        // Removes the bytes of a character that was cut.
         while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
         if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
         return bytes

@@ -1,11 +1,9 @@
-// Text into words, the same way for what is indexed, for what is looked for, and for what is highlighted.
+// Splits text into words, the same way for the index, for queries and for highlights.
 //
-// A word is a run of letters and digits; everything else separates, so a URL or a hyphenated word is several words in
-// a row, which a query for the same text finds as a phrase. Scripts without spaces become overlapping pairs and, at
-// the end of a run, the last character alone, so that any part of a run can be found: 東京都 is 東京 京都 都.
-// An emoji is a word.
+// A word is a run of letters and digits; everything else separates. So a URL or a hyphenated word is several words in a
+// row, which a query for the same text finds as a phrase. Scripts without spaces become overlapping pairs and, at the
+// end of a run, the last character alone, so that any part of a run can be found: 東京都 is 東京 京都 都. An emoji is a word.
 
-/// A word and the bytes of the text that it was made from.
 struct ScannedWord {
     let bytes: [UInt8]
     let range: Range<Int>
@@ -16,14 +14,14 @@ struct ScannedWord {
 }
 
 struct WordScanner {
-    /// The bytes of a word that count; base64 and the like go on much longer and are not looked for.
+    /// Bytes; base64 and the like are longer and are not searched for.
     static let longestWord = 128
 
     private var word: [UInt8] = []
     private var wordRange = 0..<0
     private var run: [(scalar: Unicode.Scalar, range: Range<Int>)] = []
 
-    /// Calls `body` with each word of UTF-8 text in order, until it returns false.
+    /// Until `body` returns false.
     static func scan(_ utf8: [UInt8], _ body: (ScannedWord) -> Bool) {
         var scanner = WordScanner()
         var goesOn = true
@@ -46,8 +44,6 @@ struct WordScanner {
         }
         if goesOn { scanner.end(body, &goesOn) }
     }
-
-    // MARK: - One scalar after the other
 
     private mutating func add(_ byte: UInt8, at place: Int, _ body: (ScannedWord) -> Bool, _ goesOn: inout Bool) {
         if !run.isEmpty { endRun(body, &goesOn) }
@@ -77,7 +73,7 @@ struct WordScanner {
                 run[run.count - 1] = (composed, last.range.lowerBound..<range.upperBound)
             } else {
                 run.append((folded.scalar, range))
-                // A run of any length costs no more than this.
+                // Limits the cost of a long run.
                 if run.count == 512 { flushPairs(body, &goesOn) }
             }
         case .symbol:
@@ -97,7 +93,7 @@ struct WordScanner {
         word.removeAll(keepingCapacity: true)
     }
 
-    /// Emits the pairs of what is there and keeps its last character, which the next pair begins with.
+    /// Emits the pairs so far and keeps the last character, which begins the next pair.
     private mutating func flushPairs(_ body: (ScannedWord) -> Bool, _ goesOn: inout Bool) {
         for (first, second) in zip(run, run.dropFirst()) where goesOn {
             let bytes = Self.encode(first.scalar) + Self.encode(second.scalar)
@@ -115,11 +111,9 @@ struct WordScanner {
         run.removeAll(keepingCapacity: true)
     }
 
-    // MARK: - Scalars
-
     private static func encode(_ scalar: Unicode.Scalar) -> [UInt8] { Array(String(Character(scalar)).utf8) }
 
-    /// The scalar at `place` of valid UTF-8, and how many bytes it has.
+    /// The scalar at `place` of valid UTF-8, and its number of bytes.
     private static func decode(_ utf8: [UInt8], at place: Int) -> (Unicode.Scalar, Int) {
         let first = UInt32(utf8[place])
         let length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4

@@ -1,4 +1,4 @@
-// What a patch is about to make of a message's token counts, for the statements that bill it and for those that make it.
+// A patch of a message's token counts, for the statements that bill it and that apply it.
 import ServiceKit
 import Storage
 
@@ -6,13 +6,11 @@ struct TokenChange: Sendable {
     let conversation: String
     let owner: String
     let message: String
-    /// The version that the message must have; `nil` for any.
+    /// The required version; `nil` for any.
     let expected: Int64?
     let tokensIn: Patch<Int64>
     let tokensOut: Patch<Int64>
     let tokensTotal: Patch<Int64>
-
-    // MARK: SQL
 
     /// All but the total.
     static let partParameters: StatementParameters = [
@@ -44,7 +42,7 @@ struct TokenChange: Sendable {
 
     static func tokensOut(_ table: String) -> String { "CASE WHEN :sets_out THEN :out ELSE \(table).tokens_out END" }
 
-    /// A total that is not given follows the two, as it does for a new message.
+    /// A total that is not given is the sum of the two, as for a new message.
     static func tokensTotal(_ table: String) -> String {
         let parts = (tokensIn(table), tokensOut(table))
         return """

@@ -1,43 +1,38 @@
 import ServiceKit
-// What each person has used, and what of it is left.
+// Each person's usage, and the remaining quota.
 //
-// **The ledger** has a row for each message that named tokens, for each correction of such numbers, and for each settled
-// reservation. Rows are only ever added: deleting a message or a conversation gives nothing back, and neither a fork nor
-// an import is billed. **The sums** are kept by day and model and say the same as the ledger: both are written in one
-// unit, under the lock of the principal's row, so a hundred units at once lose nothing. They differ in one thing: what a
-// correction takes back is taken from the day of its message, and no sum falls below zero, or a correction of what was
-// billed in another window would be credit. They also count the messages of the person's own, which no
-// deletion makes fewer. **`principals.tokens_total`** is the sum of everything, ever.
+// **The ledger** has a row for each message with tokens, for each correction, and for each settled reservation. Rows
+// are only added: a deletion gives nothing back, and forks and imports are not billed.
 //
-// A correction takes back at most what the ledger has for its message: a copy has the numbers of its original, and
-// nothing was billed for it.
+// **The sums** are by day and model. Each transaction writes both, under the lock of the principal's row, so concurrent
+// transactions lose nothing. They differ in one thing: a decrease is taken from the day of its message, and no sum
+// falls below zero, or a correction of an earlier window would be credit. The sums also count the person's own
+// messages, which no deletion reduces. **`principals.tokens_total`** is the sum of all time.
 //
-// The quota of messages is looked at in the unit that appends: what would be too many is taken back before it is seen.
-// The quota of tokens is for what is not known beforehand; see Reservations.swift.
+// A correction gives back at most what the ledger has for its message: a copy has the numbers of its original, and was
+// not billed.
+//
+// The appending transaction checks the quota of messages, and undoes what exceeds it. The quota of tokens, which are
+// unknown beforehand, needs reservations; see Reservations.swift.
 import Storage
 
-/// Statements about usage, for other features to put into their units, and the reading of it.
+/// Statements about usage for other features' transactions, and its queries.
 struct Usage: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let quotas: Quotas
 
-    // MARK: Writing
-
-    /// What the statements that bill messages depend on.
+    /// The basis of a bill for messages.
     struct Bill: Sendable {
-        /// How many messages there are.
         let messages: Int
         /// Whether one of them is the person's own.
         let hasOwn: Bool
         /// Whether one of them has a count of tokens above zero.
         let namesTokens: Bool
-        /// The sum of their totals.
         let tokens: Int64
     }
 
-    /// Bills the messages that this transaction has inserted into a conversation. Goes before the statement that moves
-    /// `last_seq`.
+    /// Bills this transaction's messages. Goes before the statement that moves `last_seq`.
     static func spend(_ bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
         var statements: [BoundStatement] = []
         if bill.namesTokens {
@@ -59,9 +54,9 @@ struct Usage: Sendable {
         return statements
     }
 
-    /// Bills what a patch makes of a message's numbers, for the model that the message has until then: more on the day of
-    /// the patch, less on the day of the message, and no less than what was billed. Goes *before* `messages.change`, and
-    /// finds the message as that does. The ledger, which all of them look at, is written last.
+    /// Bills a patch of a message's numbers, for the message's previous model: an increase on the day of the patch, a
+    /// decrease on the day of the message, down to what was billed. Goes *before* `messages.change`, and finds the
+    /// message in the same way. The ledger, which all of them read, is written last.
     static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
             UsageStatements.countCorrection(change, on: UsageDay(now)), UsageStatements.takeBack(change),
@@ -69,9 +64,6 @@ struct Usage: Sendable {
         ]
     }
 
-    // MARK: Reading
-
-    /// What a caller asks of the sums.
     struct Query: Sendable {
         enum Period: String, Sendable, CaseIterable {
             case day, month
@@ -83,10 +75,10 @@ struct Usage: Sendable {
 
         let period: Period
         let group: Group
-        /// The days at both ends, as 2026-11-21.
+        /// Both inclusive, as 2026-11-21.
         let from: String
         let to: String
-        /// `nil` for all models together, an empty text for what named none.
+        /// `nil` for all models together, an empty text for none named.
         let model: String?
 
         /// Models in one answer.
@@ -121,7 +113,7 @@ struct Usage: Sendable {
         let hasMore: Bool
         let total: Sums
         let standing: QuotaStanding
-        /// Of the person's whole life here.
+        /// Of all time.
         let lifetime: Int64
     }
 
@@ -153,11 +145,10 @@ struct Usage: Sendable {
     }
 }
 
-/// A day in UTC.
 struct UsageDay: Sendable, Hashable {
     /// As 2026-11-21.
     let text: String
-    /// Where the next one begins.
+    /// The beginning of the next one.
     let end: Instant
 
     init(_ instant: Instant) {
@@ -168,10 +159,9 @@ struct UsageDay: Sendable, Hashable {
         end = Instant(seconds: begin + length)
     }
 
-    /// The first day of its month.
     var monthBegin: String { text.prefix(7) + "-01" }
 
-    /// Where the next month begins.
+    /// The beginning of the next month.
     var monthEnd: Instant {
         let (year, month) = (Int(text.prefix(4)) ?? 0, Int(text.dropFirst(5).prefix(2)) ?? 0)
         let (nextYear, nextMonth) = month == 12 ? (year + 1, 1) : (year, month + 1)

@@ -1,4 +1,3 @@
-// HTTP of `/v1/usage`.
 import HTTPTypes
 import Hummingbird
 import ServiceKit
@@ -80,10 +79,10 @@ struct UsageRoutes: Sendable {
 }
 
 extension Usage.Query {
-    /// Days from the first to the last of an answer.
+    /// Days of one answer.
     private static let longest = 366
 
-    /// Without `from`, thirty days or twelve months up to `to`, which without a word is today.
+    /// The default is thirty days or twelve months up to `to`, and for that today.
     init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
         period = try query.choice("period", of: Period.self) ?? .day
         group = try query.choice("group", of: Group.self) ?? .period
@@ -95,7 +94,7 @@ extension Usage.Query {
         guard let first = try Self.day(query, "from") ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
             throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01")
         }
-        // By month, whole months: a part of one would look like all of it.
+        // Whole months: a part of one would look like all of it.
         from = period == .day ? first.text : first.monthBegin
         let days = last.end.since(first.end).components.seconds / 86_400
         guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to") }

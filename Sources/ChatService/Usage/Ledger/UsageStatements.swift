@@ -1,11 +1,10 @@
 // SQL of `usage_events` and `usage_totals`.
 //
-// In the unit that appends, the messages it bills are the rows past the conversation's line (see ConversationCounterStatements):
-// whatever was refused or taken back is not there, and costs nothing.
+// A transaction bills its messages above `last_seq` (see ConversationCounterStatements). Refused or undone ones are not
+// there, and cost nothing.
 import Storage
 
 enum UsageStatements {
-    /// The messages that the transaction has inserted into `:conversation`, which `:owner` owns.
     private static let inserted = """
         FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
         WHERE c.id = :conversation AND c.owner_id = :owner
@@ -34,7 +33,7 @@ enum UsageStatements {
         """
     )
 
-    /// Adds a row to the ledger for each inserted message that names tokens.
+    /// A ledger row for each inserted message with tokens.
     static func record(conversation: String, owner: String, at now: Instant) -> BoundStatement {
         record.bind(["conversation": conversation, "owner": owner, "now": now])
     }
@@ -59,10 +58,8 @@ enum UsageStatements {
         count.bind(["conversation": conversation, "owner": owner, "day": day.text])
     }
 
-    // MARK: Corrections
-
-    /// How much more is used when a patch has made of a message's numbers what it is about to, by the parameters of
-    /// `TokenChange`. Looks at the ledger, so it is right until the patch is recorded there.
+    /// The difference of usage that a patch will make, by the parameters of `TokenChange`. It reads the ledger, so it
+    /// is right until the patch is recorded there.
     private static let difference = """
         FROM (
             SELECT asked.owner_id, asked.conversation_id, asked.id, asked.model, asked.created_at,
@@ -73,8 +70,8 @@ enum UsageStatements {
         ) AS change
         """
 
-    /// SECURITY: what is taken back of a message is at most what was billed for it. A copy has the numbers of its
-    /// original, which were billed once: without this, each of its copies could give them back.
+    /// SECURITY: a message gives back at most what was billed for it. A copy has the numbers of its original, which
+    /// were billed once; otherwise each copy could give them back.
     private static func atLeastUnbilled(_ more: String, _ column: String) -> String {
         let billed = "SUM(e.\(column)) FILTER (WHERE e.user_id = asked.owner_id)"
         return """
@@ -130,8 +127,7 @@ enum UsageStatements {
         """
     )
 
-    /// What has become more, onto the sums of the day on which it became known: an old message is no way around the quota
-    /// of today.
+    /// An increase counts on the day of the patch: an old message is no way around today's quota.
     static func countCorrection(_ change: TokenChange, on day: UsageDay) -> BoundStatement {
         countCorrection.bind(change.values + ["day": day.text])
     }
@@ -146,8 +142,7 @@ enum UsageStatements {
         sqlite: takeBack(day: "strftime('%Y-%m-%d', change.created_at / 1000000, 'unixepoch')")
     )
 
-    /// What has become less, off the sums of the message's own day, which never fall below nothing: no day lends to
-    /// another.
+    /// A decrease is taken from the message's own day, never below zero: no day lends to another.
     static func takeBack(_ change: TokenChange) -> BoundStatement { takeBack.bind(change.values) }
 
     private static func takeBack(day: String) -> String {
@@ -174,10 +169,8 @@ enum UsageStatements {
 
     private static let adjustLifetime = Principals.adjustingTokens(TokenChange.parameters, by: difference)
 
-    /// The difference, onto the sum of everything.
+    /// Changes the sum of all time.
     static func adjustLifetime(_ change: TokenChange) -> BoundStatement { adjustLifetime.bind(change.values) }
-
-    // MARK: Reading
 
     private static func sums(_ engine: SQLEngine) -> String {
         ["messages", "tokens_in", "tokens_out", "tokens_total"]
@@ -208,7 +201,7 @@ enum UsageStatements {
         """
     }
 
-    /// Sums by day or month: by the first characters of the day, as many as a period's name has.
+    /// A period's name is the first characters of the day.
     static func byPeriod(_ query: Usage.Query, of owner: String) -> BoundStatement {
         byPeriod.bind(values(of: query, owner) + ["length": query.period == .day ? 10 : 7])
     }
@@ -224,7 +217,7 @@ enum UsageStatements {
         """
     }
 
-    /// Sums of the models that cost most.
+    /// The most expensive models.
     static func byModel(_ query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
         byModel.bind(values(of: query, owner) + ["limit": limit])
     }

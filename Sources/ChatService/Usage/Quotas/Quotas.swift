@@ -1,18 +1,17 @@
 import ServiceKit
-// How much each kind of person may use, and how much somebody has.
+// Quotas by kind of person, and the use of them.
 //
-// A limit that is not set is none. Windows are days and months of UTC, not rolling ones: a limit that a person can read
-// off a clock, and one range of a few rows to look at.
+// A limit that is not set does not apply. Windows are days and months of UTC, not rolling ones: people can tell them
+// from a clock, and a query reads one short range.
 package import Storage
 
 /// Limits, by tier.
 package struct Quotas: Sendable, Hashable {
-    /// A guest is a guest whatever the role; everybody else is what their role says.
+    /// Guests are `guest`, whatever the role; all others have their role.
     package enum Tier: String, Sendable, CaseIterable {
         case guest, user, premium, admin
     }
 
-    /// The limits of one tier.
     package struct Limits: Sendable, Hashable {
         package var messagesPerDay: Int64?
         package var tokensPerDay: Int64?
@@ -34,19 +33,19 @@ package struct Quotas: Sendable, Hashable {
         set { limits[tier] = newValue }
     }
 
-    /// SECURITY: a role that this program does not know is a user's, so that no name lifts a limit.
+    /// SECURITY: an unknown role counts as `user`, so that no name lifts a limit.
     subscript(caller: Caller) -> Limits {
         self[caller.kind == "guest" ? .guest : Tier(rawValue: caller.role) ?? .user]
     }
 }
 
-/// What somebody has used in the windows of a moment, beside their limits.
+/// A person's use in the current windows, with the limits.
 struct QuotaStanding: Sendable {
     let limits: Quotas.Limits
     let messagesToday: Int64
     let tokensToday: Int64
     let tokensThisMonth: Int64
-    /// Tokens of reservations that have not run out.
+    /// Tokens of reservations that have not expired.
     let reserved: Int64
     let day: UsageDay
 
@@ -75,7 +74,7 @@ struct QuotaStanding: Sendable {
         return statement.bind(["owner": caller.id, "day": day.text, "month": day.monthBegin, "now": now])
     }
 
-    /// The complaint about messages that were more than the quota has left.
+    /// The error about messages that exceed the quota.
     static func refusal(of caller: Caller, _ quotas: Quotas, in database: any SQLDatabase, at now: Instant) async throws
         -> APIError
     {
@@ -94,7 +93,6 @@ struct QuotaStanding: Sendable {
         day = UsageDay(now)
     }
 
-    /// One limit and how much of it is gone.
     struct Window: Sendable {
         let name: StaticString
         let limit: Int64
@@ -121,7 +119,6 @@ struct QuotaStanding: Sendable {
         }
     }
 
-    /// The limits of tokens that are set.
     var tokens: [Window] {
         let ofDay = limits.tokensPerDay.map {
             Window(name: "tokens_per_day", limit: $0, used: tokensToday, reserved: reserved, resetsAt: day.end)
@@ -141,14 +138,14 @@ struct QuotaStanding: Sendable {
     /// Tokens that may still be reserved; `nil` without a limit.
     var tokensRemaining: Int64? { tokens.map(\.remaining).min() }
 
-    /// Writes the limits that are set, as an object.
+    /// Writes the limits that are set.
     func writeMembers(to writer: inout JSONWriter) {
         for window in [messages].compactMap(\.self) + tokens { window.writeMembers(to: &writer) }
     }
 }
 
 extension APIError {
-    /// Refuses for want of quota: what the limit is, what is left of it, and when there is more (RFC 6585 §4).
+    /// Reports the limit, the rest, and the time of the reset (RFC 6585 §4).
     static func quotaExceeded(_ window: QuotaStanding.Window, at now: Instant) -> APIError {
         var error = APIError.retry(.quotaExceeded, afterSeconds: Int(window.resetsAt.seconds - now.seconds))
         error.members = [("window", "\(window.name)"), ("resets_at", window.resetsAt.rfc3339)]

@@ -1,4 +1,3 @@
-// SQL of `quota_reservations`.
 import Storage
 
 enum ReservationStatements {
@@ -41,7 +40,7 @@ enum ReservationStatements {
         """
     }
 
-    /// Makes a reservation while the limits have room for it and the person has fewer than `count`.
+    /// Succeeds if the limits have room and the person has fewer than `count`.
     static func insert(
         id: String,
         owner: String,
@@ -82,7 +81,7 @@ enum ReservationStatements {
         "cutoff": .instant,
     ]
 
-    /// What a settlement bills in place of a reservation.
+    /// A settlement replaces a reservation.
     struct Settlement {
         let id: String
         let owner: String
@@ -110,7 +109,6 @@ enum ReservationStatements {
         """
     )
 
-    /// Adds a settlement to the ledger.
     static func record(_ settlement: Settlement, at now: Instant) -> BoundStatement {
         record.bind(settlement.values + ["now": now])
     }
@@ -129,7 +127,6 @@ enum ReservationStatements {
         """
     )
 
-    /// Adds a settlement to the sums of a day.
     static func count(_ settlement: Settlement, on day: UsageDay) -> BoundStatement {
         count.bind(settlement.values + ["day": day.text])
     }
@@ -140,7 +137,6 @@ enum ReservationStatements {
         if: "EXISTS (SELECT 1 \(own))"
     )
 
-    /// Adds a settlement to the person's total.
     static func spend(_ settlement: Settlement) -> BoundStatement {
         spend.bind([
             "id": settlement.id, "owner": settlement.owner, "tokens": settlement.tokensTotal,
@@ -170,7 +166,7 @@ enum ReservationStatements {
         "SELECT user_id AS owner_id FROM quota_reservations WHERE expires_at < :before ORDER BY expires_at LIMIT :limit"
     )
 
-    /// Owners of reservations that expired before `cutoff`, for the cleanup; an owner may come more than once.
+    /// For the cleanup; an owner may repeat.
     static func ownersOfExpired(before cutoff: Instant, limit: Int64) -> BoundStatement {
         ownersOfExpired.bind(["before": cutoff, "limit": limit])
     }

@@ -1,13 +1,12 @@
-// Reservations: what an answer may cost, set aside before it is generated.
+// Reservations: the possible cost of an answer, set aside before it is generated.
 //
-// A product that looks how much is left and then spends it lets a hundred requests at once spend it a hundred times. So
-// it reserves: one INSERT whose condition is everything used and everything reserved, in a unit that holds the lock of
-// the principal's row, so that of requests at the same time each sees what those before it took. What was reserved is
-// given back when the product settles it, releases it, or does neither until it expires.
+// If a product reads the rest and then spends it, a hundred concurrent requests spend it a hundred times. So it
+// reserves: one INSERT, conditional on everything used and reserved, under the lock of the principal's row. Each
+// concurrent request sees the use by those before it. A reservation ends when the product settles or releases it, or
+// when it expires.
 //
-// An answer that is appended as a message with its token counts is billed by that; its reservation is then released.
-// Settling bills by itself, once, whether the reservation has expired or not: what was used was used. A day after that it
-// is forgotten.
+// A message with token counts is billed by itself; its reservation is then released. A settlement bills once, also
+// after the expiry: used tokens count. A day later the reservation is forgotten.
 //
 // SECURITY: a storage fault is 503, never a reservation. Only positive whole numbers get here: a negative one would be
 // credit.
@@ -15,14 +14,13 @@ import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// Tokens that were set aside.
 struct Reservation: Sendable {
     let id: String
     let tokens: Int64
     let model: String?
     let createdAt: Instant
     let expiresAt: Instant
-    /// How many more could be reserved; `nil` without a limit.
+    /// What could still be reserved; `nil` without a limit.
     let remaining: Int64?
 
     func writeMembers(to writer: inout JSONWriter) {
@@ -41,15 +39,15 @@ struct Reservations: Sendable {
     let random: RandomSource
     let quotas: Quotas
 
-    /// Reservations of one person at a time.
+    /// Reservations of one person.
     static let most: Int64 = 1000
-    /// How long one that has expired can still be settled.
+    /// How long an expired one can be settled.
     static let kept: Duration = .seconds(86_400)
-    /// When the cleanup takes it, which has no lock of anybody's: an hour after the last node's clock could settle it.
+    /// When the cleanup removes it without a lock: an hour after the last node's clock could settle it.
     static let abandonedAfter: Duration = kept + .seconds(3600)
 
-    /// Sets tokens aside. Throws `quota_exceeded`, `user_inactive`, `idempotency_key_reused`. `attempt` is the request's
-    /// key, if it has one: the reservation is told again as it was made, with what remains now.
+    /// Throws `quota_exceeded`, `user_inactive`, `idempotency_key_reused`. `attempt`: the request's key; a repetition
+    /// returns the same reservation with the current rest.
     func reserve(
         _ tokens: Int64,
         model: String?,
@@ -90,7 +88,7 @@ struct Reservations: Sendable {
                 )
                 return Outcome(value: earlier, isReplay: true)
             }
-            // The one that has least left is the one to tell of.
+            // Reports the window with the smallest rest.
             let tightest = standing.tokens.min { $0.remaining < $1.remaining }
             if let tightest, tightest.remaining < tokens { throw APIError.quotaExceeded(tightest, at: now) }
             throw APIError.retry(.rateLimited, afterSeconds: Int(duration.components.seconds))
@@ -106,7 +104,7 @@ struct Reservations: Sendable {
         return Outcome(value: made, isReplay: false)
     }
 
-    /// Bills what was used in place of what was reserved. Throws `not_found`, `user_inactive`.
+    /// Bills the used tokens instead of the reserved ones. Throws `not_found`, `user_inactive`.
     func settle(_ id: String, tokensIn: Int64, tokensOut: Int64, total: Int64, by caller: Caller) async throws {
         let now = clock.now()
         let settlement = ReservationStatements.Settlement(
@@ -124,14 +122,14 @@ struct Reservations: Sendable {
         try await delete(id, of: caller, at: now, in: &transaction)
     }
 
-    /// Gives back what was reserved. Throws `not_found`, `user_inactive`.
+    /// Throws `not_found`, `user_inactive`.
     func release(_ id: String, by caller: Caller) async throws {
         let now = clock.now()
         var transaction = PrincipalTransaction(by: caller, at: now)
         try await delete(id, of: caller, at: now, in: &transaction)
     }
 
-    /// Runs a transaction that ends with the deletion of the reservation. Throws `not_found` where there is none.
+    /// Runs a transaction that ends with the deletion of the reservation. Throws `not_found` without one.
     private func delete(
         _ id: String,
         of caller: Caller,
