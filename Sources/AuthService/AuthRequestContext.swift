@@ -11,7 +11,6 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     package let peerAddress: String?
     package let channel: any Channel
     package var accessToken: AccessTokenClaims?
-    /// Set if a route needs it.
     package var caller: Caller?
 
     package init(source: ApplicationRequestContextSource) {
@@ -21,7 +20,6 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     }
 }
 
-/// The authenticated user, however the request proved it.
 package struct Caller: Sendable {
     package let userID: String
     package let sessionID: String

@@ -9,7 +9,6 @@ struct AuthTrust: Sendable {
     /// Judges tokens that were sent to other services.
     let asked: AskedTokens
     let revocations: FollowedRevocations
-    /// Keeps `revocations` current.
     let following: RevocationFollowing
 
     init(

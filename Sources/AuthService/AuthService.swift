@@ -63,11 +63,9 @@ package struct AuthService: Sendable {
     package var cleanup: Cleanup { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
     package var recovery: Recovery { features.recovery }
-    /// Keeps the revocations in memory current.
     package var following: RevocationFollowing { trust.following }
     package var followers: Int { features.eventFeed.count }
 
-    /// Background services.
     package var services: [any Service] {
         [
             features.hasher,

@@ -10,12 +10,9 @@ package struct ChatConfiguration: Sendable {
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
-    /// How long a deleted conversation can be restored.
     package var trashRetention: Duration = .seconds(30 * 86_400)
-    /// How often unneeded rows are removed.
     package var cleanupInterval: Duration = .seconds(600)
     package var quotas = Quotas()
-    /// How long the change feed keeps its changes.
     package var changeRetention: Duration = .seconds(7 * 86_400)
     package var changeFeed = ChangeFeedLimits()
     package var exports = ExportLimits()

@@ -64,7 +64,6 @@ package struct Caller: Sendable, Hashable {
 enum BodyLimits {
     static let messages = 8 * 1024 * 1024
     static let fields = 64 * 1024
-    /// The name of a model.
     static let model = 256
 }
 

@@ -1,4 +1,3 @@
-// Sample data.
 package import ServiceKit
 
 extension ChatService {

@@ -1,4 +1,3 @@
-// Composes the chat service.
 package import Hummingbird
 package import Logging
 package import OpenSSLCrypto
@@ -15,7 +14,6 @@ package struct ChatService: Sendable {
     let clock: Clock
     package let erasures: Erasures
     let refused = RefusedPrincipals()
-    /// Background work, for the process to run.
     package let services: [any Service]
     let usage: Usage
     let reservations: Reservations

@@ -181,7 +181,6 @@ struct HashingQueueTests {
         #expect(gate.finished == 1)
         await #expect(throws: Never.self) { try await running.value.get() }
         #expect(await result(hasher, "too late") == .failure(.shutDown))
-        // A second call is harmless.
         await hasher.shutdown()
     }
 

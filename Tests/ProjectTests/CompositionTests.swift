@@ -3,7 +3,6 @@ import Testing
 
 @Suite("Composition roots")
 struct CompositionTests {
-    /// Types that a service makes several times.
     private static let several = [
         // Two ways to judge a token (docs/decisions/0015), and a guard for each door.
         "TokenVerifier", "TokenVerifierMiddleware",

@@ -106,7 +106,6 @@ struct ContractTests {
     }
 }
 
-/// The services as the binary mounts them.
 enum Services {
     static func routes() async throws -> Set<Contract.Operation> {
         let ring = try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))

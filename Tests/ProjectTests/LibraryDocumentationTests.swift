@@ -103,7 +103,6 @@ private struct Declaration {
     static func all(in source: String) -> [Declaration] {
         let lines = source.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
         var found: [Declaration] = []
-        // The enclosing public enumeration or protocol.
         var open: (indentation: Int, word: String)?
         for (index, line) in lines.enumerated() {
             let text = line.trimmingCharacters(in: .whitespaces)

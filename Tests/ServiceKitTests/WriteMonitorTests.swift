@@ -72,7 +72,6 @@ struct WriteMonitorTests {
     }
 }
 
-/// Answers every transaction alike, and can refuse those that write.
 private final class StubDatabase: SQLDatabase {
     let engine = SQLEngine.sqlite
     private let state = Mutex<(fault: StorageError?, affected: Int, asked: Int)>((nil, 1, 0))

@@ -1,4 +1,3 @@
-// What a scanner says of a text, and where it stops.
 import StrictJSON
 import Testing
 
@@ -6,7 +5,6 @@ import Testing
 struct JSONScannerTests {
     private static let limits = JSONLimits(depth: 64)
 
-    /// The events of a whole text, one word each.
     private func events(_ text: String) throws(JSONSyntaxError) -> [String] {
         var scanner = JSONScanner(Array(text.utf8), limits: Self.limits)
         var words: [String] = []

@@ -92,7 +92,6 @@ package final class EventStreamReader: Sendable {
         shutdown(descriptor, Int32(SHUT_RDWR))
     }
 
-    /// Whether the other side has ended the answer or the connection.
     package var hasEnded: Bool { state.withLock { $0.isClosed || $0.parser.isComplete } }
 
     package var status: Int {

@@ -63,7 +63,6 @@ package enum IndexDamage {
         }
     }
 
-    /// Runs FTS5's integrity check of an index.
     package static func check(_ table: String, in database: any SQLDatabase) async throws {
         let statement = Statement(
             "damage.check",

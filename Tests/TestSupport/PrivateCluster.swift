@@ -7,7 +7,6 @@ package import Foundation
 internal import Glibc
 internal import Synchronization
 
-/// See `withPrivateCluster`.
 package final class PrivateCluster: Sendable {
     /// pg_ctl's modes.
     package enum Stop: Int32, Sendable {
@@ -174,7 +173,6 @@ package func withPrivateCluster<T>(
 }
 
 extension PrivateCluster {
-    /// Stops the server in any case.
     func whileRunning<T>(_ body: () async throws -> T) async throws -> T {
         do {
             try await start()

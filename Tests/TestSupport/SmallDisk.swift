@@ -3,7 +3,6 @@
 package import Foundation
 internal import Glibc
 
-/// See `withSmallDisk`.
 package struct SmallDisk: Sendable {
     /// The mount point, writable for all users.
     package let folder: URL

@@ -1,4 +1,3 @@
-// The rows of a previous program under the current migrations, and back.
 import Embedded
 import Storage
 import TestSupport

@@ -47,7 +47,6 @@ package enum SigningKeyError: Error, Sendable {
 
 package final class SigningKeys: Sendable {
 
-    /// One read of the table.
     struct Snapshot: Sendable {
         var signer: JWSSigner?
         /// Of the configured algorithm.
@@ -55,7 +54,6 @@ package final class SigningKeys: Sendable {
         var next: SigningKeyInfo?
         /// Published keys that no longer sign, of any algorithm.
         var previous: [SigningKeyInfo] = []
-        /// Every published key.
         var verification = KeySet([:])
         /// RFC 7517 §5.
         var jwks = JSONWriter()

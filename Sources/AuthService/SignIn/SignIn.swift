@@ -24,7 +24,6 @@ struct SignIn: Sendable {
     let tokens: Tokens
     let audit: Audit
     let cookies: SessionCookiePolicy
-    /// In the browser.
     let cookieLifetime: Duration
 
     /// `read` reads the method's input from the admitted request; its errors are faults.

@@ -40,7 +40,6 @@ package enum SignInError: Error, Sendable {
     /// The session ended at once.
     case ended(SessionRefusal)
     case rateLimited(RateLimited)
-    /// Too many passwords are being hashed.
     case overloaded(retryAfterSeconds: Int)
     case fault(any Error)
 }

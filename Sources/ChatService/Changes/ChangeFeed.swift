@@ -149,7 +149,6 @@ final class ChangeFeed: Sendable {
         }
     }
 
-    /// The owners of new rows.
     private func readNew(_ frontier: inout ChangeFrontier) async throws -> Set<String> {
         var principals: Set<String> = []
         var after = frontier.floor
@@ -175,7 +174,6 @@ final class ChangeFeed: Sendable {
     }
 }
 
-/// How far all rows have been seen.
 struct ChangeFrontier {
     /// Everything up to here has been seen.
     private(set) var floor: Int64
@@ -188,7 +186,6 @@ struct ChangeFrontier {
 
     init(at floor: Int64) { self.floor = floor }
 
-    /// Whether a number is new.
     mutating func take(_ seq: Int64) -> Bool { seq > floor && seen.insert(seq).inserted }
 
     /// Moves the floor over seen numbers and expired gaps.

@@ -10,7 +10,6 @@ import ServiceLifecycle
 struct ChangeStream: Sendable {
     let feed: ChangeFeed
     let caller: Caller
-    /// The client's start.
     let cursor: EventCursor
     /// The end of the caller's changes at the request.
     let end: EventCursor

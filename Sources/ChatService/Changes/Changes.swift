@@ -52,7 +52,6 @@ struct Changes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    /// The edges of the log for one person.
     struct State: Sendable {
         let epoch: String
         /// Of all people, including removed rows.
@@ -73,12 +72,9 @@ struct Changes: Sendable {
         }
     }
 
-    /// A reader's start.
     enum Start: Sendable, Hashable {
-        /// The oldest remaining change.
         case oldest
         case after(EventCursor)
-        /// Only later changes.
         case end
     }
 
@@ -120,7 +116,6 @@ struct Changes: Sendable {
         }
     }
 
-    /// The error for a void cursor.
     func gone(_ caller: Caller) async throws -> APIError { .cursorGone(now: try await end(of: caller)) }
 
     func state(of principal: String) async throws -> State {

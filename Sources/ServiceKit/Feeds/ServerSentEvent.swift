@@ -28,7 +28,6 @@ package struct ServerSentEvent: Sendable {
         return buffer
     }
 
-    /// How long a client waits before it reconnects.
     package static func retry(milliseconds: Int) -> ByteBuffer { ByteBuffer(string: "retry: \(milliseconds)\n\n") }
 
     /// Clients ignore it; it proves that the connection is alive.
@@ -56,7 +55,6 @@ extension Request {
 }
 
 extension Response {
-    /// A stream that `body` writes.
     package static func eventStream(
         _ body: @Sendable @escaping @concurrent (inout any ResponseBodyWriter) async throws -> Void
     ) -> Response {

@@ -39,7 +39,6 @@ package struct ClientAddress: Sendable, Hashable {
     }
 }
 
-/// A network in CIDR notation, or a single address.
 package struct IPNetwork: Sendable, Hashable {
     private let bytes: [UInt8]
     private let prefixLength: Int

@@ -1,7 +1,6 @@
 // Each feature declares its cleanup beside its statements. A cleanup knows steps, not tables.
 package import Storage
 
-/// One kind of rows that are no longer needed.
 package struct CleanupStep: Sendable {
     /// For reports and metrics.
     package let name: String

@@ -32,7 +32,6 @@ package struct Cursor: Sendable, Hashable {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
     }
 
-    /// The list that a cursor names.
     package static func list(of text: String) -> Substring? {
         guard text.utf8.count <= 512, let bytes = Base64URL.decode(text) else { return nil }
         return String(validating: bytes, as: UTF8.self)?.prefix { $0 != " " }

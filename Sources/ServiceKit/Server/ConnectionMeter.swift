@@ -8,7 +8,6 @@ package final class ConnectionMeter: ChannelInboundHandler, RemovableChannelHand
 
     private let counter: Counter
 
-    /// All connections of a server share one counter.
     package init(counter: Counter) {
         self.counter = counter
     }

@@ -31,7 +31,6 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let elapsed = start.duration(to: .now)
         let route = context.endpointPath ?? "unmatched"
         meters.of(route, Self.known(request.method.rawValue), response.status.code).record(elapsed)
-        // The logger already has the request's id.
         let isQuiet = quietAgent.map { $0 == request.headers[.userAgent] } ?? false
         context.logger.log(
             level: isQuiet ? .debug : .info,

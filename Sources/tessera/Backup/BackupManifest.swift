@@ -59,7 +59,6 @@ struct BackupManifest: Codable, Sendable {
     func file(of service: String) -> File? { files.first { $0.service == service } }
 }
 
-/// Digests files of any size, piece by piece.
 enum FileDigest {
     struct Result: Sendable {
         let bytes: Int

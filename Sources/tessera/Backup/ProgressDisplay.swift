@@ -45,7 +45,6 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    /// Prints a line that stays.
     func note(_ text: String) {
         state.withLock { state in
             write(state.isLineOpen ? "\n\(text)\n" : "\(text)\n")

@@ -11,7 +11,6 @@ struct RestoreSet {
     let logger: Logger
     let progress: ProgressDisplay
 
-    /// One service's part, checked and ready.
     private struct Part {
         let service: Service
         let url: DatabaseURL

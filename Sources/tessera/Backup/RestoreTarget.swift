@@ -6,7 +6,6 @@ import StoragePostgres
 import StorageSQLite
 
 struct RestoreTarget: Sendable {
-    /// It has no tables.
     let isEmpty: Bool
     /// The version in auth's newest tokens, as this database knows it.
     let globalVersion: Int64?

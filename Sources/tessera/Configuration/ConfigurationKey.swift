@@ -2,22 +2,17 @@
 // check for misspelled names and docs/configuration.md (which a test compares) use it.
 
 struct ConfigurationKey: Hashable, Sendable {
-    /// The form of a value.
     enum Kind: Hashable, Sendable {
         case text, path, host, port, listenAddress, origin, origins, networks, list, limits, databaseURL, keyRing
-        /// A whole number in the range.
         case number(ClosedRange<Int>)
         case duration(ClosedRange<Int>)
         /// In milliseconds.
         case shortDuration(ClosedRange<Int>)
         case choice([String])
-        /// One of the words, or a duration in seconds.
         case choiceOrDuration([String], ClosedRange<Int>)
     }
 
-    /// The default.
     enum Fallback: Hashable, Sendable {
-        /// Read as if it had been set.
         case value(String)
         /// A description in Markdown.
         case described(String)
@@ -57,7 +52,6 @@ struct ConfigurationKey: Hashable, Sendable {
 }
 
 extension ConfigurationKey.Kind {
-    /// The type, as in the documents and the help.
     var label: String {
         switch self {
         case .text: "text"

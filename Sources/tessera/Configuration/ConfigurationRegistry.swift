@@ -5,7 +5,6 @@ private let day = 86_400
 private let sqlite = ConfigurationKey.Fallback.described("SQLite in the data folder")
 private let none = ConfigurationKey.Fallback.described("–")
 
-// Addresses.
 extension ConfigurationKey {
     static let host = Self("TESSERA_HOST", .host, .value("127.0.0.1"), "what both services bind")
     static let authPort = Self("TESSERA_AUTH_PORT", .port, .value("8080"), "port of auth")
@@ -81,7 +80,6 @@ extension ConfigurationKey {
     )
 }
 
-// Tokens and sessions.
 extension ConfigurationKey {
     static let masterKey = Self(
         "TESSERA_MASTER_KEY",

@@ -49,7 +49,6 @@ struct Settings: Sendable {
     let metrics: ListenAddress?
     let publicURL: String
     let chatPublicURL: String
-    /// The address at which chat reaches auth.
     let authURL: String
     let issuer: String
     let dataDirectory: String

@@ -32,7 +32,6 @@ struct ServiceDatabase: Sendable {
         }
     }
 
-    /// The schema as this program knows it.
     static func migrator(of service: String) throws -> Migrator {
         let files = EmbeddedFile.all(under: "migrations/")
         let migrations = try files.map { file in
@@ -90,7 +89,6 @@ struct ServiceDatabase: Sendable {
         }
     }
 
-    /// Migrates if allowed, and otherwise refuses an old schema.
     func prepare(migrate: Bool, logger: Logger) async throws {
         if migrate {
             for name in try await migrator.up(database) { logger.info("migrated", metadata: ["migration": "\(name)"]) }
@@ -103,7 +101,6 @@ struct ServiceDatabase: Sendable {
     }
 }
 
-/// A reason not to start, in one line.
 struct StartFailure: Error, CustomStringConvertible {
     let description: String
 

@@ -31,7 +31,6 @@ struct SampleUser: Sendable {
 enum SampleData {
     static func credentialsPath(in folder: String) -> String { "\(folder)/dev-credentials.json" }
 
-    /// Makes the missing sample users and returns them.
     static func makeUsers(
         _ auth: AuthService,
         _ samples: [SampleUser] = SampleUser.make()

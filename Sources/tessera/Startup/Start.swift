@@ -73,7 +73,6 @@ enum Start {
     }
 }
 
-/// Chat, and what verifies auth's tokens for it.
 struct ChatNode {
     let service: ChatService
     let keys: RemoteKeySource

@@ -26,7 +26,6 @@ struct EventPageTests {
             let page = try await node.feed(token: both)
             #expect(page.status == 200)
             #expect(page.headers[.cacheControl] == "no-store")
-            // A service's token does not act for a user either.
             #expect(try await node.me(both).status == 401)
         }
     }
@@ -168,7 +167,6 @@ struct EventPageTests {
 
     // MARK: 410
 
-    /// Expects 410, and returns its cursor.
     @discardableResult
     private func expectGone(
         _ node: AuthNode,

@@ -33,7 +33,6 @@ struct EventStreamTests {
             try await eventually("both events are told") { stream.told.count == 3 }
             #expect(stream.told.map(\.name) == ["user.created", "session.revoked", "user.tokens_revoked"])
             #expect(stream.events.count { $0.name == "caught_up" } == 1)
-            // The same JSON as on a page, on one line.
             let page = try await node.feed()
             #expect(stream.told.map(\.data) == page.json["data"]?.array?.map { $0.raw })
             #expect(stream.told.map(\.id) == page.json["data"]?.array?.map { $0["id"]?.string })

@@ -6,7 +6,6 @@ import Storage
 import TestSupport
 import Testing
 
-/// Fails on request.
 final class FailingDatabase: DatabaseDecorator {
     let base: any SQLDatabase
     private let fails: Switch

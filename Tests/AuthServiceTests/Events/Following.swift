@@ -7,7 +7,6 @@ import TestSupport
 import Testing
 
 extension AuthNode {
-    /// Runs `body` while these nodes follow; all are current at its beginning.
     static func whileFollowing(_ nodes: [AuthNode], _ body: () async throws -> Void) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes { group.addTask { try await node.service.following.run() } }
@@ -56,7 +55,6 @@ final class BlindDatabase: DatabaseDecorator {
         set { state.withLock { $0 = newValue } }
     }
 
-    /// Reads of the log since then.
     var blindReads: Int { reads.withLock { $0 } }
 
     func run(

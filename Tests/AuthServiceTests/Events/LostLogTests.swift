@@ -26,7 +26,6 @@ struct LostLogTests {
 
         func turn(_ turns: Bool) { state.withLock { $0.turns = turns } }
 
-        /// Reads of events.
         var reads: Int { state.withLock(\.reads) }
 
         var isFollowed: Bool { state.withLock { $0.hints != nil } }

@@ -1,4 +1,3 @@
-// Named races, on both engines.
 import AuthService
 import HTTPTypes
 import ServiceKit

@@ -1,4 +1,3 @@
-// `POST /oauth2/token` for services: tokens, authentication and refusals.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto

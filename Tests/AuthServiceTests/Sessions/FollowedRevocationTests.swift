@@ -16,7 +16,6 @@ struct FollowedRevocationTests {
         configuration.eventFeed.vouch = .seconds(60)
     }
 
-    /// A node that revokes, and one that follows and counts.
     private func withAsked(
         _ engine: TestEngine,
         _ body: @Sendable @escaping (_ revoking: AuthNode, _ asked: AuthNode) async throws -> Void

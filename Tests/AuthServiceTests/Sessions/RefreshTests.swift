@@ -1,4 +1,3 @@
-// Refresh tokens: successor, grace period, theft, expiry, forgery, and two nodes.
 import AuthService
 import HTTPTypes
 import OpenSSLCrypto

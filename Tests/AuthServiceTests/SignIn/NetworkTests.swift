@@ -1,4 +1,3 @@
-// Client addresses over a real connection.
 import AuthService
 import HTTPTypes
 import PasswordHashing
@@ -136,7 +135,6 @@ struct NetworkTests {
                 #expect(answers.contains { $0.code == "invalid_credentials" }, "\(email)")
                 #expect(busy.count + answers.filter { $0.status == 401 }.count == 32)
             }
-            // Requests without a hash are unaffected.
             #expect(try await node.send(.get, "/healthz").status == 200)
         }
     }

@@ -217,7 +217,6 @@ private func open(
     }
 }
 
-/// Runs `count` calls at once.
 func parallel<T: Sendable>(_ count: Int, _ body: @Sendable @escaping (Int) async throws -> T) async throws -> [T] {
     try await withThrowingTaskGroup(of: T.self) { group in
         for index in 0..<count { group.addTask { try await body(index) } }

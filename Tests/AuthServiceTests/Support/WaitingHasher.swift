@@ -1,4 +1,3 @@
-// Hashes passwords, and can hold a request after its password check.
 import AuthService
 import PasswordHashing
 

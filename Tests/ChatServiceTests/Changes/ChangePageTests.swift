@@ -24,7 +24,6 @@ struct ChangePageTests {
             )
             let patch = #"{"pinned":true}"#
             #expect(try await chat.send(.patch, "/v1/conversations/c1", patch).status == 200)
-            // A refused request writes no change.
             #expect(try await chat.send(.patch, "/v1/conversations/c1", as: "other", patch).status == 404)
             let taken = #"{"messages":[{"role":"user","content":"x"},{"id":"m1","role":"user","content":"x"}]}"#
             #expect(try await chat.send(.post, "/v1/conversations/c2/messages", taken).status == 409)
@@ -71,7 +70,6 @@ struct ChangePageTests {
                 try await vote(message, value)
             }
             try await vote("m3", "up")
-            // Its vote is deleted with it.
             #expect(try await chat.send(.delete, "/v1/conversations/c1/messages/m2").status == 204)
             let tags = try await chat.send(.put, "/v1/conversations/c1/tags", #"{"tags":["work"]}"#)
             #expect(tags.status == 200, "\(tags.text)")
@@ -79,7 +77,6 @@ struct ChangePageTests {
             let tag = try #require(page["data"]?.array?.first?["id"]?.string)
             #expect(try await chat.send(.patch, "/v1/tags/\(tag)", #"{"name":"home"}"#).status == 200)
             #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
-            // So with a conversation.
             try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
             let told = try await chat.told()
             #expect(
@@ -279,7 +276,6 @@ extension Chat {
         #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }
 
-    /// A user's changes, a line each.
     func told(as user: String = "owner", after: String? = nil) async throws -> [String] {
         let answer = try await send(.get, "/v1/changes?limit=1000" + (after.map { "&after=\($0)" } ?? ""), as: user)
         try #require(answer.status == 200, "\(answer.text)")

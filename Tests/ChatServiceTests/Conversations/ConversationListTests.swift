@@ -25,7 +25,6 @@ struct ConversationListTests {
                 #expect(pages.flatMap { $0.compactMap { $0["id"]?.string } } == expected)
                 #expect(pages.dropLast().allSatisfy { $0.count == limit })
             }
-            // And back from the end.
             let all = try await chat.send(.get, "/v1/conversations?limit=24").json
             let last = try await chat.send(
                 .get,
@@ -53,7 +52,6 @@ struct ConversationListTests {
             _ = try await chat.send(.patch, "/v1/conversations/\(ids[10])", #"{"title":"t"}"#)
             let top = try await chat.send(.get, "/v1/conversations?limit=2").json["data"]?.array
             #expect(top?.compactMap { $0["id"]?.string } == [ids[10], ids[20]])
-            // Any edit or deletion of a message too.
             let message = try #require(try await chat.messages(ids[20]).first?["id"]?.string)
             let path = "/v1/conversations/\(ids[20])/messages/\(message)"
             let changes: [(HTTPRequest.Method, String?)] = [

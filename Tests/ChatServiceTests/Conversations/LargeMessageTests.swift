@@ -48,7 +48,6 @@ struct LargeMessageTests {
                         }
                         #expect(back == all)
                     }
-                    // From the leaf to the root.
                     let direction = order == .asc ? PageRequest.Direction.backward : .forward
                     let branch = try await Self.walk(direction, limit) { request in
                         try await messages.branch("c", leaf: nil, for: Self.owner, page: request, order: order)
@@ -56,7 +55,6 @@ struct LargeMessageTests {
                     #expect(branch == (order == .asc ? Array(1...30) : Array((1...30).reversed())))
                 }
             }
-            // And down again.
             let root = try await messages.branch(
                 "c",
                 leaf: "c-1",

@@ -106,7 +106,6 @@ struct MessageChangeRaceTests {
             #expect(row["last_seq"]?.integer == 316)
             #expect(row["message_count"]?.integer == 316 - deleted)
             #expect((150...166).contains(deleted))
-            // Later messages follow the remaining ones.
             let left = try await chat.messages(id)
             #expect(left.prefix(150).compactMap { $0["seq"]?.integer } == Array(1...150))
             for (message, previous) in zip(left.dropFirst(), left) {

@@ -74,7 +74,6 @@ struct MessageChangeTests {
             #expect(silent["version"]?.integer == 5)
             // An empty patch only reads.
             #expect(try await chat.send(.patch, path, "{}").json["version"]?.integer == 5)
-            // The conversation's own version is unchanged.
             #expect(try await chat.send(.get, "/v1/conversations/\(id)").json["version"]?.integer == 1)
         }
     }
@@ -204,7 +203,6 @@ struct MessageChangeTests {
             #expect(row["last_seq"]?.integer == 4)
             #expect(row["tokens_in"]?.integer == 8)
             #expect(row["head_message_id"]?.string == "m4")
-            // Spent tokens stay spent.
             #expect(try await chat.tokensTotal("owner") == 10)
             // The head falls back to its parent, and at last to nothing.
             for (gone, head) in [("m4", "m3"), ("m1", "m3"), ("m3", nil)] as [(String, String?)] {

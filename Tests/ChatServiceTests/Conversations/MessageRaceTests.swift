@@ -28,7 +28,6 @@ struct MessageRaceTests {
                 let numbers = batch.compactMap { $0["seq"]?.integer }
                 #expect(numbers == (0..<batch.count).map { Int64($0) + (numbers.first ?? 0) })
             }
-            // Each follows the one before it.
             for (message, previous) in zip(messages.dropFirst(), messages) {
                 #expect(message["parent_id"]?.string == previous["id"]?.string)
             }

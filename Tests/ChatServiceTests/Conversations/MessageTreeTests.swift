@@ -91,7 +91,6 @@ struct MessageTreeTests {
             #expect(try switched.json["head_message_id"]?.string == "a2")
             #expect(try switched.json["version"]?.integer == 3)
             #expect(try await chat.ids("\(path)/messages?leaf=head") == ["q1", "a1", "q2", "a2"])
-            // A message without a parent follows it.
             let id = String(path.dropFirst("/v1/conversations/".count))
             #expect(try await chat.append(#"{"role":"user","content":"q3"}"#, to: id)["parent_id"]?.string == "a2")
             #expect(try await chat.send(.delete, "\(path)/messages/a1").status == 204)
@@ -142,7 +141,6 @@ struct MessageTreeTests {
                 }
                 #expect(up == branch)
             }
-            // And down again towards the leaf.
             let last = try await chat.send(.get, "\(path)&last=5").json
             #expect(last["data"]?.array?.compactMap { $0["id"]?.string } == Array(branch.suffix(5)))
             let before = try #require(last["prev_cursor"]?.string)
@@ -202,7 +200,6 @@ struct MessageTreeTests {
             #expect(try await chat.send(.delete, "\(path)/messages/a2c").status == 204)
             let gone = try await chat.send(.get, "\(path)/messages?leaf=head&limit=2&before=\(edge)")
             #expect(gone.code == "invalid_cursor", "\(gone.text)")
-            // Without a cursor it is the new head's branch.
             #expect(try await chat.ids("\(path)/messages?leaf=head") == ["q1", "a1", "q2", "a2"])
         }
     }

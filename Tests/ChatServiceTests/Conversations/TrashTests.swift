@@ -74,7 +74,6 @@ struct TrashTests {
             #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v2\""]).status == 404)
             #expect(try await chat.send(.post, path, headers: [.ifMatch: "\"v1\""]).status == 404)
             #expect(try await chat.send(.post, "/v1/conversations/new/restore").status == 200)
-            // It can still be deleted at once.
             #expect(try await chat.send(.delete, "/v1/conversations/old?permanent=true").status == 204)
         }
     }
@@ -121,7 +120,6 @@ struct TrashTests {
             for table in ["conversations", "messages", "votes", "conversation_tags"] {
                 #expect(try await chat.rows(table) == 0, "\(table)")
             }
-            // The id is free again.
             try await chat.create(#"{"id":"a"}"#)
             #expect(try await chat.send(.delete, "/v1/conversations/a?permanent=perhaps").status == 400)
         }

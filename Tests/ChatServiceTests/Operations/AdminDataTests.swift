@@ -117,7 +117,6 @@ struct AdminDataTests {
                 #expect(!answer.text.contains("secret") && !answer.text.contains("owner"), "\(path)")
             }
             #expect(try await chat.rows(of: "owner") == [1, 1])
-            // Every route of the router.
             try #require(try await chat.send(.delete, "/v1/chat/data").status == 200)
             let open: Set = ["/v1/chat/data", "/v1/chat/data/erasure"]
             var refused = 0

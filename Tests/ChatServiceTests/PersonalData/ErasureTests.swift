@@ -77,7 +77,6 @@ struct ErasureTests {
             #expect(try await chat.send(.delete, "/v1/chat/data").text == answer.text)
             #expect(try await chat.send(.get, "/v1/chat/data/erasure").text == answer.text)
             #expect(try await chat.send(.get, "/v1/chat/data/erasure", as: "stranger").status == 404)
-            // Reads are refused too.
             for path in [
                 "/v1/conversations", "/v1/conversations/\(id)", "/v1/conversations/\(id)/messages", "/v1/chat/export",
             ] {
@@ -359,7 +358,6 @@ extension Chat {
         Erasures(database: database, refused: RefusedPrincipals(), clock: .system, random: .system, logger: .quiet)
     }
 
-    /// Conversations and messages of a person.
     func rows(of owner: String) async throws -> [Int64] {
         let statement = Statement(
             "test.rows",

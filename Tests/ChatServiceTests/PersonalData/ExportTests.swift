@@ -77,7 +77,6 @@ struct ExportTests {
                         #expect(before.text == after.text && before.status == 200)
                         #expect(before.headers[.eTag] == after.headers[.eTag])
                     }
-                    // And it continues from there.
                     let next = try await other.append(#"{"role":"user","content":"x"}"#, to: "long")
                     #expect(next["seq"]?.integer == 302)
                 }

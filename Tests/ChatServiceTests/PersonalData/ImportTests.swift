@@ -253,7 +253,6 @@ struct ImportTests {
                 let answer = try await chat.send(.delete, path)
                 try #require((200..<300).contains(answer.status), "\(path): \(answer.text)")
             }
-            // And one that is missing.
             let tags = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array)
             let home = try #require(tags.first { $0["name"]?.string == "Home" }?["id"]?.string)
             try #require(try await chat.send(.delete, "/v1/tags/\(home)").status == 204)

@@ -114,7 +114,6 @@ struct MirrorServiceTests {
 }
 
 extension Chat {
-    /// Runs `body` beside the service of a node.
     fileprivate func whileMirroring(
         _ feed: ScriptedUserEvents,
         _ news: EventNews,

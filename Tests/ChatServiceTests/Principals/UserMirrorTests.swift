@@ -193,7 +193,6 @@ struct UserMirrorTests {
             await #expect(throws: EventPages.Failure.self) { try await chat.mirror(feed).readAll() }
             #expect(try await chat.principal("owner")?.boolean("is_active") == true)
             feed.fail(with: nil)
-            // Another process of chat.
             try await chat.mirror(feed).readAll()
             #expect(try await chat.principal("owner")?.boolean("is_active") == false)
             #expect(feed.asked.contains("profiles e:1"))
@@ -273,7 +272,6 @@ extension UserMirror {
     }
 }
 
-/// auth's feed, written by a test.
 final class ScriptedUserEvents: UserEventSource {
     private struct Event {
         let seq: Int

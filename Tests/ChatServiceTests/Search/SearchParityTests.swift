@@ -27,7 +27,6 @@ struct SearchParityTests {
         #expect(hits > 1000, "\(hits)")
     }
 
-    /// The ids of all pages of each query.
     private static func ask(_ engine: TestEngine, _ texts: [Text], _ queries: [Query]) async throws -> [[String]] {
         let found = Found()
         try await withChat(engine) { chat in
@@ -60,7 +59,6 @@ struct SearchParityTests {
         let words: [String]
     }
 
-    /// Spellings, and their words.
     private static let pieces: [(surfaces: [String], words: [String])] = [
         (["café", "Cafe\u{301}", "CAFÉ", "cafe"], ["cafe"]), (["naïve", "NAIVE"], ["naive"]),
         (["straße", "STRASSE"], ["strasse"]), (["Ångström", "angstrom"], ["angstrom"]),
@@ -129,7 +127,6 @@ struct SearchParityTests {
         switch Int.random(in: 0..<4, using: &random) {
         case 0: return parts[Int.random(in: 0..<parts.count, using: &random)]
         case 1:
-            // Two neighbouring words.
             let words = texts[Int.random(in: 0..<texts.count, using: &random)].words.filter(Self.isSpaced)
             let start = Int.random(in: 0..<max(1, words.count - 1), using: &random)
             let phrase = Array(words.dropFirst(start).prefix(2))

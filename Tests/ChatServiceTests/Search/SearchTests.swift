@@ -161,7 +161,6 @@ struct SearchTests {
             #expect(try await ids("&from=\(noon)") == ["a1", "u2", two])
             #expect(try await ids("&to=\(noon)") == ["u1", one])
             #expect(try await ids("", as: "stranger") == [theirs, "s1"])
-            // A changed title is found by its new words.
             _ = try await chat.send(.patch, "/v1/conversations/\(one)", #"{"title":"harbour"}"#)
             #expect(try await ids("") == [two, "u1", "a1", "u2"])
             #expect(try await chat.search("harbour").compactMap { $0["id"]?.string } == [one])
@@ -323,7 +322,6 @@ struct TitleFilterTests {
                 if number.isMultiple(of: 3) { expected.insert(id, at: 0) }
             }
             try await chat.create(#"{"title":"tide"}"#, as: "stranger")
-            // Changed last, listed first.
             time.advance(.seconds(1))
             let last = expected.removeLast()
             try await chat.append(#"{"role":"user","content":"x"}"#, to: last)

@@ -12,7 +12,6 @@ struct SearchWritingTests {
     @Test("a title is found by its words of now, whoever gave it", arguments: TestEngine.allCases)
     func titles(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
-            // Set, changed, removed; and made from the first message.
             let id = try await chat.conversation(#"{"title":"Ebb"}"#)
             #expect(try await chat.found("ebb") == [id])
             _ = try await chat.send(.patch, "/v1/conversations/\(id)", #"{"pinned":true}"#)
@@ -208,7 +207,6 @@ extension Chat {
         try await search(query, as: user).compactMap { $0["id"]?.string }
     }
 
-    /// The first hundred hits, with further parameters.
     func search(_ query: String, _ parameters: String) async throws -> [JSONElement] {
         let answer = try await send(.get, "/v1/search?limit=100&q=\(escaped(query))\(parameters)")
         try #require(answer.status == 200, "\(query): \(answer.text)")

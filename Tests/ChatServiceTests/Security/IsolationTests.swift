@@ -46,7 +46,6 @@ struct IsolationTests {
                 let answer = try await chat.send(method, path, as: "stranger", body)
                 #expect(answer.status == 404, "\(method) \(path)")
                 #expect(!answer.text.contains("secret"))
-                // The same answer as for what never existed.
                 let nowhere = path.replacing(id, with: "nowhere").replacing("m-1", with: "m-2")
                 let other = try await chat.send(method, nowhere, as: "stranger", body)
                 #expect(other.code == answer.code)

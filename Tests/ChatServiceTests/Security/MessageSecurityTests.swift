@@ -118,7 +118,6 @@ struct MessageSecurityTests {
             }
             // A body on a deletion is ignored.
             #expect(try await chat.send(.delete, "\(path)?after_seq=9", "{").status == 200)
-            // 100,000 parts are allowed.
             let part = #"{"type":"x"}"#
             let many = "[" + Array(repeating: part, count: 100_000).joined(separator: ",") + "]"
             let kept = try await chat.send(.patch, "\(path)/m", #"{"parts":\#(many)}"#)
@@ -205,7 +204,6 @@ struct MessageSecurityTests {
                     #expect(try Self.words(answer) == Self.words(reference), "\(method) \(path)")
                 }
             }
-            // Messages in the caller's own conversation.
             let unknown = Self.routes(id, "nothing").filter { $0.1.contains("nothing") }
             for message in ["gone", "old", "theirs"] {
                 for ((method, path, body), (_, other, _)) in zip(

@@ -11,7 +11,6 @@ import Testing
 
 @Suite("Route matrix")
 struct RouteMatrixTests {
-    /// A request's query and body, by method and shape of the path.
     private static let requests: [String: (query: String, body: String?)] = [
         "GET v1/conversations": ("", nil),
         "POST v1/conversations": ("", "{}"),

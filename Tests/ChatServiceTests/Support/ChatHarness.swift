@@ -273,7 +273,6 @@ struct Answer: Sendable {
 
     var code: String? { (try? json)?["code"]?.string }
 
-    /// As `field code`.
     var complaints: [String] {
         ((try? json)?["errors"]?.array ?? []).map { "\($0["field"]?.string ?? "?") \($0["code"]?.string ?? "?")" }
     }

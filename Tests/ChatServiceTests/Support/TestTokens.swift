@@ -1,4 +1,3 @@
-// Access tokens as auth signs them, and invalid ones.
 import OpenSSLCrypto
 import ServiceKit
 import Storage
@@ -11,7 +10,6 @@ struct TestTokens: Sendable {
     private let key: SigningKey
     private let clock: Clock
 
-    /// As in the issuer's JWKS.
     let keySource: StaticKeys
 
     init(clock: Clock) throws {

@@ -47,7 +47,6 @@ struct QuotaTests {
             #expect(answers.count { $0.status == 201 } == 1)
             #expect(answers.count { $0.status == 429 && $0.code == "quota_exceeded" } == 99)
             #expect(try await chat.leftovers() == 0)
-            // A refused conversation leaves nothing.
             let made = try await chat.pages("/v1/conversations?limit=100").flatMap { $0 }
             #expect(made.count <= 5)
             #expect(made.reduce(0) { $0 + ($1["message_count"]?.integer ?? 0) } == 1)
@@ -264,7 +263,6 @@ struct QuotaTests {
                 let copied = try #require(try await chat.messages(copy).first?["id"]?.string)
                 copies.append("\(copy)/messages/\(copied)")
             }
-            // The copies first, while the same day has something to give back.
             for copy in copies {
                 try await patch(copy, 0)
                 #expect(try await used() == [400, 500, 900, 900, 900])
@@ -278,7 +276,6 @@ struct QuotaTests {
             #expect(try await used() == [400, 520, 920, 920, 920])
             try await patch(copies[0], 0)
             #expect(try await used() == [400, 500, 900, 900, 900])
-            // The original gives back all of its own, once.
             try await patch(original, 0)
             #expect(try await used() == [0, 0, 0, 0, 0])
             try await chat.expectLedgerAgrees()

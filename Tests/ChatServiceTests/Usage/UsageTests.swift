@@ -172,7 +172,6 @@ struct UsageTests {
             let report = try await chat.send(.get, "/v1/usage").json
             #expect(report["total"]?["tokens_total"]?.integer == 6)
             #expect(report["tokens_lifetime"]?.integer == 6)
-            // Spent tokens stay spent.
             #expect(try await chat.send(.delete, path).status == 204)
             #expect(try await chat.send(.get, "/v1/usage").json["total"]?["tokens_total"]?.integer == 6)
             try await chat.expectLedgerAgrees()

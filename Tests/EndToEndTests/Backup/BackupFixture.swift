@@ -1,10 +1,8 @@
-// Shared by the tests of backup and restore.
 import Foundation
 import Storage
 import TestSupport
 
 extension Installation {
-    /// Makes hashing cheap.
     static let quickHashing = [
         "TESSERA_RATE_LIMITS": "off", "TESSERA_ARGON2_MEMORY_KIB": "8", "TESSERA_ARGON2_ITERATIONS": "1",
     ]

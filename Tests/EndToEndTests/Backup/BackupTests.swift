@@ -100,7 +100,6 @@ struct BackupTests {
             let names = try FileManager.default.contentsOfDirectory(atPath: path)
             #expect(names.count == 3)
             for name in names { #expect(try mode("\(path)/\(name)") == 0o600, "\(name)") }
-            // Nothing incomplete is left beside it.
             let beside = try FileManager.default.contentsOfDirectory(atPath: installation.folder.path)
             #expect(beside.filter { $0.contains("partial") || $0.contains("replaced") } == [])
         }
@@ -162,7 +161,6 @@ struct BackupTests {
         if try await installation.auth.signUp(email).status == 201 { acknowledged.append(email: email) }
     }
 
-    /// The number of messages in each of the caller's conversations, by id.
     private static func conversations(of installation: Installation, token: String?) async throws -> [String: Int] {
         var counts: [String: Int] = [:]
         try await installation.withDatabase("chat") { database in

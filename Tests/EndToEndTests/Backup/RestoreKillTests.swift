@@ -47,7 +47,6 @@ struct RestoreKillTests {
                 outcomes["old", default: 0] += 1
                 continue
             }
-            // Then all of it, including the epoch.
             outcomes["new", default: 0] += 1
             let versions = try await installation.versions()
             #expect(versions.epoch != nil && versions.global > 1, "round \(round): the new data without its epoch")

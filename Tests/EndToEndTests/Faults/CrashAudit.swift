@@ -3,7 +3,6 @@ import Storage
 import TestSupport
 import Testing
 
-/// The transactions of `CrashWriter` that are there, complete or not.
 struct CrashAudit {
     private(set) var found: Set<String> = []
     /// Incomplete transactions, with what is missing.
@@ -88,13 +87,10 @@ struct CrashAudit {
 }
 
 struct CrashVerdict {
-    /// Acknowledged, and missing.
     let lost: [String]
-    /// Incomplete.
     let half: [String]
     /// Refused as not committed, and present.
     let revived: [String]
-    /// Present, and never sent.
     let strangers: [String]
     let summary: String
 

@@ -5,13 +5,11 @@ import NIOCore
 import TestSupport
 
 struct CrashWriter: Sendable {
-    /// The state at the moment of a kill.
     struct Kill: Decodable, Sendable {
         /// Requests without an answer.
         let open: Int
         /// Transactions acknowledged since the previous kill.
         let acknowledged: Int
-        /// Processes that were signalled.
         let killed: Int
     }
 
@@ -60,7 +58,6 @@ struct CrashWriter: Sendable {
         return try JSONDecoder().decode(Kill.self, from: Data(answer.text.utf8))
     }
 
-    /// The number of transactions by outcome.
     func counts() async throws -> [String: Int] {
         try JSONDecoder().decode([String: Int].self, from: Data(try await control.get("/counts").text.utf8))
     }
@@ -81,7 +78,6 @@ struct CrashWriter: Sendable {
     }
 }
 
-/// The answers that the writers received, by transaction.
 struct CrashLog: Sendable {
     var acknowledged: Set<String> = []
     /// The answer promises that nothing was committed.
@@ -90,7 +86,6 @@ struct CrashLog: Sendable {
     var unknown: Set<String> = []
     /// Any other answer; there must be none.
     var odd: [String] = []
-    /// Refusals by status and code.
     var reasons: [String: Int] = [:]
 
     init(_ text: String) {

@@ -75,7 +75,6 @@ private struct MessageChangeAudit {
     private struct Message {
         let sequence: Int64
         let isDeleted: Bool
-        /// The transaction that appended it.
         let unit: Int
         /// The edit whose text it has, if any.
         let edit: Int?

@@ -31,7 +31,6 @@ struct ShutdownTests {
         try connection.send(Self.head + "{")
         #expect(try await installation.auth.get("/healthz").status == 200)
         #expect(try await process.terminate() == .status(0))
-        // Open until here.
         _ = try? connection.send(" ")
     }
 

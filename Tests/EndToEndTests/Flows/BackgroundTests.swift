@@ -1,4 +1,3 @@
-// A process's background jobs, and that it is idle between them.
 import Foundation
 import Storage
 import TestSupport
@@ -28,7 +27,6 @@ struct BackgroundTests {
         #expect(try await both.terminate() == .status(0))
     }
 
-    /// Expects these jobs, one of each kind.
     private func expect(_ jobs: [String], in process: ServerProcess) throws {
         var counts: [String: Int] = [:]
         for line in process.output.split(separator: "\n") {

@@ -36,7 +36,6 @@ struct ChatDataTests {
             )
             #expect(made.status == 201, "\(made.text)")
         }
-        // All other kinds of data.
         let path = "/v1/conversations/c-\(gone.id)"
         let messages = try await installation.chat.get("\(path)/messages", token: gone.token)["data"]
         let message = try #require(messages.array.first?["id"].string)
@@ -338,7 +337,6 @@ extension Installation {
         return try #require(Int(output), "\(output)") > 0
     }
 
-    /// Reads an export as it comes, and calls `look` now and then.
     fileprivate func export(
         token: String,
         _ look: () throws -> Void

@@ -1,4 +1,3 @@
-// A client over a socket, without any code of Tessera.
 import AsyncHTTPClient
 import Foundation
 import NIOCore

@@ -187,7 +187,6 @@ struct EventFeedTests {
         try await eventually("the reader hears heartbeats") { reader.heartbeats > 0 }
         let before = try ProcessUsage(node.identifier)
         let start = ContinuousClock.now
-        // At least one heartbeat to all.
         let heartbeats = reader.heartbeats
         try await eventually("a heartbeat is heard") { reader.heartbeats > heartbeats }
         let time = start.duration(to: .now)
@@ -196,7 +195,6 @@ struct EventFeedTests {
         print("\(engine): 1,000 idle followers cost \((share * 1000).rounded() / 10) % of a core")
         // The bound is the issue's; the tests' binary is not optimised.
         #expect(share < 0.1)
-        // They still follow.
         _ = try await installation.auth.signUp("ada@example.com")
         try await eventually("the event is told") { reader.told.count == 1 }
         followers[500].resume()

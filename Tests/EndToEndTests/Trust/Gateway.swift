@@ -173,7 +173,6 @@ struct RunningGateway: Sendable {
     let process: ServerProcess
     let client: Client
 
-    /// Sends the fields in their order.
     func send(
         _ method: String,
         _ path: String,

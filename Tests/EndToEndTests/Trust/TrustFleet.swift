@@ -56,7 +56,6 @@ final class TrustFleet: Sendable {
         proxy = try await StoppableProxy(to: installation.authPort)
         secondPort = try FreePort.take()
         examplePort = try FreePort.take()
-        // The schema, and the clients of the followers.
         try await installation.run("migrate", "up")
         example = Installation.Example(
             port: examplePort,
@@ -213,7 +212,6 @@ final class TokenWatch: Sendable {
 }
 
 extension Installation {
-    /// The example's settings.
     struct Example: Sendable {
         let port: Int
         let auth: String

@@ -92,7 +92,6 @@ struct ZeroCallTests {
         }
     }
 
-    /// What auth signs for a user.
     private static func claims(_ number: Int, issuer: String) -> [UInt8] {
         let now = Int(Date.now.timeIntervalSince1970)
         return Array(

@@ -8,7 +8,6 @@ struct AreaTable {
         var description: String { key.map { "\(table): \($0)" } ?? table }
     }
 
-    /// Paths below `Sources`, from the bottom up.
     private(set) var areas: [String] = []
     private(set) var owners: [(item: Item, area: String)] = []
 

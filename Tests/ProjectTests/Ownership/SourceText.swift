@@ -14,7 +14,6 @@ struct SourceText {
     static let end: Character = "\u{1}"
 
     private enum Frame {
-        /// Code, with its open parentheses.
         case code(open: Int)
         case literal(hashes: Int, quotes: Int)
     }

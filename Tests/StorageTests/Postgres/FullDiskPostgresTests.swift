@@ -1,5 +1,4 @@
 import Foundation
-// A server whose tables are on a really full disk (`withSmallDisk`).
 import Logging
 import Storage
 import StoragePostgres

@@ -7,7 +7,6 @@ import Testing
 
 @Suite("A lane's session ended by the server", .needsPostgres)
 struct LaneTerminationTests {
-    /// Counts the runs of the transaction `key`.
     private static let apply = Statement(
         "tests.apply",
         .writes,
@@ -38,7 +37,6 @@ struct LaneTerminationTests {
         WHERE datname = current_database() AND wait_event = 'PgSleep'
         """
     )
-    /// Ends every session that runs transactions.
     private static let endBusy = Statement(
         "tests.end_busy",
         .writes,
@@ -152,13 +150,11 @@ struct LaneTerminationTests {
         }
     }
 
-    /// The outcomes that callers received.
     private final class Notes: Sendable {
         let outcomes = Mutex<[String: StorageError?]>([:])
         let isOver = Atomic(false)
     }
 
-    /// The failures of transactions that run at once.
     private func outcomes(
         _ numbers: Range<Int>,
         on database: any SQLDatabase,
@@ -175,7 +171,6 @@ struct LaneTerminationTests {
         }
     }
 
-    /// `nil` for success.
     private func outcome(
         _ key: String,
         on database: any SQLDatabase,

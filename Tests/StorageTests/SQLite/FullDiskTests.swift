@@ -13,13 +13,11 @@ struct FullDiskTests {
         try await withSmallDisk(megabytes: 4) { disk in
             let file = DiskFile(folder: disk.folder)
             let database = try await file.make()
-            // Enough for some of the transactions.
             try disk.fill(leaving: 512 << 10)
             let first = await Self.add(0..<256, to: database)
             #expect(first.committed.count > 0)
             #expect(first.unavailable.count > 0)
             #expect(first.others.isEmpty, "\(first.others)")
-            // Reads are still served.
             #expect(try await file.ids(in: database) == first.committed)
             // What recovery would find after a crash now.
             #expect(try await file.idsAfterCrash() == first.committed)

@@ -42,7 +42,6 @@ final class HeldWriter: Sendable {
         self.gate = gate
     }
 
-    /// Returns when the writer is occupied.
     static func hold(_ database: any SQLDatabase) async throws -> HeldWriter {
         guard database.engine == .postgres else {
             let gate = Gate()
@@ -65,7 +64,6 @@ final class HeldWriter: Sendable {
         try await database.withMigrationLock { try $0.execute(script: tables) }
     }
 
-    /// Returns when a transaction is at a gate.
     static func atGate(_ database: any SQLDatabase) async throws {
         try await eventually("a unit stands at its gate") {
             try await database.run(waiting()).first?.int("n") == 1

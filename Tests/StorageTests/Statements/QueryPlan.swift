@@ -92,7 +92,6 @@ struct QueryPlan {
         }
     }
 
-    /// Lines of the plan that scan a whole table or index.
     var scans: [String] {
         switch engine {
         case .sqlite:
@@ -125,7 +124,6 @@ struct QueryPlan {
         }
     }
 
-    /// Lines that sort rows.
     var sorts: [String] {
         lines.filter { engine == .sqlite ? $0.contains("TEMP B-TREE FOR ORDER BY") : $0.contains("Sort  (cost") }
     }

@@ -1,4 +1,3 @@
-// The promise of key rotation: clients notice nothing.
 import Synchronization
 import TesseraVerifier
 import TestSupport

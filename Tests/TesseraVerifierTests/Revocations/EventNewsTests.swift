@@ -58,7 +58,6 @@ struct EventNewsTests {
             feed.cut()
             try await eventually("it has come back") { feed.asked.count == 2 }
             #expect(feed.asked[1].lastEventID == "e:1")
-            // There may be more after the hint.
             #expect(news.completeUntil == nil)
             feed.send(ScriptedFeed.caughtUp("e:2"))
             try await eventually("the news are complete") { news.completeUntil != nil }

@@ -244,7 +244,6 @@ struct RevocationFeedTests {
             try await TestSupport.eventually("it has tried again") { feed.refusedTokens >= 3 }
             #expect(!follower.isReady)
             #expect(feed.asked.isEmpty)
-            // A waiter can be cancelled.
             waiting.cancel()
             await waiting.value
         }

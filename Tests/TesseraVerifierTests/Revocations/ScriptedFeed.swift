@@ -45,7 +45,6 @@ final class ScriptedFeed: Sendable {
     /// Begins the next streams with these bytes. The default is `caught_up` at `e:0`.
     func open(with texts: String...) { state.withLock { $0.openings += texts } }
 
-    /// Whether tokens are refused.
     func lock(_ isLocked: Bool) { state.withLock { $0.isLocked = isLocked } }
 
     func send(_ text: String) {

@@ -5,7 +5,6 @@ import TesseraVerifier
 struct TestIssuer: Sendable {
     static let name = "https://auth.test"
     static let audience = "chat"
-    /// The verifiers' time.
     static let now: Int64 = 1_800_000_000
 
     let key: SigningKey

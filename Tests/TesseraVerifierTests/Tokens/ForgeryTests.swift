@@ -1,4 +1,3 @@
-// Attacks on tokens, each with the expected refusal.
 import Foundation
 import OpenSSLCrypto
 import TesseraVerifier
@@ -225,7 +224,6 @@ struct ForgeryTests {
         let issuer = try TestIssuer(algorithm)
         let verifier = try verifier(trusting: issuer)
         let token = Array(try issuer.token().utf8)
-        // The good token is cached, and none of the others matches it.
         #expect(refusal(verifier, String(decoding: token, as: UTF8.self)) == nil)
         #expect(verifier.cachedTokenCount == 1)
         for index in token.indices {

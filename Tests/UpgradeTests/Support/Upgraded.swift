@@ -44,7 +44,6 @@ struct Upgraded: Sendable {
     let auth: Service
     let chat: Service
 
-    /// One service behind a socket, and its rows.
     struct Service: Sendable {
         let client: any TestClientProtocol
         let database: any SQLDatabase

@@ -19,7 +19,6 @@ import Synchronization
 import TesseraVerifierHummingbird
 
 final class EventFeed: Sendable {
-    /// An event as every stream sends it.
     struct Entry: Sendable {
         let seq: Int64
         let kind: String
@@ -28,7 +27,6 @@ final class EventFeed: Sendable {
         let endsClient: String?
     }
 
-    /// The tail's content after a position.
     enum Taken {
         case entries([Entry])
         /// Nothing new up to and including this number.
@@ -57,7 +55,6 @@ final class EventFeed: Sendable {
 
     /// Some hundred bytes each.
     static let tailLimit = 4096
-    /// Entries of one write.
     static let batch = 256
 
     let log: EventLog
@@ -81,7 +78,6 @@ final class EventFeed: Sendable {
             var others: [EventFollower] = []
             var old: Task<Void, Never>?
             if let tail = state.tail, tail.epoch != now.epoch {
-                // The reader has not read yet.
                 others = state.members.removeAll()
                 old = tail.work
                 state.tail = nil
@@ -120,7 +116,6 @@ final class EventFeed: Sendable {
             guard let tail = state.tail, tail.epoch == epoch else { return .over }
             if seq < tail.start { return .behind(tail.start) }
             if seq >= tail.end { return .upToDate(seq) }
-            // Binary search for the first later entry.
             var (low, high) = (0, tail.entries.count)
             while low < high {
                 let middle = (low + high) / 2
@@ -215,7 +210,6 @@ final class EventFeed: Sendable {
         return id
     }
 
-    /// Ends every stream of this history.
     private func endAll(_ epoch: String) {
         let (work, followers) = state.withLock { state -> (Task<Void, Never>?, [EventFollower]) in
             guard let tail = state.tail, tail.epoch == epoch else { return (nil, []) }

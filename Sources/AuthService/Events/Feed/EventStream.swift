@@ -9,12 +9,9 @@ import ServiceLifecycle
 
 struct EventStream: Sendable {
     let feed: EventFeed
-    /// The consumer's start.
     let cursor: EventCursor
-    /// The log at the time of the request.
     let opening: EventLogState
     let kinds: EventKinds
-    /// The token's client.
     let client: String?
     let channel: any Channel
 
@@ -35,7 +32,6 @@ struct EventStream: Sendable {
     private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
         try await follower.write(ServerSentEvent.retry(milliseconds: Self.retry), to: &writer)
         var seq = cursor.seq
-        // The last position sent to the consumer.
         var told = seq
         var isCaughtUp = false
         while !follower.hasEnded {

@@ -17,7 +17,6 @@ struct StoredEvent: Sendable {
     let kind: String
     let userID: String?
     let sessionID: String?
-    /// JSON.
     let data: String
 
     init(_ row: Row) throws(StorageError) {
@@ -55,7 +54,6 @@ struct EventLogState: Sendable {
 
 /// There is a gap after the cursor.
 struct CursorGone: Error, Sendable {
-    /// The current end of the log.
     let end: EventCursor
 }
 
@@ -67,7 +65,6 @@ struct EventBatch: Sendable {
     let state: EventLogState
 }
 
-/// The kinds that a consumer wants.
 struct EventKinds: Sendable {
     /// `nil` for every kind.
     private let names: Set<String>?
@@ -90,7 +87,6 @@ struct EventLog: Sendable {
     /// Rows of one read, few enough that followers soon have the first.
     static let chunk = 250
 
-    /// A consumer's start.
     enum Start: Sendable, Hashable {
         /// The oldest event after which none is missing.
         case oldest

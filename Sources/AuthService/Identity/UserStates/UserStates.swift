@@ -7,7 +7,6 @@
 package import ServiceKit
 package import Storage
 
-/// The outcome of an admin's change.
 package enum UserChange: Sendable {
     case changed(User)
     case unchanged(User)

@@ -1,6 +1,5 @@
 import Foundation
 
-/// A validated email address.
 package struct Email: Sendable, Hashable {
     /// As typed, trimmed: the address for mail.
     package let address: String

@@ -23,7 +23,6 @@ package struct UserStanding: Sendable {
     }
 }
 
-/// A person or a guest.
 package struct User: Sendable {
     package let id: String
     package let email: String?

@@ -88,7 +88,6 @@ enum UserListStatements {
         """
     )
 
-    /// Uses the index that fits.
     static func page(
         of filter: UserFilter,
         direction: PageRequest.Direction,

@@ -58,7 +58,6 @@ enum UserStatements {
         "UPDATE users SET last_login_at = :now WHERE id = :id"
     )
 
-    /// The lock of a login, which is recorded.
     static func lock(id: String, forLoginAt now: Instant) -> BoundStatement { touchLogin.bind(["id": id, "now": now]) }
 
     private static let byID = Statement(

@@ -13,7 +13,6 @@ struct ClientAuthentication: Sendable {
     let clients: Clients
     let throttle: Throttle
     let assertions: ClientAssertions
-    /// Whether a recently read row suffices.
     var takesRecent = false
 
     /// `nil` for the public first-party client, which cannot authenticate.

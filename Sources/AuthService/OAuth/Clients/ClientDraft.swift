@@ -9,7 +9,6 @@ package import ServiceKit
 
 /// A client to be made, checked before it is stored.
 package struct ClientDraft: Sendable {
-    /// Optional.
     package var id: String?
     package var name: String
     package var scopes: [String]
@@ -50,7 +49,6 @@ package struct ClientChange: Sendable {
 
     package init() {}
 
-    /// Errors of the client after the change.
     func errors(of client: Client) -> [FieldError] {
         var errors = name.map(ClientRules.name) ?? []
         errors += scopes.map(ClientRules.scopes) ?? []

@@ -88,7 +88,6 @@ package struct Clients: Sendable {
         recent.remember(credentials, of: client, at: clock.now())
     }
 
-    /// Another node has ended the client.
     func forgetRecent(_ id: String) { recent.forget(id) }
 
     package func list() async throws -> [Client] {

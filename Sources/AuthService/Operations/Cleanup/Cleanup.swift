@@ -7,7 +7,6 @@ import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
-/// How many rows a pass removed, by kind.
 package struct CleanupReport: Sendable {
     package var counts: [(name: String, count: Int)] = []
 
@@ -24,7 +23,6 @@ package struct Cleanup: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let steps: [CleanupStep]
-    /// This process, as named in the lease.
     let holder: String
 
     private static let batch: Int64 = 500

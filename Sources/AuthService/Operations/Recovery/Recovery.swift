@@ -39,7 +39,6 @@ package struct Recovery: Sendable {
 /// The changes that a restored database of auth needs before it serves requests.
 package struct NewEpoch: Sendable {
     package enum Cause: String, Sendable {
-        /// From a backup of ours.
         case restore
         /// By other means, such as PostgreSQL's point-in-time recovery.
         case inPlace = "in_place"
@@ -47,7 +46,6 @@ package struct NewEpoch: Sendable {
 
     package let name: String
     package let transaction: Transaction
-    /// Affects one row in a database of auth.
     fileprivate let raised: Transaction.Handle
 
     /// `replacing`: the global version of the replaced database, if it is readable.

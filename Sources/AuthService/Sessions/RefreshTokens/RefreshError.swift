@@ -4,7 +4,6 @@ package enum RefreshError: Error, Sendable {
     /// Used before, outside the grace period. Its session has ended.
     case reused
     case ended(SessionRefusal)
-    /// Too many refusals from this network.
     case rateLimited(RateLimited)
     /// The row did not change, for no visible reason: the same token may be retried.
     case undecided

@@ -46,7 +46,6 @@ final class FollowedRevocations: RevocationSource {
     private let known = Gauge(label: "tessera_auth_revocations")
     private let current = Gauge(label: "tessera_auth_revocations_current")
 
-    /// Events of one read.
     private static let chunk = 1000
     /// For clock differences between nodes.
     private static let leeway: Duration = .seconds(300)
@@ -62,7 +61,6 @@ final class FollowedRevocations: RevocationSource {
 
     var isCurrent: Bool { state.withLock { $0.isCurrent(within: patience) } }
 
-    /// Whether a follower is at its first read.
     var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent } }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {

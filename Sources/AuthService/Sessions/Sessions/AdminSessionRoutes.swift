@@ -5,7 +5,6 @@ struct AdminSessionRoutes: Sendable {
     let users: Users
     let sessions: Sessions
 
-    /// Ids in one bulk revocation.
     private static let most = 500
 
     func mount(on router: RouterGroup<AuthRequestContext>) {

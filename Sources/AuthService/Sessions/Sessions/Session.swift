@@ -1,7 +1,6 @@
 package import ServiceKit
 package import Storage
 
-/// One login on one device.
 package struct Session: Sendable {
     package let id: String
     package let userID: String
@@ -117,7 +116,6 @@ struct SessionLifetime: Sendable {
     /// refresh would write an indexed column.
     var slideAfter: Duration { min(.seconds(86_400), idle / 14) }
 
-    /// The first idle end.
     func idleEnd(from now: Instant) -> Instant { min(now + idle, absoluteEnd(from: now)) }
     func absoluteEnd(from now: Instant) -> Instant { now + absolute }
 }

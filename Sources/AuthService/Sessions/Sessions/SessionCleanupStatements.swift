@@ -17,7 +17,6 @@ enum SessionCleanupStatements {
         """
     )
 
-    /// Marks rows that a global revocation has ended.
     private static func markGloballyRevoked(at now: Instant, limit: Int64) -> BoundStatement {
         markGloballyRevoked.bind(["now": now, "limit": limit])
     }

@@ -3,7 +3,6 @@ package enum SessionRefusal: Error, Sendable {
 }
 
 package enum SessionError: Error, Sendable {
-    /// No session has this cookie.
     case unknown
     case ended(SessionRefusal)
     case fault(any Error)
@@ -14,6 +13,5 @@ enum TokenRefusal: Error, Sendable {
     case ended(SessionRefusal)
     /// The token predates a change to the user. The session is valid: a refresh returns a good token.
     case stale
-    /// Its client was disabled or removed.
     case clientEnded
 }

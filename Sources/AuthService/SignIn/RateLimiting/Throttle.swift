@@ -15,7 +15,6 @@ package import Storage
 package enum EndpointClass: String, Sendable {
     case signup, login, refreshFailure = "refresh_failure", clientFailure = "client_failure"
 
-    /// Requests per window.
     var limit: Int64 {
         switch self {
         case .signup: 300

@@ -6,7 +6,6 @@ import ServiceKit
 // no tree makes a page expensive.
 import Storage
 
-/// A message's position among its siblings.
 struct MessageSiblings: Sendable {
     /// On each side.
     static let mostCounted = 1000
@@ -16,7 +15,6 @@ struct MessageSiblings: Sendable {
     let earlier: Int64
     let later: Int64
 
-    /// Reads a row of `columns`.
     init(_ row: Row) throws(StorageError) {
         previousID = try row.optionalText("sibling_before")
         nextID = try row.optionalText("sibling_after")
@@ -24,7 +22,6 @@ struct MessageSiblings: Sendable {
         later = try row.integer("siblings_after")
     }
 
-    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) {
         writer.field("position", earlier + 1)
         writer.field("count", earlier + 1 + later)

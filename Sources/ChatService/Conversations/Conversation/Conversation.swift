@@ -63,7 +63,6 @@ struct Conversation: Sendable {
     /// The trash is ordered by `deleted_at`, newest first.
     var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
-    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         try writer.text("owner_id", of: row)

@@ -51,7 +51,6 @@ enum ConversationTitleStatements {
         fileprivate var values: StatementValues { ["tag_key": tag?.key, "words": words] }
     }
 
-    /// A page of matching titles.
     static func page(
         of filter: ConversationListStatements.Filter,
         matching query: Query,

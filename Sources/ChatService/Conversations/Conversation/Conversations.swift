@@ -19,7 +19,6 @@ struct Conversations: Sendable {
     /// Retries after concurrent changes of the row.
     static let attempts = 32
 
-    /// A conversation and its first messages.
     typealias Made = (conversation: Conversation, messages: [Message])
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
@@ -120,7 +119,6 @@ struct Conversations: Sendable {
         votes: Bool,
         for caller: Caller
     ) async throws -> (Conversation, Included) {
-        // The page at the end of the conversation.
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
         for pass in MessagePage.Pass.allCases {
             var transaction = Transaction()

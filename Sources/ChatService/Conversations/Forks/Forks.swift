@@ -17,11 +17,9 @@ import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// The location of a branch.
 struct ForkBranch: Sendable {
     let tip: String?
     let tipSequence: Int64
-    /// Messages that are not deleted.
     let count: Int64
     /// Compared by `finish`.
     let liveCount: Int64

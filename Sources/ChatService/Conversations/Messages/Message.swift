@@ -23,10 +23,8 @@ struct Message: Sendable {
     private let conversationID: String
     let sequence: Int64
     let version: Int64
-    /// On request only.
     private let siblings: MessageSiblings?
 
-    /// Reads a row of `MessageStatements.columns`, or of `MessageSiblings.columns`.
     init(_ row: Row, in conversation: String, withSiblings: Bool = false) throws(StorageError) {
         self.row = row
         conversationID = conversation
@@ -42,7 +40,6 @@ struct Message: Sendable {
         try self.init(row, in: conversation, withSiblings: withSiblings)
     }
 
-    /// A new message: the caller's fields and the database's.
     init(_ draft: MessageDraft, conversation: String, author: Caller, inserted: Row, at now: Instant)
         throws(StorageError)
     {
@@ -68,7 +65,6 @@ struct Message: Sendable {
     /// For a branch's pages, which walk from message to message.
     var branchCursor: Cursor { Cursor(position: sequence, id: id) }
 
-    /// Without braces.
     func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         writer.field("conversation_id", conversationID)

@@ -45,9 +45,7 @@ struct MessageAppend: Sendable {
         self.now = now
     }
 
-    /// The handles of the steps' results.
     struct Steps: Sendable {
-        /// One for each message.
         fileprivate let inserted: [Transaction.Handle]
         /// Affects rows if the quota refuses the messages.
         fileprivate let enforced: Transaction.Handle?
@@ -113,7 +111,6 @@ struct MessageAppend: Sendable {
         )
     }
 
-    /// The title that these messages provide.
     var automaticTitle: String? { Self.automaticTitle(drafts) }
 
     static func automaticTitle(_ drafts: [MessageDraft]) -> String? {
@@ -121,10 +118,8 @@ struct MessageAppend: Sendable {
     }
 
     enum Outcome: Sendable {
-        /// The current conversation, and its new messages.
         case appended(Conversation, [Message])
         case refused(MessageDraft)
-        /// More messages than the day's quota has left.
         case overQuota
     }
 

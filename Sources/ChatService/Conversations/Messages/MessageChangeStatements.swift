@@ -10,7 +10,6 @@ enum MessageChangeStatements {
     /// statements that bill a patch use it too.
     private static func isChangeable(_ table: String) -> String { TokenChange.isTarget(table) }
 
-    /// The conversation is the caller's, who may write.
     private static let mayChange = "\(MessageStatements.isVisible) AND \(Principals.mayWrite(":owner"))"
 
     // Pairs of (is it set, to what) for what can be NULL; elsewhere NULL means "leave it". The next piece of an
@@ -66,7 +65,6 @@ enum MessageChangeStatements {
         SELECT id FROM messages WHERE conversation_id = :conversation AND parent_id = :message AND \(MessageState.live.sql())
         """
 
-    /// The first live children of the message.
     private static func children(_ engine: SQLEngine) -> String {
         let rows = MessageBatch.rows(
             engine,

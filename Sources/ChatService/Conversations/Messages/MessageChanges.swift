@@ -138,7 +138,6 @@ extension Messages {
     /// After so many transactions another client adds children as fast as this moves them.
     private static let adoptions = 10_000
 
-    /// What a truncation deleted, and what is left.
     struct Truncation: Sendable {
         let deleted: Int
         let messageCount: Int64

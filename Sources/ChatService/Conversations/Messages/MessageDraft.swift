@@ -6,7 +6,6 @@ import ServiceKit
 import Storage
 
 struct MessageDraft: Sendable {
-    /// The predecessor of the new message.
     enum Parent: Sendable, Hashable {
         /// The conversation's newest message (nothing, in an empty one).
         case head
@@ -15,7 +14,6 @@ struct MessageDraft: Sendable {
     }
 
     let id: String
-    /// The caller's own id may exist already.
     let hasOwnID: Bool
     /// `nil` if not given.
     let parent: Parent?
@@ -29,12 +27,10 @@ struct MessageDraft: Sendable {
     let metadata: String
     let contentText: String?
     let parts: String
-    /// The words of the text.
     let searchWords: IndexedWords?
     /// The member's path in the request, for later errors.
     let path: String
 
-    /// The range of a count of tokens.
     static let tokenCounts: ClosedRange<Int64> = 0...1_000_000_000
 
     /// `author_id`: the writer, if that is a person.
@@ -87,7 +83,6 @@ struct MessageDraft: Sendable {
         return .message(element.isNull ? nil : body.rowID("parent_id"))
     }
 
-    /// The stored parts, and their text.
     private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
         if let content = optionalContent(&body) { return content }
         body.refuse("content", "required", "is required, or parts")

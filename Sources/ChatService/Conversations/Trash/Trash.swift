@@ -10,7 +10,6 @@ import ServiceKit
 import Storage
 
 struct Trash: Sendable {
-    /// Rows of one transaction.
     static let batch: Int64 = 500
     /// After this time the cleanup removes ended and unfinished conversations.
     static let abandonedAfter: Duration = .seconds(3600)
@@ -101,7 +100,6 @@ struct Trash: Sendable {
         return version
     }
 
-    /// Removes a conversation that has ended.
     static func purge(_ id: String, of owner: String, in database: any SQLDatabase) async throws {
         while true {
             var transaction = Transaction(behind: owner)

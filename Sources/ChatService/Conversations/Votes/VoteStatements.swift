@@ -53,7 +53,6 @@ enum VoteStatements {
         "SELECT m.id FROM \(votable)"
     )
 
-    /// Whether the caller may vote on the message.
     static func isOpen(_ message: String, in conversation: String, to voter: String) -> BoundStatement {
         isOpen.bind(["conversation": conversation, "message": message, "voter": voter])
     }

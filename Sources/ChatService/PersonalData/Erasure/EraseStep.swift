@@ -10,7 +10,6 @@ import Storage
 struct EraseStep: Sendable {
     static let batch = 500
 
-    /// In the receipt.
     let entity: String
     private let count: Statement
     private let delete: Statement
@@ -45,7 +44,6 @@ struct EraseStep: Sendable {
         self.init(entity, table: table, key: key, before: before) { owner, _ in rows(owner) }
     }
 
-    /// The same, with measured rows.
     init(
         _ entity: String,
         table: String,

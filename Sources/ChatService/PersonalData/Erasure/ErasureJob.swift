@@ -7,7 +7,6 @@
 import Logging
 import Storage
 
-/// The state of a job between passes.
 struct ErasureProgress: Sendable {
     private static let longestPause: Duration = .seconds(30)
 
@@ -32,7 +31,6 @@ struct ErasureProgress: Sendable {
 }
 
 extension Erasures {
-    /// Erasures of one read.
     private static let page: Int64 = 100
 
     /// Finishes open erasures.

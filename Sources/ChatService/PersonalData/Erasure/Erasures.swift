@@ -23,10 +23,8 @@ package struct ErasureReceipt: Sendable {
     package let reason: String
     package let requestedAt: Instant
     package let completedAt: Instant?
-    /// By kind of row.
     package let removed: [(entity: String, count: Int64)]
 
-    /// Reads the rows of `ErasureStatements.receipt`.
     init?(_ rows: [Row]) throws(StorageError) {
         guard let first = rows.first else { return nil }
         id = try first.text("id")

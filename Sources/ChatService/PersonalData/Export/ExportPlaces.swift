@@ -64,7 +64,6 @@ struct ReaderPace: Sendable {
         waited = .zero
     }
 
-    /// In the current stretch.
     func wait(at now: ContinuousClock.Instant = .now) -> Duration {
         waited + (writingSince.map { now - $0 } ?? .zero)
     }

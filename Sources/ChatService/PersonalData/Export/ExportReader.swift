@@ -52,7 +52,6 @@ package struct ExportReader: Sendable {
     private var phase = Phase.header
     /// Conversations that were read and not yet written, the next one last.
     private var waiting: [Conversation] = []
-    /// The conversation that is being written, and its position.
     private var current: (id: String, seq: Int64, last: Int64)?
     private var counts: [String: Int64] = [:]
 

@@ -62,7 +62,6 @@ struct ExportRoutes: Sendable {
                 try await writer.write(slice)
             }
         }
-        // Before the reader sees the end.
         place.leave()
         try await writer.finish(nil)
     }

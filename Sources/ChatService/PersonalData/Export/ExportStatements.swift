@@ -102,7 +102,6 @@ enum ExportStatements {
         )
     }()
 
-    /// Inserts an invisible conversation.
     static func insertConversation(_ row: [String: SQLValue], words: SQLValue, hiddenUntil: Instant) -> BoundStatement {
         insertConversation.bind(
             ExportedEntity.conversation.values(of: row) + ["hidden_until": hiddenUntil, "words": words]

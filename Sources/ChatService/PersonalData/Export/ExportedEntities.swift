@@ -122,7 +122,6 @@ struct FlatEntity: Sendable {
         return page.bind(["owner": owner] + place + ["limit": limit])
     }
 
-    /// The key of a row.
     func place(of row: Row) throws(StorageError) -> [String: SQLValue] {
         var place: [String: SQLValue] = [:]
         for column in entity.columns where key.contains(where: { $0.column == column.name }) {

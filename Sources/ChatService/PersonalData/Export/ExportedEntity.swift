@@ -114,7 +114,6 @@ struct ExportedEntity: Sendable {
         text.span.withUnsafeBufferPointer { $0.contains { $0 == 0x0A || $0 == 0x0D } }
     }
 
-    /// The values of a line, by column.
     func row(_ line: JSONElement, person: (String) -> String) throws(ImportRefusal) -> [String: SQLValue] {
         var row: [String: SQLValue] = [:]
         for column in columns { row[column.name] = try value(column, line, person) }
@@ -188,7 +187,6 @@ struct ExportedEntity: Sendable {
     }
 }
 
-/// Why a file or row is refused.
 package struct ImportRefusal: Error, Sendable, CustomStringConvertible {
     package let description: String
 

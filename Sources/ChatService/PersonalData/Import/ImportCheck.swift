@@ -2,7 +2,6 @@
 import ServiceKit
 
 package struct ImportCheck: Sendable {
-    /// The exported person.
     package private(set) var user: String?
     private var counts: [String: Int64] = [:]
     private var expected: [String: Int64]?

@@ -20,7 +20,6 @@ package struct ImportReport: Sendable {
     package fileprivate(set) var others = 0
     /// Of those, the ones left out, by entity: they existed, their conversation did, or their id is taken.
     package fileprivate(set) var skipped: [String: Int] = [:]
-    /// Refused conversations, each with the reason.
     package fileprivate(set) var refused: [String] = []
 }
 

@@ -45,7 +45,6 @@ struct MirrorService: Service {
     }
 }
 
-/// The unread work that a node knows of.
 private struct MirrorWork {
     let service: MirrorService
     private var unread: Set<FeedLane> = []

@@ -4,7 +4,6 @@ package import Storage
 package import TesseraVerifierHummingbird
 
 package struct UserEventFeed: Sendable {
-    /// The kinds that the stream includes.
     package static let kinds = FeedLane.allCases.flatMap(\.kinds)
 
     let pages: any UserEventSource

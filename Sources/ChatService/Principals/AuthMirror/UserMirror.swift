@@ -20,7 +20,6 @@ import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
-/// One of the two passes.
 enum FeedLane: String, Sendable, CaseIterable {
     case deletions, profiles
 
@@ -41,7 +40,6 @@ struct UserMirror: Sendable {
     let random: RandomSource
     let logger: Logger
 
-    /// Events in one transaction.
     static let batch = 100
     /// Rows in one transaction that clears flags.
     private static let repair: Int64 = 500

@@ -40,7 +40,6 @@ final class RefusedPrincipals: Sendable {
         }
     }
 
-    /// The result of a read of the table.
     func replace(with principals: Set<String>) {
         state.withLock { state in
             let recent = ContinuousClock.now - Self.overlap
@@ -67,7 +66,6 @@ struct RefusedPrincipalsMiddleware: RouterMiddleware {
     }
 }
 
-/// Reads the changes of other nodes.
 struct RefusedPrincipalsWatch: Service {
     let refused: RefusedPrincipals
     let database: any SQLDatabase

@@ -25,9 +25,7 @@ import OpenSSLCrypto
 import ServiceKit
 import Storage
 
-/// One attempt at a request with a key.
 struct IdempotentAttempt: Sendable {
-    /// How long an answer is remembered.
     static let lifetime: Duration = .seconds(86_400)
 
     let key: String
@@ -77,7 +75,6 @@ extension IdempotentAttempt {
     }
 }
 
-/// The source of an attempt's ids.
 struct AttemptIdentity: Sendable {
     let seed: String
     let at: Instant

@@ -83,7 +83,6 @@ enum IdempotencyStatements {
         """
     )
 
-    /// Which attempt has the key.
     static func read(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         read.bind(["owner": owner, "key": attempt.key, "now": attempt.identity.at])
     }

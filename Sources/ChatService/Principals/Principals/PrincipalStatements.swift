@@ -1,7 +1,6 @@
 import Storage
 
 enum PrincipalStatements {
-    /// See `Principals.mayWrite`.
     static func mayWrite(_ principal: String) -> String {
         """
         EXISTS (
@@ -62,7 +61,6 @@ enum PrincipalStatements {
         """
     )
 
-    /// Makes or locks the caller's row.
     static func touch(_ caller: Caller, at now: Instant) -> BoundStatement {
         touch.bind([
             "id": caller.id, "kind": caller.kind, "now": now, "seen_before": now - Principals.seenPrecision,
@@ -91,12 +89,10 @@ enum PrincipalStatements {
         """
     )
 
-    /// See `Principals.add`.
     static func add(tokens: Int64, to id: String, conversation: String, messages: Int) -> BoundStatement {
         addTokens.bind(["id": id, "tokens": tokens, "conversation": conversation, "messages": messages])
     }
 
-    /// See `Principals.addingTokens`.
     static func addingTokens(_ name: String, parameters: StatementParameters, if condition: String) -> Statement {
         Statement(
             name,
@@ -115,7 +111,6 @@ enum PrincipalStatements {
 
     static func lock(_ id: String) -> BoundStatement { lock.bind(["id": id]) }
 
-    /// See `Principals.adjustingTokens`.
     static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
         Statement(
             "principals.adjust_tokens",

@@ -6,7 +6,6 @@ import Storage
 /// the lock.
 struct PrincipalTransaction: Sendable {
     private(set) var base: Transaction
-    /// Reads what the row allows.
     private let state: Transaction.Handle
     /// Claimed before the writes and settled after them; see Idempotency.swift.
     private let attempt: IdempotentAttempt?

@@ -11,7 +11,6 @@ struct SearchBackfill: Sendable {
     /// Rows of one transaction. Their texts are in memory together: at most 8 MiB each.
     static let batch = 50
 
-    /// Returns how many rows were indexed.
     func run() async throws -> Int {
         let messages = try await run(SearchStatements.pendingMessages, SearchStatements.indexMessage)
         return try await messages + run(SearchStatements.pendingTitles, SearchStatements.indexTitle)

@@ -21,14 +21,10 @@ enum SearchIndex {
         let state: State
         /// While filling, rows with ids up to here have their entries.
         let filledTo: String
-        /// Why the last rebuild began.
         let reason: String?
         let purgeBeganAt: Instant?
-        /// Whether a purge is unfinished.
         let isPurging: Bool
-        /// FTS5's structure record after the last purge.
         let purgedStructure: [UInt8]?
-        /// The current structure record.
         let structure: [UInt8]
 
         init(_ row: Row) throws(StorageError) {

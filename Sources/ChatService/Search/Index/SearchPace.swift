@@ -15,7 +15,6 @@ struct SearchPace: Sendable {
         self.maxSize = maxSize
     }
 
-    /// Runs one step and pauses.
     mutating func run<T>(_ step: (_ size: Int) async throws -> T) async throws -> T {
         let start = ContinuousClock.now
         let result = try await step(size)

@@ -1,4 +1,3 @@
-// SQL that merges an index's segments into one.
 import Storage
 
 struct SearchPurgeStatements: Sendable {

@@ -30,7 +30,6 @@ struct Search: Sendable {
         let isComplete: Bool
     }
 
-    /// Candidates of a window that are sorted at once.
     static let mostCandidates = 500
 
     func find(_ request: Request, for caller: Caller) async throws -> Answer {
@@ -91,10 +90,8 @@ struct SearchScan: Sendable {
     let scope: SearchScope
     let after: SearchCursor
     let now: Instant
-    /// How many hits are wanted.
     let fetch: Int
 
-    /// All of time at once.
     func read() async throws -> [SearchHit] {
         var position = after.position
         if let to = request.to { position = min(position, SearchPosition.first(of: to + SearchPosition.slack)) }

@@ -19,7 +19,6 @@ struct SearchHit: Sendable {
     /// Its place among hits of its kind.
     let place: SearchCursor
 
-    /// Reads a row of `SearchStatements.messages` or `.titles`.
     init(_ row: Row, kind: Kind) throws(StorageError) {
         self.kind = kind
         id = try row.text("id")
@@ -105,7 +104,6 @@ struct SearchCursor: Sendable, Hashable {
         }
     }
 
-    /// Whether a hit comes before another.
     static func precedes(_ a: SearchHit, _ b: SearchHit) -> Bool {
         a.place.time > b.place.time || (a.place.time == b.place.time && a.kind == .message && b.kind != .message)
     }

@@ -5,9 +5,7 @@
 // title counts as a short text, so it comes first. Equals stay newest first.
 
 enum SearchRanking {
-    /// How many of the newest hits are ranked.
     static let considered = 1000
-    /// How much of each text counts.
     static let textBytes = 4096
     /// Words of a usual message.
     private static let usualLength = 100.0

@@ -41,7 +41,6 @@ struct SearchSnippet {
     }
 }
 
-/// The positions of a query's phrases in a text.
 enum SearchMatches {
     /// Ordered, without overlaps.
     static func ranges(in utf8: [UInt8], _ query: SearchQuery, atMost limit: Int) -> [Range<Int>] {

@@ -8,17 +8,12 @@
 // The folding of a script is computed once and looked up from then on. Han, kana and Hangul fold to themselves.
 internal import Foundation
 
-/// The role of a folded scalar.
 enum ScalarKind: UInt8 {
-    /// Ends a word.
     case separator
-    /// Part of a word.
     case letter
     /// Of a script without spaces: indexed in pairs.
     case unspaced
-    /// A word of its own.
     case symbol
-    /// Ignored.
     case ignored
 }
 

@@ -14,7 +14,6 @@ struct SearchQuery: Sendable, Hashable {
     /// Wanted words in total.
     static let mostWords = 32
 
-    /// Words in a row.
     struct Phrase: Sendable, Hashable {
         let words: [String]
         /// Whether the last word is only a beginning.

@@ -22,7 +22,6 @@ struct Usage: Sendable {
     let clock: Clock
     let quotas: Quotas
 
-    /// The basis of a bill for messages.
     struct Bill: Sendable {
         let messages: Int
         /// Whether one of them is the person's own.
@@ -81,11 +80,9 @@ struct Usage: Sendable {
         /// `nil` for all models together, an empty text for none named.
         let model: String?
 
-        /// Models in one answer.
         static let models: Int64 = 100
     }
 
-    /// Sums of a period or a model.
     struct Sums: Sendable {
         let messages: Int64
         let tokensIn: Int64
@@ -113,7 +110,6 @@ struct Usage: Sendable {
         let hasMore: Bool
         let total: Sums
         let standing: QuotaStanding
-        /// Of all time.
         let lifetime: Int64
     }
 

@@ -217,7 +217,6 @@ enum UsageStatements {
         """
     }
 
-    /// The most expensive models.
     static func byModel(_ query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
         byModel.bind(values(of: query, owner) + ["limit": limit])
     }

@@ -5,7 +5,6 @@ import ServiceKit
 // from a clock, and a query reads one short range.
 package import Storage
 
-/// Limits, by tier.
 package struct Quotas: Sendable, Hashable {
     /// Guests are `guest`, whatever the role; all others have their role.
     package enum Tier: String, Sendable, CaseIterable {
@@ -45,7 +44,6 @@ struct QuotaStanding: Sendable {
     let messagesToday: Int64
     let tokensToday: Int64
     let tokensThisMonth: Int64
-    /// Tokens of reservations that have not expired.
     let reserved: Int64
     let day: UsageDay
 
@@ -138,7 +136,6 @@ struct QuotaStanding: Sendable {
     /// Tokens that may still be reserved; `nil` without a limit.
     var tokensRemaining: Int64? { tokens.map(\.remaining).min() }
 
-    /// Writes the limits that are set.
     func writeMembers(to writer: inout JSONWriter) {
         for window in [messages].compactMap(\.self) + tokens { window.writeMembers(to: &writer) }
     }

@@ -39,7 +39,6 @@ struct Reservations: Sendable {
     let random: RandomSource
     let quotas: Quotas
 
-    /// Reservations of one person.
     static let most: Int64 = 1000
     /// How long an expired one can be settled.
     static let kept: Duration = .seconds(86_400)

@@ -22,7 +22,6 @@ package enum SHA256 {
     }
 }
 
-/// A SHA-256 digest as a key for look-ups.
 package struct SHA256Digest: Sendable, Hashable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 

@@ -54,7 +54,6 @@ package enum JWS {
 /// A key with the header of its tokens, encoded once.
 package struct JWSSigner: Sendable {
     private let key: SigningKey
-    /// In base64url, with the dot.
     private let header: [UInt8]
 
     package init(type: String, keyID: String, key: SigningKey) {

@@ -69,7 +69,6 @@ package struct PHCString: Sendable, Equatable {
         return "$\(variant.rawValue)$v=\(version)$\(cost)$\(salt)$\(tag)"
     }
 
-    /// Whether a new hash with `parameters` would be safer.
     func isWeaker(than parameters: Argon2Parameters) -> Bool {
         variant != .argon2id || version != 19 || salt.count < 16 || tag.count < 32
             || self.parameters.isBelow(parameters)

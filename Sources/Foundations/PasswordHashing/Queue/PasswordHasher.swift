@@ -25,7 +25,6 @@ package enum PasswordVerdict: Sendable, Equatable {
     case differs
 }
 
-/// Hashes passwords with Argon2id on threads of its own.
 package final class PasswordHasher: Sendable, Service {
     /// Computes a tag. Tests replace it.
     typealias Compute = @Sendable (SecretBytes, Argon2Request, HashingArena) -> Result<[UInt8], HashingError>
