@@ -53,7 +53,7 @@ struct Load: Sendable {
     }
 }
 
-/// SplitMix64: a generator for each caller, so that picking a row costs nothing beside the unit.
+/// SplitMix64: a generator for each caller, so that picking a row costs nothing beside the transaction.
 private struct SplitMix: RandomNumberGenerator {
     var state: UInt64
 

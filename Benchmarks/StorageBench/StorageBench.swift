@@ -20,7 +20,7 @@ struct StorageBench: AsyncParsableCommand {
         /// One single-row read per transaction, through the workers.
         case postgresRead = "postgres-read"
         /// One durable single-row update per transaction, through the group commit.
-        case sqliteUnit = "sqlite-unit"
+        case sqliteTransaction = "sqlite-unit"
         /// One transaction for each update through GRDB, which is what a service without group commit does.
         case grdbWrite = "grdb-write"
     }
@@ -57,7 +57,7 @@ struct StorageBench: AsyncParsableCommand {
             let statement = mode == .postgresUpdate ? Counters.increment : Counters.value
             measured = try await load.run { id in _ = try await engine.run(statement(id)) }
             await engine.close()
-        case .sqliteUnit:
+        case .sqliteTransaction:
             let engine = try await SQLiteDatabase.open(path: database, logger: logger)
             try await Counters.prepare(engine, rows: rows)
             measured = try await load.run { id in _ = try await engine.run(Counters.increment(id)) }

@@ -82,7 +82,8 @@ private final class StubDatabase: SQLDatabase {
 
     var asked: Int { state.withLock { $0.asked } }
 
-    func run(_ transaction: Transaction, priority: UnitPriority) async throws(StorageError) -> TransactionResults {
+    func run(_ transaction: Transaction, priority: TransactionPriority) async throws(StorageError) -> TransactionResults
+    {
         let (fault, affected) = state.withLock { state in
             state.asked += 1
             return (state.fault, state.affected)

@@ -18,7 +18,7 @@ package final class CountingDatabase: DatabaseDecorator {
     }
 
     /// Since the beginning or the last `forget`, each as its statements' names.
-    package var units: [[String]] { record.withLock { $0 } }
+    package var transactions: [[String]] { record.withLock { $0 } }
 
     /// Runs `body` once, before the next transaction with this statement.
     package func interrupt(before statement: String, _ body: @Sendable @escaping () async -> Void) {
@@ -31,7 +31,7 @@ package final class CountingDatabase: DatabaseDecorator {
 
     package func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         record.withLock { $0.append(transaction.statements.map(\.statement.name)) }
         let body = interruption.withLock { interruption -> (@Sendable () async -> Void)? in

@@ -26,8 +26,8 @@ package enum IndexDamage {
                 // In few commits, each pair in a savepoint of its own, whose end makes the row a segment.
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for index in 1...50 {
-                        let unit = Transaction([merge.bind(), insert.bind(["id": Int64(merges + index)])])
-                        group.addTask { _ = try await database.run(unit) }
+                        let transaction = Transaction([merge.bind(), insert.bind(["id": Int64(merges + index)])])
+                        group.addTask { _ = try await database.run(transaction) }
                     }
                     try await group.waitForAll()
                 }

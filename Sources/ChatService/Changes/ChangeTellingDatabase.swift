@@ -15,7 +15,7 @@ struct ChangeTellingDatabase: DatabaseDecorator {
 
     func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         let results: TransactionResults
         do throws(StorageError) {

@@ -19,7 +19,7 @@ package final class WriteMonitor: DatabaseDecorator {
 
     package func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         guard !transaction.onlyReads else { return try await base.run(transaction, priority: priority) }
         do throws(StorageError) {

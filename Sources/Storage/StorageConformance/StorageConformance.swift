@@ -45,7 +45,7 @@ package struct ConformanceCase: Sendable, CustomTestStringConvertible {
 package enum StorageConformance {
     /// Every case; each wants a database of its own, migrated with `migration`.
     package static let cases: [ConformanceCase] =
-        valueCases + statementCases + unitCases + concurrencyCases
+        valueCases + statementCases + transactionCases + concurrencyCases
         + changeCases
 
     /// The name of the migration's file, from which service and number are read.

@@ -43,8 +43,8 @@ final class SQLiteConnection: Sendable {
 
     func close() { try? queue.close() }
 
-    /// Lets SQLite refresh the statistics that it finds stale. The limit keeps that to milliseconds on tables of any size
-    /// (sqlite.org/lang_analyze.html, "Recommended usage patterns").
+    /// Lets SQLite refresh the statistics that it finds stale. The limit keeps that to milliseconds on tables of any
+    /// size (sqlite.org/lang_analyze.html, "Recommended usage patterns").
     func optimize() {
         try? queue.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA analysis_limit = 400; PRAGMA optimize")
@@ -83,9 +83,9 @@ final class SQLiteConnection: Sendable {
         }
     }
 
-    // MARK: - Units
+    // MARK: - Transactions
 
-    /// Runs a unit that only reads; several statements see one snapshot.
+    /// Runs a transaction that only reads; several statements see one snapshot.
     func read(_ statements: [BoundStatement]) -> Result<[SQLResult], StorageError> {
         queue.writeWithoutTransaction { db in
             Result { () throws(StorageError) in
@@ -98,8 +98,8 @@ final class SQLiteConnection: Sendable {
         }
     }
 
-    /// Runs units in one transaction, each in its savepoint.
-    func commit(_ units: [[BoundStatement]]) -> SQLiteCommit {
+    /// Runs transactions in one transaction, each in its savepoint.
+    func commit(_ transactions: [[BoundStatement]]) -> SQLiteCommit {
         queue.writeWithoutTransaction { db in
             do throws(StorageError) {
                 try db.control("BEGIN IMMEDIATE")
@@ -107,8 +107,8 @@ final class SQLiteConnection: Sendable {
                 return .notBegun(error)
             }
             do throws(StorageError) {
-                let results = try units.map { unit throws(StorageError) in
-                    try units.count == 1 ? .success(db.runAll(unit)) : db.runInSavepoint(unit)
+                let results = try transactions.map { transaction throws(StorageError) in
+                    try transactions.count == 1 ? .success(db.runAll(transaction)) : db.runInSavepoint(transaction)
                 }
                 return db.commit(results)
             } catch {

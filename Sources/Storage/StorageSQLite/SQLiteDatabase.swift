@@ -1,6 +1,6 @@
 // SQLite behind the waist: one writer that groups commits, and readers beside it.
 //
-// A commit costs a sync of the disk whatever it holds, so the writer takes every unit that waits, gives each a
+// A commit costs a sync of the disk whatever it holds, so the writer takes every transaction that waits, gives each a
 // savepoint, and pays once. Readers see the last commit (WAL) and are never in the writer's way. Each connection
 // belongs to a thread of its own; the callers' tasks only wait.
 
@@ -10,11 +10,11 @@ package import Storage
 
 /// How a SQLite database is opened.
 package struct SQLiteConfiguration: Sendable {
-    /// Connections for units that only read.
+    /// Connections for transactions that only read.
     package var readers: Int
-    /// How long a connection waits for a lock that another *process* holds before the unit is a `.conflict`.
+    /// How long a connection waits for a lock that another *process* holds before the transaction is a `.conflict`.
     package var busyTimeout: Duration
-    /// The most units in one commit.
+    /// The most transactions in one commit.
     package var batch: Int
     /// The line in front of the writer, and the one in front of the readers.
     package var limits: WorkLimits
@@ -106,9 +106,11 @@ package final class SQLiteDatabase: SQLDatabase {
             openReaders.enter()
             OwnThread.start("sqlite-reader") {
                 while let work = reads.take() {
-                    for case .unit(let unit) in work {
-                        unit.finish(
-                            slow.watching([unit.statements], results: { [$0] }) { reader.read(unit.statements) }
+                    for case .transaction(let transaction) in work {
+                        transaction.finish(
+                            slow.watching([transaction.statements], results: { [$0] }) {
+                                reader.read(transaction.statements)
+                            }
                         )
                     }
                 }
@@ -142,13 +144,15 @@ package final class SQLiteDatabase: SQLDatabase {
 
     package func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         let statements = transaction.statements
         for bound in statements { try bound.validate() }
         if statements.isEmpty { return TransactionResults([]) }
         let line = statements.onlyReads ? reads : writes
-        let results = try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(statements, reply)) }.get()
+        let results = try await line.submit(refusal: { $0 }) { reply in
+            .transaction(PendingTransaction(statements, reply))
+        }.get()
         return TransactionResults(results)
     }
 
@@ -156,7 +160,7 @@ package final class SQLiteDatabase: SQLDatabase {
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await writes.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
-            .transaction(
+            .interactive(
                 run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
                 refuse: { reply.resume(returning: .failure($0)) }
             )
@@ -178,7 +182,7 @@ package final class SQLiteDatabase: SQLDatabase {
         // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). Short, for who
         // writes has to wait: whoever is told `false` comes again.
         let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in
-            .transaction(
+            .interactive(
                 run: { connection in
                     reply.resume(returning: .success(connection.emptyLog(patience: .milliseconds(250))))
                 },

@@ -32,13 +32,13 @@ extension GRDB.Database {
         try statements.map { bound throws(StorageError) in try run(bound) }
     }
 
-    /// Runs a unit so that it alone is undone when it fails.
+    /// Runs a transaction so that it alone is undone when it fails.
     ///
     /// - Throws: when the surrounding transaction is gone or the savepoint cannot be ended.
-    func runInSavepoint(_ unit: [BoundStatement]) throws(StorageError) -> Result<[SQLResult], StorageError> {
+    func runInSavepoint(_ transaction: [BoundStatement]) throws(StorageError) -> Result<[SQLResult], StorageError> {
         try control("SAVEPOINT unit")
         do throws(StorageError) {
-            let results = try runAll(unit)
+            let results = try runAll(transaction)
             try control("RELEASE unit")
             return .success(results)
         } catch {

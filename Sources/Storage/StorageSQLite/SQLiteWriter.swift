@@ -1,9 +1,9 @@
 // Group commit.
 //
-// One transaction, a savepoint for each waiting unit, one commit; callers resume only after it. A unit that fails
-// is rolled back to its savepoint and its neighbours never notice. Some errors (a full disk, an interrupt) make
-// SQLite roll back the *whole* transaction by itself, savepoints already released included: after every error
-// the writer therefore asks whether the transaction still stands, and if not runs the units again one by one.
+// One transaction, a savepoint for each waiting transaction, one commit; callers resume only after it. A transaction
+// that fails is rolled back to its savepoint and its neighbours never notice. Some errors (a full disk, an interrupt)
+// make SQLite roll back the *whole* transaction by itself, savepoints already released included: after every error the
+// writer therefore asks whether the transaction still stands, and if not runs the transactions again one by one.
 
 internal import Logging
 import Storage
@@ -41,14 +41,14 @@ struct SQLiteWriter {
     /// Serves the queue until it is closed and empty.
     mutating func run() {
         while let work = queue.take(count: batch, weight: 1 << 20) {
-            var units: [PendingUnit] = []
+            var transactions: [PendingTransaction] = []
             for item in work {
                 switch item {
-                case .unit(let unit): units.append(unit)
-                case .transaction(let run, _): run(connection)
+                case .transaction(let transaction): transactions.append(transaction)
+                case .interactive(let run, _): run(connection)
                 }
             }
-            if !units.isEmpty { commit(units) }
+            if !transactions.isEmpty { commit(transactions) }
             keepHouse()
         }
         connection.optimize()
@@ -64,42 +64,42 @@ struct SQLiteWriter {
         connection.optimize()
     }
 
-    private func commit(_ units: [PendingUnit]) {
-        let statements = units.map(\.statements)
+    private func commit(_ transactions: [PendingTransaction]) {
+        let statements = transactions.map(\.statements)
         switch slow.watching(statements, results: \.results, { connection.commit(statements) }) {
         case .committed(let results):
-            for (unit, result) in zip(units, results) { unit.finish(result) }
-            let logs = units.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }
+            for (transaction, result) in zip(transactions, results) { transaction.finish(result) }
+            let logs = transactions.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }
             if !logs.isEmpty { appended(logs) }
-        case .rolledBack(let error) where units.count == 1:
-            units[0].finish(.failure(error))
+        case .rolledBack(let error) where transactions.count == 1:
+            transactions[0].finish(.failure(error))
         case .rolledBack(let error):
             logger.debug(
                 "batch rolled back, its units run singly",
-                metadata: ["units": "\(units.count)", "error": "\(error)"]
+                metadata: ["units": "\(transactions.count)", "error": "\(error)"]
             )
-            for unit in units { commit([unit]) }
+            for transaction in transactions { commit([transaction]) }
         case .unknown(let error):
-            logger.warning("outcome unknown", metadata: ["units": "\(units.count)", "error": "\(error)"])
-            for unit in units { unit.finish(.failure(error)) }
+            logger.warning("outcome unknown", metadata: ["units": "\(transactions.count)", "error": "\(error)"])
+            for transaction in transactions { transaction.finish(.failure(error)) }
         case .notBegun(let error):
-            for unit in units { unit.finish(.failure(error)) }
+            for transaction in transactions { transaction.finish(.failure(error)) }
         }
     }
 }
 
 /// What became of a group commit.
 enum SQLiteCommit {
-    /// Durable; a unit that failed was left out and has its error here.
+    /// Durable; a transaction that failed was left out and has its error here.
     case committed([Result<[SQLResult], StorageError>])
     /// Nothing of the batch took effect.
     case rolledBack(StorageError)
-    /// The transaction could not start, so running the units again at once would not help.
+    /// The transaction could not start, so running the transactions again at once would not help.
     case notBegun(StorageError)
     /// The disk failed during the commit, after which nobody knows whether the commit record is in the file.
     case unknown(StorageError)
 
-    /// What each unit returned, once they are durable.
+    /// What each transaction returned, once they are durable.
     var results: [Result<[SQLResult], StorageError>]? {
         if case .committed(let results) = self { results } else { nil }
     }

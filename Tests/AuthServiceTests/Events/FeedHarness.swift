@@ -17,7 +17,7 @@ final class FailingDatabase: DatabaseDecorator {
 
     func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         if fails.isOn { throw .unavailable(reason: "the test says so") }
         return try await base.run(transaction, priority: priority)

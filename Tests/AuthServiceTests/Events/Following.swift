@@ -32,12 +32,12 @@ extension AuthNode {
     }
 
     /// Without those of the node's own follower.
-    func unitsOfRequests() throws -> [[String]] {
-        let units = try #require(database as? CountingDatabase).units
-        return units.filter { !$0.allSatisfy { $0.hasPrefix("events.") } }
+    func transactionsOfRequests() throws -> [[String]] {
+        let transactions = try #require(database as? CountingDatabase).transactions
+        return transactions.filter { !$0.allSatisfy { $0.hasPrefix("events.") } }
     }
 
-    func forgetUnits() throws { try #require(database as? CountingDatabase).forget() }
+    func forgetTransactions() throws { try #require(database as? CountingDatabase).forget() }
 }
 
 /// Forwards everything but reads of the event log, which can fail or hang.
@@ -59,7 +59,7 @@ final class BlindDatabase: DatabaseDecorator {
 
     func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         if transaction.statements.contains(where: {
             ["events.after", "events.first_since"].contains($0.statement.name)

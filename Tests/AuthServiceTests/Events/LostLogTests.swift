@@ -34,7 +34,7 @@ struct LostLogTests {
 
         func run(
             _ transaction: Transaction,
-            priority: UnitPriority
+            priority: TransactionPriority
         ) async throws(StorageError) -> TransactionResults {
             let isRead = transaction.statements.contains { $0.statement.name == "events.after" }
             let reads = state.withLock { state in

@@ -115,11 +115,11 @@ struct KeyLifecycleTests {
     @Test("the next key takes a compromised one's place in the unit that retires it", arguments: TestEngine.allCases)
     func compromisedAtOnce(engine: TestEngine) async throws {
         try await withConfiguredNode(engine, counting: true) { node in
-            let units = try #require(node.database as? CountingDatabase)
+            let counting = try #require(node.database as? CountingDatabase)
             let (current, next) = (try await kid("current", node), try await kid("next", node))
-            units.forget()
+            counting.forget()
             try await node.service.keys.retire(current, compromised: true)
-            let writing = units.units.filter {
+            let writing = counting.transactions.filter {
                 $0.contains { $0.hasPrefix("signing_keys.") && $0 != "signing_keys.published" }
             }
             #expect(
@@ -147,10 +147,10 @@ struct KeyLifecycleTests {
     @Test("maintenance reads once and writes nothing while nothing is due", arguments: TestEngine.allCases)
     func quiet(engine: TestEngine) async throws {
         try await withConfiguredNode(engine, counting: true) { node in
-            let units = try #require(node.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(node.database as? CountingDatabase)
+            counting.forget()
             for _ in 0..<3 { try await node.service.keys.maintain() }
-            #expect(units.units == Array(repeating: ["signing_keys.published"], count: 3))
+            #expect(counting.transactions == Array(repeating: ["signing_keys.published"], count: 3))
         }
     }
 

@@ -65,7 +65,7 @@ struct FollowedRevocationTests {
             for (number, way) in ways.enumerated() {
                 let leaving = try await revoking.signUp("leaving\(number)@example.com")
                 #expect(try await asked.validated(leaving.access) == "200", "\(way.what)")
-                try asked.forgetUnits()
+                try asked.forgetTransactions()
                 let status = try await way.revoke(leaving)
                 try #require((200..<300).contains(status), "\(way.what): \(status)")
                 try await eventually("the other node refuses after \(way.what)") {
@@ -74,7 +74,7 @@ struct FollowedRevocationTests {
                 #expect(try await asked.isActive(leaving.access, to: client) == false, "\(way.what)")
                 #expect(try await asked.validated(staying.access) == "200", "\(way.what)")
                 #expect(try await asked.isActive(staying.access, to: client) == true, "\(way.what)")
-                #expect(try asked.unitsOfRequests() == [], "\(way.what)")
+                #expect(try asked.transactionsOfRequests() == [], "\(way.what)")
             }
         }
     }
@@ -118,18 +118,18 @@ struct FollowedRevocationTests {
                 try await eventually("the node knows that it is blind") { !asked.service.following.isCurrent }
                 #expect(blind.blindReads > 0)
                 #expect(try await revoking.send(.post, "/v1/logout", token: meanwhile.access).status == 204)
-                try asked.forgetUnits()
+                try asked.forgetTransactions()
                 // The row is right at once: nothing has to arrive.
                 #expect(try await asked.validated(meanwhile.access) == "session_revoked")
                 #expect(try await asked.validated(before.access) == "200")
-                #expect(try asked.unitsOfRequests() == [["sessions.state"], ["sessions.state"]])
+                #expect(try asked.transactionsOfRequests() == [["sessions.state"], ["sessions.state"]])
 
                 blind.sight = .clear
                 try await eventually("it judges both from memory") {
-                    try asked.forgetUnits()
+                    try asked.forgetTransactions()
                     #expect(try await asked.validated(meanwhile.access) == "session_revoked")
                     #expect(try await asked.validated(before.access) == "200")
-                    return try asked.unitsOfRequests() == []
+                    return try asked.transactionsOfRequests() == []
                 }
             }
         }
@@ -160,15 +160,15 @@ struct FollowedRevocationTests {
                 blind.sight = .clear
                 try await eventually("it is ready") { try await starting.send(.get, "/readyz").status == 200 }
                 try await starting.eventuallyCurrent()
-                try starting.forgetUnits()
+                try starting.forgetTransactions()
                 #expect(try await starting.validated(leaving.access) == "session_revoked")
                 #expect(try await starting.validated(staying.access) == "200")
-                #expect(try starting.unitsOfRequests() == [])
+                #expect(try starting.transactionsOfRequests() == [])
             }
             // A node that stops following does not judge by its last state.
             #expect(try await revoking.send(.post, "/v1/logout", token: staying.access).status == 204)
             #expect(try await starting.validated(staying.access) == "session_revoked")
-            #expect(try starting.unitsOfRequests() == [["sessions.state"]])
+            #expect(try starting.transactionsOfRequests() == [["sessions.state"]])
         }
     }
 
@@ -186,10 +186,10 @@ struct FollowedRevocationTests {
             }
             try await asked.eventuallyCurrent()
             let again = try await revoking.logIn()
-            try asked.forgetUnits()
+            try asked.forgetTransactions()
             #expect(try await asked.validated(again.access) == "200")
             #expect(try await asked.validated(ada.access) == "session_revoked")
-            #expect(try asked.unitsOfRequests() == [])
+            #expect(try asked.transactionsOfRequests() == [])
         }
     }
 
@@ -208,9 +208,9 @@ struct FollowedRevocationTests {
             #expect(try await asked.isActive(ada.access, to: client) == false)
             asked.clock.advance(.seconds(301))
             #expect(try await asked.isActive(old, to: client) == true, "the caller's row is read, and this one's")
-            try asked.forgetUnits()
+            try asked.forgetTransactions()
             #expect(try await asked.isActive(old, to: client) == true)
-            #expect(try asked.unitsOfRequests() == [["clients.by_id"]])
+            #expect(try asked.transactionsOfRequests() == [["clients.by_id"]])
             _ = try await revoking.service.clients.delete("test", actor: nil, origin: .commandLine)
             #expect(try await asked.isActive(old, to: client) == false)
         }

@@ -83,7 +83,7 @@ struct LocalKeySourceTests {
             let made = try #require(try await other.service.keys.list().first { $0.state == "next" })
             let found = try await askAtOnce(16, for: made.kid, at: node)
             #expect(found == [Bool?](repeating: true, count: 16), "nobody was told that there is no such key")
-            #expect(try #require(node.database as? CountingDatabase).units == [["signing_keys.published"]])
+            #expect(try #require(node.database as? CountingDatabase).transactions == [["signing_keys.published"]])
         }
     }
 
@@ -124,10 +124,10 @@ struct LocalKeySourceTests {
             for number in 0..<10 {
                 #expect(try await node.me(try forged("guess\(number)")).code == "token_invalid")
             }
-            #expect(database.units == [["signing_keys.published"]])
+            #expect(database.transactions == [["signing_keys.published"]])
             node.clock.advance(.seconds(6))
             #expect(try await node.me(try forged("guess")).code == "token_invalid")
-            #expect(database.units.count == 2)
+            #expect(database.transactions.count == 2)
         }
     }
 }

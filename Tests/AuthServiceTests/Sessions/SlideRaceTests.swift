@@ -19,13 +19,13 @@ struct SlideRaceTests {
     )
     func race(engine: TestEngine, ending: Ending) async throws {
         try await withConfiguredNode(engine, counting: true) { node in
-            let units = try #require(node.database as? CountingDatabase)
+            let counting = try #require(node.database as? CountingDatabase)
             let ada = try await node.signUp()
             _ = try await node.makeAdmin()
             node.clock.advance(.seconds(2 * 86_400))
             let admin = try await node.logIn("root@example.com")
             let ended = Mutex<Int?>(nil)
-            units.interrupt(before: "sessions.slide") {
+            counting.interrupt(before: "sessions.slide") {
                 let (method, path, body): (HTTPRequest.Method, String, String?) =
                     switch ending {
                     case .sessionsRevoked: (.delete, "/v1/admin/users/\(ada.userID)/sessions", nil)

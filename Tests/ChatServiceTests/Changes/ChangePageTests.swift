@@ -208,7 +208,7 @@ struct ChangePageTests {
     )
     func poller(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             _ = try await chat.conversation(#"{"id":"mine"}"#)
             let page = try await chat.send(.get, "/v1/changes").json
             let cursor = try #require(page["next_cursor"]?.string)
@@ -220,9 +220,9 @@ struct ChangePageTests {
                 try await chat.send(.get, "/v1/changes?limit=1", as: "other").json["next_cursor"]?.string
             )
             try await chat.forgetChanges(expecting: 4)
-            units.forget()
+            counting.forget()
             #expect(try await chat.told(after: cursor) == [])
-            #expect(units.units == [["changes.after", "changes.state"]])
+            #expect(counting.transactions == [["changes.after", "changes.state"]])
             #expect(try await chat.told(as: "newcomer", after: newcomer) == [])
             // Two of their changes are gone unread.
             #expect(try await chat.send(.get, "/v1/changes?after=\(others)", as: "other").status == 410)

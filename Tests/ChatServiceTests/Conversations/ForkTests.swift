@@ -129,13 +129,13 @@ struct ForkTests {
         try await withChat(engine, counting: true) { chat in
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(10_000, in: "c")
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             let answer = try await chat.send(.post, "/v1/conversations/c/fork", #"{"message_id":"c-9999"}"#)
             #expect(answer.status == 201, "\(answer.text)")
-            let copying = units.units.filter { $0.contains("forks.copy") }
+            let copying = counting.transactions.filter { $0.contains("forks.copy") }
             #expect(copying.count == 20)
-            #expect(copying.allSatisfy { unit in unit.filter { $0 == "forks.copy" }.count == 1 })
+            #expect(copying.allSatisfy { transaction in transaction.filter { $0 == "forks.copy" }.count == 1 })
             let row = try answer.json
             let id = try #require(row["id"]?.string)
             #expect(row["message_count"]?.integer == 9999)

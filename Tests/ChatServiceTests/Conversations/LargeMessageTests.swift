@@ -101,18 +101,18 @@ struct LargeMessageTests {
     @Test("a page of small messages is one unit, and one with large ones two", arguments: TestEngine.allCases)
     func units(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(100, in: "c")
             for (large, expected) in [
                 (false, [["messages.later"]]), (true, [["messages.later"], ["messages.later_measured"]]),
             ] {
                 if large { try await chat.enlarge("c", 50...50, to: 200_000) }
-                units.forget()
+                counting.forget()
                 let page = try await chat.send(.get, "/v1/conversations/c/messages?limit=100").json
                 #expect(page["data"]?.array?.count == 100)
                 #expect(page["has_more"]?.boolean == false)
-                #expect(units.units == expected)
+                #expect(counting.transactions == expected)
             }
         }
     }
@@ -125,22 +125,22 @@ struct LargeMessageTests {
         _ body: @Sendable @escaping (Chat, CountingDatabase) async throws -> Void
     ) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(12, in: "c")
             try await chat.enlarge("c", 1...12, to: 1_000_000)
-            units.forget()
-            try await body(chat, units)
+            counting.forget()
+            try await body(chat, counting)
         }
     }
 
     @Test("no unit of a fork copies more than four megabytes", arguments: TestEngine.allCases)
     func fork(engine: TestEngine) async throws {
-        try await Self.withLarge(engine) { chat, units in
+        try await Self.withLarge(engine) { chat, counting in
             let answer = try await chat.send(.post, "/v1/conversations/c/fork")
             #expect(answer.status == 201, "\(answer.text)")
-            #expect(units.units.count { $0.contains("forks.copy") } == 3)
-            #expect(units.units.allSatisfy { unit in unit.count { $0 == "forks.copy" } <= 1 })
+            #expect(counting.transactions.count { $0.contains("forks.copy") } == 3)
+            #expect(counting.transactions.allSatisfy { transaction in transaction.count { $0 == "forks.copy" } <= 1 })
             let id = try #require(try answer.json["id"]?.string)
             #expect(try answer.json["message_count"]?.integer == 12)
             let same = "JOIN messages o ON o.conversation_id = 'c' AND o.seq = m.seq AND o.parts = m.parts"
@@ -152,21 +152,21 @@ struct LargeMessageTests {
 
     @Test("no unit of a truncation deletes more than four megabytes and a message", arguments: TestEngine.allCases)
     func truncate(engine: TestEngine) async throws {
-        try await Self.withLarge(engine) { chat, units in
+        try await Self.withLarge(engine) { chat, counting in
             let answer = try await chat.send(.delete, "/v1/conversations/c/messages?after_seq=1")
             #expect(try answer.json["deleted"]?.integer == 11, "\(answer.text)")
             #expect(try answer.json["head_message_id"]?.string == "c-1")
             // Five, five, and the one that is left.
-            #expect(units.units.count { $0.contains("messages.truncate") } == 3)
+            #expect(counting.transactions.count { $0.contains("messages.truncate") } == 3)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }
 
     @Test("no unit of a removal takes more than four megabytes and a message", arguments: TestEngine.allCases)
     func remove(engine: TestEngine) async throws {
-        try await Self.withLarge(engine) { chat, units async throws in
+        try await Self.withLarge(engine) { chat, counting async throws in
             #expect(try await chat.send(.delete, "/v1/conversations/c?permanent=true").status == 204)
-            #expect(units.units.count { $0.contains("trash.remove_messages") } == 3)
+            #expect(counting.transactions.count { $0.contains("trash.remove_messages") } == 3)
             #expect(try await chat.rows("messages") == 0)
             #expect(try await chat.rows("conversations") == 0)
         }
@@ -174,32 +174,32 @@ struct LargeMessageTests {
 
     @Test("an erase is as careful, across conversations, and its receipt exact", arguments: TestEngine.allCases)
     func erase(engine: TestEngine) async throws {
-        try await Self.withLarge(engine) { chat, units in
+        try await Self.withLarge(engine) { chat, counting in
             for number in 0..<3 {
                 try await chat.create(#"{"id":"d\#(number)","messages":[{"role":"user","content":"x"}]}"#)
             }
             try await chat.create(#"{"id":"long"}"#)
             try await chat.chain(700, in: "long")
-            units.forget()
+            counting.forget()
             let answer = try await chat.send(.delete, "/v1/chat/data")
             #expect(try answer.json["status"]?.string == "completed", "\(answer.text)")
             #expect(try answer.json["removed"]?["messages"]?.integer == 715)
             #expect(try answer.json["removed"]?["conversations"]?.integer == 5)
             // Twelve of a megabyte are at least three transactions; one more finds nothing.
-            #expect(units.units.count { $0.contains("erase.delete_messages") } >= 5)
+            #expect(counting.transactions.count { $0.contains("erase.delete_messages") } >= 5)
             #expect(try await chat.rows("messages") == 0)
         }
     }
 
     @Test("a deletion of all takes trash of many conversations, large and small", arguments: TestEngine.allCases)
     func removeAll(engine: TestEngine) async throws {
-        try await Self.withLarge(engine) { chat, units in
+        try await Self.withLarge(engine) { chat, counting in
             for number in 0..<3 {
                 try await chat.create(#"{"id":"d\#(number)","messages":[{"role":"user","content":"x"}]}"#)
             }
             let answer = try await chat.send(.delete, "/v1/conversations?permanent=true")
             #expect(answer.status == 200, "\(answer.text)")
-            #expect(units.units.count { $0.contains("trash.remove_some_messages") } >= 4)
+            #expect(counting.transactions.count { $0.contains("trash.remove_some_messages") } >= 4)
             #expect(try await chat.rows("messages") == 0)
             #expect(try await chat.rows("conversations") == 0)
         }
@@ -211,7 +211,7 @@ struct LargeMessageTests {
     )
     func children(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(1203, in: "c")
             let fan = Statement(
@@ -225,22 +225,22 @@ struct LargeMessageTests {
             let refused = try await chat.send(.delete, path, headers: [.ifMatch: "\"v7\""])
             #expect(refused.status == 412)
             #expect(try await chat.rows("messages WHERE parent_id = 'c-2'") == 1201)
-            units.forget()
+            counting.forget()
             #expect(try await chat.send(.delete, path, headers: [.ifMatch: "\"v1\""]).status == 204)
             // 500, 500, 201, and one that finds none.
-            #expect(units.units.count { $0.contains("messages.adopt_some") } == 4)
-            #expect(units.units.count { $0.contains("messages.delete") } == 2)
+            #expect(counting.transactions.count { $0.contains("messages.adopt_some") } == 4)
+            #expect(counting.transactions.count { $0.contains("messages.delete") } == 2)
             #expect(
                 try await chat.rows("messages WHERE parent_id = 'c-1' AND version = 2 AND deleted_at IS NULL") == 1201
             )
             #expect(try await chat.rows("messages WHERE deleted_at IS NULL") == 1202)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             // A few are handled in the deletion's own transaction.
-            units.forget()
+            counting.forget()
             try await chat.append(#"{"role":"user","content":"x","parent_id":"c-3"}"#, to: "c")
-            units.forget()
+            counting.forget()
             #expect(try await chat.send(.delete, "/v1/conversations/c/messages/c-3").status == 204)
-            #expect(units.units.count == 1)
+            #expect(counting.transactions.count == 1)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }

@@ -275,26 +275,26 @@ struct MessageChangeTests {
     )
     func units(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation()
             for _ in 0..<8 {
                 let items = (0..<100).map { _ in #"{"role":"user","content":"x","tokens_in":1}"# }
                 try await chat.append(#"{"messages":[\#(items.joined(separator: ","))]}"#, to: id)
             }
-            units.forget()
+            counting.forget()
             let answer = try await chat.send(.delete, "/v1/conversations/\(id)/messages?after_seq=50").json
             #expect(answer["deleted"]?.integer == 750)
             // 100, 500, and the 150 that are left.
-            #expect(units.units.count == 3)
+            #expect(counting.transactions.count == 3)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             try await chat.append(#"{"messages":[{"role":"user","content":"x"}]}"#, to: id)
             // As a truncation leaves it that ended after its first transaction.
             let items = (0..<100).map { _ in #"{"role":"user","content":"x","tokens_in":1}"# }
             for _ in 0..<2 { try await chat.append(#"{"messages":[\#(items.joined(separator: ","))]}"#, to: id) }
-            units.forget()
+            counting.forget()
             _ = try await chat.send(.delete, "/v1/conversations/\(id)/messages?after_seq=901")
             // Exactly one transaction's messages.
-            #expect(units.units.count == 1)
+            #expect(counting.transactions.count == 1)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }

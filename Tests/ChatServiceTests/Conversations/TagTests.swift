@@ -141,17 +141,17 @@ struct TagTests {
             _ = try await chat.send(.put, "/v1/conversations/c/tags/once")
             _ = try await chat.send(.delete, "/v1/conversations/c/tags/once")
             _ = try await chat.send(.put, "/v1/conversations/c/tags/there")
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             #expect(try await chat.send(.get, "/v1/conversations?tag=there").json["data"]?.array?.count == 1)
-            #expect(units.units == [["tags.find"], ["conversations.older_tagged_few"]])
+            #expect(counting.transactions == [["tags.find"], ["conversations.older_tagged_few"]])
             for query in ["tag=none", "tag=once", "tag=none&pinned=true", "tag=none&page=2"] {
-                units.forget()
+                counting.forget()
                 let page = try await chat.send(.get, "/v1/conversations?\(query)&count=true").json
                 #expect(page["data"]?.array?.isEmpty == true)
                 #expect(page["total"]?.integer == 0)
                 #expect(page["has_more"]?.boolean == false)
-                #expect(units.units == [["tags.find"]], "\(query)")
+                #expect(counting.transactions == [["tags.find"]], "\(query)")
             }
         }
     }

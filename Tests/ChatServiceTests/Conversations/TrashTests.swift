@@ -108,12 +108,12 @@ struct TrashTests {
             )
             #expect(stale.status == 412)
             #expect(try await chat.send(.delete, "/v1/conversations/b?permanent=true", as: "stranger").status == 404)
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             for id in ["a", "b"] {
-                units.forget()
+                counting.forget()
                 #expect(try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true").status == 204)
                 // 500, 500, 200 messages, each transaction with its own lock.
-                #expect(units.units.count == 3)
+                #expect(counting.transactions.count == 3)
                 #expect(try await chat.send(.delete, "/v1/conversations/\(id)?permanent=true").status == 404)
                 #expect(try await chat.send(.post, "/v1/conversations/\(id)/restore").status == 404)
             }

@@ -30,12 +30,12 @@ struct SeedPatternTests {
         try await withChat(engine, counting: true) { chat in
             let items = (1...3).map { #"{"role":"user","content":"\#($0)"}"# }.joined(separator: ",")
             try await chat.create(#"{"id":"c","slug":"/chat/c","messages":[\#(items)]}"#)
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             let row = try await chat.send(.get, "/v1/conversations/c?include=messages").json
             #expect(row["messages"]?.array?.map { $0["content"]?.string } == ["1", "2", "3"])
             #expect(row["slug"]?.string == "/chat/c")
-            #expect(units.units.count == 1)
+            #expect(counting.transactions.count == 1)
         }
     }
 
@@ -65,11 +65,11 @@ struct SeedPatternTests {
     )
     func seed001CreateWithMessage(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             let row = try await chat.create(#"{"title":"t","messages":[{"role":"user","content":"x"}]}"#)
             #expect(row["messages"]?.array?.first?["content"]?.string == "x")
-            #expect(units.units.count == 1)
+            #expect(counting.transactions.count == 1)
         }
     }
 

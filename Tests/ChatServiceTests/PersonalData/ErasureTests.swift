@@ -143,15 +143,15 @@ struct ErasureTests {
     @Test("each unit removes 500 rows at most, however they lie", arguments: TestEngine.allCases)
     func smallUnits(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat async throws in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             // First empty ones, then short ones, and one that is long.
             try await chat.fillConversations(1200, of: "owner", messagesIn: 400)
             try await chat.fill("owner-0700", count: 1100)
-            units.forget()
+            counting.forget()
             let receipt = try #require(try await chat.send(.delete, "/v1/chat/data").json["removed"])
             #expect(receipt["conversations"]?.integer == 1200)
             #expect(receipt["messages"]?.integer == 1500)
-            let counted = units.units.filter { $0.first == "erasures.lock" }
+            let counted = counting.transactions.filter { $0.first == "erasures.lock" }
             // Twenty conversations with messages at a time, and the long one by itself.
             #expect((20...100).contains(counted.count), "\(counted.count)")
             #expect(try await chat.rows(of: "owner") == [0, 0])
@@ -233,7 +233,7 @@ struct ErasureTests {
             database.forget()
             completed = try await erasures.finishOpen(&progress)
             #expect(completed == 0)
-            #expect(database.units == [["erasures.open"], ["erasures.open"]])
+            #expect(database.transactions == [["erasures.open"], ["erasures.open"]])
             #expect(asked.withLock { $0 } == 1)
 
             isInTheWay.withLock { $0 = false }

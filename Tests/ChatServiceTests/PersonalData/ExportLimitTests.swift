@@ -174,7 +174,7 @@ struct ExportLimitTests {
     @Test("metadata and text count for what one read may take", arguments: TestEngine.allCases)
     func weight(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat async throws in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             let long = String(repeating: "m", count: 16_000)
             let message = #"{"role":"user","content":"x","metadata":{"m":"\#(long)"}}"#
             let messages = Array(repeating: message, count: 20).joined(separator: ",")
@@ -186,12 +186,12 @@ struct ExportLimitTests {
             for index in 0..<24 {
                 try await chat.create(#"{"id":"c-\#(index)","settings":{"s":"\#(long)"},"metadata":{"m":"\#(long)"}}"#)
             }
-            units.forget()
+            counting.forget()
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             #expect(lines.count("message") == 100 && lines.count("conversation") == 25)
             // 1.6 MB of messages in reads of 64 KiB and 1 MiB, 768 kB of conversations in groups of 256 KiB.
-            #expect(units.units.filter { $0 == ["export.messages"] }.count >= 2)
-            #expect(units.units.filter { $0 == ["export.conversations"] }.count >= 4)
+            #expect(counting.transactions.filter { $0 == ["export.messages"] }.count >= 2)
+            #expect(counting.transactions.filter { $0 == ["export.conversations"] }.count >= 4)
         }
     }
 }
@@ -220,8 +220,8 @@ extension Chat {
 
     /// Returns when rows were read for an export that began since the last call.
     fileprivate func hasBegunExport() async throws {
-        let units = try #require(database as? CountingDatabase)
-        try await eventually("rows are read") { units.units.contains { $0.first == "export.messages" } }
-        units.forget()
+        let counting = try #require(database as? CountingDatabase)
+        try await eventually("rows are read") { counting.transactions.contains { $0.first == "export.messages" } }
+        counting.forget()
     }
 }

@@ -262,18 +262,18 @@ struct ExportTests {
     @Test("messages of a megabyte go by themselves, and short ones together", arguments: TestEngine.allCases)
     func large(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat async throws in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation()
             try await chat.fill(id, count: 4, content: String(repeating: "x", count: 1 << 20))
             for _ in 0..<30 { try await chat.create(#"{"messages":[{"role":"user","content":"short"}]}"#) }
-            units.forget()
+            counting.forget()
             let answer = try await chat.send(.get, "/v1/chat/export")
             #expect(Lines(answer.text).count("message") == 34)
             // Principal, two groups of conversations and their end, their first messages, and the large ones.
-            let asked = units.units.map { $0.first ?? "" }
+            let asked = counting.transactions.map { $0.first ?? "" }
             #expect(asked.count { $0 == "export.conversations" } == 3)
-            #expect(units.units.filter { $0.first == "export.messages" && $0.count > 1 }.count == 2)
-            #expect(units.units.filter { $0 == ["export.messages"] }.count <= 8)
+            #expect(counting.transactions.filter { $0.first == "export.messages" && $0.count > 1 }.count == 2)
+            #expect(counting.transactions.filter { $0 == ["export.messages"] }.count <= 8)
         }
     }
 

@@ -190,11 +190,13 @@ struct ImportTests {
             )
             try #require(lines.all != whole.all)
             try await withChat(engine, counting: true) { other async throws in
-                let units = try #require(other.database as? CountingDatabase)
+                let counting = try #require(other.database as? CountingDatabase)
                 let report = try await other.take(lines, for: "owner")
                 #expect(report.conversations == 0 && report.refused.count == 1)
-                let removals = units.units.filter { $0.contains { $0.hasPrefix("trash.") || $0.contains("abandon") } }
-                // Its end, and then 500, 500 and 200 with the row.
+                let removals = counting.transactions.filter {
+                    $0.contains { $0.hasPrefix("trash.") || $0.contains("abandon") }
+                }
+                // The end of it, and then 500, 500 and 200 with the row.
                 #expect(
                     removals == [["principals.lock", "import.abandon_conversation"]]
                         + Array(

@@ -285,8 +285,8 @@ struct IdempotencyTests {
         struct Died: Error {}
         try await withChat(engine, counting: true) { chat in
             try await chat.create(#"{"id":"c"}"#)
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             let body = #"{"role":"user","content":"x"}"#
             func send() async throws -> Answer {
                 try await chat.send(.post, "/v1/conversations/c/messages", body, headers: Self.key("k"))
@@ -294,7 +294,7 @@ struct IdempotencyTests {
             // The key is part of the one transaction that does the work.
             #expect(try await send().status == 201)
             #expect(
-                units.units == [
+                counting.transactions == [
                     [
                         "principals.touch", "principals.state", "idempotency.claim", "idempotency.close",
                         "conversations.lock", "messages.insert", "usage.count", "conversations.advance",
@@ -311,18 +311,18 @@ struct IdempotencyTests {
             transaction.add(
                 ConversationStatements.insert(draft, id: "fresh", owner: "owner", isComplete: true, at: now)
             )
-            let unit = transaction.closed().transaction.statements
-            for length in 1..<unit.count {
+            let statements = transaction.closed().transaction.statements
+            for length in 1..<statements.count {
                 await #expect(throws: Died.self) {
                     try await chat.database.transaction { transaction in
-                        for statement in unit.prefix(length) { try transaction.run(statement) }
+                        for statement in statements.prefix(length) { try transaction.run(statement) }
                         throw Died()
                     }
                 }
                 #expect(try await chat.rows("idempotency_keys WHERE key = 'cut'") == 0)
                 #expect(try await chat.rows("conversations WHERE id = 'fresh'") == 0)
             }
-            _ = try await chat.database.run(Transaction(unit))
+            _ = try await chat.database.run(Transaction(statements))
             #expect(try await chat.rows("idempotency_keys WHERE key = 'cut'") == 1)
             #expect(try await chat.rows("conversations WHERE id = 'fresh'") == 1)
         }

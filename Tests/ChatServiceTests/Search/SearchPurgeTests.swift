@@ -20,7 +20,10 @@ struct SearchPassTests {
                 database.forget()
                 let erased = try await chat.send(.delete, "/v1/chat/data", as: user)
                 #expect(try erased.json["status"]?.string == "completed")
-                #expect(!database.units.joined().contains { $0.hasPrefix("search.") }, "\(database.units)")
+                #expect(
+                    !database.transactions.joined().contains { $0.hasPrefix("search.") },
+                    "\(database.transactions)"
+                )
             }
             for table in SearchTable.allCases {
                 let status = try await SearchIndex.status(of: table, in: chat.database)
@@ -105,7 +108,7 @@ struct SearchPassTests {
                 runs += 1
             } while report.unfinished > 0 && runs < 200
             #expect(runs > 3)
-            let merges = database.units.filter { $0 == ["search.merge_messages"] }
+            let merges = database.transactions.filter { $0 == ["search.merge_messages"] }
             #expect(merges.count > 4, "\(merges.count)")
             #expect(try await chat.pagesHolding("zxword") == 0)
             try await chat.expectWholeIndex()

@@ -224,11 +224,11 @@ struct SearchTests {
     func probes(engine: TestEngine) async throws {
         let time = TestClock()
         try await withChat(engine, clock: time.clock, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             let search = { (query: String, most: Int) async throws -> [String] in
-                units.forget()
+                counting.forget()
                 let hits = try await chat.search(query)
-                let count = units.units.count { $0.first == "search.messages" }
+                let count = counting.transactions.count { $0.first == "search.messages" }
                 #expect((1...most).contains(count), "\(query): \(count)")
                 return hits.compactMap { $0["id"]?.string }
             }

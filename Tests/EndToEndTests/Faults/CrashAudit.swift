@@ -49,12 +49,12 @@ struct CrashAudit {
             if version < 1 || Set(numbers).count != 1 { half.append("\(id): version \(version), counters \(numbers)") }
             if messages[id] == nil { half.append("\(id): no message") }
         }
-        for (unit, count) in messages {
-            if unit.wholeMatch(of: appended) != nil {
-                found.insert(unit)
-                if count != 2 { half.append("\(unit): \(count) of 2 messages") }
-            } else if unit.wholeMatch(of: made) != nil, count != 3 {
-                half.append("\(unit): \(count) of 3 messages")
+        for (transaction, count) in messages {
+            if transaction.wholeMatch(of: appended) != nil {
+                found.insert(transaction)
+                if count != 2 { half.append("\(transaction): \(count) of 2 messages") }
+            } else if transaction.wholeMatch(of: made) != nil, count != 3 {
+                half.append("\(transaction): \(count) of 3 messages")
             }
         }
     }

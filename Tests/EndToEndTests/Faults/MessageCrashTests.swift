@@ -75,7 +75,7 @@ private struct MessageChangeAudit {
     private struct Message {
         let sequence: Int64
         let isDeleted: Bool
-        let unit: Int
+        let transaction: Int
         /// The edit whose text it has, if any.
         let edit: Int?
     }
@@ -90,7 +90,7 @@ private struct MessageChangeAudit {
         // Compiled once: a literal in a loop is compiled each time, which blocked a thread for minutes.
         let messageName = /[cs]([0-9]+)(?:\.a([0-9]+))?\.m[0-9]+/
         let editedText = /edit ([0-9]+)/
-        let unitName = /([cs][0-9]+)(?:\.([aedtxrfgh])([0-9]+)(?::(.+))?)?/
+        let transactionName = /([cs][0-9]+)(?:\.([aedtxrfgh])([0-9]+)(?::(.+))?)?/
         var isTrashed: [String: Bool] = [:]
         var forks: Set<String> = []
         let trash = Statement(
@@ -107,8 +107,9 @@ private struct MessageChangeAudit {
         }
         // Later moves to and from the trash that may have succeeded, by conversation.
         var moves: [String: [(kind: Substring, number: Int)]] = [:]
-        for unit in log.acknowledged.union(log.unknown) {
-            guard let match = unit.wholeMatch(of: unitName), let kind = match.2, "xr".contains(kind) else { continue }
+        for transaction in log.acknowledged.union(log.unknown) {
+            guard let match = transaction.wholeMatch(of: transactionName), let kind = match.2, "xr".contains(kind)
+            else { continue }
             moves[String(match.1), default: []].append((kind, match.3.flatMap { Int($0) } ?? 0))
         }
         var messages: [String: Message] = [:]
@@ -120,19 +121,19 @@ private struct MessageChangeAudit {
             messages[id] = Message(
                 sequence: try row.integer("seq"),
                 isDeleted: try row.optionalInstant("deleted_at") != nil,
-                unit: Int(match.2 ?? match.1) ?? 0,
+                transaction: Int(match.2 ?? match.1) ?? 0,
                 edit: text.wholeMatch(of: editedText).flatMap { Int($0.1) }
             )
             conversations[try row.text("conversation_id"), default: []].append(id)
         }
-        for unit in log.acknowledged {
-            guard let match = unit.wholeMatch(of: unitName) else { continue }
+        for transaction in log.acknowledged {
+            guard let match = transaction.wholeMatch(of: transactionName) else { continue }
             let (conversation, kind, target) = (String(match.1), match.2 ?? "a", String(match.4 ?? ""))
             let number = match.3.flatMap { Int($0) } ?? 0
             let isThere: Bool
             switch kind {
             case "a":
-                isThere = messages["\(unit).m0"] != nil && messages["\(unit).m1"] != nil
+                isThere = messages["\(transaction).m0"] != nil && messages["\(transaction).m1"] != nil
             case "e":
                 isThere = messages[target].map { $0.isDeleted || ($0.edit ?? 0) >= number } ?? false
             case "d":
@@ -141,18 +142,18 @@ private struct MessageChangeAudit {
                 let later = moves[conversation]?.contains { $0.kind != kind && $0.number > number } ?? false
                 isThere = isTrashed[conversation].map { $0 == (kind == "x") || later } ?? false
             case "f":
-                isThere = forks.contains(unit)
+                isThere = forks.contains(transaction)
             case "g", "h":
                 // Any later request may have moved it back.
                 continue
             default:
                 let after = Int64(target) ?? 0
                 isThere = (conversations[conversation] ?? []).compactMap { messages[$0] }
-                    .allSatisfy { $0.isDeleted || $0.sequence <= after || $0.unit > number }
+                    .allSatisfy { $0.isDeleted || $0.sequence <= after || $0.transaction > number }
             }
             let name = Self.names[kind] ?? "truncated"
             checked[name, default: 0] += 1
-            if !isThere { lost.append(unit) }
+            if !isThere { lost.append(transaction) }
         }
     }
 }

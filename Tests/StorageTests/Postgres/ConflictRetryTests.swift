@@ -90,9 +90,9 @@ struct ConflictRetryTests {
                     """
             try await test.database.withMigrationLock { try $0.execute(script: script) }
             // Earlier sessions do not have the setting.
-            let (unit, other) = (try await test.openAnother(), try await test.openAnother())
+            let (first, other) = (try await test.openAnother(), try await test.openAnother())
             try await HeldWriter.makeGates(test.database)
-            let before = try await TransactionCounts.read(unit)
+            let before = try await TransactionCounts.read(first)
             let gate = Gate()
             async let holder: Void = other.transaction { transaction in
                 // Its long deadlock timeout makes the other transaction look for the deadlock, and so be its victim.
@@ -102,7 +102,7 @@ struct ConflictRetryTests {
                 try transaction.run(Self.set("first", 1))
             }
             try await eventually("the second row is held") { gate.isEntered }
-            async let victim = unit.run([Self.set("first", 2), HeldWriter.wait("middle"), Self.set("second", 2)])
+            async let victim = first.run([Self.set("first", 2), HeldWriter.wait("middle"), Self.set("second", 2)])
             try await HeldWriter.atGate(test.database)
             gate.open()
             try await eventually("the other waits for the first row") {
@@ -111,11 +111,11 @@ struct ConflictRetryTests {
             try await HeldWriter.openGate("middle", test.database)
             try await holder
             _ = try await victim
-            #expect(try await TransactionCounts.read(unit).deadlocks == before.deadlocks + 1)
+            #expect(try await TransactionCounts.read(first).deadlocks == before.deadlocks + 1)
             for key in ["first", "second"] {
                 #expect(try await test.database.run(Self.get(key)).first?.int("value") == 2, "\(key)")
             }
-            await unit.close()
+            await first.close()
             await other.close()
         }
     }

@@ -74,13 +74,13 @@ struct LanePatienceTests {
             }
             try await eventually("the table is locked") { gate.isEntered }
             // This worker has prepared nothing yet.
-            let unit = Task { try await test.database.run(Self.add(1, 1)) }
+            let transaction = Task { try await test.database.run(Self.add(1, 1)) }
             try await eventually("the unit waits for the table") {
                 try await test.database.run(Self.patientOnes()).first?.int("n") == 1
             }
             gate.open()
             try await holder
-            #expect(try await unit.value.affected == 1)
+            #expect(try await transaction.value.affected == 1)
             #expect(try await test.database.run(Self.value(1)).first?.int("value") == 1)
             await other.close()
         }

@@ -67,8 +67,8 @@ struct MicroBatchTests {
         try await withTables { test async throws in
             let before = try await TransactionCounts.read(test.database)
             // 29 names, of which 3 come twice.
-            let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0 % 29)", 1)] }
-            let results = try await HeldWriter.submit(units, to: test.database).map { try $0.get() }
+            let transactions = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0 % 29)", 1)] }
+            let results = try await HeldWriter.submit(transactions, to: test.database).map { try $0.get() }
             #expect(results.map { $0[1].rows.count }.reduce(0, +) == 29)
             #expect(results.allSatisfy { $0[0].affected == 1 })
             #expect(try await TransactionCounts.read(test.database).rolledBack == before.rolledBack)
@@ -78,8 +78,8 @@ struct MicroBatchTests {
     @Test("one violated CHECK among 32: 31 are applied once, one fails with its own error")
     func violatedCheck() async throws {
         try await withTables { test async throws in
-            let units = (0..<32).map { [Self.add($0 + 1, $0 == 13 ? -1 : 1)] }
-            let results = try await HeldWriter.submit(units, to: test.database)
+            let transactions = (0..<32).map { [Self.add($0 + 1, $0 == 13 ? -1 : 1)] }
+            let results = try await HeldWriter.submit(transactions, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
                 case (13, .failure(.checkViolation(statement: "batch.add"))): break
@@ -95,8 +95,8 @@ struct MicroBatchTests {
     @Test("a deferred constraint fails its unit at the commit, and its 31 neighbours are applied once")
     func deferredConstraint() async throws {
         try await withTables { test async throws in
-            let units = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0)", $0 == 20 ? 999 : 1)] }
-            let results = try await HeldWriter.submit(units, to: test.database)
+            let transactions = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0)", $0 == 20 ? 999 : 1)] }
+            let results = try await HeldWriter.submit(transactions, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
                 case (20, .failure(.foreignKeyViolation)): break

@@ -268,8 +268,8 @@ struct PostgresLaneTests {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<64 {
                     group.addTask {
-                        for unit in 0..<20 {
-                            _ = try await test.database.run(Self.set("share-\(caller)-\(unit)", unit))
+                        for transaction in 0..<20 {
+                            _ = try await test.database.run(Self.set("share-\(caller)-\(transaction)", transaction))
                         }
                     }
                 }

@@ -29,9 +29,9 @@ struct DamagedTableTests {
             _ = try await database.run(Self.insert.bind(["id": 1]))
             try await IndexDamage.breakStructure(of: "words", in: database)
             // FTS5 writes its memory at the commit, and finds the damage there.
-            let unit = Transaction([Self.note.bind(["id": 1]), Self.insert.bind(["id": 2])])
+            let transaction = Transaction([Self.note.bind(["id": 1]), Self.insert.bind(["id": 2])])
             for _ in 0..<2 {
-                let error = await #expect(throws: StorageError.self) { _ = try await database.run(unit) }
+                let error = await #expect(throws: StorageError.self) { _ = try await database.run(transaction) }
                 guard case .damaged(let reason, inVirtualTable: true) = error else {
                     Issue.record("\(String(describing: error))")
                     return
@@ -43,8 +43,8 @@ struct DamagedTableTests {
             let outcomes = await withTaskGroup(of: Bool.self) { group in
                 for id in 10..<40 {
                     let insert = id.isMultiple(of: 10) ? [Self.insert.bind(["id": id])] : []
-                    let unit = Transaction([Self.note.bind(["id": id])] + insert)
-                    group.addTask { (try? await database.run(unit)) != nil }
+                    let transaction = Transaction([Self.note.bind(["id": id])] + insert)
+                    group.addTask { (try? await database.run(transaction)) != nil }
                 }
                 return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
             }

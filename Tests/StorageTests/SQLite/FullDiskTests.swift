@@ -147,7 +147,7 @@ struct DiskFile: Sendable {
         let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
         let rows = ids.filter { $0 >= 0 }
         guard ids.count == 2 * rows.count, rows.allSatisfy({ ids.contains(-$0 - 1) }) else {
-            throw HalfAUnit(ids: ids.sorted())
+            throw HalfATransaction(ids: ids.sorted())
         }
         return rows
     }
@@ -175,7 +175,7 @@ struct DiskFile: Sendable {
         return try await database.run(check()).rows.map(\.values) == [[.text("ok")]]
     }
 
-    private struct HalfAUnit: Error {
+    private struct HalfATransaction: Error {
         let ids: [Int]
     }
 }

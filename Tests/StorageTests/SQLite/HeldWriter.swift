@@ -79,24 +79,24 @@ final class HeldWriter: Sendable {
     ///
     /// - Returns: each caller's result, in order.
     static func submit(
-        _ units: [[BoundStatement]],
+        _ transactions: [[BoundStatement]],
         to database: any SQLDatabase
     ) async throws -> [Result<[SQLResult], StorageError>] {
         let writer = try await hold(database)
         let submitted = Counter()
         return try await withThrowingTaskGroup(of: (Int, Result<[SQLResult], StorageError>).self) { group in
-            for (index, unit) in units.enumerated() {
+            for (index, transaction) in transactions.enumerated() {
                 group.addTask {
                     submitted.number.add(1, ordering: .relaxed)
                     do throws(StorageError) {
-                        return (index, .success(try await database.run(unit)))
+                        return (index, .success(try await database.run(transaction)))
                     } catch {
                         return (index, .failure(error))
                     }
                 }
             }
             try await eventually("every caller is in line") {
-                submitted.number.load(ordering: .relaxed) == units.count
+                submitted.number.load(ordering: .relaxed) == transactions.count
             }
             try await writer.release()
             return try await group.reduce(into: []) { $0.append($1) }.sorted { $0.0 < $1.0 }.map(\.1)

@@ -10,7 +10,7 @@ struct AppendNotingDatabase: DatabaseDecorator {
 
     func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         let appends = transaction.statements.contains { $0.statement.effect == .appends(Events.log) }
         defer { if appends { appended() } }

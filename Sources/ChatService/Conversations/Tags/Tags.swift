@@ -160,7 +160,7 @@ struct Tags: Sendable {
 
     /// Detaches the tag first, in transactions of 500 conversations. Throws `not_found` or `user_inactive`.
     func delete(_ id: String, by caller: Caller) async throws {
-        var priority = UnitPriority.normal
+        var priority = TransactionPriority.normal
         while true {
             var transaction = PrincipalTransaction(by: caller, at: clock.now())
             transaction.add(TagStatements.bumpVersions(id: id, owner: caller.id, limit: Trash.batch))

@@ -65,13 +65,13 @@ struct UserMirror: Sendable {
     private func apply(_ page: UserEventPage, _ lane: FeedLane, from place: String) async throws {
         let mover = Hex.encode(random.bytes(16))
         let now = clock.now()
-        var unit = [MirrorStatements.move(lane.rawValue, place, page.next, mover, now)]
+        var statements = [MirrorStatements.move(lane.rawValue, place, page.next, mover, now)]
         var first: [Int] = []
         for event in page.events {
-            first.append(unit.count)
-            unit += effect(event, mover: mover, at: now)
+            first.append(statements.count)
+            statements += effect(event, mover: mover, at: now)
         }
-        let results = try await database.run(unit)
+        let results = try await database.run(statements)
         // Another node was first, and its transaction had the effects.
         guard results[0].affected > 0 else { return }
         for (event, index) in zip(page.events, first) {

@@ -73,7 +73,7 @@ extension SQLDatabase {
     ///   request. Then no statement has changed anything.
     func run(
         _ transaction: PrincipalTransaction,
-        priority: UnitPriority = .normal
+        priority: TransactionPriority = .normal
     ) async throws -> PrincipalResults {
         let (closed, record) = transaction.closed()
         let results = try await run(closed, priority: priority)

@@ -20,15 +20,15 @@ struct SearchBackfill: Sendable {
         var count = 0
         while true {
             let rows = try await database.run(pending(Self.batch)).rows
-            let unit = try rows.map { row in
+            let updates = try rows.map { row in
                 index(
                     try row.text("id"),
                     try row.integer("version"),
                     SearchText.words(of: try row.text("pending_text"))
                 )
             }
-            guard !unit.isEmpty else { return count }
-            let indexed = try await database.run(unit, priority: .long).reduce(0) { $0 + $1.affected }
+            guard !updates.isEmpty else { return count }
+            let indexed = try await database.run(updates, priority: .long).reduce(0) { $0 + $1.affected }
             count += indexed
             // Other nodes handled all of them, or the rows change; the next tick looks again.
             guard indexed > 0 else { return count }

@@ -9,7 +9,7 @@ struct SearchFaultGuard: DatabaseDecorator {
 
     func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         do throws(StorageError) {
             return try await base.run(transaction, priority: priority)

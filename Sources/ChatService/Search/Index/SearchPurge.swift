@@ -91,8 +91,8 @@ package struct SearchPurge: Sendable {
         if structure.segments == 1 {
             _ = try await database.run(statements.placeholder(), priority: .long)
         }
-        let unit = [statements.beginPurge(at: clock.now()), statements.merge(-1)]
-        _ = try await database.run(Transaction(unit), priority: .long)
+        let transaction = Transaction([statements.beginPurge(at: clock.now()), statements.merge(-1)])
+        _ = try await database.run(transaction, priority: .long)
         return true
     }
 

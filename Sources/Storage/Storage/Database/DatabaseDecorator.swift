@@ -10,7 +10,7 @@ extension DatabaseDecorator {
 
     package func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         try await base.run(transaction, priority: priority)
     }

@@ -1,26 +1,27 @@
 // The thin waist: everything a service may ask of a database.
 //
-// A *unit* is an ordered list of bound statements that commit together; its parameters are known before it
-// starts, so an engine may send many callers' units in one flush and one commit. There is no branch inside a
-// unit: a statement that depends on an earlier one tests what that one left behind and affects nothing when
+// A *transaction* is an ordered list of bound statements that commit together; its parameters are known before it
+// starts, so an engine may send many callers' transactions in one flush and one commit. There is no branch inside a
+// transaction: a statement that depends on an earlier one tests what that one left behind and affects nothing when
 // it did nothing. Outcomes a caller can provoke are zero rows, never SQL errors.
 //
 // The rare work that must look before it acts (migrations, restores) uses `transaction`, whose body is
 // synchronous and runs on the engine's own thread: no await, no hashing, no HTTP inside.
 
-/// Which engine is behind a database. Statements are the same on both, so little code asks: the migrator, a restore, and
-/// chat where the engines have nothing in common, which is full-text search and the notification of changes.
+/// Which engine is behind a database. Statements are the same on both, so little code asks: the migrator, a restore,
+/// and chat where the engines have nothing in common, which is full-text search and the notification of changes.
 package enum SQLEngine: String, Sendable, CaseIterable {
     case sqlite, postgres
 
-    /// The length of a text column in bytes. PostgreSQL reads it beside the value; SQLite has `octet_length` from 3.43 on.
+    /// The length of a text column in bytes. PostgreSQL reads it beside the value; SQLite has `octet_length` from 3.43
+    /// on.
     package func octets(of column: String) -> String {
         self == .postgres ? "octet_length(\(column))" : "LENGTH(CAST(\(column) AS BLOB))"
     }
 
-    /// The sum of an integer column as an integer; of no rows 0. More than fits is the greatest that something can still be
-    /// added to: an error would be told to whoever reads. SQLite's own SUM fails there, and its TOTAL is exact up to 2⁵³
-    /// (sqlite.org/lang_aggfunc.html#sumunc).
+    /// The sum of an integer column as an integer; of no rows 0. More than fits is the greatest that something can
+    /// still be added to: an error would be told to whoever reads. SQLite's own SUM fails there, and its TOTAL is exact
+    /// up to 2⁵³ (sqlite.org/lang_aggfunc.html#sumunc).
     package func sum(of column: String) -> String {
         let greatest = "4000000000000000000"
         return self == .postgres
@@ -29,8 +30,8 @@ package enum SQLEngine: String, Sendable, CaseIterable {
     }
 }
 
-/// How a unit wants to be scheduled. The engine decides reads from writes by the statements' effects.
-package enum UnitPriority: Sendable {
+/// How a transaction wants to be scheduled. The engine decides reads from writes by the statements' effects.
+package enum TransactionPriority: Sendable {
     /// The hot path: shares a lane and a commit with its neighbours.
     case normal
     /// Known to be long (erase, bulk revoke): runs beside the lanes and may not hold them up.
@@ -44,8 +45,8 @@ package protocol SQLDatabase: Sendable {
     /// Runs the statements in order and commits them together, or none of them.
     ///
     /// - Returns: the result of each statement, after the commit is durable.
-    /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the unit may have committed.
-    func run(_ transaction: Transaction, priority: UnitPriority) async throws(StorageError) -> TransactionResults
+    /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the transaction may have committed.
+    func run(_ transaction: Transaction, priority: TransactionPriority) async throws(StorageError) -> TransactionResults
 
     /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
     /// run again after a rollback, so it changes nothing but the database.
@@ -66,7 +67,7 @@ package protocol SQLDatabase: Sendable {
     /// when the database closes.
     func changes(of log: OrderedLog) -> AsyncStream<Void>
 
-    /// Finishes what was sent and closes every connection. Units that arrive afterwards are `.unavailable`.
+    /// Finishes what was sent and closes every connection. Transactions that arrive afterwards are `.unavailable`.
     func close() async
 }
 
@@ -90,7 +91,7 @@ extension SQLDatabase {
     /// Runs a transaction of one statement.
     package func run(
         _ statement: BoundStatement,
-        priority: UnitPriority = .normal
+        priority: TransactionPriority = .normal
     ) async throws(StorageError) -> SQLResult {
         let results = try await run(Transaction([statement]), priority: priority)
         guard let result = results.all.first else { throw .invalidRow(column: "(no result)") }
@@ -99,9 +100,9 @@ extension SQLDatabase {
 
     // Removed when the last caller reads its results by handle.
     package func run(
-        _ unit: [BoundStatement],
-        priority: UnitPriority = .normal
+        _ statements: [BoundStatement],
+        priority: TransactionPriority = .normal
     ) async throws(StorageError) -> [SQLResult] {
-        try await run(Transaction(unit), priority: priority).all
+        try await run(Transaction(statements), priority: priority).all
     }
 }

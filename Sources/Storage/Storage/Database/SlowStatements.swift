@@ -4,8 +4,8 @@ package import Logging
 
 /// Reports what took longer than a threshold.
 ///
-/// Units that travelled together are one line, because they shared the time: a batch has one round trip and one commit,
-/// and the server says only at its end how far it got.
+/// Transactions that travelled together are one line, because they shared the time: a batch has one round trip and one
+/// commit, and the server says only at its end how far it got.
 package struct SlowStatements: Sendable {
     private let threshold: Duration
     private let logger: Logger
@@ -18,32 +18,32 @@ package struct SlowStatements: Sendable {
     /// Runs a batch, and writes a line when it took as long as the threshold or longer.
     ///
     /// - Parameters:
-    ///   - units: the statements of each unit.
-    ///   - results: the units' results, where the outcome has any.
+    ///   - transactions: the statements of each transaction.
+    ///   - results: the transactions' results, where the outcome has any.
     ///   - body: runs the batch.
     /// - Returns: what `body` returns.
     package func watching<Outcome>(
-        _ units: @autoclosure () -> [[BoundStatement]],
+        _ transactions: @autoclosure () -> [[BoundStatement]],
         results: (Outcome) -> [Result<[SQLResult], StorageError>]?,
         _ body: () -> Outcome
     ) -> Outcome {
         let start = ContinuousClock.now
         let outcome = body()
         let elapsed = start.duration(to: .now)
-        if elapsed >= threshold { report(units(), results(outcome), elapsed) }
+        if elapsed >= threshold { report(transactions(), results(outcome), elapsed) }
         return outcome
     }
 
     private func report(
-        _ units: [[BoundStatement]],
+        _ transactions: [[BoundStatement]],
         _ results: [Result<[SQLResult], StorageError>]?,
         _ elapsed: Duration
     ) {
         var names: [String] = []
         var tally: [String: (count: Int, rows: Int)] = [:]
-        for (index, unit) in units.enumerated() {
+        for (index, transaction) in transactions.enumerated() {
             let rows = results.flatMap { try? $0[index].get() }
-            for (position, bound) in unit.enumerated() {
+            for (position, bound) in transaction.enumerated() {
                 let name = bound.statement.name
                 if tally[name] == nil { names.append(name) }
                 tally[name, default: (0, 0)].count += 1
@@ -57,7 +57,7 @@ package struct SlowStatements: Sendable {
         logger.warning(
             "slow sql",
             metadata: [
-                "statements": "\(statements.joined(separator: ", "))", "units": "\(units.count)",
+                "statements": "\(statements.joined(separator: ", "))", "units": "\(transactions.count)",
                 "ms": "\(elapsed.wholeMicroseconds / 1000)",
             ]
         )

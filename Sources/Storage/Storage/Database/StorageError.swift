@@ -2,9 +2,9 @@
 //
 // Descriptions name the statement and the engine's code, never a value: an error may be logged.
 
-/// Why a unit or transaction failed.
+/// Why a transaction or transaction failed.
 package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
-    /// A uniqueness rule refused the row. Units that callers can provoke use `ON CONFLICT DO NOTHING` instead.
+    /// A uniqueness rule refused the row. Transactions that callers can provoke use `ON CONFLICT DO NOTHING` instead.
     case uniqueViolation(statement: String)
     case foreignKeyViolation(statement: String)
     case notNullViolation(statement: String)
@@ -17,14 +17,14 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case statementFailed(statement: String, code: String)
     /// Known not committed, and worth another try: serialization failure, deadlock, lock timeout, busy.
     case conflict(statement: String, code: String)
-    /// The database cannot be reached, or the unit waited longer than its deadline. Nothing was committed.
+    /// The database cannot be reached, or the transaction waited longer than its deadline. Nothing was committed.
     case unavailable(reason: String)
-    /// SQLite found a record or a page that is not what it wrote. Nothing was committed. The fault may lie in a table or in
-    /// an index that is derived from one; `inVirtualTable` when SQLite said that it lies in a virtual table.
+    /// SQLite found a record or a page that is not what it wrote. Nothing was committed. The fault may lie in a table
+    /// or in an index that is derived from one; `inVirtualTable` when SQLite said that it lies in a virtual table.
     case damaged(reason: String, inVirtualTable: Bool)
     /// The queue in front of the engine is full. Nothing was sent.
     case overloaded
-    /// The caller was cancelled while the unit waited. Nothing was sent.
+    /// The caller was cancelled while the transaction waited. Nothing was sent.
     case cancelled
     /// The connection was lost after the commit was sent: it may or may not have taken effect.
     case outcomeUnknown(reason: String)

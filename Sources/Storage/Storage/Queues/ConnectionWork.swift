@@ -1,31 +1,31 @@
 // What waits in an engine's line for one of its connections.
 
-/// A unit, or an interactive transaction with what it needs of the connection it gets.
+/// A transaction, or an interactive transaction with what it needs of the connection it gets.
 package enum ConnectionWork<Connection>: QueuedWork {
-    case unit(PendingUnit)
-    case transaction(
+    case transaction(PendingTransaction)
+    case interactive(
         run: @Sendable (Connection) -> Void,
         refuse: @Sendable (StorageError) -> Void
     )
 
     package var weight: Int {
         switch self {
-        case .unit(let unit): unit.weight
-        case .transaction: 0
+        case .transaction(let transaction): transaction.weight
+        case .interactive: 0
         }
     }
 
     package var travelsAlone: Bool {
         switch self {
-        case .unit: false
-        case .transaction: true
+        case .transaction: false
+        case .interactive: true
         }
     }
 
     package func refuse(_ error: StorageError) {
         switch self {
-        case .unit(let unit): unit.finish(.failure(error))
-        case .transaction(_, let refuse): refuse(error)
+        case .transaction(let transaction): transaction.finish(.failure(error))
+        case .interactive(_, let refuse): refuse(error)
         }
     }
 }

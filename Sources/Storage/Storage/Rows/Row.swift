@@ -4,7 +4,7 @@
 // returns typed values. The accessors accept both and throw on anything else: a wrong column is our mistake,
 // and must never read as an empty value.
 
-/// What one statement of a unit returned.
+/// What one statement of a transaction returned.
 package struct SQLResult: Sendable {
     package let rows: [Row]
     /// Rows inserted, updated or deleted; for a read, the rows returned.

@@ -10,18 +10,19 @@ enum ConnectionPurpose: String {
     /// How long a write lane waits for a lock of another session.
     static let laneLockTimeout = "100ms"
 
-    /// One plan for all values of a statement. Left to itself, PostgreSQL plans a page anew at each execution, for a LIMIT
-    /// that it does not know beforehand looks dear: 100 µs of 200. That every statement's generic plan is an index scan is
-    /// proved by StatementPlanTests; the cleanup, whose values decide, runs on patient connections.
+    /// One plan for all values of a statement. Left to itself, PostgreSQL plans a page anew at each execution, for a
+    /// LIMIT that it does not know beforehand looks dear: 100 µs of 200. That every statement's generic plan is an
+    /// index scan is proved by StatementPlanTests; the cleanup, whose values decide, runs on patient connections.
     ///
-    /// And none is compiled: what lanes run takes a millisecond, and a plan that looks dear would be compiled for fifty.
+    /// And none is compiled: what lanes run takes a millisecond, and a plan that looks dear would be compiled for
+    /// fifty.
     private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
     /// Micro-batches of writes: a row lock that another session holds may not keep the neighbours waiting.
     case write
     /// Read-only by the server's own rule, as SQLite's readers are.
     case read
-    /// Long units, units that met a lock, interactive transactions.
+    /// Long transactions, transactions that met a lock, interactive transactions.
     case patient
     /// No limit on waiting: the migration lock is worth waiting for.
     case migration
@@ -99,7 +100,8 @@ enum ConnectionPurpose: String {
             [
                 // For each host.
                 ("connect_timeout", "5"),
-                // Where the network is cut, an idle connection is given up after 45 s, one with data under way after 20.
+                // Where the network is cut, an idle connection is given up after 45 s, one with data under way after
+                // 20.
                 ("keepalives_idle", "30"),
                 ("keepalives_interval", "5"),
                 ("keepalives_count", "3"),

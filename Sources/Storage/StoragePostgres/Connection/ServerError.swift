@@ -27,7 +27,7 @@ struct ServerError: Sendable {
     var isStalePlan: Bool { sqlState == "0A000" || sqlState == "26000" }
 
     /// The server takes no writes: it is a standby, or has been made read-only. Nothing was committed, and another host
-    /// may take the unit.
+    /// may take the transaction.
     var isReadOnlyServer: Bool { sqlState == "25006" }
 
     func storageError(_ statement: String) -> StorageError {

@@ -2,10 +2,10 @@
 //
 // A commit that waits for a synchronous standby can be interrupted (`pg_cancel_backend`). The server then reports
 // success, because it has committed, and says in a WARNING that the standby may not have it: "canceling wait for
-// synchronous replication". Whoever takes that for a commit loses the unit if the standby is promoted. The WARNING has
-// the SQLSTATE of every other (01000) and its text follows the server's `lc_messages`, which only a superuser may set.
-// What no language changes is where it was raised: every version that Tessera supports raises it in the server's
-// `syncrep.c`, which the protocol tells ("Error and Notice Message Fields": F).
+// synchronous replication". Whoever takes that for a commit loses the transaction if the standby is promoted. The
+// WARNING has the SQLSTATE of every other (01000) and its text follows the server's `lc_messages`, which only a
+// superuser may set. What no language changes is where it was raised: every version that Tessera supports raises it in
+// the server's `syncrep.c`, which the protocol tells ("Error and Notice Message Fields": F).
 //
 // A server that is shut down at once says so to idle sessions (57P01, 57P02) before it closes them. What is sent into
 // such a session would have an unknown outcome, so it is better not sent.

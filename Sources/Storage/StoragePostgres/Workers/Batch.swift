@@ -1,4 +1,4 @@
-// Units that travel together, and the verdict on them.
+// Transactions that travel together, and the verdict on them.
 
 import Storage
 
@@ -7,32 +7,34 @@ import Storage
 enum BatchOutcome {
     /// The sync arrived and no error before it.
     case committed([Result<[SQLResult], StorageError>])
-    /// Known not committed: the server refused a statement of one unit, or the commit itself, and then it does not say
-    /// whose fault that is.
-    case refused(ServerError, statement: String, unit: Int?)
+    /// Known not committed: the server refused a statement of one transaction, or the commit itself, and then it does
+    /// not say whose fault that is.
+    case refused(ServerError, statement: String, transaction: Int?)
     /// Known not committed: the sync never left, or the server died before it could reach it.
     case notCommitted(reason: String)
     /// Everything was sent and no answer tells, or the synchronous standby may not have it.
     case unknown(reason: String)
 
-    /// What each unit returned, once it is committed.
+    /// What each transaction returned, once it is committed.
     var results: [Result<[SQLResult], StorageError>]? {
         if case .committed(let results) = self { results } else { nil }
     }
 }
 
 extension Connection {
-    /// Commits units as one transaction in one round trip. Their statements must be prepared.
-    func commit(_ units: [PendingUnit]) -> BatchOutcome {
-        let logs = units.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }.sorted { $0.lockKey < $1.lockKey }
+    /// Commits transactions as one transaction in one round trip. Their statements must be prepared.
+    func commit(_ transactions: [PendingTransaction]) -> BatchOutcome {
+        let logs = transactions.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }.sorted {
+            $0.lockKey < $1.lockKey
+        }
         var steps: [Exchange.Step] = []
-        steps.reserveCapacity(units.reduce(1 + 2 * logs.count) { $0 + $1.statements.count })
+        steps.reserveCapacity(transactions.reduce(1 + 2 * logs.count) { $0 + $1.statements.count })
         // The locks first, before any row lock and always in one order: writers of a log queue here and nowhere else.
         for log in logs { append(OrderedLogStatements.lock(log.lockKey), to: &steps) }
         var ranges: [Range<Int>] = []
-        for unit in units {
+        for transaction in transactions {
             let start = steps.count
-            for bound in unit.statements { append(bound, to: &steps) }
+            for bound in transaction.statements { append(bound, to: &steps) }
             ranges.append(start..<steps.count)
         }
         for log in logs { append(OrderedLogStatements.notify(log.channel), to: &steps) }
@@ -54,13 +56,17 @@ extension Connection {
             if exchange.lost != nil {
                 return .notCommitted(reason: "the server ended the connection with \(error.sqlState)")
             }
-            return .refused(error, statement: bound.statement.name, unit: ranges.firstIndex { $0.contains(index) })
+            return .refused(
+                error,
+                statement: bound.statement.name,
+                transaction: ranges.firstIndex { $0.contains(index) }
+            )
         }
         let syncArrived = if case .done = exchange.results.last ?? nil { true } else { false }
         if let error = exchange.commitError {
             // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
             return syncArrived
-                ? .refused(error, statement: "commit", unit: nil)
+                ? .refused(error, statement: "commit", transaction: nil)
                 : .unknown(reason: "the server ended with \(error.sqlState)")
         }
         guard syncArrived else {

@@ -1,7 +1,7 @@
 // A thread with a connection that serves one line of waiting work.
 //
-// It takes whatever waits, sends it in one flush and resumes the callers after the commit. There is no timer: a
-// lone unit never waits for company. A batch that the server refused is run again by halves, so that in the end a
+// It takes whatever waits, sends it in one flush and resumes the callers after the commit. There is no timer: a lone
+// transaction never waits for company. A batch that the server refused is run again by halves, so that in the end a
 // caller sees only its own error.
 
 internal import Foundation
@@ -23,7 +23,7 @@ final class Lane {
     private var connection: Connection?
     /// Set while waits for locks are shorter; a new connection begins with the usual ones.
     private var hurriesUntil: ContinuousClock.Instant?
-    /// How many units of the batch met a lock.
+    /// How many transactions of the batch met a lock.
     private var locksMet = 0
     private var isReconnecting = false
 
@@ -50,14 +50,14 @@ final class Lane {
 
     /// Serves the line until it is closed and empty.
     func serve() {
-        // A patient lane takes one unit at a time: what came there is long or waits for a lock.
+        // A patient lane takes one transaction at a time: what came there is long or waits for a lock.
         let count = purpose == .patient ? 1 : configuration.batch
         while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: siblings) {
-            var units: [PendingUnit] = []
+            var transactions: [PendingTransaction] = []
             for item in work {
                 switch item {
-                case .unit(let unit): units.append(unit)
-                case .transaction(let run, let refuse):
+                case .transaction(let transaction): transactions.append(transaction)
+                case .interactive(let run, let refuse):
                     do throws(StorageError) {
                         run(try usableConnection())
                     } catch {
@@ -66,7 +66,7 @@ final class Lane {
                 }
             }
             endHurry()
-            if !units.isEmpty { commit(units) }
+            if !transactions.isEmpty { commit(transactions) }
             if locksMet > 1 { connection?.setLockTimeout("10ms") }
             locksMet = 0
         }
@@ -75,32 +75,32 @@ final class Lane {
 
     // MARK: - Batches
 
-    /// Runs units until each has its answer.
+    /// Runs transactions until each has its answer.
     ///
     /// - Parameters:
-    ///   - units: what to commit together.
+    ///   - transactions: what to commit together.
     ///   - retries: how often a batch that is *known* not to be committed may still be sent again.
-    private func commit(_ units: [PendingUnit], retries: Int = 2) {
-        let units = inTime(units)
-        guard !units.isEmpty else { return }
+    private func commit(_ transactions: [PendingTransaction], retries: Int = 2) {
+        let transactions = inTime(transactions)
+        guard !transactions.isEmpty else { return }
         let connection: Connection
         do throws(StorageError) {
             connection = try usableConnection()
         } catch {
-            for unit in units { unit.finish(.failure(error)) }
+            for transaction in transactions { transaction.finish(.failure(error)) }
             return
         }
-        let ready: [PendingUnit]
+        let ready: [PendingTransaction]
         do throws(StorageError) {
-            ready = try prepare(units, connection)
+            ready = try prepare(transactions, connection)
         } catch {
-            // Nothing of the units themselves has been sent.
-            return resend(units, "\(error)", retries)
+            // Nothing of the transactions themselves has been sent.
+            return resend(transactions, "\(error)", retries)
         }
         guard !ready.isEmpty else { return }
         switch slow.watching(ready.map(\.statements), results: \.results, { connection.commit(ready) }) {
         case .committed(let results):
-            for (unit, result) in zip(ready, results) { unit.finish(result) }
+            for (transaction, result) in zip(ready, results) { transaction.finish(result) }
         case .refused(let error, _, _) where error.isStalePlan && retries > 0:
             connection.forgetPreparations()
             commit(ready, retries: retries - 1)
@@ -110,18 +110,18 @@ final class Lane {
             self.connection = nil
             if retries < 2 { pace.failed() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
-        case .refused(let error, let statement, let unit?) where error.isCancelled && ready.count > 1:
+        case .refused(let error, let statement, let transaction?) where error.isCancelled && ready.count > 1:
             // It would run into its limit again in each half, and the neighbours wait for it each time.
-            ready[unit].finish(.failure(error.storageError(statement)))
-            commit(Array(ready[..<unit] + ready[(unit + 1)...]))
-        case .refused(let error, _, let unit?) where error.isConflict && purpose == .write:
+            ready[transaction].finish(.failure(error.storageError(statement)))
+            commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
+        case .refused(let error, _, let transaction?) where error.isConflict && purpose == .write:
             // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
-            patient.adopt(.unit(ready[unit]))
+            patient.adopt(.transaction(ready[transaction]))
             hurry()
-            commit(Array(ready[..<unit] + ready[(unit + 1)...]))
+            commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
             // Another session holds an ordered log; each part of the batch that appends would wait for it again.
-            for unit in ready where !unit.logs.isEmpty { patient.adopt(.unit(unit)) }
+            for transaction in ready where !transaction.logs.isEmpty { patient.adopt(.transaction(transaction)) }
             hurry()
             commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
@@ -129,8 +129,8 @@ final class Lane {
             commit(Array(ready[..<half]))
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
-            // At the commit, which is the batch's and not a unit's.
-            patient.adopt(.unit(ready[0]))
+            // At the commit, which is the batch's and not a transaction's.
+            patient.adopt(.transaction(ready[0]))
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
         case .refused(let error, let statement, _):
@@ -142,19 +142,19 @@ final class Lane {
             resend(ready, reason, retries)
         case .unknown(let reason):
             logger.warning("outcome unknown", metadata: ["units": "\(ready.count)", "reason": "\(reason)"])
-            for unit in ready { unit.finish(.failure(.outcomeUnknown(reason: reason))) }
+            for transaction in ready { transaction.finish(.failure(.outcomeUnknown(reason: reason))) }
         }
     }
 
-    /// Answers the units whose time is over; what is known not to be committed is not run again for ever. A patient lane
-    /// has time.
-    private func inTime(_ units: [PendingUnit]) -> [PendingUnit] {
-        guard purpose != .patient else { return units }
+    /// Answers the transactions whose time is over; what is known not to be committed is not run again for ever. A
+    /// patient lane has time.
+    private func inTime(_ transactions: [PendingTransaction]) -> [PendingTransaction] {
+        guard purpose != .patient else { return transactions }
         let latest = ContinuousClock.now - configuration.limits.patience
-        if units.allSatisfy({ $0.submitted >= latest }) { return units }
-        return units.filter { unit in
-            if unit.submitted >= latest { return true }
-            unit.finish(.failure(.unavailable(reason: "the database took too long")))
+        if transactions.allSatisfy({ $0.submitted >= latest }) { return transactions }
+        return transactions.filter { transaction in
+            if transaction.submitted >= latest { return true }
+            transaction.finish(.failure(.unavailable(reason: "the database took too long")))
             return false
         }
     }
@@ -162,7 +162,7 @@ final class Lane {
     // MARK: - Locks of others
 
     /// For a second after a lock was met, the lane waits for locks a tenth of its usual time: the row may be held for
-    /// long, and each unit that needs it would cost its neighbours the whole of it.
+    /// long, and each transaction that needs it would cost its neighbours the whole of it.
     private func hurry() {
         if hurriesUntil == nil { connection?.setLockTimeout("10ms") }
         hurriesUntil = .now + .seconds(1)
@@ -177,35 +177,39 @@ final class Lane {
         connection?.setLockTimeout(ConnectionPurpose.laneLockTimeout)
     }
 
-    private func resend(_ units: [PendingUnit], _ reason: String, _ retries: Int) {
-        if retries > 0 { return commit(units, retries: retries - 1) }
-        for unit in units { unit.finish(.failure(.unavailable(reason: reason))) }
+    private func resend(_ transactions: [PendingTransaction], _ reason: String, _ retries: Int) {
+        if retries > 0 { return commit(transactions, retries: retries - 1) }
+        for transaction in transactions { transaction.finish(.failure(.unavailable(reason: reason))) }
     }
 
-    /// Prepares the units' statements and answers the units that can never run.
-    private func prepare(_ units: [PendingUnit], _ connection: Connection) throws(StorageError) -> [PendingUnit] {
+    /// Prepares the transactions' statements and answers the transactions that can never run.
+    private func prepare(_ transactions: [PendingTransaction], _ connection: Connection) throws(StorageError)
+        -> [PendingTransaction]
+    {
         var missing: Set<Statement> = []
         var appends = false
-        for unit in units {
-            for bound in unit.statements where !connection.isPrepared(bound.statement) {
+        for transaction in transactions {
+            for bound in transaction.statements where !connection.isPrepared(bound.statement) {
                 missing.insert(bound.statement)
             }
-            if !unit.logs.isEmpty { appends = true }
+            if !transaction.logs.isEmpty { appends = true }
         }
         if appends {
             for statement in [OrderedLogStatements.lock, OrderedLogStatements.notify]
             where !connection.isPrepared(statement) { missing.insert(statement) }
         }
         let refused = try connection.prepare(missing)
-        if refused.isEmpty { return units }
-        return units.filter { unit in
-            guard let error = unit.statements.lazy.compactMap({ refused[$0.statement] }).first else { return true }
+        if refused.isEmpty { return transactions }
+        return transactions.filter { transaction in
+            guard let error = transaction.statements.lazy.compactMap({ refused[$0.statement] }).first else {
+                return true
+            }
             if case .conflict = error, purpose == .write {
                 // A statement waits for the lock of its table as soon as it is prepared.
-                patient.adopt(.unit(unit))
+                patient.adopt(.transaction(transaction))
                 hurry()
             } else {
-                unit.finish(.failure(error))
+                transaction.finish(.failure(error))
             }
             return false
         }

@@ -11,16 +11,16 @@ package import Storage
 package struct PostgresConfiguration: Sendable {
     package var readLanes: Int
     package var patientConnections: Int
-    /// The most units in one batch.
+    /// The most transactions in one batch.
     package var batch: Int
-    /// The most bytes in one batch; a larger unit travels alone.
+    /// The most bytes in one batch; a larger transaction travels alone.
     package var batchWeight: Int
     /// The line in front of each kind of connection.
     package var limits: WorkLimits
     /// From how long a batch is reported in the log, by the names of its statements.
     package var slow: Duration
     /// How long the server may leave a batch or a read unanswered; then the connection is given up and the callers are
-    /// told. Long units have limits of their own.
+    /// told. Long transactions have limits of their own.
     package var silence: Duration
 
     package init(
@@ -41,7 +41,7 @@ package struct PostgresConfiguration: Sendable {
         self.silence = silence
     }
 
-    /// As long as a unit may wait in line.
+    /// As long as a transaction may wait in line.
     package static let usualSilence = Duration.seconds(10)
 }
 
@@ -133,13 +133,15 @@ package final class PostgresDatabase: SQLDatabase {
 
     package func run(
         _ transaction: Transaction,
-        priority: UnitPriority
+        priority: TransactionPriority
     ) async throws(StorageError) -> TransactionResults {
         let statements = transaction.statements
         for bound in statements { try bound.validateForPostgres() }
         if statements.isEmpty { return TransactionResults([]) }
         let line = priority == .long ? patient : statements.onlyReads ? reads : writes
-        let results = try await line.submit(refusal: { $0 }) { reply in .unit(PendingUnit(statements, reply)) }.get()
+        let results = try await line.submit(refusal: { $0 }) { reply in
+            .transaction(PendingTransaction(statements, reply))
+        }.get()
         return TransactionResults(results)
     }
 
@@ -147,7 +149,7 @@ package final class PostgresDatabase: SQLDatabase {
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await patient.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
-            .transaction(
+            .interactive(
                 run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
                 refuse: { reply.resume(returning: .failure($0)) }
             )

@@ -1,4 +1,5 @@
-// Units as a script for psql, for the one place where statements of ours must commit together with a dump's: a restore.
+// Transactions as a script for psql, for the one place where statements of ours must commit together with a dump's: a
+// restore.
 //
 // Each statement is prepared with its declared types and executed with literals, so its text is the one that every
 // other path runs.
@@ -6,15 +7,15 @@
 package import Storage
 
 package enum PostgresScript {
-    /// The statements of a unit, without BEGIN and COMMIT. The locks of ordered logs come first, as in a batch.
-    package static func text(of unit: [BoundStatement]) throws(StorageError) -> String {
+    /// The statements of a transaction, without BEGIN and COMMIT. The locks of ordered logs come first, as in a batch.
+    package static func text(of transaction: [BoundStatement]) throws(StorageError) -> String {
         var logs: [OrderedLog] = []
-        for case .appends(let log) in unit.map(\.statement.effect) where !logs.contains(log) { logs.append(log) }
+        for case .appends(let log) in transaction.map(\.statement.effect) where !logs.contains(log) { logs.append(log) }
         var script = ""
         for log in logs.sorted(by: { $0.lockKey < $1.lockKey }) {
             script += "SELECT pg_advisory_xact_lock(\(log.lockKey));\n"
         }
-        for (index, bound) in unit.enumerated() {
+        for (index, bound) in transaction.enumerated() {
             try bound.validateForPostgres()
             let name = "tessera_unit_\(index + 1)"
             let types = bound.statement.parameters.map(typeName).joined(separator: ", ")

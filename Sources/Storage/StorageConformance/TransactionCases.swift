@@ -1,10 +1,10 @@
-// Units commit whole or not at all, and a neighbour's failure is not theirs.
+// Transactions commit whole or not at all, and a neighbour's failure is not theirs.
 
 import Storage
 import Testing
 
 extension StorageConformance {
-    static let unitCases: [ConformanceCase] = [
+    static let transactionCases: [ConformanceCase] = [
         ConformanceCase("an empty unit has no results") { subject async throws in
             let results = try await subject.database.run([])
             #expect(results.isEmpty)
@@ -36,10 +36,10 @@ extension StorageConformance {
             let kept = [Fixtures.insertPromise("kept", "late"), Fixtures.insertParent("late", "late", 0)]
             let broken = [Fixtures.insertParent("half", "half", 0), Fixtures.insertPromise("broken", "nobody")]
             let errors = await withTaskGroup(of: StorageError?.self) { group in
-                for unit in [kept, broken] {
+                for transaction in [kept, broken] {
                     group.addTask {
                         do throws(StorageError) {
-                            _ = try await database.run(unit)
+                            _ = try await database.run(transaction)
                             return nil
                         } catch {
                             return error

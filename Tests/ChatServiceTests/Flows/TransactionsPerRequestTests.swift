@@ -7,13 +7,13 @@ import TestSupport
 import Testing
 
 @Suite("Units per request")
-struct UnitsPerRequestTests {
+struct TransactionsPerRequestTests {
     private static let before = ["principals.touch", "principals.state"]
 
     @Test("hot requests are one unit", arguments: TestEngine.allCases)
     func hot(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
+            let counting = try #require(chat.database as? CountingDatabase)
             let id = try await chat.conversation(#"{"title":"Notes"}"#)
             let path = "/v1/conversations/\(id)"
             let message = "m-1"
@@ -29,7 +29,7 @@ struct UnitsPerRequestTests {
                     "conversations.lock", "messages.insert", "usage.record", "usage.count", "principals.add_tokens",
                     "conversations.advance",
                 ]
-            let table: [(method: HTTPRequest.Method, path: String, body: String?, status: Int, unit: [String])] = [
+            let table: [(method: HTTPRequest.Method, path: String, body: String?, status: Int, expected: [String])] = [
                 (.post, path + "/messages", one, 201, append),
                 (.post, path + "/messages", spending, 201, spend),
                 (.get, path + "/messages?limit=20", nil, 200, ["messages.later"]),
@@ -96,10 +96,10 @@ struct UnitsPerRequestTests {
                 ),
             ]
             for request in table {
-                units.forget()
+                counting.forget()
                 let answer = try await chat.send(request.method, request.path, as: "owner", request.body)
                 #expect(answer.status == request.status, "\(request.method) \(request.path): \(answer.text)")
-                #expect(units.units == [request.unit], "\(request.method) \(request.path)")
+                #expect(counting.transactions == [request.expected], "\(request.method) \(request.path)")
             }
         }
     }
@@ -107,11 +107,11 @@ struct UnitsPerRequestTests {
     @Test("a request that is refused for its token or its body runs none", arguments: TestEngine.allCases)
     func refused(engine: TestEngine) async throws {
         try await withChat(engine, counting: true) { chat in
-            let units = try #require(chat.database as? CountingDatabase)
-            units.forget()
+            let counting = try #require(chat.database as? CountingDatabase)
+            counting.forget()
             #expect(try await chat.send(.get, "/v1/conversations", as: nil).status == 401)
             #expect(try await chat.send(.post, "/v1/conversations", as: "owner", #"{"title":7}"#).status == 400)
-            #expect(units.units == [])
+            #expect(counting.transactions == [])
         }
     }
 }

@@ -1,11 +1,11 @@
-// A unit on its way through an engine.
+// A transaction on its way through an engine.
 
 /// Bound statements and the caller who waits for their commit.
-package struct PendingUnit: Sendable {
+package struct PendingTransaction: Sendable {
     package let statements: [BoundStatement]
     /// Roughly the bytes of the parameters, plus the messages around them.
     package let weight: Int
-    /// The logs that the unit appends to.
+    /// The logs that the transaction appends to.
     package let logs: Set<OrderedLog>
     /// When the caller began to wait.
     package let submitted = ContinuousClock.now
@@ -39,7 +39,7 @@ package struct PendingUnit: Sendable {
 }
 
 extension [BoundStatement] {
-    /// Whether every statement only reads, so that the unit may run beside the writers.
+    /// Whether every statement only reads, so that the transaction may run beside the writers.
     package var onlyReads: Bool {
         allSatisfy { $0.statement.effect == .reads }
     }

@@ -10,19 +10,19 @@ import TestSupport
 import Testing
 
 @Suite("Units per request")
-struct UnitsPerRequestTests {
+struct TransactionsPerRequestTests {
     private static let credentials = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
     private static let rotation = ["refresh_tokens.rotate", "refresh_tokens.state"]
 
     @Test("hot requests are one unit or none", arguments: TestEngine.allCases)
     func hot(engine: TestEngine) async throws {
-        try await withCounted(engine) { node, units in
+        try await withCounted(engine) { node, counting in
             let ada = try await node.signUp()
             let pair = try await cookie(node)
             let bearer: HTTPFields = [.authorization: "Bearer \(ada.access)"]
             let browser: HTTPFields = [.cookie: pair]
 
-            let hot: [(what: String, path: String, headers: HTTPFields, units: [[String]])] = [
+            let hot: [(what: String, path: String, headers: HTTPFields, expected: [[String]])] = [
                 ("session by cookie", "/v1/session", browser, [["sessions.state_by_cookie"]]),
                 // The caller is one transaction, as for every request, and the data another.
                 ("own profile by token", "/v1/me", bearer, [["sessions.state"], ["users.by_id"]]),
@@ -30,86 +30,89 @@ struct UnitsPerRequestTests {
                 ("the keys that verify tokens", "/.well-known/jwks.json", [:], []),
             ]
             for request in hot {
-                units.forget()
+                counting.forget()
                 let answer = try await node.send(.get, request.path, headers: request.headers)
                 #expect(answer.status == 200, "\(request.what): \(answer.text)")
-                #expect(units.units == request.units, "\(request.what)")
+                #expect(counting.transactions == request.expected, "\(request.what)")
             }
 
-            units.forget()
+            counting.forget()
             let refreshed = try await node.refresh(ada.refresh)
             #expect(refreshed.status == 200)
-            #expect(units.units == [Self.rotation])
-            units.forget()
+            #expect(counting.transactions == [Self.rotation])
+            counting.forget()
             // The same token within the grace period: a client whose answer was lost.
             #expect(try await node.refresh(ada.refresh).status == 200)
-            #expect(units.units == [Self.rotation])
+            #expect(counting.transactions == [Self.rotation])
         }
     }
 
     @Test("a login looks once, hashes, and writes once", arguments: TestEngine.allCases)
     func login(engine: TestEngine) async throws {
-        try await withCounted(engine) { node, units in
+        try await withCounted(engine) { node, counting in
             _ = try await node.signUp()
-            units.forget()
+            counting.forget()
             _ = try await node.logIn()
             // Counters commit separately, so that a refused login counts too. The password is verified before the
             // transaction that relies on it, which checks again that it is unchanged.
-            let first = units.units.map { $0.first ?? "" }
+            let first = counting.transactions.map { $0.first ?? "" }
             #expect(
                 first == [
                     "throttle.count_request", "throttle.take", "accounts.credentials_by_email", "users.touch_login",
                     "throttle.clear",
                 ]
             )
-            #expect(units.units.count { $0.contains("sessions.insert_if_password") } == 1)
+            #expect(counting.transactions.count { $0.contains("sessions.insert_if_password") } == 1)
         }
     }
 
     @Test("lists are one unit", arguments: TestEngine.allCases)
     func lists(engine: TestEngine) async throws {
-        try await withCounted(engine) { node, units in
+        try await withCounted(engine) { node, counting in
             let admin = try await node.makeAdmin()
             for path in [
                 "/v1/me/sessions", "/v1/admin/users", "/v1/admin/users?role=admin", "/v1/admin/users?q=a",
                 "/v1/admin/sessions", "/v1/admin/users?count=true",
             ] {
-                units.forget()
+                counting.forget()
                 let answer = try await node.send(.get, path, token: admin.access)
                 #expect(answer.status == 200, "\(path): \(answer.text)")
                 // The caller is the first transaction, the data the second.
-                #expect(units.units.count == 2 && units.units.first == ["sessions.state"], "\(path): \(units.units)")
+                #expect(
+                    counting.transactions.count == 2 && counting.transactions.first == ["sessions.state"],
+                    "\(path): \(counting.transactions)"
+                )
             }
         }
     }
 
     @Test("what services ask about tokens costs a read at most", arguments: TestEngine.allCases)
     func asked(engine: TestEngine) async throws {
-        try await withCounted(engine) { node, units in
+        try await withCounted(engine) { node, counting in
             let ada = try await node.signUp()
             let client = try await node.makeClient()
             func introspect(_ token: String) async throws -> [[String]] {
-                units.forget()
+                counting.forget()
                 let answer = try await node.form("/oauth2/introspect", [("token", token)], headers: client.basic)
                 #expect(answer.json["active"]?.boolean == true, "\(answer.text)")
-                return units.units
+                return counting.transactions
             }
             // The caller's row is read once in five seconds.
             #expect(try await introspect(ada.refresh) == [["clients.by_id"], ["refresh_tokens.state"]])
             #expect(try await introspect(ada.refresh) == [["refresh_tokens.state"]])
             // While a node does not follow its event log, the session's row decides.
             #expect(try await introspect(ada.access) == [["sessions.state"]])
-            units.forget()
+            counting.forget()
             #expect(try await node.send(.get, "/v1/validate/x", token: ada.access).status == 200)
-            #expect(units.units == [["sessions.state"]])
-            units.forget()
+            #expect(counting.transactions == [["sessions.state"]])
+            counting.forget()
             let token = try await node.token([("grant_type", "client_credentials")], headers: client.basic)
             #expect(token.status == 200)
-            #expect(units.units == [["clients.by_id"]], "where tokens are made nothing is remembered")
-            units.forget()
+            #expect(counting.transactions == [["clients.by_id"]], "where tokens are made nothing is remembered")
+            counting.forget()
             let pair = try await node.token([("grant_type", "refresh_token"), ("refresh_token", ada.refresh)])
             #expect(pair.status == 200)
-            #expect(units.units == [Self.rotation])
+            #expect(counting.transactions == [Self.rotation])
         }
     }
 
@@ -126,17 +129,21 @@ struct UnitsPerRequestTests {
                     #expect(try await node.isActive(ada.access, to: client) == true)
                     #expect(try await node.isActive(service, to: client) == true)
                 }
-                try node.forgetUnits()
+                try node.forgetTransactions()
                 // Without a cache it is the caller's row, once in five seconds.
                 try await ask()
-                #expect(try node.unitsOfRequests() == [["clients.by_id"]])
-                try node.forgetUnits()
+                #expect(try node.transactionsOfRequests() == [["clients.by_id"]])
+                try node.forgetTransactions()
                 for _ in 0..<3 { try await ask() }
-                #expect(try node.unitsOfRequests() == [])
+                #expect(try node.transactionsOfRequests() == [])
                 // A refresh token is one read, and changes of a session check its row.
                 #expect(try await node.isActive(ada.refresh, to: client) == true)
                 #expect(try await node.me(ada.access).status == 200)
-                #expect(try node.unitsOfRequests() == [["refresh_tokens.state"], ["sessions.state"], ["users.by_id"]])
+                #expect(
+                    try node.transactionsOfRequests() == [
+                        ["refresh_tokens.state"], ["sessions.state"], ["users.by_id"],
+                    ]
+                )
             }
         }
     }
