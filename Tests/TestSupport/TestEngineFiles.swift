@@ -99,7 +99,7 @@ private actor TestServer {
         if let administration { return administration }
         let database = try await PostgresDatabase.connect(
             url: Self.url(database: nil),
-            configuration: PostgresConfiguration(readLanes: 1, patientConnections: 1),
+            configuration: PostgresConfiguration(readWorkers: 1, slowConnections: 1),
             logger: Logger(label: "test.storage")
         )
         administration = database

@@ -164,7 +164,7 @@ extension StorageConformance {
 
     private static let sleep = Statement("concurrency.sleep", .writes, [], "SELECT pg_sleep(5)")
 
-    /// Keeps the one writer (SQLite) or the write lane (PostgreSQL) from taking anything else.
+    /// Keeps the one writer (SQLite) or the write worker (PostgreSQL) from taking anything else.
     private static func occupyWriter(of database: any SQLDatabase, _ hold: Hold) async throws {
         switch database.engine {
         case .sqlite: try await database.transaction { _ in hold.enterAndWait() }

@@ -120,7 +120,7 @@ package final class SQLiteDatabase: SQLDatabase {
             }
         }
         OwnThread.start("sqlite-writer") {
-            var line = SQLiteWriter(
+            var batchWriter = SQLiteWriter(
                 connection: writer,
                 queue: writes,
                 configuration: configuration,
@@ -128,7 +128,7 @@ package final class SQLiteDatabase: SQLDatabase {
                 logger: logger,
                 appended: { logChanges.changed($0) }
             )
-            line.run()
+            batchWriter.run()
             // Last of all: who closes last moves the WAL into the file, and a reader may not write.
             openReaders.wait()
             writer.close()
@@ -149,8 +149,8 @@ package final class SQLiteDatabase: SQLDatabase {
         let statements = transaction.statements
         for bound in statements { try bound.validate() }
         if statements.isEmpty { return TransactionResults([]) }
-        let line = statements.onlyReads ? reads : writes
-        let results = try await line.submit(refusal: { $0 }) { reply in
+        let queue = statements.onlyReads ? reads : writes
+        let results = try await queue.submit(refusal: { $0 }) { reply in
             .transaction(PendingTransaction(statements, reply))
         }.get()
         return TransactionResults(results)

@@ -268,7 +268,7 @@ extension Chat {
 
 extension UserMirror {
     func readAll() async throws {
-        for lane in FeedLane.allCases { while try await follow(lane) {} }
+        for selection in FeedSelection.allCases { while try await follow(selection) {} }
     }
 }
 

@@ -46,7 +46,7 @@ struct LanePatienceTests {
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
     )
     /// Sessions that have waited for a lock for longer than a worker's limit.
-    private static let patientOnes = Statement(
+    private static let slowOnes = Statement(
         "tests.patient_ones",
         .reads,
         [],
@@ -76,7 +76,7 @@ struct LanePatienceTests {
             // This worker has prepared nothing yet.
             let transaction = Task { try await test.database.run(Self.add(1, 1)) }
             try await eventually("the unit waits for the table") {
-                try await test.database.run(Self.patientOnes()).first?.int("n") == 1
+                try await test.database.run(Self.slowOnes()).first?.int("n") == 1
             }
             gate.open()
             try await holder

@@ -62,7 +62,7 @@ struct LaneTerminationTests {
             let other = try await test.openAnother()
             // The first sleeper stops its batch; later transactions are in the second run.
             async let outcomes = outcomes(0..<32, on: test.database, and: [Self.sleep()])
-            try await endSleepingLane(other)
+            try await endSleepingWorker(other)
             #expect(await outcomes == [:])
             #expect(try await applied(other) == Dictionary(uniqueKeysWithValues: (0..<32).map { ("unit-\($0)", 1) }))
             await other.close()
@@ -83,7 +83,7 @@ struct LaneTerminationTests {
             try await test.database.withMigrationLock { try $0.execute(script: script) }
             let other = try await test.openAnother()
             async let outcomes = outcomes(0..<1, on: test.database)
-            try await endSleepingLane(other)
+            try await endSleepingWorker(other)
             guard case .outcomeUnknown = await outcomes["unit-0"] else {
                 Issue.record("\(await outcomes)")
                 return
@@ -185,7 +185,7 @@ struct LaneTerminationTests {
     }
 
     /// Ends the sleeping session once there is one, and first makes sure that a second run does not sleep.
-    private func endSleepingLane(_ other: any SQLDatabase) async throws {
+    private func endSleepingWorker(_ other: any SQLDatabase) async throws {
         try await eventually("the batch sleeps") { try await other.run(Self.sleepers()).first?.int("n") ?? 0 > 0 }
         _ = try await other.run(Self.stopNaps())
         #expect(try await other.run(Self.endSleepers()).first?.int("ended") == 1)

@@ -62,7 +62,7 @@ struct PostgresFailoverTests {
             try await cluster.execute(Self.table)
             let database = try await PostgresDatabase.connect(
                 url: cluster.url(),
-                configuration: PostgresConfiguration(readLanes: 1, patientConnections: 1),
+                configuration: PostgresConfiguration(readWorkers: 1, slowConnections: 1),
                 logger: .silent
             )
             for round in 1...3 {

@@ -31,7 +31,7 @@ struct PostgresLaneTests {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let database = try await PostgresDatabase.connect(
                 url: test.url,
-                configuration: PostgresConfiguration(readLanes: 32, limits: WorkLimits(patience: .seconds(60))),
+                configuration: PostgresConfiguration(readWorkers: 32, limits: WorkLimits(patience: .seconds(60))),
                 logger: Logger(label: "test.storage")
             )
             // Each four times in a row: eight seconds, of which the checks below need a fraction.
@@ -162,7 +162,7 @@ struct PostgresLaneTests {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let database = try await PostgresDatabase.connect(
                 url: test.url,
-                configuration: PostgresConfiguration(patientConnections: 1),
+                configuration: PostgresConfiguration(slowConnections: 1),
                 logger: Logger(label: "test.storage")
             )
             let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
@@ -217,7 +217,7 @@ struct PostgresLaneTests {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let database = try await PostgresDatabase.connect(
                 url: test.url,
-                configuration: PostgresConfiguration(patientConnections: 1),
+                configuration: PostgresConfiguration(slowConnections: 1),
                 logger: .silent
             )
             // The sessions of the one write worker and of the connection for transactions (SQLSTATE 26000).

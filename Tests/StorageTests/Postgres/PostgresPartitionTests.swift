@@ -16,7 +16,7 @@ struct PostgresPartitionTests {
             let database = try await PostgresDatabase.connect(
                 url: "postgres://tessera@127.0.0.1:\(network.port)/postgres?connect_timeout=2",
                 configuration: PostgresConfiguration(
-                    readLanes: 2,
+                    readWorkers: 2,
                     limits: WorkLimits(patience: .seconds(2)),
                     silence: .seconds(2)
                 ),

@@ -47,7 +47,7 @@ struct MirrorService: Service {
 
 private struct MirrorWork {
     let service: MirrorService
-    private var unread: Set<FeedLane> = []
+    private var unread: Set<FeedSelection> = []
     private var failures = 0
     /// The stream's position at the last read of all kinds, and its time.
     private var readPosition: String?
@@ -80,15 +80,15 @@ private struct MirrorWork {
         // Before the hints are taken, so that they are complete up to then.
         let (heardAt, position) = (news.completeUntil, news.position)
         let hints = news.take()
-        unread.formUnion(FeedLane.allCases.filter { !hints.isDisjoint(with: $0.kinds) })
+        unread.formUnion(FeedSelection.allCases.filter { !hints.isDisjoint(with: $0.kinds) })
         guard let heardAt else { return }
-        if position != readPosition, readAt + service.longestLag <= .now { unread = Set(FeedLane.allCases) }
-        let readsAll = unread.count == FeedLane.allCases.count
-        for lane in FeedLane.allCases where unread.contains(lane) {
-            while try await mirror.follow(lane) {
+        if position != readPosition, readAt + service.longestLag <= .now { unread = Set(FeedSelection.allCases) }
+        let readsAll = unread.count == FeedSelection.allCases.count
+        for selection in FeedSelection.allCases where unread.contains(selection) {
+            while try await mirror.follow(selection) {
                 guard try await service.lease.hold() else { return }
             }
-            unread.remove(lane)
+            unread.remove(selection)
         }
         if readsAll { (readPosition, readAt) = (position, .now) }
         let lag = ContinuousClock.now - heardAt

@@ -4,7 +4,7 @@ package import Storage
 package import TesseraVerifierHummingbird
 
 package struct UserEventFeed: Sendable {
-    package static let kinds = FeedLane.allCases.flatMap(\.kinds)
+    package static let kinds = FeedSelection.allCases.flatMap(\.kinds)
 
     let pages: any UserEventSource
     let news: EventNews

@@ -20,7 +20,7 @@ import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
 
-enum FeedLane: String, Sendable, CaseIterable {
+enum FeedSelection: String, Sendable, CaseIterable {
     case deletions, profiles
 
     var kinds: [String] {
@@ -47,25 +47,25 @@ struct UserMirror: Sendable {
     /// Reads the next page of a pass.
     ///
     /// - Returns: whether to continue at once.
-    func follow(_ lane: FeedLane) async throws -> Bool {
-        let row = try await database.run(MirrorStatements.place(lane.rawValue)).first
+    func follow(_ selection: FeedSelection) async throws -> Bool {
+        let row = try await database.run(MirrorStatements.place(selection.rawValue)).first
         guard let place = try row?.text("cursor") else { throw StorageError.invalidRow(column: "cursor") }
         let page: UserEventPage
         do {
-            page = try await source.page(after: place.isEmpty ? nil : place, kinds: lane.kinds, limit: Self.batch)
+            page = try await source.page(after: place.isEmpty ? nil : place, kinds: selection.kinds, limit: Self.batch)
         } catch EventPages.Failure.cursorGone {
-            try await beginAnew(lane, from: place)
+            try await beginAnew(selection, from: place)
             return true
         }
         guard page.next != place else { return false }
-        try await apply(page, lane, from: place)
+        try await apply(page, selection, from: place)
         return page.hasMore
     }
 
-    private func apply(_ page: UserEventPage, _ lane: FeedLane, from place: String) async throws {
+    private func apply(_ page: UserEventPage, _ selection: FeedSelection, from place: String) async throws {
         let mover = Hex.encode(random.bytes(16))
         let now = clock.now()
-        var statements = [MirrorStatements.move(lane.rawValue, place, page.next, mover, now)]
+        var statements = [MirrorStatements.move(selection.rawValue, place, page.next, mover, now)]
         var first: [Int] = []
         for event in page.events {
             first.append(statements.count)
@@ -110,15 +110,15 @@ struct UserMirror: Sendable {
         }
     }
 
-    private func beginAnew(_ lane: FeedLane, from place: String) async throws {
+    private func beginAnew(_ selection: FeedSelection, from place: String) async throws {
         logger.warning(
             "the place in auth's feed is gone, and it is read from its beginning",
-            metadata: ["lane": "\(lane)"]
+            metadata: ["lane": "\(selection)"]
         )
-        if lane == .profiles {
+        if selection == .profiles {
             while try await database.run(MirrorStatements.forgetInactivity(Self.repair)).affected == Int(Self.repair) {}
         }
         let mover = Hex.encode(random.bytes(16))
-        _ = try await database.run(MirrorStatements.move(lane.rawValue, place, "", mover, clock.now()))
+        _ = try await database.run(MirrorStatements.move(selection.rawValue, place, "", mover, clock.now()))
     }
 }

@@ -32,9 +32,9 @@ package enum SQLEngine: String, Sendable, CaseIterable {
 
 /// How a transaction wants to be scheduled. The engine decides reads from writes by the statements' effects.
 package enum TransactionPriority: Sendable {
-    /// The hot path: shares a lane and a commit with its neighbours.
+    /// The hot path: shares a worker and a commit with its neighbours.
     case normal
-    /// Known to be long (erase, bulk revoke): runs beside the lanes and may not hold them up.
+    /// Known to be long (erase, bulk revoke): runs beside the workers and may not hold them up.
     case long
 }
 

@@ -1,4 +1,4 @@
-// What waits in an engine's line for one of its connections.
+// What waits in an engine's queue for one of its connections.
 
 /// A transaction, or an interactive transaction with what it needs of the connection it gets.
 package enum ConnectionWork<Connection>: QueuedWork {

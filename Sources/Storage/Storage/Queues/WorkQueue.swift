@@ -1,11 +1,11 @@
-// The line in front of an engine's threads.
+// The queue in front of an engine's threads.
 //
 // Callers are tasks and may not block; engines are C libraries and do nothing else. Between them stands this
 // queue: a task leaves its work and suspends, a thread of the engine takes what waits, often several pieces at
 // once, and resumes the tasks when it is done.
 //
-// Three promises are kept here so that no engine has to: the line is bounded (`.overloaded` beyond it), nobody
-// waits longer than the limit (`.unavailable`), and a cancelled caller leaves the line (`.cancelled`). All three
+// Three promises are kept here so that no engine has to: the queue is bounded (`.overloaded` beyond it), nobody
+// waits longer than the limit (`.unavailable`), and a cancelled caller leaves the queue (`.cancelled`). All three
 // concern work that still waits. Once a thread has taken it, only the engine knows what became of it.
 
 package import DequeModule
@@ -14,7 +14,7 @@ package import Synchronization
 
 /// How much may wait, and how long.
 package struct WorkLimits: Sendable {
-    /// Pieces of work in line; one more is refused as `.overloaded`.
+    /// Pieces of work in the queue; one more is refused as `.overloaded`.
     package var capacity: Int
     /// The longest wait for a thread; after it the work is refused as `.unavailable`.
     package var patience: Duration
@@ -25,7 +25,7 @@ package struct WorkLimits: Sendable {
     }
 }
 
-/// What an engine puts in line.
+/// What an engine puts in the queue.
 package protocol QueuedWork: Sendable {
     /// Roughly the bytes it will send; bounds how much travels together.
     var weight: Int { get }
@@ -71,13 +71,13 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         }
     }
 
-    /// Takes over work that another line has already admitted; it can no longer be cancelled.
+    /// Takes over work that another queue has already admitted; it can no longer be cancelled.
     @inlinable
     package func adopt(_ work: Work) {
         if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
     }
 
-    /// How many pieces of work are in line.
+    /// How many pieces of work are in the queue.
     package var depth: Int { state.withLock(\.waiting.count) }
 
     @inlinable
@@ -113,8 +113,8 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     /// - Parameters:
     ///   - count: the most pieces to take.
     ///   - weight: the most weight to take; a single heavier piece travels alone.
-    ///   - threads: how many threads draw from this line; each leaves the others their share.
-    /// - Returns: at least one piece, or `nil` once the line is closed and empty.
+    ///   - threads: how many threads draw from this queue; each leaves the others their share.
+    /// - Returns: at least one piece, or `nil` once the queue is closed and empty.
     @inlinable
     package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
         while true {

@@ -7,14 +7,15 @@ import Storage
 
 /// Why a connection was opened, which decides the settings of its session.
 enum ConnectionPurpose: String {
-    /// How long a write lane waits for a lock of another session.
-    static let laneLockTimeout = "100ms"
+    /// How long a write worker waits for a lock of another session.
+    static let writeLockTimeout = "100ms"
 
     /// One plan for all values of a statement. Left to itself, PostgreSQL plans a page anew at each execution, for a
     /// LIMIT that it does not know beforehand looks dear: 100 µs of 200. That every statement's generic plan is an
-    /// index scan is proved by StatementPlanTests; the cleanup, whose values decide, runs on patient connections.
+    /// index scan is proved by StatementPlanTests; the cleanup, whose values decide, runs on connections of the slow
+    /// pool.
     ///
-    /// And none is compiled: what lanes run takes a millisecond, and a plan that looks dear would be compiled for
+    /// And none is compiled: what workers run takes a millisecond, and a plan that looks dear would be compiled for
     /// fifty.
     private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
@@ -23,7 +24,7 @@ enum ConnectionPurpose: String {
     /// Read-only by the server's own rule, as SQLite's readers are.
     case read
     /// Long transactions, transactions that met a lock, interactive transactions.
-    case patient
+    case slow
     /// No limit on waiting: the migration lock is worth waiting for.
     case migration
     /// Listens for notifications and sends nothing else.
@@ -39,12 +40,12 @@ enum ConnectionPurpose: String {
     func settings(silence: Duration) -> String {
         switch self {
         case .write:
-            "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.laneLockTimeout)'; "
+            "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET lock_timeout = '\(Self.writeLockTimeout)'; "
                 + Self.plans
         case .read:
             "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on; "
                 + Self.plans
-        case .patient:
+        case .slow:
             "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
         case .migration: "SET statement_timeout = 0; SET lock_timeout = 0"
         case .listen, .inspection: ""
@@ -56,7 +57,7 @@ enum ConnectionPurpose: String {
         switch self {
         case .write, .read, .listen: silence
         // A little more than the server's own limit above.
-        case .patient: .seconds(310)
+        case .slow: .seconds(310)
         case .migration: nil
         case .inspection: .seconds(5)
         }
@@ -190,7 +191,7 @@ enum ConnectionPurpose: String {
 
     /// What a server's error means for the caller. One that no session of this server can avoid ends the connection.
     func storageError(_ error: ServerError, _ statement: String) -> StorageError {
-        // A read lane is read-only by our own wish, and a write in it is our mistake.
+        // A read worker is read-only by our own wish, and a write in it is our mistake.
         guard error.isReadOnlyServer, purpose != .read else { return error.storageError(statement) }
         isLost = true
         return .unavailable(reason: "the server takes no writes (\(error.sqlState))")

@@ -1,8 +1,8 @@
 // Refuses a proxy that changes the server session under a client from one transaction to the next.
 //
-// A lane's session holds prepared statements, limits on waiting and, for the migrator, a lock: all of them belong to
+// A worker's session holds prepared statements, limits on waiting and, for the migrator, a lock: all of them belong to
 // one server process. A pooler that lends server processes for one transaction (pgbouncer's pool_mode=transaction) or
-// one statement would give a lane other sessions' settings and others the lane's, without any error.
+// one statement would give a worker other sessions' settings and others the worker's, without any error.
 //
 // No pooler can be asked for its mode, so it is seen at work. While two clients are connected, a server process that is
 // theirs for the session serves one of them only. So both ask in turn which process serves them, without overlap: one
@@ -19,8 +19,8 @@ enum PoolerCheck {
     static func run(url: String) throws(StorageError) {
         let first = try Connection(url: url, purpose: .inspection)
         let firstProcess = try first.serverProcess()
-        // A pooler makes up the number that the client got when it connected (it is for cancelling, which the pooler has
-        // to route), so a number that is true is a direct connection.
+        // A pooler makes up the number that the client got when it connected (it is for cancelling, which the pooler
+        // has to route), so a number that is true is a direct connection.
         if first.announcedProcess == firstProcess { return }
         let second = try Connection(url: url, purpose: .inspection)
         let secondProcess: String

@@ -1,7 +1,8 @@
 // How often a database that cannot be reached is tried again.
 //
-// All lanes of a database share one pace. When one of them gets through, the others may try at once: a lane that went on
-// refusing at its own pace would take work from the line of its siblings that are connected again, and refuse it.
+// All workers of a database share one pace. When one of them gets through, the others may try at once: a worker that
+// went on refusing at its own pace would take work from the line of its siblings that are connected again, and refuse
+// it.
 
 internal import Synchronization
 

@@ -2,7 +2,7 @@
 //
 // A notification is lost when nobody listens at that moment, so each new connection begins with a hint, and so does
 // every second without a notification. A connection that cannot be had is tried again at the usual pace; meanwhile
-// the hints go on, and followers read through the lanes, which find the way back by themselves.
+// the hints go on, and followers read through the workers, which find the way back by themselves.
 
 internal import CLibPQ
 internal import Glibc

@@ -1,7 +1,7 @@
 // PostgreSQL behind the waist: three kinds of connection, chosen by purpose.
 //
-// One *write lane* whose micro-batches share a round trip and a commit, several *read lanes*, and a few *patient*
-// connections for what is long, met a lock, or is an interactive transaction. Every lane is a thread with a
+// One *write worker* whose micro-batches share a round trip and a commit, several *read workers*, and a few *patient*
+// connections for what is long, met a lock, or is an interactive transaction. Every worker is a thread with a
 // connection of its own; callers' tasks only wait. While somebody follows an ordered log, one more connection listens.
 
 package import Logging
@@ -9,13 +9,13 @@ package import Storage
 
 /// How many connections, and what may wait for them.
 package struct PostgresConfiguration: Sendable {
-    package var readLanes: Int
-    package var patientConnections: Int
+    package var readWorkers: Int
+    package var slowConnections: Int
     /// The most transactions in one batch.
     package var batch: Int
     /// The most bytes in one batch; a larger transaction travels alone.
     package var batchWeight: Int
-    /// The line in front of each kind of connection.
+    /// The queue in front of each kind of connection.
     package var limits: WorkLimits
     /// From how long a batch is reported in the log, by the names of its statements.
     package var slow: Duration
@@ -24,8 +24,8 @@ package struct PostgresConfiguration: Sendable {
     package var silence: Duration
 
     package init(
-        readLanes: Int = 2,
-        patientConnections: Int = 3,
+        readWorkers: Int = 2,
+        slowConnections: Int = 3,
         batch: Int = 64,
         batchWeight: Int = 256 << 10,
         limits: WorkLimits = .init(),
@@ -33,15 +33,15 @@ package struct PostgresConfiguration: Sendable {
         silence: Duration = usualSilence
     ) {
         self.slow = slow
-        self.readLanes = readLanes
-        self.patientConnections = patientConnections
+        self.readWorkers = readWorkers
+        self.slowConnections = slowConnections
         self.batch = batch
         self.batchWeight = batchWeight
         self.limits = limits
         self.silence = silence
     }
 
-    /// As long as a transaction may wait in line.
+    /// As long as a transaction may wait in the queue.
     package static let usualSilence = Duration.seconds(10)
 }
 
@@ -50,9 +50,9 @@ package final class PostgresDatabase: SQLDatabase {
     private let url: String
     private let writes: WorkQueue<PostgresWork>
     private let reads: WorkQueue<PostgresWork>
-    private let patient: WorkQueue<PostgresWork>
+    private let slowPool: WorkQueue<PostgresWork>
     private let threads: ThreadGroup
-    /// The threads of the patient lanes end after the others, which may still hand work to them.
+    /// The threads of the slow pool end after the others, which may still hand work to them.
     private let handingOver: ThreadGroup
     private let logChanges: LogChanges
 
@@ -85,32 +85,32 @@ package final class PostgresDatabase: SQLDatabase {
 
     private init(url: String, configuration: PostgresConfiguration, logger: Logger) {
         self.url = url
-        let readLanes = max(1, configuration.readLanes)
-        let patientLanes = max(1, configuration.patientConnections)
+        let readWorkers = max(1, configuration.readWorkers)
+        let slowWorkers = max(1, configuration.slowConnections)
         let writes = WorkQueue<PostgresWork>(limits: configuration.limits)
         let reads = WorkQueue<PostgresWork>(limits: configuration.limits)
-        let patient = WorkQueue<PostgresWork>(limits: configuration.limits)
+        let slowPool = WorkQueue<PostgresWork>(limits: configuration.limits)
         let handingOver = ThreadGroup(count: 1)
         let pace = ReconnectPace()
-        let threads = ThreadGroup(count: readLanes + patientLanes)
+        let threads = ThreadGroup(count: readWorkers + slowWorkers)
         self.writes = writes
         self.reads = reads
-        self.patient = patient
+        self.slowPool = slowPool
         self.threads = threads
         self.handingOver = handingOver
         logChanges = LogChanges { log, changed in
             LogListener(url: url, log: log, silence: configuration.silence, logger: logger, changed: changed)
         }
 
-        func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue<PostgresWork>, lanes: Int, _ group: ThreadGroup) {
-            for _ in 0..<lanes {
+        func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue<PostgresWork>, workers: Int, _ group: ThreadGroup) {
+            for _ in 0..<workers {
                 OwnThread.start("postgres-\(purpose)") {
-                    Lane(
+                    ConnectionWorker(
                         url: url,
                         purpose: purpose,
                         queue: queue,
-                        patient: patient,
-                        siblings: lanes,
+                        slowPool: slowPool,
+                        siblings: workers,
                         configuration: configuration,
                         pace: pace,
                         logger: logger
@@ -119,16 +119,16 @@ package final class PostgresDatabase: SQLDatabase {
                 }
             }
         }
-        start(.write, writes, lanes: 1, handingOver)
-        start(.read, reads, lanes: readLanes, threads)
-        start(.patient, patient, lanes: patientLanes, threads)
+        start(.write, writes, workers: 1, handingOver)
+        start(.read, reads, workers: readWorkers, threads)
+        start(.slow, slowPool, workers: slowWorkers, threads)
     }
 
     deinit {
         logChanges.stop()
         writes.close()
         reads.close()
-        patient.close()
+        slowPool.close()
     }
 
     package func run(
@@ -138,8 +138,8 @@ package final class PostgresDatabase: SQLDatabase {
         let statements = transaction.statements
         for bound in statements { try bound.validateForPostgres() }
         if statements.isEmpty { return TransactionResults([]) }
-        let line = priority == .long ? patient : statements.onlyReads ? reads : writes
-        let results = try await line.submit(refusal: { $0 }) { reply in
+        let queue = priority == .long ? slowPool : statements.onlyReads ? reads : writes
+        let results = try await queue.submit(refusal: { $0 }) { reply in
             .transaction(PendingTransaction(statements, reply))
         }.get()
         return TransactionResults(results)
@@ -148,7 +148,7 @@ package final class PostgresDatabase: SQLDatabase {
     package func transaction<T: Sendable>(
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
-        try await patient.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
+        try await slowPool.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
             .interactive(
                 run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
                 refuse: { reply.resume(returning: .failure($0)) }
@@ -183,7 +183,7 @@ package final class PostgresDatabase: SQLDatabase {
         writes.close()
         reads.close()
         await handingOver.wait()
-        patient.close()
+        slowPool.close()
         await threads.wait()
     }
 }

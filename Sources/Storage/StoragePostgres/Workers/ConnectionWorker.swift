@@ -9,12 +9,12 @@ internal import Logging
 import Storage
 
 /// One of the threads behind a `PostgresDatabase`.
-final class Lane {
+final class ConnectionWorker {
     private let url: String
     private let purpose: ConnectionPurpose
     private let queue: WorkQueue<PostgresWork>
-    private let patient: WorkQueue<PostgresWork>
-    /// How many lanes draw from the same line.
+    private let slowPool: WorkQueue<PostgresWork>
+    /// How many workers draw from the same line.
     private let siblings: Int
     private let configuration: PostgresConfiguration
     private let pace: ReconnectPace
@@ -31,7 +31,7 @@ final class Lane {
         url: String,
         purpose: ConnectionPurpose,
         queue: WorkQueue<PostgresWork>,
-        patient: WorkQueue<PostgresWork>,
+        slowPool: WorkQueue<PostgresWork>,
         siblings: Int,
         configuration: PostgresConfiguration,
         pace: ReconnectPace,
@@ -40,7 +40,7 @@ final class Lane {
         self.url = url
         self.purpose = purpose
         self.queue = queue
-        self.patient = patient
+        self.slowPool = slowPool
         self.siblings = siblings
         self.configuration = configuration
         self.pace = pace
@@ -48,10 +48,10 @@ final class Lane {
         self.slow = SlowStatements(threshold: configuration.slow, logger: logger)
     }
 
-    /// Serves the line until it is closed and empty.
+    /// Serves the queue until it is closed and empty.
     func serve() {
-        // A patient lane takes one transaction at a time: what came there is long or waits for a lock.
-        let count = purpose == .patient ? 1 : configuration.batch
+        // A worker of the slow pool takes one transaction at a time: what came there is long or waits for a lock.
+        let count = purpose == .slow ? 1 : configuration.batch
         while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: siblings) {
             var transactions: [PendingTransaction] = []
             for item in work {
@@ -115,13 +115,13 @@ final class Lane {
             ready[transaction].finish(.failure(error.storageError(statement)))
             commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
         case .refused(let error, _, let transaction?) where error.isConflict && purpose == .write:
-            // Whoever holds the lock may hold it for long; the neighbours in this lane do not wait with it.
-            patient.adopt(.transaction(ready[transaction]))
+            // Whoever holds the lock may hold it for long; the neighbours in this worker do not wait with it.
+            slowPool.adopt(.transaction(ready[transaction]))
             hurry()
             commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
             // Another session holds an ordered log; each part of the batch that appends would wait for it again.
-            for transaction in ready where !transaction.logs.isEmpty { patient.adopt(.transaction(transaction)) }
+            for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(.transaction(transaction)) }
             hurry()
             commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
@@ -130,7 +130,7 @@ final class Lane {
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
             // At the commit, which is the batch's and not a transaction's.
-            patient.adopt(.transaction(ready[0]))
+            slowPool.adopt(.transaction(ready[0]))
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
         case .refused(let error, let statement, _):
@@ -147,9 +147,9 @@ final class Lane {
     }
 
     /// Answers the transactions whose time is over; what is known not to be committed is not run again for ever. A
-    /// patient lane has time.
+    /// patient worker has time.
     private func inTime(_ transactions: [PendingTransaction]) -> [PendingTransaction] {
-        guard purpose != .patient else { return transactions }
+        guard purpose != .slow else { return transactions }
         let latest = ContinuousClock.now - configuration.limits.patience
         if transactions.allSatisfy({ $0.submitted >= latest }) { return transactions }
         return transactions.filter { transaction in
@@ -161,7 +161,7 @@ final class Lane {
 
     // MARK: - Locks of others
 
-    /// For a second after a lock was met, the lane waits for locks a tenth of its usual time: the row may be held for
+    /// For a second after a lock was met, the worker waits for locks a tenth of its usual time: the row may be held for
     /// long, and each transaction that needs it would cost its neighbours the whole of it.
     private func hurry() {
         if hurriesUntil == nil { connection?.setLockTimeout("10ms") }
@@ -174,7 +174,7 @@ final class Lane {
     private func endHurry() {
         guard let end = hurriesUntil, .now >= end else { return }
         hurriesUntil = nil
-        connection?.setLockTimeout(ConnectionPurpose.laneLockTimeout)
+        connection?.setLockTimeout(ConnectionPurpose.writeLockTimeout)
     }
 
     private func resend(_ transactions: [PendingTransaction], _ reason: String, _ retries: Int) {
@@ -206,7 +206,7 @@ final class Lane {
             }
             if case .conflict = error, purpose == .write {
                 // A statement waits for the lock of its table as soon as it is prepared.
-                patient.adopt(.transaction(transaction))
+                slowPool.adopt(.transaction(transaction))
                 hurry()
             } else {
                 transaction.finish(.failure(error))
@@ -217,7 +217,7 @@ final class Lane {
 
     // MARK: - The connection
 
-    /// The lane's connection, opened again after a loss.
+    /// The worker's connection, opened again after a loss.
     ///
     /// - Throws: `StorageError.unavailable` at once while the last failure is too recent: callers fail fast
     ///   instead of queueing up behind a database that is down.
