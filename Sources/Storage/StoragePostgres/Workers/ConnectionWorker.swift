@@ -22,9 +22,9 @@ final class ConnectionWorker {
     private let slow: SlowStatements
     private var connection: Connection?
     /// Set while waits for locks are shorter; a new connection begins with the usual ones.
-    private var hurriesUntil: ContinuousClock.Instant?
+    private var shortTimeoutEnd: ContinuousClock.Instant?
     /// How many transactions of the batch met a lock.
-    private var locksMet = 0
+    private var lockConflicts = 0
     private var isReconnecting = false
 
     init(
@@ -65,10 +65,10 @@ final class ConnectionWorker {
                     }
                 }
             }
-            endHurry()
+            restoreLockTimeout()
             if !transactions.isEmpty { commit(transactions) }
-            if locksMet > 1 { connection?.setLockTimeout("10ms") }
-            locksMet = 0
+            if lockConflicts > 1 { connection?.setLockTimeout("10ms") }
+            lockConflicts = 0
         }
         connection = nil
     }
@@ -117,12 +117,12 @@ final class ConnectionWorker {
         case .refused(let error, _, let transaction?) where error.isConflict && purpose == .write:
             // Whoever holds the lock may hold it for long; the neighbours in this worker do not wait with it.
             slowPool.adopt(.transaction(ready[transaction]))
-            hurry()
+            shortenLockTimeout()
             commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
             // Another session holds an ordered log; each part of the batch that appends would wait for it again.
             for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(.transaction(transaction)) }
-            hurry()
+            shortenLockTimeout()
             commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
             let half = ready.count / 2
@@ -163,17 +163,17 @@ final class ConnectionWorker {
 
     /// For a second after a lock was met, the worker waits for locks a tenth of its usual time: the row may be held for
     /// long, and each transaction that needs it would cost its neighbours the whole of it.
-    private func hurry() {
-        if hurriesUntil == nil { connection?.setLockTimeout("10ms") }
-        hurriesUntil = .now + .seconds(1)
-        locksMet += 1
+    private func shortenLockTimeout() {
+        if shortTimeoutEnd == nil { connection?.setLockTimeout("10ms") }
+        shortTimeoutEnd = .now + .seconds(1)
+        lockConflicts += 1
         // A crowd for one row, each of which would cost the others its wait.
-        if locksMet == 2 { connection?.setLockTimeout("1ms") }
+        if lockConflicts == 2 { connection?.setLockTimeout("1ms") }
     }
 
-    private func endHurry() {
-        guard let end = hurriesUntil, .now >= end else { return }
-        hurriesUntil = nil
+    private func restoreLockTimeout() {
+        guard let end = shortTimeoutEnd, .now >= end else { return }
+        shortTimeoutEnd = nil
         connection?.setLockTimeout(ConnectionPurpose.writeLockTimeout)
     }
 
@@ -207,7 +207,7 @@ final class ConnectionWorker {
             if case .conflict = error, purpose == .write {
                 // A statement waits for the lock of its table as soon as it is prepared.
                 slowPool.adopt(.transaction(transaction))
-                hurry()
+                shortenLockTimeout()
             } else {
                 transaction.finish(.failure(error))
             }
@@ -230,8 +230,8 @@ final class ConnectionWorker {
             if isReconnecting { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
             isReconnecting = false
             pace.succeeded()
-            hurriesUntil = nil
-            locksMet = 0
+            shortTimeoutEnd = nil
+            lockConflicts = 0
             connection = opened
             return opened
         } catch {
