@@ -33,7 +33,7 @@ package struct AuthService: Sendable {
         let revocations = FollowedRevocations(
             clock: clock,
             tokenLifetime: configuration.accessTokenLifetime,
-            patience: configuration.eventFeed.vouch,
+            maxLag: configuration.eventFeed.vouch,
             logger: logger
         )
         features = AuthFeatures(

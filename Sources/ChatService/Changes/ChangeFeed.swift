@@ -182,7 +182,7 @@ struct ChangeFrontier {
     private var stuckSince: ContinuousClock.Instant?
 
     /// A number that is missing for longer was rolled back; streams find later rows themselves.
-    static let patience: Duration = .seconds(5)
+    static let maxGapAge: Duration = .seconds(5)
 
     init(at floor: Int64) { self.floor = floor }
 
@@ -199,7 +199,7 @@ struct ChangeFrontier {
             stuckSince = now
             return
         }
-        guard since + Self.patience <= now else { return }
+        guard since + Self.maxGapAge <= now else { return }
         // All existing rows are seen. The gaps in between are as old as the first, or the streams will find their rows.
         floor = seen.max() ?? floor
         seen = []

@@ -57,16 +57,16 @@ final class SQLiteConnection: Sendable {
         return (attributes?[.size] as? NSNumber)?.intValue ?? 0
     }
 
-    /// Moves the whole log into the file and empties it, unless readers of an older state stay longer than `patience`.
+    /// Moves the whole log into the file and empties it, unless readers of an older state stay longer than `maxWait`.
     ///
     /// SQLite's own checkpoints after a commit wait for nobody: under readers without a pause they move the pages, and
     /// never get to begin the log anew (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
     ///
     /// - Returns: whether it is empty. What is in it is durable either way.
     @discardableResult
-    func emptyLog(patience: Duration) -> Bool {
+    func emptyLog(maxWait: Duration) -> Bool {
         let isEmpty = try? queue.writeWithoutTransaction { db in
-            let milliseconds = patience.wholeMicroseconds / 1000
+            let milliseconds = maxWait.wholeMicroseconds / 1000
             try db.execute(sql: "PRAGMA busy_timeout = \(milliseconds)")
             defer { try? db.execute(sql: "PRAGMA busy_timeout = \(busyMilliseconds)") }
             // The first column is 1 where readers or writers were in the way.

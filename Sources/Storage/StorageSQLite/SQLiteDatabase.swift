@@ -184,7 +184,7 @@ package final class SQLiteDatabase: SQLDatabase {
         let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in
             .interactive(
                 run: { connection in
-                    reply.resume(returning: .success(connection.emptyLog(patience: .milliseconds(250))))
+                    reply.resume(returning: .success(connection.emptyLog(maxWait: .milliseconds(250))))
                 },
                 refuse: { reply.resume(returning: .failure($0)) }
             )

@@ -58,7 +58,7 @@ struct SQLiteWriter {
     private mutating func keepHouse() {
         batches &+= 1
         guard batches.isMultiple(of: 64) else { return }
-        if connection.walSize > walLimit { connection.emptyLog(patience: .milliseconds(250)) }
+        if connection.walSize > walLimit { connection.emptyLog(maxWait: .milliseconds(250)) }
         guard ContinuousClock.now >= nextOptimize else { return }
         nextOptimize = .now + .seconds(3600)
         connection.optimize()

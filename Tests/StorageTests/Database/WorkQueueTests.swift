@@ -5,7 +5,7 @@ import Testing
 private struct Work: QueuedWork {
     let id: Int
     var weight = 1
-    var travelsAlone = false
+    var isExclusive = false
     let reply: Reply<Int, StorageError>?
 
     func refuse(_ error: StorageError) { reply?.resume(returning: .failure(error)) }
@@ -27,7 +27,7 @@ struct WorkQueueTests {
 
     @Test("nobody waits longer than the limit, even when no thread ever comes")
     func patience() async throws {
-        let queue = WorkQueue<Work>(limits: WorkLimits(patience: .milliseconds(50)))
+        let queue = WorkQueue<Work>(limits: WorkLimits(maxWait: .milliseconds(50)))
         let start = ContinuousClock.now
         let results = await withTaskGroup(of: Result<Int, StorageError>.self) { group in
             for id in 0..<3 {
@@ -47,7 +47,7 @@ struct WorkQueueTests {
 
     @Test("the limit still holds after the line was empty for a while")
     func patienceAgain() async throws {
-        let queue = WorkQueue<Work>(limits: WorkLimits(patience: .milliseconds(20)))
+        let queue = WorkQueue<Work>(limits: WorkLimits(maxWait: .milliseconds(20)))
         for _ in 0..<3 {
             let result = await queue.submit(refusal: { $0 }) { (reply: Reply<Int, StorageError>) in
                 Work(id: 1, reply: reply)
@@ -75,7 +75,7 @@ struct WorkQueueTests {
     @Test("work that travels alone is never taken with others, and order is kept")
     func alone() {
         let queue = WorkQueue<Work>(limits: WorkLimits())
-        for id in 1...5 { queue.adopt(Work(id: id, travelsAlone: id == 3, reply: nil)) }
+        for id in 1...5 { queue.adopt(Work(id: id, isExclusive: id == 3, reply: nil)) }
         #expect(queue.take(count: 10)?.map(\.id) == [1, 2])
         #expect(queue.take(count: 10)?.map(\.id) == [3])
         #expect(queue.take(count: 10)?.map(\.id) == [4, 5])

@@ -96,7 +96,7 @@ struct ConflictRetryTests {
             let gate = Gate()
             async let holder: Void = other.transaction { transaction in
                 // Its long deadlock timeout makes the other transaction look for the deadlock, and so be its victim.
-                try transaction.run(Self.patience())
+                try transaction.run(Self.deadlockTimeout())
                 try transaction.run(Self.set("second", 1))
                 gate.enterAndWait()
                 try transaction.run(Self.set("first", 1))
@@ -120,7 +120,7 @@ struct ConflictRetryTests {
         }
     }
 
-    private static let patience = Statement("tests.patience", .writes, [], "SET LOCAL deadlock_timeout = '30s'")
+    private static let deadlockTimeout = Statement("tests.patience", .writes, [], "SET LOCAL deadlock_timeout = '30s'")
     private static let waiting = Statement(
         "tests.waiting_for_locks",
         .reads,

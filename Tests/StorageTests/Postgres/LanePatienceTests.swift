@@ -92,7 +92,7 @@ struct LanePatienceTests {
             let database = try await PostgresDatabase.connect(
                 url: test.url,
                 configuration: PostgresConfiguration(
-                    limits: WorkLimits(patience: .seconds(60)),
+                    limits: WorkLimits(maxWait: .seconds(60)),
                     silence: .seconds(5)
                 ),
                 logger: .silent
@@ -118,7 +118,7 @@ struct LanePatienceTests {
             let database = try await PostgresDatabase.connect(
                 url: test.url,
                 configuration: PostgresConfiguration(
-                    limits: WorkLimits(patience: .seconds(9)),
+                    limits: WorkLimits(maxWait: .seconds(9)),
                     silence: .seconds(8)
                 ),
                 logger: .silent

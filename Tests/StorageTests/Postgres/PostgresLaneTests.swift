@@ -31,7 +31,7 @@ struct PostgresLaneTests {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             let database = try await PostgresDatabase.connect(
                 url: test.url,
-                configuration: PostgresConfiguration(readWorkers: 32, limits: WorkLimits(patience: .seconds(60))),
+                configuration: PostgresConfiguration(readWorkers: 32, limits: WorkLimits(maxWait: .seconds(60))),
                 logger: Logger(label: "test.storage")
             )
             // Each four times in a row: eight seconds, of which the checks below need a fraction.

@@ -17,7 +17,7 @@ struct PostgresPartitionTests {
                 url: "postgres://tessera@127.0.0.1:\(network.port)/postgres?connect_timeout=2",
                 configuration: PostgresConfiguration(
                     readWorkers: 2,
-                    limits: WorkLimits(patience: .seconds(2)),
+                    limits: WorkLimits(maxWait: .seconds(2)),
                     silence: .seconds(2)
                 ),
                 logger: .silent

@@ -81,7 +81,7 @@ struct SentUnitTests {
                 configuration: SQLiteConfiguration(
                     busyTimeout: .seconds(60),
                     batch: 1,
-                    limits: WorkLimits(patience: .seconds(3))
+                    limits: WorkLimits(maxWait: .seconds(3))
                 ),
                 logger: Logger(label: "test.storage")
             )

@@ -32,8 +32,8 @@ final class FollowedRevocations: RevocationSource {
         /// Consecutive restarts of the log.
         var begunAnew = 0
 
-        func isCurrent(within patience: Duration) -> Bool {
-            knowledge.isCurrent && appends == appendsRead && knowledge.heardAt + patience > .now
+        func isCurrent(within maxLag: Duration) -> Bool {
+            knowledge.isCurrent && appends == appendsRead && knowledge.heardAt + maxLag > .now
         }
     }
 
@@ -41,7 +41,7 @@ final class FollowedRevocations: RevocationSource {
     private let logger: Logger
     /// How long a revocation is remembered, and the greatest age of a token that memory can judge.
     private let lifetime: Int64
-    private let patience: Duration
+    private let maxLag: Duration
     private let state: Mutex<State>
     private let known = Gauge(label: "tessera_auth_revocations")
     private let current = Gauge(label: "tessera_auth_revocations_current")
@@ -51,15 +51,15 @@ final class FollowedRevocations: RevocationSource {
     private static let leeway: Duration = .seconds(300)
 
     /// `patience`: memory is too old when the last successful read is older.
-    init(clock: Clock, tokenLifetime: Duration, patience: Duration, logger: Logger) {
+    init(clock: Clock, tokenLifetime: Duration, maxLag: Duration, logger: Logger) {
         self.clock = clock
         self.logger = logger
         self.lifetime = (tokenLifetime + Self.leeway).components.seconds
-        self.patience = patience
+        self.maxLag = maxLag
         self.state = Mutex(State(knowledge: FeedKnowledge(lifetime: lifetime, now: .now)))
     }
 
-    var isCurrent: Bool { state.withLock { $0.isCurrent(within: patience) } }
+    var isCurrent: Bool { state.withLock { $0.isCurrent(within: maxLag) } }
 
     var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent } }
 
@@ -67,7 +67,7 @@ final class FollowedRevocations: RevocationSource {
         let oldest = clock.now().seconds - lifetime
         let refusal = state.withLock { state -> VerificationError? in
             // A token with a longer lifetime of an earlier configuration: its revocation may be forgotten.
-            guard state.isCurrent(within: patience), claims.issuedAt >= oldest else {
+            guard state.isCurrent(within: maxLag), claims.issuedAt >= oldest else {
                 return VerificationError(.revocationsUnavailable)
             }
             return state.knowledge.revocations.refusal(of: claims, keyID: keyID)

@@ -7,7 +7,7 @@ import Synchronization
 final class JobLease: Sendable {
     private static let time: Duration = .seconds(15)
     /// How often another node tries to take the lease.
-    private static let patience: Duration = .seconds(3)
+    private static let retryInterval: Duration = .seconds(3)
 
     private struct State {
         var heldUntil: ContinuousClock.Instant?
@@ -39,7 +39,7 @@ final class JobLease: Sendable {
         let isHeld = taken.affected > 0
         state.withLock { state in
             state.heldUntil = isHeld ? asked + Self.time : nil
-            state.askAt = asked + Self.patience
+            state.askAt = asked + Self.retryInterval
         }
         return isHeld
     }

@@ -62,7 +62,7 @@ package struct Erasures: Sendable {
     let logger: Logger
 
     /// How long a request waits for the removal before it answers that it is in progress.
-    static let patience: Duration = .seconds(5)
+    static let maxWait: Duration = .seconds(5)
     /// How often a request tries to reclaim the bytes; each attempt may block writers for a moment. The job tries once
     /// per pass.
     static let attempts = 8
@@ -115,7 +115,7 @@ package struct Erasures: Sendable {
         }
         guard !receipt.isCompleted else { return receipt }
         // Small data is gone when the answer comes; the job removes the rest.
-        let deadline = ContinuousClock.now + Self.patience
+        let deadline = ContinuousClock.now + Self.maxWait
         try await work(receipt.id, attempts: Self.attempts) { ContinuousClock.now < deadline }
         return try await self.receipt(of: receipt.principal) ?? receipt
     }

@@ -32,7 +32,7 @@ package struct Importer: Sendable {
     /// Messages of the conversations that become visible in one transaction, which counts each of them.
     private static let counted: Int64 = 10_000
     /// Before this has passed, invisible conversations are not leftovers of a dead process.
-    private static let patience: Duration = .seconds(86_400)
+    private static let maxAge: Duration = .seconds(86_400)
 
     private enum Outcome {
         case finish(conversation: String, messages: Int64)
@@ -137,7 +137,7 @@ package struct Importer: Sendable {
         let insert = ExportStatements.insertConversation(
             row,
             words: Self.words(of: row["title"]),
-            hiddenUntil: clock.now() + Self.patience
+            hiddenUntil: clock.now() + Self.maxAge
         )
         pending.append((insert, nil))
         conversations.append(

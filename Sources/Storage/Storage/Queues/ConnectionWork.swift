@@ -15,7 +15,7 @@ package enum ConnectionWork<Connection>: QueuedWork {
         }
     }
 
-    package var travelsAlone: Bool {
+    package var isExclusive: Bool {
         switch self {
         case .transaction: false
         case .interactive: true

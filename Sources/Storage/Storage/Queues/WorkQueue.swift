@@ -17,11 +17,11 @@ package struct WorkLimits: Sendable {
     /// Pieces of work in the queue; one more is refused as `.overloaded`.
     package var capacity: Int
     /// The longest wait for a thread; after it the work is refused as `.unavailable`.
-    package var patience: Duration
+    package var maxWait: Duration
 
-    package init(capacity: Int = 1024, patience: Duration = .seconds(10)) {
+    package init(capacity: Int = 1024, maxWait: Duration = .seconds(10)) {
         self.capacity = capacity
-        self.patience = patience
+        self.maxWait = maxWait
     }
 }
 
@@ -30,7 +30,7 @@ package protocol QueuedWork: Sendable {
     /// Roughly the bytes it will send; bounds how much travels together.
     var weight: Int { get }
     /// True for work that may not share a batch, such as an interactive transaction.
-    var travelsAlone: Bool { get }
+    var isExclusive: Bool { get }
     /// Answers the caller without doing the work.
     func refuse(_ error: StorageError)
 }
@@ -82,7 +82,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     @inlinable
     package func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
-        let entry = Entry(ticket: ticket, work: work, expires: ContinuousClock.now + limits.patience)
+        let entry = Entry(ticket: ticket, work: work, expires: ContinuousClock.now + limits.maxWait)
         let (refused, wakes, setTimer): (StorageError?, Bool, Bool) = state.withLock { state in
             guard !ticket.isCancelled.load(ordering: .relaxed) else { return (.cancelled, false, false) }
             guard !state.isClosed else { return (.unavailable(reason: "the database is closed"), false, false) }
@@ -92,7 +92,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
             return (nil, state.wakesOne(), !state.timerIsSet)
         }
         if wakes { arrivals.signal() }
-        if setTimer { self.setTimer(after: limits.patience) }
+        if setTimer { self.setTimer(after: limits.maxWait) }
         return refused
     }
 
@@ -226,10 +226,10 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
             var sum = 0
             while taken.count < count, let next = waiting.first {
                 sum += next.weight
-                if !taken.isEmpty, next.work.travelsAlone || sum > weight { break }
+                if !taken.isEmpty, next.work.isExclusive || sum > weight { break }
                 taken.append(next.work)
                 waiting.removeFirst()
-                if next.work.travelsAlone { break }
+                if next.work.isExclusive { break }
             }
             return taken
         }

@@ -53,7 +53,7 @@ enum ConnectionPurpose: String {
     }
 
     /// The longest silence of the server during an exchange.
-    func patience(silence: Duration) -> Duration? {
+    func maxWait(silence: Duration) -> Duration? {
         switch self {
         case .write, .read, .listen: silence
         // A little more than the server's own limit above.
@@ -81,7 +81,7 @@ enum ConnectionPurpose: String {
     let handle: OpaquePointer
     let purpose: ConnectionPurpose
     /// The longest silence of the server during an exchange; a connection that is silent for longer is lost.
-    let patience: Duration?
+    let maxWait: Duration?
     let notices = ServerNotices()
     /// Set once the connection may not be used any more.
     var isLost = false
@@ -130,7 +130,7 @@ enum ConnectionPurpose: String {
         }
         unsafe self.handle = unsafe handle
         self.purpose = purpose
-        patience = purpose.patience(silence: silence)
+        maxWait = purpose.maxWait(silence: silence)
         unsafe notices.listen(on: handle)
         unsafe _ = PQsetnonblocking(handle, 1)
         if purpose == .inspection { return }
@@ -158,7 +158,7 @@ enum ConnectionPurpose: String {
         notices.standbyMayLack = false
         var exchange = Exchange(results: [])
         guard unsafe PQsendQuery(handle, script) == 1 else { throw lose(exchange) }
-        let deadline = patience.map { ContinuousClock.now + $0 }
+        let deadline = maxWait.map { ContinuousClock.now + $0 }
         var value: String?
         var refused: ServerError?
         while true {

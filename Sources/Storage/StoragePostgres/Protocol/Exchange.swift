@@ -47,7 +47,7 @@ extension Connection {
         for step in steps where !send(step) {
             return lose(unsafe Self.firstLine(PQerrorMessage(handle)), &exchange)
         }
-        let deadline = patience.map { ContinuousClock.now + $0 }
+        let deadline = maxWait.map { ContinuousClock.now + $0 }
         for (index, step) in steps.enumerated() {
             let isSync = if case .sync = step { true } else { false }
             if let reason = receive(index, step, isSync: isSync, deadline, &exchange) { return lose(reason, &exchange) }

@@ -15,7 +15,7 @@ final class ConnectionWorker {
     private let queue: WorkQueue<PostgresWork>
     private let slowPool: WorkQueue<PostgresWork>
     /// How many workers draw from the same line.
-    private let siblings: Int
+    private let workerCount: Int
     private let configuration: PostgresConfiguration
     private let pace: ReconnectPace
     private let logger: Logger
@@ -32,7 +32,7 @@ final class ConnectionWorker {
         purpose: ConnectionPurpose,
         queue: WorkQueue<PostgresWork>,
         slowPool: WorkQueue<PostgresWork>,
-        siblings: Int,
+        workerCount: Int,
         configuration: PostgresConfiguration,
         pace: ReconnectPace,
         logger: Logger
@@ -41,7 +41,7 @@ final class ConnectionWorker {
         self.purpose = purpose
         self.queue = queue
         self.slowPool = slowPool
-        self.siblings = siblings
+        self.workerCount = workerCount
         self.configuration = configuration
         self.pace = pace
         self.logger = logger
@@ -52,7 +52,7 @@ final class ConnectionWorker {
     func serve() {
         // A worker of the slow pool takes one transaction at a time: what came there is long or waits for a lock.
         let count = purpose == .slow ? 1 : configuration.batch
-        while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: siblings) {
+        while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: workerCount) {
             var transactions: [PendingTransaction] = []
             for item in work {
                 switch item {
@@ -150,7 +150,7 @@ final class ConnectionWorker {
     /// patient worker has time.
     private func inTime(_ transactions: [PendingTransaction]) -> [PendingTransaction] {
         guard purpose != .slow else { return transactions }
-        let latest = ContinuousClock.now - configuration.limits.patience
+        let latest = ContinuousClock.now - configuration.limits.maxWait
         if transactions.allSatisfy({ $0.submitted >= latest }) { return transactions }
         return transactions.filter { transaction in
             if transaction.submitted >= latest { return true }

@@ -110,7 +110,7 @@ package final class PostgresDatabase: SQLDatabase {
                         purpose: purpose,
                         queue: queue,
                         slowPool: slowPool,
-                        siblings: workers,
+                        workerCount: workers,
                         configuration: configuration,
                         pace: pace,
                         logger: logger
