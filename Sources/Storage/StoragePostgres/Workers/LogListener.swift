@@ -17,7 +17,7 @@ final class LogListener: LogWatcher {
     private let silence: Duration
     private let logger: Logger
     private let changed: @Sendable () -> Void
-    private let bell = StopBell()
+    private let wakePipe = WakePipe()
 
     init(
         url: String,
@@ -36,7 +36,7 @@ final class LogListener: LogWatcher {
     func run() {
         let pace = ReconnectPace()
         var isReconnecting = false
-        while !bell.hasRung {
+        while !wakePipe.isSignalled {
             do throws(StorageError) {
                 if pace.allowsAttempt {
                     let connection = try Connection(url: url, purpose: .listen, silence: silence)
@@ -56,35 +56,37 @@ final class LogListener: LogWatcher {
                 }
                 isReconnecting = true
             }
-            guard !bell.hasRung else { return }
+            guard !wakePipe.isSignalled else { return }
             changed()
-            bell.wait(for: .milliseconds(250))
+            wakePipe.wait(for: .milliseconds(250))
         }
     }
 
-    /// Returns when the connection is lost or the bell rings.
+    /// Returns when the connection is lost or the pipe is signalled.
     private func listen(on connection: Connection) {
         // What was committed before this moment was told to nobody.
         changed()
-        while !bell.hasRung, connection.awaitNotification(or: bell, within: LogChanges.interval) { changed() }
+        while !wakePipe.isSignalled, connection.awaitNotification(or: wakePipe, within: LogChanges.interval) {
+            changed()
+        }
     }
 
     func stop() {
-        bell.ring()
+        wakePipe.signal()
     }
 }
 
 extension Connection {
     /// Returns true after a notification or the time given, false when the connection is lost.
-    fileprivate func awaitNotification(or bell: StopBell, within limit: Duration) -> Bool {
+    fileprivate func awaitNotification(or wakePipe: WakePipe, within limit: Duration) -> Bool {
         var descriptors = [
             pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0),
-            pollfd(fd: bell.descriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wakePipe.descriptor, events: Int16(POLLIN), revents: 0),
         ]
         let milliseconds = Int32(clamping: limit.wholeMicroseconds / 1000)
         let ready = unsafe poll(&descriptors, nfds_t(descriptors.count), milliseconds)
         guard ready > 0 else { return ready == 0 || errno == EINTR }
-        // Also after the bell: one read costs nothing. An idle server's last words end the connection.
+        // Also after a signal: one read costs nothing. An idle server's last words end the connection.
         guard isUsable() else { return false }
         while let notification = unsafe PQnotifies(handle) { unsafe PQfreemem(notification) }
         return true
@@ -92,11 +94,11 @@ extension Connection {
 }
 
 /// Wakes a thread that waits in `poll`, once and for good.
-final class StopBell: Sendable {
-    /// Readable once the bell has rung.
+final class WakePipe: Sendable {
+    /// Readable once the pipe is signalled.
     let descriptor: Int32
-    private let rope: Int32
-    private let rung = Atomic(false)
+    private let writeEnd: Int32
+    private let signalled = Atomic(false)
 
     init() {
         var ends: [Int32] = [-1, -1]
@@ -105,23 +107,23 @@ final class StopBell: Sendable {
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         }
         descriptor = ends[0]
-        rope = ends[1]
+        writeEnd = ends[1]
     }
 
     deinit {
         close(descriptor)
-        close(rope)
+        close(writeEnd)
     }
 
-    func ring() {
-        rung.store(true, ordering: .releasing)
+    func signal() {
+        signalled.store(true, ordering: .releasing)
         var byte: UInt8 = 1
-        _ = unsafe write(rope, &byte, 1)
+        _ = unsafe write(writeEnd, &byte, 1)
     }
 
-    var hasRung: Bool { rung.load(ordering: .acquiring) }
+    var isSignalled: Bool { signalled.load(ordering: .acquiring) }
 
-    /// Returns early when the bell rings.
+    /// Returns early when the pipe is signalled.
     func wait(for limit: Duration) {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         _ = unsafe poll(&waiting, 1, Int32(clamping: limit.wholeMicroseconds / 1000))
