@@ -102,7 +102,7 @@ private final class StubDatabase: SQLDatabase {
         throw StorageError.overloaded
     }
 
-    func forgetDeleted() async -> Bool { true }
+    func reclaimDeletedBytes() async -> Bool { true }
     func changes(of log: OrderedLog) -> AsyncStream<Void> { AsyncStream { $0.finish() } }
     func close() async {}
 }

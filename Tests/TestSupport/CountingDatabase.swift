@@ -11,7 +11,7 @@ package final class CountingDatabase: DatabaseDecorator {
     package var wrapped: any SQLDatabase { base }
     private let record = Mutex<[[String]]>([])
     private let interruption = Mutex<(statement: String, body: @Sendable () async -> Void)?>(nil)
-    private let forgetting = Mutex<(@Sendable () async -> Bool)?>(nil)
+    private let reclaiming = Mutex<(@Sendable () async -> Bool)?>(nil)
 
     package init(_ base: any SQLDatabase) {
         self.base = base
@@ -62,12 +62,12 @@ package final class CountingDatabase: DatabaseDecorator {
     }
 
     /// Runs `body` before deleted bytes are reclaimed, which it may forbid.
-    package func beforeForgetting(_ body: @Sendable @escaping () async -> Bool) {
-        forgetting.withLock { $0 = body }
+    package func beforeReclaiming(_ body: @Sendable @escaping () async -> Bool) {
+        reclaiming.withLock { $0 = body }
     }
 
-    package func forgetDeleted() async -> Bool {
-        if let body = forgetting.withLock({ $0 }), await !body() { return false }
-        return await base.forgetDeleted()
+    package func reclaimDeletedBytes() async -> Bool {
+        if let body = reclaiming.withLock({ $0 }), await !body() { return false }
+        return await base.reclaimDeletedBytes()
     }
 }

@@ -178,7 +178,7 @@ package final class SQLiteDatabase: SQLDatabase {
         }
     }
 
-    package func forgetDeleted() async -> Bool {
+    package func reclaimDeletedBytes() async -> Bool {
         // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). Short, for who
         // writes has to wait: whoever is told `false` comes again.
         let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in

@@ -49,13 +49,13 @@ struct SQLiteWriter {
                 }
             }
             if !transactions.isEmpty { commit(transactions) }
-            keepHouse()
+            performMaintenance()
         }
         connection.optimize()
     }
 
     /// After the callers have their answers.
-    private mutating func keepHouse() {
+    private mutating func performMaintenance() {
         batches &+= 1
         guard batches.isMultiple(of: 64) else { return }
         if connection.walSize > walLimit { connection.emptyLog(maxWait: .milliseconds(250)) }

@@ -169,7 +169,7 @@ struct ErasureTests {
             let erasures = chat.erasures
             let seen = Mutex<[Bool?]>([])
             let isInTheWay = Mutex(true)
-            database.beforeForgetting {
+            database.beforeReclaiming {
                 let receipt = try? await erasures.receipt(of: "owner")
                 seen.withLock { $0.append(receipt?.isCompleted) }
                 return isInTheWay.withLock { !$0 }
@@ -201,7 +201,7 @@ struct ErasureTests {
             }
             let asked = Mutex(0)
             let isInTheWay = Mutex(true)
-            database.beforeForgetting {
+            database.beforeReclaiming {
                 asked.withLock { $0 += 1 }
                 return isInTheWay.withLock { !$0 }
             }

@@ -121,10 +121,10 @@ struct SearchPassTests {
             let database = try #require(chat.database as? CountingDatabase)
             try await chat.create(#"{"messages":[{"role":"user","content":"tide"}]}"#)
             let purge = SearchPurge(database: database, clock: .system)
-            database.beforeForgetting { false }
+            database.beforeReclaiming { false }
             #expect(try await purge.run() == .init(passes: 0, unfinished: 2))
             #expect(try await purge.isDue())
-            database.beforeForgetting { true }
+            database.beforeReclaiming { true }
             #expect(try await purge.run() == .init(passes: 2))
             #expect(try await !purge.isDue())
         }

@@ -75,10 +75,10 @@ struct SQLiteLogTests {
         // Another process, inside a transaction.
         let other = try await SQLiteDatabase.open(path: path, configuration: .init(), logger: Logger(label: "test"))
         let holder = try await HeldWriter.hold(other)
-        #expect(await !database.forgetDeleted())
+        #expect(await !database.reclaimDeletedBytes())
         #expect(Self.size(path + "-wal") > 0)
         try await holder.release()
-        #expect(await database.forgetDeleted())
+        #expect(await database.reclaimDeletedBytes())
         #expect(Self.size(path + "-wal") == 0)
         await other.close()
         await database.close()

@@ -90,7 +90,7 @@ extension Erasures {
     ) async throws -> Bool {
         guard progress.mayAsk else { return false }
         guard try await mayGoOn() else { return false }
-        let isDone = await database.forgetDeleted()
+        let isDone = await database.reclaimDeletedBytes()
         progress.asked(isDone: isDone)
         if !isDone {
             logger.info("erasures wait for readers of the log", metadata: ["erasures": "\(progress.emptied.count)"])

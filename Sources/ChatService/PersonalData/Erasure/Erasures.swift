@@ -139,7 +139,7 @@ package struct Erasures: Sendable {
         guard try await removeRows(erasure, while: mayGoOn) else { return false }
         for _ in 0..<attempts {
             guard try await mayGoOn() else { return false }
-            guard await database.forgetDeleted() else { continue }
+            guard await database.reclaimDeletedBytes() else { continue }
             try await complete(erasure)
             return true
         }

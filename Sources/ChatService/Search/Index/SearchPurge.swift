@@ -65,7 +65,9 @@ package struct SearchPurge: Sendable {
         if !status.isPurging, try await !begin(table, status) { return }
         report.unfinished += 1
         // After the last merge the log still has the old pages.
-        guard let structure = try await merge(table, while: mayGoOn), await database.forgetDeleted() else { return }
+        guard let structure = try await merge(table, while: mayGoOn), await database.reclaimDeletedBytes() else {
+            return
+        }
         _ = try await database.run(SearchPurgeStatements.of(table).endPurge(leaving: structure), priority: .long)
         report.unfinished -= 1
         report.passes += 1

@@ -58,7 +58,7 @@ struct SearchRebuild: Sendable {
         }
         guard removed == 0 else { return }
         // The log still has the deleted pages; the next purge is sure to empty it.
-        _ = await database.forgetDeleted()
+        _ = await database.reclaimDeletedBytes()
         let triggers = try await database.run(statements.triggers()).rows.map { row in
             Statement("search.create_\(try row.text("name"))", .writes, [:], try row.text("sql"))
         }

@@ -27,7 +27,7 @@ extension DatabaseDecorator {
         try await base.withMigrationLock(body)
     }
 
-    package func forgetDeleted() async -> Bool { await base.forgetDeleted() }
+    package func reclaimDeletedBytes() async -> Bool { await base.reclaimDeletedBytes() }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> { base.changes(of: log) }
 

@@ -61,7 +61,7 @@ package protocol SQLDatabase: Sendable {
     /// gone after the next VACUUM, which autovacuum brings.
     ///
     /// - Returns: whether it is done; `false` while readers of an older state need the log, or where it failed.
-    func forgetDeleted() async -> Bool
+    func reclaimDeletedBytes() async -> Bool
 
     /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
     /// when the database closes.

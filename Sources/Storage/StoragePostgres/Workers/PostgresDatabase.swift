@@ -172,7 +172,7 @@ package final class PostgresDatabase: SQLDatabase {
     static let migrationLock: Int64 = 0x74_65_73_73_65_72_61
 
     /// Autovacuum does it.
-    package func forgetDeleted() async -> Bool { true }
+    package func reclaimDeletedBytes() async -> Bool { true }
 
     package func changes(of log: OrderedLog) -> AsyncStream<Void> {
         logChanges.stream(of: log)
