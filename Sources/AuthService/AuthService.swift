@@ -37,7 +37,7 @@ package struct AuthService: Sendable {
             logger: logger
         )
         features = AuthFeatures(
-            database: AppendNotingDatabase(base: base) { revocations.appended() },
+            database: EventAppendObserver(base: base) { revocations.appended() },
             configuration: configuration,
             clock: clock,
             random: random,

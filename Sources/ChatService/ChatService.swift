@@ -74,7 +74,7 @@ package struct ChatService: Sendable {
         let changes = Changes(database: guarded, clock: clock)
         let changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
         // Every writing transaction passes here, so that this node's streams are woken at once.
-        let database: any SQLDatabase = ChangeTellingDatabase(guarded, feed: changeFeed)
+        let database: any SQLDatabase = ChangeNotifyingDatabase(guarded, feed: changeFeed)
         let quotas = configuration.quotas
         self.changes = changes
         self.changeFeed = changeFeed

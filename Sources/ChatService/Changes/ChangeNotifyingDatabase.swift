@@ -4,7 +4,7 @@
 // wakes all.
 import Storage
 
-struct ChangeTellingDatabase: DatabaseDecorator {
+struct ChangeNotifyingDatabase: DatabaseDecorator {
     let base: any SQLDatabase
     private let feed: ChangeFeed
 

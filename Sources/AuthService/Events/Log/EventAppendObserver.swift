@@ -4,7 +4,7 @@
 // revocation and its effect here. A failed transaction counts too: it may have committed.
 import Storage
 
-struct AppendNotingDatabase: DatabaseDecorator {
+struct EventAppendObserver: DatabaseDecorator {
     let base: any SQLDatabase
     let appended: @Sendable () -> Void
 
