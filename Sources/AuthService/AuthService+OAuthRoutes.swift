@@ -20,7 +20,7 @@ extension AuthService {
         introspecting.takesRecent = true
         IntrospectionRoutes(
             authentication: introspecting,
-            asked: trust.asked,
+            introspector: trust.introspector,
             tokens: features.tokens,
             issuer: configuration.issuer
         ).mount(on: oauth)

@@ -64,7 +64,9 @@ extension AuthService {
         passwordRoutes.mount(on: open)
         TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
         sessionRoutes.mount(on: open)
-        ValidateRoutes(asked: trust.asked, sessions: sessions, cookies: cookies, csrf: csrf).mount(on: open)
+        ValidateRoutes(introspector: trust.introspector, sessions: sessions, cookies: cookies, csrf: csrf).mount(
+            on: open
+        )
 
         let authenticated = router.group("v1")
             .add(

@@ -7,13 +7,13 @@ import TesseraVerifierHummingbird
 struct AuthTrust: Sendable {
     let verifier: TokenVerifier
     /// Judges tokens that were sent to other services.
-    let asked: AskedTokens
-    let revocations: FollowedRevocations
+    let introspector: TokenIntrospector
+    let revocations: InProcessRevocations
     let following: RevocationFollowing
 
     init(
         _ features: AuthFeatures,
-        revocations: FollowedRevocations,
+        revocations: InProcessRevocations,
         configuration: AuthConfiguration,
         clock: Clock
     ) {
@@ -27,7 +27,7 @@ struct AuthTrust: Sendable {
         )
         verifier = TokenVerifier(requirements: requirements, keys: keys, lookup: rows)
         requirements.demandsAudience = false
-        asked = AskedTokens(
+        introspector = TokenIntrospector(
             TokenVerifier(requirements: requirements, keys: keys),
             revocations: revocations,
             rows: rows

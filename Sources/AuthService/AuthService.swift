@@ -30,7 +30,7 @@ package struct AuthService: Sendable {
         logger: Logger,
         hasher: (any PasswordHashingService)? = nil
     ) async throws {
-        let revocations = FollowedRevocations(
+        let revocations = InProcessRevocations(
             clock: clock,
             tokenLifetime: configuration.accessTokenLifetime,
             maxLag: configuration.eventFeed.vouch,

@@ -81,7 +81,7 @@ struct LostLogTests {
         try await withSeparateNodes(
             engine,
             rings: [AuthNode.ring(1)],
-            configure: FollowedRevocationTests.patient,
+            configure: InProcessRevocationTests.patient,
             wrap: { TurningDatabase($1) }
         ) { nodes in
             let node = nodes[0]

@@ -12,7 +12,7 @@ import Testing
 struct DeletionReachTests {
     /// Knows only the pages of `user.tokens_revoked`.
     private final class UserTokensOnly: RevocationSource {
-        private let knowledge = Mutex(FeedKnowledge(lifetime: 900, now: .now))
+        private let replica = Mutex(RevocationReplica(lifetime: 900, now: .now))
 
         func take(_ page: AuthNode.Answer, at now: Int64) throws {
             for event in try #require(page.json["data"]?.array) {
@@ -20,12 +20,12 @@ struct DeletionReachTests {
                 try #require(kind == "user.tokens_revoked", "nothing else was asked for")
                 let data = Array(try #require(event["data"]?.raw).utf8)
                 let revocation = try #require(try Revocation(kind: kind, data: data))
-                knowledge.withLock { $0.take(revocation, position: nil, now: now) }
+                replica.withLock { $0.take(revocation, position: nil, now: now) }
             }
         }
 
         func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
-            if let refusal = knowledge.withLock({ $0.revocations.refusal(of: claims, keyID: keyID) }) { throw refusal }
+            if let refusal = replica.withLock({ $0.revocations.refusal(of: claims, keyID: keyID) }) { throw refusal }
         }
     }
 

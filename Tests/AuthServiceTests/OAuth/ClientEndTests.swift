@@ -47,7 +47,7 @@ struct ClientEndTests {
 
     @Test("its tokens are refused by another node, which no longer lets it ask either", arguments: TestEngine.allCases)
     func everywhere(engine: TestEngine) async throws {
-        try await withSeparateNodes(engine, configure: FollowedRevocationTests.patient) { nodes in
+        try await withSeparateNodes(engine, configure: InProcessRevocationTests.patient) { nodes in
             let (here, there) = (nodes[0], nodes[1])
             try await AuthNode.whileFollowing([there]) {
                 let judge = try await here.makeClient("judge")
@@ -82,7 +82,7 @@ struct ClientEndTests {
         arguments: TestEngine.allCases
     )
     func takenBack(engine: TestEngine) async throws {
-        try await withSeparateNodes(engine, configure: FollowedRevocationTests.patient) { nodes in
+        try await withSeparateNodes(engine, configure: InProcessRevocationTests.patient) { nodes in
             let (rows, memory) = (nodes[0], nodes[1])
             let client = try await rows.makeClient("taken-back")
             let judge = try await rows.makeClient("judge")

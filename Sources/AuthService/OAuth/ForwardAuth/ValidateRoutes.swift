@@ -14,7 +14,7 @@ import Storage
 import TesseraVerifierHummingbird
 
 struct ValidateRoutes: Sendable {
-    let asked: AskedTokens
+    let introspector: TokenIntrospector
     let sessions: Sessions
     let cookies: SessionCookiePolicy
     let csrf: CSRFMiddleware
@@ -55,7 +55,7 @@ struct ValidateRoutes: Sendable {
     /// For auth's own audience, as for every bearer token here.
     private func user(_ token: String) async throws -> AccessTokenClaims {
         do {
-            let claims = try await asked.claims(of: token)
+            let claims = try await introspector.claims(of: token)
             guard claims.audience.contains(AuthConfiguration.ownAudience) else {
                 throw VerificationError(.wrongAudience, claim: "aud")
             }

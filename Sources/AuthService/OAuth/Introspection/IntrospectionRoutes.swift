@@ -10,7 +10,7 @@ import TesseraVerifierHummingbird
 
 struct IntrospectionRoutes: Sendable {
     let authentication: ClientAuthentication
-    let asked: AskedTokens
+    let introspector: TokenIntrospector
     let tokens: Tokens
     let issuer: String
 
@@ -33,7 +33,7 @@ struct IntrospectionRoutes: Sendable {
         // `token_type_hint` would save a search (§2.1), but the token's form suffices.
         if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
         do {
-            guard let claims = try await asked.claims(of: token, for: caller.audiences) else { return .inactive }
+            guard let claims = try await introspector.claims(of: token, for: caller.audiences) else { return .inactive }
             return active(claims)
         } catch let error as VerificationError {
             throw TokenFailures.apiError(error)

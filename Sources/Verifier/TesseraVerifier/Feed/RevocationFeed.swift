@@ -20,7 +20,7 @@ public final class RevocationFeed: RevocationSource {
     private let clock: @Sendable () -> Int64
     private let logger: Logger
     private let lifetime: Int64
-    private let knowledge: Mutex<FeedKnowledge>
+    private let replica: Mutex<RevocationReplica>
     private let waiting = Mutex<[Int: CheckedContinuation<Void, Never>]>([:])
     private let waiters = Atomic<Int>(0)
     private let connections = Atomic<Int>(0)
@@ -92,20 +92,20 @@ public final class RevocationFeed: RevocationSource {
         self.clock = clock
         self.logger = logger
         self.lifetime = max(1, pace.tokenLifetime.components.seconds)
-        self.knowledge = Mutex(FeedKnowledge(lifetime: lifetime, now: .now))
+        self.replica = Mutex(RevocationReplica(lifetime: lifetime, now: .now))
     }
 
     // MARK: - State
 
     /// Whether the revocations are current.
-    public var state: RevocationState { knowledge.withLock(\.state) }
+    public var state: RevocationState { replica.withLock(\.state) }
 
     /// Whether tokens are judged, for a readiness check. False until the revocations have been current once, and while
     /// the policy refuses.
-    public var isReady: Bool { knowledge.withLock { $0.suffices(policy) { .now } } }
+    public var isReady: Bool { replica.withLock { $0.suffices(policy) { .now } } }
 
     /// How many revocations are remembered.
-    public var count: Int { knowledge.withLock(\.revocations.count) }
+    public var count: Int { replica.withLock(\.revocations.count) }
 
     /// Returns once the revocations are current, or the task is cancelled.
     public func waitUntilCurrent() async {
@@ -134,9 +134,9 @@ public final class RevocationFeed: RevocationSource {
     ///   user's older tokens and for tokens older than revocations are remembered. `.revocationsUnavailable` before the
     ///   revocations have been current once, or while the policy refuses.
     public func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
-        let refusal = knowledge.withLock { knowledge -> VerificationError? in
-            guard knowledge.suffices(policy, now: { .now }) else { return VerificationError(.revocationsUnavailable) }
-            return knowledge.revocations.refusal(of: claims, keyID: keyID)
+        let refusal = replica.withLock { replica -> VerificationError? in
+            guard replica.suffices(policy, now: { .now }) else { return VerificationError(.revocationsUnavailable) }
+            return replica.revocations.refusal(of: claims, keyID: keyID)
         }
         if let refusal {
             if refusal.code == .revocationsUnavailable { unjudged.increment() }
@@ -156,7 +156,7 @@ public final class RevocationFeed: RevocationSource {
                 try await connection().follow(self)
             } catch {
                 if Task.isCancelled { break }
-                if case FeedConnection.Failure.positionGone = error { knowledge.withLock { $0.beginAnew() } }
+                if case FeedConnection.Failure.positionGone = error { replica.withLock { $0.beginAnew() } }
                 failures = lose() ? 1 : failures + 1
                 report(error, failures)
             }
@@ -168,11 +168,11 @@ public final class RevocationFeed: RevocationSource {
 
     private func lose() -> Bool {
         news?.lost()
-        return knowledge.withLock { $0.lose() }
+        return replica.withLock { $0.lose() }
     }
 
     private func connection() -> FeedConnection {
-        let position = knowledge.withLock(\.position)
+        let position = replica.withLock(\.position)
         var kinds = Revocation.kinds
         if keys != nil { kinds.append("keys.rotated") }
         kinds += (news?.kinds ?? []).filter { !kinds.contains($0) }
@@ -198,7 +198,7 @@ public final class RevocationFeed: RevocationSource {
     }
 
     private func reportState() {
-        let (state, count) = knowledge.withLock { ($0.state, $0.revocations.count) }
+        let (state, count) = replica.withLock { ($0.state, $0.revocations.count) }
         Gauge(label: "tessera_verifier_revocations").record(count)
         switch state {
         case .current:
@@ -219,7 +219,7 @@ extension RevocationFeed: FeedConsumer {
     }
 
     func heard() {
-        knowledge.withLock { $0.hear(at: .now) }
+        replica.withLock { $0.hear(at: .now) }
     }
 
     func take(_ event: StreamEvent, at position: String?) throws {
@@ -227,16 +227,16 @@ extension RevocationFeed: FeedConsumer {
         if ["keys.rotated", "keys.revoked"].contains(event.name) { keys?.expire() }
         news?.heard(event.name)
         guard let revocation = try Revocation(kind: event.name, json: event.data) else { return }
-        knowledge.withLock { $0.take(revocation, position: position, now: clock()) }
+        replica.withLock { $0.take(revocation, position: position, now: clock()) }
         Counter(label: "tessera_verifier_feed_events_total", dimensions: [("kind", event.name)]).increment()
     }
 
     func moved(to position: String?) {
-        let isCurrent = knowledge.withLock { knowledge in
+        let isCurrent = replica.withLock { replica in
             // Even if no event came behind the position.
-            if let position, !position.isEmpty { knowledge.move(to: position) }
-            knowledge.purge(now: clock())
-            return knowledge.isCurrent
+            if let position, !position.isEmpty { replica.move(to: position) }
+            replica.purge(now: clock())
+            return replica.isCurrent
         }
         if isCurrent {
             news?.isComplete(at: position)
@@ -246,9 +246,9 @@ extension RevocationFeed: FeedConsumer {
     }
 
     private func catchUp() {
-        let (isNews, wasReadBack) = knowledge.withLock { knowledge in
-            let wasReadBack = knowledge.isReadBack
-            return (knowledge.catchUp(), wasReadBack)
+        let (isNews, wasReadBack) = replica.withLock { replica in
+            let wasReadBack = replica.isReadBack
+            return (replica.catchUp(), wasReadBack)
         }
         if wasReadBack { news?.readBack() }
         guard isNews else { return }

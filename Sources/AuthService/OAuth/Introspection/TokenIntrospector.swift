@@ -6,13 +6,13 @@ import HTTPTypes
 import Metrics
 import TesseraVerifierHummingbird
 
-struct AskedTokens: Sendable {
+struct TokenIntrospector: Sendable {
     private let remembering: TokenVerifier
     private let looking: TokenVerifier
     private let lookups = Counter(label: "tessera_auth_revocation_lookups_total")
 
     /// `verifier`: without a required audience, because that depends on the caller.
-    init(_ verifier: TokenVerifier, revocations: FollowedRevocations, rows: TokenLookup) {
+    init(_ verifier: TokenVerifier, revocations: InProcessRevocations, rows: TokenLookup) {
         remembering = verifier.asking(revocations: revocations)
         looking = verifier.asking(lookup: rows)
     }

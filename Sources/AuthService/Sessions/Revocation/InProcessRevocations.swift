@@ -18,9 +18,9 @@ import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 
-final class FollowedRevocations: RevocationSource {
+final class InProcessRevocations: RevocationSource {
     private struct State {
-        var knowledge: FeedKnowledge
+        var replica: RevocationReplica
         /// The position to resume at; `nil` to restart.
         var cursor: EventCursor?
         /// Transactions of this process that may have appended to the log.
@@ -33,7 +33,7 @@ final class FollowedRevocations: RevocationSource {
         var begunAnew = 0
 
         func isCurrent(within maxLag: Duration) -> Bool {
-            knowledge.isCurrent && appends == appendsRead && knowledge.heardAt + maxLag > .now
+            replica.isCurrent && appends == appendsRead && replica.heardAt + maxLag > .now
         }
     }
 
@@ -56,12 +56,12 @@ final class FollowedRevocations: RevocationSource {
         self.logger = logger
         self.lifetime = (tokenLifetime + Self.leeway).components.seconds
         self.maxLag = maxLag
-        self.state = Mutex(State(knowledge: FeedKnowledge(lifetime: lifetime, now: .now)))
+        self.state = Mutex(State(replica: RevocationReplica(lifetime: lifetime, now: .now)))
     }
 
     var isCurrent: Bool { state.withLock { $0.isCurrent(within: maxLag) } }
 
-    var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.knowledge.wasEverCurrent } }
+    var isReadingFirst: Bool { state.withLock { $0.wake != nil && !$0.replica.wasEverCurrent } }
 
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError) {
         let oldest = clock.now().seconds - lifetime
@@ -70,7 +70,7 @@ final class FollowedRevocations: RevocationSource {
             guard state.isCurrent(within: maxLag), claims.issuedAt >= oldest else {
                 return VerificationError(.revocationsUnavailable)
             }
-            return state.knowledge.revocations.refusal(of: claims, keyID: keyID)
+            return state.replica.revocations.refusal(of: claims, keyID: keyID)
         }
         if let refusal { throw refusal }
     }
@@ -108,7 +108,7 @@ final class FollowedRevocations: RevocationSource {
         }
         state.withLock { state in
             state.wake = nil
-            state.knowledge.lose()
+            state.replica.lose()
         }
         current.record(0)
     }
@@ -123,7 +123,7 @@ final class FollowedRevocations: RevocationSource {
         } catch {
             if Task.isCancelled { return }
             let isNews = state.withLock { state in
-                state.knowledge.lose()
+                state.replica.lose()
                 defer { state.hasFailed = true }
                 return !state.hasFailed
             }
@@ -156,8 +156,8 @@ final class FollowedRevocations: RevocationSource {
         guard batch.state.reaches(cursor, .all) else {
             // Restored or rewound: the knowledge may belong to another history.
             let isAgain = state.withLock { state in
-                state.knowledge.lose()
-                state.knowledge.beginAnew()
+                state.replica.lose()
+                state.replica.beginAnew()
                 state.cursor = nil
                 state.begunAnew += 1
                 return state.begunAnew > 1
@@ -174,13 +174,13 @@ final class FollowedRevocations: RevocationSource {
         let (isNews, count) = state.withLock { state in
             state.cursor = EventCursor(epoch: cursor.epoch, seq: batch.events.last?.seq ?? cursor.seq)
             state.begunAnew = 0
-            for revocation in revocations { state.knowledge.take(revocation, position: nil, now: now) }
+            for revocation in revocations { state.replica.take(revocation, position: nil, now: now) }
             guard !batch.isFull else { return (false, 0) }
-            state.knowledge.purge(now: now)
-            state.knowledge.hear(at: began)
+            state.replica.purge(now: now)
+            state.replica.hear(at: began)
             state.appendsRead = appends
             state.hasFailed = false
-            return (state.knowledge.catchUp(), state.knowledge.revocations.count)
+            return (state.replica.catchUp(), state.replica.revocations.count)
         }
         if !batch.isFull {
             self.known.record(count)
@@ -192,7 +192,7 @@ final class FollowedRevocations: RevocationSource {
 }
 
 package struct RevocationFollowing: Service {
-    let revocations: FollowedRevocations
+    let revocations: InProcessRevocations
     let log: EventLog
     let keys: SigningKeys
     /// Called for clients that were disabled or removed.

@@ -10,7 +10,7 @@ import TestSupport
 import Testing
 
 @Suite("Judging from memory")
-struct FollowedRevocationTests {
+struct InProcessRevocationTests {
     /// A busy machine must not cause a look at the row.
     @Sendable static func patient(_ configuration: inout AuthConfiguration) {
         configuration.eventFeed.vouch = .seconds(60)

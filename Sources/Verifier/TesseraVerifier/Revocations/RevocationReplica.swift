@@ -1,7 +1,7 @@
 // What a follower of the feed knows: the revocations, its position, and how current both are. One value behind one
 // lock.
 
-package struct FeedKnowledge: Sendable {
+package struct RevocationReplica: Sendable {
     /// Tokens are judged by these.
     package private(set) var revocations: Revocations
     /// Read since the feed was restarted. At the end of the feed it replaces `revocations`.
