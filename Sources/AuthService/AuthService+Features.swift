@@ -11,7 +11,7 @@ struct AuthFeatures: Sendable {
     let users: Users
     let sessions: Sessions
     let accessTokens: AccessTokens
-    let tokens: Tokens
+    let tokens: RefreshTokens
     let userStates: UserStates
     let hasher: any PasswordHashingService
     let cookies: SessionCookiePolicy
@@ -52,7 +52,7 @@ struct AuthFeatures: Sendable {
             lifetime: configuration.accessTokenLifetime,
             random: random
         )
-        tokens = Tokens(
+        tokens = RefreshTokens(
             database: database,
             clock: clock,
             random: random,

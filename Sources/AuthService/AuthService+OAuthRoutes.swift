@@ -1,7 +1,7 @@
 import Hummingbird
 
 extension AuthService {
-    func mountOAuth(on oauth: RouterGroup<AuthRequestContext>, _ refreshGrant: RefreshGrant) {
+    func mountOAuth(on oauth: RouterGroup<AuthRequestContext>, _ refreshEndpoint: RefreshEndpoint) {
         let authentication = ClientAuthentication(
             clients: clients,
             throttle: features.throttle,
@@ -13,7 +13,7 @@ extension AuthService {
         OAuthTokenRoutes(
             authentication: authentication,
             accessTokens: features.accessTokens,
-            refreshGrant: refreshGrant,
+            refreshEndpoint: refreshEndpoint,
             clock: clock
         ).mount(on: oauth)
         var introspecting = authentication

@@ -18,9 +18,9 @@ extension AuthService {
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(middleware: csrf)
         mountPublic(on: router.group())
-        let refreshGrant = RefreshGrant(tokens: features.tokens, throttle: features.throttle)
-        mountUsers(on: router, refreshGrant, csrf)
-        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshGrant)
+        let refreshEndpoint = RefreshEndpoint(tokens: features.tokens, throttle: features.throttle)
+        mountUsers(on: router, refreshEndpoint, csrf)
+        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshEndpoint)
         mountServices(on: router)
         routes.fill(from: router)
         return router
@@ -47,7 +47,7 @@ extension AuthService {
     /// For users, admins and gateways.
     private func mountUsers(
         on router: Router<AuthRequestContext>,
-        _ refreshGrant: RefreshGrant,
+        _ refreshEndpoint: RefreshEndpoint,
         _ csrf: CSRFMiddleware
     ) {
         let (cookies, verifier) = (features.cookies, trust.verifier)
@@ -62,7 +62,7 @@ extension AuthService {
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)
-        TokenRoutes(refreshGrant: refreshGrant).mount(on: open)
+        TokenRoutes(refreshEndpoint: refreshEndpoint).mount(on: open)
         sessionRoutes.mount(on: open)
         ValidateRoutes(introspector: trust.introspector, sessions: sessions, cookies: cookies, csrf: csrf).mount(
             on: open

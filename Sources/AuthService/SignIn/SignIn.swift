@@ -21,7 +21,7 @@ struct SignIn: Sendable {
     let throttle: Throttle
     let users: Users
     let sessions: Sessions
-    let tokens: Tokens
+    let tokens: RefreshTokens
     let audit: Audit
     let cookies: SessionCookiePolicy
     let cookieLifetime: Duration
@@ -121,12 +121,12 @@ struct SignIn: Sendable {
         let state = try SessionState(row)
         if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) { throw SignInError.ended(refusal) }
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "success")]).increment()
-        let grant = try tokens.grant(
+        let response = try tokens.response(
             state,
             refreshToken: cookie == nil ? refresh.token : nil,
             showing: try User(row),
             at: now
         )
-        return SignedIn(grant: grant, setCookie: cookie.map { cookies.setting($0, maxAge: cookieLifetime) })
+        return SignedIn(response: response, setCookie: cookie.map { cookies.setting($0, maxAge: cookieLifetime) })
     }
 }

@@ -28,7 +28,7 @@ struct SignInContext: Sendable {
 }
 
 package struct SignedIn: Sendable {
-    package let grant: Grant
+    package let response: TokenResponse
     let setCookie: String?
 }
 

@@ -15,7 +15,7 @@ extension Response {
     static func signedIn(_ signedIn: SignedIn, status: HTTPResponse.Status) -> Response {
         var headers: HTTPFields = [:]
         if let cookie = signedIn.setCookie { headers[.setCookie] = cookie }
-        return .json(signedIn.grant.json(), status: status, headers: headers)
+        return .json(signedIn.response.json(), status: status, headers: headers)
     }
 }
 

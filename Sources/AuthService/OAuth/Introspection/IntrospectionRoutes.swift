@@ -11,7 +11,7 @@ import TesseraVerifierHummingbird
 struct IntrospectionRoutes: Sendable {
     let authentication: ClientAuthentication
     let introspector: TokenIntrospector
-    let tokens: Tokens
+    let tokens: RefreshTokens
     let issuer: String
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
@@ -65,19 +65,19 @@ struct IntrospectionRoutes: Sendable {
 
     private func refreshToken(_ token: String, _ caller: Client) async throws -> Response {
         guard caller.audiences.contains(AuthConfiguration.ownAudience),
-            let standing = try await tokens.standing(of: token)
+            let found = try await tokens.lookUp(token), found.isUsable
         else { return .inactive }
         return .oauth(
             JSONWriter.object { writer in
                 writer.field("active", true)
                 writer.field("token_type", "refresh_token")
                 writer.field("iss", issuer)
-                writer.field("sub", standing.state.user.id)
+                writer.field("sub", found.state.user.id)
                 writer.field("aud", AuthConfiguration.ownAudience)
-                writer.field("exp", standing.end.seconds)
-                writer.field("iat", standing.state.session.createdAt.seconds)
-                writer.field("client_id", standing.client)
-                writer.field("sid", standing.state.session.id)
+                writer.field("exp", found.end.seconds)
+                writer.field("iat", found.state.session.createdAt.seconds)
+                writer.field("client_id", found.client)
+                writer.field("sid", found.state.session.id)
             }
         )
     }

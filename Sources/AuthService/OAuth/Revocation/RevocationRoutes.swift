@@ -14,7 +14,7 @@ struct RevocationRoutes: Sendable {
     let authentication: ClientAuthentication
     let verifier: TokenVerifier
     let sessions: Sessions
-    let tokens: Tokens
+    let tokens: RefreshTokens
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("revoke", use: revoke)
@@ -51,8 +51,8 @@ struct RevocationRoutes: Sendable {
     }
 
     private func refreshToken(_ token: String) async throws -> Finding {
-        guard let owner = try await tokens.owner(of: token) else { return .nothing }
-        return .session(id: owner.state.session.id, user: owner.state.user.id, client: owner.client)
+        guard let found = try await tokens.lookUp(token) else { return .nothing }
+        return .session(id: found.state.session.id, user: found.state.user.id, client: found.client)
     }
 
     private func accessToken(_ token: String) async throws -> Finding {

@@ -10,7 +10,7 @@ import Storage
 struct OAuthTokenRoutes: Sendable {
     let authentication: ClientAuthentication
     let accessTokens: AccessTokens
-    let refreshGrant: RefreshGrant
+    let refreshEndpoint: RefreshEndpoint
     let clock: Clock
 
     static let grantTypes = ["client_credentials", "refresh_token"]
@@ -65,9 +65,9 @@ struct OAuthTokenRoutes: Sendable {
     }
 
     private func refreshed(_ token: String, _ client: String, origin: Origin) async throws -> Response {
-        let grant: Grant
+        let response: TokenResponse
         do throws(RefreshError) {
-            grant = try await refreshGrant(token, client: client, origin: origin)
+            response = try await refreshEndpoint(token, client: client, origin: origin)
         } catch {
             // §5.2: "invalid, expired, revoked" are one error; the description distinguishes them.
             switch error {
@@ -79,10 +79,10 @@ struct OAuthTokenRoutes: Sendable {
         }
         return .oauth(
             JSONWriter.object { writer in
-                writer.field("access_token", grant.accessToken.token)
+                writer.field("access_token", response.accessToken.token)
                 writer.field("token_type", "Bearer")
-                writer.field("expires_in", grant.accessToken.expiresIn)
-                if let refreshToken = grant.refreshToken { writer.field("refresh_token", refreshToken) }
+                writer.field("expires_in", response.accessToken.expiresIn)
+                if let refreshToken = response.refreshToken { writer.field("refresh_token", refreshToken) }
             }
         )
     }

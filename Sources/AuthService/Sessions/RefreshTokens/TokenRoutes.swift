@@ -2,7 +2,7 @@ import Hummingbird
 import ServiceKit
 
 struct TokenRoutes: Sendable {
-    let refreshGrant: RefreshGrant
+    let refreshEndpoint: RefreshEndpoint
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("token/refresh", use: refresh)
@@ -13,7 +13,7 @@ struct TokenRoutes: Sendable {
         var body = try await request.jsonBody(limit: bodyLimit)
         let token = body.requiredString("refresh_token")
         try body.finish()
-        return .json(try await refreshGrant(token, origin: origin).json())
+        return .json(try await refreshEndpoint(token, origin: origin).json())
     }
 }
 

@@ -6,7 +6,7 @@ import TesseraVerifierHummingbird
 
 struct SessionRoutes: Sendable {
     let sessions: Sessions
-    let tokens: Tokens
+    let tokens: RefreshTokens
     let verifier: TokenVerifier
     let cookies: SessionCookiePolicy
 
@@ -26,8 +26,8 @@ struct SessionRoutes: Sendable {
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         let (state, user) = try await sessions.current(cookie: cookie)
-        let grant = try tokens.grant(state, refreshToken: nil, showing: user, at: sessions.clock.now())
-        return .json(grant.json())
+        let response = try tokens.response(state, refreshToken: nil, showing: user, at: sessions.clock.now())
+        return .json(response.json())
     }
 
     /// Ends the session of the bearer token, the refresh token or the cookie. An ended session is a success.
@@ -46,8 +46,8 @@ struct SessionRoutes: Sendable {
 
     private func sessionToEnd(_ request: Request, _ refreshToken: String?) async throws -> (id: String, user: String)? {
         if let refreshToken {
-            guard let owner = try await tokens.owner(of: refreshToken) else { throw APIError(.refreshTokenInvalid) }
-            return (owner.state.session.id, owner.state.user.id)
+            guard let found = try await tokens.lookUp(refreshToken) else { throw APIError(.refreshTokenInvalid) }
+            return (found.state.session.id, found.state.user.id)
         }
         switch BearerToken.read(request.headers) {
         case .none: break

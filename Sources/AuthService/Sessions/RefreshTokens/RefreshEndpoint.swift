@@ -1,8 +1,8 @@
 // The refresh behind both endpoints: `/v1/token/refresh` in JSON and `/oauth2/token` of RFC 6749.
 import ServiceKit
 
-struct RefreshGrant: Sendable {
-    let tokens: Tokens
+struct RefreshEndpoint: Sendable {
+    let tokens: RefreshTokens
     let throttle: Throttle
 
     /// `client`: the presenter; a token that was issued to another client is invalid.
@@ -10,7 +10,7 @@ struct RefreshGrant: Sendable {
         _ token: String,
         client: String = AuthConfiguration.firstPartyClient,
         origin: Origin
-    ) async throws(RefreshError) -> Grant {
+    ) async throws(RefreshError) -> TokenResponse {
         do throws(RefreshError) {
             return try await tokens.refresh(token, client: client, origin: origin)
         } catch {

@@ -13,7 +13,7 @@ package import ServiceKit
 package import Storage
 
 /// The answer of a login or refresh.
-package struct Grant: Sendable {
+package struct TokenResponse: Sendable {
     package let state: SessionState
     package let accessToken: AccessToken
     /// `nil` if a cookie carries the session.
@@ -35,7 +35,7 @@ package struct Grant: Sendable {
     }
 }
 
-package struct Tokens: Sendable {
+package struct RefreshTokens: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     let random: RandomSource
@@ -50,14 +50,14 @@ package struct Tokens: Sendable {
         return (RefreshTokenStatements.insert(token, ofSession: session, client: client, at: now), token)
     }
 
-    func grant(
+    func response(
         _ state: SessionState,
         refreshToken: RefreshToken?,
         showing user: User?,
         client: String = AuthConfiguration.firstPartyClient,
         at now: Instant
-    ) throws -> Grant {
-        Grant(
+    ) throws -> TokenResponse {
+        TokenResponse(
             state: state,
             accessToken: try accessTokens.issue(for: state, clientID: client, at: now),
             refreshToken: refreshToken.map(codec.encode),
@@ -70,12 +70,12 @@ package struct Tokens: Sendable {
         _ text: String,
         client: String = AuthConfiguration.firstPartyClient,
         origin: Origin
-    ) async throws(RefreshError) -> Grant {
+    ) async throws(RefreshError) -> TokenResponse {
         guard let presented = codec.decode(text) else { throw .invalid }
         return try await RefreshError.catching { try await rotate(presented, client: client, origin: origin) }
     }
 
-    private func rotate(_ presented: RefreshToken, client: String, origin: Origin) async throws -> Grant {
+    private func rotate(_ presented: RefreshToken, client: String, origin: Origin) async throws -> TokenResponse {
         let now = clock.now()
         let idle = sessions.lifetime.idle
         var transaction = Transaction()
@@ -105,7 +105,7 @@ package struct Tokens: Sendable {
                 // versions, and no event would refuse it.
                 if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
             }
-            return try grant(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
+            return try response(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             // SECURITY: two parties have the token, and it is unknown which one is the thief.
             try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, origin: origin)
@@ -120,27 +120,35 @@ package struct Tokens: Sendable {
     }
 
     /// `nil` where a refresh would be refused now. One read without any effect.
-    func standing(of text: String) async throws -> (state: SessionState, client: String, end: Instant)? {
+    func lookUp(_ text: String) async throws -> RefreshTokenInfo? {
         guard let presented = codec.decode(text) else { return nil }
         let now = clock.now()
         guard let row = try await database.run(RefreshTokenStatements.state(of: presented)).first else { return nil }
         let state = try SessionState(row)
         let rotatedAt = try row.instant("refresh_rotated_at")
         let end = min(rotatedAt + sessions.lifetime.idle, state.session.absoluteExpiresAt)
-        guard state.refusal(at: now, idleEnd: end) == nil else { return nil }
-        switch try row.integer("refresh_generation") - Int64(presented.generation) {
-        case 0: break
-        case 1 where now < rotatedAt + grace: break
-        default: return nil
-        }
-        return (state, try row.text("refresh_client_id"), end)
+        let isNewest =
+            switch try row.integer("refresh_generation") - Int64(presented.generation) {
+            case 0: true
+            case 1: now < rotatedAt + grace
+            default: false
+            }
+        return RefreshTokenInfo(
+            state: state,
+            client: try row.text("refresh_client_id"),
+            end: end,
+            isUsable: isNewest && state.refusal(at: now, idleEnd: end) == nil
+        )
     }
+}
 
     /// The session and client of any authentic token of a row. `nil` if it is not authentic, or the session is missing.
-    func owner(of text: String) async throws -> (state: SessionState, client: String)? {
-        guard let token = codec.decode(text),
-            let row = try await database.run(RefreshTokenStatements.state(of: token)).first
-        else { return nil }
-        return (try SessionState(row), try row.text("refresh_client_id"))
-    }
+struct RefreshTokenInfo {
+    let state: SessionState
+    /// The client that the token was issued to.
+    let client: String
+    /// The token's own end.
+    let end: Instant
+    /// Whether a refresh would be answered now. Any authentic token may end its session.
+    let isUsable: Bool
 }

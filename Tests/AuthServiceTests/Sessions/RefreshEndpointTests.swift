@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 @Suite("Both refresh endpoints")
-struct RefreshGrantTests {
+struct RefreshEndpointTests {
     enum Endpoint: String, CaseIterable, Sendable {
         case json, oauth
 
