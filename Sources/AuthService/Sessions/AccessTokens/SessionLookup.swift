@@ -14,7 +14,7 @@ struct SessionLookup: RevocationLookup {
         }
         let now = clock.now()
         // The idle end of a refreshed session lags by up to `slideAfter`; see Tokens.refresh.
-        let idleEnd = state.session.expiresAt + sessions.lifetime.slideAfter
+        let idleEnd = state.session.expiresAt + sessions.lifetime.extensionInterval
         if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw TokenRefusal.ended(refusal) }
         guard let version = claims.userVersion, version >= state.session.requiredVersion else {
             throw TokenRefusal.stale

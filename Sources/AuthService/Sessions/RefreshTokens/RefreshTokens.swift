@@ -98,11 +98,13 @@ package struct RefreshTokens: Sendable {
         case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
             // At most once per `slideAfter` and session, so other refreshes stay one transaction of two statements.
             // Before the answer: a client without an answer retries with the same token.
-            if sessions.isSlideDue(state.session, at: now) {
-                guard let slid = try await sessions.slid(state, at: now) else { throw RefreshError.ended(.revoked) }
-                state = slid
-                // SECURITY: checked again. If the session ended in between, the new token would carry the raised
-                // versions, and no event would refuse it.
+            if sessions.isExtensionDue(state.session, at: now) {
+                guard let extended = try await sessions.extendIdleExpiry(of: state, at: now) else {
+                    throw RefreshError.ended(.revoked)
+                }
+                state = extended
+                // SECURITY: judged again. What ended the session in between also raised the versions that the token
+                // would carry, and such a token no event about versions would refuse.
                 if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
             }
             return try response(state, refreshToken: presented.successor, showing: nil, client: client, at: now)

@@ -114,7 +114,7 @@ struct SessionLifetime: Sendable {
 
     /// How much of the idle period must pass before the end moves: a day, less for short periods. Otherwise every
     /// refresh would write an indexed column.
-    var slideAfter: Duration { min(.seconds(86_400), idle / 14) }
+    var extensionInterval: Duration { min(.seconds(86_400), idle / 14) }
 
     func idleEnd(from now: Instant) -> Instant { min(now + idle, absoluteEnd(from: now)) }
     func absoluteEnd(from now: Instant) -> Instant { now + absolute }

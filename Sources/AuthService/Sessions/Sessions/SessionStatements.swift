@@ -89,7 +89,7 @@ enum SessionStatements {
     /// `owner`: the required user, or `nil`.
     static func exists(id: String, owner: String?) -> BoundStatement { exists.bind(["id": id, "owner": owner]) }
 
-    private static let slide = Statement(
+    private static let extendIdleExpiry = Statement(
         "sessions.slide",
         .writes,
         ["id": .text, "now": .instant, "idle_end": .instant, "due": .instant],
@@ -102,9 +102,10 @@ enum SessionStatements {
     )
 
     /// Moves the idle end when enough of the period has passed, never past the absolute end.
-    static func slide(id: String, lifetime: SessionLifetime, at now: Instant) -> BoundStatement {
-        slide.bind([
-            "id": id, "now": now, "idle_end": now + lifetime.idle, "due": now + lifetime.idle - lifetime.slideAfter,
+    static func extendIdleExpiry(id: String, lifetime: SessionLifetime, at now: Instant) -> BoundStatement {
+        extendIdleExpiry.bind([
+            "id": id, "now": now, "idle_end": now + lifetime.idle,
+            "due": now + lifetime.idle - lifetime.extensionInterval,
         ])
     }
 
@@ -200,7 +201,7 @@ enum SessionStatements {
     }
 
     static let all = [
-        insertIfPassword, state, stateWithUser, stateByCookie, exists, slide, revoke, revokeOfUser,
+        insertIfPassword, state, stateWithUser, stateByCookie, exists, extendIdleExpiry, revoke, revokeOfUser,
         revokeOfUserIfPassword, revokeOfInactive, requireCurrentVersion,
     ]
 }

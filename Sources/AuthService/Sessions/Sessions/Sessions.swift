@@ -31,15 +31,15 @@ package struct Sessions: Sendable {
     func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }
 
     /// Whether enough of the idle period has passed to move its end.
-    func isSlideDue(_ session: Session, at now: Instant) -> Bool {
-        session.expiresAt < min(now + lifetime.idle - lifetime.slideAfter, session.absoluteExpiresAt)
+    func isExtensionDue(_ session: Session, at now: Instant) -> Bool {
+        session.expiresAt < min(now + lifetime.idle - lifetime.extensionInterval, session.absoluteExpiresAt)
     }
 
     /// Moves the idle end if that is still due, and reads the result; `nil` if the session is gone.
-    func slid(_ state: SessionState, at now: Instant) async throws(StorageError) -> SessionState? {
+    func extendIdleExpiry(of state: SessionState, at now: Instant) async throws(StorageError) -> SessionState? {
         let id = state.session.id
         var transaction = Transaction()
-        transaction.add(SessionStatements.slide(id: id, lifetime: lifetime, at: now))
+        transaction.add(SessionStatements.extendIdleExpiry(id: id, lifetime: lifetime, at: now))
         let after = transaction.add(SessionStatements.state(id: id))
         return try await database.run(transaction)[after].first.map { row throws(StorageError) in
             try SessionState(row)
@@ -64,8 +64,10 @@ package struct Sessions: Sendable {
                 throw SessionError.ended(refusal)
             }
             // Most requests write nothing; the statement tests its own condition again.
-            if isSlideDue(state.session, at: now) {
-                _ = try await database.run(SessionStatements.slide(id: state.session.id, lifetime: lifetime, at: now))
+            if isExtensionDue(state.session, at: now) {
+                _ = try await database.run(
+                    SessionStatements.extendIdleExpiry(id: state.session.id, lifetime: lifetime, at: now)
+                )
             }
             return (state, try User(row))
         }
@@ -79,7 +81,7 @@ package struct Sessions: Sendable {
                 direction: request.direction,
                 from: request.cursor ?? .beyondNewest,
                 limit: request.fetchCount,
-                idleEnd: now - lifetime.slideAfter,
+                idleEnd: now - lifetime.extensionInterval,
                 ended: includeEnded,
                 at: now
             )
