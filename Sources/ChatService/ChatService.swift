@@ -37,7 +37,7 @@ package struct ChatService: Sendable {
     /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] =
         PrincipalStatements.all + ConversationStatements.all + MessageStatements.all + TagStatements.all
-        + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaStanding.all
+        + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaUsage.all
         + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
         + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
 

@@ -2,7 +2,7 @@ package import ServiceKit
 package import Storage
 
 /// The columns that every check of a session reads.
-package struct UserStanding: Sendable {
+package struct UserStatus: Sendable {
     package let id: String
     package let kind: String
     package let role: Role

@@ -58,7 +58,7 @@ enum RefreshTokenStatements {
         """
         SELECT r.client_id AS refresh_client_id, r.generation AS refresh_generation,
             r.rotated_at AS refresh_rotated_at,
-            \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStanding.joinedColumns))
+            \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStatus.joinedColumns))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
         WHERE r.id = :id
         """

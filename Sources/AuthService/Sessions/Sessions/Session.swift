@@ -79,12 +79,12 @@ package struct Session: Sendable {
 /// A session, its user and the global version, as one statement read them.
 package struct SessionState: Sendable {
     package let session: Session
-    package let user: UserStanding
+    package let user: UserStatus
     /// "Revoke all" has ended sessions below this version.
     package let currentGlobalVersion: Int64
 
     /// Columns and joins of a SELECT; the table that leads to `s` comes before.
-    static let columns = columns(Session.joinedColumns, UserStanding.joinedColumns)
+    static let columns = columns(Session.joinedColumns, UserStatus.joinedColumns)
 
     /// With other columns of session and user; those of a whole `User` include those of its status.
     static func columns(_ session: String, _ user: String) -> String {
@@ -95,7 +95,7 @@ package struct SessionState: Sendable {
 
     init(_ row: Row) throws(StorageError) {
         self.session = try Session(row)
-        self.user = try UserStanding(row)
+        self.user = try UserStatus(row)
         self.currentGlobalVersion = try row.integer("current_global_version")
     }
 

@@ -53,7 +53,7 @@ struct Conversations: Sendable {
         case .appended(let conversation, let messages):
             return Outcome(value: (conversation, messages), isReplay: false)
         case .refused(let message): throw try await MessageAppend.refusal(of: message, in: database)
-        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
+        case .overQuota: throw try await QuotaUsage.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 

@@ -52,7 +52,7 @@ struct Messages: Sendable {
         switch try append.outcome(of: steps, results) {
         case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
         case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
-        case .overQuota: throw try await QuotaStanding.refusal(of: caller, quotas, in: database, at: now)
+        case .overQuota: throw try await QuotaUsage.refusal(of: caller, quotas, in: database, at: now)
         }
     }
 

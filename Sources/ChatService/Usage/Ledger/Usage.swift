@@ -109,7 +109,7 @@ struct Usage: Sendable {
         let rows: [(name: String, sums: Sums)]
         let hasMore: Bool
         let total: Sums
-        let standing: QuotaStanding
+        let quota: QuotaUsage
         let lifetime: Int64
     }
 
@@ -123,9 +123,9 @@ struct Usage: Sendable {
         var transaction = Transaction()
         let rows = transaction.add(grouped)
         let whole = transaction.add(UsageStatements.total(query, of: caller.id))
-        let quota = transaction.add(QuotaStanding.read(caller, at: now))
+        let quota = transaction.add(QuotaUsage.read(caller, at: now))
         let results = try await database.run(transaction)
-        guard let total = results[whole].first, let standing = results[quota].first else {
+        guard let total = results[whole].first, let quotaRow = results[quota].first else {
             throw APIError(.internalError)
         }
         let name = query.group == .period ? "period" : "model"
@@ -135,8 +135,8 @@ struct Usage: Sendable {
             rows: Array(found.prefix(most)),
             hasMore: found.count > most,
             total: try Sums(total),
-            standing: try QuotaStanding(standing, limits: quotas[caller], at: now),
-            lifetime: try standing.optionalInteger("lifetime") ?? 0
+            quota: try QuotaUsage(quotaRow, limits: quotas[caller], at: now),
+            lifetime: try quotaRow.optionalInteger("lifetime") ?? 0
         )
     }
 }

@@ -131,7 +131,7 @@ extension Usage.Report {
             writer.field("has_more", hasMore)
             writer.object("total") { total.writeMembers(to: &$0) }
             writer.field("tokens_lifetime", lifetime)
-            writer.object("quota") { standing.writeMembers(to: &$0) }
+            writer.object("quota") { quota.writeMembers(to: &$0) }
         }
     }
 }

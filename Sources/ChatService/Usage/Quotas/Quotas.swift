@@ -39,7 +39,7 @@ package struct Quotas: Sendable, Hashable {
 }
 
 /// A person's use in the current windows, with the limits.
-struct QuotaStanding: Sendable {
+struct QuotaUsage: Sendable {
     let limits: Quotas.Limits
     let messagesToday: Int64
     let tokensToday: Int64
@@ -77,7 +77,7 @@ struct QuotaStanding: Sendable {
         -> APIError
     {
         guard let row = try await database.run(read(caller, at: now)).first,
-            let window = try QuotaStanding(row, limits: quotas[caller], at: now).messages
+            let window = try QuotaUsage(row, limits: quotas[caller], at: now).messages
         else { return APIError(.conflict) }
         return .quotaExceeded(window, at: now)
     }
@@ -143,7 +143,7 @@ struct QuotaStanding: Sendable {
 
 extension APIError {
     /// Reports the limit, the rest, and the time of the reset (RFC 6585 §4).
-    static func quotaExceeded(_ window: QuotaStanding.Window, at now: Instant) -> APIError {
+    static func quotaExceeded(_ window: QuotaUsage.Window, at now: Instant) -> APIError {
         var error = APIError.retry(.quotaExceeded, afterSeconds: Int(window.resetsAt.seconds - now.seconds))
         error.members = [("window", "\(window.name)"), ("resets_at", window.resetsAt.rfc3339)]
         error.counts = [

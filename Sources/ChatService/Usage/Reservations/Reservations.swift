@@ -71,10 +71,10 @@ struct Reservations: Sendable {
                 until: now + duration
             )
         )
-        let read = transaction.add(QuotaStanding.read(caller, at: now))
+        let read = transaction.add(QuotaUsage.read(caller, at: now))
         let results = try await database.run(transaction)
         guard let row = results[read].first else { throw APIError(.internalError) }
-        let standing = try QuotaStanding(row, limits: limits, at: now)
+        let usage = try QuotaUsage(row, limits: limits, at: now)
         guard !results[inserted].isEmpty else {
             if let record = results.earlier {
                 let earlier = Reservation(
@@ -83,12 +83,12 @@ struct Reservations: Sendable {
                     model: model,
                     createdAt: record.identity.at,
                     expiresAt: record.identity.at + duration,
-                    remaining: standing.tokensRemaining
+                    remaining: usage.tokensRemaining
                 )
                 return Outcome(value: earlier, isReplay: true)
             }
             // Reports the window with the smallest rest.
-            let tightest = standing.tokens.min { $0.remaining < $1.remaining }
+            let tightest = usage.tokens.min { $0.remaining < $1.remaining }
             if let tightest, tightest.remaining < tokens { throw APIError.quotaExceeded(tightest, at: now) }
             throw APIError.retry(.rateLimited, afterSeconds: Int(duration.components.seconds))
         }
@@ -98,7 +98,7 @@ struct Reservations: Sendable {
             model: model,
             createdAt: now,
             expiresAt: now + duration,
-            remaining: standing.tokensRemaining
+            remaining: usage.tokensRemaining
         )
         return Outcome(value: made, isReplay: false)
     }
