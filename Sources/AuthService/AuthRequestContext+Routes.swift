@@ -8,8 +8,8 @@ extension AuthRequestContext {
         return caller
     }
 
-    func origin(of request: Request) -> Origin {
-        Origin(address: clientAddress, userAgent: request.headers[.userAgent])
+    func clientInfo(of request: Request) -> ClientInfo {
+        ClientInfo(address: clientAddress, userAgent: request.headers[.userAgent])
     }
 
     /// A malformed id is simply not found.

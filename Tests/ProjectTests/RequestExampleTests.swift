@@ -109,7 +109,7 @@ private struct BothServices {
         auth = service.buildRouter()
         let email = try #require(Email("root@example.com"))
         let signup = Signup(email: email, password: "correct horse battery staple", name: nil)
-        userID = try await service.passwords.create(signup, role: .admin, actor: nil, origin: .commandLine).id
+        userID = try await service.passwords.create(signup, role: .admin, actor: nil, from: .commandLine).id
         let login = try await Self.send(
             auth,
             "POST",

@@ -50,7 +50,7 @@ struct SignIn: Sendable {
     }
 
     func admit(_ endpoint: EndpointClass, _ context: SignInContext) async throws {
-        if let refusal = try await throttle.admit(endpoint, from: context.origin) {
+        if let refusal = try await throttle.admit(endpoint, from: context.clientInfo) {
             throw SignInError.rateLimited(refusal)
         }
     }
@@ -77,7 +77,7 @@ struct SignIn: Sendable {
             "session.login",
             actor: nil,
             target: user,
-            origin: context.origin,
+            from: context.clientInfo,
             outcome: "refused",
             at: clock.now()
         )
@@ -103,7 +103,7 @@ struct SignIn: Sendable {
                     user: proof.user,
                     methods: proof.methods,
                     condition: proof.condition,
-                    origin: context.origin,
+                    clientInfo: context.clientInfo,
                     cookie: cookie
                 ),
                 id: session,
@@ -112,7 +112,7 @@ struct SignIn: Sendable {
         )
         transaction.add(refresh.statement)
         transaction.add(
-            audit.entry("session.login", actor: proof.user, ifSessionLives: session, origin: context.origin, at: now)
+            audit.entry("session.login", actor: proof.user, ifSessionLives: session, from: context.clientInfo, at: now)
         )
         transaction.add(contentsOf: proof.after)
         let opened = transaction.add(sessions.stateWithUser(session))

@@ -22,7 +22,7 @@ struct SignInProof: Sendable {
 }
 
 struct SignInContext: Sendable {
-    let origin: Origin
+    let clientInfo: ClientInfo
     /// Whether a cookie carries the session, instead of a refresh token.
     let wantsCookie: Bool
 }

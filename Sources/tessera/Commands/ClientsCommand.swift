@@ -72,7 +72,7 @@ struct ClientsCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 show(
                     try await Refusal.told(about: wanted.id ?? wanted.name) {
-                        try await auth.clients.create(wanted, actor: nil, origin: .commandLine)
+                        try await auth.clients.create(wanted, actor: nil, from: .commandLine)
                     }
                 )
             }
@@ -111,7 +111,7 @@ struct ClientsCommand: AsyncParsableCommand {
                             of: client,
                             overlap: .seconds(overlap),
                             actor: nil,
-                            origin: .commandLine
+                            from: .commandLine
                         )
                     }
                 )
@@ -153,7 +153,7 @@ struct ClientsCommand: AsyncParsableCommand {
         let wanted = change
         try await command.withAuth(settings, logger: logger) { auth in
             let client = try await Refusal.told(about: id) {
-                try await auth.clients.update(id, wanted, actor: nil, origin: .commandLine)
+                try await auth.clients.update(id, wanted, actor: nil, from: .commandLine)
             }
             print(line(client))
         }

@@ -41,7 +41,7 @@ struct UsersCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 let signup = Signup(email: email, password: password, name: name)
                 let user = try await Refusal.told(about: email.address) {
-                    try await auth.passwords.create(signup, role: role, actor: nil, origin: .commandLine)
+                    try await auth.passwords.create(signup, role: role, actor: nil, from: .commandLine)
                 }
                 print(line(user))
             }
@@ -79,7 +79,7 @@ struct UsersCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
                 let change = try await Refusal.told(about: user) {
-                    try await auth.userStates.setRole(found.id, role, actor: nil, origin: .commandLine)
+                    try await auth.userStates.setRole(found.id, role, actor: nil, from: .commandLine)
                 }
                 print(line(change.user))
             }
@@ -95,7 +95,7 @@ struct UsersCommand: AsyncParsableCommand {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
                 let change = try await Refusal.told(about: user) {
-                    try await auth.userStates.deactivate(found.id, actor: nil, origin: .commandLine)
+                    try await auth.userStates.deactivate(found.id, actor: nil, from: .commandLine)
                 }
                 print(line(change.user))
             }
@@ -114,7 +114,7 @@ struct UsersCommand: AsyncParsableCommand {
                     ofUser: found.id,
                     reason: .revokedByAdmin,
                     actor: nil,
-                    origin: .commandLine
+                    from: .commandLine
                 )
                 guard let count else { throw StartFailure("there is no user \(user)") }
                 print("\(count) sessions revoked")

@@ -299,11 +299,11 @@ struct EventStreamTests {
             let all = [told, others, another]
             try await eventually("all have caught up") { all.allSatisfy(\.isCaughtUp) }
             if isRemoved {
-                try await node.service.clients.delete("leaving", actor: nil, origin: .commandLine)
+                try await node.service.clients.delete("leaving", actor: nil, from: .commandLine)
             } else {
                 var change = ClientChange()
                 change.isDisabled = true
-                _ = try await node.service.clients.update("leaving", change, actor: nil, origin: .commandLine)
+                _ = try await node.service.clients.update("leaving", change, actor: nil, from: .commandLine)
             }
             try await node.revokeAll(of: ada.userID)
             try await eventually("the client's streams have ended") { told.hasEnded && others.hasEnded }

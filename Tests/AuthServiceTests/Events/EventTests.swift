@@ -131,7 +131,7 @@ struct EventTests {
                             ofUser: subjects[index].userID,
                             reason: .revokedByAdmin,
                             actor: nil,
-                            origin: .commandLine
+                            from: .commandLine
                         )
                     }
                 }

@@ -58,7 +58,7 @@ extension AuthNode {
             ofUser: user,
             reason: .revokedByAdmin,
             actor: nil,
-            origin: .commandLine
+            from: .commandLine
         )
     }
 

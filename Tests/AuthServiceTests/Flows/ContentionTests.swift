@@ -58,7 +58,7 @@ struct ContentionTests {
     @Test("logins among a deactivation leave no session", arguments: TestEngine.allCases)
     func deactivation(engine: TestEngine) async throws {
         try await race(engine) { node, user in
-            _ = try await node.service.userStates.deactivate(user.userID, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.deactivate(user.userID, actor: nil, from: .commandLine)
         } _: { node, user, logins in
             try await expectDead(node, logins)
             #expect(try await node.count("sessions WHERE revoked_at IS NULL AND user_id = '\(user.userID)'") == 0)
@@ -68,7 +68,7 @@ struct ContentionTests {
     @Test("logins among a deletion leave no row", arguments: TestEngine.allCases)
     func deletion(engine: TestEngine) async throws {
         try await race(engine) { node, user in
-            try await node.service.userStates.delete(user.userID, actor: nil, origin: .commandLine)
+            try await node.service.userStates.delete(user.userID, actor: nil, from: .commandLine)
         } _: { node, user, logins in
             try await expectDead(node, logins)
             for table in ["sessions", "refresh_tokens", "accounts"] {

@@ -129,14 +129,14 @@ struct RaceTests {
     @Test("a login that races a deactivation opens no session", arguments: TestEngine.allCases)
     func loginAgainstDeactivation(engine: TestEngine) async throws {
         try await login(engine) { node, ada in
-            _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, from: .commandLine)
         }
     }
 
     @Test("a login that races a deletion opens no session", arguments: TestEngine.allCases)
     func loginAgainstDeletion(engine: TestEngine) async throws {
         try await login(engine) { node, ada in
-            try await node.service.userStates.delete(ada.userID, actor: nil, origin: .commandLine)
+            try await node.service.userStates.delete(ada.userID, actor: nil, from: .commandLine)
         }
     }
 

@@ -15,7 +15,7 @@ struct UserSearchTests {
                 ("Bob", "bob@example.com"),
             ] {
                 let signup = Signup(email: try #require(Email(address)), password: AuthNode.password, name: name)
-                _ = try await node.service.passwords.create(signup, role: .user, actor: nil, origin: .commandLine)
+                _ = try await node.service.passwords.create(signup, role: .user, actor: nil, from: .commandLine)
             }
             // A guest has a name and no email.
             try await node.execute(

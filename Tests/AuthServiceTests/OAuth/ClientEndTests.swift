@@ -11,7 +11,7 @@ struct ClientEndTests {
     private func disable(_ id: String, _ isDisabled: Bool = true, at node: AuthNode) async throws {
         var change = ClientChange()
         change.isDisabled = isDisabled
-        _ = try await node.service.clients.update(id, change, actor: nil, origin: .commandLine)
+        _ = try await node.service.clients.update(id, change, actor: nil, from: .commandLine)
     }
 
     private func told(_ node: AuthNode) async throws -> [String] {
@@ -26,7 +26,7 @@ struct ClientEndTests {
             let client = try await node.makeClient()
             var rename = ClientChange()
             rename.name = "Other"
-            _ = try await node.service.clients.update(client.id, rename, actor: nil, origin: .commandLine)
+            _ = try await node.service.clients.update(client.id, rename, actor: nil, from: .commandLine)
             try await disable(client.id, false, at: node)
             #expect(try await told(node) == [])
             let second = node.clock.now.seconds
@@ -36,10 +36,10 @@ struct ClientEndTests {
             try await disable(client.id, at: node)
             try await disable(client.id, false, at: node)
             #expect(try await told(node) == [data], "disabled once")
-            try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
+            try await node.service.clients.delete(client.id, actor: nil, from: .commandLine)
             #expect(try await told(node) == [data, data])
             await #expect(throws: ClientError.self) {
-                try await node.service.clients.delete(client.id, actor: nil, origin: .commandLine)
+                try await node.service.clients.delete(client.id, actor: nil, from: .commandLine)
             }
             #expect(try await told(node).count == 2)
         }
@@ -57,7 +57,7 @@ struct ClientEndTests {
                     #expect(try await there.isActive(token, to: judge) == true)
                     #expect(try await there.isActive(token, to: client) == true)
                     if ends {
-                        try await here.service.clients.delete(id, actor: nil, origin: .commandLine)
+                        try await here.service.clients.delete(id, actor: nil, from: .commandLine)
                     } else {
                         try await disable(id, at: here)
                     }
@@ -124,7 +124,7 @@ struct ClientEndTests {
                 // A later change does not affect tokens.
                 var rename = ClientChange()
                 rename.name = "Other"
-                _ = try await rows.service.clients.update(client.id, rename, actor: nil, origin: .commandLine)
+                _ = try await rows.service.clients.update(client.id, rename, actor: nil, from: .commandLine)
                 let secret = try await secret(of: client.id, at: rows)
                 #expect(try await verdicts(fresh) == [false, false, false])
                 rows.clock.advance(.seconds(31))
@@ -135,7 +135,7 @@ struct ClientEndTests {
     }
 
     private func secret(of id: String, at node: AuthNode) async throws -> String {
-        let made = try await node.service.clients.rotateSecret(of: id, overlap: .zero, actor: nil, origin: .commandLine)
+        let made = try await node.service.clients.rotateSecret(of: id, overlap: .zero, actor: nil, from: .commandLine)
         return try #require(made.secret).text
     }
 
@@ -171,7 +171,7 @@ struct ClientEndTests {
                 of: client.id,
                 overlap: .seconds(2),
                 actor: nil,
-                origin: .commandLine
+                from: .commandLine
             )
             #expect(try await node.isActive(ada.access, to: client) == true)
             #expect(try await node.isActive(ada.access, to: client) == true)

@@ -43,7 +43,7 @@ struct IntrospectionTests {
             _ = try await node.send(.post, "/v1/logout", token: ada.access)
             expectInactive(try await introspect(node, ada.access, client), "revoked")
             let eve = try await node.signUp("eve@example.com")
-            _ = try await node.service.userStates.setRole(eve.userID, .premium, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.setRole(eve.userID, .premium, actor: nil, from: .commandLine)
             expectInactive(try await introspect(node, eve.access, client), "older than a role change")
             let bob = try await node.signUp("bob@example.com")
             node.clock.advance(.seconds(601))
@@ -99,7 +99,7 @@ struct IntrospectionTests {
                 ofUser: ada.userID,
                 reason: .revokedByAdmin,
                 actor: nil,
-                origin: .commandLine
+                from: .commandLine
             )
             expectInactive(try await introspect(node, second, client), "revoked")
         }
@@ -141,10 +141,10 @@ struct IntrospectionTests {
             var change = ClientChange()
             change.isDisabled = true
             #expect(try await introspect(node, ada.access, client).status == 200)
-            _ = try await node.service.clients.update(client.id, change, actor: nil, origin: .commandLine)
+            _ = try await node.service.clients.update(client.id, change, actor: nil, from: .commandLine)
             #expect(try await introspect(node, ada.access, client).error == "invalid_client")
             change.isDisabled = false
-            _ = try await node.service.clients.update(client.id, change, actor: nil, origin: .commandLine)
+            _ = try await node.service.clients.update(client.id, change, actor: nil, from: .commandLine)
             #expect(try await introspect(node, ada.access, client).status == 200)
             try await node.execute("UPDATE clients SET disabled_at = created_at WHERE id = 'worker'")
             node.clock.advance(.seconds(6))

@@ -27,7 +27,7 @@ extension AuthNode {
         audiences: [String] = ["tessera"]
     ) async throws -> TestClient {
         let draft = ClientDraft(id: id, name: "Worker", scopes: scopes, audiences: audiences)
-        let made = try await service.clients.create(draft, actor: nil, origin: .commandLine)
+        let made = try await service.clients.create(draft, actor: nil, from: .commandLine)
         return TestClient(id: made.client.id, secret: try #require(made.secret).text)
     }
 
@@ -38,7 +38,7 @@ extension AuthNode {
     ) async throws -> TestClient {
         let key = try SigningKey.generate(algorithm)
         let draft = ClientDraft(id: id, name: "Signer", scopes: ["events"], jwks: try Self.jwks([(key, kid)]))
-        let made = try await service.clients.create(draft, actor: nil, origin: .commandLine)
+        let made = try await service.clients.create(draft, actor: nil, from: .commandLine)
         #expect(made.secret == nil)
         return TestClient(id: id, secret: "", key: key)
     }

@@ -102,7 +102,7 @@ struct OAuthTokenTests {
             let disabled = try await node.makeClient("disabled")
             var change = ClientChange()
             change.isDisabled = true
-            _ = try await node.service.clients.update(disabled.id, change, actor: nil, origin: .commandLine)
+            _ = try await node.service.clients.update(disabled.id, change, actor: nil, from: .commandLine)
             let user = try await node.signUp()
 
             let secret = client.secret
@@ -188,7 +188,7 @@ struct OAuthTokenTests {
                     of: first.id,
                     overlap: overlap,
                     actor: nil,
-                    origin: .commandLine
+                    from: .commandLine
                 )
                 return TestClient(id: first.id, secret: try #require(made.secret).text)
             }

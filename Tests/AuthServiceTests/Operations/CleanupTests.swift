@@ -70,7 +70,7 @@ struct CleanupTests {
                 """
             )
             #expect(try await node.count("sessions") == 1201)
-            try await node.service.sessions.revokeEverything(actor: nil, origin: .commandLine)
+            try await node.service.sessions.revokeEverything(actor: nil, from: .commandLine)
             let fresh = try await node.logIn()
             #expect(try removed(try await node.service.cleanup.run(), "sessions_marked") == 1201)
             #expect(try await node.count("sessions WHERE revoke_reason = 'all_revoked'") == 1201)

@@ -211,7 +211,7 @@ struct InProcessRevocationTests {
             try asked.forgetTransactions()
             #expect(try await asked.isActive(old, to: client) == true)
             #expect(try asked.transactionsOfRequests() == [["clients.by_id"]])
-            _ = try await revoking.service.clients.delete("test", actor: nil, origin: .commandLine)
+            _ = try await revoking.service.clients.delete("test", actor: nil, from: .commandLine)
             #expect(try await asked.isActive(old, to: client) == false)
         }
     }

@@ -77,7 +77,7 @@ struct RefreshEndpointTests {
             return ada.refresh
         },
         Case(name: "a token after everybody was revoked", reason: "session_revoked") { node, ada in
-            try await node.service.sessions.revokeEverything(actor: nil, origin: .commandLine)
+            try await node.service.sessions.revokeEverything(actor: nil, from: .commandLine)
             return ada.refresh
         },
         Case(name: "a token of a session that idled too long", reason: "session_expired") { node, ada in
@@ -85,7 +85,7 @@ struct RefreshEndpointTests {
             return ada.refresh
         },
         Case(name: "a token of a deactivated user", reason: "session_revoked") { node, ada in
-            _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, origin: .commandLine)
+            _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, from: .commandLine)
             return ada.refresh
         },
         Case(name: "a token of a user who is refused while the session is not", reason: "user_inactive") { node, ada in

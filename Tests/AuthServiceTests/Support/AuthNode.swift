@@ -133,7 +133,7 @@ struct AuthNode: Sendable {
 
     func makeAdmin(_ email: String = "root@example.com") async throws -> LoggedIn {
         let signup = Signup(email: try #require(Email(email)), password: Self.password, name: "Root")
-        _ = try await service.passwords.create(signup, role: .admin, actor: nil, origin: .commandLine)
+        _ = try await service.passwords.create(signup, role: .admin, actor: nil, from: .commandLine)
         return try await logIn(email)
     }
 

@@ -21,7 +21,7 @@ struct UserStateRoutes: Sendable {
 
     @Sendable private func deleteMe(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        try await states.delete(caller.userID, actor: caller.userID, origin: context.origin(of: request))
+        try await states.delete(caller.userID, actor: caller.userID, from: context.clientInfo(of: request))
         return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
     }
 
@@ -33,16 +33,16 @@ struct UserStateRoutes: Sendable {
         let role = body.choice("role", of: Role.self)
         let profile = UserProfile(&body)
         try body.finish()
-        let origin = context.origin(of: request)
-        if let role { _ = try await states.setRole(id, role, actor: caller.userID, origin: origin) }
-        let user = try await users.update(id, profile: profile, actor: caller.userID, origin: origin)
+        let clientInfo = context.clientInfo(of: request)
+        if let role { _ = try await states.setRole(id, role, actor: caller.userID, from: clientInfo) }
+        let user = try await users.update(id, profile: profile, actor: caller.userID, from: clientInfo)
         guard let user else { throw APIError(.notFound) }
         return .user(user)
     }
 
     @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        try await states.delete(try context.id(), actor: caller.userID, origin: context.origin(of: request))
+        try await states.delete(try context.id(), actor: caller.userID, from: context.clientInfo(of: request))
         return .noContent()
     }
 
@@ -51,7 +51,7 @@ struct UserStateRoutes: Sendable {
         let change = try await states.deactivate(
             try context.id(),
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         return .user(change.user)
     }
@@ -61,7 +61,7 @@ struct UserStateRoutes: Sendable {
         let change = try await states.reactivate(
             try context.id(),
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         return .user(change.user)
     }

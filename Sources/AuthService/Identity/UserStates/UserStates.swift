@@ -33,7 +33,8 @@ package struct UserStates: Sendable {
     let audit: Audit
 
     /// Access tokens become stale; sessions continue, and the next refresh has the new role.
-    package func setRole(_ user: String, _ role: Role, actor: String?, origin: Origin) async throws(UserStateError)
+    package func setRole(_ user: String, _ role: Role, actor: String?, from clientInfo: ClientInfo)
+        async throws(UserStateError)
         -> UserChange
     {
         let now = clock.now()
@@ -43,13 +44,13 @@ package struct UserStates: Sendable {
         transaction.add(events.userRoleChanged(user, marker: now, at: now))
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
         transaction.add(
-            audit.entry("user.set_role", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
+            audit.entry("user.set_role", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
         )
         return try await run(transaction, changing: user, by: changed) { $0.role != role }
     }
 
     /// Ends every session and refuses new ones.
-    package func deactivate(_ user: String, actor: String?, origin: Origin) async throws(UserStateError)
+    package func deactivate(_ user: String, actor: String?, from clientInfo: ClientInfo) async throws(UserStateError)
         -> UserChange
     {
         let now = clock.now()
@@ -59,12 +60,12 @@ package struct UserStates: Sendable {
         transaction.add(events.userDeactivated(user, marker: now, at: now))
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
         transaction.add(
-            audit.entry("user.deactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
+            audit.entry("user.deactivate", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
         )
         return try await run(transaction, changing: user, by: changed) { $0.isActive }
     }
 
-    package func reactivate(_ user: String, actor: String?, origin: Origin) async throws(UserStateError)
+    package func reactivate(_ user: String, actor: String?, from clientInfo: ClientInfo) async throws(UserStateError)
         -> UserChange
     {
         let now = clock.now()
@@ -72,17 +73,17 @@ package struct UserStates: Sendable {
         let changed = transaction.add(UserStateStatements.reactivate(id: user, at: now))
         transaction.add(events.userReactivated(user, marker: now, at: now))
         transaction.add(
-            audit.entry("user.reactivate", actor: actor, ifUserChanged: user, marker: now, origin: origin, at: now)
+            audit.entry("user.reactivate", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
         )
         return try await run(transaction, changing: user, by: changed) { !$0.isActive }
     }
 
     /// Cascades; the event and the audit row stay.
-    package func delete(_ user: String, actor: String?, origin: Origin) async throws(UserStateError) {
+    package func delete(_ user: String, actor: String?, from clientInfo: ClientInfo) async throws(UserStateError) {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         transaction.add(contentsOf: UserStateStatements.deletionEvents(of: user, at: now))
-        transaction.add(audit.entry("user.delete", actor: actor, ifUserExists: user, origin: origin, at: now))
+        transaction.add(audit.entry("user.delete", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         let deleted = transaction.add(UserStateStatements.delete(id: user))
         let left = transaction.add(users.row(user))
         let results = try await run(transaction)

@@ -19,8 +19,8 @@ struct MeRoutes: Sendable {
         var body = try await request.jsonBody(limit: bodyLimit)
         let profile = UserProfile(&body)
         try body.finish()
-        let origin = context.origin(of: request)
-        let user = try await users.update(caller.userID, profile: profile, actor: caller.userID, origin: origin)
+        let clientInfo = context.clientInfo(of: request)
+        let user = try await users.update(caller.userID, profile: profile, actor: caller.userID, from: clientInfo)
         guard let user else { throw APIError(.notFound) }
         return .user(user)
     }

@@ -51,14 +51,14 @@ package struct Users: Sendable {
         _ user: String,
         profile: UserProfile,
         actor: String,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(StorageError) -> User? {
         guard !profile.isEmpty else { return try await find(id: user) }
         let now = clock.now()
         var transaction = Transaction()
         let updated = transaction.add(UserStatements.update(id: user, to: profile, at: now))
         transaction.add(events.userUpdated(user, name: profile.name, avatarURL: profile.avatarURL, at: now))
-        transaction.add(audit.entry("user.update", actor: actor, ifUserExists: user, origin: origin, at: now))
+        transaction.add(audit.entry("user.update", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         return try await database.run(transaction)[updated].first.map { row throws(StorageError) in try User(row) }
     }
 }

@@ -34,7 +34,7 @@ struct AdminClientRoutes: Sendable {
         if let audiences = body.strings("audiences", count: 1...ClientRules.most) { draft.audiences = audiences }
         draft.jwks = body.rawObject("jwks", max: ClientRules.longestJWKS)
         try body.finish()
-        let made = try await clients.create(draft, actor: caller.userID, origin: context.origin(of: request))
+        let made = try await clients.create(draft, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(made, status: .created)
     }
 
@@ -58,13 +58,13 @@ struct AdminClientRoutes: Sendable {
         }
         change.isDisabled = body.boolean("disabled")
         try body.finish()
-        let client = try await clients.update(id, change, actor: caller.userID, origin: context.origin(of: request))
+        let client = try await clients.update(id, change, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(ClientWithSecret(client: client, secret: nil))
     }
 
     @Sendable private func delete(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        try await clients.delete(try context.id(), actor: caller.userID, origin: context.origin(of: request))
+        try await clients.delete(try context.id(), actor: caller.userID, from: context.clientInfo(of: request))
         return .noContent()
     }
 
@@ -80,7 +80,7 @@ struct AdminClientRoutes: Sendable {
                 of: id,
                 overlap: .seconds(overlap),
                 actor: caller.userID,
-                origin: context.origin(of: request)
+                from: context.clientInfo(of: request)
             )
         )
     }

@@ -18,13 +18,13 @@ struct ClientAuthentication: Sendable {
     /// `nil` for the public first-party client, which cannot authenticate.
     ///
     /// - Throws: `invalid_client`, `invalid_request`; a storage fault unchanged.
-    func client(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client? {
-        try await counted(origin) { try await judge(try ClientCredentials(request.headers, form)) }
+    func client(of request: Request, _ form: FormBody, from clientInfo: ClientInfo) async throws -> Client? {
+        try await counted(clientInfo) { try await judge(try ClientCredentials(request.headers, form)) }
     }
 
     /// Refuses the public client.
-    func requiredClient(of request: Request, _ form: FormBody, origin: Origin) async throws -> Client {
-        try await counted(origin) {
+    func requiredClient(of request: Request, _ form: FormBody, from clientInfo: ClientInfo) async throws -> Client {
+        try await counted(clientInfo) {
             let credentials = try ClientCredentials(request.headers, form)
             guard let client = try await judge(credentials) else { throw OAuthError.invalidClient }
             if takesRecent, case .secret = credentials, let digest = Self.digest(request.headers, form) {
@@ -49,11 +49,11 @@ struct ClientAuthentication: Sendable {
         return headers[.authorization].map { SHA256.digest(of: $0) }
     }
 
-    private func counted<T>(_ origin: Origin, _ body: () async throws -> T) async throws -> T {
+    private func counted<T>(_ clientInfo: ClientInfo, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
         } catch let error as OAuthError where error.code == .invalidClient {
-            if let refusal = try await throttle.admit(.clientFailure, from: origin) { throw refusal }
+            if let refusal = try await throttle.admit(.clientFailure, from: clientInfo) { throw refusal }
             throw error
         }
     }

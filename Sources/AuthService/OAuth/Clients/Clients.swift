@@ -40,7 +40,7 @@ package struct Clients: Sendable {
     package static let overlap: Duration = .seconds(86_400)
     package static let longestOverlap: Duration = .seconds(90 * 86_400)
 
-    package func create(_ draft: ClientDraft, actor: String?, origin: Origin) async throws(ClientError)
+    package func create(_ draft: ClientDraft, actor: String?, from clientInfo: ClientInfo) async throws(ClientError)
         -> ClientWithSecret
     {
         try await ClientError.catching {
@@ -52,7 +52,7 @@ package struct Clients: Sendable {
             var transaction = Transaction()
             let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
             transaction.add(
-                audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+                audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
             )
             guard let row = try await database.run(transaction)[inserted].first else { throw ClientError.idTaken }
             return ClientWithSecret(client: try Client(row), secret: secret)
@@ -94,7 +94,8 @@ package struct Clients: Sendable {
         try await database.run(ClientStatements.list()).rows.map { try Client($0) }
     }
 
-    package func update(_ id: String, _ change: ClientChange, actor: String?, origin: Origin) async throws(ClientError)
+    package func update(_ id: String, _ change: ClientChange, actor: String?, from clientInfo: ClientInfo)
+        async throws(ClientError)
         -> Client
     {
         try await ClientError.catching {
@@ -113,7 +114,7 @@ package struct Clients: Sendable {
             let updated = transaction.add(ClientStatements.update(change, of: id, tokensEnd: tokensEnd, at: now))
             transaction.add(events.clientTokensRevoked(id, ifDisabledAt: now))
             transaction.add(
-                audit.entry(action, actor: actor, ifClientChanged: id, marker: now, origin: origin, at: now)
+                audit.entry(action, actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
             )
             let results = try await database.run(transaction)
             recent.forget(id)
@@ -127,7 +128,7 @@ package struct Clients: Sendable {
         of id: String,
         overlap: Duration = Self.overlap,
         actor: String?,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(ClientError) -> ClientWithSecret {
         try await ClientError.catching {
             let now = clock.now()
@@ -143,7 +144,7 @@ package struct Clients: Sendable {
                     actor: actor,
                     ifClientChanged: id,
                     marker: now,
-                    origin: origin,
+                    from: clientInfo,
                     at: now
                 )
             )
@@ -154,13 +155,13 @@ package struct Clients: Sendable {
         }
     }
 
-    package func delete(_ id: String, actor: String?, origin: Origin) async throws(ClientError) {
+    package func delete(_ id: String, actor: String?, from clientInfo: ClientInfo) async throws(ClientError) {
         try await ClientError.catching {
             let now = clock.now()
             var transaction = Transaction()
             transaction.add(events.clientWillBeDeleted(id, at: now))
             transaction.add(
-                audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, origin: origin, at: now)
+                audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, from: clientInfo, at: now)
             )
             let deleted = transaction.add(ClientStatements.delete(id: id))
             let results = try await database.run(transaction)

@@ -24,7 +24,7 @@ struct IntrospectionRoutes: Sendable {
         if let recent = authentication.recentClient(of: request, form) {
             caller = recent
         } else {
-            caller = try await authentication.requiredClient(of: request, form, origin: context.origin(of: request))
+            caller = try await authentication.requiredClient(of: request, form, from: context.clientInfo(of: request))
         }
         guard caller.scopes.contains(ClientScope.introspect) else {
             throw OAuthError(.insufficientScope, "the client needs the scope introspect")

@@ -30,9 +30,9 @@ struct RevocationRoutes: Sendable {
 
     @Sendable private func revoke(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let form = try await request.formBody(limit: bodyLimit)
-        let origin = context.origin(of: request)
+        let clientInfo = context.clientInfo(of: request)
         let caller =
-            try await authentication.client(of: request, form, origin: origin)?.id
+            try await authentication.client(of: request, form, from: clientInfo)?.id
             ?? AuthConfiguration.firstPartyClient
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
         let finding =
@@ -42,7 +42,7 @@ struct RevocationRoutes: Sendable {
         case .session(let id, let user, let client):
             // §2.1: a token that was issued to another client: "the request is refused and the client is informed".
             guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
-            try await sessions.end(id, reason: .logout, actor: user, origin: origin)
+            try await sessions.end(id, reason: .logout, actor: user, from: clientInfo)
         case .irrevocable(let client):
             guard client == caller else { throw OAuthError(.invalidGrant, "the token was issued to another client") }
             throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")

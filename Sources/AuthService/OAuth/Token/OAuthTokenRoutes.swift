@@ -21,19 +21,19 @@ struct OAuthTokenRoutes: Sendable {
 
     @Sendable private func token(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let form = try await request.formBody(limit: bodyLimit)
-        let origin = context.origin(of: request)
+        let clientInfo = context.clientInfo(of: request)
         switch form["grant_type"] {
         case "client_credentials"?:
-            let client = try await authentication.requiredClient(of: request, form, origin: origin)
+            let client = try await authentication.requiredClient(of: request, form, from: clientInfo)
             return try serviceToken(for: client, asking: form["scope"])
         case "refresh_token"?:
             guard let token = form["refresh_token"] else {
                 throw OAuthError(.invalidRequest, "refresh_token is missing")
             }
-            let client = try await authentication.client(of: request, form, origin: origin)
+            let client = try await authentication.client(of: request, form, from: clientInfo)
             // §6: no scope beyond the granted ones, and a user's token has none.
             guard form["scope"] == nil else { throw OAuthError(.invalidScope) }
-            return try await refreshed(token, client?.id ?? AuthConfiguration.firstPartyClient, origin: origin)
+            return try await refreshed(token, client?.id ?? AuthConfiguration.firstPartyClient, from: clientInfo)
         case nil: throw OAuthError(.invalidRequest, "grant_type is missing")
         default: throw OAuthError(.unsupportedGrantType)
         }
@@ -64,10 +64,10 @@ struct OAuthTokenRoutes: Sendable {
         )
     }
 
-    private func refreshed(_ token: String, _ client: String, origin: Origin) async throws -> Response {
+    private func refreshed(_ token: String, _ client: String, from clientInfo: ClientInfo) async throws -> Response {
         let response: TokenResponse
         do throws(RefreshError) {
-            response = try await refreshEndpoint(token, client: client, origin: origin)
+            response = try await refreshEndpoint(token, client: client, from: clientInfo)
         } catch {
             // §5.2: "invalid, expired, revoked" are one error; the description distinguishes them.
             switch error {

@@ -11,13 +11,13 @@ package struct Audit: Sendable {
         _ action: String,
         actor: String?,
         target: String?,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         outcome: String = "success",
         details: String = "{}",
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.append(
-            AuditStatements.Entry(action: action, actor: actor, target: target, origin: origin, now: now),
+            AuditStatements.Entry(action: action, actor: actor, target: target, clientInfo: clientInfo, now: now),
             outcome: outcome,
             details: details
         )
@@ -28,11 +28,11 @@ package struct Audit: Sendable {
         _ action: String,
         actor: String?,
         ifUserExists user: String,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserExists(
-            AuditStatements.Entry(action: action, actor: actor, target: user, origin: origin, now: now)
+            AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now)
         )
     }
 
@@ -42,11 +42,11 @@ package struct Audit: Sendable {
         actor: String?,
         ifUserChanged user: String,
         marker: Instant,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserChanged(
-            AuditStatements.Entry(action: action, actor: actor, target: user, origin: origin, now: now),
+            AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now),
             marker: marker
         )
     }
@@ -58,11 +58,11 @@ package struct Audit: Sendable {
         actor: String?,
         ifClientChanged client: String,
         marker: Instant?,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfClientChanged(
-            AuditStatements.Entry(action: action, actor: actor, target: client, origin: origin, now: now),
+            AuditStatements.Entry(action: action, actor: actor, target: client, clientInfo: clientInfo, now: now),
             marker: marker
         )
     }
@@ -72,11 +72,11 @@ package struct Audit: Sendable {
         _ action: String,
         actor: String?,
         ifSessionLives session: String,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfSessionLives(
-            AuditStatements.Entry(action: action, actor: actor, target: session, origin: origin, now: now)
+            AuditStatements.Entry(action: action, actor: actor, target: session, clientInfo: clientInfo, now: now)
         )
     }
 }

@@ -6,7 +6,7 @@ enum AuditStatements {
         let action: String
         let actor: String?
         let target: String?
-        let origin: Origin
+        let clientInfo: ClientInfo
         let now: Instant
     }
 
@@ -17,7 +17,7 @@ enum AuditStatements {
     private static func values(_ entry: Entry) -> StatementValues {
         [
             "now": entry.now, "actor": entry.actor, "action": entry.action, "target": entry.target,
-            "address": entry.origin.address.text, "agent": entry.origin.userAgent,
+            "address": entry.clientInfo.address.text, "agent": entry.clientInfo.userAgent,
         ]
     }
 

@@ -76,7 +76,7 @@ package struct NewEpoch: Sendable {
                 "database.restore",
                 actor: nil,
                 target: nil,
-                origin: .commandLine,
+                from: .commandLine,
                 details: details.string,
                 at: now
             )

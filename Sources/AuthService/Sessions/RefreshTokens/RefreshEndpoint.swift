@@ -9,20 +9,20 @@ struct RefreshEndpoint: Sendable {
     func callAsFunction(
         _ token: String,
         client: String = AuthConfiguration.firstPartyClient,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         do throws(RefreshError) {
-            return try await tokens.refresh(token, client: client, origin: origin)
+            return try await tokens.refresh(token, client: client, from: clientInfo)
         } catch {
             // Only invalid tokens are counted, so a good refresh stays one transaction.
-            if case .invalid = error { try await count(origin) }
+            if case .invalid = error { try await count(clientInfo) }
             throw error
         }
     }
 
-    private func count(_ origin: Origin) async throws(RefreshError) {
+    private func count(_ clientInfo: ClientInfo) async throws(RefreshError) {
         let refusal: RateLimited?
-        do { refusal = try await throttle.admit(.refreshFailure, from: origin) } catch { throw .fault(error) }
+        do { refusal = try await throttle.admit(.refreshFailure, from: clientInfo) } catch { throw .fault(error) }
         if let refusal { throw .rateLimited(refusal) }
     }
 }

@@ -69,13 +69,15 @@ package struct RefreshTokens: Sendable {
     package func refresh(
         _ text: String,
         client: String = AuthConfiguration.firstPartyClient,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         guard let presented = codec.decode(text) else { throw .invalid }
-        return try await RefreshError.catching { try await rotate(presented, client: client, origin: origin) }
+        return try await RefreshError.catching { try await rotate(presented, client: client, from: clientInfo) }
     }
 
-    private func rotate(_ presented: RefreshToken, client: String, origin: Origin) async throws -> TokenResponse {
+    private func rotate(_ presented: RefreshToken, client: String, from clientInfo: ClientInfo) async throws
+        -> TokenResponse
+    {
         let now = clock.now()
         let idle = sessions.lifetime.idle
         var transaction = Transaction()
@@ -110,7 +112,7 @@ package struct RefreshTokens: Sendable {
             return try response(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             // SECURITY: two parties have the token, and it is unknown which one is the thief.
-            try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, origin: origin)
+            try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, from: clientInfo)
             throw RefreshError.reused
         case 0:
             // The row did not change, for no visible reason: the cause was undone in between. Retry.

@@ -9,11 +9,11 @@ struct TokenRoutes: Sendable {
     }
 
     @Sendable private func refresh(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let origin = context.origin(of: request)
+        let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
         let token = body.requiredString("refresh_token")
         try body.finish()
-        return .json(try await refreshEndpoint(token, origin: origin).json())
+        return .json(try await refreshEndpoint(token, from: clientInfo).json())
     }
 }
 

@@ -34,7 +34,7 @@ struct AdminSessionRoutes: Sendable {
             owner: nil,
             reason: .revokedByAdmin,
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         guard isThere else { throw APIError(.notFound) }
         return .noContent()
@@ -43,7 +43,7 @@ struct AdminSessionRoutes: Sendable {
     /// Exactly one of `session_ids`, `user_ids` and `all: true`.
     @Sendable private func revokeMany(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        let origin = context.origin(of: request)
+        let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
         let sessionIDs = body.strings("session_ids", count: 1...Self.most, max: 64)
         let userIDs = body.strings("user_ids", count: 1...Self.most, max: 64)
@@ -57,12 +57,12 @@ struct AdminSessionRoutes: Sendable {
         }
         try body.finish()
         if let sessionIDs {
-            return revoked(try await sessions.revoke(sessionIDs, actor: caller.userID, origin: origin))
+            return revoked(try await sessions.revoke(sessionIDs, actor: caller.userID, from: clientInfo))
         }
         if let userIDs {
-            return revoked(try await sessions.revokeAll(ofUsers: userIDs, actor: caller.userID, origin: origin))
+            return revoked(try await sessions.revokeAll(ofUsers: userIDs, actor: caller.userID, from: clientInfo))
         }
-        try await sessions.revokeEverything(actor: caller.userID, origin: origin)
+        try await sessions.revokeEverything(actor: caller.userID, from: clientInfo)
         return .json(JSONWriter.object { $0.field("revoked", "all") })
     }
 
@@ -84,7 +84,7 @@ struct AdminSessionRoutes: Sendable {
             ofUser: try context.id(),
             reason: .revokedByAdmin,
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         guard let count else { throw APIError(.notFound) }
         return revoked(count)

@@ -13,7 +13,7 @@ struct NewSession: Sendable {
     let user: String
     let methods: [AuthenticationMethod]
     let condition: SessionCondition
-    let origin: Origin
+    let clientInfo: ClientInfo
     /// Set if a cookie carries the session.
     let cookie: SessionCookie?
 }

@@ -19,26 +19,26 @@ extension Sessions {
         owner: String?,
         reason: RevokeReason,
         actor: String?,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws -> Bool {
         if try await database.run(SessionStatements.exists(id: session, owner: owner)).isEmpty { return false }
-        try await end(session, reason: reason, actor: actor, origin: origin)
+        try await end(session, reason: reason, actor: actor, from: clientInfo)
         return true
     }
 
     /// The caller has checked that it may.
-    func end(_ session: String, reason: RevokeReason, actor: String?, origin: Origin) async throws {
+    func end(_ session: String, reason: RevokeReason, actor: String?, from clientInfo: ClientInfo) async throws {
         var transaction = Transaction()
-        addRevocation(of: session, reason: reason, actor: actor, origin: origin, at: clock.now(), to: &transaction)
+        addRevocation(of: session, reason: reason, actor: actor, from: clientInfo, at: clock.now(), to: &transaction)
         _ = try await database.run(transaction)
     }
 
     /// Skips unknown ids. Returns how many were live.
-    package func revoke(_ sessions: [String], actor: String?, origin: Origin) async throws -> Int {
+    package func revoke(_ sessions: [String], actor: String?, from clientInfo: ClientInfo) async throws -> Int {
         let now = clock.now()
         var transaction = Transaction()
         let revoked = Set(sessions).sorted().map {
-            addRevocation(of: $0, reason: .revokedByAdmin, actor: actor, origin: origin, at: now, to: &transaction)
+            addRevocation(of: $0, reason: .revokedByAdmin, actor: actor, from: clientInfo, at: now, to: &transaction)
         }
         let results = try await database.run(transaction, priority: .long)
         return revoked.reduce(0) { $0 + results[$1].affected }
@@ -51,13 +51,13 @@ extension Sessions {
         of session: String,
         reason: RevokeReason,
         actor: String?,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant,
         to transaction: inout Transaction
     ) -> Transaction.Handle {
         transaction.lockUser(ofSession: session)
         transaction.add(events.sessionWillBeRevoked(session, at: now))
-        transaction.add(audit.entry("session.revoke", actor: actor, ifSessionLives: session, origin: origin, at: now))
+        transaction.add(audit.entry("session.revoke", actor: actor, ifSessionLives: session, from: clientInfo, at: now))
         return transaction.add(SessionStatements.revoke(id: session, reason: reason, at: now))
     }
 
@@ -69,7 +69,7 @@ extension Sessions {
         except session: String? = nil,
         reason: RevokeReason,
         actor: String?,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws -> Int? {
         let now = clock.now()
         var transaction = Transaction()
@@ -78,7 +78,7 @@ extension Sessions {
             except: session,
             reason: reason,
             actor: actor,
-            origin: origin,
+            from: clientInfo,
             at: now,
             to: &transaction
         )
@@ -87,7 +87,7 @@ extension Sessions {
     }
 
     /// Many users in one transaction; skips unknown ids.
-    package func revokeAll(ofUsers ids: [String], actor: String?, origin: Origin) async throws -> Int {
+    package func revokeAll(ofUsers ids: [String], actor: String?, from clientInfo: ClientInfo) async throws -> Int {
         let now = clock.now()
         var transaction = Transaction()
         let revoked = Set(ids).sorted().map { user in
@@ -96,7 +96,7 @@ extension Sessions {
                 except: nil,
                 reason: .revokedByAdmin,
                 actor: actor,
-                origin: origin,
+                from: clientInfo,
                 at: now,
                 to: &transaction
             )
@@ -112,7 +112,7 @@ extension Sessions {
         except session: String?,
         reason: RevokeReason,
         actor: String?,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant,
         to transaction: inout Transaction
     ) -> (locked: Transaction.Handle, revoked: Transaction.Handle) {
@@ -121,17 +121,17 @@ extension Sessions {
             SessionStatements.revokeAll(ofUser: user, except: session, reason: reason, at: now)
         )
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: session, at: now))
-        transaction.add(audit.entry("sessions.revoke_all", actor: actor, ifUserExists: user, origin: origin, at: now))
+        transaction.add(audit.entry("sessions.revoke_all", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         return (locked, revoked)
     }
 
     /// Ends all users' sessions with one version and one event. Rows are marked afterwards, in batches.
-    package func revokeEverything(actor: String?, origin: Origin) async throws {
+    package func revokeEverything(actor: String?, from clientInfo: ClientInfo) async throws {
         let now = clock.now()
         var transaction = Transaction()
         transaction.add(GlobalVersionStatements.bump(at: now))
         transaction.add(events.allTokensRevoked(at: now))
-        transaction.add(audit.entry("sessions.revoke_everything", actor: actor, target: nil, origin: origin, at: now))
+        transaction.add(audit.entry("sessions.revoke_everything", actor: actor, target: nil, from: clientInfo, at: now))
         _ = try await database.run(transaction)
     }
 

@@ -35,9 +35,9 @@ struct SessionRoutes: Sendable {
         var body = try await request.optionalJSONBody(limit: bodyLimit)
         let refreshToken = body.string("refresh_token")
         try body.finish()
-        let origin = context.origin(of: request)
+        let clientInfo = context.clientInfo(of: request)
         if let session = try await sessionToEnd(request, refreshToken) {
-            try await sessions.end(session.id, reason: .logout, actor: session.user, origin: origin)
+            try await sessions.end(session.id, reason: .logout, actor: session.user, from: clientInfo)
         }
         var headers: HTTPFields = [:]
         if cookies.isCarried(by: request.headers) { headers[.setCookie] = cookies.clearing }
@@ -104,7 +104,7 @@ struct SessionRoutes: Sendable {
             owner: caller.userID,
             reason: .revokedByUser,
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         guard isThere else { throw APIError(.notFound) }
         return .noContent()
@@ -117,7 +117,7 @@ struct SessionRoutes: Sendable {
             except: caller.sessionID,
             reason: .revokedByUser,
             actor: caller.userID,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         guard let count else { throw APIError(.notFound) }
         return .json(JSONWriter.object { $0.field("revoked", count) })

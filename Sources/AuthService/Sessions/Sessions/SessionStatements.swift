@@ -39,7 +39,7 @@ enum SessionStatements {
         let amr = session.methods.map(\.rawValue).joined(separator: ",")
         let values: StatementValues = [
             "id": id, "user": session.user, "token_hash": session.cookie?.hash,
-            "address": session.origin.address.text, "agent": session.origin.userAgent, "amr": amr, "now": now,
+            "address": session.clientInfo.address.text, "agent": session.clientInfo.userAgent, "amr": amr, "now": now,
             "idle_end": lifetime.idleEnd(from: now), "absolute_end": lifetime.absoluteEnd(from: now),
         ]
         return switch session.condition {

@@ -52,7 +52,7 @@ struct PasswordRoutes: Sendable {
             session: caller.sessionID,
             current: current,
             new: new,
-            origin: context.origin(of: request)
+            from: context.clientInfo(of: request)
         )
         return .noContent()
     }
@@ -64,8 +64,8 @@ struct PasswordRoutes: Sendable {
         let signup = Signup(reading: &body)
         try body.finish()
         guard let signup else { throw APIError(.validationFailed) }
-        let origin = context.origin(of: request)
-        let user = try await passwords.create(signup, role: role, actor: caller.userID, origin: origin)
+        let clientInfo = context.clientInfo(of: request)
+        let user = try await passwords.create(signup, role: role, actor: caller.userID, from: clientInfo)
         return .user(user, created: true)
     }
 }

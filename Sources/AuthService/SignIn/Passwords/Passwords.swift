@@ -57,7 +57,7 @@ package struct Passwords: Sendable {
                     hash: hash,
                     loggedInAt: now,
                     actor: user,
-                    origin: context.origin,
+                    from: context.clientInfo,
                     at: now,
                     to: &transaction
                 )
@@ -76,7 +76,7 @@ package struct Passwords: Sendable {
         _ signup: Signup,
         role: Role,
         actor: String?,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(PasswordError) -> User {
         try await PasswordError.catching {
             let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
@@ -89,7 +89,7 @@ package struct Passwords: Sendable {
                 hash: hash,
                 loggedInAt: nil,
                 actor: actor,
-                origin: origin,
+                from: clientInfo,
                 at: now,
                 to: &transaction
             )
@@ -108,7 +108,7 @@ package struct Passwords: Sendable {
         hash: String,
         loggedInAt login: Instant?,
         actor: String?,
-        origin: Origin,
+        from clientInfo: ClientInfo,
         at now: Instant,
         to transaction: inout Transaction
     ) -> Transaction.Handle {
@@ -117,7 +117,7 @@ package struct Passwords: Sendable {
         )
         transaction.add(accounts.passwordInsertion(user: user, hash: hash, at: now))
         transaction.add(events.userCreated(user, name: signup.name, at: now))
-        transaction.add(audit.entry("user.create", actor: actor, ifUserExists: user, origin: origin, at: now))
+        transaction.add(audit.entry("user.create", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         return created
     }
 
@@ -127,7 +127,7 @@ package struct Passwords: Sendable {
         session: String,
         current: String,
         new: String,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
@@ -136,7 +136,7 @@ package struct Passwords: Sendable {
             if let refusal = try await throttle.attempt(on: account) {
                 throw PasswordError.refused(.rateLimited(refusal))
             }
-            try await replace(of: user, session: session, current: current, new: new, origin: origin)
+            try await replace(of: user, session: session, current: current, new: new, from: clientInfo)
             try await throttle.succeeded(on: account)
         }
     }
@@ -146,7 +146,7 @@ package struct Passwords: Sendable {
         session: String,
         current: String,
         new: String,
-        origin: Origin
+        from clientInfo: ClientInfo
     ) async throws {
         let wrong = PasswordError.refused(.invalidCredentials(user: user.id))
         guard let credentials = try await accounts.credentials(user: user.id),
@@ -174,7 +174,7 @@ package struct Passwords: Sendable {
                 actor: user.id,
                 ifUserChanged: user.id,
                 marker: now,
-                origin: origin,
+                from: clientInfo,
                 at: now
             )
         )

@@ -64,10 +64,10 @@ package struct Throttle: Sendable {
     private static let quiet: Duration = .seconds(15 * 60)
 
     /// Returns a refusal above the limit of the class.
-    func admit(_ endpoint: EndpointClass, from origin: Origin) async throws(StorageError) -> RateLimited? {
+    func admit(_ endpoint: EndpointClass, from clientInfo: ClientInfo) async throws(StorageError) -> RateLimited? {
         guard isOn else { return nil }
         let now = clock.now()
-        let key = "\(endpoint.rawValue):net:\(origin.address.network)"
+        let key = "\(endpoint.rawValue):net:\(clientInfo.address.network)"
         let counted = ThrottleStatements.countRequest(key: key, until: now + endpoint.window, at: now)
         guard let row = try await database.run(counted).first, try row.integer("count") > endpoint.limit else {
             return nil

@@ -1,7 +1,7 @@
 package import ServiceKit
 
 /// A request's address and agent, for audit rows and sessions.
-package struct Origin: Sendable, Hashable {
+package struct ClientInfo: Sendable, Hashable {
     package let address: ClientAddress
     package let userAgent: String?
 
@@ -11,5 +11,5 @@ package struct Origin: Sendable, Hashable {
         self.userAgent = userAgent.map { String($0.prefix(512)) }
     }
 
-    package static let commandLine = Origin(address: .unknown, userAgent: "tessera")
+    package static let commandLine = ClientInfo(address: .unknown, userAgent: "tessera")
 }
