@@ -56,7 +56,7 @@ struct ContractTests {
                 let all = examples + [media["example"]].compactMap(\.self)
                 #expect(!all.isEmpty, "\(place) has no example")
                 for example in all {
-                    #expect(contract.complaints(example, schema, at: place) == [])
+                    #expect(contract.violations(example, schema, at: place) == [])
                     checked += 1
                 }
             }
@@ -70,9 +70,9 @@ struct ContractTests {
             "type": "object", "required": ["id"], "additionalProperties": false,
             "properties": ["id": ["type": "string", "pattern": "^[a-z]+$"], "n": ["type": "integer"]],
         ]
-        #expect(contract.complaints(["id": "abc", "n": 1], schema, at: "x") == [])
+        #expect(contract.violations(["id": "abc", "n": 1], schema, at: "x") == [])
         for bad: [String: Any] in [["n": 1], ["id": "A"], ["id": "a", "n": "1"], ["id": "a", "more": 1]] {
-            #expect(contract.complaints(bad, schema, at: "x") != [])
+            #expect(contract.violations(bad, schema, at: "x") != [])
         }
     }
 

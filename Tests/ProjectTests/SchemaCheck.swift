@@ -3,67 +3,67 @@ import Foundation
 
 extension Contract {
     /// An unknown keyword is a fault too, so that none is skipped.
-    func complaints(_ value: Any, _ schema: [String: Any], at path: String) -> [String] {
+    func violations(_ value: Any, _ schema: [String: Any], at path: String) -> [String] {
         let schema = resolve(schema)
         let known: Set<String> = [
             "type", "properties", "required", "additionalProperties", "items", "enum", "const", "format", "pattern",
             "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "default", "description", "title",
             "oneOf", "anyOf", "allOf",
         ]
-        var complaints = schema.keys.filter { !known.contains($0) }.map { "\(path): unknown keyword \($0)" }
-        for part in schema["allOf"] as? [[String: Any]] ?? [] { complaints += self.complaints(value, part, at: path) }
+        var violations = schema.keys.filter { !known.contains($0) }.map { "\(path): unknown keyword \($0)" }
+        for part in schema["allOf"] as? [[String: Any]] ?? [] { violations += self.violations(value, part, at: path) }
         for keyword in ["oneOf", "anyOf"] {
             if let choices = schema[keyword] as? [[String: Any]],
-                !choices.contains(where: { self.complaints(value, $0, at: path).isEmpty })
+                !choices.contains(where: { self.violations(value, $0, at: path).isEmpty })
             {
-                complaints.append("\(path): fits no choice of \(keyword)")
+                violations.append("\(path): fits no choice of \(keyword)")
             }
         }
         if let types = schema["type"].map({ $0 as? [String] ?? [$0 as? String ?? "?"] }),
             !types.contains(where: { Self.isType(value, $0) })
         {
-            return complaints + ["\(path): is not \(types)"]
+            return violations + ["\(path): is not \(types)"]
         }
         if let options = schema["enum"] as? [Any], !options.contains(where: { "\($0)" == "\(value)" }) {
-            complaints.append("\(path): \(value) is not one of \(options)")
+            violations.append("\(path): \(value) is not one of \(options)")
         }
         if let constant = schema["const"], "\(constant)" != "\(value)" {
-            complaints.append("\(path): is not \(constant)")
+            violations.append("\(path): is not \(constant)")
         }
         if let text = value as? String, let pattern = schema["pattern"] as? String,
             text.range(of: pattern, options: .regularExpression) == nil
         {
-            complaints.append("\(path): \(text) does not match \(pattern)")
+            violations.append("\(path): \(text) does not match \(pattern)")
         }
         if let text = value as? String {
-            if let most = schema["maxLength"] as? Int, text.count > most { complaints.append("\(path): too long") }
-            if let least = schema["minLength"] as? Int, text.count < least { complaints.append("\(path): too short") }
+            if let most = schema["maxLength"] as? Int, text.count > most { violations.append("\(path): too long") }
+            if let least = schema["minLength"] as? Int, text.count < least { violations.append("\(path): too short") }
         }
-        if let object = value as? [String: Any] { complaints += members(object, schema, at: path) }
+        if let object = value as? [String: Any] { violations += members(object, schema, at: path) }
         if let array = value as? [Any], let items = schema["items"] as? [String: Any] {
             for (index, element) in array.enumerated() {
-                complaints += self.complaints(element, items, at: "\(path)[\(index)]")
+                violations += self.violations(element, items, at: "\(path)[\(index)]")
             }
         }
-        return complaints
+        return violations
     }
 
     private func members(_ object: [String: Any], _ schema: [String: Any], at path: String) -> [String] {
         let properties = schema["properties"] as? [String: [String: Any]] ?? [:]
-        var complaints: [String] = []
+        var violations: [String] = []
         for name in schema["required"] as? [String] ?? [] where object[name] == nil {
-            complaints.append("\(path): \(name) is missing")
+            violations.append("\(path): \(name) is missing")
         }
         for (name, value) in object {
             if let property = properties[name] {
-                complaints += self.complaints(value, property, at: "\(path).\(name)")
+                violations += self.violations(value, property, at: "\(path).\(name)")
             } else if schema["additionalProperties"] as? Bool == false {
-                complaints.append("\(path): \(name) is not in the schema")
+                violations.append("\(path): \(name) is not in the schema")
             } else if let rest = schema["additionalProperties"] as? [String: Any] {
-                complaints += self.complaints(value, rest, at: "\(path).\(name)")
+                violations += self.violations(value, rest, at: "\(path).\(name)")
             }
         }
-        return complaints
+        return violations
     }
 
     private static func isType(_ value: Any, _ type: String) -> Bool {

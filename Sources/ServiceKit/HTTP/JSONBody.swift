@@ -46,7 +46,7 @@ package struct JSONBody: Sendable {
         self.path = ""
     }
 
-    package mutating func refuse(_ name: String, _ code: String, _ message: String) {
+    package mutating func addError(_ name: String, _ code: String, _ message: String) {
         errors.append(FieldError(path.isEmpty ? name : "\(path).\(name)", code, message))
     }
 
@@ -63,11 +63,11 @@ package struct JSONBody: Sendable {
         guard let element = element(name) else { return .absent }
         if element.isNull { return .null }
         guard let text = element.string else {
-            refuse(name, "wrong_type", "must be a string, not \(element.typeName)")
+            addError(name, "wrong_type", "must be a string, not \(element.typeName)")
             return .absent
         }
         guard text.utf8.count <= max else {
-            refuse(name, "too_long", "must be at most \(max) bytes")
+            addError(name, "too_long", "must be at most \(max) bytes")
             return .absent
         }
         return .value(text)
@@ -81,7 +81,7 @@ package struct JSONBody: Sendable {
     package mutating func requiredString(_ name: String, max: Int = 1024) -> String {
         let before = errors.count
         guard let text = string(name, max: max) else {
-            if errors.count == before { refuse(name, "required", "is required") }
+            if errors.count == before { addError(name, "required", "is required") }
             return ""
         }
         return text
@@ -95,25 +95,25 @@ package struct JSONBody: Sendable {
         guard let text = string(name) else { return nil }
         if let choice = Choice(rawValue: text.lowercased()) { return choice }
         let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-        refuse(name, "invalid", "must be one of \(known)")
+        addError(name, "invalid", "must be one of \(known)")
         return nil
     }
 
     package mutating func boolean(_ name: String) -> Bool? {
         guard let element = element(name), !element.isNull else { return nil }
         if let value = element.boolean { return value }
-        refuse(name, "wrong_type", "must be a boolean, not \(element.typeName)")
+        addError(name, "wrong_type", "must be a boolean, not \(element.typeName)")
         return nil
     }
 
     package mutating func integer(_ name: String, in range: ClosedRange<Int64>) -> Int64? {
         guard let element = element(name), !element.isNull else { return nil }
         guard let value = element.integer else {
-            refuse(name, "wrong_type", "must be a whole number, not \(element.typeName)")
+            addError(name, "wrong_type", "must be a whole number, not \(element.typeName)")
             return nil
         }
         guard range.contains(value) else {
-            refuse(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
+            addError(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
         return value
@@ -122,18 +122,18 @@ package struct JSONBody: Sendable {
     package mutating func instant(_ name: String) -> Instant? {
         guard let text = string(name) else { return nil }
         if let instant = Instant(rfc3339: text) { return instant }
-        refuse(name, "invalid", "must be an RFC 3339 time")
+        addError(name, "invalid", "must be an RFC 3339 time")
         return nil
     }
 
     package mutating func array(_ name: String, count: ClosedRange<Int>) -> [JSONElement]? {
         guard let element = element(name), !element.isNull else { return nil }
         guard let elements = element.array else {
-            refuse(name, "wrong_type", "must be an array, not \(element.typeName)")
+            addError(name, "wrong_type", "must be an array, not \(element.typeName)")
             return nil
         }
         guard count.contains(elements.count) else {
-            refuse(name, "out_of_range", "must have from \(count.lowerBound) to \(count.upperBound) elements")
+            addError(name, "out_of_range", "must have from \(count.lowerBound) to \(count.upperBound) elements")
             return nil
         }
         return elements
@@ -143,7 +143,7 @@ package struct JSONBody: Sendable {
         guard let elements = array(name, count: count) else { return nil }
         let texts = elements.compactMap(\.string)
         guard texts.count == elements.count, texts.allSatisfy({ $0.utf8.count <= max }) else {
-            refuse(name, "wrong_type", "must hold strings of at most \(max) bytes")
+            addError(name, "wrong_type", "must hold strings of at most \(max) bytes")
             return nil
         }
         return texts
@@ -152,11 +152,11 @@ package struct JSONBody: Sendable {
     package mutating func rawObject(_ name: String, max: Int) -> String? {
         guard let element = element(name), !element.isNull else { return nil }
         guard element.object != nil else {
-            refuse(name, "wrong_type", "must be an object, not \(element.typeName)")
+            addError(name, "wrong_type", "must be an object, not \(element.typeName)")
             return nil
         }
         guard element.byteCount <= max else {
-            refuse(name, "too_long", "must be at most \(max) bytes")
+            addError(name, "too_long", "must be at most \(max) bytes")
             return nil
         }
         return element.raw
@@ -165,7 +165,7 @@ package struct JSONBody: Sendable {
     /// Throws all errors, unknown members included.
     package mutating func finish() throws(APIError) {
         for name in members.keys.sorted() where !read.contains(name) {
-            refuse(String(name.prefix(64)), "unknown_field", "is not known here")
+            addError(String(name.prefix(64)), "unknown_field", "is not known here")
         }
         if !errors.isEmpty { throw APIError(.validationFailed, fields: errors) }
     }

@@ -9,11 +9,11 @@ package enum StatementTrial {
     /// Executes each statement with NULLs and with made-up values, each time in a transaction that is rolled back.
     ///
     /// - Returns: a sentence for each statement that the engine did not understand; empty when all is well.
-    package static func complaints(
+    package static func violations(
         about statements: [Statement],
         on database: any SQLDatabase
     ) async throws -> [String] {
-        var complaints: [String] = []
+        var violations: [String] = []
         for statement in statements {
             let trials = [
                 ("NULLs", BoundStatement(statement, statement.parameters.map { _ in .null })),
@@ -21,11 +21,11 @@ package enum StatementTrial {
             ]
             for (kind, bound) in trials {
                 if let error = try await execute(bound, on: database), !isAcceptable(error) {
-                    complaints.append("\(statement.name) with \(kind) on \(database.engine): \(error)")
+                    violations.append("\(statement.name) with \(kind) on \(database.engine): \(error)")
                 }
             }
         }
-        return complaints + duplicates(statements)
+        return violations + duplicates(statements)
     }
 
     private struct RollBack: Error {}

@@ -1,5 +1,5 @@
-// Copies of a SQLite database through SQLite's backup API (https://sqlite.org/backup.html), while it is served from, and
-// back again.
+// Copies of a SQLite database through SQLite's backup API (https://sqlite.org/backup.html), while it is served from,
+// and back again.
 //
 // The source of a copy is read in one transaction: without it SQLite would start over at every commit of another
 // process, and under constant load never finish. The price is that the WAL cannot be reset meanwhile and grows.
@@ -122,8 +122,8 @@ package enum SQLiteBackup {
             let queue = try DatabaseQueue(path: path, configuration: settings(wait: 0))
             try queue.writeWithoutTransaction { db in
                 _ = try String.fetchOne(db, sql: "PRAGMA journal_mode = DELETE")
-                let complaints = try String.fetchAll(db, sql: "PRAGMA integrity_check(1)")
-                guard complaints == ["ok"] else {
+                let violations = try String.fetchAll(db, sql: "PRAGMA integrity_check(1)")
+                guard violations == ["ok"] else {
                     throw SQLiteBackupError.damaged("integrity_check")
                 }
                 guard try GRDB.Row.fetchOne(db, sql: "PRAGMA foreign_key_check") == nil else {

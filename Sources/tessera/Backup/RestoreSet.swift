@@ -49,12 +49,12 @@ struct RestoreSet {
             guard let file = manifest.file(of: service.rawValue) else {
                 throw StartFailure("\(path) does not hold \(service.rawValue)")
             }
-            try await told(service) { parts.append(try await prepare(service, file, in: path)) }
+            try await describing(service) { parts.append(try await prepare(service, file, in: path)) }
         }
         try confirm(parts.map { "\($0.service.rawValue) at \($0.url)\($0.target.isEmpty ? ", which is empty" : "")" })
         var restored: [Restored] = []
         for part in parts {
-            try await told(part.service) {
+            try await describing(part.service) {
                 restored.append(Restored(service: part.service, epoch: try await part.apply(part.target)))
             }
         }
@@ -109,7 +109,7 @@ struct RestoreSet {
         }
     }
 
-    private func told(_ service: Service, _ body: () async throws -> Void) async throws {
+    private func describing(_ service: Service, _ body: () async throws -> Void) async throws {
         do {
             try await body()
             progress.finish()

@@ -61,7 +61,7 @@ struct ClientsCommand: AsyncParsableCommand {
             let wanted = draft
             if let secretFile {
                 try await withAuth(settings, logger: logger) { auth in
-                    let client = try await Refusal.told(about: wanted.id ?? wanted.name) {
+                    let client = try await Refusal.describing(about: wanted.id ?? wanted.name) {
                         try await ClientSecretFile(path: secretFile).provide(wanted, auth.clients).client
                     }
                     print(line(client))
@@ -71,7 +71,7 @@ struct ClientsCommand: AsyncParsableCommand {
             }
             try await withAuth(settings, logger: logger) { auth in
                 show(
-                    try await Refusal.told(about: wanted.id ?? wanted.name) {
+                    try await Refusal.describing(about: wanted.id ?? wanted.name) {
                         try await auth.clients.create(wanted, actor: nil, from: .commandLine)
                     }
                 )
@@ -106,7 +106,7 @@ struct ClientsCommand: AsyncParsableCommand {
             }
             try await withAuth(settings, logger: logger) { auth in
                 show(
-                    try await Refusal.told(about: client) {
+                    try await Refusal.describing(about: client) {
                         try await auth.clients.rotateSecret(
                             of: client,
                             overlap: .seconds(overlap),
@@ -152,7 +152,7 @@ struct ClientsCommand: AsyncParsableCommand {
         change.isDisabled = isDisabled
         let wanted = change
         try await command.withAuth(settings, logger: logger) { auth in
-            let client = try await Refusal.told(about: id) {
+            let client = try await Refusal.describing(about: id) {
                 try await auth.clients.update(id, wanted, actor: nil, from: .commandLine)
             }
             print(line(client))

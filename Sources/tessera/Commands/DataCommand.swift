@@ -27,7 +27,7 @@ struct DataCommand: AsyncParsableCommand {
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withChat(settings, logger: logger) { chat in
                 let output = try file.map(Self.make) ?? FileHandle.standardOutput
-                var reader = try await Refusal.told(about: user) { try await chat.export(of: user) }
+                var reader = try await Refusal.describing(about: user) { try await chat.export(of: user) }
                 while let piece = try await reader.next() { try output.write(contentsOf: Data(piece)) }
                 try? output.synchronize()
             }
@@ -62,7 +62,7 @@ struct DataCommand: AsyncParsableCommand {
                 guard let owner = user ?? check.user else { throw StartFailure("\(file) names no user") }
                 try await withChat(settings, logger: logger) { chat in
                     var importer = chat.importer(for: owner)
-                    let report = try await Refusal.told(about: owner) {
+                    let report = try await Refusal.describing(about: owner) {
                         try await LineFile(file).forEach { line in try await importer.take(line) }
                         return try await importer.finish()
                     }
@@ -97,7 +97,7 @@ struct DataCommand: AsyncParsableCommand {
 
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withChat(settings, logger: logger) { chat in
-                try await Refusal.told(about: user) {
+                try await Refusal.describing(about: user) {
                     _ = try await chat.erasures.erase(user, .operator, by: nil)
                     try await chat.erasures.finishOpen()
                     guard let receipt = try await chat.erasures.receipt(of: user) else { return }

@@ -34,7 +34,7 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withAuth(settings, logger: logger) { auth in
-                try await Refusal.told { try await auth.keys.rotate() }
+                try await Refusal.describing { try await auth.keys.rotate() }
                 try await show(auth.keys)
             }
         }
@@ -51,7 +51,7 @@ struct KeysCommand: AsyncParsableCommand {
 
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withAuth(settings, logger: logger) { auth in
-                try await Refusal.told(about: kid) { try await auth.keys.retire(kid, compromised: compromised) }
+                try await Refusal.describing(about: kid) { try await auth.keys.retire(kid, compromised: compromised) }
                 try await show(auth.keys)
             }
         }

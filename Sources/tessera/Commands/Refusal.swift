@@ -2,7 +2,7 @@
 import ServiceKit
 
 enum Refusal {
-    static func told<T>(about subject: String? = nil, _ body: () async throws -> T) async throws -> T {
+    static func describing<T>(about subject: String? = nil, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
         } catch {

@@ -40,7 +40,7 @@ struct UsersCommand: AsyncParsableCommand {
             }
             try await withAuth(settings, logger: logger) { auth in
                 let signup = Signup(email: email, password: password, name: name)
-                let user = try await Refusal.told(about: email.address) {
+                let user = try await Refusal.describing(about: email.address) {
                     try await auth.passwords.create(signup, role: role, actor: nil, from: .commandLine)
                 }
                 print(line(user))
@@ -78,7 +78,7 @@ struct UsersCommand: AsyncParsableCommand {
             guard let role = Role(rawValue: role) else { throw StartFailure("the role must be user, premium or admin") }
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
-                let change = try await Refusal.told(about: user) {
+                let change = try await Refusal.describing(about: user) {
                     try await auth.userStates.setRole(found.id, role, actor: nil, from: .commandLine)
                 }
                 print(line(change.user))
@@ -94,7 +94,7 @@ struct UsersCommand: AsyncParsableCommand {
         func run(_ settings: Settings, logger: Logger) async throws {
             try await withAuth(settings, logger: logger) { auth in
                 let found = try await find(user, auth.users)
-                let change = try await Refusal.told(about: user) {
+                let change = try await Refusal.describing(about: user) {
                     try await auth.userStates.deactivate(found.id, actor: nil, from: .commandLine)
                 }
                 print(line(change.user))

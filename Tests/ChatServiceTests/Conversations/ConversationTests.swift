@@ -151,7 +151,7 @@ struct ConversationTests {
             #expect(try await chat.send(.patch, path, #"{"metadata":{"e":"\#(large)"}}"#).status == 200)
             let refused = try await chat.send(.patch, path, #"{"metadata":{"f":"\#(large)"}}"#)
             #expect(refused.status == 400)
-            #expect(refused.complaints == ["metadata too_long"])
+            #expect(refused.violations == ["metadata too_long"])
         }
     }
 

@@ -87,7 +87,7 @@ struct ForkTests {
             try await chat.expectSound(id, count: 2)
             #expect(try await chat.messages(id).map { $0["parts"]?.raw.contains("odd") } == [false, true])
             let gone = try await chat.send(.post, "/v1/conversations/c/fork", #"{"message_id":"m-2"}"#)
-            #expect(gone.complaints == ["message_id invalid"])
+            #expect(gone.violations == ["message_id invalid"])
             _ = try await chat.database.run(delete("m-4", Instant(seconds: 1)))
             let head = try await chat.send(.post, "/v1/conversations/c/fork").json
             #expect(head["message_count"]?.integer == 1)

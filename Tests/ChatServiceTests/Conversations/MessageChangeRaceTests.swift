@@ -76,7 +76,7 @@ struct MessageChangeRaceTests {
                         node: index / 2 + 1
                     )
             }
-            #expect(answers.allSatisfy { [201, 204].contains($0.status) || $0.complaints == ["parent_id invalid"] })
+            #expect(answers.allSatisfy { [201, 204].contains($0.status) || $0.violations == ["parent_id invalid"] })
             #expect(answers.filter { $0.status == 204 }.count == 8)
             for message in try await chat.messages(id) where message["id"]?.string != "root" {
                 #expect(message["parent_id"]?.string == "root")

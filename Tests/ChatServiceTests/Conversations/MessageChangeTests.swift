@@ -176,7 +176,7 @@ struct MessageChangeTests {
             let half = String(repeating: "x", count: 9000)
             #expect(try await chat.send(.patch, path, #"{"metadata":{"a":"\#(half)"}}"#).status == 200)
             let over = try await chat.send(.patch, path, #"{"metadata":{"b":"\#(half)"},"content":"y"}"#)
-            #expect(over.complaints == ["metadata too_long"])
+            #expect(over.violations == ["metadata too_long"])
             #expect(try await chat.send(.get, path).json["content"]?.string == "x")
         }
     }

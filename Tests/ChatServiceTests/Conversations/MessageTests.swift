@@ -131,14 +131,14 @@ struct MessageTests {
                     #"{"role":"user","content":"x","parent_id":"\#(parent)"}"#
                 )
                 #expect(answer.status == 400)
-                #expect(answer.complaints == ["parent_id invalid"])
+                #expect(answer.violations == ["parent_id invalid"])
             }
             let batch = try await chat.send(
                 .post,
                 path,
                 #"{"messages":[{"role":"user","content":"1","id":"n1"},{"role":"user","content":"2","parent_id":"elsewhere"}]}"#
             )
-            #expect(batch.complaints == ["messages[1].parent_id invalid"])
+            #expect(batch.violations == ["messages[1].parent_id invalid"])
             let within = try await chat.append(
                 #"{"messages":[{"role":"user","content":"1","id":"n1","parent_id":"q"},{"role":"user","content":"2"},{"role":"user","content":"3","parent_id":"n1"}]}"#,
                 to: id
@@ -240,7 +240,7 @@ struct MessageTests {
             #expect(try await chat.send(.get, "/v1/conversations/\(id)/messages/gone").status == 404)
             let body = #"{"role":"user","content":"x","parent_id":"gone"}"#
             #expect(
-                try await chat.send(.post, "/v1/conversations/\(id)/messages", body).complaints == ["parent_id invalid"]
+                try await chat.send(.post, "/v1/conversations/\(id)/messages", body).violations == ["parent_id invalid"]
             )
             #expect(try await chat.append(#"{"role":"user","content":"4"}"#, to: id)["seq"]?.integer == 4)
         }

@@ -97,7 +97,7 @@ struct MessageTreeTests {
             for wrong in [#""elsewhere""#, #""theirs""#, #""nowhere""#, #""a1""#, "null", #""../x""#] {
                 let answer = try await chat.send(.patch, path, #"{"head_message_id":\#(wrong)}"#)
                 #expect(answer.status == 400)
-                #expect(answer.complaints == ["head_message_id invalid"], "\(wrong)")
+                #expect(answer.violations == ["head_message_id invalid"], "\(wrong)")
             }
             #expect(
                 try await chat.send(.get, "/v1/conversations/\(other)").json["head_message_id"]?.string == "elsewhere"
@@ -237,7 +237,7 @@ struct MessageTreeTests {
                 as: "stranger"
             )
             #expect(try foreign.json["data"]?.array?.isEmpty == true)
-            #expect(try await chat.send(.get, "\(path)/messages?leaf=a2&count=true").complaints == ["count invalid"])
+            #expect(try await chat.send(.get, "\(path)/messages?leaf=a2&count=true").violations == ["count invalid"])
         }
     }
 

@@ -130,7 +130,7 @@ struct SeedMessageQueryTests {
                 "/v1/conversations/\(id)/messages",
                 #"{"messages":[\#((items + items.prefix(1)).joined(separator: ","))]}"#
             )
-            #expect(more.complaints == ["messages out_of_range"])
+            #expect(more.violations == ["messages out_of_range"])
         }
     }
 

@@ -124,7 +124,7 @@ struct TagTests {
             let many = (0..<31).map { "\"t\($0)\"" }.joined(separator: ",")
             #expect(try await chat.send(.put, path + "/tags", #"{"tags":["kept",\#(many)]}"#).status == 200)
             let full = try await chat.send(.put, path + "/tags/late")
-            #expect(full.complaints == ["tags out_of_range"])
+            #expect(full.violations == ["tags out_of_range"])
             #expect(try await chat.send(.put, path + "/tags/KEPT").status == 200)
             #expect(try await chat.rows("tags") == 32)
             #expect(try await chat.send(.put, "/v1/conversations/nowhere/tags/x").status == 404)

@@ -107,7 +107,7 @@ struct IdempotencyTests {
             let long = String(repeating: "k", count: 256)
             for bad in ["", "\"\"", "a b", "a\"b", long] {
                 let answer = try await chat.send(.post, "/v1/conversations", "{}", headers: Self.key(bad))
-                #expect(answer.complaints == ["Idempotency-Key invalid"], "\(bad)")
+                #expect(answer.violations == ["Idempotency-Key invalid"], "\(bad)")
             }
         }
     }

@@ -123,9 +123,9 @@ struct SearchTests {
                 let text = query.contains("&") ? query : escaped(query)
                 let answer = try await chat.send(.get, "/v1/search?q=\(text)")
                 #expect(answer.status == status, "\(query): \(answer.text)")
-                if let complaint { #expect(answer.complaints == [complaint]) }
+                if let complaint { #expect(answer.violations == [complaint]) }
             }
-            #expect(try await chat.send(.get, "/v1/search").complaints == ["q required"])
+            #expect(try await chat.send(.get, "/v1/search").violations == ["q required"])
             #expect(try await chat.send(.get, "/v1/search?q=words&after=nonsense").code == "invalid_cursor")
         }
     }

@@ -14,7 +14,7 @@ struct BadInputTests {
         let body: String?
         let status: Int
         let code: String
-        var complaints: [String] = []
+        var violations: [String] = []
 
         init(
             _ method: HTTPRequest.Method,
@@ -22,14 +22,14 @@ struct BadInputTests {
             _ body: String?,
             _ status: Int,
             _ code: String,
-            _ complaints: [String] = []
+            _ violations: [String] = []
         ) {
             self.method = method
             self.path = path
             self.body = body
             self.status = status
             self.code = code
-            self.complaints = complaints
+            self.violations = violations
         }
     }
 
@@ -37,9 +37,9 @@ struct BadInputTests {
         _ method: HTTPRequest.Method,
         _ path: String,
         _ body: String?,
-        _ complaints: String...
+        _ violations: String...
     ) -> Case {
-        Case(method, path, body, 400, "validation_failed", complaints)
+        Case(method, path, body, 400, "validation_failed", violations)
     }
 
     private static let conversations = "/v1/conversations"
@@ -190,7 +190,7 @@ struct BadInputTests {
                 let what = "\(example.method) \(example.path) \((example.body ?? "").prefix(80)): \(answer.text)"
                 #expect(answer.status == example.status, "\(what)")
                 #expect(answer.code == example.code, "\(what)")
-                #expect(answer.complaints == example.complaints, "\(what)")
+                #expect(answer.violations == example.violations, "\(what)")
                 #expect(answer.headers[.contentType] == "application/problem+json")
                 #expect(answer.headers[.cacheControl] == "no-store")
                 #expect(try answer.json["request_id"]?.string == answer.headers[.requestID])
@@ -240,7 +240,7 @@ struct BadInputTests {
             let answer = try await chat.send(.get, "/v1/conversations/c-0/messages?after=\(cursor)")
             #expect(answer.code == "invalid_cursor")
             let both = try await chat.send(.get, "/v1/conversations?after=\(cursor)&before=\(cursor)")
-            #expect(both.complaints == ["before invalid"])
+            #expect(both.violations == ["before invalid"])
         }
     }
 }

@@ -244,7 +244,7 @@ struct ConversationClassTests {
             }
             let parent = #"{"role":"user","content":"x","parent_id":"\#(id).1"}"#
             let answer = try await chat.send(.post, "/v1/conversations/mine/messages", as: "stranger", parent)
-            #expect(answer.complaints == ["parent_id invalid"])
+            #expect(answer.violations == ["parent_id invalid"])
         }
     }
 

@@ -273,7 +273,7 @@ struct Answer: Sendable {
 
     var code: String? { (try? json)?["code"]?.string }
 
-    var complaints: [String] {
+    var violations: [String] {
         ((try? json)?["errors"]?.array ?? []).map { "\($0["field"]?.string ?? "?") \($0["code"]?.string ?? "?")" }
     }
 }

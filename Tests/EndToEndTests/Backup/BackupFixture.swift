@@ -99,5 +99,5 @@ struct CommandOutcome {
     let errors: String
 
     var isSuccess: Bool { exit == .status(0) }
-    var complaint: String { errors.split(separator: "\n").last.map(String.init) ?? "" }
+    var lastErrorLine: String { errors.split(separator: "\n").last.map(String.init) ?? "" }
 }

@@ -113,7 +113,7 @@ struct BackupTests {
         try await installation.run("backup", "--service", "auth", "--to", path)
         let manifest = try String(contentsOfFile: "\(path)/manifest.json", encoding: .utf8)
         let again = try await installation.outcome("backup", "--service", "auth", "--to", path)
-        #expect(!again.isSuccess && again.complaint.contains("--force"), "\(again)")
+        #expect(!again.isSuccess && again.lastErrorLine.contains("--force"), "\(again)")
         #expect(try String(contentsOfFile: "\(path)/manifest.json", encoding: .utf8) == manifest)
         try await installation.run("backup", "--service", "auth", "--to", path, "--force")
         #expect(try String(contentsOfFile: "\(path)/manifest.json", encoding: .utf8) != manifest)
@@ -122,7 +122,7 @@ struct BackupTests {
         try FileManager.default.createDirectory(atPath: other, withIntermediateDirectories: true)
         try Data("holiday".utf8).write(to: URL(filePath: "\(other)/1.jpg"))
         let foreign = try await installation.outcome("backup", "--to", other, "--force")
-        #expect(!foreign.isSuccess && foreign.complaint.contains("no backup"), "\(foreign)")
+        #expect(!foreign.isSuccess && foreign.lastErrorLine.contains("no backup"), "\(foreign)")
         #expect(FileManager.default.contents(atPath: "\(other)/1.jpg") == Data("holiday".utf8))
     }
 

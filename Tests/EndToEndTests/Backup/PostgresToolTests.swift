@@ -110,7 +110,7 @@ struct PostgresToolTests {
             settings: path
         )
         #expect(restore.exit == .status(1), "\(restore)")
-        #expect(restore.complaint.contains("pg_restore"), "\(restore)")
+        #expect(restore.lastErrorLine.contains("pg_restore"), "\(restore)")
         #expect(try await installation.rows("auth", Installation.authTables) == before)
 
         try Self.writeProgram("pg_dump", "/usr/bin/pg_dump \"$@\"; kill -9 $$", in: installation)

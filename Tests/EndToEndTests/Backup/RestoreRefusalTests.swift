@@ -39,7 +39,7 @@ struct RestoreRefusalTests {
             try change(bad)
             let outcome = try await installation.outcome("restore", "--from", bad, "--yes")
             #expect(!outcome.isSuccess, "\(what) was restored")
-            #expect(outcome.complaint.contains(words), "\(what): \(outcome)")
+            #expect(outcome.lastErrorLine.contains(words), "\(what): \(outcome)")
             #expect(outcome.output.isEmpty, "\(what): \(outcome)")
             #expect(try await Self.everything(installation) == before, "\(what) changed the target")
         }
@@ -79,7 +79,7 @@ struct RestoreRefusalTests {
         }
         let elsewhere = try await Installation(engine == .sqlite ? .postgres : .sqlite)
         let other = try await elsewhere.outcome("restore", "--from", good, "--yes")
-        #expect(!other.isSuccess && other.complaint.contains("the backup is of"), "\(other)")
+        #expect(!other.isSuccess && other.lastErrorLine.contains("the backup is of"), "\(other)")
     }
 
     @Test("a backup of a newer schema, and to overwrite one", arguments: Engine.allCases)
@@ -103,13 +103,13 @@ struct RestoreRefusalTests {
         try await installation.run("backup", "--to", newer)
         let before = try await Self.everything(installation)
         let over = try await installation.outcome("restore", "--from", old, "--yes")
-        #expect(!over.isSuccess && over.complaint.contains("auth_9999_later there is of a newer"), "\(over)")
+        #expect(!over.isSuccess && over.lastErrorLine.contains("auth_9999_later there is of a newer"), "\(over)")
         #expect(try await Self.everything(installation) == before)
         let empty = try await Installation(engine)
         let into = try await empty.outcome("restore", "--from", newer, "--yes")
-        #expect(!into.isSuccess && into.complaint.contains("auth_9999_later is of a newer program"), "\(into)")
+        #expect(!into.isSuccess && into.lastErrorLine.contains("auth_9999_later is of a newer program"), "\(into)")
         let start = try await empty.outcome("auth")
-        #expect(start.complaint.contains("not migrated"), "something was restored: \(start)")
+        #expect(start.lastErrorLine.contains("not migrated"), "something was restored: \(start)")
     }
 
     @Test("a target that is in use, that is another's, and to go on without being told", arguments: Engine.allCases)
@@ -118,13 +118,13 @@ struct RestoreRefusalTests {
         let backup = installation.backupPath()
         let before = try await Self.everything(installation)
         let unasked = try await installation.outcome("restore", "--from", backup)
-        #expect(!unasked.isSuccess && unasked.complaint.contains("--yes"), "\(unasked)")
+        #expect(!unasked.isSuccess && unasked.lastErrorLine.contains("--yes"), "\(unasked)")
         #expect(try await Self.everything(installation) == before)
 
         // Auth runs; chat, which would come first, must stay unchanged too.
         let server = try await installation.startAuth()
         let used = try await installation.outcome("restore", "--from", backup, "--yes")
-        #expect(!used.isSuccess && used.complaint.contains("in use"), "\(used)")
+        #expect(!used.isSuccess && used.lastErrorLine.contains("in use"), "\(used)")
         #expect(try await installation.auth.logIn("grace@example.com").status == 200)
         #expect(try await server.terminate() == .status(0))
         #expect(try await installation.rows("chat", Installation.chatTables) == before[1])
@@ -139,7 +139,7 @@ struct RestoreRefusalTests {
             "--yes",
             settings: ["TESSERA_AUTH_DATABASE_URL": installation.databaseURL("chat")]
         )
-        #expect(!crossed.isSuccess && crossed.complaint.contains("not those of auth"), "\(crossed)")
+        #expect(!crossed.isSuccess && crossed.lastErrorLine.contains("not those of auth"), "\(crossed)")
         #expect(try await installation.rows("chat", Installation.chatTables) == before[1])
 
         let done = try await installation.outcome("restore", "--from", backup, "--yes")
@@ -160,7 +160,7 @@ struct RestoreRefusalTests {
         )
         try await eventually("the other holds the lock") { other.output.contains("held") }
         let outcome = try await installation.outcome("restore", "--from", installation.backupPath(), "--yes")
-        #expect(!outcome.isSuccess && outcome.complaint.contains("another restore"), "\(outcome)")
+        #expect(!outcome.isSuccess && outcome.lastErrorLine.contains("another restore"), "\(outcome)")
         #expect(FileManager.default.fileExists(atPath: beside), "the other's file was taken away")
         #expect(try await Self.everything(installation) == before)
         other.kill()

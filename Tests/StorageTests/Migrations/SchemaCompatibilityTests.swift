@@ -70,7 +70,7 @@ struct SchemaCompatibilityTests {
         for (service, statements) in [("auth", PreviousStatements.auth), ("chat", PreviousStatements.chat)] {
             #expect(statements.count > 1)
             try await withDatabase(engine, service: service) { database async throws in
-                #expect(try await StatementTrial.complaints(about: statements, on: database) == [])
+                #expect(try await StatementTrial.violations(about: statements, on: database) == [])
             }
         }
     }
@@ -97,7 +97,7 @@ struct SchemaCompatibilityTests {
             await #expect(throws: StorageError.self) { try await before.down(test.database) }
             #expect(try await SchemaCatalog.read(test.database).tables["of_the_next"] != nil)
             let statements = service == "auth" ? AuthService.allStatements : ChatService.allStatements
-            #expect(try await StatementTrial.complaints(about: statements, on: test.database) == [])
+            #expect(try await StatementTrial.violations(about: statements, on: test.database) == [])
         }
     }
 }

@@ -71,7 +71,7 @@ struct SchemaMappingTests {
         for service in ["auth", "chat"] {
             catalogs[service] = try await withDatabase(engine, service: service) { try await SchemaCatalog.read($0) }
         }
-        #expect(Self.complaints(rows, catalogs) == [])
+        #expect(Self.violations(rows, catalogs) == [])
     }
 
     @Test("a column that is missing, a table that came and a word that is none are noticed")
@@ -89,14 +89,14 @@ struct SchemaMappingTests {
             """
         var users = SchemaCatalog.Table()
         users.columns = [.init(name: "id", type: "TEXT", isNullable: false, hasDefault: false)]
-        let complaints = Self.complaints(try Self.rows(of: text), ["auth": SchemaCatalog(tables: ["users": users])])
-        #expect(complaints.count == 4, "\(complaints)")
+        let violations = Self.violations(try Self.rows(of: text), ["auth": SchemaCatalog(tables: ["users": users])])
+        #expect(violations.count == 4, "\(violations)")
         for field in ["mood", "late", "never", "nowhere"] {
-            #expect(complaints.contains { $0.contains(field) }, "\(field)")
+            #expect(violations.contains { $0.contains(field) }, "\(field)")
         }
     }
 
-    private static func complaints(_ rows: [Row], _ catalogs: [String: SchemaCatalog]) -> [String] {
+    private static func violations(_ rows: [Row], _ catalogs: [String: SchemaCatalog]) -> [String] {
         rows.flatMap { row -> [String] in
             let name = "\(row.section) \(row.field)"
             if row.columns.isEmpty { return ["\(name) has no home"] }

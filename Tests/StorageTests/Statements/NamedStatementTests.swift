@@ -6,7 +6,7 @@ import Testing
 @Suite("named statements")
 struct NamedStatementTests {
     @Test("a statement that an engine does not understand is told by name", arguments: TestEngine.allCases)
-    func complaints(engine: TestEngine) async throws {
+    func violations(engine: TestEngine) async throws {
         let statements = [
             Statement(
                 "good.read",
@@ -25,13 +25,13 @@ struct NamedStatementTests {
             Statement("bad.type", .writes, [.text], "UPDATE settings SET integer_value = $1"),
         ]
         try await withDatabase(engine, service: "auth") { database async throws in
-            let complaints = try await StatementTrial.complaints(about: statements, on: database)
+            let violations = try await StatementTrial.violations(about: statements, on: database)
             for name in ["bad.column", "bad.syntax", "bad.type"] {
-                #expect(complaints.contains { $0.hasPrefix(name) }, "\(name) passed")
+                #expect(violations.contains { $0.hasPrefix(name) }, "\(name) passed")
             }
-            #expect(!complaints.contains { $0.hasPrefix("good") }, "\(complaints)")
+            #expect(!violations.contains { $0.hasPrefix("good") }, "\(violations)")
             #expect(
-                try await StatementTrial.complaints(about: [statements[0], statements[0]], on: database).count == 1
+                try await StatementTrial.violations(about: [statements[0], statements[0]], on: database).count == 1
             )
         }
     }

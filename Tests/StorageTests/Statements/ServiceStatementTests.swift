@@ -13,8 +13,8 @@ struct ServiceStatementTests {
             // An empty list would prove nothing.
             #expect(statements.count > 10, "\(service)")
             try await withDatabase(engine, service: service) { database async throws in
-                let complaints = try await StatementTrial.complaints(about: statements, on: database)
-                #expect(complaints == [])
+                let violations = try await StatementTrial.violations(about: statements, on: database)
+                #expect(violations == [])
             }
         }
     }

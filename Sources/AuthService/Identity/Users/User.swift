@@ -108,10 +108,10 @@ package struct UserProfile: Sendable {
         lastName = Self.name("last_name", &body)
         avatarURL = body.patchString("avatar_url", max: 2048)
         if let url = avatarURL.value, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
-            body.refuse("avatar_url", "invalid", "must be an http or https URL")
+            body.addError("avatar_url", "invalid", "must be an http or https URL")
         }
         if body.element("metadata")?.isNull == true {
-            body.refuse("metadata", "wrong_type", "must be an object, not null")
+            body.addError("metadata", "wrong_type", "must be an object, not null")
         }
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
     }
@@ -128,7 +128,7 @@ package struct UserProfile: Sendable {
         guard (1...200).contains(name.count),
             !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
-            body.refuse(field, "invalid", "must have from 1 to 200 characters")
+            body.addError(field, "invalid", "must have from 1 to 200 characters")
             return .absent
         }
         return .value(name)

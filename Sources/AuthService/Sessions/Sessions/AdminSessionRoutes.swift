@@ -50,10 +50,10 @@ struct AdminSessionRoutes: Sendable {
         let all = body.boolean("all") ?? false
         for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)]
         where ids?.allSatisfy(RowID.isValid) == false {
-            body.refuse(name, "invalid", "must hold ids")
+            body.addError(name, "invalid", "must hold ids")
         }
         if [sessionIDs != nil, userIDs != nil, all].filter(\.self).count != 1, body.errors.isEmpty {
-            body.refuse("session_ids", "required", "exactly one of session_ids, user_ids and all: true is needed")
+            body.addError("session_ids", "required", "exactly one of session_ids, user_ids and all: true is needed")
         }
         try body.finish()
         if let sessionIDs {

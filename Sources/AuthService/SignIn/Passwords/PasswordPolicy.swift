@@ -14,7 +14,7 @@ struct PasswordPolicy: Sendable {
     static let maximum = 1024
 
     /// `own`: the user's email and names, which are refused as the password.
-    func complaint(_ password: String, own: [String?]) -> FieldError? {
+    func violation(_ password: String, own: [String?]) -> FieldError? {
         if password.utf8.count > Self.maximum {
             return FieldError("password", "too_long", "must be at most \(Self.maximum) bytes")
         }

@@ -90,7 +90,7 @@ extension Signup {
         let name = UserProfile.name("name", &body)
         let email = Email(typed)
         if email == nil, !typed.isEmpty || body.errors.isEmpty {
-            body.refuse("email", "invalid", "must be an email address")
+            body.addError("email", "invalid", "must be an email address")
         }
         guard let email, body.errors.isEmpty else { return nil }
         self.init(email: email, password: password, name: name.value)

@@ -183,7 +183,7 @@ package struct Passwords: Sendable {
     }
 
     private func newHash(_ password: String, own: [String?]) async throws -> String {
-        if let complaint = policy.complaint(password, own: own) { throw PasswordError.unacceptable(complaint) }
+        if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable(violation) }
         do { return try await hasher.hash(password) } catch { throw PasswordError.refused(SignInError(error)) }
     }
 

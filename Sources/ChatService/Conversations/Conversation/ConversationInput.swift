@@ -79,7 +79,7 @@ struct ConversationPatch: Sendable {
         pinned = body.boolean("pinned")
         headMessage = body.rowID("head_message_id")
         if let head = body.element("head_message_id"), head.isNull {
-            body.refuse("head_message_id", "invalid", "must be a message of this conversation")
+            body.addError("head_message_id", "invalid", "must be a message of this conversation")
         }
         settings = body.rawObject("settings", max: ConversationLimits.json)
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
@@ -94,7 +94,7 @@ extension JSONBody {
     mutating func rowID(_ name: String) -> String? {
         guard let id = string(name) else { return nil }
         if RowID.isValid(id) { return id }
-        refuse(name, "invalid", "must match ^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
+        addError(name, "invalid", "must match ^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
         return nil
     }
 
@@ -102,7 +102,7 @@ extension JSONBody {
     mutating func filled(_ name: String, max: Int) -> Patch<String> {
         let patch = patchString(name, max: max)
         if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
-            refuse(name, "too_short", "must not be blank")
+            addError(name, "too_short", "must not be blank")
         }
         return patch
     }
@@ -114,7 +114,7 @@ extension JSONBody {
             let isPlain = text.unicodeScalars.allSatisfy {
                 !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F
             }
-            if text.isEmpty || !isPlain { refuse(name, "invalid", "must be 1 to 200 bytes without white space") }
+            if text.isEmpty || !isPlain { addError(name, "invalid", "must be 1 to 200 bytes without white space") }
         }
         return patch
     }

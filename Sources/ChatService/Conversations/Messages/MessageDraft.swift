@@ -43,7 +43,7 @@ struct MessageDraft: Sendable {
         hasOwnID = ownID != nil
         self.path = path
         parent = Self.parent(&body)
-        if body.element("role").map(\.isNull) ?? true { body.refuse("role", "required", "is required") }
+        if body.element("role").map(\.isNull) ?? true { body.addError("role", "required", "is required") }
         role = body.choice("role", of: MessageRole.self) ?? .user
         type = body.choice("type", of: MessageType.self) ?? .normal
         status = body.choice("status", of: MessageStatus.self) ?? .completed
@@ -68,7 +68,7 @@ struct MessageDraft: Sendable {
             do throws(APIError) {
                 var item = try JSONBody(element, path: path)
                 let draft = MessageDraft(&item, path: path, identify: identify)
-                if !ids.insert(draft.id).inserted { item.refuse("id", "invalid", "is used twice in this request") }
+                if !ids.insert(draft.id).inserted { item.addError("id", "invalid", "is used twice in this request") }
                 try item.finish()
                 drafts.append(draft)
             } catch {
@@ -85,7 +85,7 @@ struct MessageDraft: Sendable {
 
     private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
         if let content = optionalContent(&body) { return content }
-        body.refuse("content", "required", "is required, or parts")
+        body.addError("content", "required", "is required, or parts")
         return ("[]", nil)
     }
 
@@ -97,11 +97,11 @@ struct MessageDraft: Sendable {
         case (nil, nil):
             return nil
         case (_?, _?):
-            body.refuse("parts", "invalid", "cannot be combined with content")
+            body.addError("parts", "invalid", "cannot be combined with content")
             return ("[]", nil)
         case (let content?, nil):
             guard let text = content.string else {
-                body.refuse("content", "wrong_type", "must be a string, not \(content.typeName)")
+                body.addError("content", "wrong_type", "must be a string, not \(content.typeName)")
                 return ("[]", nil)
             }
             var writer = JSONWriter(reserving: text.utf8.count + 64)
@@ -120,13 +120,13 @@ struct MessageDraft: Sendable {
     /// The text of the text parts; `nil` without any.
     private static func check(_ parts: JSONElement, in body: inout JSONBody) -> String? {
         guard let elements = parts.array else {
-            body.refuse("parts", "wrong_type", "must be an array, not \(parts.typeName)")
+            body.addError("parts", "wrong_type", "must be an array, not \(parts.typeName)")
             return nil
         }
         var texts: [String] = []
         for (index, part) in elements.enumerated() {
             guard let type = part["type"]?.string, !type.isEmpty else {
-                body.refuse("parts[\(index)]", "invalid", "must be an object with a type")
+                body.addError("parts[\(index)]", "invalid", "must be an object with a type")
                 continue
             }
             if ["text", "input_text", "output_text"].contains(type), let text = part["text"]?.string {

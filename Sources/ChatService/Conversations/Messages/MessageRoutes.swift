@@ -115,7 +115,7 @@ struct MessageRoutes: Sendable {
     private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {
         var body = try JSONBody(element)
         let elements = body.array("messages", count: 1...ConversationLimits.messages)
-        if elements == nil, body.errors.isEmpty { body.refuse("messages", "required", "is required") }
+        if elements == nil, body.errors.isEmpty { body.addError("messages", "required", "is required") }
         let drafts = MessageDraft.all(elements ?? [], in: &body, identify: identify)
         try body.finish()
         return drafts

@@ -34,7 +34,7 @@ extension JSONBody {
         var names: [TagName] = []
         for (index, text) in texts.enumerated() {
             guard let tag = TagName(text) else {
-                refuse("\(name)[\(index)]", "invalid", "must be 1 to \(TagName.longest) bytes of text")
+                addError("\(name)[\(index)]", "invalid", "must be 1 to \(TagName.longest) bytes of text")
                 continue
             }
             if !names.contains(where: { $0.key == tag.key }) { names.append(tag) }
@@ -46,7 +46,7 @@ extension JSONBody {
         let before = errors.count
         let text = requiredString(name)
         if let tag = TagName(text) { return tag }
-        if errors.count == before { refuse(name, "invalid", "must be 1 to \(TagName.longest) bytes of text") }
+        if errors.count == before { addError(name, "invalid", "must be 1 to \(TagName.longest) bytes of text") }
         return nil
     }
 }

@@ -49,7 +49,7 @@ struct TagRoutes: Sendable {
         var body = try await request.jsonBody(limit: BodyLimits.fields)
         let before = body.errors.count
         let names = body.tagNames("tags")
-        if names == nil, body.errors.count == before { body.refuse("tags", "required", "is required") }
+        if names == nil, body.errors.count == before { body.addError("tags", "required", "is required") }
         try body.finish()
         return try await change(.replace(names ?? []), request, context)
     }

@@ -25,7 +25,7 @@ struct VoteRoutes: Sendable {
         var body = try await request.jsonBody(limit: BodyLimits.fields)
         let before = body.errors.count
         let value = body.choice("value", of: VoteValue.self)
-        if value == nil, body.errors.count == before { body.refuse("value", "required", "is required") }
+        if value == nil, body.errors.count == before { body.addError("value", "required", "is required") }
         try body.finish()
         let vote = try await votes.vote(value ?? .none, on: message, in: conversation, by: try context.caller)
         return .json(JSONWriter.object { vote.writeMembers(to: &$0) })

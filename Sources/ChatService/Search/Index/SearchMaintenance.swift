@@ -34,11 +34,11 @@ struct SearchMaintenanceService: Service {
         await attempt("rebuilding the search index failed", rebuild)
     }
 
-    private func attempt(_ complaint: String, _ work: () async throws -> Void) async {
+    private func attempt(_ message: String, _ work: () async throws -> Void) async {
         do {
             try await work()
         } catch {
-            logger.error("\(complaint)", metadata: ["error": "\(error)"])
+            logger.error("\(message)", metadata: ["error": "\(error)"])
         }
     }
 

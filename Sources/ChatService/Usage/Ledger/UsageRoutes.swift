@@ -34,7 +34,7 @@ struct UsageRoutes: Sendable {
         )
         var body = try JSONBody(element)
         let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)
-        if tokens == nil, body.errors.isEmpty { body.refuse("tokens", "required", "is required") }
+        if tokens == nil, body.errors.isEmpty { body.addError("tokens", "required", "is required") }
         let model = body.string("model", max: BodyLimits.model)
         let seconds = body.integer("expires_in", in: 1...3600) ?? 600
         try body.finish()
@@ -59,7 +59,7 @@ struct UsageRoutes: Sendable {
         let output = body.integer("tokens_out", in: Self.tokens)
         let total = body.integer("tokens_total", in: Self.tokens)
         if input == nil, output == nil, total == nil, body.errors.isEmpty {
-            body.refuse("tokens_total", "required", "is required, or tokens_in and tokens_out")
+            body.addError("tokens_total", "required", "is required, or tokens_in and tokens_out")
         }
         try body.finish()
         try await reservations.settle(
