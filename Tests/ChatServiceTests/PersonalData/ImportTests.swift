@@ -211,7 +211,7 @@ struct ImportTests {
                 var importer = Importer(for: "owner", database: other.database, clock: .system)
                 for line in lines.all { try await importer.take(Array(line.utf8)) }
                 try await importer.flush()
-                let abandon = ExportStatements.abandonConversation(
+                let abandon = ExportStatements.dropConversation(
                     id: id,
                     owner: "owner",
                     at: Clock.system.now()

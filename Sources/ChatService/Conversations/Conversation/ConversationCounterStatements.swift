@@ -85,7 +85,7 @@ enum ConversationCounterStatements {
         ])
     }
 
-    private static let abandon = Statement(
+    private static let dropDraft = Statement(
         "conversations.abandon",
         .writes,
         ["conversation": .text, "owner": .text],
@@ -97,7 +97,7 @@ enum ConversationCounterStatements {
 
     /// Removes this transaction's conversation if its messages could not be inserted.
     static func dropDraft(_ conversation: String, owner: String) -> BoundStatement {
-        abandon.bind(["conversation": conversation, "owner": owner])
+        dropDraft.bind(["conversation": conversation, "owner": owner])
     }
 
     private static let isOwn = """
@@ -243,5 +243,5 @@ enum ConversationCounterStatements {
         remaining.bind(["conversation": conversation, "owner": owner, "sequence": sequence])
     }
 
-    static let all = [lock, advance, abandon, adjustTokens, deduct, deductNewest, remaining]
+    static let all = [lock, advance, dropDraft, adjustTokens, deduct, deductNewest, remaining]
 }

@@ -76,7 +76,7 @@ enum MessageStatements {
         ])
     }
 
-    private static let takeBack = Statement(
+    private static let undoInsert = Statement(
         "messages.take_back",
         .writes,
         ["conversation": .text, "count": .integer],
@@ -94,7 +94,7 @@ enum MessageStatements {
 
     /// Removes this transaction's messages above `last_seq`, if they are fewer than `count`.
     static func undoInserts(into conversation: String, ifFewerThan count: Int) -> BoundStatement {
-        takeBack.bind(["conversation": conversation, "count": count])
+        undoInsert.bind(["conversation": conversation, "count": count])
     }
 
     private static let enforceQuota = Statement(
@@ -161,6 +161,6 @@ enum MessageStatements {
     }
 
     static let all =
-        [insert, takeBack, enforceQuota, isTaken, getPlain, getWithSiblings, isLeaf] + MessagePages.all
+        [insert, undoInsert, enforceQuota, isTaken, getPlain, getWithSiblings, isLeaf] + MessagePages.all
         + MessageChangeStatements.all
 }

@@ -11,7 +11,7 @@ struct VoteRoutes: Sendable {
         group
             .get("conversations/:id/votes", use: list)
             .put("conversations/:id/messages/:message_id/vote", use: vote)
-            .delete("conversations/:id/messages/:message_id/vote", use: takeBack)
+            .delete("conversations/:id/messages/:message_id/vote", use: remove)
     }
 
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -31,7 +31,7 @@ struct VoteRoutes: Sendable {
         return .json(JSONWriter.object { vote.writeMembers(to: &$0) })
     }
 
-    @Sendable func takeBack(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+    @Sendable func remove(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let (conversation, message) = (try context.id("id"), try context.id("message_id"))
         _ = try await votes.vote(.none, on: message, in: conversation, by: try context.caller)
         return .noContent()

@@ -51,7 +51,7 @@ extension Erasures {
         var completed = 0
         while true {
             guard try await removeRowsOfOpen(&progress, while: mayGoOn), !progress.emptied.isEmpty,
-                try await letGo(&progress, while: mayGoOn)
+                try await reclaimStorage(&progress, while: mayGoOn)
             else { return completed }
             for erasure in progress.emptied.sorted() {
                 if try await complete(erasure) { completed += 1 }
@@ -84,7 +84,7 @@ extension Erasures {
         return true
     }
 
-    private func letGo(
+    private func reclaimStorage(
         _ progress: inout ErasureProgress,
         while mayGoOn: @Sendable () async throws -> Bool
     ) async throws -> Bool {

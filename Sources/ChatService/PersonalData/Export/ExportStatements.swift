@@ -187,7 +187,7 @@ enum ExportStatements {
 
     static func conversationState(id: String) -> BoundStatement { conversationState.bind(["id": id]) }
 
-    private static let abandonConversation = Statement(
+    private static let dropConversation = Statement(
         "import.abandon_conversation",
         .writes,
         ["id": .text, "owner": .text, "now": .instant],
@@ -198,8 +198,8 @@ enum ExportStatements {
     )
 
     /// Marks an unfinished conversation for removal, by `Trash` or else by the cleanup.
-    static func abandonConversation(id: String, owner: String, at now: Instant) -> BoundStatement {
-        abandonConversation.bind(["id": id, "owner": owner, "now": now])
+    static func dropConversation(id: String, owner: String, at now: Instant) -> BoundStatement {
+        dropConversation.bind(["id": id, "owner": owner, "now": now])
     }
 
     private static let mergePrincipal = Statement(
@@ -227,6 +227,6 @@ enum ExportStatements {
     static let all =
         [
             principal, conversations, messages, insertConversation, insertMessage, finishConversation,
-            conversationState, abandonConversation, mergePrincipal,
+            conversationState, dropConversation, mergePrincipal,
         ] + FlatEntity.statements
 }

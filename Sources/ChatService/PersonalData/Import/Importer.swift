@@ -223,7 +223,7 @@ package struct Importer: Sendable {
         let isOwn = try state?.text("owner_id") == owner
         // In small transactions, as the trash does: there may be any number of messages.
         var transaction = Transaction(behind: owner)
-        transaction.add(ExportStatements.abandonConversation(id: conversation, owner: owner, at: clock.now()))
+        transaction.add(ExportStatements.dropConversation(id: conversation, owner: owner, at: clock.now()))
         _ = try await database.run(transaction, priority: .long)
         try await Trash.purge(conversation, of: owner, in: database)
         report.refused.append(

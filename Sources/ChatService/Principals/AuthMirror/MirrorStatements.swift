@@ -49,7 +49,7 @@ enum MirrorStatements {
     )
 
     /// A tombstone also for an unknown user: a token that is still valid must not make a principal.
-    static let entomb = Statement(
+    static let markErased = Statement(
         "mirror.entomb",
         .writes,
         [.text, .instant, .text],
@@ -72,5 +72,5 @@ enum MirrorStatements {
         """
     )
 
-    static let all = [place, move, profile, activity, entomb, forgetInactivity]
+    static let all = [place, move, profile, activity, markErased, forgetInactivity]
 }

@@ -105,7 +105,7 @@ struct UserMirror: Sendable {
         case .deactivated: [MirrorStatements.activity(event.user, false, event.at, event.at, mover)]
         case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, mover)]
         case .deleted:
-            [MirrorStatements.entomb(event.user, now, mover)]
+            [MirrorStatements.markErased(event.user, now, mover)]
                 + [erasures.begin(event.user, .userDeleted, by: nil, at: now)]
         }
     }

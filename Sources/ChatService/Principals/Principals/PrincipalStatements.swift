@@ -18,7 +18,7 @@ enum PrincipalStatements {
         """
     }
 
-    private static let entomb = Statement(
+    private static let markErased = Statement(
         "principals.entomb",
         .writes,
         ["id": .text, "now": .instant, "includes_inactive": .boolean],
@@ -30,7 +30,7 @@ enum PrincipalStatements {
 
     /// Sets the tombstone, once. A deactivated person only on request.
     static func markErased(_ id: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
-        entomb.bind(["id": id, "now": now, "includes_inactive": includingInactive])
+        markErased.bind(["id": id, "now": now, "includes_inactive": includingInactive])
     }
 
     private static let refused = Statement(
@@ -127,5 +127,5 @@ enum PrincipalStatements {
         )
     }
 
-    static let all = [touch, state, addTokens, entomb, refused, lock]
+    static let all = [touch, state, addTokens, markErased, refused, lock]
 }

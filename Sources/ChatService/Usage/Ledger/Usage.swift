@@ -58,7 +58,7 @@ struct Usage: Sendable {
     /// message in the same way. The ledger, which all of them read, is written last.
     static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
-            UsageStatements.countCorrection(change, on: UsageDay(now)), UsageStatements.takeBack(change),
+            UsageStatements.countCorrection(change, on: UsageDay(now)), UsageStatements.countDecrease(change),
             UsageStatements.adjustLifetime(change), UsageStatements.recordCorrection(change, at: now),
         ]
     }

@@ -134,18 +134,18 @@ enum UsageStatements {
 
     private static func rise(_ column: String) -> String { "CASE WHEN \(column) > 0 THEN \(column) ELSE 0 END" }
 
-    private static let takeBack = Statement(
+    private static let countDecrease = Statement(
         "usage.take_back",
         .writes,
         TokenChange.parameters,
-        postgres: takeBack(day: "to_char(change.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
-        sqlite: takeBack(day: "strftime('%Y-%m-%d', change.created_at / 1000000, 'unixepoch')")
+        postgres: countDecrease(day: "to_char(change.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
+        sqlite: countDecrease(day: "strftime('%Y-%m-%d', change.created_at / 1000000, 'unixepoch')")
     )
 
     /// A decrease is taken from the message's own day, never below zero: no day lends to another.
-    static func takeBack(_ change: TokenChange) -> BoundStatement { takeBack.bind(change.values) }
+    static func countDecrease(_ change: TokenChange) -> BoundStatement { countDecrease.bind(change.values) }
 
-    private static func takeBack(day: String) -> String {
+    private static func countDecrease(day: String) -> String {
         """
         UPDATE usage_totals SET
             tokens_in = \(fall("tokens_in", "more_in")),
@@ -232,6 +232,6 @@ enum UsageStatements {
     }
 
     static let all = [
-        record, count, recordCorrection, countCorrection, takeBack, adjustLifetime, byPeriod, byModel, total,
+        record, count, recordCorrection, countCorrection, countDecrease, adjustLifetime, byPeriod, byModel, total,
     ]
 }
