@@ -13,7 +13,7 @@ package struct ChatService: Sendable {
     let database: any SQLDatabase
     let clock: Clock
     package let erasures: Erasures
-    let refused = RefusedPrincipals()
+    let blocked = BlockedPrincipals()
     package let services: [any Service]
     let usage: Usage
     let reservations: Reservations
@@ -112,10 +112,10 @@ package struct ChatService: Sendable {
         self.database = database
         self.clock = clock
         self.logger = logger
-        let erasures = Erasures(database: database, refused: refused, clock: clock, random: random, logger: logger)
+        let erasures = Erasures(database: database, blocked: blocked, clock: clock, random: random, logger: logger)
         self.erasures = erasures
         var services: [any Service] = [
-            RefusedPrincipalsWatch(refused: refused, database: database, clock: clock, logger: logger),
+            BlockedPrincipalsWatch(blocked: blocked, database: database, clock: clock, logger: logger),
             ErasureService(
                 erasures: erasures,
                 lease: JobLease("erasures", holder: node, database: database, clock: clock),
@@ -130,7 +130,7 @@ package struct ChatService: Sendable {
                 database: database,
                 source: userEvents.pages,
                 erasures: erasures,
-                refused: refused,
+                blocked: blocked,
                 clock: clock,
                 random: random,
                 logger: logger
@@ -182,7 +182,7 @@ package struct ChatService: Sendable {
         DataRoutes(erasures: erasures).mount(on: authenticated)
 
         // All other routes of a person's own data.
-        let admitted = authenticated.group().add(middleware: RefusedPrincipalsMiddleware(refused: refused))
+        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: blocked))
         ConversationRoutes(conversations: conversations, trash: trash).mount(on: admitted)
         TrashRoutes(trash: trash).mount(on: admitted)
         ForkRoutes(forks: forks).mount(on: admitted)
@@ -191,13 +191,13 @@ package struct ChatService: Sendable {
         TagRoutes(tags: tags).mount(on: admitted)
         SearchRoutes(search: search).mount(on: admitted)
         UsageRoutes(usage: usage, reservations: reservations).mount(on: admitted)
-        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier, refused: refused).mount(on: admitted)
+        ChangeRoutes(changes: changes, feed: changeFeed, verifier: verifier, blocked: blocked).mount(on: admitted)
         ExportRoutes(
             database: database,
             clock: clock,
-            places: ExportPlaces(limits: configuration.exports),
+            slots: ExportSlots(limits: configuration.exports),
             verifier: verifier,
-            refused: refused
+            blocked: blocked
         ).mount(on: admitted)
 
         let admin = admitted.group("chat/admin")

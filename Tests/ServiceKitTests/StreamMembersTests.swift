@@ -66,14 +66,14 @@ struct StreamMembersTests {
     @Test("a stream ends with its lifetime, and when it would not be admitted any more")
     func ends() async {
         var members = members()
-        let isAdmitted = Mutex(true)
+        let isAuthorized = Mutex(true)
         let old = members.add("ada", channel: NIOAsyncTestingChannel())
         members.all.tick(at: start + timing.lifetime * 2, timing, heartbeats: false)
         #expect(await old.wait() == .end)
-        let revoked = members.add("ada", channel: NIOAsyncTestingChannel()) { isAdmitted.withLock { $0 } }
+        let revoked = members.add("ada", channel: NIOAsyncTestingChannel()) { isAuthorized.withLock { $0 } }
         [revoked].tick(at: start, timing)
         #expect(!revoked.hasEnded)
-        isAdmitted.withLock { $0 = false }
+        isAuthorized.withLock { $0 = false }
         [revoked].tick(at: start, timing)
         #expect(revoked.hasEnded)
     }

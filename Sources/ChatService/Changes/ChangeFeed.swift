@@ -68,12 +68,12 @@ final class ChangeFeed: Sendable {
     func join(
         _ principal: String,
         channel: any Channel,
-        isAdmitted: @escaping @Sendable () -> Bool
+        isAuthorized: @escaping @Sendable () -> Bool
     ) -> EventFollower? {
         state.withLock { state in
             guard state.members.hasRoom(for: principal) else { return nil }
             if state.work == nil { state.work = Task { await self.work() } }
-            return state.members.add(principal, channel: channel, isAdmitted: isAdmitted)
+            return state.members.add(principal, channel: channel, isAuthorized: isAuthorized)
         }
     }
 

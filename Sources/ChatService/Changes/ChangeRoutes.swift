@@ -9,7 +9,7 @@ struct ChangeRoutes: Sendable {
     let changes: Changes
     let feed: ChangeFeed
     let verifier: TokenVerifier
-    let refused: RefusedPrincipals
+    let blocked: BlockedPrincipals
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group.get("changes", use: changes)
@@ -36,7 +36,7 @@ struct ChangeRoutes: Sendable {
             cursor: cursor,
             end: end,
             channel: context.channel,
-            isAdmitted: Admission.of(request, caller.id, verifier: verifier, refused: refused)
+            isAuthorized: Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)
         )
         return .eventStream { try await stream.write(to: &$0) }
     }

@@ -14,7 +14,7 @@ struct ChangeStream: Sendable {
     /// The end of the caller's changes at the request.
     let end: EventCursor
     let channel: any Channel
-    let isAdmitted: @Sendable () -> Bool
+    let isAuthorized: @Sendable () -> Bool
 
     /// Milliseconds.
     private static let retry = 1000
@@ -23,7 +23,7 @@ struct ChangeStream: Sendable {
     @concurrent
     func write(to writer: inout any ResponseBodyWriter) async throws {
         // Too many at the same moment; the client gets the error when it reconnects.
-        guard let follower = feed.join(caller.id, channel: channel, isAdmitted: isAdmitted) else { return }
+        guard let follower = feed.join(caller.id, channel: channel, isAuthorized: isAuthorized) else { return }
         defer { feed.leave(follower) }
         try await withGracefulShutdownHandler {
             try await follow(follower, &writer)
@@ -44,7 +44,7 @@ struct ChangeStream: Sendable {
             // rows while they are new.
             guard batch.state.epoch == cursor.epoch, isCaughtUp || seq >= batch.state.horizon else { return }
             // SECURITY: nothing is sent if the token ended during the read.
-            guard isAdmitted(), !follower.hasEnded else { return }
+            guard isAuthorized(), !follower.hasEnded else { return }
             if !batch.changes.isEmpty {
                 var bytes = ByteBuffer()
                 for change in batch.changes { bytes.writeImmutableBuffer(frame(change)) }

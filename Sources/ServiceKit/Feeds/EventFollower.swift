@@ -32,7 +32,7 @@ package final class EventFollower: Sendable {
     /// After this time the client must connect again with a new token.
     private let lifetime: Duration
     private let channel: any Channel
-    private let isAdmitted: @Sendable () -> Bool
+    private let isAuthorized: @Sendable () -> Bool
     private let state = Mutex(State())
 
     init(
@@ -40,13 +40,13 @@ package final class EventFollower: Sendable {
         owner: String,
         channel: any Channel,
         lifetime: Duration,
-        isAdmitted: @escaping @Sendable () -> Bool
+        isAuthorized: @escaping @Sendable () -> Bool
     ) {
         self.number = number
         self.owner = owner
         self.channel = channel
         self.lifetime = lifetime
-        self.isAdmitted = isAdmitted
+        self.isAuthorized = isAuthorized
     }
 
     package func signal(_ signals: Signals) {
@@ -96,7 +96,7 @@ package final class EventFollower: Sendable {
     /// The signals that the passing of time causes.
     func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
         // SECURITY: a stream ends when its token expires or is revoked.
-        guard isAdmitted() else { return .end }
+        guard isAuthorized() else { return .end }
         return state.withLock { state in
             if let writingSince = state.writingSince {
                 return writingSince + timing.stall <= now ? .end : []

@@ -34,7 +34,7 @@ package struct StreamMembers: Sendable {
     package mutating func add(
         _ owner: String,
         channel: any Channel,
-        isAdmitted: @escaping @Sendable () -> Bool = { true }
+        isAuthorized: @escaping @Sendable () -> Bool = { true }
     ) -> EventFollower {
         next += 1
         let follower = EventFollower(
@@ -43,7 +43,7 @@ package struct StreamMembers: Sendable {
             channel: channel,
             // Streams that were opened together should not end together.
             lifetime: lifetime * Double.random(in: 0.9...1),
-            isAdmitted: isAdmitted
+            isAuthorized: isAuthorized
         )
         followers[owner, default: [:]][follower.number] = follower
         count += 1

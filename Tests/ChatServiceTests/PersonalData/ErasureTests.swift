@@ -288,10 +288,10 @@ struct ErasureTests {
     func watch(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
             for user in ["gone", "off", "fine"] { try await chat.create(as: user) }
-            let refused = RefusedPrincipals()
+            let blocked = BlockedPrincipals()
             let now = Clock.system.now()
-            let watch = RefusedPrincipalsWatch(
-                refused: refused,
+            let watch = BlockedPrincipalsWatch(
+                blocked: blocked,
                 database: chat.database,
                 clock: .system,
                 logger: .quiet
@@ -305,11 +305,11 @@ struct ErasureTests {
             )
             _ = try await chat.database.run(off(now))
             await watch.look()
-            #expect(refused.contains("gone") && refused.contains("off") && !refused.contains("fine"))
+            #expect(blocked.contains("gone") && blocked.contains("off") && !blocked.contains("fine"))
             // A concurrent read does not undo this node's own block.
-            refused.set("off", isRefused: false)
+            blocked.set("off", isBlocked: false)
             await watch.look()
-            #expect(!refused.contains("off") && refused.contains("gone"))
+            #expect(!blocked.contains("off") && blocked.contains("gone"))
         }
     }
 
@@ -355,7 +355,7 @@ extension ErasureReceipt {
 extension Chat {
     /// As another process would have them.
     var erasures: Erasures {
-        Erasures(database: database, refused: RefusedPrincipals(), clock: .system, random: .system, logger: .quiet)
+        Erasures(database: database, blocked: BlockedPrincipals(), clock: .system, random: .system, logger: .quiet)
     }
 
     func rows(of owner: String) async throws -> [Int64] {

@@ -21,7 +21,7 @@ struct ExportLimitTests {
     }
 
     /// A node with one export slot, and a person with a long export.
-    private func withOnePlace(
+    private func withOneSlot(
         _ engine: TestEngine,
         stall: Duration,
         stretch: Int = ExportLimits().stretch,
@@ -48,7 +48,7 @@ struct ExportLimitTests {
         arguments: TestEngine.allCases
     )
     func places(engine: TestEngine) async throws {
-        try await withOnePlace(engine, stall: .seconds(15)) { chat async throws in
+        try await withOneSlot(engine, stall: .seconds(15)) { chat async throws in
             let stuck = try chat.beginExport()
             try await chat.hasBegunExport()
             for user in ["owner", "second"] {
@@ -69,7 +69,7 @@ struct ExportLimitTests {
     func pace() {
         let begin = ContinuousClock.now
         // 64 KiB every 29 s: each write is in time, both together are not.
-        var trickle = ReaderPace(stretch: 1 << 20)
+        var trickle = StallDetector(stretch: 1 << 20)
         trickle.writeBegins(at: begin)
         #expect(trickle.wait(at: begin + .seconds(28)) == .seconds(28))
         trickle.writeEnded(64 << 10, at: begin + .seconds(29))
@@ -78,7 +78,7 @@ struct ExportLimitTests {
         trickle.writeBegins(at: begin + .seconds(3600))
         #expect(trickle.wait(at: begin + .seconds(3601)) == .seconds(30))
         // Sixteen of these in 29 s, indefinitely.
-        var slow = ReaderPace(stretch: 1 << 20)
+        var slow = StallDetector(stretch: 1 << 20)
         var now = begin
         for _ in 0..<200 {
             slow.writeBegins(at: now)
@@ -95,7 +95,7 @@ struct ExportLimitTests {
     )
     func trickle(engine: TestEngine) async throws {
         // No reader reaches this.
-        try await withOnePlace(engine, stall: .seconds(3), stretch: 1 << 30) { chat async throws in
+        try await withOneSlot(engine, stall: .seconds(3), stretch: 1 << 30) { chat async throws in
             let slow = try chat.beginExport()
             try await chat.hasBegunExport()
             // A steady 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.
@@ -114,7 +114,7 @@ struct ExportLimitTests {
 
     @Test("a node has no more places than its limit, whoever asks")
     func node() {
-        let places = ExportPlaces(
+        let places = ExportSlots(
             limits: {
                 var limits = ExportLimits()
                 limits.perNode = 3

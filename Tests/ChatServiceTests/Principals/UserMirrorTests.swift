@@ -67,13 +67,13 @@ struct UserMirrorTests {
     func activity(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
             let feed = ScriptedUserEvents()
-            let refused = RefusedPrincipals()
+            let blocked = BlockedPrincipals()
             let mirror = chat.mirror(feed, refused)
             let id = try await chat.conversation()
             feed.tell("user.deactivated", "owner")
             feed.tell("user.deactivated", "never-seen")
             try await mirror.readAll()
-            #expect(refused.contains("owner"))
+            #expect(blocked.contains("owner"))
             for user in ["owner", "never-seen"] {
                 let answer = try await chat.send(.post, "/v1/conversations", as: user, "{}")
                 #expect(answer.status == 403 && answer.code == "user_inactive")
@@ -81,7 +81,7 @@ struct UserMirrorTests {
             feed.tell("user.reactivated", "owner")
             feed.tell("user.reactivated", "never-seen")
             try await mirror.readAll()
-            #expect(!refused.contains("owner"))
+            #expect(!blocked.contains("owner"))
             try await chat.append(#"{"role":"user","content":"x"}"#, to: id)
             try await chat.create(as: "never-seen")
         }
@@ -91,23 +91,23 @@ struct UserMirrorTests {
     func erasedAndReactivated(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in
             let feed = ScriptedUserEvents()
-            let refused = RefusedPrincipals()
+            let blocked = BlockedPrincipals()
             let mirror = chat.mirror(feed, refused)
             for user in ["owner", "other"] { try await chat.create(as: user) }
             _ = try await mirror.erasures.erase("owner", .admin, by: "admin")
-            refused.set("owner", isRefused: true)
+            blocked.set("owner", isBlocked: true)
             for user in ["owner", "other"] {
                 feed.tell("user.deactivated", user)
                 feed.tell("user.reactivated", user)
             }
             try await mirror.readAll()
-            #expect(refused.contains("owner"))
-            #expect(!refused.contains("other"))
+            #expect(blocked.contains("owner"))
+            #expect(!blocked.contains("other"))
             // A node that only receives the deactivation refuses too.
             feed.tell("user.deactivated", "owner")
             feed.tell("user.deactivated", "other")
             try await mirror.readAll()
-            #expect(refused.contains("owner") && refused.contains("other"))
+            #expect(blocked.contains("owner") && blocked.contains("other"))
         }
     }
 
@@ -253,12 +253,12 @@ struct UserMirrorTests {
 }
 
 extension Chat {
-    func mirror(_ source: any UserEventSource, _ refused: RefusedPrincipals = RefusedPrincipals()) -> UserMirror {
+    func mirror(_ source: any UserEventSource, _ blocked: BlockedPrincipals = BlockedPrincipals()) -> UserMirror {
         UserMirror(
             database: database,
             source: source,
             erasures: erasures,
-            refused: refused,
+            blocked: blocked,
             clock: .system,
             random: .system,
             logger: .quiet

@@ -13,7 +13,7 @@ struct BackgroundTests {
         let installation = try await Installation(.sqlite, ["TESSERA_LOG_LEVEL": "debug"])
         let auth = ["RevocationFollowing", "KeyMaintenance", "CleanupService", "PasswordHasher"]
         let chat = [
-            "AskingService", "FollowingService", "MirrorService", "RefusedPrincipalsWatch", "ErasureService",
+            "AskingService", "FollowingService", "MirrorService", "BlockedPrincipalsWatch", "ErasureService",
             "ChangeNotices", "ChatCleanupService", "SearchMaintenanceService",
         ]
         let node = try await installation.startAuth()

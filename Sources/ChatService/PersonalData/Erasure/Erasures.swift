@@ -56,7 +56,7 @@ package struct ErasureReceipt: Sendable {
 
 package struct Erasures: Sendable {
     let database: any SQLDatabase
-    let refused: RefusedPrincipals
+    let blocked: BlockedPrincipals
     let clock: Clock
     let random: RandomSource
     let logger: Logger
@@ -104,7 +104,7 @@ package struct Erasures: Sendable {
     }
 
     private func carriedOn(_ receipt: ErasureReceipt, begun: Bool) async throws -> ErasureReceipt {
-        refused.set(receipt.principal, isRefused: true)
+        blocked.set(receipt.principal, isBlocked: true)
         if begun {
             logger.notice(
                 "erasure begins",

@@ -8,9 +8,9 @@ import TesseraVerifierHummingbird
 struct ExportRoutes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let places: ExportPlaces
+    let slots: ExportSlots
     let verifier: TokenVerifier
-    let refused: RefusedPrincipals
+    let blocked: BlockedPrincipals
 
     func mount(on group: RouterGroup<ChatRequestContext>) {
         group.get("chat/export", use: export)
@@ -18,11 +18,11 @@ struct ExportRoutes: Sendable {
 
     @Sendable func export(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let caller = try context.caller
-        guard let place = places.take(caller.id) else {
-            throw APIError.retry(.rateLimited, afterSeconds: Int(places.limits.stall.components.seconds))
+        guard let slot = slots.take(caller.id) else {
+            throw APIError.retry(.rateLimited, afterSeconds: Int(slots.limits.stall.components.seconds))
         }
         let reader = try await ExportReader(of: caller.id, database: database, at: clock.now())
-        let isAdmitted = Admission.of(request, caller.id, verifier: verifier, refused: refused)
+        let isAuthorized = Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)
         let channel = context.channel
         return Response(
             status: .ok,
@@ -32,10 +32,10 @@ struct ExportRoutes: Sendable {
                 .contentDisposition: "attachment; filename=\"tessera-chat-export.ndjson\"",
             ],
             body: ResponseBody { writer in
-                defer { place.leave() }
-                let watch = Task { await place.watch(channel, isAdmitted: isAdmitted) }
+                defer { slot.leave() }
+                let watch = Task { await slot.watch(channel, isAuthorized: isAuthorized) }
                 defer { watch.cancel() }
-                try await Self.write(reader, place, isAdmitted, &writer)
+                try await Self.write(reader, slot, isAuthorized, &writer)
             }
         )
     }
@@ -47,22 +47,22 @@ struct ExportRoutes: Sendable {
     @concurrent
     private static func write(
         _ reader: ExportReader,
-        _ place: ExportPlace,
-        _ isAdmitted: @Sendable () -> Bool,
+        _ slot: ExportSlot,
+        _ isAuthorized: @Sendable () -> Bool,
         _ writer: inout any ResponseBodyWriter
     ) async throws {
         var reader = reader
         while let piece = try await reader.next() {
             // SECURITY: nothing is sent if the token ended during the read.
-            guard isAdmitted() else { throw APIError(.userInactive) }
+            guard isAuthorized() else { throw APIError(.userInactive) }
             var buffer = ByteBuffer(bytes: piece)
             while let slice = buffer.readSlice(length: min(buffer.readableBytes, most)), slice.readableBytes > 0 {
-                place.writeBegins()
-                defer { place.writeEnded(slice.readableBytes) }
+                slot.writeBegins()
+                defer { slot.writeEnded(slice.readableBytes) }
                 try await writer.write(slice)
             }
         }
-        place.leave()
+        slot.leave()
         try await writer.finish(nil)
     }
 }

@@ -35,7 +35,7 @@ struct UserMirror: Sendable {
     let database: any SQLDatabase
     let source: any UserEventSource
     let erasures: Erasures
-    let refused: RefusedPrincipals
+    let blocked: BlockedPrincipals
     let clock: Clock
     let random: RandomSource
     let logger: Logger
@@ -79,10 +79,10 @@ struct UserMirror: Sendable {
             case .profile: break
             // SECURITY: an erased user stays refused, whatever auth does.
             case .reactivated where results[index].affected == 0: break
-            case .reactivated: refused.set(event.user, isRefused: false)
-            case .deactivated: refused.set(event.user, isRefused: true)
+            case .reactivated: blocked.set(event.user, isBlocked: false)
+            case .deactivated: blocked.set(event.user, isBlocked: true)
             case .deleted:
-                refused.set(event.user, isRefused: true)
+                blocked.set(event.user, isBlocked: true)
                 logger.notice("user deleted, data is being erased", metadata: ["user_id": "\(event.user)"])
             }
         }

@@ -33,7 +33,7 @@ enum PrincipalStatements {
         markErased.bind(["id": id, "now": now, "includes_inactive": includingInactive])
     }
 
-    private static let refused = Statement(
+    private static let blocked = Statement(
         "principals.refused_since",
         .reads,
         ["since": .instant],
@@ -45,7 +45,7 @@ enum PrincipalStatements {
         """
     )
 
-    static func refused(since instant: Instant) -> BoundStatement { refused.bind(["since": instant]) }
+    static func blocked(since instant: Instant) -> BoundStatement { blocked.bind(["since": instant]) }
 
     // `DO UPDATE` locks the row on PostgreSQL even if its WHERE is false.
     private static let touch = Statement(
@@ -127,5 +127,5 @@ enum PrincipalStatements {
         )
     }
 
-    static let all = [touch, state, addTokens, markErased, refused, lock]
+    static let all = [touch, state, addTokens, markErased, blocked, lock]
 }

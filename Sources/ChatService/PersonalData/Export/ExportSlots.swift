@@ -17,21 +17,21 @@ package struct ExportLimits: Sendable {
     package init() {}
 }
 
-final class ExportPlaces: Sendable {
+final class ExportSlots: Sendable {
     let limits: ExportLimits
     private let taken = Mutex<(all: Int, ofUser: [String: Int])>((0, [:]))
 
     init(limits: ExportLimits) { self.limits = limits }
 
     /// A slot for an export; `nil` if there is none.
-    func take(_ principal: String) -> ExportPlace? {
+    func take(_ principal: String) -> ExportSlot? {
         let isFree = taken.withLock { taken in
             guard taken.all < limits.perNode, taken.ofUser[principal, default: 0] < limits.perUser else { return false }
             taken.all += 1
             taken.ofUser[principal, default: 0] += 1
             return true
         }
-        return isFree ? ExportPlace(self, principal) : nil
+        return isFree ? ExportSlot(self, principal) : nil
     }
 
     fileprivate func giveBack(_ principal: String) {
@@ -44,7 +44,7 @@ final class ExportPlaces: Sendable {
 }
 
 /// How long an export has waited for its reader, and how much was read meanwhile.
-struct ReaderPace: Sendable {
+struct StallDetector: Sendable {
     /// Bytes after which the wait restarts.
     let stretch: Int
     private var writingSince: ContinuousClock.Instant?
@@ -71,15 +71,15 @@ struct ReaderPace: Sendable {
 
 /// One export's slot, which ends with its export, or with an answer that is never written (a HEAD, a closed
 /// connection).
-final class ExportPlace: Sendable {
-    private let places: ExportPlaces
+final class ExportSlot: Sendable {
+    private let slots: ExportSlots
     private let principal: String
-    private let state: Mutex<(isLeft: Bool, pace: ReaderPace)>
+    private let state: Mutex<(isLeft: Bool, stallDetector: StallDetector)>
 
-    fileprivate init(_ places: ExportPlaces, _ principal: String) {
-        self.places = places
+    fileprivate init(_ slots: ExportSlots, _ principal: String) {
+        self.slots = slots
         self.principal = principal
-        state = Mutex((false, ReaderPace(stretch: places.limits.stretch)))
+        state = Mutex((false, StallDetector(stretch: slots.limits.stretch)))
     }
 
     deinit { leave() }
@@ -89,20 +89,20 @@ final class ExportPlace: Sendable {
             defer { state.isLeft = true }
             return !state.isLeft
         }
-        if isFirst { places.giveBack(principal) }
+        if isFirst { slots.giveBack(principal) }
     }
 
     /// Around each write, to distinguish a slow reader from reads of the database.
-    func writeBegins() { state.withLock { $0.pace.writeBegins() } }
-    func writeEnded(_ count: Int) { state.withLock { $0.pace.writeEnded(count) } }
+    func writeBegins() { state.withLock { $0.stallDetector.writeBegins() } }
+    func writeEnded(_ count: Int) { state.withLock { $0.stallDetector.writeEnded(count) } }
 
     /// Closes the connection of a slow reader, or if the token is no longer valid. Ends with its task.
-    func watch(_ channel: any Channel, isAdmitted: @Sendable () -> Bool) async {
-        let limits = places.limits
+    func watch(_ channel: any Channel, isAuthorized: @Sendable () -> Bool) async {
+        let limits = slots.limits
         while (try? await Task.sleep(for: limits.look)) != nil {
-            let isStuck = state.withLock { $0.pace.wait() >= limits.stall }
+            let isStuck = state.withLock { $0.stallDetector.wait() >= limits.stall }
             // A write that waits for its reader receives no signal.
-            if isStuck || !isAdmitted() { return channel.close(promise: nil) }
+            if isStuck || !isAuthorized() { return channel.close(promise: nil) }
         }
     }
 }

@@ -15,7 +15,7 @@ import ServiceLifecycle
 import Storage
 import Synchronization
 
-final class RefusedPrincipals: Sendable {
+final class BlockedPrincipals: Sendable {
     /// Longer than any token lives.
     static let window: Duration = .seconds(3600)
     /// This node's own changes may be newer than its last read.
@@ -23,7 +23,7 @@ final class RefusedPrincipals: Sendable {
 
     private struct State {
         var known: Set<String> = []
-        var own: [String: (isRefused: Bool, at: ContinuousClock.Instant)] = [:]
+        var own: [String: (isBlocked: Bool, at: ContinuousClock.Instant)] = [:]
     }
 
     private let state = Mutex(State())
@@ -33,10 +33,10 @@ final class RefusedPrincipals: Sendable {
     }
 
     /// A change that this node has just committed.
-    func set(_ principal: String, isRefused: Bool) {
+    func set(_ principal: String, isBlocked: Bool) {
         state.withLock { state in
-            state.own[principal] = (isRefused, .now)
-            if isRefused { state.known.insert(principal) } else { state.known.remove(principal) }
+            state.own[principal] = (isBlocked, .now)
+            if isBlocked { state.known.insert(principal) } else { state.known.remove(principal) }
         }
     }
 
@@ -46,28 +46,28 @@ final class RefusedPrincipals: Sendable {
             state.own = state.own.filter { $0.value.at > recent }
             state.known = principals
             for (principal, change) in state.own {
-                if change.isRefused { state.known.insert(principal) } else { state.known.remove(principal) }
+                if change.isBlocked { state.known.insert(principal) } else { state.known.remove(principal) }
             }
         }
     }
 }
 
 /// Answers `user_inactive`. Mounted once, before all routes of a person's own data.
-struct RefusedPrincipalsMiddleware: RouterMiddleware {
-    let refused: RefusedPrincipals
+struct BlockedPrincipalsMiddleware: RouterMiddleware {
+    let blocked: BlockedPrincipals
 
     func handle(
         _ request: Request,
         context: ChatRequestContext,
         next: @concurrent (Request, ChatRequestContext) async throws -> Response
     ) async throws -> Response {
-        guard !refused.contains(try context.caller.id) else { throw APIError(.userInactive) }
+        guard !blocked.contains(try context.caller.id) else { throw APIError(.userInactive) }
         return try await next(request, context)
     }
 }
 
-struct RefusedPrincipalsWatch: Service {
-    let refused: RefusedPrincipals
+struct BlockedPrincipalsWatch: Service {
+    let blocked: BlockedPrincipals
     let database: any SQLDatabase
     let clock: Clock
     let logger: Logger
@@ -82,9 +82,9 @@ struct RefusedPrincipalsWatch: Service {
     func look() async {
         do {
             let rows = try await database.run(
-                PrincipalStatements.refused(since: clock.now() - RefusedPrincipals.window)
+                PrincipalStatements.blocked(since: clock.now() - BlockedPrincipals.window)
             )
-            refused.replace(with: Set(try rows.rows.map { row throws(StorageError) in try row.text("id") }))
+            blocked.replace(with: Set(try rows.rows.map { row throws(StorageError) in try row.text("id") }))
         } catch {
             logger.debug("the refused principals cannot be read", metadata: ["error": "\(error)"])
         }

@@ -5,17 +5,17 @@
 import Hummingbird
 import TesseraVerifierHummingbird
 
-enum Admission {
+enum Reauthorization {
     /// Checks a request's token, and whether its principal is refused.
     static func of(
         _ request: Request,
         _ principal: String,
         verifier: TokenVerifier,
-        refused: RefusedPrincipals
+        blocked: BlockedPrincipals
     ) -> @Sendable () -> Bool {
         guard case .token(let token) = BearerToken.read(request.headers) else { return { false } }
         return {
-            guard !refused.contains(principal) else { return false }
+            guard !blocked.contains(principal) else { return false }
             do throws(VerificationError) {
                 _ = try verifier.verify(token)
                 return true
