@@ -33,7 +33,7 @@ package struct AuthService: Sendable {
         let revocations = InProcessRevocations(
             clock: clock,
             tokenLifetime: configuration.accessTokenLifetime,
-            maxLag: configuration.eventFeed.vouch,
+            maxLag: configuration.eventFeed.heartbeatMaxLag,
             logger: logger
         )
         features = AuthFeatures(

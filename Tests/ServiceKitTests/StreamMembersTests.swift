@@ -91,7 +91,7 @@ struct StreamMembersTests {
         await gate.untilReached()
         members.all.tick(at: .now, timing)
         #expect(!follower.hasEnded)
-        members.all.tick(at: .now + timing.stall, timing)
+        members.all.tick(at: .now + timing.writeTimeout, timing)
         #expect(follower.hasEnded)
         gate.open()
         try await writing.value

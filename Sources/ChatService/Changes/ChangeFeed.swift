@@ -168,7 +168,7 @@ final class ChangeFeed: Sendable {
     private static let chunk = 1000
 
     private func keepTime() async {
-        for await _ in PeriodicTicks(every: limits.timing.look) {
+        for await _ in PeriodicTicks(every: limits.timing.tick) {
             state.withLock { $0.members.all }.tick(at: .now, limits.timing)
         }
     }

@@ -94,16 +94,16 @@ package final class EventFollower: Sendable {
     }
 
     /// The signals that the passing of time causes.
-    func look(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
+    func tick(at now: ContinuousClock.Instant, _ timing: EventFeedTiming) -> Signals {
         // SECURITY: a stream ends when its token expires or is revoked.
         guard isAuthorized() else { return .end }
         return state.withLock { state in
             if let writingSince = state.writingSince {
-                return writingSince + timing.stall <= now ? .end : []
+                return writingSince + timing.writeTimeout <= now ? .end : []
             }
             if startedAt + lifetime <= now { return .end }
             // Rounds up: one tick early rather than late.
-            return state.lastWrite + timing.heartbeat - timing.look < now ? .heartbeat : []
+            return state.lastWrite + timing.heartbeat - timing.tick < now ? .heartbeat : []
         }
     }
 }
@@ -112,14 +112,14 @@ package struct EventFeedTiming: Sendable {
     /// The longest time without a byte on a stream.
     package var heartbeat: Duration = .seconds(5)
     /// How often the feed checks its streams.
-    package var look: Duration = .seconds(1)
+    package var tick: Duration = .seconds(1)
     /// How long a reader may accept nothing.
-    package var stall: Duration = .seconds(30)
+    package var writeTimeout: Duration = .seconds(30)
     package var lifetime: Duration = .seconds(3600)
     /// No heartbeat is sent when the last successful read of the log is older.
-    package var vouch: Duration = .seconds(3)
+    package var heartbeatMaxLag: Duration = .seconds(3)
     /// Streams end when the last successful read of the log is older.
-    package var blind: Duration = .seconds(10)
+    package var closeAfterLag: Duration = .seconds(10)
 
     package init() {}
 }

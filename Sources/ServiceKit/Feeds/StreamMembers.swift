@@ -74,7 +74,7 @@ extension Sequence<EventFollower> {
     /// Signals a due heartbeat or the end of a stream. `heartbeats`: whether they may be sent now.
     package func tick(at now: ContinuousClock.Instant, _ timing: EventFeedTiming, heartbeats: Bool = true) {
         for follower in self {
-            var signals = follower.look(at: now, timing)
+            var signals = follower.tick(at: now, timing)
             if !heartbeats { signals.remove(.heartbeat) }
             if !signals.isEmpty { follower.signal(signals) }
         }

@@ -109,7 +109,7 @@ struct EventStreamTests {
             overSocket: true,
             {
                 $0.eventFeed.heartbeat = .milliseconds(300)
-                $0.eventFeed.look = .milliseconds(50)
+                $0.eventFeed.tick = .milliseconds(50)
             }
         ) { node in
             let ada = try await node.signUp()
@@ -172,9 +172,9 @@ struct EventStreamTests {
             failing: fails,
             {
                 $0.eventFeed.heartbeat = .milliseconds(200)
-                $0.eventFeed.look = .milliseconds(50)
-                $0.eventFeed.vouch = .milliseconds(2500)
-                $0.eventFeed.blind = .milliseconds(4000)
+                $0.eventFeed.tick = .milliseconds(50)
+                $0.eventFeed.heartbeatMaxLag = .milliseconds(2500)
+                $0.eventFeed.closeAfterLag = .milliseconds(4000)
             }
         ) { node in
             _ = try await node.signUp()
@@ -198,7 +198,7 @@ struct EventStreamTests {
             overSocket: true,
             {
                 $0.eventFeed.lifetime = .seconds(4)
-                $0.eventFeed.look = .milliseconds(50)
+                $0.eventFeed.tick = .milliseconds(50)
             }
         ) { node in
             let ada = try await node.signUp()
@@ -240,8 +240,8 @@ struct EventStreamTests {
             .sqlite,
             overSocket: true,
             {
-                $0.eventFeed.stall = .milliseconds(300)
-                $0.eventFeed.look = .milliseconds(50)
+                $0.eventFeed.writeTimeout = .milliseconds(300)
+                $0.eventFeed.tick = .milliseconds(50)
             }
         ) { node in
             _ = try await node.signUp()

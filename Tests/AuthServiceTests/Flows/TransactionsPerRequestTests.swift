@@ -154,7 +154,7 @@ struct TransactionsPerRequestTests {
     ) async throws {
         try await withConfiguredNode(engine, counting: true) {
             $0.rateLimits = true
-            $0.eventFeed.vouch = .seconds(60)
+            $0.eventFeed.heartbeatMaxLag = .seconds(60)
         } _: { node in
             try await body(node, try #require(node.database as? CountingDatabase))
         }

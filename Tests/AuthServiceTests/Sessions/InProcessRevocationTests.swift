@@ -13,7 +13,7 @@ import Testing
 struct InProcessRevocationTests {
     /// A busy machine must not cause a look at the row.
     @Sendable static func patient(_ configuration: inout AuthConfiguration) {
-        configuration.eventFeed.vouch = .seconds(60)
+        configuration.eventFeed.heartbeatMaxLag = .seconds(60)
     }
 
     private func withAsked(
@@ -103,7 +103,7 @@ struct InProcessRevocationTests {
     func blind(engine: TestEngine, how: BlindDatabase.Sight) async throws {
         try await withSeparateNodes(engine) {
             // How long a hanging read is waited for.
-            $0.eventFeed.vouch = how == .hangs ? .milliseconds(1500) : .seconds(60)
+            $0.eventFeed.heartbeatMaxLag = how == .hangs ? .milliseconds(1500) : .seconds(60)
         } wrap: {
             $0 == 1 ? CountingDatabase(BlindDatabase($1)) : $1
         } _: { nodes in

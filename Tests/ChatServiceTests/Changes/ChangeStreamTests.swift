@@ -194,7 +194,7 @@ struct ChangeStreamTests {
             engine,
             clock: clock.clock,
             overSocket: true,
-            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
+            configure: { $0.changeFeed.timing.tick = .milliseconds(50) }
         ) {
             chat in
             let stream = try chat.follow()
@@ -220,7 +220,7 @@ struct ChangeStreamTests {
             .sqlite,
             overSocket: true,
             revocations: revocations,
-            configure: { $0.changeFeed.timing.look = .milliseconds(50) }
+            configure: { $0.changeFeed.timing.tick = .milliseconds(50) }
         ) { chat in
             let stream = try chat.follow()
             let other = try chat.follow(as: "other")
@@ -309,7 +309,7 @@ struct ChangeStreamTests {
             overSocket: true,
             configure: {
                 $0.changeFeed.timing.heartbeat = .milliseconds(200)
-                $0.changeFeed.timing.look = .milliseconds(50)
+                $0.changeFeed.timing.tick = .milliseconds(50)
             }
         ) { chat in
             let stream = try chat.follow()

@@ -23,7 +23,7 @@ struct ExportLimitTests {
     /// A node with one export slot, and a person with a long export.
     private func withOneSlot(
         _ engine: TestEngine,
-        stall: Duration,
+        writeTimeout: Duration,
         stretch: Int = ExportLimits().stretch,
         _ body: @Sendable @escaping (Chat) async throws -> Void
     ) async throws {
@@ -33,9 +33,9 @@ struct ExportLimitTests {
             overSocket: true,
             configure: { configuration in
                 configuration.exports.perNode = 1
-                configuration.exports.stall = stall
+                configuration.exports.writeTimeout = writeTimeout
                 configuration.exports.stretch = stretch
-                configuration.exports.look = .milliseconds(50)
+                configuration.exports.tick = .milliseconds(50)
             }
         ) { chat async throws in
             try await fill(chat)
@@ -48,7 +48,7 @@ struct ExportLimitTests {
         arguments: TestEngine.allCases
     )
     func places(engine: TestEngine) async throws {
-        try await withOneSlot(engine, stall: .seconds(15)) { chat async throws in
+        try await withOneSlot(engine, writeTimeout: .seconds(15)) { chat async throws in
             let stuck = try chat.beginExport()
             try await chat.hasBegunExport()
             for user in ["owner", "second"] {
@@ -95,7 +95,7 @@ struct ExportLimitTests {
     )
     func trickle(engine: TestEngine) async throws {
         // No reader reaches this.
-        try await withOneSlot(engine, stall: .seconds(3), stretch: 1 << 30) { chat async throws in
+        try await withOneSlot(engine, writeTimeout: .seconds(3), stretch: 1 << 30) { chat async throws in
             let slow = try chat.beginExport()
             try await chat.hasBegunExport()
             // A steady 2.6 MB a second at most, so that no write takes three seconds, and all of them twenty.
@@ -145,7 +145,7 @@ struct ExportLimitTests {
             counting: true,
             overSocket: true,
             revocations: revoked,
-            configure: { $0.exports.look = .milliseconds(50) }
+            configure: { $0.exports.tick = .milliseconds(50) }
         ) { chat async throws in
             try await fill(chat)
             for isErased in [false, true] {

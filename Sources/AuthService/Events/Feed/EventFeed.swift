@@ -50,7 +50,7 @@ final class EventFeed: Sendable {
     private struct State {
         var tail: Tail?
         var members: StreamMembers
-        var isBlind = false
+        var isUnreadable = false
     }
 
     /// Some hundred bytes each.
@@ -162,8 +162,8 @@ final class EventFeed: Sendable {
             return false
         } catch {
             let isNew = state.withLock { state in
-                defer { state.isBlind = true }
-                return !state.isBlind
+                defer { state.isUnreadable = true }
+                return !state.isUnreadable
             }
             if isNew, !Task.isCancelled {
                 logger.warning("the event log cannot be read", metadata: ["error": "\(error)"])
@@ -179,7 +179,7 @@ final class EventFeed: Sendable {
     private func publish(_ batch: EventBatch, _ epoch: String, readAt: ContinuousClock.Instant) {
         // The read counts, however long the rendering takes.
         state.withLock { state in
-            state.isBlind = false
+            state.isUnreadable = false
             if state.tail?.epoch == epoch { state.tail?.lastRead = readAt }
         }
         let entries = batch.events.map { Self.entry($0, epoch: epoch) }
@@ -223,17 +223,17 @@ final class EventFeed: Sendable {
     // MARK: Time
 
     private func keepTime(_ epoch: String) async {
-        for await _ in PeriodicTicks(every: timing.look) {
+        for await _ in PeriodicTicks(every: timing.tick) {
             let now = ContinuousClock.now
             let (followers, lastRead) = state.withLock { state in
                 (state.members.all, state.tail?.epoch == epoch ? state.tail?.lastRead : nil)
             }
             guard let lastRead else { return }
-            if lastRead + timing.blind <= now {
+            if lastRead + timing.closeAfterLag <= now {
                 logger.warning("the event log has not been readable for too long; every stream ends")
                 return endAll(epoch)
             }
-            followers.tick(at: now, timing, heartbeats: lastRead + timing.vouch > now)
+            followers.tick(at: now, timing, heartbeats: lastRead + timing.heartbeatMaxLag > now)
         }
     }
 }

@@ -19,7 +19,7 @@ struct ExportRoutes: Sendable {
     @Sendable func export(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let caller = try context.caller
         guard let slot = slots.take(caller.id) else {
-            throw APIError.retry(.rateLimited, afterSeconds: Int(slots.limits.stall.components.seconds))
+            throw APIError.retry(.rateLimited, afterSeconds: Int(slots.limits.writeTimeout.components.seconds))
         }
         let reader = try await ExportReader(of: caller.id, database: database, at: clock.now())
         let isAuthorized = Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)

@@ -9,10 +9,10 @@ package struct ExportLimits: Sendable {
     package var perUser = 2
     package var perNode = 16
     /// How long an export may wait for its reader, within each `stretch` of bytes.
-    package var stall: Duration = .seconds(30)
+    package var writeTimeout: Duration = .seconds(30)
     package var stretch = 1 << 20
     /// How often readers and tokens are checked.
-    package var look: Duration = .seconds(1)
+    package var tick: Duration = .seconds(1)
 
     package init() {}
 }
@@ -99,8 +99,8 @@ final class ExportSlot: Sendable {
     /// Closes the connection of a slow reader, or if the token is no longer valid. Ends with its task.
     func watch(_ channel: any Channel, isAuthorized: @Sendable () -> Bool) async {
         let limits = slots.limits
-        while (try? await Task.sleep(for: limits.look)) != nil {
-            let isStuck = state.withLock { $0.stallDetector.wait() >= limits.stall }
+        while (try? await Task.sleep(for: limits.tick)) != nil {
+            let isStuck = state.withLock { $0.stallDetector.wait() >= limits.writeTimeout }
             // A write that waits for its reader receives no signal.
             if isStuck || !isAuthorized() { return channel.close(promise: nil) }
         }

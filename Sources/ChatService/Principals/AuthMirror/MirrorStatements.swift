@@ -3,14 +3,14 @@
 import Storage
 
 enum MirrorStatements {
-    static let place = Statement(
+    static let cursor = Statement(
         "mirror.place",
         .reads,
         [.text],
         "SELECT cursor FROM auth_feed WHERE name = $1"
     )
 
-    static let move = Statement(
+    static let advance = Statement(
         "mirror.move",
         .writes,
         [.text, .text, .text, .text, .instant],
@@ -72,5 +72,5 @@ enum MirrorStatements {
         """
     )
 
-    static let all = [place, move, profile, activity, markErased, forgetInactivity]
+    static let all = [cursor, advance, profile, activity, markErased, forgetInactivity]
 }

@@ -48,28 +48,32 @@ struct UserMirror: Sendable {
     ///
     /// - Returns: whether to continue at once.
     func follow(_ selection: FeedSelection) async throws -> Bool {
-        let row = try await database.run(MirrorStatements.place(selection.rawValue)).first
-        guard let place = try row?.text("cursor") else { throw StorageError.invalidRow(column: "cursor") }
+        let row = try await database.run(MirrorStatements.cursor(selection.rawValue)).first
+        guard let cursor = try row?.text("cursor") else { throw StorageError.invalidRow(column: "cursor") }
         let page: UserEventPage
         do {
-            page = try await source.page(after: place.isEmpty ? nil : place, kinds: selection.kinds, limit: Self.batch)
+            page = try await source.page(
+                after: cursor.isEmpty ? nil : cursor,
+                kinds: selection.kinds,
+                limit: Self.batch
+            )
         } catch EventPages.Failure.cursorGone {
-            try await beginAnew(selection, from: place)
+            try await beginAnew(selection, from: cursor)
             return true
         }
-        guard page.next != place else { return false }
-        try await apply(page, selection, from: place)
+        guard page.next != cursor else { return false }
+        try await apply(page, selection, from: cursor)
         return page.hasMore
     }
 
-    private func apply(_ page: UserEventPage, _ selection: FeedSelection, from place: String) async throws {
-        let mover = Hex.encode(random.bytes(16))
+    private func apply(_ page: UserEventPage, _ selection: FeedSelection, from cursor: String) async throws {
+        let advanceToken = Hex.encode(random.bytes(16))
         let now = clock.now()
-        var statements = [MirrorStatements.move(selection.rawValue, place, page.next, mover, now)]
+        var statements = [MirrorStatements.advance(selection.rawValue, cursor, page.next, advanceToken, now)]
         var first: [Int] = []
         for event in page.events {
             first.append(statements.count)
-            statements += effect(event, mover: mover, at: now)
+            statements += effect(event, advanceToken: advanceToken, at: now)
         }
         let results = try await database.run(statements)
         // Another node was first, and its transaction had the effects.
@@ -88,7 +92,7 @@ struct UserMirror: Sendable {
         }
     }
 
-    private func effect(_ event: UserEvent, mover: String, at now: Instant) -> [BoundStatement] {
+    private func effect(_ event: UserEvent, advanceToken: String, at now: Instant) -> [BoundStatement] {
         switch event.change {
         case .profile(let name, let avatarURL):
             [
@@ -99,18 +103,18 @@ struct UserMirror: Sendable {
                     avatarURL.isPresent,
                     avatarURL.value,
                     event.at,
-                    mover
+                    advanceToken
                 )
             ]
-        case .deactivated: [MirrorStatements.activity(event.user, false, event.at, event.at, mover)]
-        case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, mover)]
+        case .deactivated: [MirrorStatements.activity(event.user, false, event.at, event.at, advanceToken)]
+        case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, advanceToken)]
         case .deleted:
-            [MirrorStatements.markErased(event.user, now, mover)]
+            [MirrorStatements.markErased(event.user, now, advanceToken)]
                 + [erasures.begin(event.user, .userDeleted, by: nil, at: now)]
         }
     }
 
-    private func beginAnew(_ selection: FeedSelection, from place: String) async throws {
+    private func beginAnew(_ selection: FeedSelection, from cursor: String) async throws {
         logger.warning(
             "the place in auth's feed is gone, and it is read from its beginning",
             metadata: ["lane": "\(selection)"]
@@ -118,7 +122,7 @@ struct UserMirror: Sendable {
         if selection == .profiles {
             while try await database.run(MirrorStatements.forgetInactivity(Self.repair)).affected == Int(Self.repair) {}
         }
-        let mover = Hex.encode(random.bytes(16))
-        _ = try await database.run(MirrorStatements.move(selection.rawValue, place, "", mover, clock.now()))
+        let advanceToken = Hex.encode(random.bytes(16))
+        _ = try await database.run(MirrorStatements.advance(selection.rawValue, cursor, "", advanceToken, clock.now()))
     }
 }

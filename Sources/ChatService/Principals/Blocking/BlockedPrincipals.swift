@@ -75,11 +75,11 @@ struct BlockedPrincipalsWatch: Service {
 
     func run() async throws {
         // Before the first request, if the database answers.
-        await look()
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() { await look() }
+        await refresh()
+        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() { await refresh() }
     }
 
-    func look() async {
+    func refresh() async {
         do {
             let rows = try await database.run(
                 PrincipalStatements.blocked(since: clock.now() - BlockedPrincipals.window)

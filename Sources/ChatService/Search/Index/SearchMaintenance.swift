@@ -13,21 +13,21 @@ struct SearchMaintenanceService: Service {
     let logger: Logger
     var interval: Duration = .seconds(1)
     /// Checks between two runs of the backfill and the purge.
-    var looksPerRun = 60
+    var ticksPerRun = 60
 
     func run() async throws {
         await attempt("looking at the search index failed", inspect)
-        await look(0)
-        var looks = 1
+        await tick(0)
+        var ticks = 1
         for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            await look(looks)
-            looks += 1
+            await tick(ticks)
+            ticks += 1
         }
         await lease.release()
     }
 
-    private func look(_ number: Int) async {
-        if number.isMultiple(of: looksPerRun) {
+    private func tick(_ number: Int) async {
+        if number.isMultiple(of: ticksPerRun) {
             await attempt("filling the search index failed", backfill)
             await attempt("purging the search index failed", purge)
         }
