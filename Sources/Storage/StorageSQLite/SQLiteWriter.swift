@@ -1,9 +1,10 @@
 // Group commit.
 //
-// One transaction, a savepoint for each waiting transaction, one commit; callers resume only after it. A transaction
-// that fails is rolled back to its savepoint and its neighbours never notice. Some errors (a full disk, an interrupt)
-// make SQLite roll back the *whole* transaction by itself, savepoints already released included: after every error the
-// writer therefore asks whether the transaction still stands, and if not runs the transactions again one by one.
+// One SQL transaction, a savepoint for each waiting transaction, one commit; callers resume only after it. A
+// transaction that fails is rolled back to its savepoint and its neighbours never notice. Some errors (a full disk, an
+// interrupt) make SQLite roll back the *whole* transaction by itself, savepoints already released included: after every
+// error the writer therefore asks whether the transaction still stands, and if not runs the transactions again one by
+// one.
 
 internal import Logging
 import Storage

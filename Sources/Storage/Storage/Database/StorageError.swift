@@ -2,7 +2,7 @@
 //
 // Descriptions name the statement and the engine's code, never a value: an error may be logged.
 
-/// Why a transaction or transaction failed.
+/// Why a transaction failed.
 package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     /// A uniqueness rule refused the row. Transactions that callers can provoke use `ON CONFLICT DO NOTHING` instead.
     case uniqueViolation(statement: String)

@@ -1,6 +1,6 @@
 // What waits in an engine's queue for one of its connections.
 
-/// A transaction, or an interactive transaction with what it needs of the connection it gets.
+/// A transaction of statements, or an interactive one with what it needs of the connection it gets.
 package enum ConnectionWork<Connection>: QueuedWork {
     case transaction(PendingTransaction)
     case interactive(

@@ -22,7 +22,7 @@ enum BatchOutcome {
 }
 
 extension Connection {
-    /// Commits transactions as one transaction in one round trip. Their statements must be prepared.
+    /// Commits several transactions as one, in one round trip. Their statements must be prepared.
     func commit(_ transactions: [PendingTransaction]) -> BatchOutcome {
         let logs = transactions.reduce(into: Set<OrderedLog>()) { $0.formUnion($1.logs) }.sorted {
             $0.lockKey < $1.lockKey

@@ -1,4 +1,4 @@
-// A thread with a connection that serves one line of waiting work.
+// A thread with a connection that serves one queue of waiting work.
 //
 // It takes whatever waits, sends it in one flush and resumes the callers after the commit. There is no timer: a lone
 // transaction never waits for company. A batch that the server refused is run again by halves, so that in the end a
@@ -14,7 +14,7 @@ final class ConnectionWorker {
     private let purpose: ConnectionPurpose
     private let queue: WorkQueue<PostgresWork>
     private let slowPool: WorkQueue<PostgresWork>
-    /// How many workers draw from the same line.
+    /// How many workers draw from the same queue.
     private let workerCount: Int
     private let configuration: PostgresConfiguration
     private let pace: ReconnectPace
@@ -110,15 +110,15 @@ final class ConnectionWorker {
             self.connection = nil
             if retries < 2 { pace.failed() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
-        case .refused(let error, let statement, let transaction?) where error.isCancelled && ready.count > 1:
+        case .refused(let error, let statement, let failed?) where error.isCancelled && ready.count > 1:
             // It would run into its limit again in each half, and the neighbours wait for it each time.
-            ready[transaction].finish(.failure(error.storageError(statement)))
-            commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
-        case .refused(let error, _, let transaction?) where error.isConflict && purpose == .write:
+            ready[failed].finish(.failure(error.storageError(statement)))
+            commit(Array(ready[..<failed] + ready[(failed + 1)...]))
+        case .refused(let error, _, let failed?) where error.isConflict && purpose == .write:
             // Whoever holds the lock may hold it for long; the neighbours in this worker do not wait with it.
-            slowPool.adopt(.transaction(ready[transaction]))
+            slowPool.adopt(.transaction(ready[failed]))
             shortenLockTimeout()
-            commit(Array(ready[..<transaction] + ready[(transaction + 1)...]))
+            commit(Array(ready[..<failed] + ready[(failed + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
             // Another session holds an ordered log; each part of the batch that appends would wait for it again.
             for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(.transaction(transaction)) }
@@ -146,8 +146,8 @@ final class ConnectionWorker {
         }
     }
 
-    /// Answers the transactions whose time is over; what is known not to be committed is not run again for ever. A
-    /// patient worker has time.
+    /// Answers the transactions whose time is over; what is known not to be committed is not run again for ever. A ///
+    /// worker of the slow pool has time.
     private func inTime(_ transactions: [PendingTransaction]) -> [PendingTransaction] {
         guard purpose != .slow else { return transactions }
         let latest = ContinuousClock.now - configuration.limits.maxWait
