@@ -105,7 +105,7 @@ def update(stage):
             "POST /v1/token/refresh, 64 connections":
                 lambda: stage.counted(auth, "auth", lambda: stage.refresh(auth)),
         }, [
-            Goal("raw unit against pgbench", "storage-bench postgres-update, 64 callers",
+            Goal("raw transaction against pgbench", "storage-bench postgres-update, 64 callers",
                  "pgbench update -M prepared -c 64 -j 2", least=2.0, stretch=3.0),
             Goal("refresh over HTTP against pgbench", "POST /v1/token/refresh, 64 connections",
                  "pgbench update -M prepared -c 64 -j 2", least=0.5, stretch=0.7),
@@ -240,7 +240,7 @@ def sqlite(stage):
                 lambda: load.storage_bench(stage.engine, "grdb-write", file, stage.seconds),
             "POST /v1/token/refresh, 64 connections": refresh,
         }, [
-            Goal("raw unit against GRDB", "storage-bench sqlite-unit, 64 callers",
+            Goal("raw transaction against GRDB", "storage-bench sqlite-unit, 64 callers",
                  "GRDB, a transaction per write, 64 callers", least=4.0),
             Goal("refresh over HTTP against GRDB", "POST /v1/token/refresh, 64 connections",
                  "GRDB, a transaction per write, 64 callers", least=1.5),

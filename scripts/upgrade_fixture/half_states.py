@@ -12,7 +12,7 @@ import time
 from .auth_rows import sign_up
 from .chat_rows import create, append, send
 
-# More than one unit of 500 rows (`MessageBatch.rows`), and little more: what is left after one unit is in the fixture.
+# More than one transaction of 500 rows (`MessageBatch.rows`), and little more: what is left after the first is in the fixture.
 MESSAGES = 600
 ATTEMPTS = 60
 
@@ -28,7 +28,7 @@ def long_conversation(here, user, title):
 def interrupt(here, user, method, path, lock, watched):
     """Sends a request and kills chat when the watched number is neither nothing nor all.
 
-    `lock`: the row that each unit of the request locks first.
+    `lock`: the row that each transaction of the request locks first.
     Returns the number as it is afterwards.
     """
 
@@ -123,7 +123,7 @@ def owned(here, user):
 
 
 def half_erased(here):
-    """Messages go in units of 500. Chat stays dead: it would finish the erasure within a second."""
+    """Messages go in transactions of 500. Chat stays dead: it would finish the erasure within a second."""
     here.facts["chat"]["behind_cursor"] = {"user": "olga", "rows": owned(here, "olga")}
     user = "vera"
     for _ in attempts("erasure"):

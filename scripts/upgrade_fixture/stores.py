@@ -52,7 +52,7 @@ class SQLiteStore:
         return lambda sql: database.execute(sql).fetchone()[0]
 
     def holding(self, service, row):
-        """Nothing to hold: units of this engine take long enough to be seen."""
+        """Nothing to hold: transactions of this engine take long enough to be seen."""
         return lambda goes_on: None
 
     def end_sessions(self, service, read):
@@ -128,7 +128,7 @@ class PostgresStore:
     def holding(self, service, row):
         """Holds the lock of a row. A call lets one transaction pass, behind which it queues up again, or all of them.
 
-        So the program's units come one by one, however fast they are.
+        So the program's transactions come one by one, however fast they are.
         """
         read = self.watching(service)
         lock = f"BEGIN; SELECT COUNT(*) FROM (SELECT 1 FROM {row} FOR UPDATE) AS locked"
@@ -136,7 +136,7 @@ class PostgresStore:
         return lambda goes_on: read(f"COMMIT; {lock if goes_on else 'SELECT 0'}")
 
     def end_sessions(self, service, read):
-        """A killed client has sent its COMMIT with the unit, and the server would carry that out: as if the machine of
+        """A killed client has sent its COMMIT with the transaction, and the server would carry that out: as if the machine of
         both had lost its power, the server's sessions end with it."""
         others = "pg_stat_activity WHERE datname = current_database() AND application_name <> 'psql'"
         while read(f"SELECT COUNT(pg_terminate_backend(pid)) FROM {others}") > 0:
