@@ -38,7 +38,7 @@ struct ChangeCleanup: Sendable {
     let changes: Changes
     let retention: Duration
 
-    private static let batch: Int64 = 500
+    private static let batchSize: Int64 = 500
 
     /// Returns how many rows were removed. `renew` is called repeatedly.
     func run(_ renew: () async throws -> Void) async throws -> Int {
@@ -48,11 +48,11 @@ struct ChangeCleanup: Sendable {
             let before = changes.clock.now() - retention
             var transaction = Transaction()
             transaction.add(ChangeStatements.keepNewest())
-            transaction.add(ChangeStatements.raiseHorizons(before: before, limit: Self.batch))
-            let deleted = transaction.add(ChangeStatements.delete(before: before, limit: Self.batch))
+            transaction.add(ChangeStatements.raiseHorizons(before: before, limit: Self.batchSize))
+            let deleted = transaction.add(ChangeStatements.delete(before: before, limit: Self.batchSize))
             let affected = try await changes.database.run(transaction, priority: .long)[deleted].affected
             count += affected
-            if affected < Int(Self.batch) { return count }
+            if affected < Int(Self.batchSize) { return count }
         }
     }
 }

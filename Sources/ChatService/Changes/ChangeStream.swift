@@ -18,7 +18,7 @@ struct ChangeStream: Sendable {
 
     /// Milliseconds.
     private static let retry = 1000
-    private static let batch = 256
+    private static let batchSize = 256
 
     @concurrent
     func write(to writer: inout any ResponseBodyWriter) async throws {
@@ -39,7 +39,7 @@ struct ChangeStream: Sendable {
         var isCaughtUp = false
         var isHeartbeatDue = false
         while !follower.hasEnded {
-            let batch = try await feed.changes.read(after: seq, of: caller.id, limit: Self.batch)
+            let batch = try await feed.changes.read(after: seq, of: caller.id, limit: Self.batchSize)
             // The rows are gone, or the history is another: a reconnect gets 410. A stream that has caught up reads
             // rows while they are new.
             guard batch.state.epoch == cursor.epoch, isCaughtUp || seq >= batch.state.horizon else { return }

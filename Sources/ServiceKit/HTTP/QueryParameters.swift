@@ -40,15 +40,15 @@ package struct QueryParameters: Sendable {
     }
 
     /// A whole number with `s`, `m`, `h` or `d`, of at least a second.
-    package func duration(_ name: String, upTo most: Duration) throws(APIError) -> Duration? {
+    package func duration(_ name: String, upTo max: Duration) throws(APIError) -> Duration? {
         guard let text = values[name] else { return nil }
         let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
         guard let unit = text.last.flatMap({ units[$0] }), let number = Int64(text.dropLast()) else {
             throw .field(name, "invalid", "must be a whole number with s, m, h or d")
         }
         let (seconds, overflow) = number.multipliedReportingOverflow(by: unit)
-        guard !overflow, (1...most.components.seconds).contains(seconds) else {
-            throw .field(name, "out_of_range", "must be from 1s to \(most.components.seconds)s")
+        guard !overflow, (1...max.components.seconds).contains(seconds) else {
+            throw .field(name, "out_of_range", "must be from 1s to \(max.components.seconds)s")
         }
         return .seconds(seconds)
     }

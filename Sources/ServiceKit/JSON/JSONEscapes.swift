@@ -29,7 +29,7 @@ enum JSONEscapes {
     }
 
     /// The most bytes that one byte becomes.
-    static let longest = 6
+    static let maxLength = 6
 
     static func append(_ byte: UInt8, to out: inout OutputSpan<UInt8>) {
         switch byte {

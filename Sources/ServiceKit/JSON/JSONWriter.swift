@@ -232,7 +232,7 @@ package struct JSONWriter: Sendable {
             if rest.isEmpty { break }
             // Escaped bytes come close together, as in JSON within a string.
             let dense = rest.prefix(32)
-            append(upTo: dense.count * JSONEscapes.longest) { out in
+            append(upTo: dense.count * JSONEscapes.maxLength) { out in
                 for byte in dense { JSONEscapes.append(byte, to: &out) }
             }
             rest = rest[dense.endIndex...]

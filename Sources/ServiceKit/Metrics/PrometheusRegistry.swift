@@ -7,7 +7,7 @@ package final class PrometheusRegistry: MetricsFactory {
     private let state = Mutex<[Series: Metric]>([:])
 
     /// SECURITY: labels are ours, so more series are a bug, which must not fill the memory.
-    private static let mostSeries = 10_000
+    private static let maxSeries = 10_000
 
     package init() {}
 
@@ -21,7 +21,7 @@ package final class PrometheusRegistry: MetricsFactory {
         return state.withLock { metrics in
             if let known = metrics[series] { return known }
             let metric = Metric(kind)
-            if metrics.count < Self.mostSeries { metrics[series] = metric }
+            if metrics.count < Self.maxSeries { metrics[series] = metric }
             return metric
         }
     }

@@ -15,7 +15,7 @@ package struct SQLiteConfiguration: Sendable {
     /// How long a connection waits for a lock that another *process* holds before the transaction is a `.conflict`.
     package var busyTimeout: Duration
     /// The most transactions in one commit.
-    package var batch: Int
+    package var batchSize: Int
     /// The line in front of the writer, and the one in front of the readers.
     package var limits: WorkLimits
     /// The size of the write-ahead log, in bytes, from which the writer makes room for it in the file.
@@ -26,7 +26,7 @@ package struct SQLiteConfiguration: Sendable {
     package init(
         readers: Int = 4,
         busyTimeout: Duration = .seconds(5),
-        batch: Int = 64,
+        batchSize: Int = 64,
         limits: WorkLimits = .init(),
         walLimit: Int = 64 << 20,
         slow: Duration = .milliseconds(100)
@@ -35,7 +35,7 @@ package struct SQLiteConfiguration: Sendable {
         self.slow = slow
         self.readers = readers
         self.busyTimeout = busyTimeout
-        self.batch = batch
+        self.batchSize = batchSize
         self.limits = limits
     }
 }

@@ -13,7 +13,7 @@ import Storage
 struct SQLiteWriter {
     let connection: SQLiteConnection
     let queue: WorkQueue<SQLiteWork>
-    let batch: Int
+    let batchSize: Int
     let walLimit: Int
     let slow: SlowStatements
     let logger: Logger
@@ -33,7 +33,7 @@ struct SQLiteWriter {
         self.appended = appended
         self.connection = connection
         self.queue = queue
-        self.batch = configuration.batch
+        self.batchSize = configuration.batchSize
         self.walLimit = configuration.walLimit
         self.slow = slow
         self.logger = logger
@@ -41,7 +41,7 @@ struct SQLiteWriter {
 
     /// Serves the queue until it is closed and empty.
     mutating func run() {
-        while let work = queue.take(count: batch, weight: 1 << 20) {
+        while let work = queue.take(count: batchSize, weight: 1 << 20) {
             var transactions: [PendingTransaction] = []
             for item in work {
                 switch item {

@@ -101,8 +101,8 @@ struct ClientsCommand: AsyncParsableCommand {
         var overlap = Int64(Clients.overlap.components.seconds)
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            guard (0...Clients.longestOverlap.components.seconds).contains(overlap) else {
-                throw StartFailure("--overlap must be from 0 to \(Clients.longestOverlap.components.seconds) seconds")
+            guard (0...Clients.maxOverlap.components.seconds).contains(overlap) else {
+                throw StartFailure("--overlap must be from 0 to \(Clients.maxOverlap.components.seconds) seconds")
             }
             try await withAuth(settings, logger: logger) { auth in
                 show(

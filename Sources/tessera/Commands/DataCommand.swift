@@ -117,7 +117,7 @@ struct DataCommand: AsyncParsableCommand {
 /// A file that is read line by line, more than once; a pipe would be empty the second time.
 private struct LineFile {
     /// SECURITY: no line of an export is that long. The limit ends a file without line feeds.
-    private static let longest = 64 << 20
+    private static let maxLineBytes = 64 << 20
 
     let path: String
 
@@ -140,7 +140,7 @@ private struct LineFile {
                 line.removeAll(keepingCapacity: true)
             }
             line += rest
-            guard line.count <= Self.longest else { throw ImportRefusal("a line is too long") }
+            guard line.count <= Self.maxLineBytes else { throw ImportRefusal("a line is too long") }
         }
         if !line.isEmpty { try await body(line) }
     }

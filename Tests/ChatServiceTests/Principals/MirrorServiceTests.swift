@@ -95,7 +95,7 @@ struct MirrorServiceTests {
     @Test("cursors follow the stream over events of other kinds")
     func otherKinds() async throws {
         try await withChat(.sqlite) { chat async throws in
-            try await chat.whileMirroring(feed, news, longestLag: .zero) {
+            try await chat.whileMirroring(feed, news, maxLag: .zero) {
                 news.readBack()
                 news.isComplete(at: "e:0")
                 try await eventually("both ways are read") { feed.asked.count == 2 }
@@ -118,7 +118,7 @@ extension Chat {
         _ feed: ScriptedUserEvents,
         _ news: EventNews,
         holder: String = "node",
-        longestLag: Duration = .seconds(60),
+        maxLag: Duration = .seconds(60),
         _ body: () async throws -> Void
     ) async throws {
         let service = MirrorService(
@@ -127,7 +127,7 @@ extension Chat {
             lease: JobLease("auth_feed", holder: holder, database: database, clock: .system),
             logger: .quiet,
             interval: .milliseconds(5),
-            longestLag: longestLag
+            maxLag: maxLag
         )
         let running = Task { try await service.run() }
         let outcome: Result<Void, any Error>

@@ -80,7 +80,7 @@ struct SentUnitTests {
                 path: String(test.url.dropFirst("sqlite:".count)),
                 configuration: SQLiteConfiguration(
                     busyTimeout: .seconds(60),
-                    batch: 1,
+                    batchSize: 1,
                     limits: WorkLimits(maxWait: .seconds(3))
                 ),
                 logger: Logger(label: "test.storage")

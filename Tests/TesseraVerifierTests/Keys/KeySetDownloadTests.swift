@@ -59,7 +59,7 @@ struct KeySetDownloadTests {
             return tag == "\"v1\"" ? Response(status: .notModified, headers: headers) : Self.response(bytes, headers)
         } _: { url in
             var pace = KeyRefreshPace()
-            pace.shortestInterval = .milliseconds(5)
+            pace.minInterval = .milliseconds(5)
             let source = self.source(url + "/jwks.json", pace: pace)
             let service = Task { try await source.run() }
             try await eventually("it was asked three times") { tags.withLock(\.count) >= 3 }

@@ -160,7 +160,7 @@ extension FeedPace {
     static var quick: FeedPace {
         var pace = FeedPace()
         pace.firstRetry = .milliseconds(5)
-        pace.longestRetry = .milliseconds(20)
+        pace.maxRetryInterval = .milliseconds(20)
         return pace
     }
 }

@@ -104,9 +104,9 @@ extension RemoteKeySource {
 extension KeyRefreshPace {
     static var quick: KeyRefreshPace {
         var pace = KeyRefreshPace()
-        pace.shortestInterval = .milliseconds(5)
+        pace.minInterval = .milliseconds(5)
         pace.firstRetry = .milliseconds(5)
-        pace.longestRetry = .milliseconds(10)
+        pace.maxRetryInterval = .milliseconds(10)
         return pace
     }
 }

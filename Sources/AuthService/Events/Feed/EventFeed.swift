@@ -55,7 +55,7 @@ final class EventFeed: Sendable {
 
     /// Some hundred bytes each.
     static let tailLimit = 4096
-    static let batch = 256
+    static let batchSize = 256
 
     let log: EventLog
     let timing: EventFeedTiming
@@ -121,7 +121,7 @@ final class EventFeed: Sendable {
                 let middle = (low + high) / 2
                 if tail.entries[middle].seq > seq { high = middle } else { low = middle + 1 }
             }
-            let entries = tail.entries[low...].prefix(Self.batch)
+            let entries = tail.entries[low...].prefix(Self.batchSize)
             return entries.isEmpty ? .upToDate(tail.end) : .entries(Array(entries))
         }
     }

@@ -40,7 +40,7 @@ struct EventStream: Sendable {
             case .over:
                 return
             case .behind(let tailStart):
-                let batch = try await feed.log.read(after: seq, limit: EventFeed.batch)
+                let batch = try await feed.log.read(after: seq, limit: EventFeed.batchSize)
                 guard batch.state.reaches(EventCursor(epoch: cursor.epoch, seq: seq), kinds) else { return }
                 entries = batch.events.map { EventFeed.entry($0, epoch: cursor.epoch) }
                 // Everything that the tail lacks was in the page.

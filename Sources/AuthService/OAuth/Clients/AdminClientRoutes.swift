@@ -30,9 +30,9 @@ struct AdminClientRoutes: Sendable {
         let caller = try context.requireCaller()
         var body = try await request.jsonBody(limit: bodyLimit)
         var draft = ClientDraft(id: body.string("id"), name: body.requiredString("name"))
-        draft.scopes = body.strings("scopes", count: 0...ClientRules.most) ?? []
-        if let audiences = body.strings("audiences", count: 1...ClientRules.most) { draft.audiences = audiences }
-        draft.jwks = body.rawObject("jwks", max: ClientRules.longestJWKS)
+        draft.scopes = body.strings("scopes", count: 0...ClientRules.maxWords) ?? []
+        if let audiences = body.strings("audiences", count: 1...ClientRules.maxWords) { draft.audiences = audiences }
+        draft.jwks = body.rawObject("jwks", max: ClientRules.maxJWKSBytes)
         try body.finish()
         let made = try await clients.create(draft, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(made, status: .created)
@@ -50,11 +50,12 @@ struct AdminClientRoutes: Sendable {
         var body = try await request.jsonBody(limit: bodyLimit)
         var change = ClientChange()
         change.name = body.string("name")
-        change.scopes = body.strings("scopes", count: 0...ClientRules.most)
-        change.audiences = body.strings("audiences", count: 1...ClientRules.most)
+        change.scopes = body.strings("scopes", count: 0...ClientRules.maxWords)
+        change.audiences = body.strings("audiences", count: 1...ClientRules.maxWords)
         if let jwks = body.element("jwks") {
             change.jwks =
-                jwks.isNull ? .null : body.rawObject("jwks", max: ClientRules.longestJWKS).map { .value($0) } ?? .absent
+                jwks.isNull
+                ? .null : body.rawObject("jwks", max: ClientRules.maxJWKSBytes).map { .value($0) } ?? .absent
         }
         change.isDisabled = body.boolean("disabled")
         try body.finish()
@@ -72,8 +73,8 @@ struct AdminClientRoutes: Sendable {
         let caller = try context.requireCaller()
         let id = try context.id()
         var body = try await request.optionalJSONBody(limit: bodyLimit)
-        let longest = Clients.longestOverlap.components.seconds
-        let overlap = body.integer("overlap_seconds", in: 0...longest) ?? Clients.overlap.components.seconds
+        let maxSeconds = Clients.maxOverlap.components.seconds
+        let overlap = body.integer("overlap_seconds", in: 0...maxSeconds) ?? Clients.overlap.components.seconds
         try body.finish()
         return answer(
             try await clients.rotateSecret(

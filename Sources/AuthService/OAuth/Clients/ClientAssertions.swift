@@ -11,7 +11,7 @@ struct ClientAssertions: Sendable {
     /// §3: "a value that identifies the authorization server": its issuer, or the URL of its token endpoint.
     let audiences: Set<String>
 
-    private static let longestLife: Int64 = 300
+    private static let maxLifetime: Int64 = 300
     /// How far the client's clock may be ahead.
     private static let leeway: Int64 = 30
 
@@ -38,7 +38,7 @@ struct ClientAssertions: Sendable {
         else { throw OAuthError.invalidClient }
         let claims = assertion.claims
         let now = clients.clock.now().seconds
-        guard let end = claims["exp"]?.integer, now < end, end <= now + Self.longestLife + Self.leeway,
+        guard let end = claims["exp"]?.integer, now < end, end <= now + Self.maxLifetime + Self.leeway,
             Self.hasCome(claims["nbf"], now), Self.hasCome(claims["iat"], now),
             isForUs(claims["aud"]),
             let jti = claims["jti"]?.string, (1...256).contains(jti.utf8.count)

@@ -60,10 +60,10 @@ package struct ClientChange: Sendable {
 }
 
 enum ClientRules {
-    static let most = 50
-    private static let mostKeys = 10
-    private static let longestWords = 1000
-    static let longestJWKS = 16 * 1024
+    static let maxWords = 50
+    private static let maxKeys = 10
+    private static let maxWordBytes = 1000
+    static let maxJWKSBytes = 16 * 1024
 
     /// An id follows a prefix in `sub`, and precedes the colon of HTTP Basic (RFC 7617 §2).
     static func id(_ id: String) -> [FieldError] {
@@ -84,10 +84,10 @@ enum ClientRules {
     }
 
     /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
-    static func scopes(_ scopes: [String]) -> [FieldError] { words(scopes, "scopes", least: 0) }
+    static func scopes(_ scopes: [String]) -> [FieldError] { words(scopes, "scopes", min: 0) }
 
     /// The same characters, for names or URLs (RFC 7519 §4.1.3).
-    static func audiences(_ audiences: [String]) -> [FieldError] { words(audiences, "audiences", least: 1) }
+    static func audiences(_ audiences: [String]) -> [FieldError] { words(audiences, "audiences", min: 1) }
 
     /// Auth accepts only tokens for its own audience, whatever their scope.
     static func agree(scopes: [String], audiences: [String]) -> [FieldError] {
@@ -96,15 +96,15 @@ enum ClientRules {
         return [FieldError("audiences", "invalid", "must hold \(own) for the scope \(ClientScope.events)")]
     }
 
-    private static func words(_ words: [String], _ field: String, least: Int) -> [FieldError] {
-        guard (least...most).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
+    private static func words(_ words: [String], _ field: String, min: Int) -> [FieldError] {
+        guard (min...maxWords).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
             return [
-                FieldError(field, "invalid", "must be \(least) to \(most) different words without spaces and quotes")
+                FieldError(field, "invalid", "must be \(min) to \(maxWords) different words without spaces and quotes")
             ]
         }
         // Every token of the client has them, and must fit into a header.
-        guard words.joined(separator: " ").utf8.count <= longestWords else {
-            return [FieldError(field, "too_long", "must be at most \(longestWords) bytes together")]
+        guard words.joined(separator: " ").utf8.count <= maxWordBytes else {
+            return [FieldError(field, "too_long", "must be at most \(maxWordBytes) bytes together")]
         }
         return []
     }
@@ -118,13 +118,13 @@ enum ClientRules {
 
     /// SECURITY: every key must be able to verify. A set with a private key has leaked, and is refused.
     static func jwks(_ text: String) -> [FieldError] {
-        guard text.utf8.count <= longestJWKS, let keys = try? ClientKeys(jwks: text) else {
+        guard text.utf8.count <= maxJWKSBytes, let keys = try? ClientKeys(jwks: text) else {
             return [
                 FieldError("jwks", "invalid", "must be a JWK set of public signature keys: ES256, EdDSA or RS256")
             ]
         }
-        guard (1...mostKeys).contains(keys.all.count) else {
-            return [FieldError("jwks", "out_of_range", "must hold 1 to \(mostKeys) keys")]
+        guard (1...maxKeys).contains(keys.all.count) else {
+            return [FieldError("jwks", "out_of_range", "must hold 1 to \(maxKeys) keys")]
         }
         return []
     }

@@ -38,7 +38,7 @@ package struct Clients: Sendable {
 
     /// The default lifetime of the previous secret.
     package static let overlap: Duration = .seconds(86_400)
-    package static let longestOverlap: Duration = .seconds(90 * 86_400)
+    package static let maxOverlap: Duration = .seconds(90 * 86_400)
 
     package func create(_ draft: ClientDraft, actor: String?, from clientInfo: ClientInfo) async throws(ClientError)
         -> ClientWithSecret
@@ -133,7 +133,7 @@ package struct Clients: Sendable {
         try await ClientError.catching {
             let now = clock.now()
             let secret = ClientSecret(random: random)
-            let end: Instant? = overlap > .zero ? now + min(overlap, Self.longestOverlap) : nil
+            let end: Instant? = overlap > .zero ? now + min(overlap, Self.maxOverlap) : nil
             var transaction = Transaction()
             let rotated = transaction.add(
                 ClientStatements.rotateSecret(of: id, to: secret, overlapUntil: end, at: now)

@@ -10,7 +10,7 @@ import Synchronization
 
 final class RecentClients: Sendable {
     static let life: Duration = .seconds(5)
-    private static let most = 256
+    private static let maxCount = 256
 
     private struct Entry {
         let client: Client
@@ -46,7 +46,7 @@ final class RecentClients: Sendable {
     func remember(_ client: Client, readAt: Instant, mark: UInt64) {
         state.withLock { state in
             guard state.forgettings == mark else { return }
-            if state.clients.count >= Self.most { state.clients = [:] }
+            if state.clients.count >= Self.maxCount { state.clients = [:] }
             state.clients[client.id] = Entry(client: client, end: readAt + Self.life)
         }
     }
@@ -57,7 +57,7 @@ final class RecentClients: Sendable {
             guard let known = state.clients[client.id], known.client.updatedAt == client.updatedAt else { return }
             var end = known.end
             if let secretEnd = client.previousSecretExpiresAt, secretEnd > now { end = min(end, secretEnd) }
-            if state.callers.count >= Self.most { state.callers = [:] }
+            if state.callers.count >= Self.maxCount { state.callers = [:] }
             state.callers[credentials] = Entry(client: client, end: end)
         }
     }

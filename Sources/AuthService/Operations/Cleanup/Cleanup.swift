@@ -25,7 +25,7 @@ package struct Cleanup: Sendable {
     let steps: [CleanupStep]
     let holder: String
 
-    private static let batch: Int64 = 500
+    private static let batchSize: Int64 = 500
     private static let leaseTime: Duration = .seconds(300)
 
     /// `nil` if another node runs a pass.
@@ -49,11 +49,11 @@ package struct Cleanup: Sendable {
             var count = 0
             while true {
                 var transaction = Transaction()
-                let batches = step.add(&transaction, clock.now(), Self.batch)
+                let batches = step.add(&transaction, clock.now(), Self.batchSize)
                 let results = try await database.run(transaction, priority: .long)
                 let removed = batches.map { results[$0].affected }
                 count += removed.reduce(0, +)
-                if removed.allSatisfy({ $0 < Int(Self.batch) }) { break }
+                if removed.allSatisfy({ $0 < Int(Self.batchSize) }) { break }
             }
             report.counts.append((step.name, count))
             Counter(label: "tessera_cleanup_rows_total", dimensions: [("what", step.name)]).increment(by: count)

@@ -85,9 +85,9 @@ package struct AccessTokens: Sendable {
 
     /// Up to 5 % less, so that clients that logged in together do not refresh together.
     private func jittered(_ seconds: Int64) -> Int64 {
-        let most = seconds / 20
-        guard most > 0 else { return seconds }
+        let maxReduction = seconds / 20
+        guard maxReduction > 0 else { return seconds }
         let bytes = random.bytes(2)
-        return seconds - (Int64(bytes[0]) << 8 | Int64(bytes[1])) % (most + 1)
+        return seconds - (Int64(bytes[0]) << 8 | Int64(bytes[1])) % (maxReduction + 1)
     }
 }

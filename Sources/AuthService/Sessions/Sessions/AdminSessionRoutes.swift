@@ -5,7 +5,7 @@ struct AdminSessionRoutes: Sendable {
     let users: Users
     let sessions: Sessions
 
-    private static let most = 500
+    private static let maxIDs = 500
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.get("sessions", use: list)
@@ -45,8 +45,8 @@ struct AdminSessionRoutes: Sendable {
         let caller = try context.requireCaller()
         let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
-        let sessionIDs = body.strings("session_ids", count: 1...Self.most, max: 64)
-        let userIDs = body.strings("user_ids", count: 1...Self.most, max: 64)
+        let sessionIDs = body.strings("session_ids", count: 1...Self.maxIDs, max: 64)
+        let userIDs = body.strings("user_ids", count: 1...Self.maxIDs, max: 64)
         let all = body.boolean("all") ?? false
         for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)]
         where ids?.allSatisfy(RowID.isValid) == false {

@@ -8,7 +8,7 @@ import Storage
 
 struct MessageSiblings: Sendable {
     /// On each side.
-    static let mostCounted = 1000
+    static let maxCounted = 1000
 
     let previousID: String?
     let nextID: String?
@@ -52,7 +52,7 @@ struct MessageSiblings: Sendable {
 
     private static func count(_ side: String) -> String {
         either {
-            "SELECT COUNT(*) FROM (SELECT 1 FROM messages s WHERE \($0) AND \(side) LIMIT \(mostCounted)) AS counted"
+            "SELECT COUNT(*) FROM (SELECT 1 FROM messages s WHERE \($0) AND \(side) LIMIT \(maxCounted)) AS counted"
         }
     }
 

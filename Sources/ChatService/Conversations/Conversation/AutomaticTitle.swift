@@ -2,7 +2,7 @@
 
 enum AutomaticTitle {
     /// Characters.
-    static let longest = 80
+    static let maxLength = 80
 
     /// At most 80 characters, and as many bytes as any title, cut at a word, with white space collapsed; `nil` for
     /// white space only.
@@ -14,7 +14,7 @@ enum AutomaticTitle {
         for word in beginning.split(whereSeparator: \.isWhitespace) {
             let added = word.count + (title.isEmpty ? 0 : 1)
             let bytes = title.utf8.count + word.utf8.count + 1
-            guard count + added <= longest, bytes <= ConversationLimits.title else {
+            guard count + added <= maxLength, bytes <= ConversationLimits.title else {
                 // A first word longer than a title is cut inside.
                 return title.isEmpty ? cut(word) : title
             }
@@ -28,7 +28,7 @@ enum AutomaticTitle {
     /// The beginning of a word: whole characters that fit, or the beginning of a single one that does not.
     private static func cut(_ word: Substring) -> String {
         var title = ""
-        for character in word.prefix(longest) {
+        for character in word.prefix(maxLength) {
             guard title.utf8.count + character.utf8.count <= ConversationLimits.title else { break }
             title.append(character)
         }

@@ -75,12 +75,12 @@ extension Conversations {
     }
 
     /// Up to this count, look-ups are cheaper than a walk of the range.
-    private static let few: Int64 = 1000
+    private static let smallTagLimit: Int64 = 1000
 
     /// The caller's tag, and whether it is on few conversations; `nil` if it is on none or does not exist.
     private func tag(_ name: TagName, of caller: Caller) async throws -> (id: String, isOnFew: Bool)? {
         guard let row = try await database.run(TagStatements.find(name, owner: caller.id)).first else { return nil }
         let count = try row.integer("conversation_count")
-        return count > 0 ? (try row.text("id"), count <= Self.few) : nil
+        return count > 0 ? (try row.text("id"), count <= Self.smallTagLimit) : nil
     }
 }

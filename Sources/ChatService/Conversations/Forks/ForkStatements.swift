@@ -6,7 +6,7 @@ import Storage
 
 enum ForkStatements {
     /// Messages of one transaction, if they are small (see MessageBatch).
-    static let batch = MessageBatch.rows
+    static let batchSize = MessageBatch.rows
 
     private static func isLive(_ table: String) -> String {
         "CASE WHEN \(MessageState.live.sql(table)) THEN 1 ELSE 0 END"
@@ -65,7 +65,7 @@ enum ForkStatements {
 
     private static let marks = Statement("forks.marks", .reads, sourceParameters) { engine in
         let octets = MessageBatch.octets("m", engine)
-        let isNext = "branch.place >= \(batch) OR branch.bytes + \(octets) > \(MessageBatch.bytes)"
+        let isNext = "branch.place >= \(batchSize) OR branch.bytes + \(octets) > \(MessageBatch.bytes)"
         return """
             WITH RECURSIVE branch (id, parent_id, is_live, step, live, place, bytes) AS (
                 SELECT m.id, m.parent_id, \(isLive("m")), 1, \(isLive("m")), 1, \(octets)

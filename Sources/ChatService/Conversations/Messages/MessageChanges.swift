@@ -154,8 +154,8 @@ extension Messages {
     func truncate(_ conversation: String, after sequence: Int64, by caller: Caller) async throws -> Truncation {
         var deleted = 0
         var size = Self.truncationSizes.first
-        var most = Int64.max
-        while Int64(deleted) < most {
+        var limit = Int64.max
+        while Int64(deleted) < limit {
             let now = clock.now()
             let owner = caller.id
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -188,7 +188,7 @@ extension Messages {
             )
             if try row.integer("has_more") == 0 || count == 0 { return left }
             // Twice the first count is enough, unless appends outrun the truncation.
-            if most == .max { most = 2 * (left.lastSequence - sequence) + Int64(Self.truncationSizes.next) }
+            if limit == .max { limit = 2 * (left.lastSequence - sequence) + Int64(Self.truncationSizes.next) }
             size = Self.truncationSizes.next
         }
         throw APIError(.conflict)

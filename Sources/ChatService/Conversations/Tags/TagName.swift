@@ -3,7 +3,7 @@ import ServiceKit
 
 struct TagName: Sendable, Hashable {
     /// In bytes.
-    static let longest = 100
+    static let maxBytes = 100
 
     /// As given, trimmed.
     let text: String
@@ -13,7 +13,7 @@ struct TagName: Sendable, Hashable {
     /// `nil` if empty, too long, or with control characters.
     init?(_ said: String) {
         let trimmed = said.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping
-        guard !trimmed.isEmpty, trimmed.utf8.count <= Self.longest,
+        guard !trimmed.isEmpty, trimmed.utf8.count <= Self.maxBytes,
             trimmed.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
         text = trimmed
@@ -34,7 +34,7 @@ extension JSONBody {
         var names: [TagName] = []
         for (index, text) in texts.enumerated() {
             guard let tag = TagName(text) else {
-                addError("\(name)[\(index)]", "invalid", "must be 1 to \(TagName.longest) bytes of text")
+                addError("\(name)[\(index)]", "invalid", "must be 1 to \(TagName.maxBytes) bytes of text")
                 continue
             }
             if !names.contains(where: { $0.key == tag.key }) { names.append(tag) }
@@ -46,7 +46,7 @@ extension JSONBody {
         let before = errors.count
         let text = requiredString(name)
         if let tag = TagName(text) { return tag }
-        if errors.count == before { addError(name, "invalid", "must be 1 to \(TagName.longest) bytes of text") }
+        if errors.count == before { addError(name, "invalid", "must be 1 to \(TagName.maxBytes) bytes of text") }
         return nil
     }
 }

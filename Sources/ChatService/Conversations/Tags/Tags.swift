@@ -163,8 +163,8 @@ struct Tags: Sendable {
         var priority = TransactionPriority.normal
         while true {
             var transaction = PrincipalTransaction(by: caller, at: clock.now())
-            transaction.add(TagStatements.bumpVersions(id: id, owner: caller.id, limit: Trash.batch))
-            transaction.add(TagStatements.detach(id: id, owner: caller.id, limit: Trash.batch))
+            transaction.add(TagStatements.bumpVersions(id: id, owner: caller.id, limit: Trash.batchSize))
+            transaction.add(TagStatements.detach(id: id, owner: caller.id, limit: Trash.batchSize))
             let deleted = transaction.add(TagStatements.delete(id: id, owner: caller.id))
             let exists = transaction.add(TagStatements.exists(id: id, owner: caller.id))
             let results = try await database.run(transaction, priority: priority)

@@ -10,7 +10,7 @@ import ServiceKit
 import Storage
 
 struct Trash: Sendable {
-    static let batch: Int64 = 500
+    static let batchSize: Int64 = 500
     /// After this time the cleanup removes ended and unfinished conversations.
     static let abandonedAfter: Duration = .seconds(3600)
 
@@ -127,7 +127,7 @@ struct Trash: Sendable {
             let trashed = transaction.add(TrashStatements.trashSome(of: caller.id, madeUntil: start, at: now))
             let count = try await database.run(transaction, priority: .long)[trashed].affected
             if !permanently { removed.conversations += count }
-            if count < Int(Self.batch) { break }
+            if count < Int(Self.batchSize) { break }
         }
         guard permanently else { return removed }
         return try await end(of: caller.id, before: clock.now())
@@ -138,7 +138,7 @@ struct Trash: Sendable {
         while true {
             var transaction = Transaction(behind: owner)
             let ended = transaction.add(TrashStatements.endSome(of: owner, trashedUntil: instant))
-            if try await database.run(transaction, priority: .long)[ended].affected < Int(Self.batch) { break }
+            if try await database.run(transaction, priority: .long)[ended].affected < Int(Self.batchSize) { break }
         }
         return try await removeEnded(of: owner, before: instant)
     }
@@ -157,7 +157,7 @@ struct Trash: Sendable {
             let results = try await database.run(transaction, priority: .long)
             removed.messages += results[messages].affected
             removed.conversations += results[conversations].affected
-            if results[messages].affected == 0, results[conversations].affected < Int(Self.batch) { return removed }
+            if results[messages].affected == 0, results[conversations].affected < Int(Self.batchSize) { return removed }
         }
     }
 

@@ -16,7 +16,7 @@ enum TrashRemovalStatements {
     }
 
     /// A batch of messages of an ended conversation.
-    static func removeMessages(of id: String, owner: String, limit: Int64 = Trash.batch) -> BoundStatement {
+    static func removeMessages(of id: String, owner: String, limit: Int64 = Trash.batchSize) -> BoundStatement {
         removeMessages.bind(["id": id, "owner": owner, "limit": limit])
     }
 
@@ -53,7 +53,7 @@ enum TrashRemovalStatements {
 
     /// A batch of messages of the owner's conversations that are hidden since before an instant.
     static func removeSomeMessages(of owner: String, endedUntil instant: Instant) -> BoundStatement {
-        removeSomeMessages.bind(["owner": owner, "until": instant, "limit": Trash.batch])
+        removeSomeMessages.bind(["owner": owner, "until": instant, "limit": Trash.batchSize])
     }
 
     private static let removeSome = Statement(
@@ -71,7 +71,7 @@ enum TrashRemovalStatements {
 
     /// A batch of those without messages.
     static func removeSome(of owner: String, endedUntil instant: Instant) -> BoundStatement {
-        removeSome.bind(["owner": owner, "until": instant, "limit": Trash.batch])
+        removeSome.bind(["owner": owner, "until": instant, "limit": Trash.batchSize])
     }
 
     private static let owners: StatementParameters = ["until": .instant, "limit": .integer]

@@ -128,7 +128,7 @@ enum TrashStatements {
 
     /// A batch of the owner's conversations that were made until an instant.
     static func trashSome(of owner: String, madeUntil instant: Instant, at now: Instant) -> BoundStatement {
-        trashSome.bind(["owner": owner, "now": now, "made_until": instant, "limit": Trash.batch])
+        trashSome.bind(["owner": owner, "now": now, "made_until": instant, "limit": Trash.batchSize])
     }
 
     private static let end = Statement(
@@ -165,7 +165,7 @@ enum TrashStatements {
 
     /// Ends a batch that was trashed until an instant.
     static func endSome(of owner: String, trashedUntil instant: Instant) -> BoundStatement {
-        endSome.bind(["owner": owner, "until": instant, "limit": Trash.batch])
+        endSome.bind(["owner": owner, "until": instant, "limit": Trash.batchSize])
     }
 
     static let all =

@@ -86,9 +86,9 @@ package struct ChatCleanup: Sendable {
     private func remove(_ some: (_ batch: Int64) -> BoundStatement) async throws -> Int {
         var count = 0
         while true {
-            let affected = try await database.run(some(Trash.batch), priority: .long).affected
+            let affected = try await database.run(some(Trash.batchSize), priority: .long).affected
             count += affected
-            if affected < Int(Trash.batch) { return count }
+            if affected < Int(Trash.batchSize) { return count }
         }
     }
 

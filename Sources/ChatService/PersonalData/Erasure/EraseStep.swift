@@ -8,7 +8,7 @@ import Storage
 
 /// Rows of one table that are removed with their owner.
 struct EraseStep: Sendable {
-    static let batch = 500
+    static let batchSize = 500
 
     let entity: String
     private let count: Statement
@@ -56,7 +56,7 @@ struct EraseStep: Sendable {
             (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
              WHERE e.id = :erasure AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
             """
-        func selection(_ engine: SQLEngine) -> String { "\(rows(owner, engine)) LIMIT \(Self.batch)" }
+        func selection(_ engine: SQLEngine) -> String { "\(rows(owner, engine)) LIMIT \(Self.batchSize)" }
         self.entity = entity
         count = Statement(
             "erase.count_\(entity)",
@@ -109,7 +109,7 @@ struct EraseStep: Sendable {
             EraseStep("conversations", table: "conversations", key: "id") { owner in
                 """
                 SELECT first.id FROM (
-                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT \(batch)
+                    SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT \(batchSize)
                 ) AS first
                 WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
                 """

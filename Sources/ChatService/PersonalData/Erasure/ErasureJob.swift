@@ -8,7 +8,7 @@ import Logging
 import Storage
 
 struct ErasureProgress: Sendable {
-    private static let longestPause: Duration = .seconds(30)
+    private static let maxPause: Duration = .seconds(30)
 
     private let firstPause: Duration
     private var pause: Duration
@@ -26,7 +26,7 @@ struct ErasureProgress: Sendable {
 
     fileprivate mutating func asked(isDone: Bool) {
         askAt = isDone ? .now : .now + pause
-        pause = isDone ? firstPause : min(pause * 2, max(Self.longestPause, firstPause))
+        pause = isDone ? firstPause : min(pause * 2, max(Self.maxPause, firstPause))
     }
 }
 

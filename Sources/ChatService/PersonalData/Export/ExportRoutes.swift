@@ -41,7 +41,7 @@ struct ExportRoutes: Sendable {
     }
 
     /// Bytes of one write. A larger piece is split, or its reader would seem not to read.
-    private static let most = 256 << 10
+    private static let maxWriteBytes = 256 << 10
 
     /// An error ends the connection in the middle: without the trailer the reader knows that it is incomplete.
     @concurrent
@@ -56,7 +56,9 @@ struct ExportRoutes: Sendable {
             // SECURITY: nothing is sent if the token ended during the read.
             guard isAuthorized() else { throw APIError(.userInactive) }
             var buffer = ByteBuffer(bytes: piece)
-            while let slice = buffer.readSlice(length: min(buffer.readableBytes, most)), slice.readableBytes > 0 {
+            while let slice = buffer.readSlice(length: min(buffer.readableBytes, maxWriteBytes)),
+                slice.readableBytes > 0
+            {
                 slot.writeBegins()
                 defer { slot.writeEnded(slice.readableBytes) }
                 try await writer.write(slice)

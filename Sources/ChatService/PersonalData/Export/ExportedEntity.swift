@@ -150,8 +150,8 @@ struct ExportedEntity: Sendable {
             guard let integer = element.integer, range.contains(integer) else { throw wrong }
             return .integer(integer)
         case .usage:
-            let most = ExportedColumn.Bounds.usage.upperBound
-            guard let integer = element.integer, (-most...most).contains(integer) else {
+            let bound = ExportedColumn.Bounds.usage.upperBound
+            guard let integer = element.integer, (-bound...bound).contains(integer) else {
                 throw wrong
             }
             return .integer(max(0, integer))

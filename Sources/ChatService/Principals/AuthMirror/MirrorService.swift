@@ -22,7 +22,7 @@ struct MirrorService: Service {
     /// How often it checks the lease and its work. This makes no HTTP request.
     var interval: Duration = .seconds(1)
     /// How long cursors may lag behind events of other kinds.
-    var longestLag: Duration = .seconds(60)
+    var maxLag: Duration = .seconds(60)
 
     func run() async throws {
         let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -82,7 +82,7 @@ private struct MirrorWork {
         let hints = news.take()
         unread.formUnion(FeedSelection.allCases.filter { !hints.isDisjoint(with: $0.kinds) })
         guard let heardAt else { return }
-        if position != readPosition, readAt + service.longestLag <= .now { unread = Set(FeedSelection.allCases) }
+        if position != readPosition, readAt + service.maxLag <= .now { unread = Set(FeedSelection.allCases) }
         let readsAll = unread.count == FeedSelection.allCases.count
         for selection in FeedSelection.allCases where unread.contains(selection) {
             while try await mirror.follow(selection) {

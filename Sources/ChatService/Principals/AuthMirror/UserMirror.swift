@@ -40,7 +40,7 @@ struct UserMirror: Sendable {
     let random: RandomSource
     let logger: Logger
 
-    static let batch = 100
+    static let batchSize = 100
     /// Rows in one transaction that clears flags.
     private static let repair: Int64 = 500
 
@@ -55,7 +55,7 @@ struct UserMirror: Sendable {
             page = try await source.page(
                 after: cursor.isEmpty ? nil : cursor,
                 kinds: selection.kinds,
-                limit: Self.batch
+                limit: Self.batchSize
             )
         } catch EventPages.Failure.cursorGone {
             try await beginAnew(selection, from: cursor)

@@ -9,7 +9,7 @@ struct SearchBackfill: Sendable {
     let database: any SQLDatabase
 
     /// Rows of one transaction. Their texts are in memory together: at most 8 MiB each.
-    static let batch = 50
+    static let batchSize = 50
 
     func run() async throws -> Int {
         let messages = try await run(SearchStatements.pendingMessages, SearchStatements.indexMessage)
@@ -19,7 +19,7 @@ struct SearchBackfill: Sendable {
     private func run(_ pending: Statement, _ index: Statement) async throws -> Int {
         var count = 0
         while true {
-            let rows = try await database.run(pending(Self.batch)).rows
+            let rows = try await database.run(pending(Self.batchSize)).rows
             let updates = try rows.map { row in
                 index(
                     try row.text("id"),

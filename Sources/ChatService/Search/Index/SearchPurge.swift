@@ -101,9 +101,9 @@ package struct SearchPurge: Sendable {
     /// Fewer than one entry per eight pages, in an index of more than 4 MB.
     private func isNearlyEmpty(_ table: SearchTable, _ structure: FTS5Structure) async throws -> Bool {
         guard structure.pages > 1000 else { return false }
-        let most = structure.pages / 8
-        let counted = try await database.run(SearchPurgeStatements.of(table).entries(upTo: most)).first
-        return try counted?.int("entries") ?? 0 < most
+        let limit = structure.pages / 8
+        let counted = try await database.run(SearchPurgeStatements.of(table).entries(upTo: limit)).first
+        return try counted?.int("entries") ?? 0 < limit
     }
 
     /// - Returns: the structure record once all is merged; `nil` if it could not continue.

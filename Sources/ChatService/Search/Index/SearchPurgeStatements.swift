@@ -16,8 +16,8 @@ struct SearchPurgeStatements: Sendable {
         countEntries = table.statement(
             "count_entries_of",
             .reads,
-            "SELECT COUNT(*) AS entries FROM (SELECT 1 FROM search_message_rows LIMIT :most) AS some",
-            ["most": .integer]
+            "SELECT COUNT(*) AS entries FROM (SELECT 1 FROM search_message_rows LIMIT :limit) AS some",
+            ["limit": .integer]
         )
         // In this order in one statement: FTS5 writes a segment for each, since both have the same rowid.
         touchPlaceholder = table.statement(
@@ -52,7 +52,7 @@ struct SearchPurgeStatements: Sendable {
     }
 
     /// Counts up to a limit.
-    func entries(upTo most: Int) -> BoundStatement { countEntries.bind(["most": most]) }
+    func entries(upTo limit: Int) -> BoundStatement { countEntries.bind(["limit": limit]) }
 
     /// An entry that is inserted and deleted, which leaves two segments.
     func placeholder() -> BoundStatement { touchPlaceholder.bind() }

@@ -30,7 +30,7 @@ struct Search: Sendable {
         let isComplete: Bool
     }
 
-    static let mostCandidates = 500
+    static let maxCandidates = 500
 
     func find(_ request: Request, for caller: Caller) async throws -> Answer {
         let fetch = request.byRelevance ? SearchRanking.considered : request.limit + 1
@@ -95,7 +95,7 @@ struct SearchScan: Sendable {
     func read() async throws -> [SearchHit] {
         var position = after.position
         if let to = request.to { position = min(position, SearchPosition.first(of: to + SearchPosition.slack)) }
-        return try await run(request.query.fts5(scope), position: position, mostCandidates: .max).hits
+        return try await run(request.query.fts5(scope), position: position, maxCandidates: .max).hits
     }
 
     /// Window by window, the newest first.
@@ -140,16 +140,16 @@ struct SearchScan: Sendable {
         sortingAll: Bool = false
     ) async throws -> (hits: [SearchHit], isWhole: Bool) {
         // More candidates than hits: some precede the page or are in the trash.
-        let most = sortingAll ? Int64.max : Int64(max(Search.mostCandidates, 2 * fetch))
+        let maxCandidates = sortingAll ? Int64.max : Int64(max(Search.maxCandidates, 2 * fetch))
         let text = request.query.tsquery(scope, in: windows)
-        let (hits, candidates) = try await run(text, position: after.position, mostCandidates: most)
-        return (hits, candidates < most)
+        let (hits, candidates) = try await run(text, position: after.position, maxCandidates: maxCandidates)
+        return (hits, candidates < maxCandidates)
     }
 
     private func run(
         _ query: String,
         position: Int64,
-        mostCandidates: Int64
+        maxCandidates: Int64
     ) async throws -> (hits: [SearchHit], candidates: Int64) {
         var transaction = Transaction()
         let found = transaction.add(
@@ -162,7 +162,7 @@ struct SearchScan: Sendable {
                 after.time,
                 position,
                 after.id,
-                mostCandidates,
+                maxCandidates,
                 fetch
             )
         )

@@ -10,9 +10,9 @@
 import ServiceKit
 
 struct SearchQuery: Sendable, Hashable {
-    static let longest = 1024
+    static let maxBytes = 1024
     /// Wanted words in total.
-    static let mostWords = 32
+    static let maxWords = 32
 
     struct Phrase: Sendable, Hashable {
         let words: [String]
@@ -35,8 +35,8 @@ struct SearchQuery: Sendable, Hashable {
         guard !wanted.isEmpty else {
             throw APIError(.queryUnsearchable, detail: "A query needs at least one word to look for.")
         }
-        guard (wanted + unwanted).reduce(0, { $0 + $1.words.count }) <= Self.mostWords else {
-            throw APIError(.queryUnsearchable, detail: "A query may hold at most \(Self.mostWords) words.")
+        guard (wanted + unwanted).reduce(0, { $0 + $1.words.count }) <= Self.maxWords else {
+            throw APIError(.queryUnsearchable, detail: "A query may hold at most \(Self.maxWords) words.")
         }
         self.wanted = wanted
         self.unwanted = unwanted
@@ -66,9 +66,9 @@ struct SearchQuery: Sendable, Hashable {
 
     private static func phrase(_ piece: Substring) -> Phrase? {
         var words: [ScannedWord] = []
-        WordScanner.scan(SearchText.beginning(of: String(piece), atMost: longest)) { word in
+        WordScanner.scan(SearchText.beginning(of: String(piece), atMost: maxBytes)) { word in
             words.append(word)
-            return words.count <= mostWords
+            return words.count <= maxWords
         }
         // The last character of a run is indexed alone only at the run's end, and the text may continue. Alone it
         // stands for every pair that begins with it.
@@ -88,8 +88,8 @@ extension SearchQuery {
     /// `?q=`, which is required.
     init(_ parameters: QueryParameters) throws(APIError) {
         guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
-        guard text.utf8.count <= Self.longest else {
-            throw .field("q", "too_long", "must be at most \(Self.longest) bytes")
+        guard text.utf8.count <= Self.maxBytes else {
+            throw .field("q", "too_long", "must be at most \(Self.maxBytes) bytes")
         }
         try self.init(text)
     }

@@ -7,12 +7,12 @@ package import Storage
 
 package enum SearchText {
     /// Bytes.
-    static let longestText = 512 * 1024
-    static let mostWords = 16_000
+    static let maxTextBytes = 512 * 1024
+    static let maxWords = 16_000
     /// Bytes of words.
-    static let mostBytes = 256 * 1024
+    static let maxBytes = 256 * 1024
     /// Occurrences of one word. Beyond it a placeholder keeps the positions of its neighbours.
-    static let mostOccurrences = 255
+    static let maxOccurrences = 255
     /// Not a word of any text, since it separates words. It may itself be repeated.
     private static let placeholder: [UInt8] = [0xC2, 0xA7]
 
@@ -25,19 +25,19 @@ package enum SearchText {
         var occurrences: [[UInt8]: Int] = [:]
         WordScanner.scan(beginning(of: text)) { word in
             bytes += word.bytes.count
-            guard bytes <= mostBytes else { return false }
+            guard bytes <= maxBytes else { return false }
             if count > 0 { out.append(0x20) }
             occurrences[word.bytes, default: 0] += 1
-            let isCounted = (occurrences[word.bytes] ?? 0) <= mostOccurrences
+            let isCounted = (occurrences[word.bytes] ?? 0) <= maxOccurrences
             out.append(contentsOf: isCounted ? word.bytes : placeholder)
             count += 1
-            return count < mostWords
+            return count < maxWords
         }
         return IndexedWords(text: String(decoding: out, as: UTF8.self))
     }
 
     /// Cut between two characters.
-    static func beginning(of text: String, atMost limit: Int = longestText) -> [UInt8] {
+    static func beginning(of text: String, atMost limit: Int = maxTextBytes) -> [UInt8] {
         var bytes = Array(text.utf8.prefix(limit + 1))
         guard bytes.count > limit else { return bytes }
         bytes.removeLast()

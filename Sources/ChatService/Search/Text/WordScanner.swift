@@ -15,7 +15,7 @@ struct ScannedWord {
 
 struct WordScanner {
     /// Bytes; base64 and the like are longer and are not searched for.
-    static let longestWord = 128
+    static let maxWordBytes = 128
 
     private var word: [UInt8] = []
     private var wordRange = 0..<0
@@ -48,7 +48,7 @@ struct WordScanner {
     private mutating func add(_ byte: UInt8, at place: Int, _ body: (ScannedWord) -> Bool, _ goesOn: inout Bool) {
         if !run.isEmpty { endRun(body, &goesOn) }
         if word.isEmpty { wordRange = place..<place }
-        if word.count < Self.longestWord { word.append(byte) }
+        if word.count < Self.maxWordBytes { word.append(byte) }
         wordRange = wordRange.lowerBound..<(place + 1)
     }
 
@@ -65,7 +65,7 @@ struct WordScanner {
             if !run.isEmpty { endRun(body, &goesOn) }
             if word.isEmpty { wordRange = range }
             let bytes = UTF8.encode(folded.scalar)
-            if let bytes, word.count + bytes.count <= Self.longestWord { word.append(contentsOf: bytes) }
+            if let bytes, word.count + bytes.count <= Self.maxWordBytes { word.append(contentsOf: bytes) }
             wordRange = wordRange.lowerBound..<range.upperBound
         case .unspaced:
             if !word.isEmpty { endWord(body, &goesOn) }

@@ -130,10 +130,10 @@ struct Usage: Sendable {
         }
         let name = query.group == .period ? "period" : "model"
         let found = try results[rows].rows.map { (name: try $0.text(name), sums: try Sums($0)) }
-        let most = query.group == .period ? found.count : Int(Query.models)
+        let limit = query.group == .period ? found.count : Int(Query.models)
         return Report(
-            rows: Array(found.prefix(most)),
-            hasMore: found.count > most,
+            rows: Array(found.prefix(limit)),
+            hasMore: found.count > limit,
             total: try Sums(total),
             quota: try QuotaUsage(quotaRow, limits: quotas[caller], at: now),
             lifetime: try quotaRow.optionalInteger("lifetime") ?? 0

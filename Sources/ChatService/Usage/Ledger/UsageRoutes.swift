@@ -80,7 +80,7 @@ struct UsageRoutes: Sendable {
 
 extension Usage.Query {
     /// Days of one answer.
-    private static let longest = 366
+    private static let maxDays = 366
 
     /// The default is thirty days or twelve months up to `to`, and for that today.
     init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
@@ -98,8 +98,8 @@ extension Usage.Query {
         from = period == .day ? first.text : first.monthBegin
         let days = last.end.since(first.end).components.seconds / 86_400
         guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to") }
-        guard days < Self.longest else {
-            throw .field("from", "out_of_range", "must be at most \(Self.longest) days before to")
+        guard days < Self.maxDays else {
+            throw .field("from", "out_of_range", "must be at most \(Self.maxDays) days before to")
         }
     }
 

@@ -39,11 +39,11 @@ struct Reservations: Sendable {
     let random: RandomSource
     let quotas: Quotas
 
-    static let most: Int64 = 1000
+    static let maxCount: Int64 = 1000
     /// How long an expired one can be settled.
-    static let kept: Duration = .seconds(86_400)
+    static let retention: Duration = .seconds(86_400)
     /// When the cleanup removes it without a lock: an hour after the last node's clock could settle it.
-    static let abandonedAfter: Duration = kept + .seconds(3600)
+    static let abandonedAfter: Duration = retention + .seconds(3600)
 
     /// Throws `quota_exceeded`, `user_inactive`, `idempotency_key_reused`. `attempt`: the request's key; a repetition
     /// returns the same reservation with the current rest.
@@ -58,7 +58,7 @@ struct Reservations: Sendable {
         let limits = quotas[caller]
         let id = attempt?.identity.ownID ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
-        transaction.add(ReservationStatements.deleteExpired(of: caller.id, before: now - Self.kept))
+        transaction.add(ReservationStatements.deleteExpired(of: caller.id, before: now - Self.retention))
         let inserted = transaction.add(
             ReservationStatements.insert(
                 id: id,
@@ -66,7 +66,7 @@ struct Reservations: Sendable {
                 model: model,
                 tokens: tokens,
                 within: limits,
-                count: Self.most,
+                count: Self.maxCount,
                 at: now,
                 until: now + duration
             )
@@ -112,7 +112,7 @@ struct Reservations: Sendable {
             tokensIn: tokensIn,
             tokensOut: tokensOut,
             tokensTotal: total,
-            cutoff: now - Self.kept
+            cutoff: now - Self.retention
         )
         var transaction = PrincipalTransaction(by: caller, at: now)
         transaction.add(ReservationStatements.record(settlement, at: now))
@@ -136,7 +136,7 @@ struct Reservations: Sendable {
         in transaction: inout PrincipalTransaction
     ) async throws {
         let deleted = transaction.add(
-            ReservationStatements.delete(id: id, owner: caller.id, cutoff: now - Self.kept)
+            ReservationStatements.delete(id: id, owner: caller.id, cutoff: now - Self.retention)
         )
         if try await database.run(transaction)[deleted].isEmpty { throw APIError(.notFound) }
     }

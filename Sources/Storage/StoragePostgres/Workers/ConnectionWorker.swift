@@ -51,8 +51,8 @@ final class ConnectionWorker {
     /// Serves the queue until it is closed and empty.
     func serve() {
         // A worker of the slow pool takes one transaction at a time: what came there is long or waits for a lock.
-        let count = purpose == .slow ? 1 : configuration.batch
-        while let work = queue.take(count: count, weight: configuration.batchWeight, sharedBy: workerCount) {
+        let count = purpose == .slow ? 1 : configuration.batchSize
+        while let work = queue.take(count: count, weight: configuration.maxBatchWeight, sharedBy: workerCount) {
             var transactions: [PendingTransaction] = []
             for item in work {
                 switch item {

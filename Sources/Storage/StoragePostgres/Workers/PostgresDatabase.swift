@@ -12,9 +12,9 @@ package struct PostgresConfiguration: Sendable {
     package var readWorkers: Int
     package var slowConnections: Int
     /// The most transactions in one batch.
-    package var batch: Int
+    package var batchSize: Int
     /// The most bytes in one batch; a larger transaction travels alone.
-    package var batchWeight: Int
+    package var maxBatchWeight: Int
     /// The queue in front of each kind of connection.
     package var limits: WorkLimits
     /// From how long a batch is reported in the log, by the names of its statements.
@@ -26,8 +26,8 @@ package struct PostgresConfiguration: Sendable {
     package init(
         readWorkers: Int = 2,
         slowConnections: Int = 3,
-        batch: Int = 64,
-        batchWeight: Int = 256 << 10,
+        batchSize: Int = 64,
+        maxBatchWeight: Int = 256 << 10,
         limits: WorkLimits = .init(),
         slow: Duration = .milliseconds(100),
         silence: Duration = usualSilence
@@ -35,8 +35,8 @@ package struct PostgresConfiguration: Sendable {
         self.slow = slow
         self.readWorkers = readWorkers
         self.slowConnections = slowConnections
-        self.batch = batch
-        self.batchWeight = batchWeight
+        self.batchSize = batchSize
+        self.maxBatchWeight = maxBatchWeight
         self.limits = limits
         self.silence = silence
     }

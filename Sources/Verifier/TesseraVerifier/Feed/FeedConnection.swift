@@ -33,7 +33,7 @@ struct FeedConnection: Sendable {
     let client: HTTPClient
     let tokens: ServiceTokens
     /// A connection that is silent for longer is dead.
-    let longestSilence: Duration
+    let maxSilence: Duration
     let logger: Logger
 
     /// Follows the connection to its end, which is always an error.
@@ -43,7 +43,7 @@ struct FeedConnection: Sendable {
             group.addTask { try await read(pulse, consumer) }
             group.addTask {
                 while true {
-                    let silentAt = pulse.last + longestSilence
+                    let silentAt = pulse.last + maxSilence
                     guard silentAt > .now else { throw Failure.silent }
                     try await Task.sleep(until: silentAt, clock: .continuous)
                 }

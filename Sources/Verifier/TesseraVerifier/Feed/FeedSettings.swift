@@ -31,16 +31,16 @@ public struct FeedPace: Sendable {
     /// The pause after a stream ended; it doubles with each further failure.
     public var firstRetry: Duration = .milliseconds(100)
     /// The longest pause between attempts.
-    public var longestRetry: Duration = .seconds(5)
+    public var maxRetryInterval: Duration = .seconds(5)
 
     /// Makes the default pace.
     public init() {}
 
     /// A connection that is silent for longer is dead.
-    var longestSilence: Duration { heartbeat * 3 }
+    var maxSilence: Duration { heartbeat * 3 }
 
     /// A random half to whole of the pause, so that a thousand followers do not return together.
     func pause(afterFailures failures: Int) -> Duration {
-        min(firstRetry * (1 << min(max(failures - 1, 0), 16)), longestRetry) * Double.random(in: 0.5...1)
+        min(firstRetry * (1 << min(max(failures - 1, 0), 16)), maxRetryInterval) * Double.random(in: 0.5...1)
     }
 }

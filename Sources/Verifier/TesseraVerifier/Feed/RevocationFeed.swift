@@ -182,7 +182,7 @@ public final class RevocationFeed: RevocationSource {
             position: position,
             client: client,
             tokens: tokens,
-            longestSilence: pace.longestSilence,
+            maxSilence: pace.maxSilence,
             logger: logger
         )
     }
@@ -240,7 +240,7 @@ extension RevocationFeed: FeedConsumer {
         }
         if isCurrent {
             news?.isComplete(at: position)
-            keys?.confirm(for: pace.longestSilence)
+            keys?.confirm(for: pace.maxSilence)
         }
         reportState()
     }

@@ -6,15 +6,15 @@ public struct KeyRefreshPace: Sendable {
     /// The lifetime of an answer that states none.
     public var defaultLifetime: Duration = .seconds(300)
     /// The least time between two scheduled fetches, whatever the answer says.
-    public var shortestInterval: Duration = .seconds(10)
+    public var minInterval: Duration = .seconds(10)
     /// The most time between two scheduled fetches, whatever the answer says.
-    public var longestInterval: Duration = .seconds(3600)
+    public var maxInterval: Duration = .seconds(3600)
     /// The least time between two fetches for unknown keys.
     public var unknownKeyInterval: Duration = .seconds(5)
     /// The pause after a failed fetch; it doubles with each further failure.
     public var firstRetry: Duration = .milliseconds(250)
     /// The longest pause after failed fetches.
-    public var longestRetry: Duration = .seconds(5)
+    public var maxRetryInterval: Duration = .seconds(5)
 
     /// Makes the default pace.
     public init() {}
@@ -23,11 +23,11 @@ public struct KeyRefreshPace: Sendable {
     /// and spreads services that started together.
     func interval(forLifetime lifetime: Duration?) -> Duration {
         let share = (lifetime ?? defaultLifetime) * Double.random(in: 0.7...0.8)
-        return min(max(share, shortestInterval), longestInterval)
+        return min(max(share, minInterval), maxInterval)
     }
 
     func interval(afterFailures failures: Int) -> Duration {
-        min(firstRetry * (1 << min(max(failures - 1, 0), 16)), longestRetry)
+        min(firstRetry * (1 << min(max(failures - 1, 0), 16)), maxRetryInterval)
     }
 
     /// The pause between fetches for unknown keys. Without any key every token causes a fetch. A service that started

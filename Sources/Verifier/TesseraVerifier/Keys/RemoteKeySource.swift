@@ -229,7 +229,7 @@ public final class RemoteKeySource: KeySource, Service {
             // This set may lack a change that was reported while it was on its way.
             let isOutdated = state.changes != changes
             state.dueAt = isOutdated ? now() : now() + pace.interval(forLifetime: outcome.lifetime)
-            state.latestAt = now() + pace.longestInterval
+            state.latestAt = now() + pace.maxInterval
             guard let fresh = outcome.fresh else { return nil as [String]? }
             let isNew = fresh.keys.keyIDs != state.keys.keyIDs
             state.keys = fresh.keys

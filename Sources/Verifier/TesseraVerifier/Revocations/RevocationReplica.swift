@@ -14,7 +14,7 @@ package struct RevocationReplica: Sendable {
     package private(set) var heardAt: ContinuousClock.Instant
 
     /// Three heartbeats: after a longer silence nothing is current, whatever the state says.
-    private static let longestSilence: Duration = .seconds(15)
+    private static let maxSilence: Duration = .seconds(15)
 
     package init(lifetime: Int64, now: ContinuousClock.Instant) {
         revocations = Revocations(lifetime: lifetime)
@@ -34,7 +34,7 @@ package struct RevocationReplica: Sendable {
         case .serve: return true
         case .refuse(let limit):
             // A process that was halted wakes up with a connection that looks open.
-            return now() - heardAt <= (isCurrent ? max(limit, Self.longestSilence) : limit)
+            return now() - heardAt <= (isCurrent ? max(limit, Self.maxSilence) : limit)
         }
     }
 
