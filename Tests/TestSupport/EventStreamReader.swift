@@ -105,7 +105,7 @@ package final class EventStreamReader: Sendable {
 
     package var events: [Event] { state.withLock { $0.parser.events } }
 
-    package var told: [Event] { events.filter { $0.name != "caught_up" } }
+    package var received: [Event] { events.filter { $0.name != "caught_up" } }
 
     package var isCaughtUp: Bool { state.withLock { $0.parser.events.contains { $0.name == "caught_up" } } }
 

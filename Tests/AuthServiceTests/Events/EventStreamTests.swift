@@ -30,12 +30,12 @@ struct EventStreamTests {
 
             _ = try await node.send(.post, "/v1/logout", token: ada.access)
             try await node.revokeAll(of: ada.userID)
-            try await eventually("both events are told") { stream.told.count == 3 }
-            #expect(stream.told.map(\.name) == ["user.created", "session.revoked", "user.tokens_revoked"])
+            try await eventually("both events are told") { stream.received.count == 3 }
+            #expect(stream.received.map(\.name) == ["user.created", "session.revoked", "user.tokens_revoked"])
             #expect(stream.events.count { $0.name == "caught_up" } == 1)
             let page = try await node.feed()
-            #expect(stream.told.map(\.data) == page.json["data"]?.array?.map { $0.raw })
-            #expect(stream.told.map(\.id) == page.json["data"]?.array?.map { $0["id"]?.string })
+            #expect(stream.received.map(\.data) == page.json["data"]?.array?.map { $0.raw })
+            #expect(stream.received.map(\.id) == page.json["data"]?.array?.map { $0["id"]?.string })
         }
     }
 
@@ -78,7 +78,7 @@ struct EventStreamTests {
                     try await node.revokeAll(of: ada.userID)
                 }
             }()
-            var told: [EventStreamReader.Event] = []
+            var received: [EventStreamReader.Event] = []
             var lastID: String?
             var streams = 0
             while true {
@@ -88,17 +88,17 @@ struct EventStreamTests {
                 let wasDone = isDone.withLock { $0 }
                 try await eventually("the stream has caught up") { stream.isCaughtUp }
                 if !wasDone {
-                    try await eventually("it tells more") { stream.told.count > 3 || isDone.withLock { $0 } }
+                    try await eventually("it tells more") { stream.received.count > 3 || isDone.withLock { $0 } }
                 }
                 stream.cut()
                 try await eventually("it has ended") { stream.hasEnded }
-                told += stream.told
+                received += stream.received
                 lastID = stream.lastID
                 if streams > 2 { wasCutTwice.withLock { $0 = true } }
                 if wasDone { break }
             }
             try await writing
-            #expect(told.map(\.seq) == (try await node.allEvents()))
+            #expect(received.map(\.seq) == (try await node.allEvents()))
         }
     }
 
@@ -119,8 +119,8 @@ struct EventStreamTests {
             for _ in 0..<3 { try await node.revokeAll(of: ada.userID) }
             let newest = try #require(try await node.allEvents().last)
             try await eventually("the place moves on") { stream.lastID?.hasSuffix(":\(newest)") == true }
-            #expect(stream.told == [])
-            try await eventually("the other is told all") { all.told.count == 4 }
+            #expect(stream.received == [])
+            try await eventually("the other is told all") { all.received.count == 4 }
             // Only an event, a heartbeat, a position or the first line is ever sent.
             let forms = /retry: 1000|: heartbeat|id: [0-9a-f]+:[0-9]+|id: .*\nevent: .*\ndata: .*/
             for text in [stream.body, all.body] {
@@ -144,7 +144,7 @@ struct EventStreamTests {
             // Reconnects to the new epoch.
             let again = try await node.follow("?since=1h")
             try await eventually("it has caught up") { again.isCaughtUp }
-            #expect(again.told.map(\.name) == ["user.created", "all.tokens_revoked"])
+            #expect(again.received.map(\.name) == ["user.created", "all.tokens_revoked"])
         }
     }
 
@@ -154,7 +154,7 @@ struct EventStreamTests {
             let ada = try await node.signUp()
             let stream = try await node.follow()
             try await node.revokeAll(of: ada.userID)
-            try await eventually("both events are told") { stream.told.count == 2 }
+            try await eventually("both events are told") { stream.received.count == 2 }
             try await node.execute("DELETE FROM events WHERE seq = 2")
             try await eventually("the stream has ended") { stream.hasEnded }
             let back = try await node.follow(after: stream.lastID)
@@ -208,7 +208,7 @@ struct EventStreamTests {
             try await node.revokeAll(of: ada.userID)
             let next = try await node.follow(after: stream.lastID)
             try await eventually("it has caught up") { next.isCaughtUp }
-            #expect(next.told.map(\.seq) == [2])
+            #expect(next.received.map(\.seq) == [2])
         }
     }
 
@@ -229,8 +229,8 @@ struct EventStreamTests {
             try await eventually(within: .seconds(150), "the slow one has all of it") {
                 slow.lastID?.hasSuffix(":9001") == true
             }
-            #expect(slow.told.map(\.seq) == Array(1...9001))
-            #expect(fast.told.map(\.seq) == Array(1...9001))
+            #expect(slow.received.map(\.seq) == Array(1...9001))
+            #expect(fast.received.map(\.seq) == Array(1...9001))
         }
     }
 
@@ -251,9 +251,9 @@ struct EventStreamTests {
             try await eventually("it follows no more") { node.service.followers == 0 }
             stuck.resume()
             try await eventually("it was cut off") { stuck.hasEnded }
-            #expect(stuck.told.count < 12_001)
+            #expect(stuck.received.count < 12_001)
             // The part so far is whole and in order; the rest follows.
-            #expect(stuck.told.map(\.seq) == Array(1...Int64(stuck.told.count)))
+            #expect(stuck.received.map(\.seq) == Array(1...Int64(stuck.received.count)))
         }
     }
 
@@ -273,11 +273,12 @@ struct EventStreamTests {
             let all = try await node.allEvents()
             #expect(all.count == 2541)
             try await eventually("each has told all") {
-                streams[0].told.count >= 2541 && streams[1].told.count >= 2541 && streams[2].told.count >= 40
+                streams[0].received.count >= 2541 && streams[1].received.count >= 2541
+                    && streams[2].received.count >= 40
             }
-            #expect(streams[0].told.map(\.seq) == all)
-            #expect(streams[1].told.map(\.seq) == all)
-            #expect(streams[2].told.map(\.seq) == all.suffix(40))
+            #expect(streams[0].received.map(\.seq) == all)
+            #expect(streams[1].received.map(\.seq) == all)
+            #expect(streams[2].received.map(\.seq) == all.suffix(40))
         }
     }
 
@@ -292,11 +293,11 @@ struct EventStreamTests {
             let (leaving, staying) = (try await node.makeClient("leaving"), try await node.makeClient("staying"))
             let token = try await node.serviceToken(leaving)
             let port = try #require(node.client.port)
-            let told = try EventStreamReader(port: port, token: token)
+            let own = try EventStreamReader(port: port, token: token)
             // It subscribed to no client events, and is ended all the same.
             let others = try EventStreamReader(port: port, path: "/v1/events?kinds=user.deleted", token: token)
             let another = try EventStreamReader(port: port, token: try await node.serviceToken(staying))
-            let all = [told, others, another]
+            let all = [own, others, another]
             try await eventually("all have caught up") { all.allSatisfy(\.isCaughtUp) }
             if isRemoved {
                 try await node.service.clients.delete("leaving", actor: nil, from: .commandLine)
@@ -306,13 +307,13 @@ struct EventStreamTests {
                 _ = try await node.service.clients.update("leaving", change, actor: nil, from: .commandLine)
             }
             try await node.revokeAll(of: ada.userID)
-            try await eventually("the client's streams have ended") { told.hasEnded && others.hasEnded }
-            #expect(told.told.map(\.name) == ["user.created", "client.tokens_revoked"], "and nothing after it")
-            #expect(others.told == [])
-            try await eventually("the other client is told all") { another.told.count == 3 }
-            #expect(another.told.map(\.name) == ["user.created", "client.tokens_revoked", "user.tokens_revoked"])
+            try await eventually("the client's streams have ended") { own.hasEnded && others.hasEnded }
+            #expect(own.received.map(\.name) == ["user.created", "client.tokens_revoked"], "and nothing after it")
+            #expect(others.received == [])
+            try await eventually("the other client is told all") { another.received.count == 3 }
+            #expect(another.received.map(\.name) == ["user.created", "client.tokens_revoked", "user.tokens_revoked"])
             #expect(!another.hasEnded)
-            let back = try EventStreamReader(port: port, token: token, lastEventID: told.lastID)
+            let back = try EventStreamReader(port: port, token: token, lastEventID: own.lastID)
             try await eventually("it is answered") { back.body.hasSuffix("}") }
             #expect(back.status == 401, "\(back.body)")
             try await eventually("one is left") { node.service.followers == 1 }

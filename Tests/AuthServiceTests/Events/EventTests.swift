@@ -17,9 +17,9 @@ struct EventTests {
             func expect(_ kinds: [String], after action: String, _ place: SourceLocation = #_sourceLocation)
                 async throws
             {
-                let told = try await node.events(after: seq)
-                #expect(told.kinds == kinds, "\(action)", sourceLocation: place)
-                seq = told.last
+                let received = try await node.events(after: seq)
+                #expect(received.kinds == kinds, "\(action)", sourceLocation: place)
+                seq = received.last
             }
             let ada = try await node.signUp()
             try await expect(["user.created"], after: "signup")

@@ -98,8 +98,8 @@ struct KeyLifecycleTests {
                 #expect(try await node.me(ada.access).code == "token_invalid")
                 #expect(try await published(node).contains(current) == false)
                 let client = try await node.makeClient(node.service.keys === here.service.keys ? "here" : "there")
-                let told = try await node.form("/oauth2/introspect", [("token", ada.access)], headers: client.basic)
-                #expect(told.json["active"]?.boolean == false)
+                let received = try await node.form("/oauth2/introspect", [("token", ada.access)], headers: client.basic)
+                #expect(received.json["active"]?.boolean == false)
             }
             #expect(try await states(here)[current] == "retired")
             #expect(try await kid("current", here) == next, "ready or not")
@@ -135,9 +135,9 @@ struct KeyLifecycleTests {
             let states = try await states(node)
             #expect(states[current] == "retired" && states[next] == "current")
             #expect(states.values.filter { $0 == "next" }.count == 1 && states.count == 3)
-            let told = try await node.query("SELECT kind, data FROM events WHERE kind LIKE 'keys.%' ORDER BY seq")
+            let received = try await node.query("SELECT kind, data FROM events WHERE kind LIKE 'keys.%' ORDER BY seq")
             #expect(
-                try told.map { try $0.text("kind") + $0.text("data") } == [
+                try received.map { try $0.text("kind") + $0.text("data") } == [
                     #"keys.rotated{"kid":"\#(next)"}"#, #"keys.revoked{"kid":"\#(current)"}"#,
                 ]
             )

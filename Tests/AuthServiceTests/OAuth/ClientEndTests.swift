@@ -14,7 +14,7 @@ struct ClientEndTests {
         _ = try await node.service.clients.update(id, change, actor: nil, from: .commandLine)
     }
 
-    private func told(_ node: AuthNode) async throws -> [String] {
+    private func clientEvents(_ node: AuthNode) async throws -> [String] {
         try await node.query("SELECT data FROM events WHERE kind = 'client.tokens_revoked' ORDER BY seq").map {
             try $0.text("data")
         }
@@ -28,20 +28,20 @@ struct ClientEndTests {
             rename.name = "Other"
             _ = try await node.service.clients.update(client.id, rename, actor: nil, from: .commandLine)
             try await disable(client.id, false, at: node)
-            #expect(try await told(node) == [])
+            #expect(try await clientEvents(node) == [])
             let second = node.clock.now.seconds
             try await disable(client.id, at: node)
             let data = #"{"client_id":"worker","issued_before":\#(second + 31)}"#
-            #expect(try await told(node) == [data])
+            #expect(try await clientEvents(node) == [data])
             try await disable(client.id, at: node)
             try await disable(client.id, false, at: node)
-            #expect(try await told(node) == [data], "disabled once")
+            #expect(try await clientEvents(node) == [data], "disabled once")
             try await node.service.clients.delete(client.id, actor: nil, from: .commandLine)
-            #expect(try await told(node) == [data, data])
+            #expect(try await clientEvents(node) == [data, data])
             await #expect(throws: ClientError.self) {
                 try await node.service.clients.delete(client.id, actor: nil, from: .commandLine)
             }
-            #expect(try await told(node).count == 2)
+            #expect(try await clientEvents(node).count == 2)
         }
     }
 

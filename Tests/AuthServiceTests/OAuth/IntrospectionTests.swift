@@ -61,12 +61,12 @@ struct IntrospectionTests {
             #expect(try await introspect(node, ada.access, chat).json["active"]?.boolean == true)
             expectInactive(try await introspect(node, ada.access, billing), "a user's token")
             let service = try await node.serviceToken(billing)
-            let told = try await introspect(node, service, both)
+            let received = try await introspect(node, service, both)
             #expect(
-                told.json["active"]?.boolean == true && told.json["sub"]?.string == "client_billing",
-                "\(told.text)"
+                received.json["active"]?.boolean == true && received.json["sub"]?.string == "client_billing",
+                "\(received.text)"
             )
-            #expect(told.json["sid"] == nil)
+            #expect(received.json["sid"] == nil)
             expectInactive(try await introspect(node, service, chat), "another service's token")
             // Only auth's own audience may introspect a refresh token.
             expectInactive(try await introspect(node, ada.refresh, chat), "a refresh token")

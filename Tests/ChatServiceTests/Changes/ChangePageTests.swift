@@ -43,7 +43,7 @@ struct ChangePageTests {
             // One change for the conversation with all its content.
             try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
             #expect(
-                try await chat.told() == [
+                try await chat.changes() == [
                     "insert conversation c1 in c1 v1", "insert conversation c2 in c2 v1", "insert message m1 in c1 v1",
                     "update conversation c2 in c2 v2", "insert message m2 in c2 v1", "insert message m3 in c2 v1",
                     "update conversation c1 in c1 v2", "delete conversation c1 in c1 v3",
@@ -51,7 +51,7 @@ struct ChangePageTests {
                     "delete conversation c1 in c1 v4",
                 ]
             )
-            #expect(try await chat.told(as: "other") == [])
+            #expect(try await chat.changes(as: "other") == [])
         }
     }
 
@@ -78,18 +78,18 @@ struct ChangePageTests {
             #expect(try await chat.send(.patch, "/v1/tags/\(tag)", #"{"name":"home"}"#).status == 200)
             #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
             try await chat.change("DELETE FROM conversations WHERE id = 'c1'")
-            let told = try await chat.told()
+            let received = try await chat.changes()
             #expect(
-                told.filter { $0.contains(" tag ") }
+                received.filter { $0.contains(" tag ") }
                     == ["insert", "update", "delete"].map { "\($0) tag \(tag) in - -" }
             )
             #expect(
-                told.filter { $0.contains(" vote ") } == [
+                received.filter { $0.contains(" vote ") } == [
                     "insert vote m1 in c1 -", "update vote m1 in c1 -", "delete vote m1 in c1 -",
                     "insert vote m2 in c1 -", "insert vote m3 in c1 -",
                 ]
             )
-            #expect(told.last?.hasPrefix("delete conversation c1") == true)
+            #expect(received.last?.hasPrefix("delete conversation c1") == true)
         }
     }
 
@@ -103,9 +103,9 @@ struct ChangePageTests {
             #expect(try await chat.send(.delete, "/v1/conversations/c1").status == 204)
             try await chat.change("DELETE FROM changes")
             #expect(try await chat.send(.delete, "/v1/tags/\(tag)").status == 204)
-            #expect(try await chat.told() == ["delete tag \(tag) in - -"])
+            #expect(try await chat.changes() == ["delete tag \(tag) in - -"])
             #expect(try await chat.send(.post, "/v1/conversations/c1/restore").status == 200)
-            #expect(try await chat.told().last?.hasPrefix("insert conversation c1 in c1 v") == true)
+            #expect(try await chat.changes().last?.hasPrefix("insert conversation c1 in c1 v") == true)
         }
     }
 
@@ -171,10 +171,10 @@ struct ChangePageTests {
             #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 0)
             let answer = try await chat.send(.get, "/v1/changes?after=\(old)")
             #expect(answer.status == 410)
-            #expect(try await chat.told() == ["insert conversation c3 in c3 v1"])
+            #expect(try await chat.changes() == ["insert conversation c3 in c3 v1"])
             let resync = try #require(try answer.json["resync_cursor"]?.string)
             _ = try await chat.conversation(#"{"id":"c4"}"#)
-            #expect(try await chat.told(after: resync) == ["insert conversation c4 in c4 v1"])
+            #expect(try await chat.changes(after: resync) == ["insert conversation c4 in c4 v1"])
             // A restore begins another history.
             _ = try await chat.database.run(ChangeStatements.begin(epoch: "another"))
             #expect(try await chat.send(.get, "/v1/changes?after=\(resync)").status == 410)
@@ -192,13 +192,13 @@ struct ChangePageTests {
             let erasure = try await chat.send(.delete, "/v1/chat/data")
             #expect(erasure.status == 200, "\(erasure.text)")
             #expect(try await chat.rows("changes WHERE principal_id = 'owner'") == 0)
-            #expect(try await chat.told(as: "other", after: cursor) == [])
+            #expect(try await chat.changes(as: "other", after: cursor) == [])
             // A position that does not exist yet is as void as before.
             let beyond = try EventCursor(cursor)
             let answer = try await chat.send(.get, "/v1/changes?after=\(beyond.epoch):\(beyond.seq + 1)", as: "other")
             #expect(answer.status == 410)
             _ = try await chat.conversation(#"{"id":"next"}"#, as: "other")
-            #expect(try await chat.told(as: "other", after: cursor) == ["insert conversation next in next v1"])
+            #expect(try await chat.changes(as: "other", after: cursor) == ["insert conversation next in next v1"])
         }
     }
 
@@ -221,13 +221,13 @@ struct ChangePageTests {
             )
             try await chat.forgetChanges(expecting: 4)
             counting.forget()
-            #expect(try await chat.told(after: cursor) == [])
+            #expect(try await chat.changes(after: cursor) == [])
             #expect(counting.transactions == [["changes.after", "changes.state"]])
-            #expect(try await chat.told(as: "newcomer", after: newcomer) == [])
+            #expect(try await chat.changes(as: "newcomer", after: newcomer) == [])
             // Two of their changes are gone unread.
             #expect(try await chat.send(.get, "/v1/changes?after=\(others)", as: "other").status == 410)
             _ = try await chat.conversation(#"{"id":"new"}"#)
-            #expect(try await chat.told(after: cursor) == ["insert conversation new in new v1"])
+            #expect(try await chat.changes(after: cursor) == ["insert conversation new in new v1"])
         }
     }
 
@@ -258,7 +258,7 @@ struct ChangePageTests {
             try await chat.mark("owner", active: true, erasedAt: Instant(seconds: 1_800_000_000))
             try await chat.change("UPDATE conversations SET version = version + 1 WHERE id = '\(id)'")
             try await chat.change("DELETE FROM conversations WHERE id = '\(id)'")
-            #expect(try await chat.told() == [])
+            #expect(try await chat.changes() == [])
         }
     }
 }
@@ -276,7 +276,7 @@ extension Chat {
         #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }
 
-    func told(as user: String = "owner", after: String? = nil) async throws -> [String] {
+    func changes(as user: String = "owner", after: String? = nil) async throws -> [String] {
         let answer = try await send(.get, "/v1/changes?limit=1000" + (after.map { "&after=\($0)" } ?? ""), as: user)
         try #require(answer.status == 200, "\(answer.text)")
         return (try answer.json["data"]?.array ?? []).map(Self.line)

@@ -29,16 +29,16 @@ struct ChangeStreamTests {
             #expect(stream.events.map(\.name) == ["change", "caught_up"])
             try await chat.append(#"{"id":"m1","role":"user","content":"x"}"#, to: "c1")
             _ = try await chat.conversation(as: "other")
-            try await eventually("it is told") { stream.told.count == 3 }
+            try await eventually("it is told") { stream.received.count == 3 }
             #expect(
-                try stream.told.map { Chat.line(try JSONElement.parse($0.data)) } == [
+                try stream.received.map { Chat.line(try JSONElement.parse($0.data)) } == [
                     "insert conversation c1 in c1 v1", "update conversation c1 in c1 v2", "insert message m1 in c1 v1",
                 ]
             )
             #expect(stream.events.count { $0.name == "caught_up" } == 1)
             // The same JSON as on a page, and never content.
             let page = try await chat.send(.get, "/v1/changes").json
-            #expect(stream.told.map(\.data) == page["data"]?.array?.map { $0.raw })
+            #expect(stream.received.map(\.data) == page["data"]?.array?.map { $0.raw })
         }
     }
 
@@ -51,7 +51,7 @@ struct ChangeStreamTests {
                 let answer = try await chat.send(.post, "/v1/conversations", #"{"id":"c\#(index)"}"#, node: 1)
                 #expect(answer.status == 201)
                 // Heartbeats are 15 s apart.
-                try await eventually(within: .seconds(14), "it is told") { stream.told.count == index + 1 }
+                try await eventually(within: .seconds(14), "it is told") { stream.received.count == index + 1 }
             }
         }
     }
@@ -64,7 +64,7 @@ struct ChangeStreamTests {
             try await eventually("it has caught up") { stream.isCaughtUp }
             // Bypasses the service, so the node is not notified.
             try await chat.change("UPDATE conversations SET version = version + 1 WHERE id = 'c1'")
-            try await eventually(within: .seconds(14), "it is told") { stream.told.count == 2 }
+            try await eventually(within: .seconds(14), "it is told") { stream.received.count == 2 }
         }
     }
 
@@ -103,21 +103,23 @@ struct ChangeStreamTests {
                     if engine == .postgres {
                         let answer = try await chat.send(.post, "/v1/conversations", as: "other", #"{"id":"first"}"#)
                         #expect(answer.status == 201)
-                        try await eventually("others are told") { others.told.count == 2 }
+                        try await eventually("others are told") { others.received.count == 2 }
                     }
                     let page = try await chat.send(.get, "/v1/changes").json
                     let cursor = try #require(page["next_cursor"]?.string)
-                    #expect(stream.told.count == 1)
+                    #expect(stream.received.count == 1)
                     release.withLock { $0 = true }
                     try await writing.value
                     let answer = try await mine
                     #expect(answer.hasPrefix("HTTP/1.1 201 "), "\(answer)")
-                    try await eventually("both are told") { stream.told.count == 3 }
+                    try await eventually("both are told") { stream.received.count == 3 }
                     let expected = ["update conversation mine in mine v2", "insert conversation later in later v1"]
-                    #expect(try stream.told.dropFirst().map { Chat.line(try JSONElement.parse($0.data)) } == expected)
-                    #expect(stream.told.map(\.seq) == stream.told.map(\.seq).sorted())
-                    // A page that was read meanwhile leads to both too.
-                    #expect(try await chat.told(after: cursor) == expected)
+                    #expect(
+                        try stream.received.dropFirst().map { Chat.line(try JSONElement.parse($0.data)) } == expected
+                    )
+                    #expect(stream.received.map(\.seq) == stream.received.map(\.seq).sorted())
+                    // The page that was read meanwhile leads to both too.
+                    #expect(try await chat.changes(after: cursor) == expected)
                 }
             } catch {
                 await second.close()
@@ -162,7 +164,7 @@ struct ChangeStreamTests {
                     }
                 }
             }()
-            var told: [EventStreamReader.Event] = []
+            var received: [EventStreamReader.Event] = []
             var lastID: String?
             var streams = 0
             while true {
@@ -171,18 +173,18 @@ struct ChangeStreamTests {
                 let wasDone = isDone.withLock { $0 }
                 try await eventually("it has caught up") { stream.isCaughtUp }
                 if !wasDone {
-                    try await eventually("it tells more") { stream.told.count > 3 || isDone.withLock { $0 } }
+                    try await eventually("it tells more") { stream.received.count > 3 || isDone.withLock { $0 } }
                 }
                 stream.cut()
                 try await eventually("it has ended") { stream.hasEnded }
-                told += stream.told
+                received += stream.received
                 lastID = stream.lastID ?? lastID
                 if streams > 2 { wasCutTwice.withLock { $0 = true } }
                 if wasDone { break }
             }
             try await writing
-            let all = try await chat.told()
-            #expect(try told.map { Chat.line(try JSONElement.parse($0.data)) } == all)
+            let all = try await chat.changes()
+            #expect(try received.map { Chat.line(try JSONElement.parse($0.data)) } == all)
             #expect(all.count == 1 + written.withLock { $0 })
         }
     }
@@ -202,9 +204,9 @@ struct ChangeStreamTests {
             clock.advance(.seconds(700))
             try await eventually("it has ended") { stream.hasEnded }
             _ = try await chat.conversation()
-            #expect(stream.told.isEmpty)
+            #expect(stream.received.isEmpty)
             let again = try chat.follow(after: stream.lastID)
-            try await eventually("it is told what it missed") { again.told.count == 1 }
+            try await eventually("it is told what it missed") { again.received.count == 1 }
         }
     }
 
@@ -251,8 +253,8 @@ struct ChangeStreamTests {
             other in
             // Nothing is sent under the old role.
             _ = try await chat.conversation(as: "other")
-            try await eventually("the other is told") { other.told.count == 1 }
-            #expect(stream.told.isEmpty)
+            try await eventually("the other is told") { other.received.count == 1 }
+            #expect(stream.received.isEmpty)
             let back = try chat.follow()
             try await eventually("it is answered") { back.body.hasSuffix("}") }
             #expect(back.status == 401)
@@ -314,7 +316,7 @@ struct ChangeStreamTests {
         ) { chat in
             let stream = try chat.follow()
             try await eventually("heartbeats come") { stream.heartbeats > 2 }
-            #expect(stream.told.isEmpty)
+            #expect(stream.received.isEmpty)
             let gone = try chat.follow(after: "0000000000000000:1")
             let bad = try chat.follow(after: "yesterday")
             let nobody = try chat.follow(token: "none")

@@ -95,9 +95,9 @@ struct ImportTests {
                     let answer = try await other.send(.patch, path, #"{"metadata":{"x":1}}"#)
                     #expect(answer.status == 200, "\(answer.text)")
                 }
-                let told = try await other.send(.get, "/v1/usage")
-                #expect(told.status == 200, "\(told.text)")
-                #expect(try told.json["total"]?["tokens_total"]?.integer == 9300 * usage + 1_000_000_000)
+                let received = try await other.send(.get, "/v1/usage")
+                #expect(received.status == 200, "\(received.text)")
+                #expect(try received.json["total"]?["tokens_total"]?.integer == 9300 * usage + 1_000_000_000)
                 let token = try other.tokens.token(for: "root", ["role": #""admin""#])
                 let stats = try await other.send(
                     .get,
@@ -138,10 +138,10 @@ struct ImportTests {
                 _ = try await chat.database.run(insert(UsageDay(day).text, Int64.max / 2))
             }
             for path in ["/v1/usage", "/v1/usage?period=month", "/v1/usage?group=model"] {
-                let told = try await chat.send(.get, path)
-                #expect(told.status == 200, "\(path): \(told.text)")
-                let used = try told.json["quota"]?["tokens_per_day"]?["used"]?.integer ?? 0
-                #expect(used >= 4_000_000_000_000_000_000, "\(told.text)")
+                let received = try await chat.send(.get, path)
+                #expect(received.status == 200, "\(path): \(received.text)")
+                let used = try received.json["quota"]?["tokens_per_day"]?["used"]?.integer ?? 0
+                #expect(used >= 4_000_000_000_000_000_000, "\(received.text)")
             }
             let reserved = try await chat.send(.post, "/v1/usage/reservations", #"{"tokens":1}"#)
             #expect(reserved.status == 429 && reserved.code == "quota_exceeded", "\(reserved.text)")

@@ -126,15 +126,15 @@ struct SearchWritingTests {
         try await withChat(engine) { chat in
             let id = try await chat.conversation(#"{"title":"Ebb","messages":[{"role":"user","content":"tide"}]}"#)
             let before = try await chat.send(.get, "/v1/conversations/\(id)?include=messages").text
-            let told = try await chat.rows("changes")
-            #expect(told > 0)
+            let received = try await chat.rows("changes")
+            #expect(received > 0)
             for table in ["messages", "conversations"] {
                 let forget = Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")
                 _ = try await chat.database.run(forget())
             }
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             #expect(try await SearchBackfill(database: chat.database).run() == 2)
-            #expect(try await chat.rows("changes") == told)
+            #expect(try await chat.rows("changes") == received)
             #expect(try await chat.send(.get, "/v1/conversations/\(id)?include=messages").text == before)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             #expect(try await chat.wronglyIndexed() == [])

@@ -130,8 +130,8 @@ struct RestoreTests {
         #expect(gone.status == 410, "\(gone.text)")
         #expect(try await installation.chat.post("/v1/conversations", ["id": "new"], token: again).status == 201)
         let resync = try #require(gone["resync_cursor"].string)
-        let told = try await installation.chat.get("/v1/changes?after=\(resync)", token: again)
-        #expect(told["data"].array.map { $0["entity_id"].string } == ["new"], "\(told.text)")
+        let received = try await installation.chat.get("/v1/changes?after=\(resync)", token: again)
+        #expect(received["data"].array.map { $0["entity_id"].string } == ["new"], "\(received.text)")
         #expect(try await server.terminate() == .status(0))
     }
 

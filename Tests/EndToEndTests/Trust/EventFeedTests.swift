@@ -20,7 +20,7 @@ struct EventFeedTests {
         let heldID = try #require(held["user"]["id"].string)
         let stream = try await installation.follow()
         try await eventually("the stream has caught up") { stream.isCaughtUp }
-        let before = stream.told.count
+        let before = stream.received.count
 
         let first = try await HeldWriter.start(engine, installation, user: heldID)
         // The second writer, at the node: it begins after the first has its number, and must not overtake it.
@@ -31,18 +31,18 @@ struct EventFeedTests {
         // has everything that its node has read.
         let heartbeats = stream.heartbeats
         try await eventually("the stream's node vouches for the log") { stream.heartbeats > heartbeats }
-        #expect(stream.told.count == before)
+        #expect(stream.received.count == before)
         #expect(try await installation.eventUsers().count == before)
         try await first.release()
         #expect(try await second.status == 204)
-        try await eventually("both events are told") { stream.told.count == before + 2 }
-        let told = stream.told.suffix(2)
-        #expect(told.map(\.name) == ["user.tokens_revoked", "session.revoked"])
-        #expect(told.first?.data.contains(heldID) == true)
-        #expect(stream.told.map(\.seq) == stream.told.map(\.seq).sorted())
+        try await eventually("both events are told") { stream.received.count == before + 2 }
+        let received = stream.received.suffix(2)
+        #expect(received.map(\.name) == ["user.tokens_revoked", "session.revoked"])
+        #expect(received.first?.data.contains(heldID) == true)
+        #expect(stream.received.map(\.seq) == stream.received.map(\.seq).sorted())
         let token = try await installation.serviceToken()
-        let page = try await installation.auth.get("/v1/events?after=\(stream.told[before - 1].id)", token: token)
-        #expect(page["data"].array.map { $0["id"].string } == told.map(\.id))
+        let page = try await installation.auth.get("/v1/events?after=\(stream.received[before - 1].id)", token: token)
+        #expect(page["data"].array.map { $0["id"].string } == received.map(\.id))
         #expect(try await node.terminate() == .status(0))
     }
 
@@ -84,7 +84,7 @@ struct EventFeedTests {
         let installation = try await Installation(engine)
         var node = try await installation.startAuth()
         _ = try await installation.auth.signUp("ada@example.com")
-        var told: [EventStreamReader.Event] = []
+        var received: [EventStreamReader.Event] = []
         var stream = try await installation.follow()
         for _ in 0..<2 {
             try await eventually("the stream has caught up") { stream.isCaughtUp }
@@ -97,7 +97,7 @@ struct EventFeedTests {
             _ = await logout
             try await eventually("the stream has ended") { stream.hasEnded }
             _ = try await node.waitForExit()
-            told += stream.told
+            received += stream.received
             let lastID = stream.lastID
             // Committed while no node ran.
             try await installation.run("users", "revoke-sessions", "ada@example.com")
@@ -105,14 +105,14 @@ struct EventFeedTests {
             stream = try await installation.follow(after: lastID)
         }
         try await eventually("the stream has caught up") { stream.isCaughtUp }
-        told += stream.told
+        received += stream.received
         #expect(try await node.terminate() == .status(0))
-        let kinds = told.map(\.name)
+        let kinds = received.map(\.name)
         #expect(kinds.first == "user.created")
         #expect(kinds.count { $0 == "user.tokens_revoked" } == 2)
         #expect(kinds.count { $0 == "session.revoked" } >= 2)
-        #expect(told.count == (try await installation.eventUsers()).count)
-        #expect(told.map(\.seq) == told.map(\.seq).sorted() && Set(told.map(\.seq)).count == told.count)
+        #expect(received.count == (try await installation.eventUsers()).count)
+        #expect(received.map(\.seq) == received.map(\.seq).sorted() && Set(received.map(\.seq)).count == received.count)
     }
 
     @Test("SIGTERM ends streams at once, those that nobody reads too")
@@ -196,9 +196,9 @@ struct EventFeedTests {
         // The bound is the issue's; the tests' binary is not optimised.
         #expect(share < 0.1)
         _ = try await installation.auth.signUp("ada@example.com")
-        try await eventually("the event is told") { reader.told.count == 1 }
+        try await eventually("the event is told") { reader.received.count == 1 }
         followers[500].resume()
-        try await eventually("to one of the thousand too") { followers[500].told.count == 1 }
+        try await eventually("to one of the thousand too") { followers[500].received.count == 1 }
         #expect(try await node.terminate() == .status(0))
     }
 }
