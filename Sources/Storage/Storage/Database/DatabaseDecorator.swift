@@ -1,7 +1,6 @@
-/// A database that stands before another one and changes or observes a part of what passes. Everything that a decorator
-/// does not define itself is forwarded.
+/// A database that changes or observes part of what passes to another one. Everything that a decorator does not define
+/// is forwarded.
 package protocol DatabaseDecorator: SQLDatabase {
-    /// The database behind it.
     var base: any SQLDatabase { get }
 }
 

@@ -1,7 +1,7 @@
-// A point in time as both engines keep it: whole microseconds since 1970, before and after.
+// A point in time as both engines store it: whole microseconds since 1970, negative before.
 
-/// Microseconds since 1970-01-01T00:00:00Z. PostgreSQL's `timestamptz` has the same resolution, so an instant
-/// survives a round trip through either engine unchanged, which a `Double` of seconds would not.
+/// Microseconds since 1970-01-01T00:00:00Z. PostgreSQL's `timestamptz` has the same resolution, so an instant survives
+/// a round trip through either engine. A `Double` of seconds would not.
 package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible {
     package let microseconds: Int64
 
@@ -9,11 +9,10 @@ package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible 
         self.microseconds = microseconds
     }
 
-    /// 0001-01-01T00:00:00Z: the first that has a text which both engines and RFC 3339 read alike; the year before is
-    /// 0 to the one and none to the other.
+    /// 0001-01-01T00:00:00Z, the first instant whose text both engines and RFC 3339 read alike.
     package static let distantPast = Instant(seconds: -62_135_596_800)
 
-    /// 9999-12-31T23:59:59Z: later than anything that happens here, and within both engines' range.
+    /// 9999-12-31T23:59:59Z, within both engines' range.
     package static let farFuture = Instant(seconds: 253_402_300_799)
 
     /// Whole seconds since 1970, rounded down: the `NumericDate` of RFC 7519 §2.
@@ -37,7 +36,7 @@ package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible 
         Instant(microseconds: instant.microseconds - duration.wholeMicroseconds)
     }
 
-    /// How long after `earlier` this instant lies; negative when before.
+    /// How long after `earlier` this instant is; negative if it is before.
     package func since(_ earlier: Instant) -> Duration {
         .microseconds(microseconds - earlier.microseconds)
     }
@@ -47,7 +46,7 @@ package struct Instant: Sendable, Hashable, Comparable, CustomStringConvertible 
 }
 
 extension Duration {
-    /// The duration in microseconds, the fraction below dropped.
+    /// The duration in microseconds, truncated.
     package var wholeMicroseconds: Int64 {
         let (seconds, attoseconds) = components
         return seconds * 1_000_000 + attoseconds / 1_000_000_000_000
@@ -57,10 +56,10 @@ extension Duration {
 // MARK: - RFC 3339
 
 extension Instant {
-    /// What has a text: a year has four digits (RFC 3339 §5.6).
+    /// The instants that have a text: a year has four digits (RFC 3339 §5.6).
     private static let writable = distantPast.microseconds...farFuture.microseconds + 999_999
 
-    /// RFC 3339 §5.6 in UTC; microseconds are always written so that answers sort as text.
+    /// RFC 3339 §5.6 in UTC. Microseconds are always written, so that texts sort by time.
     package var rfc3339: String {
         var out: [UInt8] = []
         out.reserveCapacity(27)
@@ -68,8 +67,8 @@ extension Instant {
         return String(decoding: out, as: UTF8.self)
     }
 
-    /// As `rfc3339`, into a text that is being written. What no text can say is written as the nearest that one can: a
-    /// row must not stop whoever reads it.
+    /// Appends `rfc3339`. An instant without a text becomes the nearest one with a text, so that no row breaks an
+    /// answer.
     package func appendRFC3339(to out: inout [UInt8]) {
         let microseconds = min(max(microseconds, Self.writable.lowerBound), Self.writable.upperBound)
         let days = Self.floorDivide(microseconds, 86_400_000_000)
@@ -94,9 +93,9 @@ extension Instant {
         }
     }
 
-    /// Appends the digits of a number, from that of the unit `places` on.
+    /// Appends the digits of a number; `places` is the value of the first one.
     private static func append(_ value: Int, places: UInt32, to out: inout OutputSpan<UInt8>) {
-        // Narrow numbers are divided much sooner.
+        // Narrow integers divide much faster.
         let value = UInt32(truncatingIfNeeded: value)
         var unit = places
         while unit > 0 {
@@ -105,8 +104,8 @@ extension Instant {
         }
     }
 
-    /// Reads RFC 3339 §5.6 with any offset and up to nine fraction digits (the ones past µs are dropped);
-    /// `nil` for anything else: leap seconds, and what lies in UTC before the year 1 or after 9999.
+    /// Reads RFC 3339 §5.6 with any offset and up to nine fraction digits, of which six count. `nil` for anything else,
+    /// such as a leap second or a year outside 1 to 9999 in UTC.
     package init?(rfc3339 text: String) {
         var scanner = DigitScanner(bytes: Array(text.utf8))
         guard
@@ -142,8 +141,8 @@ extension Instant {
         return r < 0 ? q - 1 : q
     }
 
-    /// Days since 1970 of a proleptic Gregorian date. The year is taken to start in March, so that the leap
-    /// day is its last and every 400-year era has 146,097 days.
+    /// Days since 1970 of a proleptic Gregorian date. The year starts in March, so that the leap day is its last and
+    /// each 400-year era has 146,097 days.
     private static func days(year: Int, month: Int, day: Int) -> Int64 {
         let y = Int64(month <= 2 ? year - 1 : year)
         let era = floorDivide(y, 400)
@@ -166,7 +165,7 @@ extension Instant {
     }
 }
 
-/// Reads fixed-width numbers of a timestamp from its bytes.
+/// Reads the fixed-width numbers of a timestamp.
 private struct DigitScanner {
     let bytes: [UInt8]
     var index = 0

@@ -1,20 +1,20 @@
-// Who wants to know that an ordered log has grown, and the thread that finds out.
+// The followers of an ordered log, and the thread that notices its growth.
 //
-// A change is a hint and nothing else: it says that reading the log may be worth it, never what is in it. So hints may
-// come together, twice, or for nothing, and a follower reads with one query whatever woke it. What may not happen is
-// that none comes: a watcher gives one when it begins to watch, when it has lost sight of the log and found it again,
-// and at least every second, so that whatever an engine fails to notice is late and not lost.
+// A change is a hint without content: it says that reading the log may be worth it. Hints may be merged, repeated or
+// unfounded, because a follower reads with one query whatever woke it. A hint must never be missing. A watcher gives
+// one when it starts, when it finds the log again after losing it, and at least every second. So what an engine fails
+// to notice is late and not lost.
 //
-// A log is watched while somebody follows it: the first follower starts the thread, the last one ends it.
+// The first follower of a log starts its thread, and the last one ends it.
 
 internal import Synchronization
 
-/// Finds out that a log has grown, on a thread of its own.
+/// Notices the growth of a log, on its own thread.
 package protocol LogWatcher: Sendable {
     /// Watches until `stop`, blocking the thread.
     func run()
 
-    /// Makes `run` return soon; called from any thread, perhaps before `run`.
+    /// Makes `run` return soon. Any thread may call it, even before `run`.
     func stop()
 }
 
@@ -38,14 +38,14 @@ package final class LogChanges: Sendable {
     private let threads = ThreadGroup(count: 0)
     private let makeWatcher: @Sendable (OrderedLog, _ changed: @escaping @Sendable () -> Void) -> any LogWatcher
 
-    /// `makeWatcher`: makes what watches one log and calls `changed` for each hint.
+    /// `makeWatcher` makes the watcher of one log, which calls its closure for each hint.
     package init(
         makeWatcher: @escaping @Sendable (OrderedLog, _ changed: @escaping @Sendable () -> Void) -> any LogWatcher
     ) {
         self.makeWatcher = makeWatcher
     }
 
-    /// Hints that the log may have grown, until the engine closes or the stream is let go of.
+    /// Hints that the log may have grown, until the engine closes or the stream is released.
     package func stream(of log: OrderedLog) -> AsyncStream<Void> {
         // One hint says as much as many.
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -78,7 +78,7 @@ package final class LogChanges: Sendable {
         return stream
     }
 
-    /// Hints to everybody who follows one of the logs; an engine may call it for what it has committed itself.
+    /// Hints to the followers of these logs. An engine may call it for its own commits.
     package func changed(_ logs: Set<OrderedLog>) {
         let followers = state.withLock { state in
             logs.flatMap { state.watched[$0].map { Array($0.followers.values) } ?? [] }

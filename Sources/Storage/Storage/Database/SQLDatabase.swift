@@ -1,15 +1,15 @@
-// The thin waist: everything a service may ask of a database.
+// Everything that a service may ask of a database.
 //
-// A *transaction* is an ordered list of bound statements that commit together; its parameters are known before it
-// starts, so an engine may send many callers' transactions in one flush and one commit. There is no branch inside a
-// transaction: a statement that depends on an earlier one tests what that one left behind and affects nothing when
-// it did nothing. Outcomes a caller can provoke are zero rows, never SQL errors.
+// A *transaction* is an ordered list of bound statements that commit together. Its parameters are known before it
+// starts, so an engine can send many callers' transactions in one flush and one commit. There is no branch inside: a
+// statement that depends on an earlier one tests what that one left behind. An outcome that a caller can provoke is
+// zero rows, never an SQL error.
 //
-// The rare work that must look before it acts (migrations, restores) uses `transaction`, whose body is
-// synchronous and runs on the engine's own thread: no await, no hashing, no HTTP inside.
+// Rare work that must read before it decides (migrations, restores) uses `transaction`. Its body is synchronous and
+// runs on the engine's own thread: no await, no hashing, no HTTP inside.
 
-/// Which engine is behind a database. Statements are the same on both, so little code asks: the migrator, a restore,
-/// and chat where the engines have nothing in common, which is full-text search and the notification of changes.
+/// The engine behind a database. Statements are the same on both, so little code asks: the migrator, a restore, and
+/// chat's full-text search and notification of changes.
 package enum SQLEngine: String, Sendable, CaseIterable {
     case sqlite, postgres
 
@@ -19,9 +19,9 @@ package enum SQLEngine: String, Sendable, CaseIterable {
         self == .postgres ? "octet_length(\(column))" : "LENGTH(CAST(\(column) AS BLOB))"
     }
 
-    /// The sum of an integer column as an integer; of no rows 0. More than fits is the greatest that something can
-    /// still be added to: an error would be told to whoever reads. SQLite's own SUM fails there, and its TOTAL is exact
-    /// up to 2⁵³ (sqlite.org/lang_aggfunc.html#sumunc).
+    /// The sum of an integer column as an integer; 0 without rows. It is capped at a value that can still be added to,
+    /// because an overflow would fail the reader's request. SQLite's own SUM fails there, and its TOTAL is exact up to
+    /// 2⁵³ (sqlite.org/lang_aggfunc.html#sumunc).
     package func sum(of column: String) -> String {
         let greatest = "4000000000000000000"
         return self == .postgres
@@ -30,11 +30,11 @@ package enum SQLEngine: String, Sendable, CaseIterable {
     }
 }
 
-/// How a transaction wants to be scheduled. The engine decides reads from writes by the statements' effects.
+/// How a transaction is scheduled. The engine distinguishes reads from writes by the statements' effects.
 package enum TransactionPriority: Sendable {
-    /// The hot path: shares a worker and a commit with its neighbours.
+    /// The hot path: shares a worker and a commit with other transactions.
     case normal
-    /// Known to be long (erase, bulk revoke): runs beside the workers and may not hold them up.
+    /// Known to be long (an erasure, a bulk revocation): runs in the slow pool.
     case long
 }
 
@@ -45,39 +45,38 @@ package protocol SQLDatabase: Sendable {
     /// Runs the statements in order and commits them together, or none of them.
     ///
     /// - Returns: the result of each statement, after the commit is durable.
-    /// - Throws: `StorageError`; `.outcomeUnknown` alone means that the transaction may have committed.
+    /// - Throws: `StorageError`; only `.outcomeUnknown` means that the transaction may have committed.
     func run(_ transaction: Transaction, priority: TransactionPriority) async throws(StorageError) -> TransactionResults
 
-    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
-    /// run again after a rollback, so it changes nothing but the database.
+    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. `body`
+    /// may run again after a rollback, so it must change nothing but the database.
     func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T
 
-    /// Runs a script that may not be inside a transaction of ours, holding the migration lock of this database
-    /// while `body` runs. See `Migrator`.
+    /// Runs a script that may not be inside a transaction, and holds the database's migration lock while `body` runs.
+    /// See `Migrator`.
     func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
         async throws -> T
 
-    /// Lets go of the bytes of deleted rows, as far as the engine can at once: SQLite empties its log. PostgreSQL's are
-    /// gone after the next VACUUM, which autovacuum brings.
+    /// Removes the bytes of deleted rows from disk, as far as the engine can at once: SQLite empties its log. On
+    /// PostgreSQL they remain until autovacuum has run.
     ///
-    /// - Returns: whether it is done; `false` while readers of an older state need the log, or where it failed.
+    /// - Returns: whether it is done; `false` while readers of an older state need the log, or after a failure.
     func reclaimDeletedBytes() async -> Bool
 
-    /// Hints that an ordered log may have grown, by whichever process; see `LogChanges` for what a hint promises. Ends
-    /// when the database closes.
+    /// Hints that an ordered log may have grown, in any process; see `LogChanges`. Ends when the database closes.
     func changes(of log: OrderedLog) -> AsyncStream<Void>
 
-    /// Finishes what was sent and closes every connection. Transactions that arrive afterwards are `.unavailable`.
+    /// Finishes what was sent and closes every connection. Later transactions are `.unavailable`.
     func close() async
 }
 
-/// One open transaction.
+/// An open transaction.
 package protocol SQLTransaction {
     @discardableResult
     func run(_ statement: BoundStatement) throws(StorageError) -> SQLResult
 }
 
-/// The migrator's connection: owns the migration lock and decides itself where transactions begin and end.
+/// The migrator's connection: holds the migration lock and decides where transactions begin and end.
 package protocol SQLMigrationConnection: SQLTransaction {
     /// Executes a script of several statements without parameters.
     func execute(script: String) throws(StorageError)

@@ -1,11 +1,11 @@
-// The slow-statement log: which statements, how many rows, how long. Never a parameter, never a row.
+// The slow-statement log: names of statements, numbers of rows, milliseconds. Never a parameter or a row.
 
 package import Logging
 
-/// Reports what took longer than a threshold.
+/// Logs what took longer than a threshold.
 ///
-/// Transactions that travelled together are one line, because they shared the time: a batch has one round trip and one
-/// commit, and the server says only at its end how far it got.
+/// A batch is one line, because its transactions share one round trip and one commit, and the server does not report
+/// progress in between.
 package struct SlowStatements: Sendable {
     private let threshold: Duration
     private let logger: Logger
@@ -15,7 +15,7 @@ package struct SlowStatements: Sendable {
         self.logger = logger
     }
 
-    /// Runs a batch, and writes a line when it took as long as the threshold or longer.
+    /// Runs a batch, and writes a line when it took at least the threshold.
     ///
     /// - Parameters:
     ///   - transactions: the statements of each transaction.

@@ -1,4 +1,4 @@
-// The closed set of ways in which storage says no.
+// The closed set of storage errors.
 //
 // Descriptions name the statement and the engine's code, never a value: an error may be logged.
 
@@ -11,22 +11,22 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case checkViolation(statement: String)
     /// Values do not fit the statement's declaration: a mistake of ours, or U+0000 that an edge let through.
     case invalidBinding(statement: String, reason: String)
-    /// A row did not have the column or type that the code asked for, a mistake of ours, or its text was none.
+    /// A row lacked the column or type that the code asked for, which is a mistake of ours, or its text is not UTF-8.
     case invalidRow(column: String)
     /// The engine refused the statement for another reason. `code` is the SQLSTATE or the SQLite result code.
     case statementFailed(statement: String, code: String)
     /// Known not committed, and worth another try: serialization failure, deadlock, lock timeout, busy.
     case conflict(statement: String, code: String)
-    /// The database cannot be reached, or the transaction waited longer than its deadline. Nothing was committed.
+    /// The database cannot be reached, or the transaction waited too long. Nothing was committed.
     case unavailable(reason: String)
-    /// SQLite found a record or a page that is not what it wrote. Nothing was committed. The fault may lie in a table
-    /// or in an index that is derived from one; `inVirtualTable` when SQLite said that it lies in a virtual table.
+    /// SQLite found a record or page that it did not write. Nothing was committed. The fault may lie in a table or in
+    /// an index that is derived from one. `inVirtualTable`: SQLite said that it lies in a virtual table.
     case damaged(reason: String, inVirtualTable: Bool)
-    /// The queue in front of the engine is full. Nothing was sent.
+    /// The engine's queue is full. Nothing was sent.
     case overloaded
     /// The caller was cancelled while the transaction waited. Nothing was sent.
     case cancelled
-    /// The connection was lost after the commit was sent: it may or may not have taken effect.
+    /// The connection was lost after the commit was sent, so the commit may have taken effect.
     case outcomeUnknown(reason: String)
     /// The database's schema is not what this program needs, or a migration was edited after it ran.
     case schema(reason: String)

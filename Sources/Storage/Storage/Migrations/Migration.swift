@@ -1,7 +1,7 @@
-// One migration as it stands in `migrations/`, before any engine has seen it.
+// One migration as it is written in `migrations/`.
 //
-// Sections as in dbmate: `-- migrate:up`, `-- migrate:down`, and `-- migrate:up transaction:false` where an
-// index is built concurrently. A file `auth_0002_x.postgres.sql` replaces `auth_0002_x.sql` on that engine.
+// Sections are as in dbmate: `-- migrate:up`, `-- migrate:down`, and `-- migrate:up transaction:false` where an index
+// is built concurrently. A file `auth_0002_x.postgres.sql` replaces `auth_0002_x.sql` on that engine.
 
 /// A numbered change of one service's schema.
 package struct Migration: Sendable, Hashable {
@@ -12,10 +12,10 @@ package struct Migration: Sendable, Hashable {
     package let name: String
     /// `nil` for both engines.
     package let engine: SQLEngine?
-    /// The whole file: what the checksum covers.
+    /// The whole file, which the checksum covers.
     package let source: String
 
-    /// Reads `auth_0001_init.sql` or `auth_0001_init.postgres.sql`; throws on any other shape of name.
+    /// Reads `auth_0001_init.sql` or `auth_0001_init.postgres.sql`; throws for a name of another form.
     package init(fileName: String, source: String) throws(StorageError) {
         var parts = fileName.split(separator: ".").map(String.init)
         guard parts.count >= 2, parts.removeLast() == "sql" else {

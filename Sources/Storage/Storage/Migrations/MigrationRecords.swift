@@ -1,4 +1,4 @@
-// What a copy of a database says about its own schema, judged before the copy is brought back.
+// What a copy of a database says about its schema, checked before the copy is restored.
 
 /// A row of `schema_migrations`, from a database or from a dump of one.
 package struct MigrationRecord: Sendable, Hashable {
@@ -16,14 +16,14 @@ package struct MigrationRecord: Sendable, Hashable {
 }
 
 extension Migrator {
-    /// What ran of this service's migrations in a database, in order.
+    /// The service's migrations that ran in a database, in order.
     package func records(in database: any SQLDatabase) async throws(StorageError) -> [MigrationRecord] {
         try await AppliedMigration.all(of: service, in: database).values.sorted { $0.number < $1.number }.map {
             MigrationRecord(service: service, number: $0.number, name: $0.name, checksum: $0.checksum)
         }
     }
 
-    /// Passes when the records are of this service, and of no other.
+    /// Throws unless all records are of this service.
     package func requireOwn(_ records: [MigrationRecord]) throws(StorageError) {
         guard records.contains(where: { $0.service == service }) else {
             throw .schema(reason: "it holds no tables of \(service)")
@@ -33,10 +33,10 @@ extension Migrator {
         }
     }
 
-    /// Passes when this program knows every migration of the service that ran, as it is. Fewer than it knows may have
-    /// run: the rest can be applied afterwards.
+    /// Throws unless this program knows every migration that ran, unedited. Later ones may be missing: they can be
+    /// applied afterwards.
     ///
-    /// - Throws: `StorageError.schema` that says what is not known.
+    /// - Throws: `StorageError.schema`, which names what is not known.
     package func requireKnown(_ records: [MigrationRecord], on engine: SQLEngine) throws(StorageError) {
         let plan = try plan(for: engine)
         try requireOwn(records)
@@ -50,7 +50,7 @@ extension Migrator {
         }
     }
 
-    /// The names of the tables that this service's migrations make, and the migrator's own.
+    /// The names of the tables that this service's migrations create, and the migrator's own.
     package func tables(on engine: SQLEngine) throws(StorageError) -> [String] {
         var names = ["schema_migrations"]
         for migration in try plan(for: engine) {
@@ -62,7 +62,7 @@ extension Migrator {
         return names
     }
 
-    /// The names of the functions that they make, which go with no table.
+    /// The names of the functions that they create, which are dropped with no table.
     package func functions(on engine: SQLEngine) throws(StorageError) -> [String] {
         var names: [String] = []
         for migration in try plan(for: engine) {

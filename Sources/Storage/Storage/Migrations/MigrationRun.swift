@@ -14,7 +14,7 @@ struct AppliedMigration: Sendable {
         appliedAt = try row.instant("applied_at")
     }
 
-    /// What ran in a database, by number; empty when nothing ever migrated it.
+    /// What ran in a database, by number; empty if it was never migrated.
     static func all(of service: String, in database: any SQLDatabase) async throws(StorageError) -> [Int:
         AppliedMigration]
     {
@@ -43,7 +43,7 @@ struct MigrationRun {
     let engine: SQLEngine
     let migrator: Migrator
 
-    /// Makes the table if it is not there and reads it.
+    /// Creates the table if it is missing, and reads it.
     func prepare() throws(StorageError) -> [Int: AppliedMigration] {
         try connection.execute(
             script: MigrationSection(sql: MigrationStatements.table, usesTransaction: true).script(for: engine)
@@ -60,7 +60,7 @@ struct MigrationRun {
         }
     }
 
-    /// Takes a migration back and forgets it; false when another process was faster.
+    /// Reverts a migration and deletes its record; false when another process was faster.
     func revert(_ migration: Migration) throws(StorageError) -> Bool {
         try step(migration, .down) { () throws(StorageError) in
             try connection.run(MigrationStatements.forget(migrator.service, migration.number))
@@ -93,8 +93,8 @@ struct MigrationRun {
         let section = try migration.section(direction)
         let script = try section.script(for: engine)
         if engine == .postgres, !section.usesTransaction {
-            // Nothing ties the section to its record here: should the process die between the two, the operator
-            // sees the statement's own "already exists" and stamps the migration.
+            // Nothing ties the section to its record here. If the process dies between the two, the operator sees the
+            // statement's own "already exists" and stamps the migration.
             guard try !isDone() else { return false }
             try connection.execute(script: script)
             try record()
@@ -102,7 +102,7 @@ struct MigrationRun {
         }
         try connection.execute(script: engine == .sqlite ? "BEGIN IMMEDIATE" : "BEGIN")
         do throws(StorageError) {
-            // SQLite's lock is the transaction itself, so only now is it certain that nobody else did it.
+            // SQLite's lock is the transaction itself, so only now is it certain that no other process was faster.
             guard try !isDone() else {
                 try connection.execute(script: "ROLLBACK")
                 return false
@@ -113,14 +113,14 @@ struct MigrationRun {
             try connection.execute(script: "COMMIT")
             return true
         } catch {
-            // The first error is the one to tell; a lost connection rolls back by itself.
+            // The first error is the one to report; a lost connection rolls back by itself.
             _ = try? connection.execute(script: "ROLLBACK")
             throw error
         }
     }
 
-    /// SQLite migrates with foreign keys off, because dropping a parent to rebuild it would delete its children;
-    /// whether every child still has its parent is therefore asked before the commit.
+    /// SQLite migrates with foreign keys off, because dropping a parent to rebuild it would delete its children. So
+    /// this checks before the commit that every child still has its parent.
     private func checkForeignKeys(after migration: Migration) throws(StorageError) {
         guard engine == .sqlite else { return }
         let violations = try connection.run(MigrationStatements.foreignKeyCheck()).rows

@@ -1,11 +1,11 @@
-// From the text of a migration file to the script that one engine executes.
+// Makes the script that one engine executes from the text of a migration file.
 
 /// One direction of a migration.
 package struct MigrationSection: Sendable, Hashable {
     /// The SQL with placeholders.
     package let sql: String
-    /// False where PostgreSQL must run the section outside a transaction (`CREATE INDEX CONCURRENTLY`). Such a
-    /// section holds exactly one statement. SQLite has no such statement and runs every section in a transaction.
+    /// False where PostgreSQL must run the section outside a transaction (`CREATE INDEX CONCURRENTLY`). Such a section
+    /// holds exactly one statement. SQLite runs every section in a transaction.
     package let usesTransaction: Bool
 
     package init(sql: String, usesTransaction: Bool) {
@@ -13,9 +13,9 @@ package struct MigrationSection: Sendable, Hashable {
         self.usesTransaction = usesTransaction
     }
 
-    /// The script for an engine, every placeholder replaced.
+    /// The script for an engine, with every placeholder replaced.
     ///
-    /// - Throws: `StorageError.schema` for a placeholder that does not exist.
+    /// - Throws: `StorageError.schema` for an unknown placeholder.
     package func script(for engine: SQLEngine) throws(StorageError) -> String {
         var script = ""
         var rest = sql[...]
@@ -35,7 +35,7 @@ package struct MigrationSection: Sendable, Hashable {
     }
 }
 
-/// The few words that the engines spell differently.
+/// What the engines spell differently.
 private enum Placeholder: String {
     case text, integer, boolean, instant, bytes, sequence, table
     case hotTable = "hot_table"
@@ -54,11 +54,11 @@ private enum Placeholder: String {
         case (.bytes, .postgres): "bytea"
         case (.bytes, .sqlite): "BLOB"
         case (.sequence, .postgres): "bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
-        // AUTOINCREMENT: a number is never given twice, not even after the newest row was deleted.
+        // AUTOINCREMENT never gives a number twice, not even after the newest row was deleted.
         case (.sequence, .sqlite): "INTEGER PRIMARY KEY AUTOINCREMENT"
         case (.table, .postgres): ""
         case (.table, .sqlite), (.hotTable, .sqlite): " STRICT"
-        // Room in each page for the new version of an updated row, so that no index changes with it.
+        // Leaves room in each page for new versions of updated rows, so that no index changes with them.
         case (.hotTable, .postgres): " WITH (fillfactor=70)"
         }
     }
@@ -71,7 +71,7 @@ extension Migration {
 
     /// The section of one direction.
     ///
-    /// - Throws: `StorageError.schema` when the file has no such section, has it twice, or an option is unknown.
+    /// - Throws: `StorageError.schema` for a section that is missing or repeated, and for an unknown option.
     package func section(_ direction: Direction) throws(StorageError) -> MigrationSection {
         var found: (lines: [Substring], usesTransaction: Bool)?
         var isInside = false

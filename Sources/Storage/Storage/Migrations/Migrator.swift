@@ -1,11 +1,11 @@
-// Brings a database to the schema that this program was built for, and says how far it is.
+// Brings a database to the schema that this program was built for, and reports its state.
 //
-// The table `schema_migrations` tells what ran. Every migration and its row commit together, so an interrupted
-// run resumes where it stopped, and all work happens under the engine's migration lock, so of two processes that
-// start at once one migrates and the other finds nothing left to do. A migration that was edited after it ran is
-// refused: the databases in the field would silently differ from the file.
+// The table `schema_migrations` records what ran. Each migration commits together with its row, so an interrupted run
+// resumes where it stopped. All work happens under the engine's migration lock: of two processes that start at once,
+// one migrates and the other finds nothing to do. A migration that was edited after it ran is refused, because existing
+// databases would differ from the file.
 
-/// Where one migration stands in one database.
+/// The state of one migration in one database.
 package struct MigrationStatus: Sendable, Hashable {
     package let number: Int
     package let name: String
@@ -26,7 +26,7 @@ package struct Migrator: Sendable {
 
     /// - Parameters:
     ///   - service: `auth` or `chat`; migrations of other services are left out.
-    ///   - migrations: every embedded migration, both engines' variants included.
+    ///   - migrations: every embedded migration, including both engines' variants.
     ///   - checksum: a collision-resistant digest as text; SHA-256 in hex everywhere in Tessera.
     ///   - clock: the time written as `applied_at`.
     package init(
@@ -41,7 +41,7 @@ package struct Migrator: Sendable {
         self.clock = clock
     }
 
-    /// Applies what is pending, in order, up to and including number `last`.
+    /// Applies pending migrations in order, up to and including number `last`.
     ///
     /// - Returns: the names applied by this call.
     /// - Throws: `StorageError.schema` when an applied migration was edited; the error of the statement that failed.
@@ -60,9 +60,9 @@ package struct Migrator: Sendable {
         }
     }
 
-    /// Takes back the newest `steps` applied migrations.
+    /// Reverts the newest `steps` applied migrations.
     ///
-    /// - Returns: the names taken back by this call, newest first.
+    /// - Returns: the names reverted by this call, newest first.
     @discardableResult
     package func down(_ database: any SQLDatabase, steps: Int = 1) async throws -> [String] {
         let plan = try plan(for: database.engine)
@@ -83,8 +83,8 @@ package struct Migrator: Sendable {
         }
     }
 
-    /// Records every migration up to and including `last` as applied without running it, for a database whose
-    /// schema was made in another way.
+    /// Records every migration up to and including `last` as applied without running it, for a database whose schema
+    /// was made in another way.
     @discardableResult
     package func stamp(_ database: any SQLDatabase, to last: Int) async throws -> [String] {
         let plan = try plan(for: database.engine)
@@ -128,8 +128,8 @@ package struct Migrator: Sendable {
         return (known + newer).sorted { $0.number < $1.number }
     }
 
-    /// Passes when every migration of this program ran as it is. A newer database passes too: the program of
-    /// schema N-1 keeps working on schema N, so that nodes can be replaced one after the other.
+    /// Throws unless every migration of this program ran unedited. A newer database passes: the program of schema N-1
+    /// works on schema N, so that nodes can be replaced one after the other.
     ///
     /// - Throws: `StorageError.schema` that names what is missing or was edited.
     package func requireCurrent(_ database: any SQLDatabase) async throws {

@@ -1,6 +1,6 @@
-// What waits in an engine's queue for one of its connections.
+// What waits in an engine's queue for a connection.
 
-/// A transaction of statements, or an interactive one with what it needs of the connection it gets.
+/// A transaction, or an interactive one with its two callbacks.
 package enum ConnectionWork<Connection>: QueuedWork {
     case transaction(PendingTransaction)
     case interactive(

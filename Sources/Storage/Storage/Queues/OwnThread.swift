@@ -1,4 +1,4 @@
-// Blocking work gets a thread of its own: never one of the cooperative pool, never an event loop.
+// Runs blocking work on its own thread: never on the cooperative pool or an event loop.
 
 internal import Foundation
 
@@ -11,7 +11,7 @@ package enum OwnThread {
         thread.start()
     }
 
-    /// Runs a blocking function on a new thread and waits for it without blocking the caller's.
+    /// Runs a blocking function on a new thread, without blocking the caller's.
     package static func run<T: Sendable>(_ name: String, _ body: @escaping @Sendable () throws -> T) async throws -> T {
         try await withCheckedThrowingContinuation { continuation in
             start(name) { continuation.resume(with: Result(catching: body)) }

@@ -1,6 +1,4 @@
-// A transaction on its way through an engine.
-
-/// Bound statements and the caller who waits for their commit.
+/// Bound statements and the caller that waits for their commit.
 package struct PendingTransaction: Sendable {
     package let statements: [BoundStatement]
     /// Roughly the bytes of the parameters, plus the messages around them.

@@ -1,8 +1,8 @@
-// Lets `close` wait until an engine's threads have ended, without blocking anybody's thread.
+// Lets `close` wait for an engine's threads without blocking a thread.
 
 internal import Synchronization
 
-/// Counts threads down to the last.
+/// Counts running threads.
 package final class ThreadGroup: Sendable {
     private struct State {
         var running: Int
@@ -20,7 +20,7 @@ package final class ThreadGroup: Sendable {
         state.withLock { $0.running += 1 }
     }
 
-    /// Called by each thread as its last act.
+    /// Each thread calls it last.
     package func leave() {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
             state.running -= 1

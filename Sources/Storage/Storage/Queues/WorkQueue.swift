@@ -1,22 +1,22 @@
 // The queue in front of an engine's threads.
 //
-// Callers are tasks and may not block; engines are C libraries and do nothing else. Between them stands this
-// queue: a task leaves its work and suspends, a thread of the engine takes what waits, often several pieces at
-// once, and resumes the tasks when it is done.
+// Callers are tasks and may not block; engines are C libraries that always block. So a task adds its work to this queue
+// and suspends. A thread of the engine takes what waits, often several pieces at once, and resumes the tasks when it is
+// done.
 //
-// Three promises are kept here so that no engine has to: the queue is bounded (`.overloaded` beyond it), nobody
-// waits longer than the limit (`.unavailable`), and a cancelled caller leaves the queue (`.cancelled`). All three
-// concern work that still waits. Once a thread has taken it, only the engine knows what became of it.
+// The queue is bounded (`.overloaded` beyond it), the wait is bounded (`.unavailable`), and a cancelled caller leaves
+// the queue (`.cancelled`). All three concern waiting work only. Once a thread has taken it, only the engine knows its
+// outcome.
 
 package import DequeModule
 @preconcurrency package import Dispatch
 package import Synchronization
 
-/// How much may wait, and how long.
+/// Limits on what waits.
 package struct WorkLimits: Sendable {
     /// Pieces of work in the queue; one more is refused as `.overloaded`.
     package var capacity: Int
-    /// The longest wait for a thread; after it the work is refused as `.unavailable`.
+    /// The longest wait for a thread; then the work is refused as `.unavailable`.
     package var maxWait: Duration
 
     package init(capacity: Int = 1024, maxWait: Duration = .seconds(10)) {
@@ -25,20 +25,19 @@ package struct WorkLimits: Sendable {
     }
 }
 
-/// What an engine puts in the queue.
 package protocol QueuedWork: Sendable {
-    /// Roughly the bytes it will send; bounds how much travels together.
+    /// Roughly the bytes it will send; bounds the size of a batch.
     var weight: Int { get }
-    /// True for work that may not share a batch, such as an interactive transaction.
+    /// Whether it may not share a batch, as an interactive transaction.
     var isExclusive: Bool { get }
     /// Answers the caller without doing the work.
     func refuse(_ error: StorageError)
 }
 
-/// Where the caller of one piece of work waits. Resumed exactly once.
+/// The waiting caller of one piece of work. Resumed exactly once.
 package typealias Reply<Value: Sendable, Failure: Error> = CheckedContinuation<Result<Value, Failure>, Never>
 
-/// A bounded first-in, first-out line between tasks and an engine's threads.
+/// A bounded first-in, first-out queue between tasks and an engine's threads.
 package final class WorkQueue<Work: QueuedWork>: Sendable {
     @usableFromInline package let limits: WorkLimits
     @usableFromInline package let state = Mutex(State())
@@ -50,12 +49,12 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     // MARK: - The callers' side
 
-    /// Puts the work that `make` builds around the caller's reply in line and waits for the answer.
+    /// Adds the work that `make` builds around the caller's reply, and waits for the answer.
     ///
     /// - Parameters:
-    ///   - refusal: how a refusal by the queue looks to this caller.
+    ///   - refusal: converts a refusal by the queue to the caller's error.
     ///   - make: builds the work around the caller's reply.
-    /// - Returns: what the engine answered, or the refusal.
+    /// - Returns: the engine's answer, or the refusal.
     @inlinable
     package func submit<Value: Sendable, Failure: Error>(
         refusal: @Sendable (StorageError) -> Failure,
@@ -77,7 +76,6 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
     }
 
-    /// How many pieces of work are in the queue.
     package var depth: Int { state.withLock(\.waiting.count) }
 
     @inlinable
@@ -99,7 +97,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     @inlinable
     package func cancel(_ ticket: Ticket) {
         let entry: Entry? = state.withLock { state in
-            // Under the lock, so that `enqueue` either sees the mark or has put the entry where it is found here.
+            // Under the lock, so that `enqueue` either sees the mark or has already added the entry.
             ticket.isCancelled.store(true, ordering: .relaxed)
             return state.waiting.firstIndex { $0.ticket === ticket }.map { state.waiting.remove(at: $0) }
         }
@@ -108,12 +106,12 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     // MARK: - The threads' side
 
-    /// Blocks until there is work and takes what may travel together, oldest first.
+    /// Blocks until there is work, and takes a batch, oldest first.
     ///
     /// - Parameters:
     ///   - count: the most pieces to take.
-    ///   - weight: the most weight to take; a single heavier piece travels alone.
-    ///   - threads: how many threads draw from this queue; each leaves the others their share.
+    ///   - weight: the most weight to take; a single heavier piece is a batch of its own.
+    ///   - threads: how many threads share this queue; each leaves the others their share.
     /// - Returns: at least one piece, or `nil` once the queue is closed and empty.
     @inlinable
     package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
@@ -125,7 +123,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
                 }
                 let share = (state.waiting.count + threads - 1) / threads
                 let taken = state.take(count: min(count, share), weight: weight)
-                // Whoever takes wakes the next, so that one arrival wakes one thread and not all of them.
+                // The thread that takes work wakes the next one, so that one arrival wakes one thread and not all.
                 return (taken, state.waiting.isEmpty ? false : state.wakesOne())
             }
             if wakes { arrivals.signal() }
@@ -136,7 +134,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         }
     }
 
-    /// Admits nothing more; what waits is still served.
+    /// Admits nothing more; waiting work is still served.
     package func close() {
         let sleepers = state.withLock { state in
             state.isClosed = true
@@ -151,7 +149,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     // MARK: - The limit on waiting
 
-    /// Everyone waits equally long, so the oldest always expires first and one timer serves all.
+    /// All work waits equally long, so the oldest expires first and one timer serves all.
     @usableFromInline
     package func setTimer(after delay: Duration) {
         let nanoseconds = Int(delay.wholeMicroseconds) * 1_000
@@ -173,7 +171,6 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         if let next { setTimer(after: now.duration(to: next)) }
     }
 
-    /// Identifies one submission.
     @usableFromInline
     package final class Ticket: Sendable {
         @usableFromInline package let isCancelled = Atomic(false)
@@ -204,13 +201,13 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         @usableFromInline package var timerIsSet = false
         @inlinable package init() {}
 
-        /// Threads that found nothing and were not called since.
+        /// Threads that found nothing and were not woken since.
         @usableFromInline package var sleeping = 0
-        /// Threads that were called and have not looked yet.
+        /// Threads that were woken and have not looked yet.
         @usableFromInline package var waking = 0
 
-        /// Whether to call a thread for what waits: not while one that was called is still on its way, because it
-        /// takes everything that arrived meanwhile in one batch.
+        /// Whether to wake a thread for waiting work. Not while a woken one is on its way, because that one takes
+        /// everything in one batch.
         @inlinable
         package mutating func wakesOne() -> Bool {
             guard sleeping > 0, waking == 0 else { return false }

@@ -1,10 +1,10 @@
 // Rows as an engine returned them, read by column name.
 //
-// SQLite has no boolean or timestamp kind, so its integers become whatever the caller asks for; PostgreSQL
-// returns typed values. The accessors accept both and throw on anything else: a wrong column is our mistake,
-// and must never read as an empty value.
+// SQLite has no boolean or timestamp type, so its integers become what the caller asks for; PostgreSQL returns typed
+// values. The accessors accept both and throw for anything else: a wrong column is our mistake and must never read as
+// an empty value.
 
-/// What one statement of a transaction returned.
+/// The result of one statement of a transaction.
 package struct SQLResult: Sendable {
     package let rows: [Row]
     /// Rows inserted, updated or deleted; for a read, the rows returned.
@@ -42,10 +42,8 @@ package struct Row: Sendable {
 
     package var columns: Columns { block.columns }
 
-    /// All values, as the engine returned them.
     package var values: [SQLValue] { columns.names.indices.map { value(block.cells[start + $0]) } }
 
-    /// The value as the engine returned it.
     package func value(_ column: String) throws(StorageError) -> SQLValue { value(try cell(column)) }
 
     private func cell(_ column: String) throws(StorageError) -> Cell {
@@ -89,7 +87,7 @@ package struct Row: Sendable {
         }
     }
 
-    /// Lends the bytes of a text to who would otherwise copy them once more.
+    /// Lends the bytes of a text, which saves a copy.
     package func withText<R>(_ column: String, _ body: (UTF8Span) -> R) throws(StorageError) -> R {
         let cell = try cell(column)
         guard cell.kind == .text else { throw .invalidRow(column: column) }

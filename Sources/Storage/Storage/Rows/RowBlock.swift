@@ -1,12 +1,12 @@
-// The values of a result, side by side.
+// The values of a result in one array of bytes.
 //
-// A page of fifty messages has a thousand values. An enum for each of them and a String on the heap for every text cost
-// a service more than the page cost the database (docs/decisions/0025-rows-as-bytes.md). So a result's values stand one
-// after the other in one array of bytes, with a cell for each that says what it is and where. A value is decoded when it
-// is asked for, and a text goes into an answer without a String between.
+// A page of fifty messages has a thousand values. An enum for each value and a String for each text cost a service more
+// than the page cost the database (docs/decisions/0025-rows-as-bytes.md). So the values of a result lie one after the
+// other in one array of bytes, with a cell each for its type and place. A value is decoded on access, and a text goes
+// into an answer without a String.
 internal import Synchronization
 
-/// The column names of a result, which results of one statement may share.
+/// The column names of a result; results of one statement may share them.
 package final class Columns: Sendable {
     package let names: [String]
     private let positions: [String: Int]
@@ -22,16 +22,16 @@ package final class Columns: Sendable {
     func position(of name: String) -> Int? { positions[name] }
 }
 
-/// A value: what it is, and itself or where its bytes are.
+/// A value's type, and the value itself or the place of its bytes.
 struct Cell: Sendable {
     enum Kind: Sendable {
         case null, boolean, integer, instant, text, bytes
     }
 
     let kind: Kind
-    /// Whether a text is known to be; a String that knows it of itself is compared much sooner.
+    /// Whether a text is known to be ASCII, which makes comparisons of a String much faster.
     let isASCII: Bool
-    /// Of its bytes.
+    /// The number of bytes.
     let count: Int32
     /// 0 or 1, an integer, microseconds since 1970, or where the bytes begin.
     let payload: Int64
@@ -46,14 +46,14 @@ struct Cell: Sendable {
     var range: Range<Int> { Int(payload)..<Int(payload) + Int(count) }
 }
 
-/// The rows of one result. They keep it alive together.
+/// The rows of one result, which keep it alive together.
 final class RowBlock: Sendable {
     let columns: Columns
     /// Row by row.
     let cells: [Cell]
     let bytes: [UInt8]
-    /// Behind where the last look-up ended. Most code reads the columns of a row in the order of the statement, so the
-    /// next name is mostly the next column, and a comparison finds it sooner than a hash.
+    /// The column after the last look-up. Most code reads columns in the order of the statement, so the next name is
+    /// mostly the next column, and one comparison finds it faster than a hash.
     private let next = Atomic(0)
 
     init(columns: Columns, cells: [Cell], bytes: [UInt8]) {
@@ -77,13 +77,13 @@ final class RowBlock: Sendable {
     }
 }
 
-/// Takes an engine's values in the order in which they come: row by row, and in each the columns from left to right.
+/// Takes an engine's values in order: row by row, and the columns of each from left to right.
 package struct RowBuilder: ~Copyable {
     private let columns: Columns
     private var cells: [Cell] = []
     private var bytes: [UInt8] = []
 
-    /// `rows` and `bytes`, those of all texts and blobs, are what is expected, so that nothing is copied as it grows.
+    /// `rows` and `bytes` (of all texts and blobs) are expected sizes, which avoid copies during growth.
     package init(_ columns: Columns, rows: Int = 1, bytes count: Int = 0) {
         self.columns = columns
         cells.reserveCapacity(rows * columns.names.count)
@@ -103,10 +103,10 @@ package struct RowBuilder: ~Copyable {
 
     package mutating func append(bytes: UnsafeRawBufferPointer) { append(.bytes, bytes) }
 
-    /// Appends a text, which nobody will look through again.
+    /// Appends a text after checking it; it is not checked again.
     ///
     /// - Parameter utf8: its bytes.
-    /// - Returns: whether it is one; nothing is appended otherwise.
+    /// - Returns: whether they are UTF-8; nothing is appended otherwise.
     package mutating func append(utf8: UnsafeRawBufferPointer) -> Bool {
         let isASCII = utf8.withMemoryRebound(to: UInt8.self) { try? UTF8Span(validating: $0.span).isKnownASCII }
         guard let isASCII else { return false }
@@ -122,7 +122,7 @@ package struct RowBuilder: ~Copyable {
         case .text(let text): append(text)
         case .bytes(let bytes): bytes.withUnsafeBytes { append(bytes: $0) }
         case .instant(let instant): append(instant)
-        // An index keeps them, and nobody reads them from there.
+        // Only an index holds them, and no statement reads them back.
         case .words(let words): append(words.text)
         }
     }
@@ -133,7 +133,7 @@ package struct RowBuilder: ~Copyable {
         bytes.append(contentsOf: content)
     }
 
-    /// All rows. Each must have been given a value for every column.
+    /// All rows. Each must have a value for every column.
     package consuming func rows() -> [Row] {
         let width = columns.names.count
         guard width > 0 else { return [] }

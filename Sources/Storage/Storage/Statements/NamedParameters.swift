@@ -1,10 +1,10 @@
 // Compiles `:name` in a statement's text to the numbered form of each engine.
 //
 // PostgreSQL's parameters are `$1…$n`, SQLite's `?1…?n` (sqlite.org/lang_expr.html#varparam). Both are bound by
-// position, so a name costs nothing once a statement is compiled. A colon that is part of a cast (`::`), of quoted
-// text, of a dollar quote or of a comment is left alone.
+// position, so names cost nothing once a statement is compiled. A colon in a cast (`::`), quoted text, a dollar quote
+// or a comment is left alone.
 
-/// The parameters of a statement, in the order in which their values are bound.
+/// The parameters of a statement, in the order of their values.
 struct NamedParameters {
     private let positions: [Substring: Int]
 
@@ -80,7 +80,7 @@ struct NamedParameters {
         }
     }
 
-    /// The length of the text up to the end of `delimiter`, which is looked for after `skipped` scalars.
+    /// The length of the text up to the end of `delimiter`, searched for after `skipped` scalars.
     private static func length(of text: Substring.UnicodeScalarView, through delimiter: String, after skipped: Int)
         -> Int
     {

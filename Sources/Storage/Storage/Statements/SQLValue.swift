@@ -1,10 +1,9 @@
-// What crosses the waist: six kinds of value and NULL.
+// The values of parameters and columns: six types and NULL.
 //
-// JSON is TEXT on purpose: stored and returned byte for byte, never parsed by an engine. There is no
-// floating-point kind because no column of either service needs one.
+// JSON is TEXT on purpose: stored and returned byte for byte, and never parsed by an engine. There is no floating-point
+// type because no column of either service needs one.
 
-/// The type of a statement's parameter, declared once so that PostgreSQL can be told the OID at prepare
-/// time and never guesses from a text literal.
+/// The type of a statement's parameter. PostgreSQL gets its OID at prepare time, and never guesses from a text literal.
 package enum SQLType: Sendable, Hashable {
     case boolean, integer, text, bytes, instant
     /// The words of a text, for full-text search.
@@ -21,7 +20,7 @@ package enum SQLValue: Sendable, Hashable {
     case instant(Instant)
     case words(IndexedWords)
 
-    /// The declared type this value fits, or `nil` for NULL, which fits all.
+    /// The declared type that this value fits, or `nil` for NULL, which fits all.
     package var type: SQLType? {
         switch self {
         case .null: nil

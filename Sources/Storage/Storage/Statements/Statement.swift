@@ -1,8 +1,8 @@
 // A statement is a name, one SQL text for both engines, and the types of its parameters.
 //
-// Statements are static values of a feature's `…Statements.swift`. The name is what logs, metrics and the
-// slow-statement report show; parameters never appear there. The conformance suite executes every statement
-// of both services on both engines, so a text that only one of them understands cannot land.
+// Statements are static values of a feature's `…Statements.swift`. Logs, metrics and the slow-statement report show the
+// name, and never a parameter. The conformance suite executes every statement of both services on both engines, so a
+// text that only one of them understands fails the tests.
 
 /// One SQL statement, written once for both engines.
 ///
@@ -19,11 +19,9 @@
 /// }
 /// ```
 package struct Statement: Sendable, Hashable {
-    /// What the statement does, which decides the connection it may run on.
+    /// What the statement does, which decides the connection that runs it.
     package enum Effect: Sendable, Hashable {
-        /// Reads only.
         case reads
-        /// Changes rows.
         case writes
         /// Changes rows and appends to an ordered log (see `OrderedLog`).
         case appends(OrderedLog)
@@ -35,14 +33,13 @@ package struct Statement: Sendable, Hashable {
     package let sql: String
     /// What SQLite runs, with `?1…?n`.
     private let sqliteText: String
-    /// The names of the parameters; empty for a positional statement.
+    /// Empty for a positional statement.
     package let parameterNames: [String]
-    /// The types of the parameters.
     package let parameters: [SQLType]
     package let effect: Effect
     /// Whether SQLite may bind the values as a list: its text numbers them `?1…?n`.
     package let isNumbered: Bool
-    /// What is wrong with the declaration: a name that only the text or only the declaration knows. A statement with a
+    /// What is wrong with the declaration: a name that only the text or only the declaration has. A statement with a
     /// fault never runs, and a test finds it.
     package let fault: String?
 
@@ -56,8 +53,8 @@ package struct Statement: Sendable, Hashable {
         self.init(name, effect, [:], postgres: sql, sqlite: sql)
     }
 
-    /// A statement that each engine says in its own way: full-text search, lengths in bytes, sums that may be too
-    /// great, and the day of an instant. The parameters mean the same to both.
+    /// A statement with a text for each engine: full-text search, lengths in bytes, sums that may overflow, and the day
+    /// of an instant. The parameters mean the same in both.
     package init(
         _ name: String,
         _ effect: Effect,
@@ -93,8 +90,7 @@ package struct Statement: Sendable, Hashable {
         self.fault = fault
     }
 
-    /// A statement with a length in bytes or a sum in it (see `SQLEngine.octets` and `sum`), which alone each engine says in
-    /// its own way.
+    /// A statement with an expression that each engine writes in its own way, such as `SQLEngine.octets` and `sum`.
     package init(
         _ name: String,
         _ effect: Effect,
@@ -105,7 +101,7 @@ package struct Statement: Sendable, Hashable {
     }
 
     /// A statement with `$1…$n` in its text, as programs before named parameters wrote them. Only tests of those
-    /// programs' statements make one.
+    /// programs' statements use it.
     package init(
         positional name: String,
         _ effect: Effect,
@@ -131,8 +127,8 @@ package struct Statement: Sendable, Hashable {
         engine == .sqlite ? sqliteText : sql
     }
 
-    /// Gives each parameter its value. The labels of a call in the order of the declaration cost nothing; in another
-    /// order they are looked up.
+    /// Gives each parameter its value. Labels in the order of the declaration cost nothing; in another order they are
+    /// looked up.
     package func bind(_ values: StatementValues = [:]) -> BoundStatement {
         let values = values.elements
         if values.count == parameterNames.count,
@@ -175,11 +171,11 @@ extension Statement {
     }
 }
 
-/// A log whose rows must become visible in the order of their sequence number, so that a reader with
-/// `seq > $after` never misses one that commits late.
+/// A log whose rows must become visible in the order of their numbers, so that a reader of `seq > $after` never misses
+/// one that commits late.
 ///
-/// On PostgreSQL a batch with a statement that appends *starts* by taking the log's advisory lock, before any
-/// row lock, and ends with `pg_notify` on its channel. On SQLite the one writer gives the order.
+/// On PostgreSQL a batch that appends *starts* by taking the log's advisory lock, before any row lock, and ends with
+/// `pg_notify` on its channel. On SQLite the single writer gives the order.
 package struct OrderedLog: Sendable, Hashable {
     /// The key of `pg_advisory_xact_lock`, unique in the project.
     package let lockKey: Int64
@@ -192,8 +188,8 @@ package struct OrderedLog: Sendable, Hashable {
     }
 }
 
-/// A statement with its values, ready to run. Engines refuse a count or type that does not fit the
-/// declaration before anything is sent.
+/// A statement with its values, ready to run. Engines refuse a count or type that does not fit the declaration before
+/// anything is sent.
 package struct BoundStatement: Sendable {
     package let statement: Statement
     package let values: [SQLValue]
@@ -206,8 +202,8 @@ package struct BoundStatement: Sendable {
         self.fault = fault ?? statement.fault
     }
 
-    /// Throws `StorageError.invalidBinding` when values and declaration differ, or a text holds U+0000,
-    /// which PostgreSQL cannot store and SQLite would silently truncate in C APIs.
+    /// Throws `StorageError.invalidBinding` when values and declaration differ, or when a text holds U+0000, which
+    /// PostgreSQL cannot store and C APIs of SQLite would silently truncate.
     package func validate() throws(StorageError) {
         if let fault { throw .invalidBinding(statement: statement.name, reason: fault) }
         guard values.count == statement.parameters.count else {

@@ -1,7 +1,7 @@
-// The names, types and values of a statement's parameters. Both are written as literals; where several statements share
-// some, or a table of columns gives them, lists are joined with `+`.
+// The names, types and values of a statement's parameters, written as literals. `+` joins lists that several statements
+// share.
 
-/// The parameters of a statement, in the order in which their values are bound.
+/// The parameters of a statement, in the order of their values.
 package struct StatementParameters: Sendable, ExpressibleByDictionaryLiteral {
     package let names: [String]
     package let types: [SQLType]

@@ -1,10 +1,8 @@
-// What a caller asks of a database: statements that commit together, and the results by handle.
-
 /// An ordered list of bound statements that commit together, or none of them.
 ///
-/// Every parameter is known before the transaction starts, so an engine may send the transactions of many callers in
+/// Every parameter is known before the transaction starts, so an engine can send the transactions of many callers in
 /// one flush and one commit. There is no branch inside: a statement that depends on an earlier one tests what that one
-/// left behind, and affects nothing when it did nothing.
+/// left behind.
 ///
 /// ```swift
 /// var transaction = Transaction()
@@ -19,8 +17,8 @@ package struct Transaction: Sendable {
     }
 
     package private(set) var statements: [BoundStatement] = []
-    /// The id of the person whom the writes concern, where one person's row is locked first. Decorators that notify
-    /// readers of a change use it; an engine does not.
+    /// The principal whose row is locked first, and whom the writes concern. Decorators that notify readers use it; an
+    /// engine does not.
     package let subject: String?
 
     package init(subject: String? = nil) {
@@ -34,16 +32,14 @@ package struct Transaction: Sendable {
         self.subject = subject
     }
 
-    /// Appends a statement.
-    ///
-    /// - Returns: the handle under which its result is found.
+    /// Appends a statement, and returns the handle of its result.
     @discardableResult
     package mutating func add(_ statement: BoundStatement) -> Handle {
         statements.append(statement)
         return Handle(index: statements.count - 1)
     }
 
-    /// Appends statements whose results are found under one handle each.
+    /// Appends statements, and returns a handle for each.
     @discardableResult
     package mutating func add(contentsOf others: some Sequence<BoundStatement>) -> [Handle] {
         others.map { add($0) }
@@ -55,7 +51,7 @@ package struct Transaction: Sendable {
     package var onlyReads: Bool { statements.onlyReads }
 }
 
-/// What the statements of a transaction returned, after the commit is durable.
+/// The results of a transaction's statements, after the commit is durable.
 package struct TransactionResults: Sendable {
     /// In the order of the statements.
     package let all: [SQLResult]
@@ -64,6 +60,5 @@ package struct TransactionResults: Sendable {
         self.all = all
     }
 
-    /// The result of a statement of the transaction that was run.
     package subscript(handle: Transaction.Handle) -> SQLResult { all[handle.index] }
 }
