@@ -1,21 +1,21 @@
-// How PostgreSQL's own programs (pg_dump, psql) are told where the database is: by environment variables.
+// How PostgreSQL's own programs (pg_dump, psql) find the database: by environment variables.
 //
-// SECURITY: never by an argument, which every process of the machine can read; the environment of a process is open to
-// its own user only. libpq reads `PGPASSWORD` and its siblings exactly as it reads the URL (libpq manual, "Environment
-// Variables"), so what the URL says is taken apart by libpq itself and handed on under those names.
+// SECURITY: never by an argument, which every process of the machine can read. Only its own user can read the
+// environment of a process. libpq reads `PGPASSWORD` and its siblings exactly as it reads the URL (libpq manual,
+// "Environment Variables"), so libpq parses the URL and its parts are passed on under those names.
 
 internal import CLibPQ
 internal import Foundation
 package import Storage
 
 package enum PostgresClientEnvironment {
-    /// The variables for a libpq URI, and for what a connection of our own would add to it. Options that have none only
+    /// The variables for a libpq URI, with what a connection of Tessera adds to it. Options without a variable only
     /// tune the connection and are left out.
     package static func variables(of url: String) throws(StorageError) -> [String: String] {
-        // SECURITY: a program that fell back on libpq's defaults would send the password to whoever answers.
+        // SECURITY: with libpq's own defaults, a program would send the password to any server that answers.
         let defaults = try PostgresEndpoint(url: url, environment: ProcessInfo.processInfo.environment).defaults
         guard let options = unsafe PQconninfoParse(url, nil) else {
-            // SECURITY: libpq quotes a URL that it cannot parse, password included, so its words are not repeated.
+            // SECURITY: libpq's message quotes a URL that it cannot parse, password included, so it is not repeated.
             throw .unavailable(reason: "the database URL cannot be parsed")
         }
         defer { unsafe PQconninfoFree(options) }

@@ -10,26 +10,25 @@ enum ConnectionPurpose: String {
     /// How long a write worker waits for a lock of another session.
     static let writeLockTimeout = "100ms"
 
-    /// One plan for all values of a statement. Left to itself, PostgreSQL plans a page anew at each execution, for a
-    /// LIMIT that it does not know beforehand looks dear: 100 µs of 200. That every statement's generic plan is an
-    /// index scan is proved by StatementPlanTests; the cleanup, whose values decide, runs on connections of the slow
-    /// pool.
+    /// One plan for all values of a statement. By default PostgreSQL plans a page again at each execution, because a
+    /// LIMIT that it does not know beforehand looks expensive: planning took 100 µs of 200. StatementPlanTests proves
+    /// that each statement's generic plan is an index scan. The cleanup, whose plans depend on its values, runs in the
+    /// slow pool.
     ///
-    /// And none is compiled: what workers run takes a millisecond, and a plan that looks dear would be compiled for
-    /// fifty.
+    /// JIT is off: what workers run takes a millisecond, and compiling a plan that looks expensive takes fifty.
     private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 
-    /// Micro-batches of writes: a row lock that another session holds may not keep the neighbours waiting.
+    /// Micro-batches of writes: a row lock of another session must not delay the rest of the batch.
     case write
     /// Read-only by the server's own rule, as SQLite's readers are.
     case read
     /// Long transactions, transactions that met a lock, interactive transactions.
     case slow
-    /// No limit on waiting: the migration lock is worth waiting for.
+    /// No limit on waiting: the migration lock is worth the wait.
     case migration
     /// Listens for notifications and sends nothing else.
     case listen
-    /// A look at what is there; changes nothing in the session, which may turn out to be another client's.
+    /// Only reads, and changes nothing in the session, which may belong to another client of a pooler.
     case inspection
 
     /// What is sent first on the connection.
@@ -80,7 +79,7 @@ enum ConnectionPurpose: String {
     // SAFETY: a PGconn may be used by one thread at a time; the type is not Sendable, and `deinit` frees the handle.
     let handle: OpaquePointer
     let purpose: ConnectionPurpose
-    /// The longest silence of the server during an exchange; a connection that is silent for longer is lost.
+    /// The longest silence of the server during an exchange; after it the connection counts as lost.
     let maxWait: Duration?
     let notices = ServerNotices()
     /// Set once the connection may not be used any more.
@@ -91,18 +90,18 @@ enum ConnectionPurpose: String {
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0
 
-    /// Connects to the server that a libpq URI or keyword string names, blocking the thread.
+    /// Connects to the server of a libpq URI or keyword string, blocking the thread.
     init(url: String, purpose: ConnectionPurpose, silence: Duration = PostgresConfiguration.usualSilence)
         throws(StorageError)
     {
         let endpoint = try PostgresEndpoint(url: url, environment: ProcessInfo.processInfo.environment)
-        // What the URL says wins over what stands before it; what stands after it wins over the URL.
+        // The URL overrides what comes before it, and is overridden by what comes after it.
         let parameters: [(String, String)] =
             [
                 // For each host.
                 ("connect_timeout", "5"),
-                // Where the network is cut, an idle connection is given up after 45 s, one with data under way after
-                // 20.
+                // If the network is cut, an idle connection is given up after 45 s, and one with data in flight after
+                // 20 s.
                 ("keepalives_idle", "30"),
                 ("keepalives_interval", "5"),
                 ("keepalives_count", "3"),
@@ -121,7 +120,7 @@ enum ConnectionPurpose: String {
             unsafe PQfinish(handle)
             throw .unavailable(reason: reason)
         }
-        // Text of another encoding is cut between characters' bytes by the server's own functions.
+        // With another encoding, the server's own functions cut text between the bytes of a character.
         if let encoding = unsafe PQparameterStatus(handle, "server_encoding").map({ unsafe String(cString: $0) }),
             encoding != "UTF8"
         {
@@ -142,7 +141,7 @@ enum ConnectionPurpose: String {
         unsafe PQfinish(handle)
     }
 
-    /// Executes a script in the simple protocol; used outside the hot path only.
+    /// Executes a script in the simple protocol; only outside the hot path.
     func execute(script: String) throws(StorageError) {
         _ = try simpleQuery(script)
     }
@@ -189,24 +188,25 @@ enum ConnectionPurpose: String {
         return .unavailable(reason: exchange.lost ?? "the connection was lost")
     }
 
-    /// What a server's error means for the caller. One that no session of this server can avoid ends the connection.
+    /// What a server's error means for the caller. An error that every session of this server would get ends the
+    /// connection.
     func storageError(_ error: ServerError, _ statement: String) -> StorageError {
-        // A read worker is read-only by our own wish, and a write in it is our mistake.
+        // A read worker is read-only by our choice, so a write in it is our mistake.
         guard error.isReadOnlyServer, purpose != .read else { return error.storageError(statement) }
         isLost = true
         return .unavailable(reason: "the server takes no writes (\(error.sqlState))")
     }
 
-    /// Throws `outcomeUnknown` when what has just been committed may be missing from the synchronous standby.
+    /// Throws `outcomeUnknown` when the last commit may be missing from the synchronous standby.
     func requireReplication() throws(StorageError) {
         guard notices.standbyMayLack else { return }
         throw .outcomeUnknown(reason: "the wait for the synchronous standby was cancelled")
     }
 
-    /// Whether the server has closed an idle connection, asked before anything is sent on it: what is sent into
-    /// a closed connection would have an unknown outcome.
+    /// Whether an idle connection is still open. Asked before anything is sent: what is sent into a closed connection
+    /// has an unknown outcome.
     func isUsable() -> Bool {
-        // A server's last words come before the end of the connection, and one read may see the words alone.
+        // The server's last message comes before the end of the connection, and one read may see only the message.
         while !isLost {
             if unsafe PQconsumeInput(handle) == 0 || PQstatus(handle) != CONNECTION_OK { isLost = true }
             // Parses what was read, for the notices.
@@ -227,7 +227,7 @@ enum ConnectionPurpose: String {
 
     func isPrepared(_ statement: Statement) -> Bool { prepared[statement] != nil }
 
-    /// Prepares statements that this connection does not know yet, all in one flush, each in its own transaction.
+    /// Prepares statements that are new to this connection, in one flush, each in its own transaction.
     ///
     /// - Returns: the statements that the server refused, with the reason.
     func prepare(_ missing: Set<Statement>) throws(StorageError) -> [Statement: StorageError] {
@@ -254,7 +254,7 @@ enum ConnectionPurpose: String {
 
     /// The server's error in a result; `nil` when libpq made the result itself because the connection is gone.
     static func serverError(_ result: OpaquePointer?) -> ServerError? {
-        // PG_DIAG_SQLSTATE and PG_DIAG_MESSAGE_PRIMARY are character constants, which do not cross into Swift.
+        // PG_DIAG_SQLSTATE and PG_DIAG_MESSAGE_PRIMARY are character constants, which Swift does not import.
         guard let state = unsafe PQresultErrorField(result, Int32(UInt8(ascii: "C"))) else { return nil }
         let sqlState = unsafe String(cString: state)
         var message: String?
@@ -269,7 +269,7 @@ enum ConnectionPurpose: String {
         return unsafe String(cString: text).split(separator: "\n").first.map(String.init) ?? "unknown error"
     }
 
-    /// Why no host could be connected to: libpq writes a line for each.
+    /// Why no host could be reached: libpq writes a line for each.
     private static func allLines(_ text: UnsafePointer<CChar>?) -> String {
         guard let text = unsafe text else { return "unknown error" }
         return unsafe String(cString: text).split(separator: "\n").joined(separator: "; ")

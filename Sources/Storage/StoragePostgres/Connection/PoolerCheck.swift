@@ -1,13 +1,14 @@
-// Refuses a proxy that changes the server session under a client from one transaction to the next.
+// Refuses a pooler that changes the server session under a client from one transaction to the next.
 //
-// A worker's session holds prepared statements, limits on waiting and, for the migrator, a lock: all of them belong to
-// one server process. A pooler that lends server processes for one transaction (pgbouncer's pool_mode=transaction) or
-// one statement would give a worker other sessions' settings and others the worker's, without any error.
+// A worker's session holds prepared statements, timeouts and, for the migrator, a lock. All of them belong to one
+// server process. A pooler that assigns server processes per transaction (pgbouncer's pool_mode=transaction) or per
+// statement would mix up the settings of sessions, without any error.
 //
-// No pooler can be asked for its mode, so it is seen at work. While two clients are connected, a server process that is
-// theirs for the session serves one of them only. So both ask in turn which process serves them, without overlap: one
-// that lends per transaction gives the second client what the first has just let go of, or, when it hands out the
-// longest idle first, changes the first client's process. Several turns, because other clients may come in between.
+// A pooler does not report its mode, so its behaviour is tested. While two clients are connected, a server process that
+// is assigned per session serves only one of them. So both clients ask in turn which process serves them, without
+// overlap. A pooler that assigns per transaction gives the second client the process that the first has just released.
+// If it assigns the longest idle process first, the first client's process changes instead. Several turns are needed,
+// because other clients may come in between.
 
 internal import CLibPQ
 internal import Storage
@@ -19,8 +20,8 @@ enum PoolerCheck {
     static func run(url: String) throws(StorageError) {
         let first = try Connection(url: url, purpose: .inspection)
         let firstProcess = try first.serverProcess()
-        // A pooler makes up the number that the client got when it connected (it is for cancelling, which the pooler
-        // has to route), so a number that is true is a direct connection.
+        // A pooler invents the process number that a client gets when it connects (for cancelling, which the pooler has
+        // to route). So a true number means a direct connection.
         if first.announcedProcess == firstProcess { return }
         let second = try Connection(url: url, purpose: .inspection)
         let secondProcess: String
@@ -31,7 +32,7 @@ enum PoolerCheck {
         }
         var isLent = firstProcess == secondProcess
         for _ in 0..<turns where !isLent {
-            // The first asks twice: two processes that are handed out in turns would else fit two clients for ever.
+            // The first asks twice: otherwise two processes assigned in turn would fit two clients for ever.
             let now = (try first.serverProcess(), try first.serverProcess(), try second.serverProcess())
             isLent = now != (firstProcess, firstProcess, secondProcess)
         }
@@ -47,7 +48,7 @@ enum PoolerCheck {
 }
 
 extension Connection {
-    /// The server process that the connection was told of when it opened.
+    /// The server process that was announced when the connection opened.
     fileprivate var announcedProcess: String { unsafe "\(PQbackendPID(handle))" }
 
     /// The server process that serves a query now.

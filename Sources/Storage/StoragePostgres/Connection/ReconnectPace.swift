@@ -1,8 +1,7 @@
 // How often a database that cannot be reached is tried again.
 //
-// All workers of a database share one pace. When one of them gets through, the others may try at once: a worker that
-// went on refusing at its own pace would take work from the line of its siblings that are connected again, and refuse
-// it.
+// All workers of a database share one pace: when one of them connects, the others may try at once. A worker with its
+// own backoff would keep taking work from the shared queue and refusing it.
 
 internal import Synchronization
 
@@ -15,8 +14,8 @@ final class ReconnectPace: Sendable {
 
     private let state = Mutex(State())
 
-    /// Whether the last failure is long enough ago. Callers fail fast until then, instead of queueing up behind a
-    /// database that is down.
+    /// Whether the last failure is long enough ago. Until then callers fail fast, instead of queueing for a database
+    /// that is down.
     var allowsAttempt: Bool { state.withLock { ContinuousClock.now >= $0.nextAttempt } }
 
     func succeeded() {

@@ -1,7 +1,7 @@
 // What a server's error means for the caller.
 //
-// The SQLSTATE decides; messages may quote values and are therefore never kept, but for mistakes in the SQL
-// itself, whose messages quote only our own text.
+// The SQLSTATE decides. Messages may quote values and are dropped, except those of class 42, which quote only our own
+// SQL.
 
 import Storage
 
@@ -12,7 +12,7 @@ struct ServerError: Sendable {
     /// Only for class 42 (syntax and names).
     let message: String?
 
-    /// Another session is in the way, or the order of locks was unlucky: worth another try.
+    /// Another session held a lock, or the order of locks was unlucky: worth another try.
     var isConflict: Bool {
         switch sqlState {
         case "40001", "40P01", "55P03": true
@@ -20,14 +20,14 @@ struct ServerError: Sendable {
         }
     }
 
-    /// The statement took longer than the session allows, or somebody cancelled it.
+    /// The statement took longer than the session allows, or was cancelled.
     var isCancelled: Bool { sqlState == "57014" }
 
-    /// The prepared statement is not there or was planned for a table that has changed since.
+    /// The prepared statement is missing, or was planned for a table that has changed since.
     var isStalePlan: Bool { sqlState == "0A000" || sqlState == "26000" }
 
-    /// The server takes no writes: it is a standby, or has been made read-only. Nothing was committed, and another host
-    /// may take the transaction.
+    /// The server takes no writes: it is a standby, or was made read-only. Nothing was committed, and another host may
+    /// take the transaction.
     var isReadOnlyServer: Bool { sqlState == "25006" }
 
     func storageError(_ statement: String) -> StorageError {
@@ -40,8 +40,8 @@ struct ServerError: Sendable {
         default: break
         }
         switch sqlState.prefix(2) {
-        // Lost connection; out of disk, memory or connections; shutdown or a statement that ran too long;
-        // an I/O error of the server.
+        // Lost connection; out of disk, memory or connections; shutdown or a statement that ran too long; an I/O error
+        // of the server.
         case "08", "53", "57", "58": return .unavailable(reason: "\(statement) ended with \(sqlState)")
         default:
             return .statementFailed(statement: statement, code: message.map { "\(sqlState): \($0)" } ?? sqlState)

@@ -1,15 +1,15 @@
-// What a libpq URI says about where the server is, and the settings that follow from it when it does not say.
+// The hosts of a libpq URI, and safe defaults for what it leaves open.
 //
-// libpq's own defaults would send a password to whoever answers (`sslmode=prefer`) and write to whichever host of
-// several comes first. Here a server that is not on this machine must prove its name, and of several hosts the one that
-// takes writes is meant. What the URI says wins, then what libpq's environment variables say (libpq manual,
-// "Environment Variables"): both are the operator's word.
+// libpq's own defaults would send a password to any server that answers (`sslmode=prefer`), and write to the first of
+// several hosts. Here a server on another machine must prove its name, and of several hosts the one that takes writes
+// is used. The URI wins, then libpq's environment variables (libpq manual, "Environment Variables"): both are set by
+// the operator.
 
 internal import CLibPQ
 internal import Glibc
 package import Storage
 
-/// The hosts that a libpq URI or keyword string leads to.
+/// The hosts of a libpq URI or keyword string.
 package struct PostgresEndpoint: Sendable {
     /// libpq's keywords and values for what the operator left open.
     package let defaults: [String: String]
@@ -18,7 +18,7 @@ package struct PostgresEndpoint: Sendable {
 
     /// - Parameters:
     ///   - url: a libpq URI or keyword string.
-    ///   - environment: of this process, where libpq looks for what the URI does not say.
+    ///   - environment: of this process, where libpq looks for what the URI leaves open.
     ///   - authorities: the file of certificate authorities to trust.
     /// - Throws: `StorageError.unavailable` when libpq cannot read the URI.
     package init(
@@ -32,7 +32,7 @@ package struct PostgresEndpoint: Sendable {
         }
         let hosts = Self.list(setting("host", "PGHOST"))
         let addresses = Self.list(setting("hostaddr", "PGHOSTADDR"))
-        // A service file may name any host, and is read by libpq only when it connects.
+        // A service file may name any host, and libpq reads it only when it connects.
         let isElsewhere = setting("service", "PGSERVICE") != nil
         isLocal = !isElsewhere && (hosts + addresses).allSatisfy(Self.isThisMachine)
 
@@ -43,14 +43,14 @@ package struct PostgresEndpoint: Sendable {
         // verification on (libpq manual, "SSL Support"). libpq 15 does not know `sslrootcert=system`.
         let verifies = mode.map { $0.hasPrefix("verify-") } ?? !isLocal
         if verifies, setting("sslrootcert", "PGSSLROOTCERT") == nil { defaults["sslrootcert"] = authorities }
-        // Reads too: a standby may be behind, and a session that has just been ended must not look alive there.
+        // For reads too: a standby may lag, and a session that has just been ended must not look alive there.
         if max(hosts.count, addresses.count) > 1, setting("target_session_attrs", "PGTARGETSESSIONATTRS") == nil {
             defaults["target_session_attrs"] = "read-write"
         }
         self.defaults = defaults
     }
 
-    /// Where Debian keeps the system's certificate authorities, or else Fedora, or else Alpine.
+    /// The system's certificate authorities on Debian, Fedora or Alpine.
     package static let systemAuthorities: String = {
         let known = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"]
         return known.first { unsafe access($0, R_OK) == 0 } ?? known[0]
@@ -59,7 +59,7 @@ package struct PostgresEndpoint: Sendable {
     /// The settings that the URI itself makes.
     private static func parse(_ url: String) throws(StorageError) -> [String: String] {
         guard let options = unsafe PQconninfoParse(url, nil) else {
-            // SECURITY: libpq quotes a URL that it cannot parse, password included, so its words are not repeated.
+            // SECURITY: libpq's message quotes a URL that it cannot parse, password included, so it is not repeated.
             throw .unavailable(reason: "the database URL cannot be parsed")
         }
         defer { unsafe PQconninfoFree(options) }
@@ -78,8 +78,8 @@ package struct PostgresEndpoint: Sendable {
         text?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     }
 
-    /// An empty host is the socket of this machine; a path or `@name` is a socket too. Any other name is not taken for
-    /// this machine, whatever it resolves to: SECURITY: who answers for a name may change.
+    /// An empty host is the socket of this machine, and so is a path or `@name`. SECURITY: any other name counts as
+    /// another machine, because the address behind a name may change.
     private static func isThisMachine(_ host: String) -> Bool {
         if host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || host.lowercased() == "localhost" {
             return true

@@ -1,7 +1,7 @@
 // PostgreSQL's binary format, both ways.
 //
-// Binary values depend on no setting of the server (TimeZone, DateStyle, bytea_output) and are parsed by nobody.
-// Integers are big-endian; a `timestamptz` is a count of microseconds since 2000-01-01.
+// Binary values depend on no setting of the server (TimeZone, DateStyle, bytea_output) and need no parser. Integers are
+// big-endian; a `timestamptz` counts microseconds since 2000-01-01.
 
 import Storage
 
@@ -28,7 +28,7 @@ enum BinaryFormat {
 
     /// Appends the bytes of a value and returns their count, or `nil` for NULL, which has none.
     ///
-    /// An instant that `canEncode` refuses is written as the nearest one that exists; nothing gets here unchecked.
+    /// An instant that `canEncode` refuses becomes the nearest valid one; values are checked before they get here.
     static func append(_ value: SQLValue, to buffer: inout [UInt8]) -> Int? {
         let start = buffer.count
         switch value {
@@ -45,8 +45,8 @@ enum BinaryFormat {
         return buffer.count - start
     }
 
-    /// `tsvectorsend`: the count of lexemes, and of each its bytes, a zero, the count of its positions and those. The
-    /// server puts them in its own order.
+    /// `tsvectorsend`: the count of lexemes, then for each its bytes, a zero, the count of its positions and the
+    /// positions. The server sorts them.
     private static func append(_ words: IndexedWords, to buffer: inout [UInt8]) {
         let lexemes = words.positions
         append(bigEndian: UInt32(lexemes.count), to: &buffer)
@@ -76,8 +76,8 @@ enum BinaryFormat {
 
     // MARK: - Results
 
-    /// Appends the value in `bytes`, which libpq lends for the length of the call. Returns whether it is of a type that a
-    /// statement may return, and well formed.
+    /// Appends the value in `bytes`, which libpq lends for the length of the call. Returns whether it is well formed
+    /// and of a type that a statement may return.
     @unsafe static func append(_ bytes: UnsafeRawBufferPointer, oid: UInt32, to row: inout RowBuilder) -> Bool {
         switch oid {
         case 16:
@@ -96,7 +96,7 @@ enum BinaryFormat {
             guard let instant = unsafe instant(bytes) else { return false }
             row.append(instant)
         case 1700: return append(unsafe numeric([UInt8](bytes)), to: &row)
-        // void, what pg_notify and the advisory locks return
+        // void, the result of pg_notify and the advisory locks
         case 2278: row.appendNull()
         default: return false
         }
@@ -120,13 +120,13 @@ enum BinaryFormat {
 
     @unsafe private static func instant(_ bytes: UnsafeRawBufferPointer) -> Instant? {
         guard let microseconds = unsafe signed(bytes, width: 8) else { return nil }
-        // The extremes are the infinities, which no column of ours holds.
+        // The extremes are the infinities, which none of our columns holds.
         let (sum, overflow) = microseconds.addingReportingOverflow(epoch)
         return overflow || microseconds == .min ? nil : Instant(microseconds: sum)
     }
 
-    /// `SUM` of a bigint is a `numeric`: groups of four decimal digits. A whole number that fits becomes an
-    /// integer, anything else is refused.
+    /// `SUM` of a bigint is a `numeric`: groups of four decimal digits. A whole number that fits becomes an integer;
+    /// anything else is refused.
     private static func numeric(_ bytes: [UInt8]) -> Int64? {
         guard bytes.count >= 8 else { return nil }
         let fields = stride(from: 0, to: bytes.count - 1, by: 2).map { Int(bytes[$0]) << 8 | Int(bytes[$0 + 1]) }

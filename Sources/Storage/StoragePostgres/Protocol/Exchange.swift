@@ -1,14 +1,14 @@
 // One flush to the server and the answers to it, in libpq's pipeline mode.
 //
-// The connection is non-blocking and both directions are served together: when a batch fills the socket's send
-// buffer while the server fills ours, a program that only writes would wait for ever. Nothing here decides what
-// an outcome means; it reports exactly what was seen, because whether a commit happened depends on it.
+// The connection is non-blocking and both directions are served together. If a batch fills the socket's send buffer
+// while the server fills ours, a program that only writes would wait for ever. This code reports exactly what it saw
+// and does not interpret it, because whether a commit happened depends on it.
 
 internal import CLibPQ
 internal import Glibc
 import Storage
 
-/// What happened to the steps that were sent together.
+/// The results of steps that were sent together.
 struct Exchange {
     enum Step {
         case prepare(String, Statement)
@@ -27,8 +27,8 @@ struct Exchange {
         case unreadable(StorageError)
     }
 
-    /// One for each step, `nil` where no answer came: aborted after an error, or the connection was lost. A sync
-    /// is `.done` when it arrived.
+    /// One for each step, `nil` where no answer came: aborted after an error, or the connection was lost. A sync is
+    /// `.done` when it arrived.
     var results: [StepResult?]
     /// An error of the commit itself, after every step had succeeded: a deferred constraint.
     var commitError: ServerError?
@@ -39,8 +39,8 @@ struct Exchange {
 }
 
 extension Connection {
-    /// Sends the steps in one flush and reads every answer. Ends with the connection lost rather than wait
-    /// longer than the purpose of the connection allows.
+    /// Sends the steps in one flush and reads every answer. Ends with the connection lost rather than wait longer than
+    /// its purpose allows.
     func run(_ steps: [Exchange.Step]) -> Exchange {
         var exchange = Exchange(results: Array(repeating: nil, count: steps.count))
         guard unsafe PQenterPipelineMode(handle) == 1 else { return lose("no pipeline mode", &exchange) }
@@ -115,13 +115,13 @@ extension Connection {
                     return unsafe Self.firstLine(PQerrorMessage(handle))
                 }
                 if isSync { exchange.commitError = error } else { exchange.results[index] = .refused(error) }
-                // A fatal error is the last word of the server; do not wait for more.
+                // A fatal error is the last message of the server, so there is nothing more to wait for.
                 if unsafe PQstatus(handle) != CONNECTION_OK { return "the server ended the connection" }
             }
         }
     }
 
-    /// Waits until libpq has a whole answer, sending what is left meanwhile.
+    /// Waits until libpq has a whole answer, and sends what is left meanwhile.
     func wait(_ deadline: ContinuousClock.Instant?, _ exchange: inout Exchange) -> String? {
         while true {
             if !exchange.wasSent {
@@ -139,10 +139,10 @@ extension Connection {
             let ready = unsafe poll(&descriptor, 1, left.map { Int32(clamping: $0 + 1) } ?? -1)
             if ready < 0, errno != EINTR { return "poll failed with \(errno)" }
             guard ready > 0 else { continue }
-            // Readable also when the peer is gone: the read then tells why.
+            // Also readable when the peer is gone: the read then reports why.
             if descriptor.revents & Int16(POLLIN | POLLHUP | POLLERR) != 0, unsafe PQconsumeInput(handle) == 0 {
-                // Before it reads, libpq sends what is left, and when the read then fails it does not tell how far that
-                // came: the server may have everything and commit it.
+                // Before it reads, libpq sends what is left. When the read then fails, it does not report how much was
+                // sent: the server may have everything and commit it.
                 exchange.wasSent = true
                 // What arrived before the end may still hold an answer.
                 if unsafe PQisBusy(handle) == 0 { return nil }
@@ -170,7 +170,7 @@ extension Connection {
         for row in 0..<count {
             for column in 0..<width {
                 let length = unsafe PQgetlength(result, row, column)
-                // Only what has no bytes can be NULL.
+                // Only a value without bytes can be NULL.
                 if length == 0, unsafe PQgetisnull(result, row, column) == 1 {
                     builder.appendNull()
                     continue

@@ -1,11 +1,11 @@
-// Where the parameters of a statement stand while libpq copies them into its own buffer.
+// The parameters of a statement, until libpq has copied them into its own buffer.
 //
-// A connection has one, so that sending a statement allocates nothing: the bytes of all values in one array, and the
-// three arrays that `PQsendQueryPrepared` wants beside them.
+// A connection has one buffer, so that sending a statement allocates nothing: the bytes of all values in one array, and
+// the three arrays that `PQsendQueryPrepared` takes.
 
 import Storage
 
-/// Safe to keep: `pointers` are written and used in one call of `withPointers`, and nothing reads them afterwards.
+/// Safe to keep: `pointers` are written and used in one call of `withPointers`, and are not read afterwards.
 @safe struct ParameterBuffer {
     private var bytes: [UInt8] = []
     /// Where each value begins; negative for NULL.
@@ -14,7 +14,7 @@ import Storage
     private var lengths: [Int32] = []
     private var formats: [Int32] = []
 
-    /// Replaces what is there by these values.
+    /// Replaces the buffer's values.
     mutating func encode(_ values: [SQLValue]) {
         bytes.removeAll(keepingCapacity: true)
         offsets.removeAll(keepingCapacity: true)
@@ -31,7 +31,7 @@ import Storage
         while formats.count < values.count { formats.append(1) }
     }
 
-    /// Lends count, values, lengths and formats as libpq wants them.
+    /// Lends the count, values, lengths and formats for libpq.
     @unsafe mutating func withPointers<T>(
         _ body: (Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?) -> T
     ) -> T {

@@ -1,18 +1,17 @@
-// Transactions that travel together, and the verdict on them.
+// A batch of transactions, and its outcome.
 
 import Storage
 
-/// What is known about a batch afterwards. The distinction is the whole point: see "What committed means" in
-/// docs/architecture.md.
+/// What is known about a batch afterwards. See "What committed means" in docs/architecture.md.
 enum BatchOutcome {
     /// The sync arrived and no error before it.
     case committed([Result<[SQLResult], StorageError>])
-    /// Known not committed: the server refused a statement of one transaction, or the commit itself, and then it does
-    /// not say whose fault that is.
+    /// Known not committed: the server refused a statement of one transaction, or the commit itself. Then it does not
+    /// say which transaction was at fault.
     case refused(ServerError, statement: String, transaction: Int?)
-    /// Known not committed: the sync never left, or the server died before it could reach it.
+    /// Known not committed: the sync was never sent, or the server died before it could reach it.
     case notCommitted(reason: String)
-    /// Everything was sent and no answer tells, or the synchronous standby may not have it.
+    /// Everything was sent and no answer came, or the synchronous standby may not have it.
     case unknown(reason: String)
 
     /// What each transaction returned, once it is committed.
@@ -29,7 +28,8 @@ extension Connection {
         }
         var steps: [Exchange.Step] = []
         steps.reserveCapacity(transactions.reduce(1 + 2 * logs.count) { $0 + $1.statements.count })
-        // The locks first, before any row lock and always in one order: writers of a log queue here and nowhere else.
+        // The locks come first, before any row lock and always in one order, so that writers of a log wait for each
+        // other only here.
         for log in logs { append(OrderedLogStatements.lock(log.lockKey), to: &steps) }
         var ranges: [Range<Int>] = []
         for transaction in transactions {
@@ -50,8 +50,8 @@ extension Connection {
 
     private func verdict(_ exchange: Exchange, _ steps: [Exchange.Step], _ ranges: [Range<Int>]) -> BatchOutcome {
         for (index, (step, result)) in zip(steps, exchange.results).enumerated() {
-            // The server answers in order, so an error *it* sent for a step proves that it did not get as far as
-            // the commit, even when the connection ended right after.
+            // The server answers in order. So an error that *it* sent for a step proves that it did not reach the
+            // commit, even if the connection ended right after.
             guard case .execute(_, let bound) = step, case .refused(let error) = result else { continue }
             if exchange.lost != nil {
                 return .notCommitted(reason: "the server ended the connection with \(error.sqlState)")
@@ -64,7 +64,7 @@ extension Connection {
         }
         let syncArrived = if case .done = exchange.results.last ?? nil { true } else { false }
         if let error = exchange.commitError {
-            // Without the sync behind it the error may have come after the commit (a shutdown at that moment).
+            // Without the sync behind it, the error may have come after the commit (a shutdown at that moment).
             return syncArrived
                 ? .refused(error, statement: "commit", transaction: nil)
                 : .unknown(reason: "the server ended with \(error.sqlState)")
@@ -97,6 +97,6 @@ extension Connection {
 enum OrderedLogStatements {
     /// Held to the end of the transaction, so that sequence numbers become visible in the order they were given.
     static let lock = Statement("storage.lock_log", .writes, [.integer], "SELECT pg_advisory_xact_lock($1)")
-    /// Wakes listeners; delivered by the server at the commit, and never without it.
+    /// Wakes listeners; the server delivers it at the commit, and never without it.
     static let notify = Statement("storage.notify_log", .writes, [.text], "SELECT pg_notify($1, '')")
 }

@@ -1,7 +1,7 @@
-// A thread with a connection that serves one queue of waiting work.
+// A thread with a connection, which serves one queue.
 //
-// It takes whatever waits, sends it in one flush and resumes the callers after the commit. There is no timer: a lone
-// transaction never waits for company. A batch that the server refused is run again by halves, so that in the end a
+// It takes what waits, sends it in one flush and resumes the callers after the commit. There is no timer: a lone
+// transaction never waits for others. A batch that the server refused is run again by halves, so that in the end a
 // caller sees only its own error.
 
 internal import Foundation
@@ -14,14 +14,15 @@ final class ConnectionWorker {
     private let purpose: ConnectionPurpose
     private let queue: WorkQueue<PostgresWork>
     private let slowPool: WorkQueue<PostgresWork>
-    /// How many workers draw from the same queue.
+    /// How many workers share the queue.
     private let workerCount: Int
     private let configuration: PostgresConfiguration
     private let pace: ReconnectPace
     private let logger: Logger
     private let slow: SlowStatements
     private var connection: Connection?
-    /// Set while waits for locks are shorter; a new connection begins with the usual ones.
+    /// When the shorter lock timeout ends; `nil` while the usual one is set. A new connection begins with the usual
+    /// one.
     private var shortTimeoutEnd: ContinuousClock.Instant?
     /// How many transactions of the batch met a lock.
     private var lockConflicts = 0
@@ -50,7 +51,7 @@ final class ConnectionWorker {
 
     /// Serves the queue until it is closed and empty.
     func serve() {
-        // A worker of the slow pool takes one transaction at a time: what came there is long or waits for a lock.
+        // A worker of the slow pool takes one transaction at a time: each is long or waits for a lock.
         let count = purpose == .slow ? 1 : configuration.batchSize
         while let work = queue.take(count: count, weight: configuration.maxBatchWeight, sharedBy: workerCount) {
             var transactions: [PendingTransaction] = []
@@ -105,22 +106,22 @@ final class ConnectionWorker {
             connection.forgetPreparations()
             commit(ready, retries: retries - 1)
         case .refused(let error, _, _) where error.isReadOnlyServer && purpose != .read:
-            // A failover: the session is of no more use, another host may be the primary by now. The first time it is
-            // looked for at once, then at the pace of reconnecting.
+            // A failover: the session is useless, and another host may be the primary by now. The first search for it
+            // is immediate, later ones follow the pace of reconnecting.
             self.connection = nil
             if retries < 2 { pace.failed() }
             resend(ready, "the server takes no writes (\(error.sqlState))", retries)
         case .refused(let error, let statement, let failed?) where error.isCancelled && ready.count > 1:
-            // It would run into its limit again in each half, and the neighbours wait for it each time.
+            // It would reach its time limit again in each half, and delay the rest of the batch each time.
             ready[failed].finish(.failure(error.storageError(statement)))
             commit(Array(ready[..<failed] + ready[(failed + 1)...]))
         case .refused(let error, _, let failed?) where error.isConflict && purpose == .write:
-            // Whoever holds the lock may hold it for long; the neighbours in this worker do not wait with it.
+            // The lock may be held for long; the rest of the batch does not wait for it.
             slowPool.adopt(.transaction(ready[failed]))
             shortenLockTimeout()
             commit(Array(ready[..<failed] + ready[(failed + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
-            // Another session holds an ordered log; each part of the batch that appends would wait for it again.
+            // Another session holds an ordered log. Each part of the batch that appends would wait for it again.
             for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(.transaction(transaction)) }
             shortenLockTimeout()
             commit(ready.filter(\.logs.isEmpty))
@@ -129,7 +130,7 @@ final class ConnectionWorker {
             commit(Array(ready[..<half]))
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
-            // At the commit, which is the batch's and not a transaction's.
+            // The commit failed, which belongs to the batch and not to a transaction.
             slowPool.adopt(.transaction(ready[0]))
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
@@ -138,7 +139,7 @@ final class ConnectionWorker {
         case .notCommitted(let reason):
             resend(ready, reason, retries)
         case .unknown(let reason) where purpose == .read:
-            // A read has no effect to be unsure about.
+            // A read has no effect, so it can be run again.
             resend(ready, reason, retries)
         case .unknown(let reason):
             logger.warning("outcome unknown", metadata: ["units": "\(ready.count)", "reason": "\(reason)"])
@@ -146,8 +147,8 @@ final class ConnectionWorker {
         }
     }
 
-    /// Answers the transactions whose time is over; what is known not to be committed is not run again for ever. A ///
-    /// worker of the slow pool has time.
+    /// Answers the transactions whose time is over, so that a transaction that is known not to be committed is not run
+    /// again for ever. The slow pool has no such limit.
     private func inTime(_ transactions: [PendingTransaction]) -> [PendingTransaction] {
         guard purpose != .slow else { return transactions }
         let latest = ContinuousClock.now - configuration.limits.maxWait
@@ -161,13 +162,13 @@ final class ConnectionWorker {
 
     // MARK: - Locks of others
 
-    /// For a second after a lock was met, the worker waits for locks a tenth of its usual time: the row may be held for
-    /// long, and each transaction that needs it would cost its neighbours the whole of it.
+    /// For a second after a lock conflict, the worker waits for locks a tenth of its usual time. The row may be held
+    /// for long, and each transaction that needs it would delay the rest of its batch by the full timeout.
     private func shortenLockTimeout() {
         if shortTimeoutEnd == nil { connection?.setLockTimeout("10ms") }
         shortTimeoutEnd = .now + .seconds(1)
         lockConflicts += 1
-        // A crowd for one row, each of which would cost the others its wait.
+        // Many transactions need one row, and each would delay the others.
         if lockConflicts == 2 { connection?.setLockTimeout("1ms") }
     }
 
@@ -205,7 +206,7 @@ final class ConnectionWorker {
                 return true
             }
             if case .conflict = error, purpose == .write {
-                // A statement waits for the lock of its table as soon as it is prepared.
+                // Preparing a statement already waits for the lock of its table.
                 slowPool.adopt(.transaction(transaction))
                 shortenLockTimeout()
             } else {
@@ -219,8 +220,8 @@ final class ConnectionWorker {
 
     /// The worker's connection, opened again after a loss.
     ///
-    /// - Throws: `StorageError.unavailable` at once while the last failure is too recent: callers fail fast
-    ///   instead of queueing up behind a database that is down.
+    /// - Throws: `StorageError.unavailable` at once while the last failure is too recent: callers fail fast instead of
+    ///   queueing for a database that is down.
     private func usableConnection() throws(StorageError) -> Connection {
         if let connection, connection.isUsable() { return connection }
         connection = nil

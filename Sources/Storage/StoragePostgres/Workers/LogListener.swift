@@ -1,8 +1,8 @@
-// LISTEN on a connection of its own: the server tells of each batch that appends to a log, right after its commit.
+// LISTEN on its own connection: the server reports each batch that appends to a log, right after its commit.
 //
-// A notification is lost when nobody listens at that moment, so each new connection begins with a hint, and so does
-// every second without a notification. A connection that cannot be had is tried again at the usual pace; meanwhile
-// the hints go on, and followers read through the workers, which find the way back by themselves.
+// A notification is lost while no connection listens. So each new connection begins with a hint, and so does every
+// second without a notification. Reconnecting follows the usual pace. Meanwhile the hints go on, and followers read
+// through the workers, which reconnect by themselves.
 
 internal import CLibPQ
 internal import Glibc
@@ -64,7 +64,7 @@ final class LogListener: LogWatcher {
 
     /// Returns when the connection is lost or the pipe is signalled.
     private func listen(on connection: Connection) {
-        // What was committed before this moment was told to nobody.
+        // There was no notification of what was committed before this moment.
         changed()
         while !wakePipe.isSignalled, connection.awaitNotification(or: wakePipe, within: LogChanges.interval) {
             changed()
@@ -77,7 +77,7 @@ final class LogListener: LogWatcher {
 }
 
 extension Connection {
-    /// Returns true after a notification or the time given, false when the connection is lost.
+    /// Returns true after a notification or the given time, false when the connection is lost.
     fileprivate func awaitNotification(or wakePipe: WakePipe, within limit: Duration) -> Bool {
         var descriptors = [
             pollfd(fd: unsafe PQsocket(handle), events: Int16(POLLIN), revents: 0),
@@ -86,7 +86,7 @@ extension Connection {
         let milliseconds = Int32(clamping: limit.wholeMicroseconds / 1000)
         let ready = unsafe poll(&descriptors, nfds_t(descriptors.count), milliseconds)
         guard ready > 0 else { return ready == 0 || errno == EINTR }
-        // Also after a signal: one read costs nothing. An idle server's last words end the connection.
+        // Also after a signal: one read costs nothing. An idle server's last message ends the connection.
         guard isUsable() else { return false }
         while let notification = unsafe PQnotifies(handle) { unsafe PQfreemem(notification) }
         return true
@@ -102,7 +102,8 @@ final class WakePipe: Sendable {
 
     init() {
         var ends: [Int32] = [-1, -1]
-        // Without descriptors nobody could connect either; `poll` passes over -1, and the flag tells a little later.
+        // A process without free descriptors cannot connect either. `poll` ignores -1, and the flag stops the thread a
+        // little later.
         if unsafe pipe(&ends) == 0 {
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         }

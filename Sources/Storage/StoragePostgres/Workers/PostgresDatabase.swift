@@ -1,8 +1,8 @@
-// PostgreSQL behind the waist: three kinds of connection, chosen by purpose.
+// A PostgreSQL database with three kinds of connection.
 //
-// One *write worker* whose micro-batches share a round trip and a commit, several *read workers*, and a few *patient*
-// connections for what is long, met a lock, or is an interactive transaction. Every worker is a thread with a
-// connection of its own; callers' tasks only wait. While somebody follows an ordered log, one more connection listens.
+// One *write worker* sends micro-batches that share a round trip and a commit. Several *read workers* read. A *slow
+// pool* takes what is long, met a lock, or is an interactive transaction. Every worker is a thread with its own
+// connection; callers' tasks only wait. While an ordered log has followers, one more connection listens.
 
 package import Logging
 package import Storage
@@ -13,14 +13,14 @@ package struct PostgresConfiguration: Sendable {
     package var slowConnections: Int
     /// The most transactions in one batch.
     package var batchSize: Int
-    /// The most bytes in one batch; a larger transaction travels alone.
+    /// The most bytes in one batch; a larger transaction is a batch of its own.
     package var maxBatchWeight: Int
     /// The queue in front of each kind of connection.
     package var limits: WorkLimits
-    /// From how long a batch is reported in the log, by the names of its statements.
+    /// From how long a batch is logged, by the names of its statements.
     package var slow: Duration
-    /// How long the server may leave a batch or a read unanswered; then the connection is given up and the callers are
-    /// told. Long transactions have limits of their own.
+    /// How long the server may leave a batch or a read unanswered; then the connection is given up and the callers get
+    /// an error. The slow pool has its own limits.
     package var silence: Duration
 
     package init(
@@ -58,15 +58,15 @@ package final class PostgresDatabase: SQLDatabase {
 
     package var engine: SQLEngine { .postgres }
 
-    /// Connects once to see that the server answers, and starts the threads.
+    /// Connects once to check that the server answers, and starts the threads.
     ///
     /// - Parameters:
     ///   - url: a libpq URI or keyword string.
     ///   - configuration: how many connections, and what may wait for them.
-    ///   - logger: told of lost and regained connections and of unknown outcomes.
+    ///   - logger: for lost and regained connections and unknown outcomes.
     /// - Returns: the open database; its owner calls `close`.
     /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses, or when it is behind a pooler
-    ///   that does not lend out whole sessions.
+    ///   that does not assign whole sessions.
     package static func connect(
         url: String,
         configuration: PostgresConfiguration = .init(),
@@ -161,8 +161,8 @@ package final class PostgresDatabase: SQLDatabase {
     ) async throws -> T {
         try await OwnThread.run("postgres-migrator") { [url] in
             let connection = try Connection(url: url, purpose: .migration)
-            // Held by the session, so it also covers sections that may not run in a transaction, and the server
-            // lets go of it when this process dies. A second process waits here.
+            // Held by the session, so it also covers sections that may not run in a transaction. The server releases it
+            // when this process dies. A second process waits here.
             try connection.execute(script: "SELECT pg_advisory_lock(\(Self.migrationLock))")
             return try body(PostgresMigrationConnection(connection: connection))
         }
@@ -198,5 +198,4 @@ extension BoundStatement {
     }
 }
 
-/// What waits for a connection to PostgreSQL.
 typealias PostgresWork = ConnectionWork<Connection>

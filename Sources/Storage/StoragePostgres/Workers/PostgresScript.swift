@@ -1,5 +1,4 @@
-// Transactions as a script for psql, for the one place where statements of ours must commit together with a dump's: a
-// restore.
+// Transactions as a script for psql, for a restore, whose own statements commit together with those of a dump.
 //
 // Each statement is prepared with its declared types and executed with literals, so its text is the one that every
 // other path runs.
@@ -51,7 +50,7 @@ package enum PostgresScript {
 
         """
 
-    /// Whether a database holds anything at all where its tables would be.
+    /// Whether the schema holds anything at all.
     package static let anyTable = Statement(
         "backup.any_table_postgres",
         .reads,
@@ -82,7 +81,7 @@ package enum PostgresScript {
         case .text(let text): "E'\(text.replacing("\\", with: "\\\\").replacing("'", with: "''"))'"
         case .bytes(let bytes): "decode('\(bytes.map(hex).joined())', 'hex')"
         case .instant(let instant): "'\(instant.rfc3339)'"
-        // No lexeme of ours holds a quote.
+        // None of our lexemes holds a quote.
         case .words(let words):
             "'\(words.positions.map { lexeme($0.key, $0.value) }.joined(separator: " "))'"
         }

@@ -3,8 +3,8 @@
 import Storage
 
 extension Connection {
-    /// Runs `body` between BEGIN and COMMIT; an error rolls back. Where a prepared statement turns out stale, nothing was
-    /// committed and `body` is run once more.
+    /// Runs `body` between BEGIN and COMMIT; an error rolls back. If a prepared statement turns out stale, nothing was
+    /// committed and `body` runs once more.
     func transaction<T>(_ body: (any SQLTransaction) throws -> T) throws -> T {
         hasStalePlan = false
         do {
@@ -25,13 +25,13 @@ extension Connection {
             try commitTransaction()
             return value
         } catch {
-            // A connection that cannot roll back is not used again; the server rolls back when it goes.
+            // A connection that cannot roll back is not used again; the server rolls back when it closes.
             if !isLost, (try? command("ROLLBACK")) == nil { isLost = true }
             throw error
         }
     }
 
-    /// Runs one statement in the transaction that is open.
+    /// Runs one statement in the open transaction.
     func runAlone(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
         try bound.validateForPostgres()
         if !isPrepared(bound.statement), let refused = try prepare([bound.statement])[bound.statement] { throw refused }
