@@ -1,7 +1,7 @@
-// Whoever follows a log is woken when it grows, whichever handle or process added to it.
+// A follower of a log is woken when the log grows, whichever handle or process added to it.
 //
 // A hint comes every second in any case. So these cases append right after one: what comes long before the next is due
-// was noticed, not waited for.
+// was noticed.
 
 import Storage
 import Testing
@@ -52,7 +52,7 @@ extension StorageConformance {
             _ = await hints.next()
             waits.append(start.duration(to: .now))
         }
-        // Half of the time to the next hint; in the middle of all, since the machine may be busy.
+        // Half of the time to the next hint; the median, since the machine may be busy.
         #expect(waits.sorted()[3] < LogChanges.interval / 2, "\(waits)", sourceLocation: sourceLocation)
     }
 }

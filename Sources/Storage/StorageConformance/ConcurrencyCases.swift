@@ -1,4 +1,4 @@
-// Many callers, two processes, and callers that go away.
+// Many callers, two processes, and cancelled callers.
 
 internal import Dispatch
 import Storage
@@ -76,7 +76,7 @@ extension StorageConformance {
                 }
                 try await hold.entered()
                 async let second = other.run(Fixtures.append("second"))
-                // Without the log's lock the second writer would commit now and the reader see it first.
+                // Without the log's lock the second writer would commit now and the reader would see it first.
                 let deadline = ContinuousClock.now + .milliseconds(400)
                 while ContinuousClock.now < deadline {
                     let rows = try await subject.database.run(Fixtures.entriesAfter(0)).rows
@@ -131,7 +131,7 @@ extension StorageConformance {
             #expect(await storageError { _ = try await waiting.value } == .cancelled)
             hold.release()
             try await occupant.value
-            // Served in order, so anything that was still in line has run by now.
+            // Served in order, so everything that was still in the queue has run by now.
             _ = try await database.run(Fixtures.insertParent("q", "q", 0))
             #expect(try await database.run(Fixtures.parents()).rows.map { try $0.text("id") } == ["q"])
         },
@@ -187,7 +187,7 @@ extension StorageConformance {
     }
 }
 
-/// Holds a thread of an engine inside a transaction until the test lets go.
+/// Holds a thread of an engine inside a transaction until the test releases it.
 private final class Hold: Sendable {
     private let isEntered = Atomic(false)
     private let gate = DispatchSemaphore(value: 0)

@@ -1,7 +1,7 @@
-// Executes named statements as they are, to prove that an engine understands every one of them.
+// Executes named statements, to prove that an engine understands every one of them.
 //
-// Values are made up from the declared types, so rows are refused by constraints and mostly nothing is found; that
-// is fine. A text that an engine cannot parse, a column that is missing, a type that does not fit is not.
+// Values are made up from the declared types. A constraint may refuse the row, and a read may find nothing. A text that
+// an engine cannot parse, a missing column or a type that does not fit is a fault.
 
 package import Storage
 
@@ -55,7 +55,7 @@ package enum StatementTrial {
         }
     }
 
-    /// The engine understood the statement and refused the row, or the value for what it means.
+    /// The engine understood the statement, and refused the row or a value.
     private static func isAcceptable(_ error: StorageError) -> Bool {
         switch error {
         case .uniqueViolation, .foreignKeyViolation, .notNullViolation, .checkViolation: true

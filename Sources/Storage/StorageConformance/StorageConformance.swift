@@ -1,7 +1,7 @@
 // What every engine must do, as cases that a test runs against each of them.
 //
-// A feature is written once against the waist; these cases are what it may rely on. They say nothing of speed.
-// Tables come from `migration`, so that the type placeholders are proved by the same rows.
+// Features may rely on these cases alone. They say nothing about speed. Tables come from `migration`, so that the same
+// rows prove the type placeholders.
 
 package import Storage
 import Testing
@@ -29,7 +29,7 @@ package struct ConformanceSubject: Sendable {
     }
 }
 
-/// One thing that every engine must do.
+/// One requirement for every engine.
 package struct ConformanceCase: Sendable, CustomTestStringConvertible {
     package let name: String
     package let run: @Sendable (ConformanceSubject) async throws -> Void
@@ -43,12 +43,12 @@ package struct ConformanceCase: Sendable, CustomTestStringConvertible {
 }
 
 package enum StorageConformance {
-    /// Every case; each wants a database of its own, migrated with `migration`.
+    /// Every case; each needs its own database, migrated with `migration`.
     package static let cases: [ConformanceCase] =
         valueCases + statementCases + transactionCases + concurrencyCases
         + changeCases
 
-    /// The name of the migration's file, from which service and number are read.
+    /// The name of the migration's file, which gives service and number.
     package static let migrationFileName = "conformance_0001_tables.sql"
 
     package static let migration = """

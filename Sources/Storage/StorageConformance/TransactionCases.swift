@@ -1,4 +1,4 @@
-// Transactions commit whole or not at all, and a neighbour's failure is not theirs.
+// Transactions commit whole or not at all, and the failure of one does not affect others in its batch.
 
 import Storage
 import Testing

@@ -1,4 +1,4 @@
-// Every kind of value at its edges, in through a parameter and out through a column.
+// Every type of value at its limits, in through a parameter and out through a column.
 
 import Storage
 import Testing
@@ -26,7 +26,7 @@ extension StorageConformance {
             ]
             for text in texts {
                 let back = try await roundTrip(subject, text: text).text("text")
-                // Byte for byte: Swift's own comparison takes canonically equivalent strings for equal.
+                // Byte for byte: Swift's own comparison treats canonically equivalent strings as equal.
                 #expect(Array(back.utf8) == Array(text.utf8))
             }
         },

@@ -1,12 +1,12 @@
-// Copies of a SQLite database through SQLite's backup API (https://sqlite.org/backup.html), while it is served from,
-// and back again.
+// Copies and replaces a SQLite database that is in service, through SQLite's backup API
+// (https://sqlite.org/backup.html).
 //
-// The source of a copy is read in one transaction: without it SQLite would start over at every commit of another
-// process, and under constant load never finish. The price is that the WAL cannot be reset meanwhile and grows.
+// The source of a copy is read in one transaction. Otherwise SQLite would start over at every commit of another
+// process, and never finish under constant load. The price is that the WAL cannot be reset meanwhile and grows.
 //
-// A file is replaced in place, inside one transaction of its own journal, and not by a rename: a process that dies in
-// the middle leaves a hot journal, with which the next to open the file brings the old contents back; nobody can be
-// left with a descriptor of a file that has no name any more; no WAL of the old file can be taken for one of the new.
+// A file is replaced in place, inside one transaction of its own journal, and not by a rename. A process that dies in
+// the middle leaves a hot journal, with which the next to open the file restores the old contents. No process can be
+// left with a descriptor of a file that has no name any more, and no WAL of the old file can be applied to the new one.
 
 internal import Foundation
 internal import GRDB
@@ -42,7 +42,7 @@ package enum SQLiteBackup {
     private static let pagesPerStep: CInt = 256
 
     /// Copies the database, which other processes may be writing to, into an empty file, as it is at one moment after
-    /// the call. The copy is checked, whole in one file, and on disk when this returns.
+    /// the call. When this returns, the copy is checked, complete in one file, and on disk.
     package static func copy(from source: String, to destination: String, progress: @escaping Progress) async throws {
         try await OwnThread.run("sqlite-backup") {
             try mapping(source) {
@@ -50,7 +50,7 @@ package enum SQLiteBackup {
                 let to = try DatabaseQueue(path: destination, configuration: settings(wait: 0))
                 try from.writeWithoutTransaction { db in
                     try db.execute(sql: "BEGIN DEFERRED")
-                    // The snapshot is taken by the first read.
+                    // The first read takes the snapshot.
                     _ = try Int.fetchOne(db, sql: "SELECT COUNT(*) FROM sqlite_master")
                     try move(db, to, progress)
                     try db.execute(sql: "COMMIT")
@@ -62,12 +62,12 @@ package enum SQLiteBackup {
         }
     }
 
-    /// Makes the file one that needs no other beside it, and passes only if SQLite finds nothing wrong with it.
+    /// Makes the file complete without others beside it. Throws if SQLite finds anything wrong with it.
     package static func check(_ path: String) async throws {
         try await OwnThread.run("sqlite-check") { try seal(path) }
     }
 
-    /// Throws `inUse` while another process has the database open. A WAL that is left is moved into the file.
+    /// Throws `inUse` while another process has the database open. A remaining WAL is moved into the file.
     package static func requireUnused(_ path: String) async throws {
         try await OwnThread.run("sqlite-lock") {
             try mapping(path) {
@@ -78,7 +78,7 @@ package enum SQLiteBackup {
         }
     }
 
-    /// Replaces the contents of `target` by those of `source` in one transaction, while nobody else has it open.
+    /// Replaces the contents of `target` by those of `source` in one transaction, while no other process has it open.
     package static func replace(_ target: String, with source: String, progress: @escaping Progress) async throws {
         try await OwnThread.run("sqlite-restore") {
             try mapping(target) {
@@ -103,15 +103,15 @@ package enum SQLiteBackup {
         }
     }
 
-    /// Leaves the connection with the exclusive lock of the file, and keeps it until it closes. In WAL mode every open
-    /// connection holds a shared lock on the file, so this is refused while there is another one, idle or not.
+    /// Leaves the connection with the exclusive lock of the file until it closes. In WAL mode every open connection
+    /// holds a shared lock on the file, so this fails while there is another one, idle or not.
     private static func takeAlone(_ queue: DatabaseQueue) throws {
         try queue.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE")
             guard try String.fetchOne(db, sql: "PRAGMA journal_mode = DELETE") == "delete" else {
                 throw SQLiteBackupError.inUse
             }
-            // EXTRA: the end of the transaction is the removal of its journal, which is on disk when it returns.
+            // EXTRA: the transaction ends with the removal of its journal, which is on disk when it returns.
             try db.execute(sql: "PRAGMA synchronous = EXTRA")
             try db.execute(sql: "BEGIN EXCLUSIVE; COMMIT")
         }

@@ -1,4 +1,4 @@
-// One SQLite connection and everything that is done with it synchronously.
+// One SQLite connection and its synchronous operations.
 
 internal import Foundation
 internal import GRDB
@@ -32,7 +32,7 @@ final class SQLiteConnection: Sendable {
                 // FULL: a commit that was acknowledged survives a loss of power.
                 try db.execute(sql: "PRAGMA synchronous = FULL")
                 try db.execute(sql: "PRAGMA temp_store = MEMORY")
-                // Zeros over what was deleted (sqlite.org/pragma.html#pragma_secure_delete): an erase means it.
+                // Zeros over deleted data (sqlite.org/pragma.html#pragma_secure_delete): an erasure must remove it.
                 try db.execute(sql: "PRAGMA secure_delete = ON")
                 db.add(function: .stringAggregate)
             }
@@ -43,8 +43,8 @@ final class SQLiteConnection: Sendable {
 
     func close() { try? queue.close() }
 
-    /// Lets SQLite refresh the statistics that it finds stale. The limit keeps that to milliseconds on tables of any
-    /// size (sqlite.org/lang_analyze.html, "Recommended usage patterns").
+    /// Lets SQLite refresh stale statistics. The limit keeps that to milliseconds on tables of any size
+    /// (sqlite.org/lang_analyze.html, "Recommended usage patterns").
     func optimize() {
         try? queue.writeWithoutTransaction { db in
             try db.execute(sql: "PRAGMA analysis_limit = 400; PRAGMA optimize")
@@ -59,8 +59,8 @@ final class SQLiteConnection: Sendable {
 
     /// Moves the whole log into the file and empties it, unless readers of an older state stay longer than `maxWait`.
     ///
-    /// SQLite's own checkpoints after a commit wait for nobody: under readers without a pause they move the pages, and
-    /// never get to begin the log anew (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
+    /// SQLite's own checkpoints after a commit do not wait. While readers never pause, they move the pages and can
+    /// never reset the log (sqlite.org/wal.html, "Avoiding Excessively Large WAL Files").
     ///
     /// - Returns: whether it is empty. What is in it is durable either way.
     @discardableResult
@@ -75,8 +75,8 @@ final class SQLiteConnection: Sendable {
         return isEmpty ?? false
     }
 
-    /// A number that differs from one call to the next when another connection, of whichever process, has committed in
-    /// between (sqlite.org/pragma.html#pragma_data_version).
+    /// A number that changes when another connection of any process commits
+    /// (sqlite.org/pragma.html#pragma_data_version).
     func dataVersion() throws(StorageError) -> Int64 {
         try SQLiteFailure.mapping("PRAGMA data_version") {
             try queue.writeWithoutTransaction { try Int64.fetchOne($0, sql: "PRAGMA data_version") } ?? 0
@@ -98,7 +98,7 @@ final class SQLiteConnection: Sendable {
         }
     }
 
-    /// Runs transactions in one transaction, each in its savepoint.
+    /// Runs transactions in one SQL transaction, each in its savepoint.
     func commit(_ transactions: [[BoundStatement]]) -> SQLiteCommit {
         queue.writeWithoutTransaction { db in
             do throws(StorageError) {
@@ -165,7 +165,7 @@ private final class SQLiteTransaction: SQLTransaction {
     }
 }
 
-/// The connection under the migrator, which begins and ends transactions itself.
+/// The migrator's connection, which begins and ends transactions itself.
 private final class SQLiteMigrationConnection: SQLMigrationConnection {
     private let db: GRDB.Database
 

@@ -1,8 +1,8 @@
-// SQLite behind the waist: one writer that groups commits, and readers beside it.
+// A SQLite database: one writer that groups commits, and readers beside it.
 //
-// A commit costs a sync of the disk whatever it holds, so the writer takes every transaction that waits, gives each a
-// savepoint, and pays once. Readers see the last commit (WAL) and are never in the writer's way. Each connection
-// belongs to a thread of its own; the callers' tasks only wait.
+// A commit costs a sync of the disk whatever it holds. So the writer takes every transaction that waits, gives each a
+// savepoint, and commits once. Readers see the last commit (WAL) and never delay the writer. Each connection belongs to
+// a thread of its own; the callers' tasks only wait.
 
 @preconcurrency internal import Dispatch
 package import Logging
@@ -16,11 +16,11 @@ package struct SQLiteConfiguration: Sendable {
     package var busyTimeout: Duration
     /// The most transactions in one commit.
     package var batchSize: Int
-    /// The line in front of the writer, and the one in front of the readers.
+    /// The queue in front of the writer, and the one in front of the readers.
     package var limits: WorkLimits
-    /// The size of the write-ahead log, in bytes, from which the writer makes room for it in the file.
+    /// From which size in bytes the writer empties the write-ahead log into the file.
     package var walLimit: Int
-    /// From how long a batch is reported in the log, by the names of its statements.
+    /// From how long a batch is logged, by the names of its statements.
     package var slow: Duration
 
     package init(
@@ -51,12 +51,12 @@ package final class SQLiteDatabase: SQLDatabase {
 
     package var engine: SQLEngine { .sqlite }
 
-    /// Opens the file, which is made when missing, and starts the threads.
+    /// Opens or creates the file, and starts the threads.
     ///
     /// - Parameters:
     ///   - path: a path in the file system; databases in memory are not supported.
     ///   - configuration: how many readers, and how long they and the writer wait.
-    ///   - logger: told of batches that had to be run again.
+    ///   - logger: for batches that had to be run again.
     /// - Returns: the open database; its owner calls `close`.
     /// - Throws: `StorageError.unavailable` when the file cannot be opened.
     package static func open(
@@ -65,7 +65,7 @@ package final class SQLiteDatabase: SQLDatabase {
         logger: Logger
     ) async throws -> SQLiteDatabase {
         let (writer, readers) = try await OwnThread.run("sqlite-open") {
-            // The writer first: it makes the file and its WAL, which a read-only connection cannot.
+            // The writer first: it creates the file and its WAL, which a read-only connection cannot.
             let writer = try SQLiteConnection(path: path, role: .writer, configuration: configuration)
             let readers = try (0..<max(1, configuration.readers)).map { _ in
                 try SQLiteConnection(path: path, role: .reader, configuration: configuration)
@@ -129,7 +129,7 @@ package final class SQLiteDatabase: SQLDatabase {
                 appended: { logChanges.changed($0) }
             )
             batchWriter.run()
-            // Last of all: who closes last moves the WAL into the file, and a reader may not write.
+            // Last: the last connection to close moves the WAL into the file, and a reader may not write.
             openReaders.wait()
             writer.close()
             threads.leave()
@@ -170,7 +170,7 @@ package final class SQLiteDatabase: SQLDatabase {
     package func withMigrationLock<T: Sendable>(
         _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
     ) async throws -> T {
-        // The lock is the `BEGIN IMMEDIATE` of each migration, which looks again whether it is still pending.
+        // The lock is the `BEGIN IMMEDIATE` of each migration, which checks again whether it is still pending.
         try await OwnThread.run("sqlite-migrator") { [path, configuration] in
             let connection = try SQLiteConnection(path: path, role: .migrator, configuration: configuration)
             defer { connection.close() }
@@ -179,8 +179,8 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 
     package func reclaimDeletedBytes() async -> Bool {
-        // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). Short, for who
-        // writes has to wait: whoever is told `false` comes again.
+        // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). The wait is
+        // short because writers wait for it; the caller tries again after `false`.
         let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in
             .interactive(
                 run: { connection in
@@ -197,7 +197,7 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 
     package func close() async {
-        // Before the writer, who closes last of all.
+        // Before the writer, which closes last.
         await logChanges.close()
         writes.close()
         reads.close()
@@ -205,5 +205,4 @@ package final class SQLiteDatabase: SQLDatabase {
     }
 }
 
-/// What waits for a connection to the file.
 typealias SQLiteWork = ConnectionWork<SQLiteConnection>

@@ -1,11 +1,11 @@
-// From a bound statement to GRDB and back.
+// Runs bound statements through GRDB.
 
 internal import Foundation
 internal import GRDB
 import Storage
 
 extension GRDB.Database {
-    /// Runs one statement on this connection, prepared once and kept.
+    /// Runs one statement on this connection, prepared once and cached.
     func run(_ bound: BoundStatement) throws(StorageError) -> SQLResult {
         try SQLiteFailure.mapping(bound.statement.name) {
             let statement = try cachedStatement(sql: bound.statement.text(for: .sqlite))
@@ -17,7 +17,7 @@ extension GRDB.Database {
             let columns = Columns(statement.columnNames)
             var builder = RowBuilder(columns)
             let cursor = try GRDB.Row.fetchCursor(statement)
-            // To the end: a RETURNING statement has finished its changes only then.
+            // To the end: only then has a RETURNING statement finished its changes.
             while let row = try cursor.next() {
                 // `SELECT *` of a table that has changed since the statement was prepared.
                 guard row.count == columns.names.count else { throw StorageError.invalidRow(column: "*") }
@@ -49,7 +49,7 @@ extension GRDB.Database {
         }
     }
 
-    /// Commits, and says what is known when that fails.
+    /// Commits, and classifies a failure.
     func commit(_ results: [Result<[SQLResult], StorageError>]) -> SQLiteCommit {
         do {
             try cachedStatement(sql: "COMMIT").execute()
@@ -65,7 +65,7 @@ extension GRDB.Database {
         }
     }
 
-    /// Runs a statement that moves the transaction.
+    /// Runs a statement that begins or ends a transaction or a savepoint.
     func control(_ sql: String) throws(StorageError) {
         try SQLiteFailure.mapping(sql) { try cachedStatement(sql: sql).execute() }
     }
@@ -77,8 +77,8 @@ extension GRDB.Database {
 
     // MARK: - Values
 
-    /// `?1…?n` are bound as a list. `$1…$n` are names to SQLite, so they are bound by name: given a list, SQLite would
-    /// hand out the values in the order in which the parameters first appear, and `$2, $1` would silently swap them.
+    /// `?1…?n` are bound as a list. `$1…$n` are names to SQLite, so they are bound by name: SQLite would give a list to
+    /// the parameters in the order in which they first appear, and `$2, $1` would silently swap the values.
     private static func arguments(_ bound: BoundStatement) -> StatementArguments {
         let values = bound.values
         if bound.statement.isNumbered { return StatementArguments(values.map(databaseValue)) }
@@ -110,7 +110,7 @@ extension GRDB.Database {
         case .int64(let integer): row.append(integer)
         case .string(let text): row.append(text)
         case .blob(let data): data.withUnsafeBytes { row.append(bytes: $0) }
-        // No column holds one; a whole result of an aggregate is the integer it stands for.
+        // No column holds one; a whole result of an aggregate becomes an integer.
         case .double(let double): row.append(Int64(exactly: double).map(SQLValue.integer) ?? .text(String(double)))
         }
     }

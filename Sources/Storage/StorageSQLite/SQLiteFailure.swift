@@ -1,10 +1,10 @@
-// From SQLite's result codes to the closed set of storage errors.
+// Maps SQLite's result codes to the closed set of storage errors.
 
 internal import GRDB
 import Storage
 
 enum SQLiteFailure {
-    /// Runs `body` and says in storage's words why it failed.
+    /// Runs `body` and maps its error.
     static func mapping<T>(_ statement: String, _ body: () throws -> T) throws(StorageError) -> T {
         do {
             return try body()
@@ -25,18 +25,18 @@ enum SQLiteFailure {
         return "SQLite \(error.extendedResultCode)"
     }
 
-    /// Whether a COMMIT that failed like this, and after which SQLite rolled back, certainly left nothing behind.
+    /// Whether a failed COMMIT, after which SQLite rolled back, certainly left no commit record in the file.
     ///
-    /// The rollback alone does not tell. A commit in a WAL is: write the frames, the last of which is the commit
-    /// record; sync the file; enter the frames in the shared index. SQLite rolls back in memory when any of these
-    /// fails, and the next commit overwrites the frames; but if the process dies before that, recovery reads the file
-    /// and takes a commit record with a right checksum for a commit (https://www.sqlite.org/walformat.html §4.6).
+    /// The rollback does not prove it. A commit in a WAL writes the frames, the last of which is the commit record,
+    /// syncs the file, and enters the frames in the shared index. If any of these fails, SQLite rolls back in memory,
+    /// and the next commit overwrites the frames. But if the process dies before that, recovery reads the file and
+    /// accepts a commit record with a valid checksum (https://www.sqlite.org/walformat.html §4.6).
     ///
-    /// SQLITE_FULL comes from the first step alone: a write that found no space, so that the commit record, the last
-    /// to be written, is not whole. A sync that failed (SQLITE_IOERR_FSYNC), an index that could not grow
-    /// (SQLITE_IOERR_SHMSIZE, SQLITE_NOMEM) come after it, and of a write that failed for another reason than space
-    /// (SQLITE_IOERR_WRITE) nobody knows what reached the file. SQLITE_CORRUPT_VTAB comes before all of them: a virtual
-    /// table writes what it holds in memory when a commit begins (xSync, https://www.sqlite.org/vtab.html §2.16).
+    /// SQLITE_FULL comes from the first step alone: a write found no space, so the commit record, which is written
+    /// last, is incomplete. A failed sync (SQLITE_IOERR_FSYNC) and an index that could not grow (SQLITE_IOERR_SHMSIZE,
+    /// SQLITE_NOMEM) come later. After a write that failed for another reason (SQLITE_IOERR_WRITE), what reached the
+    /// file is unknown. SQLITE_CORRUPT_VTAB comes before all of them: a virtual table writes its buffers when a commit
+    /// begins (xSync, https://www.sqlite.org/vtab.html §2.16).
     static func leavesNoCommitRecord(_ error: any Error) -> Bool {
         guard let error = error as? DatabaseError else { return false }
         return error.resultCode == .SQLITE_FULL || error.extendedResultCode == .SQLITE_CORRUPT_VTAB

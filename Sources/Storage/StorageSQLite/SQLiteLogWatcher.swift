@@ -1,18 +1,16 @@
-// Notices what other processes commit to the file: SQLite has no way to be told, so a look at its version is cheap
-// instead.
+// Notices commits of other processes. SQLite has no notification for them, so this polls the version of the file.
 //
-// `PRAGMA data_version` reads a number in shared memory. Fifty looks a second cost less than a hundredth of a core,
-// and a command in another process is noticed within 20 ms. What this process commits itself is told by its writer at
-// once, so these looks are for the others.
+// `PRAGMA data_version` reads a number in shared memory. Fifty reads a second cost less than a hundredth of a core, and
+// notice a commit of another process within 20 ms. The writer reports this process's own commits at once.
 
 @preconcurrency internal import Dispatch
 import Storage
 
-/// Watches the whole file, which is more than the one log: a hint for nothing costs one read.
+/// Watches the whole file, not one log: a hint for nothing costs one read.
 final class SQLiteLogWatcher: LogWatcher {
-    /// Between two looks.
+    /// Between two reads.
     private static let pause: DispatchTimeInterval = .milliseconds(20)
-    /// Looks after which a hint is due even when nothing has changed.
+    /// A hint is due after so many reads even when nothing has changed.
     private static let looksPerHint = 50
 
     private let path: String
@@ -35,7 +33,7 @@ final class SQLiteLogWatcher: LogWatcher {
             if connection == nil {
                 connection = try? SQLiteConnection(path: path, role: .reader, configuration: configuration)
             }
-            // Without an answer nothing is known, and the hint that is due in any case has to do.
+            // If the read fails, the hint that is due in any case has to do.
             let now = try? connection?.dataVersion()
             looks += 1
             if now != version || looks >= Self.looksPerHint {

@@ -1,10 +1,10 @@
 // Group commit.
 //
 // One SQL transaction, a savepoint for each waiting transaction, one commit; callers resume only after it. A
-// transaction that fails is rolled back to its savepoint and its neighbours never notice. Some errors (a full disk, an
-// interrupt) make SQLite roll back the *whole* transaction by itself, savepoints already released included: after every
-// error the writer therefore asks whether the transaction still stands, and if not runs the transactions again one by
-// one.
+// transaction that fails is rolled back to its savepoint, and the others are not affected. Some errors (a full disk, an
+// interrupt) make SQLite roll back the *whole* SQL transaction by itself, with the savepoints already released. So
+// after every error the writer checks whether the SQL transaction is still open, and if not runs the transactions again
+// one by one.
 
 internal import Logging
 import Storage
@@ -17,7 +17,7 @@ struct SQLiteWriter {
     let walLimit: Int
     let slow: SlowStatements
     let logger: Logger
-    /// Told of the logs that a commit has added to.
+    /// Called with the logs that a commit has added to.
     let appended: @Sendable (Set<OrderedLog>) -> Void
     private var batches = 0
     private var nextOptimize = ContinuousClock.now + .seconds(60)
@@ -89,15 +89,15 @@ struct SQLiteWriter {
     }
 }
 
-/// What became of a group commit.
+/// The outcome of a group commit.
 enum SQLiteCommit {
     /// Durable; a transaction that failed was left out and has its error here.
     case committed([Result<[SQLResult], StorageError>])
     /// Nothing of the batch took effect.
     case rolledBack(StorageError)
-    /// The transaction could not start, so running the transactions again at once would not help.
+    /// The SQL transaction could not start, so running the transactions again at once would not help.
     case notBegun(StorageError)
-    /// The disk failed during the commit, after which nobody knows whether the commit record is in the file.
+    /// The disk failed during the commit, so the commit record may or may not be in the file.
     case unknown(StorageError)
 
     /// What each transaction returned, once they are durable.

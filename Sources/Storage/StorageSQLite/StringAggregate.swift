@@ -1,5 +1,5 @@
-// `string_agg(text, separator)`, which PostgreSQL has and SQLite knows from 3.44 on by that name
-// (sqlite.org/lang_aggfunc.html#group_concat). Defined here for the older ones, so that a statement has one text.
+// `string_agg(text, separator)`, which PostgreSQL has and SQLite has from 3.44 on
+// (sqlite.org/lang_aggfunc.html#group_concat). Defined here for older versions, so that a statement has one text.
 
 internal import GRDB
 
