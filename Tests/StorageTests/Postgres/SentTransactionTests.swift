@@ -8,7 +8,7 @@ import TestSupport
 import Testing
 
 @Suite("cancelling")
-struct SentUnitTests {
+struct SentTransactionTests {
     private static let mark = Statement("tests.mark", .writes, [.text], "INSERT INTO marks (name) VALUES ($1)")
     private static let marks = Statement("tests.marks", .reads, [], "SELECT name FROM marks ORDER BY name")
     private static let tables = "-- migrate:up\nCREATE TABLE marks (name {{text}}){{table}};\n-- migrate:down\n"

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 @Suite("patience of a PostgreSQL lane", .needsPostgres)
-struct LanePatienceTests {
+struct WorkerWaitTests {
     private static let tables = """
         CREATE TABLE counters (id bigint PRIMARY KEY, value bigint NOT NULL);
         INSERT INTO counters SELECT i, 0 FROM generate_series(1, 128) AS i;

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite("PostgreSQL lanes", .needsPostgres)
-struct PostgresLaneTests {
+struct PostgresWorkerTests {
     private static let sleep = Statement("tests.sleep", .reads, [], "SELECT pg_sleep(1)")
     private static let pids = Statement(
         "tests.pids",

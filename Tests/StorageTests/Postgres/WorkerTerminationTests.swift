@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite("A lane's session ended by the server", .needsPostgres)
-struct LaneTerminationTests {
+struct WorkerTerminationTests {
     private static let apply = Statement(
         "tests.apply",
         .writes,
