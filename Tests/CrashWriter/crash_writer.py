@@ -69,7 +69,7 @@ class Writer:
                 self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=5)
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
-            # Nothing was sent, so there is no unit whose outcome could be asked for.
+            # Nothing was sent, so there is no transaction whose outcome could be asked for.
             return self.rest()
         kind, unit, message = self.requests(self)
         self.unit, self.answer = (kind, unit), b""

@@ -1,4 +1,4 @@
-// The library's users have only its documentation: each public declaration states its meaning, units and errors. This
+// The library's users have only its documentation: each public declaration states its meaning, measure and errors. This
 // reads the formatted sources line by line.
 import Foundation
 import Testing

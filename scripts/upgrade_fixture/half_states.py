@@ -12,7 +12,7 @@ import time
 from .auth_rows import sign_up
 from .chat_rows import create, append, send
 
-# More than one transaction of 500 rows (`MessageBatch.rows`), and little more: what is left after the first is in the fixture.
+# A little more than one transaction of 500 rows (`MessageBatch.rows`): the rest after the first is in the fixture.
 MESSAGES = 600
 ATTEMPTS = 60
 

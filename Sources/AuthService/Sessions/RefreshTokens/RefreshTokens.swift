@@ -146,7 +146,7 @@ package struct RefreshTokens: Sendable {
     }
 }
 
-    /// The session and client of any authentic token of a row. `nil` if it is not authentic, or the session is missing.
+/// The session and client of any authentic token of a row. `nil` if it is not authentic, or the session is missing.
 struct RefreshTokenInfo {
     let state: SessionState
     /// The client that the token was issued to.
