@@ -5,7 +5,7 @@ import ServiceKit
 extension SignInContext {
     init(_ request: Request, _ context: AuthRequestContext) throws {
         self.init(
-            from: context.clientInfo(of: request),
+            clientInfo: context.clientInfo(of: request),
             wantsCookie: try QueryParameters(request).boolean("cookie") ?? false
         )
     }
