@@ -29,10 +29,10 @@ struct ClientSecretFile {
             }
             if let known = PrivateFiles.read(path), clients.accepts(known, from: client) { return (client, known) }
             try checkFolder()
-            made = try await clients.rotateSecret(of: id, actor: nil, origin: .commandLine)
+            made = try await clients.rotateSecret(of: id, actor: nil, from: .commandLine)
         } else {
             try checkFolder()
-            made = try await clients.create(draft, actor: nil, origin: .commandLine)
+            made = try await clients.create(draft, actor: nil, from: .commandLine)
         }
         guard let secret = made.secret?.text else { throw StartFailure("the client \(id) was given no secret") }
         try PrivateFiles.write(secret + "\n", to: path)

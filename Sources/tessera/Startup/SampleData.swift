@@ -40,7 +40,7 @@ enum SampleData {
             guard let email = Email(sample.email) else { continue }
             do {
                 let signup = Signup(email: email, password: sample.password, name: sample.name)
-                let user = try await auth.passwords.create(signup, role: sample.role, actor: nil, origin: .commandLine)
+                let user = try await auth.passwords.create(signup, role: sample.role, actor: nil, from: .commandLine)
                 made.append((user, sample))
             } catch PasswordError.emailTaken {
                 continue

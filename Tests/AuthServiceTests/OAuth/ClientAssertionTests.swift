@@ -161,7 +161,7 @@ struct ClientAssertionTests {
             func replace(_ jwks: String?) async throws {
                 var change = ClientChange()
                 change.jwks = jwks.map { .value($0) } ?? .null
-                _ = try await node.service.clients.update(client.id, change, actor: nil, origin: .commandLine)
+                _ = try await node.service.clients.update(client.id, change, actor: nil, from: .commandLine)
             }
             func works(_ key: SigningKey, _ kid: String) async throws -> Bool {
                 try await send(node, try assertion(node, client, kid: kid, key: key)).status == 200

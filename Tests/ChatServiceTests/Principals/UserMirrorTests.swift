@@ -68,7 +68,7 @@ struct UserMirrorTests {
         try await withChat(engine) { chat async throws in
             let feed = ScriptedUserEvents()
             let blocked = BlockedPrincipals()
-            let mirror = chat.mirror(feed, refused)
+            let mirror = chat.mirror(feed, blocked)
             let id = try await chat.conversation()
             feed.tell("user.deactivated", "owner")
             feed.tell("user.deactivated", "never-seen")
@@ -92,7 +92,7 @@ struct UserMirrorTests {
         try await withChat(engine) { chat async throws in
             let feed = ScriptedUserEvents()
             let blocked = BlockedPrincipals()
-            let mirror = chat.mirror(feed, refused)
+            let mirror = chat.mirror(feed, blocked)
             for user in ["owner", "other"] { try await chat.create(as: user) }
             _ = try await mirror.erasures.erase("owner", .admin, by: "admin")
             blocked.set("owner", isBlocked: true)
