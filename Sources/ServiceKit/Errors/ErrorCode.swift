@@ -89,7 +89,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .cursorGone: "The cursor is no longer valid; start again."
         case .resultGone: "The result of the first request has been deleted."
         case .methodNotAllowed: "The method is not allowed for this path."
-        case .notFound: "Not found."
+        case .notFound: "The resource was not found."
         case .preconditionFailed: "The resource has changed since the version in If-Match."
         case .badRequest: "The request is malformed."
         case .tokenMissing: "A bearer token or session cookie is required."

@@ -165,7 +165,7 @@ struct TransactionsPerRequestTests {
             .post,
             "/v1/login?cookie=true",
             Self.credentials,
-            headers: [.from: "https://auth.test"]
+            headers: [.origin: "https://auth.test"]
         )
         try #require(answer.status == 200, "\(answer.text)")
         return String(try #require(answer.headers[.setCookie]).prefix { $0 != ";" })

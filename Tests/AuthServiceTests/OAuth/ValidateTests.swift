@@ -24,7 +24,7 @@ struct ValidateTests {
 
     private func cookie(_ node: AuthNode) async throws -> String {
         let body = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
-        let answer = try await node.send(.post, "/v1/login?cookie=true", body, headers: [.from: "https://auth.test"])
+        let answer = try await node.send(.post, "/v1/login?cookie=true", body, headers: [.origin: "https://auth.test"])
         return String(try #require(answer.headers[.setCookie]).prefix { $0 != ";" })
     }
 

@@ -9,7 +9,7 @@ import Testing
 @Suite("Cookie sessions")
 struct CookieSessionTests {
     private static let credentials = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
-    private static let own: HTTPFields = [.from: "https://auth.test"]
+    private static let own: HTTPFields = [.origin: "https://auth.test"]
 
     private func cookie(_ node: AuthNode) async throws -> String {
         let answer = try await node.send(.post, "/v1/login?cookie=true", Self.credentials, headers: Self.own)
@@ -103,7 +103,7 @@ struct CookieSessionTests {
     func refusedSetting(engine: TestEngine) async throws {
         try await withNode(engine, NodeOptions(corsOrigins: ["https://app.test"])) { node in
             let before = try await node.rowCounts()
-            let evil: HTTPFields = [.from: "https://evil.test"]
+            let evil: HTTPFields = [.origin: "https://evil.test"]
             for query in [
                 "cookie=true", "cookie=1", "cookie=TRUE", "x=1&cookie=true", "cookie", "cookie=false&cookie=true",
             ] {
@@ -117,7 +117,7 @@ struct CookieSessionTests {
 
             let plain = try await node.send(.post, "/v1/signup?cookie=false", Self.credentials, headers: Self.own)
             #expect(plain.status == 201 && plain.headers[.setCookie] == nil && plain.json["refresh_token"] != nil)
-            let app: HTTPFields = [.from: "https://app.test"]
+            let app: HTTPFields = [.origin: "https://app.test"]
             let allowed = try await node.send(.post, "/v1/login?cookie=1", Self.credentials, headers: app)
             #expect(allowed.headers[.setCookie] != nil)
             #expect(allowed.headers[.accessControlAllowOrigin] == "https://app.test")
@@ -130,7 +130,7 @@ struct CookieSessionTests {
         try await withNode(engine) { node in
             let ada = try await node.signUp()
             let pair = try await cookie(node)
-            let evil: HTTPFields = [.cookie: pair, .from: "https://evil.test"]
+            let evil: HTTPFields = [.cookie: pair, .origin: "https://evil.test"]
             let refused = try await node.send(.patch, "/v1/me", #"{"name":"x"}"#, token: ada.access, headers: evil)
             #expect(refused.code == "csrf_refused")
             // Reads are safe: another site cannot see the answer.

@@ -9,7 +9,7 @@ import Testing
 @Suite("Cookies")
 struct CookieTests {
     private static let body = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
-    private static let own: HTTPFields = [.from: "https://auth.test"]
+    private static let own: HTTPFields = [.origin: "https://auth.test"]
 
     @Test(
         "a login with ?cookie=true sets the cookie and keeps the refresh token to itself",
@@ -58,7 +58,7 @@ struct CookieTests {
                 .post,
                 "/v1/signup?cookie=true",
                 Self.body,
-                headers: [.from: "http://127.0.0.1:8080"]
+                headers: [.origin: "http://127.0.0.1:8080"]
             )
             let header = try #require(answer.headers[.setCookie])
             #expect(answer.status == 201 && header.hasPrefix("tessera_dev=") && !header.contains("Secure"))
@@ -75,10 +75,10 @@ struct CookieTests {
             let login = try await node.send(.post, "/v1/login?cookie=true", Self.body, headers: Self.own)
             let pair = String(try #require(login.headers[.setCookie]).prefix { $0 != ";" })
             let site = try #require(HTTPField.Name("Sec-Fetch-Site"))
-            let allowed: [HTTPFields] = [Self.own, [.from: "https://app.test"], [site: "same-origin"]]
+            let allowed: [HTTPFields] = [Self.own, [.origin: "https://app.test"], [site: "same-origin"]]
             let refused: [HTTPFields] = [
-                [:], [.from: "https://evil.test"], [.from: "null"], [site: "cross-site"], [site: "same-site"],
-                [.from: "https://auth.test.evil.test"], [.from: "http://auth.test"],
+                [:], [.origin: "https://evil.test"], [.origin: "null"], [site: "cross-site"], [site: "same-site"],
+                [.origin: "https://auth.test.evil.test"], [.origin: "http://auth.test"],
             ]
             for (cases, isAllowed) in [(allowed, true), (refused, false)] {
                 for headers in cases {
@@ -94,7 +94,7 @@ struct CookieTests {
             }
             // Without a cookie there is nothing to forge.
             #expect(
-                try await node.send(.post, "/v1/login", Self.body, headers: [.from: "https://evil.test"]).status
+                try await node.send(.post, "/v1/login", Self.body, headers: [.origin: "https://evil.test"]).status
                     == 200
             )
         }
@@ -106,13 +106,13 @@ struct CookieTests {
             let preflight = try await node.send(
                 .options,
                 "/v1/login",
-                headers: [.from: "https://app.test", .accessControlRequestMethod: "POST"]
+                headers: [.origin: "https://app.test", .accessControlRequestMethod: "POST"]
             )
             #expect(preflight.status == 204)
             #expect(preflight.headers[.accessControlAllowOrigin] == "https://app.test")
             #expect(preflight.headers[.accessControlAllowCredentials] == "true")
             #expect(preflight.headers[.vary] == "Origin")
-            let other = try await node.send(.get, "/healthz", headers: [.from: "https://evil.test"])
+            let other = try await node.send(.get, "/healthz", headers: [.origin: "https://evil.test"])
             #expect(other.headers[.accessControlAllowOrigin] == nil && other.headers[.vary] == "Origin")
         }
     }
