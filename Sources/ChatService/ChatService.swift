@@ -40,6 +40,7 @@ package struct ChatService: Sendable {
         + VoteStatements.all + IdempotencyStatements.all + UsageStatements.all + QuotaUsage.all
         + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
         + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
+        + SearchBackfillStatements.all
 
     /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> BoundStatement { LeaseStatements.writeProbe(at: now) }
@@ -129,7 +130,7 @@ package struct ChatService: Sendable {
             let mirror = UserMirror(
                 database: database,
                 source: userEvents.pages,
-                erasures: erasures,
+                beginErasure: { erasures.begin($0, .userDeleted, by: nil, at: $1) },
                 blocked: blocked,
                 clock: clock,
                 random: random,

@@ -101,10 +101,16 @@ struct ChatCleanupTests {
         try await withChat(engine, clock: clock.clock) { chat in
             let one = chat.cleanup(clock.clock)
             let other = chat.cleanup(clock.clock)
-            let taken = LeaseStatements.take("cleanup", "a third", clock.clock.now() + .seconds(300), clock.clock.now())
+            let taken = LeaseStatements.take(
+                "cleanup",
+                holder: "a third",
+                until: clock.clock.now() + .seconds(300),
+                at: clock.clock.now()
+            )
             _ = try await chat.database.run(taken)
             #expect(try await one.runIfFree() == nil)
-            _ = try await chat.database.run(LeaseStatements.release("cleanup", "a third", clock.clock.now()))
+            let released = LeaseStatements.release("cleanup", holder: "a third", at: clock.clock.now())
+            _ = try await chat.database.run(released)
             #expect(try await other.runIfFree() != nil)
             _ = try await chat.database.run(taken)
             clock.advance(.seconds(300))

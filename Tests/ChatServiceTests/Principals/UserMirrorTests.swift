@@ -94,7 +94,7 @@ struct UserMirrorTests {
             let blocked = BlockedPrincipals()
             let mirror = chat.mirror(feed, blocked)
             for user in ["owner", "other"] { try await chat.create(as: user) }
-            _ = try await mirror.erasures.erase("owner", .admin, by: "admin")
+            _ = try await chat.erasures.erase("owner", .admin, by: "admin")
             blocked.set("owner", isBlocked: true)
             for user in ["owner", "other"] {
                 feed.tell("user.deactivated", user)
@@ -254,10 +254,11 @@ struct UserMirrorTests {
 
 extension Chat {
     func mirror(_ source: any UserEventSource, _ blocked: BlockedPrincipals = BlockedPrincipals()) -> UserMirror {
-        UserMirror(
+        let erasures = erasures
+        return UserMirror(
             database: database,
             source: source,
-            erasures: erasures,
+            beginErasure: { erasures.begin($0, .userDeleted, by: nil, at: $1) },
             blocked: blocked,
             clock: .system,
             random: .system,

@@ -34,7 +34,8 @@ enum FeedSelection: String, Sendable, CaseIterable {
 struct UserMirror: Sendable {
     let database: any SQLDatabase
     let source: any UserEventSource
-    let erasures: Erasures
+    /// Makes the receipt of a user who was deleted, behind the tombstone.
+    let beginErasure: @Sendable (_ user: String, _ now: Instant) -> BoundStatement
     let blocked: BlockedPrincipals
     let clock: Clock
     let random: RandomSource
@@ -42,13 +43,13 @@ struct UserMirror: Sendable {
 
     static let batchSize = 100
     /// Rows in one transaction that clears flags.
-    private static let repair: Int64 = 500
+    private static let repair = 500
 
     /// Reads the next page of a pass.
     ///
     /// - Returns: whether to continue at once.
     func follow(_ selection: FeedSelection) async throws -> Bool {
-        let row = try await database.run(MirrorStatements.cursor(selection.rawValue)).first
+        let row = try await database.run(MirrorStatements.cursor(of: selection)).first
         guard let cursor = try row?.text("cursor") else { throw StorageError.invalidRow(column: "cursor") }
         let page: UserEventPage
         do {
@@ -69,20 +70,19 @@ struct UserMirror: Sendable {
     private func apply(_ page: UserEventPage, _ selection: FeedSelection, from cursor: String) async throws {
         let advanceToken = Hex.encode(random.bytes(16))
         let now = clock.now()
-        var statements = [MirrorStatements.advance(selection.rawValue, cursor, page.next, advanceToken, now)]
-        var first: [Int] = []
-        for event in page.events {
-            first.append(statements.count)
-            statements += effect(event, advanceToken: advanceToken, at: now)
-        }
-        let results = try await database.run(statements)
+        var transaction = Transaction()
+        let advanced = transaction.add(
+            MirrorStatements.advance(selection, from: cursor, to: page.next, by: advanceToken, at: now)
+        )
+        let effects = page.events.map { add($0, to: &transaction, advanceToken: advanceToken, at: now) }
+        let results = try await database.run(transaction)
         // Another node was first, and its transaction had the effects.
-        guard results[0].affected > 0 else { return }
-        for (event, index) in zip(page.events, first) {
+        guard results[advanced].affected > 0 else { return }
+        for (event, effect) in zip(page.events, effects) {
             switch event.change {
             case .profile: break
             // SECURITY: an erased user stays refused, whatever auth does.
-            case .reactivated where results[index].affected == 0: break
+            case .reactivated where results[effect].affected == 0: break
             case .reactivated: blocked.set(event.user, isBlocked: false)
             case .deactivated: blocked.set(event.user, isBlocked: true)
             case .deleted:
@@ -92,25 +92,35 @@ struct UserMirror: Sendable {
         }
     }
 
-    private func effect(_ event: UserEvent, advanceToken: String, at now: Instant) -> [BoundStatement] {
+    /// Adds what an event does to its principal.
+    ///
+    /// - Returns: the handle of the statement that changes the principal's row.
+    private func add(
+        _ event: UserEvent,
+        to transaction: inout Transaction,
+        advanceToken: String,
+        at now: Instant
+    ) -> Transaction.Handle {
+        let user = event.user
         switch event.change {
         case .profile(let name, let avatarURL):
-            [
+            return transaction.add(
                 MirrorStatements.profile(
-                    event.user,
-                    name.isPresent,
-                    name.value,
-                    avatarURL.isPresent,
-                    avatarURL.value,
-                    event.at,
-                    advanceToken
+                    of: user,
+                    name: name,
+                    avatarURL: avatarURL,
+                    at: event.at,
+                    advanceToken: advanceToken
                 )
-            ]
-        case .deactivated: [MirrorStatements.activity(event.user, false, event.at, event.at, advanceToken)]
-        case .reactivated: [MirrorStatements.activity(event.user, true, Instant?.none, event.at, advanceToken)]
+            )
+        case .deactivated:
+            return transaction.add(MirrorStatements.deactivate(user, at: event.at, advanceToken: advanceToken))
+        case .reactivated:
+            return transaction.add(MirrorStatements.reactivate(user, at: event.at, advanceToken: advanceToken))
         case .deleted:
-            [MirrorStatements.markErased(event.user, now, advanceToken)]
-                + [erasures.begin(event.user, .userDeleted, by: nil, at: now)]
+            let marked = transaction.add(MirrorStatements.markErased(user, at: now, advanceToken: advanceToken))
+            transaction.add(beginErasure(user, now))
+            return marked
         }
     }
 
@@ -120,9 +130,12 @@ struct UserMirror: Sendable {
             metadata: ["lane": "\(selection)"]
         )
         if selection == .profiles {
-            while try await database.run(MirrorStatements.forgetInactivity(Self.repair)).affected == Int(Self.repair) {}
+            while try await database.run(MirrorStatements.forgetInactivity(limit: Self.repair)).affected == Self.repair
+            {}
         }
         let advanceToken = Hex.encode(random.bytes(16))
-        _ = try await database.run(MirrorStatements.advance(selection.rawValue, cursor, "", advanceToken, clock.now()))
+        _ = try await database.run(
+            MirrorStatements.advance(selection, from: cursor, to: "", by: advanceToken, at: clock.now())
+        )
     }
 }

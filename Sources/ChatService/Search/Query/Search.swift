@@ -1,10 +1,9 @@
-import ServiceKit
-// Finds the caller's own messages and titles.
 //
 // FTS5's entries are in the order newest first, so SQLite stops when the page is full. A GIN index has no order, and a
 // common word of a busy owner is in 100,000 rows. So PostgreSQL searches the owner's newest window of time, then ever
 // larger groups of ever wider ones, and sixteenths where there are too many candidates to sort. A page costs a few
 // index probes, for rare and common words alike.
+import ServiceKit
 import Storage
 
 struct Search: Sendable {
@@ -45,7 +44,7 @@ struct Search: Sendable {
             }
             hits = order.prefix(fetch).map { hits[$0] }
         }
-        let isComplete = try await database.run(SearchStatements.isPending()).first?.boolean("pending") == false
+        let isComplete = try await SearchBackfill(database: database).isComplete()
         let hasMore = hits.count > request.limit
         if request.byRelevance {
             hits = Array(SearchRanking.sorted(hits, request.query).prefix(request.limit))
@@ -65,7 +64,6 @@ struct Search: Sendable {
     ) async throws -> [SearchHit] {
         let scan = SearchScan(
             database: database,
-            statement: kind == .message ? SearchStatements.messages : SearchStatements.titles,
             kind: kind,
             request: request,
             scope: SearchScope(
@@ -84,7 +82,6 @@ struct Search: Sendable {
 
 struct SearchScan: Sendable {
     let database: any SQLDatabase
-    let statement: Statement
     let kind: SearchHit.Kind
     let request: Search.Request
     let scope: SearchScope
@@ -153,17 +150,17 @@ struct SearchScan: Sendable {
     ) async throws -> (hits: [SearchHit], candidates: Int64) {
         var transaction = Transaction()
         let found = transaction.add(
-            statement(
-                query,
-                scope.owner,
-                request.conversation,
-                request.from,
-                request.to,
-                after.time,
-                position,
-                after.id,
-                maxCandidates,
-                fetch
+            SearchStatements.hits(
+                kind,
+                for: query,
+                owner: scope.owner,
+                conversation: request.conversation,
+                from: request.from,
+                to: request.to,
+                beyond: after,
+                position: position,
+                maxCandidates: maxCandidates,
+                limit: fetch
             )
         )
         let result = try await SearchReadiness.run(transaction, on: database)[found]

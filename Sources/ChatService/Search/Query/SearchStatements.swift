@@ -10,31 +10,31 @@ enum SearchStatements {
     /// Characters of a text that are fetched for its snippet.
     private static let shown = 16_384
 
-    // 1 query, 2 owner, 3 conversation, 4 from, 5 to, 6–8 the place to begin after, 9 most candidates, 10 limit
-    private static let types: [SQLType] = [
-        .text, .text, .text, .instant, .instant, .instant, .integer, .text, .integer, .integer,
+    private static let parameters: StatementParameters = [
+        "query": .text, "owner": .text, "conversation": .text, "from": .instant, "to": .instant, "time": .instant,
+        "position": .integer, "id": .text, "max": .integer, "limit": .integer,
     ]
 
-    static let messages = Statement(
+    private static let messages = Statement(
         "search.messages",
         .reads,
-        types,
+        parameters,
         postgres: """
             WITH candidates AS MATERIALIZED (
                 SELECT id, conversation_id, seq, created_at FROM messages
-                WHERE search @@ $1::tsquery AND created_at <= $6
-                    AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)
-                LIMIT $9
+                WHERE search @@ :query::tsquery AND created_at <= :time
+                    AND (:from IS NULL OR created_at >= :from) AND (:to IS NULL OR created_at < :to)
+                LIMIT :max
             ), hits AS MATERIALIZED (
                 SELECT n.id, n.created_at, n.seq, c.title
                 FROM candidates n CROSS JOIN LATERAL (
                     SELECT c.title FROM conversations c
-                    WHERE c.id = n.conversation_id AND c.owner_id = $2 AND c.deleted_at IS NULL
-                        AND ($3 IS NULL OR c.id = $3)
+                    WHERE c.id = n.conversation_id AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+                        AND (:conversation IS NULL OR c.id = :conversation)
                     OFFSET 0
                 ) c
-                WHERE (n.created_at, n.seq, n.id) < ($6, $7, $8)
-                ORDER BY n.created_at DESC, n.seq DESC, n.id DESC LIMIT $10
+                WHERE (n.created_at, n.seq, n.id) < (:time, :position, :id)
+                ORDER BY n.created_at DESC, n.seq DESC, n.id DESC LIMIT :limit
             )
             SELECT k.candidates, m.id, m.conversation_id, h.title, m.seq, m.role, m.created_at,
                 substr(m.content_text, 1, \(shown)) AS found_text, m.created_at AS placed_at, m.seq AS position
@@ -49,29 +49,29 @@ enum SearchStatements {
             CROSS JOIN search_message_rows r ON r.position = s.rowid
             CROSS JOIN messages m ON m.id = r.message_id
             CROSS JOIN conversations c ON c.id = m.conversation_id
-            WHERE s.search_messages MATCH $1 AND s.rowid < $7 AND s.rowid >= COALESCE($4, 0) * 2048
-                AND c.owner_id = $2 AND c.deleted_at IS NULL AND ($3 IS NULL OR c.id = $3)
-                AND m.deleted_at IS NULL
-                AND ($4 IS NULL OR m.created_at >= $4) AND ($5 IS NULL OR m.created_at < $5)
-            ORDER BY s.rowid DESC LIMIT $10
+            WHERE s.search_messages MATCH :query AND s.rowid < :position AND s.rowid >= COALESCE(:from, 0) * 2048
+                AND c.owner_id = :owner AND \(ConversationState.live.sql("c")) AND (:conversation IS NULL OR c.id = :conversation)
+                AND \(MessageState.live.sql("m"))
+                AND (:from IS NULL OR m.created_at >= :from) AND (:to IS NULL OR m.created_at < :to)
+            ORDER BY s.rowid DESC LIMIT :limit
             """
     )
 
-    static let titles = Statement(
+    private static let titles = Statement(
         "search.titles",
         .reads,
-        types,
+        parameters,
         postgres: """
             WITH candidates AS MATERIALIZED (
                 SELECT id, created_at, title, owner_id, deleted_at FROM conversations
-                WHERE search @@ $1::tsquery AND created_at <= $6
-                    AND ($4 IS NULL OR created_at >= $4) AND ($5 IS NULL OR created_at < $5)
-                LIMIT $9
+                WHERE search @@ :query::tsquery AND created_at <= :time
+                    AND (:from IS NULL OR created_at >= :from) AND (:to IS NULL OR created_at < :to)
+                LIMIT :max
             ), hits AS (
                 SELECT id, created_at, title FROM candidates
-                WHERE owner_id = $2 AND deleted_at IS NULL AND ($3 IS NULL OR id = $3)
-                    AND (created_at, 0, id) < ($6, $7, $8)
-                ORDER BY created_at DESC, id DESC LIMIT $10
+                WHERE owner_id = :owner AND \(ConversationState.live.sql()) AND (:conversation IS NULL OR id = :conversation)
+                    AND (created_at, 0, id) < (:time, :position, :id)
+                ORDER BY created_at DESC, id DESC LIMIT :limit
             )
             SELECT k.candidates, h.id, h.id AS conversation_id, h.title, NULL::bigint AS seq, NULL::text AS role,
                 h.created_at, h.title AS found_text, h.created_at AS placed_at, 0::bigint AS position
@@ -84,61 +84,33 @@ enum SearchStatements {
             FROM search_titles s
             CROSS JOIN search_title_rows r ON r.position = s.rowid
             CROSS JOIN conversations c ON c.id = r.conversation_id
-            WHERE s.search_titles MATCH $1 AND s.rowid < $7 AND s.rowid >= COALESCE($4, 0) * 2048
-                AND c.owner_id = $2 AND c.deleted_at IS NULL AND ($3 IS NULL OR c.id = $3)
-                AND ($4 IS NULL OR c.created_at >= $4) AND ($5 IS NULL OR c.created_at < $5)
-            ORDER BY s.rowid DESC LIMIT $10
+            WHERE s.search_titles MATCH :query AND s.rowid < :position AND s.rowid >= COALESCE(:from, 0) * 2048
+                AND c.owner_id = :owner AND \(ConversationState.live.sql("c")) AND (:conversation IS NULL OR c.id = :conversation)
+                AND (:from IS NULL OR c.created_at >= :from) AND (:to IS NULL OR c.created_at < :to)
+            ORDER BY s.rowid DESC LIMIT :limit
             """
     )
 
     /// Rows without words: usually none.
-    static let pendingMessages = Statement(
-        "search.pending_messages",
-        .reads,
-        [.integer],
-        """
-        SELECT id, version, content_text AS pending_text FROM messages
-        WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL ORDER BY id LIMIT $1
-        """
-    )
-
-    static let pendingTitles = Statement(
-        "search.pending_titles",
-        .reads,
-        [.integer],
-        """
-        SELECT id, version, title AS pending_text FROM conversations
-        WHERE search IS NULL AND title IS NOT NULL ORDER BY id LIMIT $1
-        """
-    )
-
-    // Not if the text has changed in between. It changes nothing else of the row, not even its version.
-    static let indexMessage = Statement(
-        "search.index_message",
-        .writes,
-        [.text, .integer, .words],
-        "UPDATE messages SET search = $3 WHERE id = $1 AND version = $2 AND search IS NULL AND deleted_at IS NULL"
-    )
-
-    static let indexTitle = Statement(
-        "search.index_title",
-        .writes,
-        [.text, .integer, .words],
-        "UPDATE conversations SET search = $3 WHERE id = $1 AND version = $2 AND search IS NULL"
-    )
-
-    static let isPending = Statement(
-        "search.is_pending",
-        .reads,
-        [],
-        """
-        SELECT EXISTS (SELECT 1 FROM messages
-                WHERE search IS NULL AND content_text IS NOT NULL AND deleted_at IS NULL)
-            OR EXISTS (SELECT 1 FROM conversations WHERE search IS NULL AND title IS NOT NULL) AS pending
-        """
-    )
+    static func hits(
+        _ kind: SearchHit.Kind,
+        for query: String,
+        owner: String,
+        conversation: String?,
+        from: Instant?,
+        to: Instant?,
+        beyond place: SearchCursor,
+        position: Int64,
+        maxCandidates: Int64,
+        limit: Int
+    ) -> BoundStatement {
+        (kind == .message ? messages : titles).bind([
+            "query": query, "owner": owner, "conversation": conversation, "from": from, "to": to, "time": place.time,
+            "position": position, "id": place.id, "max": maxCandidates, "limit": limit,
+        ])
+    }
 
     static let all =
-        [messages, titles, pendingMessages, pendingTitles, indexMessage, indexTitle, isPending]
+        [messages, titles]
         + SearchReadiness.all + SearchIndexStatements.all + SearchRebuildStatements.all + SearchPurgeStatements.all
 }

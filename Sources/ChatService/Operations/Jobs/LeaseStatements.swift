@@ -1,0 +1,35 @@
+import Storage
+
+enum LeaseStatements {
+    private static let take = Statement(
+        "leases.take",
+        .writes,
+        ["job": .text, "holder": .text, "end": .instant, "now": .instant],
+        """
+        INSERT INTO job_leases (name, holder, expires_at) VALUES (:job, :holder, :end)
+        ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at
+        WHERE job_leases.expires_at <= :now OR job_leases.holder = :holder
+        """
+    )
+
+    /// Zero rows while another holder's lease is valid.
+    static func take(_ job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
+        take.bind(["job": job, "holder": holder, "end": end, "now": now])
+    }
+
+    private static let release = Statement(
+        "leases.release",
+        .writes,
+        ["job": .text, "holder": .text, "now": .instant],
+        "UPDATE job_leases SET expires_at = :now WHERE name = :job AND holder = :holder"
+    )
+
+    static func release(_ job: String, holder: String, at now: Instant) -> BoundStatement {
+        release.bind(["job": job, "holder": holder, "now": now])
+    }
+
+    /// For readiness: always changes one row, with its own holder.
+    static func writeProbe(at now: Instant) -> BoundStatement { take("readyz", holder: "readyz", until: now, at: now) }
+
+    static let all = [take, release]
+}
