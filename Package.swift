@@ -248,7 +248,7 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", "StrictJSON", hummingbird, httpTypes, nioCore, metrics,
+                "ServiceKit", "Storage", "StrictJSON", hummingbird, httpTypes, logging, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -21,7 +21,7 @@ struct AuthFeatures: Sendable {
     let epochs: EventEpochs
     let eventLog: EventLog
     let eventFeed: EventFeed
-    let cleanup: Cleanup
+    let cleanup: CleanupRunner
     let recovery: Recovery
 
     init(
@@ -100,11 +100,12 @@ struct AuthFeatures: Sendable {
         epochs = EventEpochs(database: database, clock: clock, random: random)
         eventLog = EventLog(database: database, epochs: epochs, clock: clock)
         eventFeed = EventFeed(log: eventLog, database: database, timing: configuration.eventFeed, logger: logger)
-        cleanup = Cleanup(
+        cleanup = CleanupRunner(
             database: database,
             clock: clock,
             steps: AuthService.cleanupSteps(configuration),
-            holder: Hex.encode(random.bytes(8))
+            lease: .cleanup(holder: Hex.encode(random.bytes(8)), database: database, clock: clock),
+            lastRunLabel: "tessera_cleanup_last_run_seconds"
         )
         recovery = Recovery(database: database, clock: clock, random: random)
     }

@@ -60,7 +60,7 @@ package struct AuthService: Sendable {
     package var sessions: Sessions { features.sessions }
     package var keys: SigningKeys { features.keys }
     package var clients: Clients { features.clients }
-    package var cleanup: Cleanup { features.cleanup }
+    package var cleanup: CleanupRunner { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
     package var recovery: Recovery { features.recovery }
     package var following: RevocationFollowing { trust.following }

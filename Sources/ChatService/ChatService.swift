@@ -27,7 +27,7 @@ package struct ChatService: Sendable {
     /// For `tessera search`.
     package let searchCommands: SearchCommands
     /// For the service itself, and for `tessera cleanup`.
-    package let cleanup: ChatCleanup
+    package let cleanup: CleanupRunner
     private let logger: Logger
     private let verifier: TokenVerifier
     private let health: HealthRoutes
@@ -41,6 +41,14 @@ package struct ChatService: Sendable {
         + ReservationStatements.all + ChangeStatements.all + MirrorStatements.all + LeaseStatements.all
         + ErasureStatements.all + ExportStatements.all + AdminDataStatements.all + SearchStatements.all
         + SearchBackfillStatements.all
+
+    /// What nothing can need any more, in the order in which it goes.
+    static func cleanupSteps(trash: Trash, changeRetention: Duration) -> [CleanupStep] {
+        [
+            IdempotencyStatements.cleanup, ReservationStatements.cleanup,
+            ChangeStatements.cleanup(retention: changeRetention),
+        ] + trash.cleanup
+    }
 
     /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> BoundStatement { LeaseStatements.writeProbe(at: now) }
@@ -99,13 +107,12 @@ package struct ChatService: Sendable {
         self.votes = Votes(database: database, clock: clock)
         self.search = Search(database: database, clock: clock)
         self.searchCommands = SearchCommands(database: database, clock: clock, random: random)
-        self.cleanup = ChatCleanup(
+        self.cleanup = CleanupRunner(
             database: database,
             clock: clock,
-            trash: trash,
-            trashRetention: configuration.trashRetention,
-            changes: ChangeCleanup(changes: changes, retention: configuration.changeRetention),
-            lease: JobLease("cleanup", holder: node, database: database, clock: clock)
+            steps: Self.cleanupSteps(trash: trash, changeRetention: configuration.changeRetention),
+            lease: JobLease("cleanup", holder: node, database: database, clock: clock),
+            lastRunLabel: "tessera_chat_cleanup_last_run_seconds"
         )
         self.messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
         self.usage = Usage(database: database, clock: clock, quotas: quotas)

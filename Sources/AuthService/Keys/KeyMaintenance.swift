@@ -12,12 +12,8 @@ struct KeyMaintenance: Service {
     var interval: Duration = .seconds(5)
 
     func run() async throws {
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            do {
-                try await keys.maintain()
-            } catch {
-                logger.error("key maintenance failed", metadata: ["error": "\(error)"])
-            }
+        await PeriodicJob(every: interval, failure: "key maintenance failed", logger: logger).run {
+            try await keys.maintain()
         }
     }
 }

@@ -1,4 +1,5 @@
 // SQL of `changes` and `change_feed`. Triggers write the rows; see migrations.
+import ServiceKit
 import Storage
 
 enum ChangeStatements {
@@ -79,10 +80,6 @@ enum ChangeStatements {
     )
 
     /// Moves the horizons of the batch's principals; none ever falls.
-    static func raiseHorizons(before: Instant, limit: Int64) -> BoundStatement {
-        raiseHorizons.bind(["before": before, "limit": limit])
-    }
-
     private static let deleteBefore = Statement(
         "changes.delete_before",
         .writes,
@@ -96,9 +93,17 @@ enum ChangeStatements {
         """
     )
 
-    /// Removes expired changes, never beyond a horizon, whatever another node deleted in between.
-    static func delete(before: Instant, limit: Int64) -> BoundStatement {
-        deleteBefore.bind(["before": before, "limit": limit])
+    /// Removes expired changes. Concurrent nodes do no harm.
+    ///
+    /// First it moves the horizons of the batch's principals; none ever falls. Then it removes the rows, never beyond a
+    /// horizon, whatever another node deleted in between.
+    static func cleanup(retention: Duration) -> CleanupStep {
+        CleanupStep("chat_changes") { transaction, now, limit in
+            let batch: StatementValues = ["before": now - retention, "limit": limit]
+            transaction.add(keepNewest())
+            transaction.add(raiseHorizons.bind(batch))
+            return [transaction.add(deleteBefore.bind(batch))]
+        }
     }
 
     private static let beginEpoch = Statement(

@@ -2,6 +2,7 @@ import ArgumentParser
 import AuthService
 import ChatService
 import Logging
+import ServiceKit
 
 struct CleanupCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
@@ -22,7 +23,7 @@ struct CleanupCommand: TesseraCommand {
         }
         if service != .auth {
             try await withChat(settings, logger: logger) { chat in
-                for (name, count) in try await chat.cleanup.run() { print("\(name)  \(count)") }
+                for (name, count) in try await chat.cleanup.run().counts { print("\(name)  \(count)") }
             }
         }
     }

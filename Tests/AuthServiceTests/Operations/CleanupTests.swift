@@ -126,4 +126,19 @@ struct CleanupTests {
             #expect(try await node.query("SELECT last_result FROM job_leases").first?.text("last_result") == "0")
         }
     }
+
+    @Test("a pass that fails gives its lease back and leaves the last result", arguments: TestEngine.allCases)
+    func failing(engine: TestEngine) async throws {
+        try await withNodes(engine, [NodeOptions(), NodeOptions()]) { nodes in
+            let node = nodes[0]
+            #expect(try await node.service.cleanup.runIfFree() != nil)
+            _ = try await node.execute("ALTER TABLE audit_log RENAME TO hidden_log")
+            await #expect(throws: StorageError.self) { try await node.service.cleanup.runIfFree() }
+            _ = try await node.execute("ALTER TABLE hidden_log RENAME TO audit_log")
+            let row = try #require(try await node.query("SELECT last_run_at, last_result FROM job_leases").first)
+            #expect(try row.text("last_result") == "0")
+            #expect(try row.instant("last_run_at") == node.clock.now)
+            #expect(try await nodes[1].service.cleanup.runIfFree() != nil)
+        }
+    }
 }

@@ -167,8 +167,8 @@ struct ChangePageTests {
             let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1 WHERE entity_id <> 'c3'")
             _ = try await chat.database.run(age(old8))
             let cleanup = chat.cleanup(.system, changeRetention: .seconds(7 * 86_400))
-            #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 3)
-            #expect(try await cleanup.run().first { $0.name == "chat_changes" }?.count == 0)
+            #expect(try await cleanup.run().counts.first { $0.name == "chat_changes" }?.count == 3)
+            #expect(try await cleanup.run().counts.first { $0.name == "chat_changes" }?.count == 0)
             let answer = try await chat.send(.get, "/v1/changes?after=\(old)")
             #expect(answer.status == 410)
             #expect(try await chat.changes() == ["insert conversation c3 in c3 v1"])
@@ -272,7 +272,7 @@ extension Chat {
     func forgetChanges(expecting count: Int) async throws {
         let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
         _ = try await database.run(age(Clock.system.now() - .seconds(8 * 86_400)))
-        let counts = try await cleanup(.system, changeRetention: .seconds(7 * 86_400)).run()
+        let counts = try await cleanup(.system, changeRetention: .seconds(7 * 86_400)).run().counts
         #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }
 

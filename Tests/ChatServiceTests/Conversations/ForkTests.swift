@@ -198,7 +198,7 @@ struct ForkTests {
             _ = try await cleanup.run()
             #expect(try await chat.rows("messages WHERE conversation_id = 'half'") == 500)
             clock.advance(.seconds(3601))
-            let counts = try await cleanup.run()
+            let counts = try await cleanup.run().counts
             #expect(counts.first { $0.name == "chat_trash_messages" }?.count == 500)
             #expect(try await chat.leftovers() == 0)
             try await chat.expectSound("c", count: 1200)

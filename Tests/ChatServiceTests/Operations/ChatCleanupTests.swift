@@ -31,16 +31,16 @@ struct ChatCleanupTests {
             _ = try await chat.database.run(bin(clock.clock.now()))
             let cleanup = chat.cleanup(clock.clock)
             clock.advance(Self.day * 30 - .seconds(1))
-            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+            #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })
             #expect(try await chat.send(.post, "/v1/conversations/theirs/restore", as: "stranger").status == 200)
             clock.advance(.seconds(1))
-            let counts = try await cleanup.run()
+            let counts = try await cleanup.run().counts
             #expect(counts.first { $0.name == "chat_trash_conversations" }?.count == 601)
             #expect(counts.first { $0.name == "chat_trash_messages" }?.count == 700)
             #expect(try await chat.rows("conversations") == 2)
             try await chat.expectSound("kept", count: 1)
             try await chat.expectSound("theirs", count: 0, as: "stranger")
-            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+            #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })
         }
     }
 
@@ -80,18 +80,18 @@ struct ChatCleanupTests {
             _ = try await chat.database.run(age(clock.clock.now()))
             let cleanup = chat.cleanup(clock.clock, changeRetention: Self.day * 7)
             clock.advance(Self.day + .seconds(60))
-            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+            #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })
             #expect(try await chat.rows("quota_reservations") == 2)
             // Not before every node's clock says so.
             clock.advance(.seconds(3601))
-            #expect(try await cleanup.run().filter { $0.count > 0 }.map(\.name) == ["chat_reservations"])
+            #expect(try await cleanup.run().counts.filter { $0.count > 0 }.map(\.name) == ["chat_reservations"])
             #expect(try await chat.rows("quota_reservations") == 0)
             #expect(try await chat.rows("changes") == 2)
             clock.advance(Self.day * 6)
-            let counts = try await cleanup.run().filter { $0.count > 0 }
+            let counts = try await cleanup.run().counts.filter { $0.count > 0 }
             #expect(counts.map(\.name) == ["chat_changes"] && counts.first?.count == 2)
             #expect(try await chat.rows("changes") == 0)
-            #expect(try await cleanup.run().allSatisfy { $0.count == 0 })
+            #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })
         }
     }
 

@@ -304,11 +304,11 @@ struct ErasureTests {
                 "UPDATE principals SET is_active = FALSE, deactivated_at = $1 WHERE id = 'off'"
             )
             _ = try await chat.database.run(off(now))
-            await watch.refresh()
+            try await watch.refresh()
             #expect(blocked.contains("gone") && blocked.contains("off") && !blocked.contains("fine"))
             // A concurrent read does not undo this node's own block.
             blocked.set("off", isBlocked: false)
-            await watch.refresh()
+            try await watch.refresh()
             #expect(!blocked.contains("off") && blocked.contains("gone"))
         }
     }

@@ -218,7 +218,7 @@ struct ImportTests {
                 )
                 _ = try await other.database.run([PrincipalStatements.lock("owner"), abandon])
                 #expect(try await other.rows(of: "owner") == [1, 1200])
-                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()
+                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run().counts
                 #expect(removed.contains { $0.name == "chat_trash_messages" && $0.count == 1200 }, "\(removed)")
                 #expect(try await other.rows(of: "owner") == [0, 0])
             }
@@ -374,7 +374,7 @@ struct ImportTests {
                 }
                 #expect(try await other.rows(of: "owner") == [3, 2])
                 #expect(try await other.send(.get, "/v1/conversations").json["data"]?.array?.count == 1)
-                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run()
+                let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run().counts
                 #expect(removed.allSatisfy { $0.count == 0 }, "\(removed)")
                 #expect(try await other.take(lines, for: "owner").conversations == 2)
                 let back = Lines(try await other.send(.get, "/v1/chat/export").text)

@@ -240,7 +240,7 @@ struct IdempotencyTests {
             #expect(try second.json["id"]?.string != first.json["id"]?.string)
             #expect(try await chat.rows("conversations") == 2)
             clock.advance(.seconds(86_400))
-            let counts = try await chat.cleanup(clock.clock).run()
+            let counts = try await chat.cleanup(clock.clock).run().counts
             #expect(counts.first { $0.name == "chat_idempotency_keys" }?.count == 1)
             #expect(try await chat.rows("idempotency_keys") == 0)
         }

@@ -37,20 +37,20 @@ extension Chat {
         _ clock: Clock,
         retention: Duration = .seconds(30 * 86_400),
         changeRetention: Duration = .seconds(36_500 * 86_400)
-    ) -> ChatCleanup {
+    ) -> CleanupRunner {
         let conversations = Conversations(database: database, clock: clock, random: .system, quotas: Quotas())
-        return ChatCleanup(
+        let trash = Trash(database: database, clock: clock, conversations: conversations, retention: retention)
+        return CleanupRunner(
             database: database,
             clock: clock,
-            trash: Trash(database: database, clock: clock, conversations: conversations),
-            trashRetention: retention,
-            changes: ChangeCleanup(changes: Changes(database: database, clock: clock), retention: changeRetention),
+            steps: ChatService.cleanupSteps(trash: trash, changeRetention: changeRetention),
             lease: JobLease(
                 "cleanup",
                 holder: Hex.encode(RandomSource.system.bytes(8)),
                 database: database,
                 clock: clock
-            )
+            ),
+            lastRunLabel: "tessera_chat_cleanup_last_run_seconds"
         )
     }
 }

@@ -6,25 +6,15 @@ import ServiceLifecycle
 
 /// A failure is logged and retried at the next tick.
 struct CleanupService: Service {
-    let cleanup: Cleanup
+    let cleanup: CleanupRunner
     let interval: Duration
     let logger: Logger
 
-    func run() async throws {
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            do {
-                if let report = try await cleanup.runIfFree(), report.total > 0 {
-                    logger.info("cleaned up", metadata: ["rows": "\(report.total)"])
-                }
-            } catch {
-                logger.error("cleanup failed", metadata: ["error": "\(error)"])
-            }
-        }
-    }
+    func run() async throws { await cleanup.run(every: interval, logger: logger) }
 }
 
 struct CleanupRoutes: Sendable {
-    let cleanup: Cleanup
+    let cleanup: CleanupRunner
 
     func mount(on router: RouterGroup<AuthRequestContext>) {
         router.post("cleanup") { _, _ in

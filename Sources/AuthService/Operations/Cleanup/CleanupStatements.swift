@@ -1,8 +1,6 @@
 import Storage
 
 enum CleanupStatements {
-    static let job = "cleanup"
-
     private static let take = Statement(
         "cleanup.take",
         .writes,
@@ -16,7 +14,7 @@ enum CleanupStatements {
     )
 
     /// Zero rows while another holder's lease is valid.
-    static func take(holder: String, until end: Instant, at now: Instant) -> BoundStatement {
+    static func take(_ job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
         take.bind(["job": job, "holder": holder, "end": end, "now": now])
     }
 
@@ -25,18 +23,21 @@ enum CleanupStatements {
         .writes,
         ["job": .text, "holder": .text, "now": .instant, "result": .text],
         """
-        UPDATE job_leases SET expires_at = :now, last_run_at = :now, last_result = :result
+        UPDATE job_leases SET expires_at = :now,
+            last_run_at = CASE WHEN :result IS NULL THEN last_run_at ELSE :now END,
+            last_result = COALESCE(:result, last_result)
         WHERE name = :job AND holder = :holder
         """
     )
 
-    static func release(holder: String, result: String, at now: Instant) -> BoundStatement {
+    /// Without a result the pass has failed, and the last result stays.
+    static func release(_ job: String, holder: String, result: String?, at now: Instant) -> BoundStatement {
         release.bind(["job": job, "holder": holder, "now": now, "result": result])
     }
 
     /// For readiness: always changes one row, under its own job and holder.
     static func writeProbe(at now: Instant) -> BoundStatement {
-        take.bind(["job": "readyz", "holder": "readyz", "end": now, "now": now])
+        take("readyz", holder: "readyz", until: now, at: now)
     }
 
     static let all = [take, release]

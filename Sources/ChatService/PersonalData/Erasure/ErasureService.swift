@@ -12,15 +12,16 @@ struct ErasureService: Service {
 
     func run() async throws {
         var progress = ErasureProgress()
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            do {
-                guard try await lease.hold() else { continue }
-                try await erasures.finishOpen(&progress) {
-                    if Task.isShuttingDownGracefully { return false }
-                    return try await lease.hold()
-                }
-            } catch {
-                logger.warning("an erasure did not get on, and is tried again", metadata: ["error": "\(error)"])
+        await PeriodicJob(
+            every: interval,
+            failure: "an erasure did not get on, and is tried again",
+            level: .warning,
+            logger: logger
+        ).run {
+            guard try await lease.hold() else { return }
+            try await erasures.finishOpen(&progress) {
+                if Task.isShuttingDownGracefully { return false }
+                return try await lease.hold()
             }
         }
         await lease.release()

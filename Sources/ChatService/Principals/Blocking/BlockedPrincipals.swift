@@ -74,19 +74,19 @@ struct BlockedPrincipalsWatch: Service {
     var interval: Duration = .seconds(1)
 
     func run() async throws {
-        // Before the first request, if the database answers.
-        await refresh()
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() { await refresh() }
+        // At once: before the first request, if the database answers.
+        await PeriodicJob(
+            every: interval,
+            failure: "the refused principals cannot be read",
+            level: .debug,
+            logger: logger
+        ).run(startsAtOnce: true, refresh)
     }
 
-    func refresh() async {
-        do {
-            let rows = try await database.run(
-                PrincipalStatements.blocked(since: clock.now() - BlockedPrincipals.window)
-            )
-            blocked.replace(with: Set(try rows.rows.map { row throws(StorageError) in try row.text("id") }))
-        } catch {
-            logger.debug("the refused principals cannot be read", metadata: ["error": "\(error)"])
-        }
+    func refresh() async throws {
+        let rows = try await database.run(
+            PrincipalStatements.blocked(since: clock.now() - BlockedPrincipals.window)
+        )
+        blocked.replace(with: Set(try rows.rows.map { row throws(StorageError) in try row.text("id") }))
     }
 }

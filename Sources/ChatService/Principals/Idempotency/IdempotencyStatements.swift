@@ -1,3 +1,4 @@
+import ServiceKit
 import Storage
 
 enum IdempotencyStatements {
@@ -109,9 +110,7 @@ enum IdempotencyStatements {
         """
     )
 
-    static func deleteExpired(at now: Instant, limit: Int64) -> BoundStatement {
-        deleteExpired.bind(["now": now, "limit": limit])
-    }
+    static let cleanup = CleanupStep("chat_idempotency_keys") { deleteExpired.bind(["now": $0, "limit": $1]) }
 
     static let all = [claim, close, release, read, open, deleteExpired]
 }

@@ -17,21 +17,17 @@ struct SearchMaintenanceService: Service {
 
     func run() async throws {
         await attempt("looking at the search index failed", inspect)
-        await tick(0)
-        var ticks = 1
-        for await _ in PeriodicTicks(every: interval).cancelOnGracefulShutdown() {
-            await tick(ticks)
-            ticks += 1
-        }
+        var ticks = 0
+        await PeriodicJob(every: interval, failure: "rebuilding the search index failed", logger: logger)
+            .run(startsAtOnce: true) {
+                if ticks.isMultiple(of: ticksPerRun) {
+                    await attempt("filling the search index failed", backfill)
+                    await attempt("purging the search index failed", purge)
+                }
+                ticks += 1
+                try await rebuild()
+            }
         await lease.release()
-    }
-
-    private func tick(_ number: Int) async {
-        if number.isMultiple(of: ticksPerRun) {
-            await attempt("filling the search index failed", backfill)
-            await attempt("purging the search index failed", purge)
-        }
-        await attempt("rebuilding the search index failed", rebuild)
     }
 
     private func attempt(_ message: String, _ work: () async throws -> Void) async {

@@ -1,3 +1,4 @@
+import ServiceKit
 import Storage
 
 enum ReservationStatements {
@@ -166,10 +167,16 @@ enum ReservationStatements {
         "SELECT user_id AS owner_id FROM quota_reservations WHERE expires_at < :before ORDER BY expires_at LIMIT :limit"
     )
 
-    /// For the cleanup; an owner may repeat.
-    static func ownersOfExpired(before cutoff: Instant, limit: Int64) -> BoundStatement {
-        ownersOfExpired.bind(["before": cutoff, "limit": limit])
-    }
+    /// Under the lock of their owner's row, as with every write.
+    static let cleanup = CleanupStep(
+        "chat_reservations",
+        owners: { ownersOfExpired.bind(["before": $0 - Reservations.abandonedAfter, "limit": $1]) },
+        remove: { owner, pass in
+            var transaction = Transaction(behind: owner)
+            let deleted = transaction.add(deleteExpired(of: owner, before: pass.now - Reservations.abandonedAfter))
+            pass.count(try await pass.run(transaction)[deleted].affected, as: "chat_reservations")
+        }
+    )
 
     static let all = [insert, deleteExpired, ownersOfExpired, record, count, spend, delete]
 }

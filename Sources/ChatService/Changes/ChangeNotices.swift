@@ -32,27 +32,3 @@ struct ChangeNotices: Service {
         }
     }
 }
-
-/// Removes expired changes in small batches. Concurrent nodes do no harm.
-struct ChangeCleanup: Sendable {
-    let changes: Changes
-    let retention: Duration
-
-    private static let batchSize: Int64 = 500
-
-    /// Returns how many rows were removed. `renew` is called repeatedly.
-    func run(_ renew: () async throws -> Void) async throws -> Int {
-        var count = 0
-        while true {
-            try await renew()
-            let before = changes.clock.now() - retention
-            var transaction = Transaction()
-            transaction.add(ChangeStatements.keepNewest())
-            transaction.add(ChangeStatements.raiseHorizons(before: before, limit: Self.batchSize))
-            let deleted = transaction.add(ChangeStatements.delete(before: before, limit: Self.batchSize))
-            let affected = try await changes.database.run(transaction, priority: .long)[deleted].affected
-            count += affected
-            if affected < Int(Self.batchSize) { return count }
-        }
-    }
-}
