@@ -17,5 +17,5 @@ enum OwnershipExceptions {
 
     static let resultsByNumber: Set<String> = []
 
-    static let longRoots: Set<String> = ["ChatService/ChatService.swift"]
+    static let longRoots: Set<String> = []
 }

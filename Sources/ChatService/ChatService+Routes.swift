@@ -1,0 +1,65 @@
+// What is mounted where.
+package import Hummingbird
+import ServiceKit
+import TesseraVerifierHummingbird
+
+extension ChatService {
+    package func buildRouter() -> Router<ChatRequestContext> {
+        let router = Router(context: ChatRequestContext.self, options: .autoGenerateHeadEndpoints)
+        let routes = RouteTable()
+        router.add(middleware: RequestIDMiddleware(random: random))
+        router.add(middleware: RequestLogMiddleware(service: "chat"))
+        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+        HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
+
+        let authenticated = router.group("v1")
+            .add(
+                middleware: TokenVerifierMiddleware(
+                    verifier: verifier,
+                    mode: .required,
+                    requireUser: true,
+                    failure: TokenRefusal.apiError
+                )
+            )
+        DataRoutes(erasures: erasures).mount(on: authenticated)
+        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
+        mountOwn(on: admitted)
+        mountAdmin(
+            on: admitted.group("chat/admin")
+                .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
+        )
+        routes.fill(from: router)
+        return router
+    }
+
+    /// Routes of a person's own data.
+    private func mountOwn(on group: RouterGroup<ChatRequestContext>) {
+        ConversationRoutes(conversations: features.conversations, trash: features.trash).mount(on: group)
+        TrashRoutes(trash: features.trash).mount(on: group)
+        ForkRoutes(forks: features.forks).mount(on: group)
+        MessageRoutes(messages: features.messages).mount(on: group)
+        VoteRoutes(votes: features.votes).mount(on: group)
+        TagRoutes(tags: features.tags).mount(on: group)
+        SearchRoutes(search: features.search).mount(on: group)
+        UsageRoutes(usage: features.usage, reservations: features.reservations).mount(on: group)
+        ChangeRoutes(
+            changes: features.changes,
+            feed: features.changeFeed,
+            verifier: verifier,
+            blocked: features.blocked
+        ).mount(on: group)
+        ExportRoutes(
+            database: features.database,
+            clock: clock,
+            slots: ExportSlots(limits: configuration.exports),
+            verifier: verifier,
+            blocked: features.blocked
+        ).mount(on: group)
+    }
+
+    private func mountAdmin(on group: RouterGroup<ChatRequestContext>) {
+        AdminDataRoutes(database: features.database, erasures: erasures, logger: logger).mount(on: group)
+    }
+}
