@@ -7,12 +7,23 @@ extension ChatService {
     package static let allStatements: [Statement] = [
         LeaseStatements.all, PrincipalStatements.all, IdempotencyStatements.all, MirrorStatements.all,
         UsageStatements.all, QuotaUsage.all, ReservationStatements.all, ConversationStatements.all,
+        PrincipalExport.all, ConversationExport.all, ConversationImport.all,
         MessageStatements.all, TagStatements.all, VoteStatements.all, SearchBackfillStatements.all,
-        SearchStatements.all, ChangeStatements.all, ErasureStatements.all, ExportStatements.all,
+        SearchStatements.all, ChangeStatements.all, ErasureStatements.all(removing: erasure),
+        export.flatMap(\.statements),
         AdminDataStatements.all,
     ].flatMap(\.self)
 
     /// What an erasure removes, in order.
+    static let erasure: [ErasureStep] = [
+        VoteData.erasure, TagData.erasure, IdempotencyStatements.erasure, ConversationData.erasure,
+        UsageData.erasure, ReservationStatements.erasure, ChangeStatements.erasure,
+    ].flatMap(\.self)
+
+    /// What an export has after conversations and their messages, in order.
+    static let export: [FlatExport] = TagData.export + VoteData.export + UsageData.export
+
+    /// Unneeded rows, in the order of removal.
     static func cleanupSteps(trash: Trash, changeRetention: Duration) -> [CleanupStep] {
         [
             IdempotencyStatements.cleanup, ReservationStatements.cleanup,

@@ -62,7 +62,14 @@ struct ChatFeatures: Sendable {
         votes = Votes(database: database, clock: clock)
         search = Search(database: database, clock: clock)
         searchCommands = SearchCommands(database: database, clock: clock, random: random)
-        erasures = Erasures(database: database, blocked: blocked, clock: clock, random: random, logger: logger)
+        erasures = Erasures(
+            database: database,
+            steps: ChatService.erasure,
+            blocked: blocked,
+            clock: clock,
+            random: random,
+            logger: logger
+        )
         node = Hex.encode(random.bytes(8))
         cleanup = CleanupRunner(
             database: database,

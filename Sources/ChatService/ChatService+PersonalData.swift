@@ -2,10 +2,12 @@ import ServiceKit
 
 extension ChatService {
     package func export(of user: String) async throws -> ExportReader {
-        try await ExportReader(of: user, database: features.database, at: clock.now())
+        try await ExportReader(of: user, flat: Self.export, database: features.database, at: clock.now())
     }
 
+    package static func importCheck() -> ImportCheck { ImportCheck(flat: export) }
+
     package func importer(for user: String) -> Importer {
-        Importer(for: user, database: features.database, clock: clock)
+        Importer(for: user, flat: Self.export, database: features.database, clock: clock)
     }
 }

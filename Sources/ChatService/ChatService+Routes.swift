@@ -51,8 +51,7 @@ extension ChatService {
             blocked: features.blocked
         ).mount(on: group)
         ExportRoutes(
-            database: features.database,
-            clock: clock,
+            read: export(of:),
             slots: ExportSlots(limits: configuration.exports),
             verifier: verifier,
             blocked: features.blocked

@@ -106,6 +106,22 @@ enum ChangeStatements {
         }
     }
 
+    static let erasure = [
+        // Other people's cursors at one of these numbers must stay valid.
+        ErasureStep(
+            "changes",
+            before: keepNewest(),
+            keys: { owner in "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq" },
+            delete: { "DELETE FROM changes WHERE seq IN (\($0))" }
+        ),
+        // After the rows from which the cleanup makes them.
+        ErasureStep(
+            "change_horizons",
+            keys: { owner in "SELECT principal_id FROM change_horizons WHERE principal_id = \(owner)" },
+            delete: { "DELETE FROM change_horizons WHERE principal_id IN (\($0))" }
+        ),
+    ]
+
     private static let beginEpoch = Statement(
         "changes.begin_epoch",
         .writes,

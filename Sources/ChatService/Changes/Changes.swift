@@ -128,8 +128,6 @@ struct Changes: Sendable {
     }
 
     /// First in a transaction that removes changes; see `ChangeStatements.keepNewest`.
-    static func keepNewest() -> BoundStatement { ChangeStatements.keepNewest() }
-
     struct Page: Sendable {
         let changes: [Change]
         let next: EventCursor

@@ -56,7 +56,7 @@ struct DataCommand: AsyncParsableCommand {
             // SECURITY: an id that no token can name must not become a principal.
             if let user, !RowID.isValid(user) { throw StartFailure("--user is not an id") }
             do {
-                var check = ImportCheck()
+                var check = ChatService.importCheck()
                 try await LineFile(file).forEach { line in try check.take(line) }
                 try check.finish()
                 guard let owner = user ?? check.user else { throw StartFailure("\(file) names no user") }

@@ -277,8 +277,8 @@ struct ErasureTests {
                 "INSERT INTO erasures (id, principal_id, reason, requested_at) VALUES ('e', 'owner', 'admin', $1)"
             )
             _ = try await chat.database.run(forged(Clock.system.now()))
-            for step in EraseStep.groups.joined() {
-                _ = try await step.run("e", in: chat.database)
+            for rows in ChatService.erasure.flatMap(\.rows) {
+                _ = try await ErasedRows(rows).remove(for: "e", in: chat.database)
             }
             #expect(try await chat.rows(of: "owner") == [1, 1])
         }
@@ -355,7 +355,14 @@ extension ErasureReceipt {
 extension Chat {
     /// As another process would have them.
     var erasures: Erasures {
-        Erasures(database: database, blocked: BlockedPrincipals(), clock: .system, random: .system, logger: .quiet)
+        Erasures(
+            database: database,
+            steps: ChatService.erasure,
+            blocked: BlockedPrincipals(),
+            clock: .system,
+            random: .system,
+            logger: .quiet
+        )
     }
 
     func rows(of owner: String) async throws -> [Int64] {

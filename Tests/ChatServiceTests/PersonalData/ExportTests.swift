@@ -156,7 +156,7 @@ struct ExportTests {
             let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
             try await withChat(engine) { other async throws in
                 // Some transactions are committed, and then the process is gone.
-                var importer = Importer(for: "owner", database: other.database, clock: .system)
+                var importer = Importer(for: "owner", database: other.database)
                 for line in lines.all.prefix(700) { try await importer.take(Array(line.utf8)) }
                 let rows = try await other.rows(of: "owner")
                 #expect(rows[0] == 1 && (1...700).contains(rows[1]))
@@ -178,7 +178,7 @@ struct ExportTests {
         let row = #"{"entity":"conversation","id":"c"}"#
         let trailer = #"{"entity":"trailer","counts":{"principal":0,"conversation":1,"message":0}}"#
         func check(_ lines: [String]) throws {
-            var check = ImportCheck()
+            var check = ChatService.importCheck()
             for line in lines { try check.take(Array(line.utf8)) }
             try check.finish()
         }
@@ -312,10 +312,10 @@ struct Lines: Sendable {
 extension Chat {
     /// As the command does: checks the whole file first, then imports rows.
     func take(_ lines: Lines, for owner: String) async throws -> ImportReport {
-        var check = ImportCheck()
+        var check = ChatService.importCheck()
         for line in lines.all { try check.take(Array(line.utf8)) }
         try check.finish()
-        var importer = Importer(for: owner, database: database, clock: .system)
+        var importer = Importer(for: owner, database: database)
         for line in lines.all { try await importer.take(Array(line.utf8)) }
         return try await importer.finish()
     }

@@ -208,10 +208,10 @@ struct ImportTests {
                 // An invisible conversation causes no change.
                 #expect(try await other.rows("changes") == 0)
                 // The cleanup removes an unfinished one an hour later.
-                var importer = Importer(for: "owner", database: other.database, clock: .system)
+                var importer = Importer(for: "owner", database: other.database)
                 for line in lines.all { try await importer.take(Array(line.utf8)) }
                 try await importer.flush()
-                let abandon = ExportStatements.dropConversation(
+                let abandon = ConversationImport.drop(
                     id: id,
                     owner: "owner",
                     at: Clock.system.now()
@@ -231,7 +231,7 @@ struct ImportTests {
             let lines = try await export(chat)
             try await withChat(engine) { other async throws in
                 for count in [0, 1, lines.all.count - 1] {
-                    var importer = Importer(for: "owner", database: other.database, clock: .system)
+                    var importer = Importer(for: "owner", database: other.database)
                     for line in lines.all.prefix(count) { try await importer.take(Array(line.utf8)) }
                     await #expect(throws: ImportRefusal.self, "\(count)") { _ = try await importer.finish() }
                 }
@@ -368,7 +368,7 @@ struct ImportTests {
                 try await other.create(#"{"id":"own"}"#)
                 for count in 1..<lines.all.count {
                     // As a crash leaves it: every line so far is committed, and nothing is finished.
-                    var importer = Importer(for: "owner", database: other.database, clock: .system)
+                    var importer = Importer(for: "owner", database: other.database)
                     for line in lines.all.prefix(count) { try await importer.take(Array(line.utf8)) }
                     try await importer.flush()
                 }

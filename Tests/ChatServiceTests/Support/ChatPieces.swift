@@ -55,6 +55,13 @@ extension Chat {
     }
 }
 
+extension Importer {
+    /// An import of all that a service exports.
+    init(for owner: String, database: any SQLDatabase) {
+        self.init(for: owner, flat: ChatService.export, database: database, clock: .system)
+    }
+}
+
 extension IdempotentAttempt {
     init(testKey key: String, route: String, body: String) {
         self.init(

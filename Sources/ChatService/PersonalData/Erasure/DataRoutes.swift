@@ -1,6 +1,6 @@
 // A person's own data as a whole: its erasure, and the receipt.
 //
-// Mounted outside `RefusedPrincipalsMiddleware`: an erased person may still see the receipt.
+// Mounted outside `BlockedPrincipalsMiddleware`: an erased person may still see the receipt.
 import HTTPTypes
 import Hummingbird
 import ServiceKit

@@ -90,5 +90,8 @@ enum ErasureStatements {
 
     static func receipt(erasure: String) -> BoundStatement { receiptByID.bind(["erasure": erasure]) }
 
-    static let all = [begin, lock, complete, open, receipt, receiptByID] + EraseStep.statements
+    static func all(removing steps: [ErasureStep]) -> [Statement] {
+        [begin, lock, complete, open, receipt, receiptByID]
+            + steps.flatMap(\.rows).flatMap { ErasedRows($0).statements }
+    }
 }

@@ -60,6 +60,24 @@ package struct Erasures: Sendable {
     let clock: Clock
     let random: RandomSource
     let logger: Logger
+    /// In order. The rows of one group take turns until none finds anything.
+    private let groups: [[ErasedRows]]
+
+    init(
+        database: any SQLDatabase,
+        steps: [ErasureStep],
+        blocked: BlockedPrincipals,
+        clock: Clock,
+        random: RandomSource,
+        logger: Logger
+    ) {
+        self.database = database
+        self.blocked = blocked
+        self.clock = clock
+        self.random = random
+        self.logger = logger
+        groups = steps.map { $0.rows.map(ErasedRows.init) }
+    }
 
     /// How long a request waits for the removal before it answers that it is in progress.
     static let maxWait: Duration = .seconds(5)
@@ -150,15 +168,15 @@ package struct Erasures: Sendable {
     ///
     /// - Returns: whether there are none. The tombstone prevents later writes.
     func removeRows(_ erasure: String, while mayGoOn: @Sendable () async throws -> Bool) async throws -> Bool {
-        for group in EraseStep.groups {
+        for group in groups {
             var found: Bool
             repeat {
                 found = false
-                for step in group {
+                for rows in group {
                     guard try await mayGoOn() else { return false }
-                    let removed = try await step.run(erasure, in: database)
+                    let removed = try await rows.remove(for: erasure, in: database)
                     found = found || removed > 0
-                    Counter(label: "tessera_chat_erased_rows_total", dimensions: [("what", step.entity)])
+                    Counter(label: "tessera_chat_erased_rows_total", dimensions: [("what", rows.entity)])
                         .increment(by: removed)
                 }
             } while found

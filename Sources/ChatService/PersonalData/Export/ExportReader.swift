@@ -15,6 +15,12 @@ package struct ExportReader: Sendable {
     package static let format = "tessera.chat.export"
     package static let version: Int64 = 1
 
+    /// The lines between the header and the trailer, in order.
+    static func entities(_ flat: [FlatExport]) -> [String] {
+        [PrincipalExport.principal, ConversationExport.conversation, ConversationExport.message].map(\.name)
+            + flat.map(\.entity.name)
+    }
+
     /// The rows changed in a way that would leave a gap.
     package struct Changed: Error {}
 
@@ -46,6 +52,7 @@ package struct ExportReader: Sendable {
     }
 
     private let database: any SQLDatabase
+    private let flat: [FlatExport]
     private let user: String
     private let at: Instant
     private let principal: Row?
@@ -56,11 +63,12 @@ package struct ExportReader: Sendable {
     private var counts: [String: Int64] = [:]
 
     /// Throws `user_inactive` for a refused person; an unknown one has an empty export.
-    init(of user: String, database: any SQLDatabase, at now: Instant) async throws {
+    init(of user: String, flat: [FlatExport], database: any SQLDatabase, at now: Instant) async throws {
         self.database = database
+        self.flat = flat
         self.user = user
         at = now
-        principal = try await database.run(ExportStatements.principal(id: user)).first
+        principal = try await database.run(PrincipalExport.read(id: user)).first
         if let principal {
             guard try principal.boolean("is_active"), try principal.optionalInstant("erased_at") == nil else {
                 throw APIError(.userInactive)
@@ -83,7 +91,7 @@ package struct ExportReader: Sendable {
             switch phase {
             case .header:
                 writeHeader(to: &out)
-                if let principal { try write(principal, .principal, to: &out) }
+                if let principal { try write(principal, PrincipalExport.principal, to: &out) }
                 phase = .conversations(after: "")
             case .conversations(let place): try await readGroup(after: place)
             case .flat(let index, let place): try await writeFlat(index, after: place, to: &out)
@@ -98,7 +106,7 @@ package struct ExportReader: Sendable {
 
     private mutating func readGroup(after place: String) async throws {
         let rows = try await database.run(
-            ExportStatements.conversations(of: user, after: place, limit: Self.group, size: Self.groupSize)
+            ConversationExport.conversations(of: user, after: place, limit: Self.group, size: Self.groupSize)
         ).rows
         guard let last = rows.last else {
             phase = .flat(index: 0, after: nil)
@@ -108,7 +116,7 @@ package struct ExportReader: Sendable {
         var transaction = Transaction()
         let reads = try rows.map { row in
             transaction.add(
-                ExportStatements.messages(
+                ConversationExport.messages(
                     of: try row.text("id"),
                     owner: user,
                     after: 0,
@@ -132,7 +140,7 @@ package struct ExportReader: Sendable {
     }
 
     private mutating func write(_ conversation: Conversation, to out: inout [UInt8]) throws {
-        try write(conversation.row, .conversation, to: &out)
+        try write(conversation.row, ConversationExport.conversation, to: &out)
         current = (conversation.id, 0, conversation.last)
         try write(conversation.messages, to: &out)
     }
@@ -143,7 +151,7 @@ package struct ExportReader: Sendable {
         for row in messages {
             guard try row.integer("seq") == current.seq + 1 else { throw Changed() }
             current.seq += 1
-            try write(row, .message, to: &out)
+            try write(row, ConversationExport.message, to: &out)
         }
         self.current = current.seq == current.last ? nil : current
     }
@@ -152,7 +160,7 @@ package struct ExportReader: Sendable {
         guard let current else { return }
         func read(size: Int64, limit: Int64) async throws -> [Row] {
             try await database.run(
-                ExportStatements.messages(
+                ConversationExport.messages(
                     of: current.id,
                     owner: user,
                     after: current.seq,
@@ -174,11 +182,11 @@ package struct ExportReader: Sendable {
         after place: [String: SQLValue]?,
         to out: inout [UInt8]
     ) async throws {
-        guard index < FlatEntity.all.count else {
+        guard index < flat.count else {
             phase = .trailer
             return
         }
-        let flat = FlatEntity.all[index]
+        let flat = flat[index]
         let rows = try await database.run(flat.page(of: user, after: place, limit: Self.rows)).rows
         for row in rows { try write(row, flat.entity, to: &out) }
         if let last = rows.last, rows.count == Int(Self.rows) {
@@ -208,7 +216,7 @@ package struct ExportReader: Sendable {
         let line = JSONWriter.object { writer in
             writer.field("entity", "trailer")
             writer.object("counts") { writer in
-                for name in ExportedEntity.names { writer.key(named: name) { $0.integer(counts[name] ?? 0) } }
+                for name in Self.entities(flat) { writer.key(named: name) { $0.integer(counts[name] ?? 0) } }
             }
         }
         out += line.bytes + [0x0A]

@@ -2,12 +2,10 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import ServiceKit
-import Storage
 import TesseraVerifierHummingbird
 
 struct ExportRoutes: Sendable {
-    let database: any SQLDatabase
-    let clock: Clock
+    let read: @Sendable (_ user: String) async throws -> ExportReader
     let slots: ExportSlots
     let verifier: TokenVerifier
     let blocked: BlockedPrincipals
@@ -21,7 +19,7 @@ struct ExportRoutes: Sendable {
         guard let slot = slots.take(caller.id) else {
             throw APIError.retry(.rateLimited, afterSeconds: Int(slots.limits.writeTimeout.components.seconds))
         }
-        let reader = try await ExportReader(of: caller.id, database: database, at: clock.now())
+        let reader = try await read(caller.id)
         let isAuthorized = Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)
         let channel = context.channel
         return Response(

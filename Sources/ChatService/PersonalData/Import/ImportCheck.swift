@@ -6,8 +6,9 @@ package struct ImportCheck: Sendable {
     private var counts: [String: Int64] = [:]
     private var expected: [String: Int64]?
     private var lines = 0
+    private let entities: Set<String>
 
-    package init() {}
+    init(flat: [FlatExport]) { entities = Set(ExportReader.entities(flat)) }
 
     /// The line has no line feed.
     package mutating func take(_ line: [UInt8]) throws(ImportRefusal) {
@@ -32,7 +33,7 @@ package struct ImportCheck: Sendable {
                 uniquingKeysWith: { first, _ in first }
             )
         } else {
-            guard ExportedEntity.names.contains(entity) else {
+            guard entities.contains(entity) else {
                 throw ImportRefusal("line \(lines) is a \(entity.prefix(64)), which is not known here")
             }
             counts[entity, default: 0] += 1

@@ -49,6 +49,7 @@ package struct Importer: Sendable {
     private let database: any SQLDatabase
     private let clock: Clock
     private let owner: String
+    private let flat: [FlatExport]
     private var source = ""
     private var number = 0
     private var kind = "user"
@@ -63,7 +64,8 @@ package struct Importer: Sendable {
     private var weight = 0
     private var report = ImportReport()
 
-    init(for owner: String, database: any SQLDatabase, clock: Clock) {
+    init(for owner: String, flat: [FlatExport], database: any SQLDatabase, clock: Clock) {
+        self.flat = flat
         self.owner = owner
         self.database = database
         self.clock = clock
@@ -94,7 +96,7 @@ package struct Importer: Sendable {
         for conversation in conversations {
             pending.append(
                 (
-                    ExportStatements.finishConversation(
+                    ConversationImport.finish(
                         id: conversation.id,
                         owner: owner,
                         last: conversation.last,
@@ -123,18 +125,18 @@ package struct Importer: Sendable {
     }
 
     private mutating func takePrincipal(_ element: JSONElement) throws {
-        let row = try row(.principal, element)
+        let row = try row(PrincipalExport.principal, element)
         if case .text(let kind)? = row["kind"] { self.kind = kind == "guest" ? "guest" : "user" }
-        pending.append((ExportStatements.mergePrincipal(row, into: owner), nil))
+        pending.append((PrincipalExport.merge(row, into: owner), nil))
     }
 
     private mutating func takeConversation(_ element: JSONElement) throws {
-        let row = try row(.conversation, element)
+        let row = try row(ConversationExport.conversation, element)
         guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner),
             case .integer(let last)? = row["last_seq"],
             last >= 0, case .integer(let version)? = row["version"], version > 0
         else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
-        let insert = ExportStatements.insertConversation(
+        let insert = ConversationImport.insertConversation(
             row,
             words: Self.words(of: row["title"]),
             hiddenUntil: clock.now() + Self.maxAge
@@ -147,12 +149,12 @@ package struct Importer: Sendable {
     }
 
     private mutating func takeMessage(_ element: JSONElement) throws {
-        let row = try row(.message, element)
+        let row = try row(ConversationExport.message, element)
         guard isInConversation, let current = conversations.last, row["conversation_id"] == .text(current.id) else {
             throw ImportRefusal("line \(number): the message does not follow its conversation")
         }
         let words = Self.words(of: row["content_text"])
-        pending.append((ExportStatements.insertMessage(row, owner: owner, words: words), nil))
+        pending.append((ConversationImport.insertMessage(row, owner: owner, words: words), nil))
     }
 
     /// For the search's index; an export does not have them.
@@ -163,7 +165,7 @@ package struct Importer: Sendable {
 
     private mutating func takeFlat(_ name: String, _ element: JSONElement) throws {
         isInConversation = false
-        guard let flat = FlatEntity.all.first(where: { $0.entity.name == name }) else {
+        guard let flat = flat.first(where: { $0.entity.name == name }) else {
             throw ImportRefusal("line \(number): \(name.prefix(64)) is not known here")
         }
         var row = try row(flat.entity, element)
@@ -215,7 +217,7 @@ package struct Importer: Sendable {
 
     /// Finds the reason why a conversation was not finished, and removes it.
     private mutating func refuse(_ conversation: String) async throws {
-        let state = try await database.run(ExportStatements.conversationState(id: conversation)).first
+        let state = try await database.run(ConversationImport.state(id: conversation)).first
         if let state, try state.text("owner_id") == owner, try state.integer("version") > 0 {
             report.present += 1
             return
@@ -223,7 +225,7 @@ package struct Importer: Sendable {
         let isOwn = try state?.text("owner_id") == owner
         // In small transactions, as the trash does: there may be any number of messages.
         var transaction = Transaction(behind: owner)
-        transaction.add(ExportStatements.dropConversation(id: conversation, owner: owner, at: clock.now()))
+        transaction.add(ConversationImport.drop(id: conversation, owner: owner, at: clock.now()))
         _ = try await database.run(transaction, priority: .long)
         try await Trash.purge(conversation, of: owner, in: database)
         report.refused.append(

@@ -112,5 +112,13 @@ enum IdempotencyStatements {
 
     static let cleanup = CleanupStep("chat_idempotency_keys") { deleteExpired.bind(["now": $0, "limit": $1]) }
 
+    static let erasure = [
+        ErasureStep(
+            "idempotency_keys",
+            keys: { owner in "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)" },
+            delete: { "DELETE FROM idempotency_keys WHERE (principal_id, key) IN (\($0))" }
+        )
+    ]
+
     static let all = [claim, close, release, read, open, deleteExpired]
 }

@@ -178,5 +178,13 @@ enum ReservationStatements {
         }
     )
 
+    static let erasure = [
+        ErasureStep(
+            "quota_reservations",
+            keys: { owner in "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at" },
+            delete: { "DELETE FROM quota_reservations WHERE id IN (\($0))" }
+        )
+    ]
+
     static let all = [insert, deleteExpired, ownersOfExpired, record, count, spend, delete]
 }

@@ -1,6 +1,6 @@
 import ServiceKit
 // The entities of an export: a table's columns by name and kind, by which lines are written and read and rows inserted.
-// A table joins the export with one entry in `FlatEntity.all`.
+// A table joins the export with a `FlatExport` beside the statements of its area.
 //
 // A line is a JSON object: `entity`, then the columns by name. Stored JSON is copied as it is. If it contains a line
 // break, which would end the line, it is a string in a member `<column>_text`.
@@ -27,8 +27,6 @@ struct ExportedColumn: Sendable {
     enum Bounds {
         /// `seq`, and counts of messages.
         static let numbers: ClosedRange<Int64> = 0...Int64(Int32.max)
-        /// Tokens of one message: the total may be the sum of both counts.
-        static let tokens: ClosedRange<Int64> = 0...2 * MessageDraft.tokenCounts.upperBound
         static let sums: ClosedRange<Int64> = 0...1_000_000_000_000_000
         static let versions = sums
         /// Of one day and model: a file may have millions of them.
@@ -55,7 +53,6 @@ struct ExportedColumn: Sendable {
 
 struct ExportedEntity: Sendable {
     let name: String
-    let table: String
     let columns: [ExportedColumn]
 
     /// For a SELECT.

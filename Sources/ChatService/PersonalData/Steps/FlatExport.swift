@@ -1,0 +1,81 @@
+// Rows that an area exports one by one, declared beside its statements.
+import Storage
+
+/// Rows that are exported in the order of their keys, and inserted one by one.
+struct FlatExport: Sendable {
+    let entity: ExportedEntity
+    private let page: Statement
+    private let insert: Statement
+    /// For a file without conversations, if the insert depends on those.
+    private let insertAlone: Statement?
+    /// The columns that order the pages, each with a value below all others.
+    private let key: [(column: String, lowest: SQLValue)]
+
+    /// - Parameters:
+    ///   - entity: the columns.
+    ///   - table: the table, which names the statements.
+    ///   - key: the columns that order the pages; together unique.
+    ///   - rows: the SQL behind FROM: the table, and the condition that a row belongs to `:owner`.
+    ///   - insert: an INSERT with a parameter for each column and `:owner`. It requires that `:owner` may write, and
+    ///     that the row and its references are the owner's.
+    ///   - insertAlone: for a file without conversations.
+    init(
+        _ entity: ExportedEntity,
+        table: String,
+        key: [String],
+        from rows: String,
+        insert: String,
+        insertAlone: String? = nil
+    ) {
+        self.entity = entity
+        let keyColumns = key.compactMap { name in entity.columns.first { $0.name == name } }
+        self.key = keyColumns.map { ($0.name, Self.lowest($0.type)) }
+        let names = keyColumns.map(\.name).joined(separator: ", ")
+        let places = keyColumns.map { ":\($0.name)" }.joined(separator: ", ")
+        page = Statement(
+            "export.\(table)",
+            .reads,
+            ["owner": .text] + StatementParameters(keyColumns.map { ($0.name, $0.type) }) + ["limit": .integer],
+            """
+            SELECT \(entity.columnList) FROM \(rows) AND (\(names)) > (\(places))
+            ORDER BY \(names) LIMIT :limit
+            """
+        )
+        func statement(_ name: String, _ text: String) -> Statement {
+            Statement(name, .writes, entity.parameters + ["owner": .text], text)
+        }
+        self.insert = statement("import.\(table)", insert)
+        self.insertAlone = insertAlone.map { statement("import.\(table)_alone", $0) }
+    }
+
+    /// A page of the owner's rows after `place`, the values of the key's columns; from the start without one.
+    func page(of owner: String, after place: [String: SQLValue]?, limit: Int64) -> BoundStatement {
+        let place = StatementValues(key.map { ($0.column, place?[$0.column] ?? $0.lowest) })
+        return page.bind(["owner": owner] + place + ["limit": limit])
+    }
+
+    func place(of row: Row) throws(StorageError) -> [String: SQLValue] {
+        var place: [String: SQLValue] = [:]
+        for column in entity.columns where key.contains(where: { $0.column == column.name }) {
+            // SQLite stores instants as integers.
+            place[column.name] =
+                column.type == .instant ? .instant(try row.instant(column.name)) : try row.value(column.name)
+        }
+        return place
+    }
+
+    /// Affects nothing if the row exists or is not the owner's. `isAlone`: the file has no conversations.
+    func insert(_ row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
+        (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
+    }
+
+    private static func lowest(_ type: SQLType) -> SQLValue {
+        switch type {
+        case .integer: .integer(.min)
+        case .instant: .instant(.distantPast)
+        default: .text("")
+        }
+    }
+
+    var statements: [Statement] { [page, insert] + [insertAlone].compactMap(\.self) }
+}
