@@ -1,4 +1,4 @@
-package import Foundation
+import Foundation
 
 /// pgbouncer in front of a private cluster; it ends with the last reference.
 package final class PrivatePooler: Sendable {

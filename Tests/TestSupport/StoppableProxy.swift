@@ -1,7 +1,7 @@
 // A failing network: a proxy process between client and server. Stopped (SIGSTOP) it is silent: nothing is closed or
 // refused, the kernel still takes connections, but no byte comes through. Killed, it breaks connections and refuses new
 // ones, until it starts again on the same port.
-package import Foundation
+internal import Foundation
 internal import Glibc
 internal import Synchronization
 

@@ -3,8 +3,8 @@
 // The JWKS has all but the retired. `next` is published at least 15 minutes before it signs, so that every verifier
 // that honours the JWKS's max-age (5 minutes) knows it. `previous` stays for the longest token plus a minute. Private
 // keys are sealed with the master ring, bound to table, row and column, so a copied row opens nothing.
-package import OpenSSLCrypto
-package import ServiceKit
+import OpenSSLCrypto
+import ServiceKit
 package import Storage
 import Synchronization
 import TesseraVerifierHummingbird

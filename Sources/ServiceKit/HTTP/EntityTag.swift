@@ -1,4 +1,4 @@
-package import HTTPTypes
+import HTTPTypes
 package import Hummingbird
 
 /// The ETag of a row's version: `"v3"` (RFC 9110 §8.8.3).

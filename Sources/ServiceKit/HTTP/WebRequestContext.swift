@@ -1,6 +1,6 @@
 package import Hummingbird
 import Logging
-package import NIOCore
+import NIOCore
 
 package protocol WebRequestContext: RequestContext where Source == ApplicationRequestContextSource {
     /// The caller's `X-Request-ID` if it is well formed, otherwise ours.

@@ -1,6 +1,6 @@
 package import Hummingbird
 import Logging
-package import Storage
+import Storage
 
 /// `/healthz`, `/readyz` and `/openapi.yaml`, without authentication.
 package struct HealthRoutes: Sendable {

@@ -1,7 +1,7 @@
 // Writes answers: members in the code's order, stored JSON copied as bytes.
 //
 // A type has `write(to:)`, which writes one value, or `writeMembers(to:)`, which writes members of an open object.
-public import NIOCore
+package import NIOCore
 package import Storage
 
 /// An append-only writer of one JSON text.

@@ -2,7 +2,7 @@
 //
 // Lists answer `{data, next_cursor, prev_cursor, has_more}`. A cursor names its list, and other lists refuse it. It is
 // opaque, not secret: it only selects among the caller's own rows.
-package import Hummingbird
+import Hummingbird
 import OpenSSLCrypto
 package import Storage
 

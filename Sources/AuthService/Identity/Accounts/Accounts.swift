@@ -1,6 +1,6 @@
 import OpenSSLCrypto
 import ServiceKit
-package import Storage
+import Storage
 
 struct PasswordCredentials: Sendable {
     let userID: String

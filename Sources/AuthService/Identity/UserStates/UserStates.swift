@@ -4,8 +4,8 @@
 // States: active → deactivated → active, and gone. A deactivated user keeps rows but has no session. The last active
 // admin cannot be demoted, deactivated or deleted. These transactions append events and so run one at a time: two
 // admins cannot remove each other at once.
-package import ServiceKit
-package import Storage
+import ServiceKit
+import Storage
 
 package enum UserChange: Sendable {
     case changed(User)

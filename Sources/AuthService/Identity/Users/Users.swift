@@ -2,8 +2,8 @@
 //
 // The user's row is the lock. Every transaction that creates, revives or ends sessions begins by updating it.
 // Conditions are in later statements, which see everything committed before the lock was granted.
-package import OpenSSLCrypto
-package import ServiceKit
+import OpenSSLCrypto
+import ServiceKit
 package import Storage
 
 package struct Users: Sendable {

@@ -4,7 +4,7 @@
 // A secret is rotated with an overlap, so that both sides need not change at the same moment. Auth refuses a disabled
 // or removed client at once, and every service refuses its tokens as soon as the event arrives. A client that is
 // enabled again needs new tokens.
-package import OpenSSLCrypto
+import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 

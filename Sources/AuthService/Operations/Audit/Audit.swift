@@ -1,8 +1,8 @@
-package import ServiceKit
+import ServiceKit
 // The append-only audit log.
 //
 // SECURITY: details are names and counts; never a password, token, code or secret.
-package import Storage
+import Storage
 
 /// Statements that append audit rows to other features' transactions.
 package struct Audit: Sendable {

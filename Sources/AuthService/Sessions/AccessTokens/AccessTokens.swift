@@ -1,7 +1,7 @@
 // Access tokens: short-lived JWTs (RFC 9068) that any service verifies with the JWKS.
 import OpenSSLCrypto
 import ServiceKit
-package import Storage
+import Storage
 
 package struct AccessToken: Sendable {
     package let token: String

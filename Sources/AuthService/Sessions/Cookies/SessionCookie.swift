@@ -1,6 +1,6 @@
-package import HTTPTypes
-package import OpenSSLCrypto
-package import Storage
+import HTTPTypes
+import OpenSSLCrypto
+import Storage
 
 package struct SessionCookie: Sendable {
     let secret: [UInt8]

@@ -10,7 +10,7 @@
 //   with the user's row. RFC 9700 §4.14.2 requires rotation with reuse detection; the grace period makes it practical.
 import OpenSSLCrypto
 package import ServiceKit
-package import Storage
+import Storage
 
 /// The answer of a login or refresh.
 package struct TokenResponse: Sendable {

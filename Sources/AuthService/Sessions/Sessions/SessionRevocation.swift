@@ -1,5 +1,5 @@
 import ServiceKit
-package import Storage
+import Storage
 
 /// As stored in the row and shown to the owner.
 package enum RevokeReason: String, Sendable {

@@ -4,7 +4,7 @@
 // idle too long, absolute end. It never revives. Its user lists and ends it; an admin ends any. Ending one takes the
 // user's row (see Users), then writes the event, then the row. Of 64 concurrent requests the first writes the one
 // event; the others find nothing to do.
-package import OpenSSLCrypto
+import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 

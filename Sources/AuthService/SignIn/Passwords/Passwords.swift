@@ -2,7 +2,7 @@
 import OpenSSLCrypto
 import PasswordHashing
 package import ServiceKit
-package import Storage
+import Storage
 
 package struct Signup: Sendable {
     package let email: Email

@@ -9,8 +9,8 @@
 // SECURITY: an account's key is the SHA-256 of its address. Known and unknown addresses count alike, and the table is
 // no list of customers.
 import OpenSSLCrypto
-package import ServiceKit
-package import Storage
+import ServiceKit
+import Storage
 
 package enum EndpointClass: String, Sendable {
     case signup, login, refreshFailure = "refresh_failure", clientFailure = "client_failure"

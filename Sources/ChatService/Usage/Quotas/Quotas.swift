@@ -3,7 +3,7 @@ import ServiceKit
 //
 // A limit that is not set does not apply. Windows are days and months of UTC, not rolling ones: people can tell them
 // from a clock, and a query reads one short range.
-package import Storage
+import Storage
 
 package struct Quotas: Sendable, Hashable {
     /// Guests are `guest`, whatever the role; all others have their role.
