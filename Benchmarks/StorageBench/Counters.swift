@@ -6,14 +6,14 @@ enum Counters {
     static let increment = Statement(
         "counters.increment",
         .writes,
-        [.integer],
-        "UPDATE bench_counters SET value = value + 1 WHERE id = $1"
+        ["id": .integer],
+        "UPDATE bench_counters SET value = value + 1 WHERE id = :id"
     )
     static let value = Statement(
         "counters.value",
         .reads,
-        [.integer],
-        "SELECT value FROM bench_counters WHERE id = $1"
+        ["id": .integer],
+        "SELECT value FROM bench_counters WHERE id = :id"
     )
 
     /// Makes the table and its rows where they are missing.
@@ -23,16 +23,15 @@ enum Counters {
             Statement(
                 "counters.table",
                 .writes,
-                [],
                 "CREATE TABLE IF NOT EXISTS bench_counters (id BIGINT PRIMARY KEY, value BIGINT NOT NULL)\(suffix)"
-            )()
+            ).bind()
         )
         let insert = Statement(
             "counters.insert",
             .writes,
-            [.integer],
-            "INSERT INTO bench_counters (id, value) VALUES ($1, 0) ON CONFLICT DO NOTHING"
+            ["id": .integer],
+            "INSERT INTO bench_counters (id, value) VALUES (:id, 0) ON CONFLICT DO NOTHING"
         )
-        _ = try await database.run((1...rows).map { insert($0) }, priority: .long)
+        _ = try await database.run(Transaction((1...rows).map { insert.bind(["id": $0]) }), priority: .long)
     }
 }

@@ -60,7 +60,7 @@ struct StorageBench: AsyncParsableCommand {
         case .sqliteTransaction:
             let engine = try await SQLiteDatabase.open(path: database, logger: logger)
             try await Counters.prepare(engine, rows: rows)
-            measured = try await load.run { id in _ = try await engine.run(Counters.increment(id)) }
+            measured = try await load.run { id in _ = try await engine.run(Counters.increment.bind(["id": id])) }
             await engine.close()
         case .grdbWrite:
             let plain = try PlainGRDB(path: database, rows: rows)

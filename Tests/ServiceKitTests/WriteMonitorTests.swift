@@ -92,10 +92,6 @@ private final class StubDatabase: SQLDatabase {
         return TransactionResults(transaction.statements.map { _ in SQLResult(rows: [], affected: affected) })
     }
 
-    func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T {
-        throw StorageError.overloaded
-    }
-
     func withMigrationLock<T: Sendable>(
         _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
     ) async throws -> T {

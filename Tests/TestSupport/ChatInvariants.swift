@@ -175,11 +175,11 @@ package struct ChatInvariant: Sendable {
             let statement = Statement(
                 "tests.invariant_\(index)",
                 .reads,
-                [],
+                [:],
                 postgres: invariant.postgres,
                 sqlite: invariant.sqlite
             )
-            let ids = try await database.run([statement()], priority: .long)[0].rows.map { try $0.text("id") }
+            let ids = try await database.run(statement.bind(), priority: .long).rows.map { try $0.text("id") }
             if !ids.isEmpty { broken.append("\(invariant.name): \(ids.prefix(5)) and so on, \(ids.count)") }
         }
         return broken

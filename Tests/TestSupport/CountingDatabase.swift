@@ -1,7 +1,7 @@
 // A database that records requests, so that a test can count the transactions of a request.
 //
-// It forwards everything unchanged. It records a transaction as the names of its statements; other calls, such as a
-// migration, by their kind.
+// It forwards everything unchanged. It records a transaction as the names of its statements, and a migration as
+// such.
 
 package import Storage
 internal import Synchronization
@@ -45,13 +45,6 @@ package final class CountingDatabase: DatabaseDecorator {
         }
         await body?()
         return try await base.run(transaction, priority: priority)
-    }
-
-    package func transaction<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
-    ) async throws -> T {
-        record.withLock { $0.append(["(transaction)"]) }
-        return try await base.transaction(body)
     }
 
     package func withMigrationLock<T: Sendable>(

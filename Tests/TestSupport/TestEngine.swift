@@ -21,9 +21,9 @@ package struct TestDatabase: Sendable {
     package let engine: TestEngine
     /// As in `TESSERA_…_DATABASE_URL`.
     package let url: String
-    package let database: any SQLDatabase
+    package let database: any InteractiveDatabase
 
-    package func openAnother() async throws -> any SQLDatabase {
+    package func openAnother() async throws -> any InteractiveDatabase {
         try await engine.open(url)
     }
 }
@@ -32,7 +32,7 @@ package struct TestDatabase: Sendable {
 package func withDatabase<T>(
     _ engine: TestEngine,
     service: String,
-    _ body: (any SQLDatabase) async throws -> T
+    _ body: (any InteractiveDatabase) async throws -> T
 ) async throws -> T {
     try await withTestDatabase(engine, service: service) { try await body($0.database) }
 }

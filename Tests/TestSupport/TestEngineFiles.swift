@@ -11,7 +11,7 @@ package struct TestDatabaseError: Error, CustomStringConvertible {
 }
 
 extension TestEngine {
-    package func open(_ url: String) async throws -> any SQLDatabase {
+    package func open(_ url: String) async throws -> any InteractiveDatabase {
         var logger = Logger(label: "test.storage")
         logger.logLevel = .error
         switch self {

@@ -33,10 +33,4 @@ struct ChangeNotifyingDatabase: DatabaseDecorator {
         if let subject = transaction.subject { return feed.wrote(subject) }
         if !transaction.onlyReads { feed.wrote(nil) }
     }
-
-    func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T {
-        let result = try await base.transaction(body)
-        feed.wrote(nil)
-        return result
-    }
 }

@@ -9,13 +9,13 @@ extension StorageConformance {
     static let concurrencyCases: [ConformanceCase] = [
         ConformanceCase("64 writers of one row lose no update") { subject async throws in
             let database = subject.database
-            _ = try await database.run(Fixtures.insertParent("p", "p", 0))
+            _ = try await database.run(Fixtures.insertParent("p", name: "p", count: 0))
             let seen = try await withThrowingTaskGroup(of: [Int].self) { group in
                 for _ in 0..<64 {
                     group.addTask {
                         var seen: [Int] = []
                         for _ in 0..<10 {
-                            seen.append(try await database.run(Fixtures.add("p", 1)).first?.int("count") ?? -1)
+                            seen.append(try await database.run(Fixtures.add(1, to: "p")).first?.int("count") ?? -1)
                         }
                         return seen
                     }
@@ -28,9 +28,12 @@ extension StorageConformance {
         ConformanceCase("two processes writing the same rows in opposite orders lose no update") {
             subject async throws in
             try await subject.withAnother { other in
-                _ = try await subject.database.run([
-                    Fixtures.insertParent("a", "a", 0), Fixtures.insertParent("b", "b", 0),
-                ])
+                _ = try await subject.database.run(
+                    Transaction([
+                        Fixtures.insertParent("a", name: "a", count: 0),
+                        Fixtures.insertParent("b", name: "b", count: 0),
+                    ])
+                )
                 let nodes = [(subject.database, ["a", "b"]), (other, ["b", "a"])]
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for (database, ids) in nodes {
@@ -38,7 +41,7 @@ extension StorageConformance {
                             group.addTask {
                                 for _ in 0..<10 {
                                     try await retryingConflicts { () throws(StorageError) in
-                                        try await database.run(ids.map { Fixtures.add($0, 1) })
+                                        try await database.run(Transaction(ids.map { Fixtures.add(1, to: $0) }))
                                     }
                                 }
                             }
@@ -54,8 +57,8 @@ extension StorageConformance {
             subject async throws in
             try await subject.withAnother { other in
                 let hold = Hold()
-                async let finished: Void = subject.database.transaction { transaction in
-                    try transaction.run(Fixtures.insertParent("p", "p", 0))
+                async let finished: Void = subject.database.holdingTransaction { transaction in
+                    try transaction.run(Fixtures.insertParent("p", name: "p", count: 0))
                     hold.enterAndWait()
                 }
                 try await hold.entered()
@@ -70,7 +73,7 @@ extension StorageConformance {
         ConformanceCase("a reader of an ordered log never sees a number before a smaller one") { subject async throws in
             try await subject.withAnother { other in
                 let hold = Hold()
-                async let first: Void = subject.database.transaction { transaction in
+                async let first: Void = subject.database.holdingTransaction { transaction in
                     try transaction.run(Fixtures.append("first"))
                     hold.enterAndWait()
                 }
@@ -79,7 +82,7 @@ extension StorageConformance {
                 // Without the log's lock the second writer would commit now and the reader would see it first.
                 let deadline = ContinuousClock.now + .milliseconds(400)
                 while ContinuousClock.now < deadline {
-                    let rows = try await subject.database.run(Fixtures.entriesAfter(0)).rows
+                    let rows = try await subject.database.run(Fixtures.entries(after: 0)).rows
                     if !rows.isEmpty {
                         Issue.record("visible before the first writer committed: \(rows.map(\.values))")
                         break
@@ -88,7 +91,7 @@ extension StorageConformance {
                 hold.release()
                 try await first
                 _ = try await second
-                let writers = try await other.run(Fixtures.entriesAfter(0)).rows.map { try $0.text("writer") }
+                let writers = try await other.run(Fixtures.entries(after: 0)).rows.map { try $0.text("writer") }
                 #expect(writers == ["first", "second"])
             }
         },
@@ -101,7 +104,7 @@ extension StorageConformance {
                         group.addTask {
                             for _ in 0..<10 {
                                 try await retryingConflicts { () throws(StorageError) in
-                                    try await database.run([Fixtures.append("w\(writer)")])
+                                    try await database.run(Fixtures.append("w\(writer)"))
                                 }
                             }
                         }
@@ -110,7 +113,7 @@ extension StorageConformance {
                         var (last, count): (Int64, Int) = (0, 0)
                         let deadline = ContinuousClock.now + .seconds(30)
                         while count < 80, ContinuousClock.now < deadline {
-                            for row in try await subject.database.run(Fixtures.entriesAfter(last)).rows {
+                            for row in try await subject.database.run(Fixtures.entries(after: last)).rows {
                                 last = try row.integer("seq")
                                 count += 1
                             }
@@ -126,20 +129,20 @@ extension StorageConformance {
             let database = subject.database
             let occupant = Task { try await occupyWriter(of: database, hold) }
             try await waitUntilOccupied(database, hold)
-            let waiting = Task { try await database.run([Fixtures.insertParent("p", "p", 0)]) }
+            let waiting = Task { try await database.run(Fixtures.insertParent("p", name: "p", count: 0)) }
             waiting.cancel()
             #expect(await storageError { _ = try await waiting.value } == .cancelled)
             hold.release()
             try await occupant.value
             // Served in order, so everything that was still in the queue has run by now.
-            _ = try await database.run(Fixtures.insertParent("q", "q", 0))
+            _ = try await database.run(Fixtures.insertParent("q", name: "q", count: 0))
             #expect(try await database.run(Fixtures.parents()).rows.map { try $0.text("id") } == ["q"])
         },
         ConformanceCase("a caller that is already cancelled sends nothing") { subject async throws in
             let database = subject.database
             let cancelled = Task {
                 withUnsafeCurrentTask { unsafe $0?.cancel() }
-                _ = try await database.run([Fixtures.insertParent("p", "p", 0)])
+                _ = try await database.run(Fixtures.insertParent("p", name: "p", count: 0))
             }
             #expect(await storageError { try await cancelled.value } == .cancelled)
             try await expectRows(0, in: "parents", of: database)
@@ -147,7 +150,7 @@ extension StorageConformance {
     ]
 
     /// Tries again what is known not to be committed, as a caller may.
-    private static func retryingConflicts(_ body: () async throws(StorageError) -> [SQLResult])
+    private static func retryingConflicts<T>(_ body: () async throws(StorageError) -> T)
         async throws(StorageError)
     {
         for attempt in 1... {
@@ -162,13 +165,13 @@ extension StorageConformance {
 
     // MARK: - Keeping the writer busy
 
-    private static let sleep = Statement("concurrency.sleep", .writes, [], "SELECT pg_sleep(5)")
+    private static let sleep = Statement("concurrency.sleep", .writes, "SELECT pg_sleep(5)")
 
     /// Keeps the one writer (SQLite) or the write worker (PostgreSQL) from taking anything else.
-    private static func occupyWriter(of database: any SQLDatabase, _ hold: Hold) async throws {
+    private static func occupyWriter(of database: any InteractiveDatabase, _ hold: Hold) async throws {
         switch database.engine {
-        case .sqlite: try await database.transaction { _ in hold.enterAndWait() }
-        case .postgres: _ = try await database.run(sleep())
+        case .sqlite: try await database.holdingTransaction { _ in hold.enterAndWait() }
+        case .postgres: _ = try await database.run(sleep.bind())
         }
     }
 
@@ -177,11 +180,10 @@ extension StorageConformance {
         let active = Statement(
             "concurrency.active",
             .reads,
-            [],
             "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
         )
         let deadline = ContinuousClock.now + .seconds(60)
-        while try await database.run(active()).first?.int("n") == 0 {
+        while try await database.run(active.bind()).first?.int("n") == 0 {
             try #require(ContinuousClock.now < deadline, "the write lane did not start to sleep")
         }
     }

@@ -9,10 +9,15 @@ extension StorageConformance {
             let statement = Statement(
                 "statements.order",
                 .reads,
-                [.text, .text, .integer],
-                "SELECT CAST($2 AS TEXT) AS a, CAST($1 AS TEXT) AS b, CAST($2 AS TEXT) AS c, $3 + $3 AS d"
+                ["first": .text, "second": .text, "number": .integer],
+                """
+                SELECT CAST(:second AS TEXT) AS a, CAST(:first AS TEXT) AS b, CAST(:second AS TEXT) AS c,
+                    :number + :number AS d
+                """
             )
-            let row = try #require(try await subject.database.run(statement("one", "two", 21)).first)
+            let row = try #require(
+                try await subject.database.run(statement.bind(["first": "one", "second": "two", "number": 21])).first
+            )
             #expect(try [row.text("a"), row.text("b"), row.text("c")] == ["two", "one", "two"])
             #expect(try row.integer("d") == 42)
         },
@@ -20,18 +25,23 @@ extension StorageConformance {
             let statement = Statement(
                 "statements.twelve",
                 .reads,
-                Array(repeating: .integer, count: 12),
-                "SELECT $12 - $1 AS a, $10 * 1 AS b, $11 * 1 AS c"
+                StatementParameters((1...12).map { ("n\($0)", .integer) }),
+                """
+                SELECT :n12 - :n1 AS a, :n10 * 1 AS b, :n11 * 1 AS c
+                WHERE :n2 < :n3 AND :n4 < :n5 AND :n6 < :n7 AND :n8 < :n9
+                """
             )
-            let bound = BoundStatement(statement, (1...12).map { .integer($0) })
-            let row = try #require(try await subject.database.run(bound).first)
+            let values = StatementValues((1...12).map { ("n\($0)", $0) })
+            let row = try #require(try await subject.database.run(statement.bind(values)).first)
             #expect(try [row.integer("a"), row.integer("b"), row.integer("c")] == [11, 10, 11])
         },
         ConformanceCase("a wrong number or type of values is refused before anything is sent") { subject async throws in
-            for bound in [
-                Fixtures.insertParent("p", "p"), Fixtures.insertParent("p", "p", "zero"),
-                Fixtures.insertParent("p", 1, 0),
-            ] {
+            let wrong: [StatementValues] = [
+                ["id": "p", "name": "p"], ["id": "p", "name": "p", "count": "zero"],
+                ["id": "p", "name": 1, "count": 0], ["id": "p", "name": "p", "count": 0, "more": 0],
+            ]
+            for values in wrong {
+                let bound = Fixtures.parentInsertion.bind(values)
                 let error = await storageError { _ = try await subject.database.run(bound) }
                 guard case .invalidBinding = error else {
                     Issue.record("\(String(describing: error))")
@@ -40,11 +50,11 @@ extension StorageConformance {
             }
         },
         ConformanceCase("RETURNING gives the new values, and affected counts its rows") { subject async throws in
-            _ = try await subject.database.run(Fixtures.insertParent("p", "p", 1))
-            let changed = try await subject.database.run(Fixtures.add("p", 4))
+            _ = try await subject.database.run(Fixtures.insertParent("p", name: "p", count: 1))
+            let changed = try await subject.database.run(Fixtures.add(4, to: "p"))
             #expect(try changed.first?.integer("count") == 5)
             #expect(changed.affected == 1)
-            let missed = try await subject.database.run(Fixtures.add("nobody", 4))
+            let missed = try await subject.database.run(Fixtures.add(4, to: "nobody"))
             #expect(missed.isEmpty)
             #expect(missed.affected == 0)
         },
@@ -52,48 +62,67 @@ extension StorageConformance {
             let join = Statement(
                 "statements.join",
                 .reads,
-                [.text],
-                "SELECT string_agg(name, '/') AS names FROM parents WHERE id >= $1"
+                ["id": .text],
+                "SELECT string_agg(name, '/') AS names FROM parents WHERE id >= :id"
             )
             let database = subject.database
-            #expect(try await database.run(join("")).first?.optionalText("names") == nil)
-            for name in ["a", "b", "ü"] { _ = try await database.run(Fixtures.insertParent(name, name, 0)) }
-            let names = try #require(try await database.run(join("")).first).text("names")
+            #expect(try await database.run(join.bind(["id": ""])).first?.optionalText("names") == nil)
+            for name in ["a", "b", "ü"] {
+                _ = try await database.run(Fixtures.insertParent(name, name: name, count: 0))
+            }
+            let names = try #require(try await database.run(join.bind(["id": ""])).first).text("names")
             #expect(names.split(separator: "/").sorted() == ["a", "b", "ü"])
         },
         ConformanceCase("affected counts the rows of an insert, an update and a delete without RETURNING") {
             subject async throws in
             let database = subject.database
-            #expect(try await database.run(Fixtures.insertParent("a", "a", 0)).affected == 1)
-            _ = try await database.run(Fixtures.insertParent("b", "b", 0))
-            let update = Statement("statements.update", .writes, [.integer], "UPDATE parents SET count = $1")
-            #expect(try await database.run(update(3)).affected == 2)
-            let delete = Statement("statements.delete", .writes, [.text], "DELETE FROM parents WHERE id > $1")
-            #expect(try await database.run(delete("z")).affected == 0)
-            #expect(try await database.run(delete("")).affected == 2)
+            #expect(try await database.run(Fixtures.insertParent("a", name: "a", count: 0)).affected == 1)
+            _ = try await database.run(Fixtures.insertParent("b", name: "b", count: 0))
+            let update = Statement(
+                "statements.update",
+                .writes,
+                ["count": .integer],
+                "UPDATE parents SET count = :count"
+            )
+            #expect(try await database.run(update.bind(["count": 3])).affected == 2)
+            let delete = Statement("statements.delete", .writes, ["id": .text], "DELETE FROM parents WHERE id > :id")
+            #expect(try await database.run(delete.bind(["id": "z"])).affected == 0)
+            #expect(try await database.run(delete.bind(["id": ""])).affected == 2)
         },
         ConformanceCase("ON CONFLICT DO NOTHING is zero rows and no error") { subject async throws in
             let insert = Statement(
                 "statements.insert_or_nothing",
                 .writes,
-                [.text, .text],
-                "INSERT INTO parents (id, name) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
+                ["id": .text, "name": .text],
+                "INSERT INTO parents (id, name) VALUES (:id, :name) ON CONFLICT DO NOTHING RETURNING id"
             )
-            #expect(try await subject.database.run(insert("a", "same")).affected == 1)
-            let second = try await subject.database.run(insert("b", "same"))
+            #expect(try await subject.database.run(insert.bind(["id": "a", "name": "same"])).affected == 1)
+            let second = try await subject.database.run(insert.bind(["id": "b", "name": "same"]))
             #expect(second.isEmpty)
             #expect(second.affected == 0)
         },
         ConformanceCase("each kind of constraint has its own error, which names the statement") {
             subject async throws in
             let database = subject.database
-            _ = try await database.run(Fixtures.insertParent("p", "taken", 0))
+            _ = try await database.run(Fixtures.insertParent("p", name: "taken", count: 0))
             let attempts: [(BoundStatement, StorageError)] = [
-                (Fixtures.insertParent("p", "free", 0), .uniqueViolation(statement: "fixtures.insert_parent")),
-                (Fixtures.insertParent("q", "taken", 0), .uniqueViolation(statement: "fixtures.insert_parent")),
-                (Fixtures.insertChild("c", "nobody"), .foreignKeyViolation(statement: "fixtures.insert_child")),
-                (Fixtures.insertParent("q", nil as String?, 0), .notNullViolation(statement: "fixtures.insert_parent")),
-                (Fixtures.insertParent("q", "q", -1), .checkViolation(statement: "fixtures.insert_parent")),
+                (
+                    Fixtures.insertParent("p", name: "free", count: 0),
+                    .uniqueViolation(statement: "fixtures.insert_parent")
+                ),
+                (
+                    Fixtures.insertParent("q", name: "taken", count: 0),
+                    .uniqueViolation(statement: "fixtures.insert_parent")
+                ),
+                (Fixtures.insertChild("c", of: "nobody"), .foreignKeyViolation(statement: "fixtures.insert_child")),
+                (
+                    Fixtures.insertParent("q", name: nil, count: 0),
+                    .notNullViolation(statement: "fixtures.insert_parent")
+                ),
+                (
+                    Fixtures.insertParent("q", name: "q", count: -1),
+                    .checkViolation(statement: "fixtures.insert_parent")
+                ),
             ]
             for (bound, expected) in attempts {
                 #expect(await storageError { _ = try await database.run(bound) } == expected)
@@ -102,8 +131,8 @@ extension StorageConformance {
         },
         ConformanceCase("a mistake in the SQL is an error of its statement, and the next one works") {
             subject async throws in
-            let broken = Statement("statements.broken", .reads, [], "SELECT nothing_here FROM parents")
-            let error = await storageError { _ = try await subject.database.run(broken()) }
+            let broken = Statement("statements.broken", .reads, "SELECT nothing_here FROM parents")
+            let error = await storageError { _ = try await subject.database.run(broken.bind()) }
             guard case .statementFailed(statement: "statements.broken", _) = error else {
                 Issue.record("\(String(describing: error))")
                 return
@@ -112,8 +141,8 @@ extension StorageConformance {
             #expect(parents.isEmpty)
         },
         ConformanceCase("a statement declared to read cannot write") { subject async throws in
-            let lying = Statement("statements.lying", .reads, [], "INSERT INTO parents (id, name) VALUES ('x', 'x')")
-            let error = await storageError { _ = try await subject.database.run(lying()) }
+            let lying = Statement("statements.lying", .reads, "INSERT INTO parents (id, name) VALUES ('x', 'x')")
+            let error = await storageError { _ = try await subject.database.run(lying.bind()) }
             guard case .statementFailed = error else {
                 Issue.record("\(String(describing: error))")
                 return
@@ -121,11 +150,19 @@ extension StorageConformance {
             try await expectRows(0, in: "parents", of: subject.database)
         },
         ConformanceCase("deleting a parent deletes its children") { subject async throws in
-            let delete = Statement("statements.delete_parent", .writes, [.text], "DELETE FROM parents WHERE id = $1")
+            let delete = Statement(
+                "statements.delete_parent",
+                .writes,
+                ["id": .text],
+                "DELETE FROM parents WHERE id = :id"
+            )
             let database = subject.database
-            _ = try await database.run([
-                Fixtures.insertParent("p", "p", 0), Fixtures.insertChild("c", "p"), delete("p"),
-            ])
+            _ = try await database.run(
+                Transaction([
+                    Fixtures.insertParent("p", name: "p", count: 0), Fixtures.insertChild("c", of: "p"),
+                    delete.bind(["id": "p"]),
+                ])
+            )
             try await expectRows(0, in: "children", of: database)
         },
     ]

@@ -11,7 +11,7 @@ package enum StatementTrial {
     /// - Returns: a sentence for each statement that the engine did not understand; empty when all is well.
     package static func violations(
         about statements: [Statement],
-        on database: any SQLDatabase
+        on database: any InteractiveDatabase
     ) async throws -> [String] {
         var violations: [String] = []
         for statement in statements {
@@ -30,9 +30,11 @@ package enum StatementTrial {
 
     private struct RollBack: Error {}
 
-    private static func execute(_ bound: BoundStatement, on database: any SQLDatabase) async throws -> StorageError? {
+    private static func execute(_ bound: BoundStatement, on database: any InteractiveDatabase) async throws
+        -> StorageError?
+    {
         do {
-            try await database.transaction { transaction in
+            try await database.holdingTransaction { transaction in
                 try transaction.run(bound)
                 throw RollBack()
             }

@@ -8,16 +8,19 @@ import Testing
 
 /// The database under test, and how a second process would reach the same data.
 package struct ConformanceSubject: Sendable {
-    package let database: any SQLDatabase
-    package let openAnother: @Sendable () async throws -> any SQLDatabase
+    package let database: any InteractiveDatabase
+    package let openAnother: @Sendable () async throws -> any InteractiveDatabase
 
-    package init(database: any SQLDatabase, openAnother: @escaping @Sendable () async throws -> any SQLDatabase) {
+    package init(
+        database: any InteractiveDatabase,
+        openAnother: @escaping @Sendable () async throws -> any InteractiveDatabase
+    ) {
         self.database = database
         self.openAnother = openAnother
     }
 
     /// Runs `body` with a second handle on the same data, as another node would have it.
-    func withAnother(_ body: (any SQLDatabase) async throws -> Void) async throws {
+    func withAnother(_ body: (any InteractiveDatabase) async throws -> Void) async throws {
         let other = try await openAnother()
         do {
             try await body(other)
@@ -90,57 +93,102 @@ package enum StorageConformance {
 
 /// Statements against the tables of the suite.
 enum Fixtures {
-    static let insertSample = Statement(
+    private static let sampleInsertion = Statement(
         "fixtures.insert_sample",
         .writes,
-        [.text, .boolean, .integer, .text, .bytes, .instant],
-        "INSERT INTO samples (id, boolean, integer, text, bytes, instant) VALUES ($1, $2, $3, $4, $5, $6)"
+        [
+            "id": .text, "boolean": .boolean, "integer": .integer, "text": .text, "bytes": .bytes,
+            "instant": .instant,
+        ],
+        """
+        INSERT INTO samples (id, boolean, integer, text, bytes, instant)
+        VALUES (:id, :boolean, :integer, :text, :bytes, :instant)
+        """
     )
-    static let readSample = Statement(
+    private static let sample = Statement(
         "fixtures.read_sample",
         .reads,
-        [.text],
-        "SELECT boolean, integer, text, bytes, instant FROM samples WHERE id = $1"
+        ["id": .text],
+        "SELECT boolean, integer, text, bytes, instant FROM samples WHERE id = :id"
     )
-    static let insertParent = Statement(
+    static let parentInsertion = Statement(
         "fixtures.insert_parent",
         .writes,
-        [.text, .text, .integer],
-        "INSERT INTO parents (id, name, count) VALUES ($1, $2, $3)"
+        ["id": .text, "name": .text, "count": .integer],
+        "INSERT INTO parents (id, name, count) VALUES (:id, :name, :count)"
     )
-    static let insertChild = Statement(
+    private static let childInsertion = Statement(
         "fixtures.insert_child",
         .writes,
-        [.text, .text],
-        "INSERT INTO children (id, parent_id) VALUES ($1, $2)"
+        ["id": .text, "parent": .text],
+        "INSERT INTO children (id, parent_id) VALUES (:id, :parent)"
     )
-    static let insertPromise = Statement(
+    private static let promiseInsertion = Statement(
         "fixtures.insert_promise",
         .writes,
-        [.text, .text],
-        "INSERT INTO promises (id, parent_id) VALUES ($1, $2)"
+        ["id": .text, "parent": .text],
+        "INSERT INTO promises (id, parent_id) VALUES (:id, :parent)"
     )
-    static let add = Statement(
+    private static let addition = Statement(
         "fixtures.add",
         .writes,
-        [.text, .integer],
-        "UPDATE parents SET count = count + $2 WHERE id = $1 RETURNING count"
+        ["id": .text, "count": .integer],
+        "UPDATE parents SET count = count + :count WHERE id = :id RETURNING count"
     )
-    static let parents = Statement("fixtures.parents", .reads, [], "SELECT id, name, count FROM parents ORDER BY id")
+    private static let allParents = Statement(
+        "fixtures.parents",
+        .reads,
+        "SELECT id, name, count FROM parents ORDER BY id"
+    )
 
     static let log = OrderedLog(lockKey: 42, channel: "fixtures")
-    static let append = Statement(
+    private static let entry = Statement(
         "fixtures.append",
         .appends(log),
-        [.text],
-        "INSERT INTO entries (writer) VALUES ($1) RETURNING seq"
+        ["writer": .text],
+        "INSERT INTO entries (writer) VALUES (:writer) RETURNING seq"
     )
-    static let entriesAfter = Statement(
+    private static let entries = Statement(
         "fixtures.entries_after",
         .reads,
-        [.integer],
-        "SELECT seq, writer FROM entries WHERE seq > $1 ORDER BY seq"
+        ["seq": .integer],
+        "SELECT seq, writer FROM entries WHERE seq > :seq ORDER BY seq"
     )
+
+    static func insertSample(
+        _ id: String,
+        boolean: Bool? = nil,
+        integer: Int64? = nil,
+        text: String? = nil,
+        bytes: [UInt8]? = nil,
+        instant: Instant? = nil
+    ) -> BoundStatement {
+        sampleInsertion.bind([
+            "id": id, "boolean": boolean, "integer": integer, "text": text, "bytes": bytes, "instant": instant,
+        ])
+    }
+
+    static func readSample(_ id: String) -> BoundStatement { sample.bind(["id": id]) }
+
+    static func insertParent(_ id: String, name: String?, count: Int) -> BoundStatement {
+        parentInsertion.bind(["id": id, "name": name, "count": count])
+    }
+
+    static func insertChild(_ id: String, of parent: String) -> BoundStatement {
+        childInsertion.bind(["id": id, "parent": parent])
+    }
+
+    static func insertPromise(_ id: String, of parent: String) -> BoundStatement {
+        promiseInsertion.bind(["id": id, "parent": parent])
+    }
+
+    static func add(_ count: Int, to id: String) -> BoundStatement { addition.bind(["id": id, "count": count]) }
+
+    static func parents() -> BoundStatement { allParents.bind() }
+
+    static func append(_ writer: String) -> BoundStatement { entry.bind(["writer": writer]) }
+
+    static func entries(after seq: Int64) -> BoundStatement { entries.bind(["seq": seq]) }
 }
 
 /// Runs `body` and returns the storage error it ends with; records an issue when it succeeds.

@@ -67,27 +67,22 @@ extension StorageConformance {
             let before = Statement(
                 "values.before",
                 .reads,
-                [.instant],
-                "SELECT COUNT(*) AS n FROM samples WHERE instant < $1"
+                ["instant": .instant],
+                "SELECT COUNT(*) AS n FROM samples WHERE instant < :instant"
             )
             for (id, microseconds) in [("a", Int64(-1)), ("b", 0), ("c", 1)] {
                 _ = try await subject.database.run(
-                    Fixtures.insertSample(
-                        id,
-                        nil as Bool?,
-                        nil as Int?,
-                        nil as String?,
-                        nil as [UInt8]?,
-                        Instant(microseconds: microseconds)
-                    )
+                    Fixtures.insertSample(id, instant: Instant(microseconds: microseconds))
                 )
             }
-            #expect(try await subject.database.run(before(Instant(microseconds: 1))).first?.int("n") == 2)
+            #expect(
+                try await subject.database.run(before.bind(["instant": Instant(microseconds: 1)])).first?.int("n") == 2
+            )
         },
         ConformanceCase("text sorts by its bytes") { subject async throws in
             for id in ["b", "B", "a", "é", "Z", "_", "1", "ab"] { _ = try await roundTrip(subject, id: id) }
-            let sorted = Statement("values.sorted", .reads, [], "SELECT id FROM samples ORDER BY id")
-            let ids = try await subject.database.run(sorted()).rows.map { try $0.text("id") }
+            let sorted = Statement("values.sorted", .reads, "SELECT id FROM samples ORDER BY id")
+            let ids = try await subject.database.run(sorted.bind()).rows.map { try $0.text("id") }
             #expect(ids == ["1", "B", "Z", "_", "a", "ab", "b", "é"])
         },
         ConformanceCase("a sum of integers is an integer") { subject async throws in
@@ -98,10 +93,9 @@ extension StorageConformance {
             let sum = Statement(
                 "values.sum",
                 .reads,
-                [],
                 "SELECT CAST(SUM(integer) AS BIGINT) AS a, SUM(integer) AS b FROM samples"
             )
-            let row = try #require(try await subject.database.run(sum()).first)
+            let row = try #require(try await subject.database.run(sum.bind()).first)
             #expect(try row.integer("a") == values.reduce(0, +))
             #expect(try row.integer("b") == values.reduce(0, +))
         },
@@ -117,9 +111,16 @@ extension StorageConformance {
         bytes: [UInt8]? = nil,
         instant: Instant? = nil
     ) async throws -> Row {
-        let clear = Statement("values.clear", .writes, [.text], "DELETE FROM samples WHERE id = $1")
-        let insert = Fixtures.insertSample(id, boolean, integer, text, bytes, instant)
-        _ = try await subject.database.run([clear(id), insert])
+        let clear = Statement("values.clear", .writes, ["id": .text], "DELETE FROM samples WHERE id = :id")
+        let insert = Fixtures.insertSample(
+            id,
+            boolean: boolean,
+            integer: integer,
+            text: text,
+            bytes: bytes,
+            instant: instant
+        )
+        _ = try await subject.database.run(Transaction([clear.bind(["id": id]), insert]))
         return try #require(try await subject.database.run(Fixtures.readSample(id)).first)
     }
 
@@ -130,8 +131,8 @@ extension StorageConformance {
         of database: any SQLDatabase,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        let count = Statement("fixtures.count_\(table)", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")
-        let rows = try await database.run(count()).first?.int("n")
+        let count = Statement("fixtures.count_\(table)", .reads, "SELECT COUNT(*) AS n FROM \(table)")
+        let rows = try await database.run(count.bind()).first?.int("n")
         #expect(rows == expected, "rows in \(table)", sourceLocation: sourceLocation)
     }
 }

@@ -35,7 +35,6 @@ package enum SQLiteBackup {
     package static let anyTable = Statement(
         "backup.any_table_sqlite",
         .reads,
-        [],
         "SELECT name FROM sqlite_master LIMIT 1"
     )
 

@@ -41,7 +41,7 @@ package struct SQLiteConfiguration: Sendable {
 }
 
 /// A database in one file, which other processes on this machine may use at the same time.
-package final class SQLiteDatabase: SQLDatabase {
+package final class SQLiteDatabase: InteractiveDatabase {
     private let path: String
     private let configuration: SQLiteConfiguration
     private let writes: WorkQueue<SQLiteWork>
@@ -156,7 +156,7 @@ package final class SQLiteDatabase: SQLDatabase {
         return TransactionResults(results)
     }
 
-    package func transaction<T: Sendable>(
+    package func holdingTransaction<T: Sendable>(
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await writes.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in

@@ -28,7 +28,7 @@ struct RestoreTarget: Sendable {
             case .sqlite: SQLiteBackup.anyTable
             case .postgres: PostgresScript.anyTable
             }
-        if try await database.run(anyTable()).isEmpty { return RestoreTarget(isEmpty: true, globalVersion: nil) }
+        if try await database.run(anyTable.bind()).isEmpty { return RestoreTarget(isEmpty: true, globalVersion: nil) }
         let status = try await opened.migrator.status(database).filter { $0.appliedAt != nil }
         guard !status.isEmpty else {
             throw StartFailure("the database there holds tables, but not those of \(service.rawValue)")

@@ -203,7 +203,7 @@ struct EventPageTests {
             #expect(try await node.feed("?after=\(epoch):\(newest)").status == 200)
             #expect(try await expectGone(node, "?after=\(epoch):\(newest + 1)") == "\(epoch):\(newest)")
             // As on a promoted standby that lacked the end.
-            try await node.execute("DELETE FROM events WHERE seq = $1", [.integer(newest)])
+            try await node.execute("DELETE FROM events WHERE seq = :newest", ["newest": newest])
             try await expectGone(node, "?after=\(epoch):\(newest)")
         }
     }

@@ -141,8 +141,8 @@ struct EventTests {
             while !wasDone {
                 wasDone = isDone.withLock { $0 }
                 let rows = try await node.query(
-                    "SELECT seq FROM events WHERE seq > $1 ORDER BY seq",
-                    [.integer(seen.last ?? 0)]
+                    "SELECT seq FROM events WHERE seq > :seen ORDER BY seq",
+                    ["seen": seen.last ?? 0]
                 )
                 seen += try rows.map { try $0.integer("seq") }
             }
@@ -163,21 +163,23 @@ struct EventTests {
             let path = "/v1/admin/users/\(ada.userID)"
             _ = try await node.send(.post, "\(path)/deactivate", token: admin.access, headers: [.userAgent: "curl/8"])
             _ = try await node.logInAnswer()
-            func rows(_ condition: String, _ values: SQLValue...) async throws -> Int {
+            func rows(_ condition: String, _ values: StatementValues = [:]) async throws -> Int {
                 let sql = "SELECT COUNT(*) AS n FROM audit_log WHERE \(condition)"
                 return try #require(try await node.query(sql, values).first).int("n")
             }
-            let (user, root) = (SQLValue.text(ada.userID), SQLValue.text(admin.userID))
-            #expect(try await rows("action = 'user.create' AND actor = $1 AND target = $1", user) == 1)
-            #expect(try await rows("action = 'session.login' AND outcome = 'success' AND actor = $1", user) == 1)
-            #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target = $1", user) == 2)
+            let user: StatementValues = ["user": ada.userID]
+            let both = user + ["root": admin.userID]
+            #expect(try await rows("action = 'user.create' AND actor = :user AND target = :user", user) == 1)
+            #expect(try await rows("action = 'session.login' AND outcome = 'success' AND actor = :user", user) == 1)
+            #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target = :user", user) == 2)
             #expect(try await rows("action = 'session.login' AND outcome = 'refused' AND target IS NULL") == 1)
-            let deactivation = "action = 'user.deactivate' AND actor = $1 AND target = $2 AND user_agent = 'curl/8'"
-            #expect(try await rows(deactivation, root, user) == 1)
+            let deactivation =
+                "action = 'user.deactivate' AND actor = :root AND target = :user AND user_agent = 'curl/8'"
+            #expect(try await rows(deactivation, both) == 1)
             // An audit row outlives its user.
             _ = try await node.send(.delete, path, token: admin.access)
-            #expect(try await rows("action = 'user.delete' AND actor = $1 AND target = $2", root, user) == 1)
-            #expect(try await rows("target = $1", user) > 4)
+            #expect(try await rows("action = 'user.delete' AND actor = :root AND target = :user", both) == 1)
+            #expect(try await rows("target = :user", user) > 4)
         }
     }
 }

@@ -42,7 +42,7 @@ struct LockTests {
                 "UPDATE users SET token_version = token_version WHERE id = :user"
             )
             let step = Statement("test.change", .writes, ["user": .text], change.sql)
-            async let changed: Void = changing.database.transaction { transaction in
+            async let changed: Void = changing.database.holdingTransaction { transaction in
                 try transaction.run(lock.bind(["user": ada.userID]))
                 held.hold()
                 try transaction.run(step.bind(["user": ada.userID]))

@@ -21,9 +21,9 @@ struct UserSearchTests {
             try await node.execute(
                 """
                 INSERT INTO users (id, name, name_key, kind, role, created_at, updated_at)
-                VALUES ('guest', 'Anni', 'anni', 'guest', 'premium', $1, $1)
+                VALUES ('guest', 'Anni', 'anni', 'guest', 'premium', :at, :at)
                 """,
-                [.instant(node.clock.now + .seconds(60))]
+                ["at": node.clock.now + .seconds(60)]
             )
             let newestFirst = ["Anni", "Zoe", "Annette", "Anna"]
             let filter = UserFilter(prefix: "ANN")

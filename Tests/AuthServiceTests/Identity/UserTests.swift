@@ -171,8 +171,8 @@ struct UserTests {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             for index in 0..<11 { _ = try await node.signUp("user\(index)@example.com") }
-            try await node.execute("UPDATE users SET created_at = $1", [.instant(Instant(seconds: 1_700_000_000))])
-            try await node.execute("UPDATE sessions SET created_at = $1", [.instant(Instant(seconds: 1_700_000_000))])
+            try await node.execute("UPDATE users SET created_at = :at", ["at": Instant(seconds: 1_700_000_000)])
+            try await node.execute("UPDATE sessions SET created_at = :at", ["at": Instant(seconds: 1_700_000_000)])
             for path in ["/v1/admin/users", "/v1/admin/sessions"] {
                 func page(_ query: String) async throws -> AuthNode.Answer {
                     try await node.send(.get, "\(path)?\(query)", token: admin.access)

@@ -113,8 +113,8 @@ struct SigningKeyTests {
             }
             let other = try #require(try rows.first { try $0.text("kid") != kid }).bytes("private_key")
             let copied = try await node.execute(
-                "UPDATE signing_keys SET private_key = $2 WHERE kid = $1",
-                [.text(kid), .bytes(other)]
+                "UPDATE signing_keys SET private_key = :key WHERE kid = :kid",
+                ["kid": kid, "key": other]
             )
             #expect(copied == 1)
             await #expect(throws: CryptoError.self) { try await node.service.keys.reload() }

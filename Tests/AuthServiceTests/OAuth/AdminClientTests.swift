@@ -53,8 +53,8 @@ struct AdminClientTests {
                 #expect(try await send(method, path, body).status == 404, "\(method) \(path)")
             }
             let audit = try await node.query(
-                "SELECT action, actor, outcome FROM audit_log WHERE target = $1 ORDER BY seq",
-                [.text(id)]
+                "SELECT action, actor, outcome FROM audit_log WHERE target = :id ORDER BY seq",
+                ["id": id]
             )
             #expect(
                 try audit.map { try $0.text("action") } == [

@@ -114,8 +114,8 @@ struct CleanupTests {
             #expect(try await node.service.cleanup.runIfFree() != nil)
             let end = node.clock.now + .seconds(300)
             let taken = try await node.execute(
-                "UPDATE job_leases SET holder = 'another node', expires_at = $1",
-                [.instant(end)]
+                "UPDATE job_leases SET holder = 'another node', expires_at = :end",
+                ["end": end]
             )
             #expect(taken == 1)
             for node in nodes { #expect(try await node.service.cleanup.runIfFree() == nil) }

@@ -89,7 +89,7 @@ struct RefreshEndpointTests {
             return ada.refresh
         },
         Case(name: "a token of a user who is refused while the session is not", reason: "user_inactive") { node, ada in
-            try await node.execute("UPDATE users SET is_active = $1", [.boolean(false)])
+            try await node.execute("UPDATE users SET is_active = :active", ["active": false])
             return ada.refresh
         },
         Case(name: "a token while the database is away", reason: "database_unavailable") { node, ada in

@@ -84,17 +84,17 @@ struct RefreshIndexTests {
             switch node.database.engine {
             case .sqlite:
                 try await node.query(
-                    "SELECT i.name AS name FROM pragma_index_list($1) AS l, pragma_index_info(l.name) AS i",
-                    [.text(table)]
+                    "SELECT i.name AS name FROM pragma_index_list(:table) AS l, pragma_index_info(l.name) AS i",
+                    ["table": table]
                 )
             case .postgres:
                 try await node.query(
                     """
                     SELECT DISTINCT a.attname::text AS name FROM pg_index x
                     JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey)
-                    WHERE x.indrelid = $1::regclass
+                    WHERE x.indrelid = CAST(:table AS regclass)
                     """,
-                    [.text(table)]
+                    ["table": table]
                 )
             }
         return Set(try rows.map { try $0.text("name") })

@@ -153,14 +153,11 @@ struct AuthNode: Sendable {
     }
 
     /// Bypasses the API.
-    func query(_ sql: String, _ values: [SQLValue] = []) async throws -> [Row] {
-        let statement = Statement(positional: "test.query", .reads, values.compactMap(\.type), sql)
-        return try await database.run(BoundStatement(statement, values)).rows
+    func query(_ sql: String, _ values: StatementValues = [:]) async throws -> [Row] {
+        try await database.query(sql, values)
     }
 
-    func count(_ sql: String) async throws -> Int {
-        try #require(try await query("SELECT COUNT(*) AS n FROM \(sql)").first).int("n")
-    }
+    func count(_ rows: String) async throws -> Int { try await database.count(rows) }
 }
 
 func withNode(

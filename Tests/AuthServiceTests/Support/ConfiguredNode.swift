@@ -36,7 +36,7 @@ func withConfiguredNode(
     logger.logLevel = .critical
     let quiet = logger
     try await withDatabase(engine, service: "auth") { own async throws in
-        var chosen = own
+        var chosen: any SQLDatabase = own
         if counting { chosen = CountingDatabase(own) }
         if let failing { chosen = FailingDatabase(own, failing) }
         let database = chosen
@@ -75,14 +75,13 @@ extension AuthNode {
     }
 
     @discardableResult
-    func execute(_ sql: String, _ values: [SQLValue] = []) async throws -> Int {
-        let statement = Statement(positional: "test.execute", .writes, values.compactMap(\.type), sql)
-        return try await database.run(BoundStatement(statement, values)).affected
+    func execute(_ sql: String, _ values: StatementValues = [:]) async throws -> Int {
+        try await database.execute(sql, values)
     }
 
     /// The kinds of the events after `seq`, in order, and the last `seq`.
     func events(after seq: Int64) async throws -> (kinds: [String], last: Int64) {
-        let rows = try await query("SELECT seq, kind FROM events WHERE seq > $1 ORDER BY seq", [.integer(seq)])
+        let rows = try await query("SELECT seq, kind FROM events WHERE seq > :seq ORDER BY seq", ["seq": seq])
         return (try rows.map { try $0.text("kind") }, try rows.last?.integer("seq") ?? seq)
     }
 

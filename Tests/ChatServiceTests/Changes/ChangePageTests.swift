@@ -164,8 +164,13 @@ struct ChangePageTests {
             }
             // Three of four are removed by age.
             let old8 = Clock.system.now() - .seconds(8 * 86_400)
-            let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1 WHERE entity_id <> 'c3'")
-            _ = try await chat.database.run(age(old8))
+            let age = Statement(
+                "test.age",
+                .writes,
+                ["at": .instant],
+                "UPDATE changes SET at = :at WHERE entity_id <> 'c3'"
+            )
+            _ = try await chat.database.run(age.bind(["at": old8]))
             let cleanup = chat.cleanup(.system, changeRetention: .seconds(7 * 86_400))
             #expect(try await cleanup.run().counts.first { $0.name == "chat_changes" }?.count == 3)
             #expect(try await cleanup.run().counts.first { $0.name == "chat_changes" }?.count == 0)
@@ -265,13 +270,13 @@ struct ChangePageTests {
 
 extension Chat {
     func change(_ sql: String) async throws {
-        _ = try await database.run(Statement("test.change", .writes, [], sql)())
+        _ = try await database.run(Statement("test.change", .writes, sql).bind())
     }
 
     /// Ages every change and removes them.
     func forgetChanges(expecting count: Int) async throws {
-        let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
-        _ = try await database.run(age(Clock.system.now() - .seconds(8 * 86_400)))
+        let age = Statement("test.age", .writes, ["at": .instant], "UPDATE changes SET at = :at")
+        _ = try await database.run(age.bind(["at": Clock.system.now() - .seconds(8 * 86_400)]))
         let counts = try await cleanup(.system, changeRetention: .seconds(7 * 86_400)).run().counts
         #expect(counts.first { $0.name == "chat_changes" }?.count == count)
     }

@@ -87,7 +87,7 @@ struct ChangeStreamTests {
                     let isHeld = Mutex(false)
                     let release = Mutex(false)
                     let writing = Task {
-                        try await second.transaction { transaction in
+                        try await second.holdingTransaction { transaction in
                             try transaction.run(Self.bump("mine"))
                             isHeld.withLock { $0 = true }
                             let deadline = ContinuousClock.now + .seconds(20)
@@ -133,9 +133,9 @@ struct ChangeStreamTests {
         Statement(
             "test.bump",
             .writes,
-            [.text],
-            "UPDATE conversations SET version = version + 1 WHERE id = $1"
-        )(id)
+            ["id": .text],
+            "UPDATE conversations SET version = version + 1 WHERE id = :id"
+        ).bind(["id": id])
     }
 
     @Test(

@@ -78,17 +78,17 @@ struct ForkTests {
             let delete = Statement(
                 "test.delete",
                 .writes,
-                [.text, .instant],
-                "UPDATE messages SET deleted_at = $2, version = version + 1 WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE messages SET deleted_at = :at, version = version + 1 WHERE id = :id"
             )
-            _ = try await chat.database.run(delete("m-2", Instant(seconds: 1)))
+            _ = try await chat.database.run(delete.bind(["id": "m-2", "at": Instant(seconds: 1)]))
             let fork = try await chat.send(.post, "/v1/conversations/c/fork", #"{"message_id":"m-3"}"#).json
             let id = try #require(fork["id"]?.string)
             try await chat.expectSound(id, count: 2)
             #expect(try await chat.messages(id).map { $0["parts"]?.raw.contains("odd") } == [false, true])
             let gone = try await chat.send(.post, "/v1/conversations/c/fork", #"{"message_id":"m-2"}"#)
             #expect(gone.violations == ["message_id invalid"])
-            _ = try await chat.database.run(delete("m-4", Instant(seconds: 1)))
+            _ = try await chat.database.run(delete.bind(["id": "m-4", "at": Instant(seconds: 1)]))
             let head = try await chat.send(.post, "/v1/conversations/c/fork").json
             #expect(head["message_count"]?.integer == 1)
 
@@ -143,16 +143,16 @@ struct ForkTests {
             let broken = Statement(
                 "test.broken",
                 .reads,
-                [.text],
+                ["conversation": .text],
                 """
                 SELECT COUNT(*) AS n FROM messages m
                 LEFT JOIN messages o ON o.conversation_id = 'c' AND o.seq = m.seq
                 LEFT JOIN messages p ON p.id = m.parent_id AND p.conversation_id = m.conversation_id
-                WHERE m.conversation_id = $1
+                WHERE m.conversation_id = :conversation
                     AND (o.id IS NULL OR o.content_text <> m.content_text OR COALESCE(p.seq, 0) <> m.seq - 1)
                 """
             )
-            #expect(try await chat.database.run(broken(id)).first?.integer("n") == 0)
+            #expect(try await chat.database.run(broken.bind(["conversation": id])).first?.integer("n") == 0)
             #expect(try await chat.rows("messages WHERE conversation_id = '\(id)'") == 9999)
             #expect(try await chat.leftovers() == 0)
         }
@@ -217,14 +217,18 @@ struct ForkTests {
             let edit = Statement(
                 "test.edit",
                 .writes,
-                [.text, .text],
-                "UPDATE messages SET content_text = $2, version = version + 1 WHERE id = $1"
+                ["id": .text, "text": .text],
+                "UPDATE messages SET content_text = :text, version = version + 1 WHERE id = :id"
             )
             let forks = try await inParallel(8) { index -> Answer? in
                 guard index.isMultiple(of: 4) else {
                     for round in 0..<4 {
                         let text = "\(index).\(round)"
-                        _ = try await chat.database.run([edit("c-1", text), edit("c-1001", text)])
+                        _ = try await chat.database.run(
+                            Transaction([
+                                edit.bind(["id": "c-1", "text": text]), edit.bind(["id": "c-1001", "text": text]),
+                            ])
+                        )
                     }
                     return nil
                 }

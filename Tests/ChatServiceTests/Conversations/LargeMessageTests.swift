@@ -217,10 +217,10 @@ struct LargeMessageTests {
             let fan = Statement(
                 "test.fan",
                 .writes,
-                [.text],
-                "UPDATE messages SET parent_id = 'c-2' WHERE conversation_id = $1 AND seq > 2"
+                ["conversation": .text],
+                "UPDATE messages SET parent_id = 'c-2' WHERE conversation_id = :conversation AND seq > 2"
             )
-            _ = try await chat.database.run(fan("c"))
+            _ = try await chat.database.run(fan.bind(["conversation": "c"]))
             let path = "/v1/conversations/c/messages/c-2"
             let refused = try await chat.send(.delete, path, headers: [.ifMatch: "\"v7\""])
             #expect(refused.status == 412)
@@ -255,11 +255,14 @@ extension Chat {
         let statement = Statement(
             "test.enlarge",
             .writes,
-            [.text, .integer, .integer, .text],
-            "UPDATE messages SET parts = $4 WHERE conversation_id = $1 AND seq >= $2 AND seq <= $3"
+            ["conversation": .text, "first": .integer, "last": .integer, "parts": .text],
+            "UPDATE messages SET parts = :parts WHERE conversation_id = :conversation AND seq >= :first AND seq <= :last"
         )
         _ = try await database.run(
-            statement(conversation, Int64(numbers.lowerBound), Int64(numbers.upperBound), parts)
+            statement.bind([
+                "conversation": conversation, "first": Int64(numbers.lowerBound), "last": Int64(numbers.upperBound),
+                "parts": parts,
+            ])
         )
     }
 }

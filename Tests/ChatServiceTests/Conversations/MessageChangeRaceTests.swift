@@ -131,10 +131,10 @@ struct MessageChangeRaceTests {
             let count = Statement(
                 "test.rows",
                 .reads,
-                [.text],
-                "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = $1"
+                ["conversation": .text],
+                "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = :conversation"
             )
-            let rows = try #require(try await chat.database.run(count(id)).first).integer("n")
+            let rows = try #require(try await chat.database.run(count.bind(["conversation": id])).first).integer("n")
             #expect(rows == Int64(statuses.filter { $0 == 201 }.count))
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }

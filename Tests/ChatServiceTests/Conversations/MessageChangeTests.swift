@@ -303,21 +303,20 @@ struct MessageChangeTests {
     func hotUpdate() async throws {
         try await withChat(.postgres) { chat in
             let id = try await chat.conversation(#"{"messages":[{"role":"user","content":"x","id":"m"}]}"#)
-            let (heapOnly, all) = try await chat.database.transaction { transaction in
+            let (heapOnly, all) = try await chat.database.holdingTransaction { transaction in
                 let change = Statement(
                     "test.patch",
                     .writes,
-                    [.text, .text],
-                    "UPDATE messages SET status = 'error', version = version + 1, updated_at = now() WHERE id = $1 AND conversation_id = $2"
+                    ["id": .text, "conversation": .text],
+                    "UPDATE messages SET status = 'error', version = version + 1, updated_at = now() WHERE id = :id AND conversation_id = :conversation"
                 )
-                try transaction.run(change("m", id))
+                try transaction.run(change.bind(["id": "m", "conversation": id]))
                 let counts = Statement(
                     "test.hot",
                     .reads,
-                    [],
                     "SELECT n_tup_hot_upd AS hot, n_tup_upd AS all_updates FROM pg_stat_xact_user_tables WHERE relname = 'messages'"
                 )
-                let row = try #require(try transaction.run(counts()).first)
+                let row = try #require(try transaction.run(counts.bind()).first)
                 return (try row.integer("hot"), try row.integer("all_updates"))
             }
             #expect(all == 1)
@@ -328,7 +327,12 @@ struct MessageChangeTests {
 
 extension Chat {
     func tokensTotal(_ user: String) async throws -> Int64 {
-        let statement = Statement("test.spent", .reads, [.text], "SELECT tokens_total FROM principals WHERE id = $1")
-        return try #require(try await database.run(statement(user)).first).integer("tokens_total")
+        let statement = Statement(
+            "test.spent",
+            .reads,
+            ["id": .text],
+            "SELECT tokens_total FROM principals WHERE id = :id"
+        )
+        return try #require(try await database.run(statement.bind(["id": user])).first).integer("tokens_total")
     }
 }

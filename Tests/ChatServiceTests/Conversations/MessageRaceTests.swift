@@ -137,19 +137,22 @@ struct MessageRaceTests {
             let counted = Statement(
                 "test.count",
                 .reads,
-                [.text],
-                "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = $1"
+                ["conversation": .text],
+                "SELECT COUNT(*) AS n FROM messages WHERE conversation_id = :conversation"
             )
             let marked = Statement(
                 "test.erase",
                 .writes,
-                [.text, .instant],
-                "UPDATE principals SET erased_at = $2 WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE principals SET erased_at = :at WHERE id = :id"
             )
             let outcomes = try await inParallel(33) { index -> (status: Int, atErase: Int64) in
                 if index == 16 {
-                    let results = try await chat.database.run([marked("owner", Instant(seconds: 1)), counted(id)])
-                    return (0, try results[1].rows[0].integer("n"))
+                    var transaction = Transaction()
+                    transaction.add(marked.bind(["id": "owner", "at": Instant(seconds: 1)]))
+                    let count = transaction.add(counted.bind(["conversation": id]))
+                    let results = try await chat.database.run(transaction)
+                    return (0, try results[count].rows[0].integer("n"))
                 }
                 let body = #"{"role":"user","content":"\#(index)"}"#
                 return (try await chat.send(.post, "/v1/conversations/\(id)/messages", body, node: index).status, 0)
@@ -158,7 +161,7 @@ struct MessageRaceTests {
             let appended = Int64(outcomes.filter { $0.status == 201 }.count)
             #expect(appended == erased.atErase)
             #expect(outcomes.filter { $0.status == 403 }.count == 32 - Int(appended))
-            let after = try await chat.database.run(counted(id)).rows[0].integer("n")
+            let after = try await chat.database.run(counted.bind(["conversation": id])).rows[0].integer("n")
             #expect(after == erased.atErase)
         }
     }

@@ -232,10 +232,10 @@ struct MessageTests {
             let delete = Statement(
                 "test.delete",
                 .writes,
-                [.text, .instant],
-                "UPDATE messages SET deleted_at = $2 WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE messages SET deleted_at = :at WHERE id = :id"
             )
-            _ = try await chat.database.run(delete("gone", Instant(seconds: 1)))
+            _ = try await chat.database.run(delete.bind(["id": "gone", "at": Instant(seconds: 1)]))
             #expect(try await chat.messages(id).compactMap { $0["seq"]?.integer } == [1, 3])
             #expect(try await chat.send(.get, "/v1/conversations/\(id)/messages/gone").status == 404)
             let body = #"{"role":"user","content":"x","parent_id":"gone"}"#
@@ -250,9 +250,9 @@ struct MessageTests {
         let statement = Statement(
             "test.tokens",
             .reads,
-            [.text],
-            "SELECT tokens_total FROM principals WHERE id = $1"
+            ["id": .text],
+            "SELECT tokens_total FROM principals WHERE id = :id"
         )
-        return try #require(try await chat.database.run(statement(user)).first).integer("tokens_total")
+        return try #require(try await chat.database.run(statement.bind(["id": user])).first).integer("tokens_total")
     }
 }

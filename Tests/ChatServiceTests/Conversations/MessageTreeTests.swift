@@ -304,21 +304,24 @@ extension Chat {
         let messages = Statement(
             "test.fill",
             .writes,
-            [.text, .instant],
+            ["conversation": .text, "at": .instant],
             """
             INSERT INTO messages (id, conversation_id, seq, parent_id, role, created_at, updated_at, content_text, parts)
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
-            SELECT 'n' || n, $1, n, CASE WHEN n > 1 THEN 'n' || (n - 1) END, 'user', $2, $2, 'Some words', '[]' FROM numbers
+            SELECT 'n' || n, :conversation, n, CASE WHEN n > 1 THEN 'n' || (n - 1) END, 'user', :at, :at, 'Some words', '[]' FROM numbers
             """
         )
         let counters = Statement(
             "test.count",
             .writes,
-            [.text],
-            "UPDATE conversations SET last_seq = \(count), message_count = \(count), head_message_id = 'n\(count)' WHERE id = $1"
+            ["id": .text],
+            "UPDATE conversations SET last_seq = \(count), message_count = \(count), head_message_id = 'n\(count)' WHERE id = :id"
         )
         _ = try await database.run(
-            [messages(conversation, Instant(seconds: 1)), counters(conversation)],
+            Transaction([
+                messages.bind(["conversation": conversation, "at": Instant(seconds: 1)]),
+                counters.bind(["id": conversation]),
+            ]),
             priority: .long
         )
         try await database.withMigrationLock { try $0.execute(script: "ANALYZE") }

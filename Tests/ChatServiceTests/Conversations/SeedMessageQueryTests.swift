@@ -149,12 +149,12 @@ struct SeedMessageQueryTests {
             let delete = Statement(
                 "test.delete_conversation",
                 .writes,
-                [.text],
-                "DELETE FROM conversations WHERE id = $1"
+                ["id": .text],
+                "DELETE FROM conversations WHERE id = :id"
             )
-            _ = try await chat.database.run(delete(id))
-            let rows = Statement("test.left", .reads, [], "SELECT id FROM messages")
-            #expect(try await chat.database.run(rows()).isEmpty)
+            _ = try await chat.database.run(delete.bind(["id": id]))
+            let rows = Statement("test.left", .reads, "SELECT id FROM messages")
+            #expect(try await chat.database.run(rows.bind()).isEmpty)
         }
     }
 }

@@ -57,12 +57,12 @@ struct VoteTests {
             let delete = Statement(
                 "test.delete",
                 .writes,
-                [.text, .instant],
-                "UPDATE messages SET deleted_at = $2 WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE messages SET deleted_at = :at WHERE id = :id"
             )
             try await chat.append(#"{"role":"user","content":"x","id":"m-gone"}"#, to: "mine")
             _ = try await chat.send(.put, "/v1/conversations/mine/messages/m-gone/vote", #"{"value":"up"}"#)
-            _ = try await chat.database.run(delete("m-gone", Instant(seconds: 1)))
+            _ = try await chat.database.run(delete.bind(["id": "m-gone", "at": Instant(seconds: 1)]))
             for (conversation, message) in [
                 ("mine", "m-other"), ("mine", "m-theirs"), ("other", "m-mine"), ("theirs", "m-theirs"),
                 ("theirs", "m-mine"), ("mine", "m-gone"), ("mine", "nowhere"), ("nowhere", "m-mine"),

@@ -17,15 +17,15 @@ struct LockTests {
             let erase = Statement(
                 "test.erase",
                 .writes,
-                [.text, .instant],
-                "UPDATE principals SET erased_at = $2 WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE principals SET erased_at = :at WHERE id = :id"
             )
             for (path, body) in [
                 ("/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#),
                 ("/v1/conversations", #"{"id":"late","messages":[{"role":"user","content":"x"}]}"#),
             ] {
                 try await chat.mark("owner", active: true, erasedAt: nil)
-                let answer = try await meeting(chat, engine, [erase("owner", Instant(seconds: 1))]) {
+                let answer = try await meeting(chat, engine, [erase.bind(["id": "owner", "at": Instant(seconds: 1)])]) {
                     try await chat.send(.post, path, body)
                 }
                 #expect(answer.status == 403)
@@ -55,21 +55,25 @@ struct LockTests {
             let count = Statement(
                 "test.advance",
                 .writes,
-                [.text],
+                ["id": .text],
                 """
-                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'other' WHERE id = $1
+                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'other' WHERE id = :id
                 """
             )
             let insert = Statement(
                 "test.insert",
                 .writes,
-                [.text, .instant],
+                ["conversation": .text, "at": .instant],
                 """
                 INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
-                VALUES ('other', $1, 1, 'user', $2, $2, '[]')
+                VALUES ('other', :conversation, 1, 'user', :at, :at, '[]')
                 """
             )
-            let answer = try await meeting(chat, engine, [count(id), insert(id, Instant(seconds: 1))]) {
+            let answer = try await meeting(
+                chat,
+                engine,
+                [count.bind(["id": id]), insert.bind(["conversation": id, "at": Instant(seconds: 1)])]
+            ) {
                 try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#)
             }
             #expect(answer.status == 201)
@@ -140,20 +144,20 @@ struct LockTests {
             let seen = Statement(
                 "test.seen",
                 .writes,
-                [.text],
-                "UPDATE principals SET tokens_total = tokens_total WHERE id = $1"
+                ["id": .text],
+                "UPDATE principals SET tokens_total = tokens_total WHERE id = :id"
             )
             let take = Statement(
                 "test.take",
                 .writes,
-                [.text],
-                "UPDATE conversations SET slug = $1 WHERE id = 'other'"
+                ["slug": .text],
+                "UPDATE conversations SET slug = :slug WHERE id = 'other'"
             )
-            let change = try await meeting(chat, engine, [seen("owner"), take("s")]) {
+            let change = try await meeting(chat, engine, [seen.bind(["id": "owner"]), take.bind(["slug": "s"])]) {
                 try await chat.send(.patch, "/v1/conversations/\(id)", #"{"slug":"s"}"#)
             }
             #expect(change.code == "slug_taken")
-            let creation = try await meeting(chat, engine, [seen("owner"), take("t")]) {
+            let creation = try await meeting(chat, engine, [seen.bind(["id": "owner"]), take.bind(["slug": "t"])]) {
                 try await chat.send(.post, "/v1/conversations", #"{"slug":"t"}"#)
             }
             #expect(creation.code == "slug_taken")
@@ -168,23 +172,27 @@ struct LockTests {
             let insert = Statement(
                 "test.insert",
                 .writes,
-                [.text, .instant],
+                ["conversation": .text, "at": .instant],
                 """
                 INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
-                VALUES ('shared', $1, 1, 'user', $2, $2, '[]')
+                VALUES ('shared', :conversation, 1, 'user', :at, :at, '[]')
                 """
             )
             let count = Statement(
                 "test.advance",
                 .writes,
-                [.text],
+                ["id": .text],
                 """
-                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'shared' WHERE id = $1
+                UPDATE conversations SET last_seq = 1, message_count = 1, head_message_id = 'shared' WHERE id = :id
                 """
             )
             let body =
                 #"{"messages":[{"role":"user","content":"a"},{"role":"user","content":"b","id":"shared"},{"role":"user","content":"c"}]}"#
-            let answer = try await meeting(chat, engine, [count(other), insert(other, Instant(seconds: 1))]) {
+            let answer = try await meeting(
+                chat,
+                engine,
+                [count.bind(["id": other]), insert.bind(["conversation": other, "at": Instant(seconds: 1)])]
+            ) {
                 try await chat.send(.post, "/v1/conversations/\(id)/messages", body)
             }
             #expect(answer.code == "id_taken")
@@ -204,7 +212,7 @@ private func meeting<T>(
     _ request: () async throws -> T
 ) async throws -> T {
     let (opened, signal) = AsyncStream<Void>.makeStream()
-    async let wasWaitedFor = chat.database.transaction { transaction in
+    async let wasWaitedFor = chat.database.holdingTransaction { transaction in
         defer { signal.finish() }
         for statement in held { try transaction.run(statement) }
         signal.yield()
@@ -212,7 +220,6 @@ private func meeting<T>(
         let waiting = Statement(
             "test.waiting",
             .reads,
-            [],
             """
             SELECT COUNT(*) AS n FROM pg_locks waiting JOIN pg_locks own USING (transactionid)
             WHERE own.pid = pg_backend_pid() AND own.granted AND NOT waiting.granted
@@ -220,7 +227,7 @@ private func meeting<T>(
         )
         let deadline = ContinuousClock.now + .seconds(25)
         while ContinuousClock.now < deadline {
-            if let row = try transaction.run(waiting()).first, try row.integer("n") > 0 { return true }
+            if let row = try transaction.run(waiting.bind()).first, try row.integer("n") > 0 { return true }
         }
         return false
     }

@@ -264,13 +264,13 @@ extension Chat {
         let statement = Statement(
             "test.indexed",
             .reads,
-            [.text],
+            ["word": .text],
             """
-            SELECT (SELECT COUNT(*) FROM search_messages WHERE search_messages MATCH $1)
-                + (SELECT COUNT(*) FROM search_titles WHERE search_titles MATCH $1) AS n
+            SELECT (SELECT COUNT(*) FROM search_messages WHERE search_messages MATCH :word)
+                + (SELECT COUNT(*) FROM search_titles WHERE search_titles MATCH :word) AS n
             """
         )
-        return try #require(try await database.run(statement(word)).first).integer("n")
+        return try #require(try await database.run(statement.bind(["word": word])).first).integer("n")
     }
 
     /// The tables with a text in any row, by the catalog: a new table is covered at once.
@@ -278,7 +278,6 @@ extension Chat {
         let names = Statement(
             "test.tables",
             .reads,
-            [],
             database.engine == .sqlite
                 ? """
                 SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'
@@ -289,12 +288,12 @@ extension Chat {
                 """
         )
         var holding: [String] = []
-        for row in try await database.run(names()).rows {
+        for row in try await database.run(names.bind()).rows {
             let table = try row.text("name")
             let text: String
             if database.engine == .sqlite {
-                let columns = Statement("test.columns", .reads, [], "SELECT name FROM pragma_table_info('\(table)')")
-                let parts = try await database.run(columns()).rows.map { row in
+                let columns = Statement("test.columns", .reads, "SELECT name FROM pragma_table_info('\(table)')")
+                let parts = try await database.run(columns.bind()).rows.map { row in
                     "COALESCE(CAST(\"\(try row.text("name"))\" AS TEXT), '')"
                 }
                 text = parts.joined(separator: " || ' ' || ")
@@ -304,12 +303,14 @@ extension Chat {
             let found = Statement(
                 "test.grep.\(table)",
                 .reads,
-                [.text],
+                ["word": .text],
                 database.engine == .sqlite
-                    ? "SELECT COUNT(*) AS n FROM \"\(table)\" t WHERE instr(\(text), $1) > 0"
-                    : "SELECT COUNT(*) AS n FROM \"\(table)\" t WHERE position($1 IN \(text)) > 0"
+                    ? "SELECT COUNT(*) AS n FROM \"\(table)\" t WHERE instr(\(text), :word) > 0"
+                    : "SELECT COUNT(*) AS n FROM \"\(table)\" t WHERE position(:word IN \(text)) > 0"
             )
-            if try await database.run(found(marker)).first?.integer("n") ?? 0 > 0 { holding.append(table) }
+            if try await database.run(found.bind(["word": marker])).first?.integer("n") ?? 0 > 0 {
+                holding.append(table)
+            }
         }
         return holding
     }

@@ -25,10 +25,10 @@ struct ChatCleanupTests {
             let bin = Statement(
                 "test.bin",
                 .writes,
-                [.instant],
-                "UPDATE conversations SET deleted_at = $1 WHERE id LIKE 'f-%'"
+                ["at": .instant],
+                "UPDATE conversations SET deleted_at = :at WHERE id LIKE 'f-%'"
             )
-            _ = try await chat.database.run(bin(clock.clock.now()))
+            _ = try await chat.database.run(bin.bind(["at": clock.clock.now()]))
             let cleanup = chat.cleanup(clock.clock)
             clock.advance(Self.day * 30 - .seconds(1))
             #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })
@@ -76,8 +76,8 @@ struct ChatCleanupTests {
                 try await chat.create(as: user)
             }
             // The triggers use the database's clock.
-            let age = Statement("test.age", .writes, [.instant], "UPDATE changes SET at = $1")
-            _ = try await chat.database.run(age(clock.clock.now()))
+            let age = Statement("test.age", .writes, ["at": .instant], "UPDATE changes SET at = :at")
+            _ = try await chat.database.run(age.bind(["at": clock.clock.now()]))
             let cleanup = chat.cleanup(clock.clock, changeRetention: Self.day * 7)
             clock.advance(Self.day + .seconds(60))
             #expect(try await cleanup.run().counts.allSatisfy { $0.count == 0 })

@@ -121,7 +121,9 @@ struct ErasureTests {
             let now = Clock.system.now()
             let first = chat.erasures
             let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
-            _ = try await chat.database.run([Principals.markErased("owner", includingInactive: true, at: now), erasure])
+            _ = try await chat.database.run(
+                Transaction([Principals.markErased("owner", includingInactive: true, at: now), erasure])
+            )
             let receipt = try #require(try await first.receipt(of: "owner"))
             // A transaction for each kind without rows, two for messages, and the node is gone.
             let left = Countdown(4 + 2)
@@ -209,10 +211,10 @@ struct ErasureTests {
             func begin(_ user: String) async throws {
                 let now = Clock.system.now()
                 _ = try await chat.database.run(
-                    [
+                    Transaction([
                         Principals.markErased(user, includingInactive: true, at: now),
                         erasures.begin(user, .userDeleted, by: nil, at: now),
-                    ]
+                    ])
                 )
             }
             var progress = ErasureProgress(pause: .seconds(600))
@@ -254,10 +256,10 @@ struct ErasureTests {
             let now = Clock.system.now()
             let erasures = chat.erasures
             _ = try await chat.database.run(
-                [
+                Transaction([
                     Principals.markErased("owner", includingInactive: true, at: now),
                     erasures.begin("owner", .admin, by: nil, at: now),
-                ]
+                ])
             )
             _ = try await inParallel(4) { _ in try await chat.erasures.finishOpen() }
             let receipt = try #require(try await chat.erasures.receipt(of: "owner"))
@@ -273,10 +275,10 @@ struct ErasureTests {
             let forged = Statement(
                 "test.forged",
                 .writes,
-                [.instant],
-                "INSERT INTO erasures (id, principal_id, reason, requested_at) VALUES ('e', 'owner', 'admin', $1)"
+                ["at": .instant],
+                "INSERT INTO erasures (id, principal_id, reason, requested_at) VALUES ('e', 'owner', 'admin', :at)"
             )
-            _ = try await chat.database.run(forged(Clock.system.now()))
+            _ = try await chat.database.run(forged.bind(["at": Clock.system.now()]))
             for rows in ChatService.erasure.flatMap(\.rows) {
                 _ = try await ErasedRows(rows).remove(for: "e", in: chat.database)
             }
@@ -300,10 +302,10 @@ struct ErasureTests {
             let off = Statement(
                 "test.off",
                 .writes,
-                [.instant],
-                "UPDATE principals SET is_active = FALSE, deactivated_at = $1 WHERE id = 'off'"
+                ["at": .instant],
+                "UPDATE principals SET is_active = FALSE, deactivated_at = :at WHERE id = 'off'"
             )
-            _ = try await chat.database.run(off(now))
+            _ = try await chat.database.run(off.bind(["at": now]))
             try await watch.refresh()
             #expect(blocked.contains("gone") && blocked.contains("off") && !blocked.contains("fine"))
             // A concurrent read does not undo this node's own block.
@@ -369,86 +371,93 @@ extension Chat {
         let statement = Statement(
             "test.rows",
             .reads,
-            [.text],
+            ["owner": .text],
             """
-            SELECT (SELECT COUNT(*) FROM conversations WHERE owner_id = $1) AS conversations,
-                (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = $1)
+            SELECT (SELECT COUNT(*) FROM conversations WHERE owner_id = :owner) AS conversations,
+                (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = :owner)
                     AS messages
             """
         )
-        let row = try #require(try await database.run(statement(owner)).first)
+        let row = try #require(try await database.run(statement.bind(["owner": owner])).first)
         return [try row.integer("conversations"), try row.integer("messages")]
     }
 
     /// Begins erasures of people without data, bypassing the service.
     func beginErasures(_ count: Int) async throws {
         let now = Clock.system.now()
-        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)"
+        let numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)"
         let people = Statement(
             "test.people",
             .writes,
-            [.integer, .instant],
+            ["count": .integer, "at": .instant],
             """
             INSERT INTO principals (id, kind, first_seen_at, last_seen_at, erased_at)
-            \(numbers) SELECT 'nobody-' || n, 'user', $2, $2, $2 FROM numbers
+            \(numbers) SELECT 'nobody-' || n, 'user', :at, :at, :at FROM numbers
             """
         )
         let erasures = Statement(
             "test.erasures",
             .writes,
-            [.integer, .instant],
+            ["count": .integer, "at": .instant],
             """
             INSERT INTO erasures (id, principal_id, reason, requested_at)
-            \(numbers) SELECT 'erasure-' || n, 'nobody-' || n, 'admin', $2 FROM numbers
+            \(numbers) SELECT 'erasure-' || n, 'nobody-' || n, 'admin', :at FROM numbers
             """
         )
-        _ = try await database.run([people(Int64(count), now), erasures(Int64(count), now)])
+        _ = try await database.run(
+            Transaction([
+                people.bind(["count": Int64(count), "at": now]), erasures.bind(["count": Int64(count), "at": now]),
+            ])
+        )
     }
 
     func principal(_ id: String) async throws -> Row? {
         let statement = Statement(
             "test.principal",
             .reads,
-            [.text],
+            ["id": .text],
             """
             SELECT id, kind, display_name, avatar_url, is_active, tokens_total, deactivated_at, erased_at
-            FROM principals WHERE id = $1
+            FROM principals WHERE id = :id
             """
         )
-        return try await database.run(statement(id)).first
+        return try await database.run(statement.bind(["id": id])).first
     }
 
     /// Bypasses the service; the last ones have a message.
     func fillConversations(_ count: Int, of owner: String, messagesIn last: Int) async throws {
         try await create(as: owner)
-        _ = try await database.run(Statement("test.clear", .writes, [], "DELETE FROM conversations")())
+        _ = try await database.run(Statement("test.clear", .writes, "DELETE FROM conversations").bind())
         let now = Clock.system.now()
         let numbers = """
-            WITH RECURSIVE numbers (n) AS (SELECT $3 UNION ALL SELECT n + 1 FROM numbers WHERE n < $4)
+            WITH RECURSIVE numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)
             """
         let conversations = Statement(
             "test.conversations",
             .writes,
-            [.text, .instant, .integer, .integer],
+            ["owner": .text, "at": .instant, "first": .integer, "last": .integer],
             """
             INSERT INTO conversations (id, owner_id, created_at, updated_at)
-            \(numbers) SELECT $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), $1, $2, $2 FROM numbers
+            \(numbers) SELECT :owner || '-' || substr(CAST(10000 + n AS TEXT), 2), :owner, :at, :at FROM numbers
             """
         )
         let messages = Statement(
             "test.messages",
             .writes,
-            [.text, .instant, .integer, .integer],
+            ["owner": .text, "at": .instant, "first": .integer, "last": .integer],
             """
             INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, parts)
-            \(numbers) SELECT 'm-' || n, $1 || '-' || substr(CAST(10000 + n AS TEXT), 2), 1, 'user', $2, $2, '[]'
+            \(numbers) SELECT 'm-' || n, :owner || '-' || substr(CAST(10000 + n AS TEXT), 2), 1, 'user', :at, :at, '[]'
             FROM numbers
             """
         )
         let end = Int64(count)
-        _ = try await database.run([
-            conversations(owner, now, 1, end), messages(owner, now, end - Int64(last) + 1, end),
-        ])
+        _ = try await database.run(
+            Transaction([
+                conversations.bind(["owner": owner, "at": now, "first": 1, "last": end]),
+                messages.bind(["owner": owner, "at": now, "first": end - Int64(last) + 1, "last": end]),
+            ])
+        )
     }
 
     /// Bypasses the service, for tests with many messages.
@@ -457,26 +466,30 @@ extension Chat {
         let insert = Statement(
             "test.fill",
             .writes,
-            [.text, .integer, .instant, .text, .text],
+            ["conversation": .text, "count": .integer, "at": .instant, "text": .text, "parts": .text],
             """
             INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts)
-            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $2)
-            SELECT $1 || '-' || n, $1, n, 'user', $3, $3, $4, $5 FROM numbers
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+            SELECT :conversation || '-' || n, :conversation, n, 'user', :at, :at, :text, :parts FROM numbers
             """
         )
         let count64 = Int64(count)
         let advance = Statement(
             "test.fill_advance",
             .writes,
-            [.text, .integer, .instant],
+            ["conversation": .text, "count": .integer, "at": .instant],
             """
-            UPDATE conversations SET last_seq = $2, message_count = $2, head_message_id = $1 || '-' || $2,
-                last_message_at = $3 WHERE id = $1
+            UPDATE conversations SET last_seq = :count, message_count = :count, head_message_id = :conversation || '-' || :count,
+                last_message_at = :at WHERE id = :conversation
             """
         )
         let parts = #"[{"type":"text","text":"\#(content)"}]"#
         _ = try await database.run(
-            [insert(conversation, count64, now, content, parts), advance(conversation, count64, now)],
+            Transaction([
+                insert.bind([
+                    "conversation": conversation, "count": count64, "at": now, "text": content, "parts": parts,
+                ]), advance.bind(["conversation": conversation, "count": count64, "at": now]),
+            ]),
             priority: .long
         )
     }

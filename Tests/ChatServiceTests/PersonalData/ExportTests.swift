@@ -39,19 +39,20 @@ struct ExportTests {
         let tombstone = Statement(
             "test.tombstone",
             .writes,
-            [.instant],
+            ["at": .instant],
             """
-            UPDATE messages SET deleted_at = $1, parts = '[]', content_text = NULL, version = version + 1
+            UPDATE messages SET deleted_at = :at, parts = '[]', content_text = NULL, version = version + 1
             WHERE conversation_id = 'long' AND seq = 7
             """
         )
         let count = Statement(
             "test.count",
             .writes,
-            [],
             "UPDATE conversations SET message_count = message_count - 1 WHERE id = 'long'"
         )
-        _ = try await chat.database.run([tombstone(Instant(seconds: 1_800_000_000)), count()])
+        _ = try await chat.database.run(
+            Transaction([tombstone.bind(["at": Instant(seconds: 1_800_000_000)]), count.bind()])
+        )
     }
 
     @Test("what is imported exports the same, on the other engine too", arguments: TestEngine.allCases)

@@ -126,16 +126,16 @@ struct ImportTests {
             let insert = Statement(
                 "test.usage",
                 .writes,
-                [.text, .integer],
+                ["day": .text, "messages": .integer],
                 """
                 INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
                 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10)
-                SELECT 'owner', $1, 'model-' || n, $2, $2, $2, $2 FROM numbers
+                SELECT 'owner', :day, 'model-' || n, :messages, :messages, :messages, :messages FROM numbers
                 """
             )
             let now = Clock.system.now()
             for day in [now, now + .seconds(86_400)] {
-                _ = try await chat.database.run(insert(UsageDay(day).text, Int64.max / 2))
+                _ = try await chat.database.run(insert.bind(["day": UsageDay(day).text, "messages": Int64.max / 2]))
             }
             for path in ["/v1/usage", "/v1/usage?period=month", "/v1/usage?group=model"] {
                 let received = try await chat.send(.get, path)
@@ -216,7 +216,7 @@ struct ImportTests {
                     owner: "owner",
                     at: Clock.system.now()
                 )
-                _ = try await other.database.run([PrincipalStatements.lock("owner"), abandon])
+                _ = try await other.database.run(Transaction([PrincipalStatements.lock("owner"), abandon]))
                 #expect(try await other.rows(of: "owner") == [1, 1200])
                 let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run().counts
                 #expect(removed.contains { $0.name == "chat_trash_messages" && $0.count == 1200 }, "\(removed)")
@@ -342,13 +342,13 @@ struct ImportTests {
                 let taken = Statement(
                     "test.taken",
                     .writes,
-                    [.text, .instant],
+                    ["id": .text, "at": .instant],
                     """
                     INSERT INTO tags (id, owner_id, name, name_key, created_at, updated_at)
-                    VALUES ($1, 'stranger', 'Theirs', 'theirs', $2, $2)
+                    VALUES (:id, 'stranger', 'Theirs', 'theirs', :at, :at)
                     """
                 )
-                _ = try await other.database.run(taken(work, Instant(seconds: 1)))
+                _ = try await other.database.run(taken.bind(["id": work, "at": Instant(seconds: 1)]))
                 let report = try await other.take(lines, for: "owner")
                 #expect(report.conversations == 2 && report.skipped == ["tag": 1, "conversation_tag": 2])
                 let theirs = try await other.send(.get, "/v1/tags", as: "stranger").json["data"]?.array

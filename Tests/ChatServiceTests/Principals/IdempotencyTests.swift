@@ -314,7 +314,7 @@ struct IdempotencyTests {
             let statements = transaction.closed().transaction.statements
             for length in 1..<statements.count {
                 await #expect(throws: Died.self) {
-                    try await chat.database.transaction { transaction in
+                    try await chat.database.holdingTransaction { transaction in
                         for statement in statements.prefix(length) { try transaction.run(statement) }
                         throw Died()
                     }

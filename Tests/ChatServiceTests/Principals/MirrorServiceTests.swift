@@ -102,7 +102,7 @@ struct MirrorServiceTests {
                 feed.tell("session.revoked", "owner")
                 news.isComplete(at: "e:1")
                 try await eventually("both cursors have moved") {
-                    let rows = try await chat.database.run(Self.cursors()).rows
+                    let rows = try await chat.database.run(Self.cursors.bind()).rows
                     return try rows.map { try $0.text("cursor") } == ["e:1", "e:1"]
                 }
                 #expect(feed.asked.dropFirst(2) == ["deletions e:0", "profiles e:0"])
@@ -110,7 +110,7 @@ struct MirrorServiceTests {
         }
     }
 
-    private static let cursors = Statement("test.cursors", .reads, [], "SELECT cursor FROM auth_feed ORDER BY name")
+    private static let cursors = Statement("test.cursors", .reads, "SELECT cursor FROM auth_feed ORDER BY name")
 }
 
 extension Chat {

@@ -151,15 +151,15 @@ struct UserMirrorTests {
                 let last = (1...350).last { $0 % 7 == user } ?? 0
                 #expect(try await chat.principal("u-\(user)")?.text("display_name") == "\(last)")
             }
-            let erasures = Statement("test.erasures", .reads, [], "SELECT COUNT(*) AS n FROM erasures")
-            #expect(try await chat.database.run(erasures()).first?.integer("n") == 7)
+            let erasures = Statement("test.erasures", .reads, "SELECT COUNT(*) AS n FROM erasures")
+            #expect(try await chat.database.run(erasures.bind()).first?.integer("n") == 7)
             // Everything again from the beginning, as after a restore of auth: no second erasure.
             _ = try await chat.erasures.finishOpen()
             let before = try await chat.erasures.receipt(of: "d-50")
-            let reset = Statement("test.reset", .writes, [], "UPDATE auth_feed SET cursor = ''")
-            _ = try await chat.database.run(reset())
+            let reset = Statement("test.reset", .writes, "UPDATE auth_feed SET cursor = ''")
+            _ = try await chat.database.run(reset.bind())
             try await chat.mirror(feed).readAll()
-            #expect(try await chat.database.run(erasures()).first?.integer("n") == 7)
+            #expect(try await chat.database.run(erasures.bind()).first?.integer("n") == 7)
             #expect(try await chat.erasures.receipt(of: "d-50")?.completedAt == before?.completedAt)
         }
     }
@@ -229,8 +229,8 @@ struct UserMirrorTests {
             feed.tell("user.deleted", "later")
             try await chat.mirror(feed).readAll()
             #expect(try await chat.principal("later")?.optionalInstant("erased_at") != nil)
-            let erasures = Statement("test.erasures", .reads, [], "SELECT COUNT(*) AS n FROM erasures")
-            #expect(try await chat.database.run(erasures()).first?.integer("n") == 3)
+            let erasures = Statement("test.erasures", .reads, "SELECT COUNT(*) AS n FROM erasures")
+            #expect(try await chat.database.run(erasures.bind()).first?.integer("n") == 3)
         }
     }
 

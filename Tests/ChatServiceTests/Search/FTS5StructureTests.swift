@@ -51,10 +51,9 @@ struct FTS5StructureTests {
             let pages = Statement(
                 "test.pages",
                 .reads,
-                [],
                 "SELECT COUNT(*) AS n FROM search_messages_data WHERE id > 10"
             )
-            #expect(try await chat.database.run(pages()).first?.int("n") == structure.pages)
+            #expect(try await chat.database.run(pages.bind()).first?.int("n") == structure.pages)
         }
     }
 }

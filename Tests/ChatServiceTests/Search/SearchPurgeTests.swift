@@ -136,12 +136,12 @@ extension Chat {
         let statement = Statement(
             "test.holding",
             .reads,
-            [.text],
+            ["word": .text],
             """
-            SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST($1 AS BLOB)) > 0)
-                + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST($1 AS BLOB)) > 0) AS n
+            SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST(:word AS BLOB)) > 0)
+                + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST(:word AS BLOB)) > 0) AS n
             """
         )
-        return try #require(try await database.run(statement(String(text))).first).integer("n")
+        return try #require(try await database.run(statement.bind(["word": String(text)])).first).integer("n")
     }
 }

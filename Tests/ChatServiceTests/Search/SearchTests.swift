@@ -170,13 +170,13 @@ struct SearchTests {
             let wipe = Statement(
                 "test.wipe",
                 .writes,
-                [.text, .instant],
-                "UPDATE messages SET deleted_at = $2, content_text = NULL, search = NULL WHERE id = $1"
+                ["id": .text, "at": .instant],
+                "UPDATE messages SET deleted_at = :at, content_text = NULL, search = NULL WHERE id = :id"
             )
-            _ = try await chat.database.run(wipe("u1", time.clock.now()))
+            _ = try await chat.database.run(wipe.bind(["id": "u1", "at": time.clock.now()]))
             #expect(try await ids("") == ["a1"])
-            let remove = Statement("test.remove", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
-            _ = try await chat.database.run(remove(one))
+            let remove = Statement("test.remove", .writes, ["id": .text], "DELETE FROM conversations WHERE id = :id")
+            _ = try await chat.database.run(remove.bind(["id": one]))
             #expect(try await ids("") == [])
         }
     }
@@ -294,7 +294,7 @@ struct SearchTests {
             // As the previous program left them.
             for table in ["messages", "conversations"] {
                 _ = try await chat.database.run(
-                    Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")()
+                    Statement("test.forget", .writes, "UPDATE \(table) SET search = NULL").bind()
                 )
             }
             let before = try await chat.send(.get, "/v1/search?q=old").json
@@ -349,19 +349,19 @@ struct SearchPurgeTests {
             let holding = Statement(
                 "test.holding",
                 .reads,
-                [.text],
+                ["word": .text],
                 """
-                SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST($1 AS BLOB)) > 0)
-                    + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST($1 AS BLOB)) > 0) AS n
+                SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST(:word AS BLOB)) > 0)
+                    + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST(:word AS BLOB)) > 0) AS n
                 """
             )
             func pages(_ word: String) async throws -> Int64 {
-                try #require(try await chat.database.run(holding(word)).first).integer("n")
+                try #require(try await chat.database.run(holding.bind(["word": word])).first).integer("n")
             }
             #expect(try await pages("zxmarker") > 0)
             #expect(try await pages("zxtitle") > 0)
-            let remove = Statement("test.remove", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
-            _ = try await chat.database.run(remove(id))
+            let remove = Statement("test.remove", .writes, ["id": .text], "DELETE FROM conversations WHERE id = :id")
+            _ = try await chat.database.run(remove.bind(["id": id]))
             #expect(try await SearchPurge(database: chat.database, clock: .system).run().passes == 2)
             #expect(try await pages("zxmarker") == 0)
             #expect(try await pages("zxtitle") == 0)

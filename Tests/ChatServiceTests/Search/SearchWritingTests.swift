@@ -129,8 +129,8 @@ struct SearchWritingTests {
             let received = try await chat.rows("changes")
             #expect(received > 0)
             for table in ["messages", "conversations"] {
-                let forget = Statement("test.forget", .writes, [], "UPDATE \(table) SET search = NULL")
-                _ = try await chat.database.run(forget())
+                let forget = Statement("test.forget", .writes, "UPDATE \(table) SET search = NULL")
+                _ = try await chat.database.run(forget.bind())
             }
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
             #expect(try await SearchBackfill(database: chat.database).run() == 2)
@@ -150,15 +150,15 @@ struct SearchWritingTests {
             let holding = Statement(
                 "test.holding",
                 .reads,
-                [.text],
+                ["word": .text],
                 """
-                SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST($1 AS BLOB)) > 0)
-                    + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST($1 AS BLOB)) > 0)
+                SELECT (SELECT COUNT(*) FROM search_messages_data WHERE instr(block, CAST(:word AS BLOB)) > 0)
+                    + (SELECT COUNT(*) FROM search_titles_data WHERE instr(block, CAST(:word AS BLOB)) > 0)
                     + (SELECT COUNT(*) FROM search_message_rows) + (SELECT COUNT(*) FROM search_title_rows) AS n
                 """
             )
             func held(_ word: String) async throws -> Int64 {
-                try #require(try await chat.database.run(holding(word)).first).integer("n")
+                try #require(try await chat.database.run(holding.bind(["word": word])).first).integer("n")
             }
             let (marker, title) = (try await held("zxmarker"), try await held("zxtitle"))
             #expect(marker > 4 && title > 4)
@@ -217,22 +217,22 @@ extension Chat {
     func wronglyIndexed() async throws -> [String] {
         var wrong: [String] = []
         for (table, text) in [("messages", "content_text"), ("conversations", "title")] {
-            let all = Statement("test.texts", .reads, [], "SELECT id, \(text) AS said FROM \(table)")
+            let all = Statement("test.texts", .reads, "SELECT id, \(text) AS said FROM \(table)")
             // A trigger on PostgreSQL adds words without positions.
             func equal(_ words: String) -> String {
-                "SELECT id FROM \(table) WHERE id = $1 AND \(words) IS NOT DISTINCT FROM $2"
+                "SELECT id FROM \(table) WHERE id = :id AND \(words) IS NOT DISTINCT FROM :search"
             }
             let check = Statement(
                 "test.words",
                 .reads,
-                [.text, .words],
+                ["id": .text, "search": .words],
                 postgres: equal("ts_filter(search, '{d}')"),
-                sqlite: "SELECT id FROM \(table) WHERE id = $1 AND search IS $2"
+                sqlite: "SELECT id FROM \(table) WHERE id = :id AND search IS :search"
             )
-            for row in try await database.run(all()).rows {
+            for row in try await database.run(all.bind()).rows {
                 let id = try row.text("id")
                 let words = SearchText.words(of: try row.optionalText("said"))
-                if try await database.run(check(id, words)).isEmpty { wrong.append(id) }
+                if try await database.run(check.bind(["id": id, "search": words])).isEmpty { wrong.append(id) }
             }
         }
         return wrong

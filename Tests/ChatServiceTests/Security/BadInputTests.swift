@@ -148,9 +148,9 @@ struct BadInputTests {
     func outsideTheCalendar(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
-            let age = Statement("test.age", .writes, [.instant], "UPDATE conversations SET created_at = $1")
+            let age = Statement("test.age", .writes, ["at": .instant], "UPDATE conversations SET created_at = :at")
             // The year -1.
-            _ = try await chat.database.run(age(Instant(seconds: -62_200_000_000)))
+            _ = try await chat.database.run(age.bind(["at": Instant(seconds: -62_200_000_000)]))
             let answer = try await chat.send(.get, "/v1/conversations/\(id)")
             #expect(answer.status == 200)
             #expect(try answer.json["created_at"]?.string == "0001-01-01T00:00:00.000000Z")

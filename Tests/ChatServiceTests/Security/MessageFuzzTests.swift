@@ -32,8 +32,8 @@ struct MessageFuzzTests {
                     "append", "batch", "delete", "edit", "fork", "read", "restore", "switch", "trash", "truncate",
                 ]
             )
-            let statement = Statement("test.all", .reads, [], "SELECT id, content_text, deleted_at FROM messages")
-            let rows = try await chat.database.run(statement()).rows
+            let statement = Statement("test.all", .reads, "SELECT id, content_text, deleted_at FROM messages")
+            let rows = try await chat.database.run(statement.bind()).rows
             var texts: [String: String?] = [:]
             for row in rows { texts[try row.text("id")] = .some(try row.optionalText("content_text")) }
             let deleted = Set(try rows.filter { try $0.optionalInstant("deleted_at") != nil }.map { try $0.text("id") })

@@ -188,19 +188,18 @@ struct Chat: Sendable {
         let statement = Statement(
             "test.leftovers",
             .reads,
-            [],
             """
             SELECT (SELECT COUNT(*) FROM conversations WHERE version <= 0)
                 + (SELECT COUNT(*) FROM messages m JOIN conversations c ON c.id = m.conversation_id
                    WHERE m.seq > c.last_seq) AS n
             """
         )
-        return try #require(try await database.run(statement()).first).integer("n")
+        return try #require(try await database.run(statement.bind()).first).integer("n")
     }
 
     func rows(_ table: String) async throws -> Int64 {
-        let statement = Statement("test.rows", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")
-        return try #require(try await database.run(statement()).first).integer("n")
+        let statement = Statement("test.rows", .reads, "SELECT COUNT(*) AS n FROM \(table)")
+        return try #require(try await database.run(statement.bind()).first).integer("n")
     }
 
     /// Makes conversations `f-1` to `f-count` of the owner, bypassing the service.
@@ -209,21 +208,26 @@ struct Chat: Sendable {
         let conversations = Statement(
             "test.fill",
             .writes,
-            [.instant, .boolean],
+            ["at": .instant, "has_tags": .boolean],
             """
             INSERT INTO conversations (id, owner_id, created_at, updated_at, has_tags)
-            \(numbers) SELECT 'f-' || n, 'owner', $1, $1, $2 FROM numbers
+            \(numbers) SELECT 'f-' || n, 'owner', :at, :at, :has_tags FROM numbers
             """
         )
         let tags = Statement(
             "test.fill_tags",
             .writes,
-            [.text],
+            ["tag_id": .text],
             """
-            INSERT INTO conversation_tags (conversation_id, tag_id) \(numbers) SELECT 'f-' || n, $1 FROM numbers
+            INSERT INTO conversation_tags (conversation_id, tag_id) \(numbers) SELECT 'f-' || n, :tag_id FROM numbers
             """
         )
-        _ = try await database.run([conversations(instant, tag != nil)] + (tag.map { [tags($0)] } ?? []))
+        _ = try await database.run(
+            Transaction(
+                [conversations.bind(["at": instant, "has_tags": tag != nil])]
+                    + (tag.map { [tags.bind(["tag_id": $0])] } ?? [])
+            )
+        )
     }
 
     /// Gives a conversation messages `<id>-1` to `<id>-count`, bypassing the service.
@@ -231,25 +235,31 @@ struct Chat: Sendable {
         let messages = Statement(
             "test.chain",
             .writes,
-            [.text, .instant],
+            ["conversation": .text, "at": .instant],
             """
             INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, created_at,
                 updated_at, content_text, parts)
             WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
-            SELECT $1 || '-' || n, $1, n, CASE WHEN n > 1 THEN $1 || '-' || (n - 1) END, 'owner', 'user', 2, $2, $2,
+            SELECT :conversation || '-' || n, :conversation, n,
+                CASE WHEN n > 1 THEN :conversation || '-' || (n - 1) END, 'owner', 'user', 2, :at, :at,
                 'Text ' || n, '[]' FROM numbers
             """
         )
         let counters = Statement(
             "test.chain_counters",
             .writes,
-            [.text],
+            ["id": .text],
             """
             UPDATE conversations SET last_seq = \(count), message_count = \(count), tokens_in = 2 * \(count),
-                head_message_id = $1 || '-\(count)' WHERE id = $1
+                head_message_id = :id || '-\(count)' WHERE id = :id
             """
         )
-        _ = try await database.run([messages(conversation, Instant(seconds: 1)), counters(conversation)])
+        _ = try await database.run(
+            Transaction([
+                messages.bind(["conversation": conversation, "at": Instant(seconds: 1)]),
+                counters.bind(["id": conversation]),
+            ])
+        )
     }
 
     /// As auth's event feed does.
@@ -257,10 +267,10 @@ struct Chat: Sendable {
         let statement = Statement(
             "test.mark",
             .writes,
-            [.text, .boolean, .instant],
-            "UPDATE principals SET is_active = $2, erased_at = $3 WHERE id = $1"
+            ["id": .text, "is_active": .boolean, "at": .instant],
+            "UPDATE principals SET is_active = :is_active, erased_at = :at WHERE id = :id"
         )
-        _ = try await database.run(statement(user, active, erasedAt))
+        _ = try await database.run(statement.bind(["id": user, "is_active": active, "at": erasedAt]))
     }
 }
 

@@ -117,8 +117,8 @@ struct UsageTests {
             let before = try await chat.send(.get, "/v1/usage").json["total"]?.raw
             #expect(try await chat.send(.delete, "/v1/conversations/\(id)").status == 204)
             // As when the trash is emptied.
-            let purge = Statement("test.purge", .writes, [.text], "DELETE FROM conversations WHERE id = $1")
-            #expect(try await chat.database.run(purge(id)).affected == 1)
+            let purge = Statement("test.purge", .writes, ["id": .text], "DELETE FROM conversations WHERE id = :id")
+            #expect(try await chat.database.run(purge.bind(["id": id])).affected == 1)
             #expect(try await chat.send(.get, "/v1/usage").json["total"]?.raw == before)
             #expect(try await chat.ledger() == 1)
             try await chat.expectLedgerAgrees()
@@ -181,8 +181,8 @@ struct UsageTests {
 
 extension Chat {
     func ledger() async throws -> Int64 {
-        let statement = Statement("test.ledger", .reads, [], "SELECT COUNT(*) AS n FROM usage_events")
-        return try #require(try await database.run(statement()).first).integer("n")
+        let statement = Statement("test.ledger", .reads, "SELECT COUNT(*) AS n FROM usage_events")
+        return try #require(try await database.run(statement.bind()).first).integer("n")
     }
 
     /// The ledger, the sums and the principals must agree.
@@ -190,7 +190,6 @@ extension Chat {
         let statement = Statement(
             "test.ledger_agrees",
             .reads,
-            [],
             """
             SELECT p.id, p.tokens_total,
                 CAST(COALESCE((SELECT SUM(e.tokens_total) FROM usage_events e WHERE e.user_id = p.id), 0) AS bigint)
@@ -200,7 +199,7 @@ extension Chat {
             FROM principals p
             """
         )
-        let rows = try await database.run(statement()).rows
+        let rows = try await database.run(statement.bind()).rows
         #expect(!rows.isEmpty)
         for row in rows {
             let (id, all) = (try row.text("id"), try row.integer("tokens_total"))

@@ -31,8 +31,8 @@ extension Installation {
             for table in tables {
                 // A whole row as text on PostgreSQL: some column types have no Swift form here.
                 let row = testEngine == .sqlite ? "*" : "CAST(\(table) AS TEXT) AS row_text"
-                let all = Statement("test.rows_\(table)", .reads, [], "SELECT \(row) FROM \(table) ORDER BY 1")
-                rows[table] = try await database.run(all()).rows.map(\.values)
+                let all = Statement("test.rows_\(table)", .reads, "SELECT \(row) FROM \(table) ORDER BY 1")
+                rows[table] = try await database.run(all.bind()).rows.map(\.values)
             }
             return rows
         }
@@ -48,12 +48,11 @@ extension Installation {
             let settings = Statement(
                 "test.settings",
                 .reads,
-                [],
                 "SELECT key, text_value, integer_value FROM settings ORDER BY key"
             )
             var global: Int64 = 0
             var epoch: String?
-            for row in try await database.run(settings()).rows {
+            for row in try await database.run(settings.bind()).rows {
                 switch try row.text("key") {
                 case "global_token_version": global = try row.integer("integer_value")
                 case "event_epoch": epoch = try row.text("text_value")
@@ -66,12 +65,12 @@ extension Installation {
 
     func newestEntries() async throws -> (event: String, action: String) {
         try await withDatabase("auth") { database in
-            let event = Statement("test.event", .reads, [], "SELECT kind, data FROM events ORDER BY seq DESC LIMIT 1")
-            let action = Statement("test.action", .reads, [], "SELECT action FROM audit_log ORDER BY seq DESC LIMIT 1")
-            let events = try await database.run(event()).rows
+            let event = Statement("test.event", .reads, "SELECT kind, data FROM events ORDER BY seq DESC LIMIT 1")
+            let action = Statement("test.action", .reads, "SELECT action FROM audit_log ORDER BY seq DESC LIMIT 1")
+            let events = try await database.run(event.bind()).rows
             return (
                 try events.map { "\(try $0.text("kind")) \(try $0.text("data"))" }.joined(),
-                try await database.run(action()).rows.map { row throws in try row.text("action") }.joined()
+                try await database.run(action.bind()).rows.map { row throws in try row.text("action") }.joined()
             )
         }
     }

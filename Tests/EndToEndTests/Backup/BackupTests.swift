@@ -167,14 +167,13 @@ struct BackupTests {
             let all = Statement(
                 "test.conversations",
                 .reads,
-                [],
                 """
                 SELECT c.id, c.message_count,
                     (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = c.id) AS there
                 FROM conversations c JOIN principals p ON p.id = c.owner_id
                 """
             )
-            for row in try await database.run(all()).rows {
+            for row in try await database.run(all.bind()).rows {
                 let count = try row.int("message_count")
                 // The sample conversations have other sizes; they are whole if both counts agree.
                 counts[try row.text("id")] = try row.int("there") == count ? 2 : -1

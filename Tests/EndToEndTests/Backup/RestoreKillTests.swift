@@ -87,19 +87,22 @@ struct RestoreKillTests {
         let insert = Statement(
             "test.fill",
             .writes,
-            [.integer, .instant, .text],
+            ["count": .integer, "at": .instant, "text": .text],
             """
             INSERT INTO audit_log (at, action, outcome, details)
-            SELECT $2, 'test.fill', 'success', $3 || CAST(n AS TEXT)
+            SELECT :at, 'test.fill', 'success', :text || CAST(n AS TEXT)
             FROM (
-                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $1)
+                WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
                 SELECT n FROM numbers
             ) AS filling
             """
         )
         let text = (0..<1000).map { _ in String(UInt8.random(in: 0..<36), radix: 36) }.joined()
         try await installation.withDatabase("auth") { database in
-            _ = try await database.run([insert(Int64(rows), Instant(seconds: 1_800_000_000), text)], priority: .long)
+            _ = try await database.run(
+                insert.bind(["count": Int64(rows), "at": Instant(seconds: 1_800_000_000), "text": text]),
+                priority: .long
+            )
         }
     }
 

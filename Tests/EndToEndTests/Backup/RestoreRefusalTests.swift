@@ -90,13 +90,13 @@ struct RestoreRefusalTests {
             let record = Statement(
                 "test.record",
                 .writes,
-                [.instant],
+                ["at": .instant],
                 """
                 INSERT INTO schema_migrations (service, number, name, checksum, applied_at)
-                VALUES ('auth', 9999, 'auth_9999_later', 'x', $1)
+                VALUES ('auth', 9999, 'auth_9999_later', 'x', :at)
                 """
             )
-            _ = try await database.run(record(Instant(seconds: 1_800_000_000)))
+            _ = try await database.run(record.bind(["at": Instant(seconds: 1_800_000_000)]))
         }
         // A newer program can restore it, so taking it is allowed.
         let newer = installation.backupPath("newer")

@@ -95,11 +95,10 @@ struct RestoreTests {
         let followed = Statement(
             "test.followed",
             .reads,
-            [],
             "SELECT 1 FROM auth_feed WHERE name = 'profiles' AND cursor <> ''"
         )
         try await eventually("chat has heard of the user") {
-            try await installation.withDatabase("chat") { try await !$0.run(followed()).isEmpty }
+            try await installation.withDatabase("chat") { try await !$0.run(followed.bind()).isEmpty }
         }
         try await installation.run("backup", "--to", installation.backupPath())
         let before = try await installation.rows("chat", Installation.chatTables)

@@ -17,7 +17,6 @@ struct CrashAudit {
     private static let conversations = Statement(
         "tests.conversations",
         .reads,
-        [],
         """
         SELECT c.id, c.version, c.last_seq, c.message_count, COUNT(m.id) AS messages, MAX(m.seq) AS newest,
             (SELECT h.seq FROM messages h WHERE h.id = c.head_message_id AND h.conversation_id = c.id) AS head
@@ -25,20 +24,23 @@ struct CrashAudit {
         GROUP BY c.id
         """
     )
-    private static let messages = Statement("tests.messages", .reads, [], "SELECT id FROM messages")
+    private static let messages = Statement("tests.messages", .reads, "SELECT id FROM messages")
 
     /// A conversation begins with three messages `c7.m0`…`c7.m2`; an append adds two, `c7.a9.m0` and `c7.a9.m1`.
     private mutating func readConversations(_ database: any SQLDatabase) async throws {
-        let results = try await database.run([Self.conversations(), Self.messages()])
+        var transaction = Transaction()
+        let conversations = transaction.add(Self.conversations.bind())
+        let ids = transaction.add(Self.messages.bind())
+        let results = try await database.run(transaction)
         var messages: [String: Int] = [:]
-        for row in results[1].rows {
+        for row in results[ids].rows {
             let id = try row.text("id")
             guard let end = id.lastIndex(of: ".") else { continue }
             messages[String(id[..<end]), default: 0] += 1
         }
         // Compiled once: a literal in a loop is compiled each time.
         let (made, appended) = (/c[0-9]+/, /c[0-9]+\.a[0-9]+/)
-        for row in results[0].rows {
+        for row in results[conversations].rows {
             let id = try row.text("id")
             // The service made the ids of the samples.
             guard id.wholeMatch(of: made) != nil else { continue }
@@ -62,7 +64,6 @@ struct CrashAudit {
     private static let signups = Statement(
         "tests.signups",
         .reads,
-        [],
         """
         SELECT u.email,
             (SELECT COUNT(*) FROM accounts a WHERE a.user_id = u.id) AS accounts,
@@ -76,7 +77,7 @@ struct CrashAudit {
     /// A signup is a user with one account, one session, its refresh token, and an event.
     private mutating func readSignups(_ database: any SQLDatabase) async throws {
         let address = /u[0-9]+@example\.com/
-        for row in try await database.run(Self.signups()).rows {
+        for row in try await database.run(Self.signups.bind()).rows {
             let email = try row.text("email")
             guard email.wholeMatch(of: address) != nil else { continue }
             found.insert(email)

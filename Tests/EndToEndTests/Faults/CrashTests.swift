@@ -125,22 +125,21 @@ extension Installation {
     private func expectIntact(_ database: any SQLDatabase, _ engine: TestEngine) async throws {
         switch engine {
         case .sqlite:
-            let check = Statement("tests.integrity", .reads, [], "PRAGMA integrity_check")
-            #expect(try await database.run(check()).rows.map(\.values) == [[.text("ok")]])
+            let check = Statement("tests.integrity", .reads, "PRAGMA integrity_check")
+            #expect(try await database.run(check.bind()).rows.map(\.values) == [[.text("ok")]])
         case .postgres:
             // Checks every index against its table, and so every page of both (amcheck, PostgreSQL manual F.2).
             try await database.withMigrationLock { try $0.execute(script: "CREATE EXTENSION IF NOT EXISTS amcheck") }
             let check = Statement(
                 "tests.amcheck",
                 .reads,
-                [],
                 """
                 SELECT COUNT(CAST(bt_index_parent_check(i.indexrelid, true) AS TEXT)) AS n, COUNT(*) AS indexes
                 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE n.nspname = 'public' AND c.relam = (SELECT oid FROM pg_am WHERE amname = 'btree')
                 """
             )
-            #expect(try await database.run(check()).first?.int("indexes") ?? 0 > 3)
+            #expect(try await database.run(check.bind()).first?.int("indexes") ?? 0 > 3)
         }
     }
 }

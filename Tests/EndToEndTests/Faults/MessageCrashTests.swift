@@ -84,7 +84,6 @@ private struct MessageChangeAudit {
         let statement = Statement(
             "tests.messages",
             .reads,
-            [],
             "SELECT id, conversation_id, seq, deleted_at, content_text FROM messages"
         )
         // Compiled once: a literal in a loop is compiled each time, which blocked a thread for minutes.
@@ -96,10 +95,9 @@ private struct MessageChangeAudit {
         let trash = Statement(
             "tests.conversations_and_forks",
             .reads,
-            [],
             "SELECT id, title, deleted_at, forked_from_conversation_id FROM conversations WHERE version > 0"
         )
-        for row in try await database.run([trash()], priority: .long)[0].rows {
+        for row in try await database.run(trash.bind(), priority: .long).rows {
             isTrashed[try row.text("id")] = try row.optionalInstant("deleted_at") != nil
             if try row.optionalText("forked_from_conversation_id") != nil, let title = try row.optionalText("title") {
                 forks.insert(title)
@@ -114,7 +112,7 @@ private struct MessageChangeAudit {
         }
         var messages: [String: Message] = [:]
         var conversations: [String: [String]] = [:]
-        for row in try await database.run([statement()], priority: .long)[0].rows {
+        for row in try await database.run(statement.bind(), priority: .long).rows {
             let id = try row.text("id")
             let text = try row.optionalText("content_text") ?? ""
             guard let match = id.wholeMatch(of: messageName) else { continue }

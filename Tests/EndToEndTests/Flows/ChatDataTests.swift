@@ -65,10 +65,12 @@ struct ChatDataTests {
         chat = try await installation.startChat(client, path: "/healthz")
         auth = try await installation.startAuth()
         // Killed after the first visible commit, in the middle of forty.
-        let removed = Statement("tests.removed", .reads, [], "SELECT removed FROM erasure_counts WHERE removed > 0")
+        let removed = Statement("tests.removed", .reads, "SELECT removed FROM erasure_counts WHERE removed > 0")
         try await installation.withDatabase("chat") { database async throws in
             // The killed process still holds the job's lease until it expires.
-            try await eventually(within: .seconds(240), "rows are going") { try await !database.run(removed()).isEmpty }
+            try await eventually(within: .seconds(240), "rows are going") {
+                try await !database.run(removed.bind()).isEmpty
+            }
             chat.kill()
         }
         _ = try await chat.waitForExit()
@@ -151,19 +153,19 @@ struct ChatDataTests {
             let principal = Statement(
                 "tests.principal",
                 .writes,
-                [.instant],
-                "INSERT INTO principals (id, display_name, first_seen_at, last_seen_at) VALUES ('ada', 'Ada', $1, $1)"
+                ["at": .instant],
+                "INSERT INTO principals (id, display_name, first_seen_at, last_seen_at) VALUES ('ada', 'Ada', :at, :at)"
             )
             let conversation = Statement(
                 "tests.conversation",
                 .writes,
-                [.instant],
+                ["at": .instant],
                 """
                 INSERT INTO conversations (id, owner_id, title, created_at, updated_at)
-                VALUES ('c', 'ada', 'Notes', $1, $1)
+                VALUES ('c', 'ada', 'Notes', :at, :at)
                 """
             )
-            _ = try await database.run([principal(now), conversation(now)])
+            _ = try await database.run(Transaction([principal.bind(["at": now]), conversation.bind(["at": now])]))
         }
         try await one.addMessages(700, to: "c", from: 1, content: Self.marker)
         let file = one.folder.appending(path: "export.ndjson")
@@ -262,24 +264,32 @@ extension Installation {
         let insert = Statement(
             "tests.add_messages",
             .writes,
-            [.text, .integer, .integer, .instant, .text, .text],
+            [
+                "conversation": .text, "first": .integer, "last": .integer, "at": .instant, "text": .text,
+                "parts": .text,
+            ],
             """
             INSERT INTO messages (id, conversation_id, seq, role, created_at, updated_at, content_text, parts)
-            WITH RECURSIVE numbers (n) AS (SELECT $2 UNION ALL SELECT n + 1 FROM numbers WHERE n < $3)
-            SELECT $1 || '-' || n, $1, n, 'user', $4, $4, $5, $6 FROM numbers
+            WITH RECURSIVE numbers (n) AS (SELECT :first UNION ALL SELECT n + 1 FROM numbers WHERE n < :last)
+            SELECT :conversation || '-' || n, :conversation, n, 'user', :at, :at, :text, :parts FROM numbers
             """
         )
         let advance = Statement(
             "tests.advance",
             .writes,
-            [.text, .integer],
-            "UPDATE conversations SET last_seq = $2, message_count = $2, head_message_id = $1 || '-' || $2 WHERE id = $1"
+            ["conversation": .text, "count": .integer],
+            "UPDATE conversations SET last_seq = :count, message_count = :count, head_message_id = :conversation || '-' || :count WHERE id = :conversation"
         )
         let last = Int64(first + count - 1)
         let parts = #"[{"type":"text","text":"\#(content)"}]"#
         try await withDatabase("chat") { database async throws in
             _ = try await database.run(
-                [insert(conversation, Int64(first), last, now, content, parts), advance(conversation, last)],
+                Transaction([
+                    insert.bind([
+                        "conversation": conversation, "first": Int64(first), "last": last, "at": now, "text": content,
+                        "parts": parts,
+                    ]), advance.bind(["conversation": conversation, "count": last]),
+                ]),
                 priority: .long
             )
         }
@@ -289,32 +299,33 @@ extension Installation {
         let statement = Statement(
             "tests.principal",
             .reads,
-            [.text],
-            "SELECT display_name FROM principals WHERE id = $1"
+            ["id": .text],
+            "SELECT display_name FROM principals WHERE id = :id"
         )
-        return try await withDatabase("chat") { try await $0.run(statement(id)).first }
+        return try await withDatabase("chat") { try await $0.run(statement.bind(["id": id])).first }
     }
 
     fileprivate func messages(of owner: String) async throws -> Int {
         let statement = Statement(
             "tests.messages",
             .reads,
-            [.text],
+            ["owner": .text],
             """
-            SELECT COUNT(*) AS n FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = $1
+            SELECT COUNT(*) AS n FROM messages m JOIN conversations c ON c.id = m.conversation_id WHERE c.owner_id = :owner
             """
         )
-        return try await withDatabase("chat") { try await $0.run(statement(owner)).first?.int("n") ?? -1 }
+        return try await withDatabase("chat") {
+            try await $0.run(statement.bind(["owner": owner])).first?.int("n") ?? -1
+        }
     }
 
     fileprivate func completedErasures() async throws -> Int {
         let statement = Statement(
             "tests.erasures",
             .reads,
-            [],
             "SELECT COUNT(*) AS n FROM erasures WHERE completed_at IS NOT NULL"
         )
-        return try await withDatabase("chat") { try await $0.run(statement()).first?.int("n") ?? -1 }
+        return try await withDatabase("chat") { try await $0.run(statement.bind()).first?.int("n") ?? -1 }
     }
 
     /// Whether a text is anywhere in chat's part of the data folder or in its database: in SQLite's files with the log,

@@ -60,8 +60,10 @@ extension Installation {
 
     /// The users of the events, as a reader of the table sees them now.
     func eventUsers() async throws -> [String?] {
-        let statement = Statement("tests.event_users", .reads, [], "SELECT user_id FROM events ORDER BY seq")
-        return try await withAuthDatabase { try await $0.run(statement()).rows.map { try $0.optionalText("user_id") } }
+        let statement = Statement("tests.event_users", .reads, "SELECT user_id FROM events ORDER BY seq")
+        return try await withAuthDatabase {
+            try await $0.run(statement.bind()).rows.map { try $0.optionalText("user_id") }
+        }
     }
 
     /// In one transaction, each with `padding` bytes of data.
@@ -70,16 +72,18 @@ extension Installation {
         let insert = Statement(
             "tests.make_events",
             .appends(log),
-            [.instant, .text, .integer],
+            ["at": .instant, "data": .text, "count": .integer],
             """
             INSERT INTO events (at, kind, data)
-            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < $3)
-            SELECT $1, 'user.updated', $2 FROM numbers
+            WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :count)
+            SELECT :at, 'user.updated', :data FROM numbers
             """
         )
         let now = Instant(seconds: Int64(Date.now.timeIntervalSince1970))
         let data = #"{"padding":"\#(String(repeating: "x", count: padding))"}"#
-        _ = try await withAuthDatabase { try await $0.run([insert(now, data, Int64(count))]) }
+        _ = try await withAuthDatabase {
+            try await $0.run(insert.bind(["at": now, "data": data, "count": Int64(count)]))
+        }
     }
 }
 
@@ -142,8 +146,8 @@ final class HeldWriter: Sendable {
     func release() async throws {
         switch engine {
         case .postgres:
-            let open = Statement("tests.open", .writes, [], "INSERT INTO open_gates VALUES (1)")
-            _ = try await installation.withAuthDatabase { try await $0.run(open()) }
+            let open = Statement("tests.open", .writes, "INSERT INTO open_gates VALUES (1)")
+            _ = try await installation.withAuthDatabase { try await $0.run(open.bind()) }
         case .sqlite:
             try Data().write(to: installation.folder.appending(path: "released"))
         }
@@ -190,9 +194,8 @@ extension Installation {
         let statement = Statement(
             "tests.sessions",
             .reads,
-            [],
             "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND \(condition)"
         )
-        return try await withAuthDatabase { try await $0.run(statement()).first?.int("n") ?? 0 }
+        return try await withAuthDatabase { try await $0.run(statement.bind()).first?.int("n") ?? 0 }
     }
 }

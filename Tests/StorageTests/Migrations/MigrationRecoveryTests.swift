@@ -75,18 +75,22 @@ struct MigrationRecoveryTests {
             let insert = Statement(
                 "test.insert_client",
                 .writes,
-                [.text, .instant, .instant],
+                ["id": .text, "at": .instant, "disabled_at": .instant],
                 """
                 INSERT INTO clients (id, name, audiences, created_at, updated_at, disabled_at)
-                VALUES ($1, $1, 'a', $2, $2, $3)
+                VALUES (:id, :id, 'a', :at, :at, :disabled_at)
                 """
             )
             let ids: [(String, Instant?)] = [("disabled", disabled), ("enabled", nil)]
-            for (id, at) in ids { _ = try await database.run(insert(id, Instant(seconds: 1), at)) }
+            for (id, at) in ids {
+                _ = try await database.run(insert.bind(["id": id, "at": Instant(seconds: 1), "disabled_at": at]))
+            }
 
             try await migrator.up(database, to: 4)
-            let read = Statement("test.clients", .reads, [], "SELECT tokens_valid_from FROM clients ORDER BY id")
-            let ends = try await database.run(read()).rows.map { try $0.optionalInstant("tokens_valid_from")?.seconds }
+            let read = Statement("test.clients", .reads, "SELECT tokens_valid_from FROM clients ORDER BY id")
+            let ends = try await database.run(read.bind()).rows.map {
+                try $0.optionalInstant("tokens_valid_from")?.seconds
+            }
             #expect(ends == [1_800_000_031, nil])
         }
     }

@@ -38,10 +38,10 @@ struct MigratorTests {
     }
 
     private static func count(_ table: String) -> BoundStatement {
-        Statement("tests.count_\(table)", .reads, [], "SELECT COUNT(*) AS n FROM \(table)")()
+        Statement("tests.count_\(table)", .reads, "SELECT COUNT(*) AS n FROM \(table)").bind()
     }
 
-    private static let race = Statement("tests.race", .reads, [], "SELECT n FROM races")
+    private static let race = Statement("tests.race", .reads, "SELECT n FROM races")
 
     @Test("up, down and up again, for both services", arguments: TestEngine.allCases, ["auth", "chat"])
     func roundTrip(engine: TestEngine, service: String) async throws {
@@ -186,7 +186,9 @@ struct MigratorTests {
                 return try await group.reduce(into: []) { $0 += $1 }
             }
             #expect(applied.sorted() == migrations.map(\.name).sorted())
-            #expect(try await test.database.run(Self.race()).rows.map { try $0.int("n") }.sorted() == [2, 3, 4, 5, 6])
+            #expect(
+                try await test.database.run(Self.race.bind()).rows.map { try $0.int("n") }.sorted() == [2, 3, 4, 5, 6]
+            )
         }
     }
 
@@ -204,18 +206,17 @@ struct MigratorTests {
             #expect(try await test.database.run(Self.count("parents")).first?.int("n") == 1)
             #expect(try await test.database.run(Self.count("children")).first?.int("n") == 1)
             // The rebuilt table keeps its constraint and the child's reference.
-            let empty = Statement("tests.empty_name", .writes, [], "INSERT INTO parents (id, name) VALUES ('q', '')")
+            let empty = Statement("tests.empty_name", .writes, "INSERT INTO parents (id, name) VALUES ('q', '')")
             await #expect(throws: StorageError.checkViolation(statement: "tests.empty_name")) {
-                try await test.database.run(empty())
+                try await test.database.run(empty.bind())
             }
             let orphan = Statement(
                 "tests.orphan",
                 .writes,
-                [],
                 "INSERT INTO children (id, parent_id) VALUES ('d', 'nobody')"
             )
             await #expect(throws: StorageError.foreignKeyViolation(statement: "tests.orphan")) {
-                try await test.database.run(orphan())
+                try await test.database.run(orphan.bind())
             }
         }
     }

@@ -10,10 +10,10 @@ enum PreviousStatements {
         """
 
     static let auth = [
-        Statement("clients.by_id", .reads, [.text], "SELECT \(client) FROM clients WHERE id = $1"),
-        Statement("clients.list", .reads, [], "SELECT \(client) FROM clients ORDER BY created_at, id"),
+        Statement(positional: "clients.by_id", .reads, [.text], "SELECT \(client) FROM clients WHERE id = $1"),
+        Statement(positional: "clients.list", .reads, [], "SELECT \(client) FROM clients ORDER BY created_at, id"),
         Statement(
-            "clients.insert",
+            positional: "clients.insert",
             .writes,
             [.text, .text, .text, .text, .bytes, .instant, .text, .instant],
             """
@@ -25,7 +25,7 @@ enum PreviousStatements {
             """
         ),
         Statement(
-            "clients.update",
+            positional: "clients.update",
             .writes,
             [.text, .text, .text, .text, .boolean, .text, .boolean, .instant],
             """
@@ -40,7 +40,7 @@ enum PreviousStatements {
             """
         ),
         Statement(
-            "clients.rotate_secret",
+            positional: "clients.rotate_secret",
             .writes,
             [.text, .bytes, .instant, .instant],
             """
@@ -56,7 +56,7 @@ enum PreviousStatements {
 
     static let chat = [
         Statement(
-            "conversations.insert",
+            positional: "conversations.insert",
             .writes,
             [.text, .text, .text, .text, .text, .text, .text, .instant, .integer, .text, .text],
             """
@@ -73,7 +73,7 @@ enum PreviousStatements {
             """
         ),
         Statement(
-            "conversations.older",
+            positional: "conversations.older",
             .reads,
             [.text, .boolean, .boolean, .instant, .text, .integer],
             """
@@ -88,7 +88,7 @@ enum PreviousStatements {
             """
         ),
         Statement(
-            "conversations.trash",
+            positional: "conversations.trash",
             .writes,
             [.text, .text, .integer, .instant],
             """

@@ -43,36 +43,35 @@ struct SchemaCatalog: Equatable {
         let tables = Statement(
             "catalog.tables",
             .reads,
-            [],
             "SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
         )
         let columns = Statement(
             "catalog.columns",
             .reads,
-            [.text],
-            #"SELECT name, type, "notnull" AS is_required, pk, dflt_value FROM pragma_table_info($1) ORDER BY cid"#
+            ["table": .text],
+            #"SELECT name, type, "notnull" AS is_required, pk, dflt_value FROM pragma_table_info(:table) ORDER BY cid"#
         )
         let indexes = Statement(
             "catalog.indexes",
             .reads,
-            [.text],
+            ["table": .text],
             #"SELECT l.name AS index_name, l."unique" AS is_unique, l.partial AS is_partial, "#
                 + "COALESCE(i.name, '(expression)') AS column_name "
-                + "FROM pragma_index_list($1) AS l, pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
+                + "FROM pragma_index_list(:table) AS l, pragma_index_info(l.name) AS i ORDER BY l.name, i.seqno"
         )
         let keys = Statement(
             "catalog.keys",
             .reads,
-            [.text],
-            #"SELECT "from" AS child, "table" AS parent, on_delete FROM pragma_foreign_key_list($1)"#
+            ["table": .text],
+            #"SELECT "from" AS child, "table" AS parent, on_delete FROM pragma_foreign_key_list(:table)"#
         )
         var catalog = SchemaCatalog()
-        for row in try await database.run(tables()).rows {
+        for row in try await database.run(tables.bind()).rows {
             let name = try row.text("name")
             // FTS5 and its tables correspond to a GIN index on PostgreSQL.
             if name.hasPrefix("search_") { continue }
             var table = Table()
-            for column in try await database.run(columns(name)).rows {
+            for column in try await database.run(columns.bind(["table": name])).rows {
                 let isKey = try column.int("pk") > 0
                 table.columns.append(
                     Column(
@@ -87,8 +86,8 @@ struct SchemaCatalog: Equatable {
                     table.indexes.insert(Index(columns: [try column.text("name")], isUnique: true, isPartial: false))
                 }
             }
-            table.indexes.formUnion(try indexSet(await database.run(indexes(name)).rows))
-            for key in try await database.run(keys(name)).rows {
+            table.indexes.formUnion(try indexSet(await database.run(indexes.bind(["table": name])).rows))
+            for key in try await database.run(keys.bind(["table": name])).rows {
                 table.foreignKeys.insert(
                     ForeignKey(
                         column: try key.text("child"),
@@ -108,7 +107,6 @@ struct SchemaCatalog: Equatable {
         let columns = Statement(
             "catalog.columns",
             .reads,
-            [],
             "SELECT c.relname AS table_name, a.attname AS name, format_type(a.atttypid, NULL) AS type, "
                 + "a.attnotnull AS is_required, a.atthasdef AS has_default "
                 + "FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
@@ -117,7 +115,6 @@ struct SchemaCatalog: Equatable {
         let indexes = Statement(
             "catalog.indexes",
             .reads,
-            [],
             "SELECT c.relname AS table_name, i.relname AS index_name, x.indisunique AS is_unique, "
                 + "x.indpred IS NOT NULL AS is_partial, COALESCE(a.attname, '(expression)') AS column_name "
                 + "FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_class i ON i.oid = x.indexrelid "
@@ -129,14 +126,13 @@ struct SchemaCatalog: Equatable {
         let constraints = Statement(
             "catalog.constraints",
             .reads,
-            [],
             "SELECT c.relname AS table_name, x.contype AS kind, p.relname AS parent, a.attname AS child, "
                 + "x.confdeltype = 'c' AS cascades FROM pg_constraint x JOIN pg_class c ON c.oid = x.conrelid "
                 + "LEFT JOIN pg_class p ON p.oid = x.confrelid "
                 + "LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.conkey[1] WHERE \(own)"
         )
         var catalog = SchemaCatalog()
-        for row in try await database.run(columns()).rows {
+        for row in try await database.run(columns.bind()).rows {
             catalog.tables[try row.text("table_name"), default: Table()].columns.append(
                 Column(
                     name: try row.text("name"),
@@ -146,11 +142,11 @@ struct SchemaCatalog: Equatable {
                 )
             )
         }
-        let rows = try await database.run(indexes()).rows
+        let rows = try await database.run(indexes.bind()).rows
         for (name, rows) in Dictionary(grouping: rows, by: { (try? $0.text("table_name")) ?? "" }) {
             catalog.tables[name]?.indexes = try indexSet(rows)
         }
-        for row in try await database.run(constraints()).rows {
+        for row in try await database.run(constraints.bind()).rows {
             let name = try row.text("table_name")
             switch try row.text("kind") {
             case "c": catalog.tables[name]?.checks += 1

@@ -19,18 +19,18 @@ struct BatchFaultTests {
     private static let apply = Statement(
         "tests.apply",
         .writes,
-        [.text],
-        "INSERT INTO applied (key, times) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
+        ["key": .text],
+        "INSERT INTO applied (key, times) VALUES (:key, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
     )
     private static let adopt = Statement(
         "tests.adopt",
         .writes,
-        [.text, .text],
-        "INSERT INTO children (id, parent_id) VALUES ($1, $2)"
+        ["id": .text, "parent": .text],
+        "INSERT INTO children (id, parent_id) VALUES (:id, :parent)"
     )
-    private static let bear = Statement("tests.bear", .writes, [.text], "INSERT INTO parents (id) VALUES ($1)")
-    private static let all = Statement("tests.applied", .reads, [], "SELECT key, times FROM applied")
-    private static let children = Statement("tests.children", .reads, [], "SELECT id FROM children ORDER BY id")
+    private static let bear = Statement("tests.bear", .writes, ["id": .text], "INSERT INTO parents (id) VALUES (:id)")
+    private static let all = Statement("tests.applied", .reads, "SELECT key, times FROM applied")
+    private static let children = Statement("tests.children", .reads, "SELECT id FROM children ORDER BY id")
 
     @Test("one of them refused by a rule: it alone fails, and 31 are applied once", arguments: TestEngine.allCases)
     func refused(engine: TestEngine) async throws {
@@ -38,7 +38,11 @@ struct BatchFaultTests {
             let before = engine == .postgres ? try await TransactionCounts.read(database) : nil
             let outcomes = try await HeldWriter.submit(
                 // The refused transaction wrote something before, which must be undone too.
-                (0..<32).map { $0 == 17 ? [Self.apply("undone"), Self.apply("refused")] : [Self.apply("unit-\($0)")] },
+                (0..<32).map {
+                    $0 == 17
+                        ? [Self.apply.bind(["key": "undone"]), Self.apply.bind(["key": "refused"])]
+                        : [Self.apply.bind(["key": "unit-\($0)"])]
+                },
                 to: database
             )
             #expect(outcomes[17].error == .checkViolation(statement: "tests.apply"))
@@ -58,10 +62,11 @@ struct BatchFaultTests {
             let outcomes = try await HeldWriter.submit(
                 (0..<32).map { number in
                     switch number {
-                    case 5: [Self.apply("undone"), Self.adopt("orphan", "nobody")]
+                    case 5:
+                        [Self.apply.bind(["key": "undone"]), Self.adopt.bind(["id": "orphan", "parent": "nobody"])]
                     // The constraint of this one is checked at the commit.
-                    case 6: [Self.adopt("child", "parent"), Self.bear("parent")]
-                    default: [Self.apply("unit-\(number)")]
+                    case 6: [Self.adopt.bind(["id": "child", "parent": "parent"]), Self.bear.bind(["id": "parent"])]
+                    default: [Self.apply.bind(["key": "unit-\(number)"])]
                     }
                 },
                 to: database
@@ -72,7 +77,7 @@ struct BatchFaultTests {
             }
             #expect(outcomes.filter { $0.error != nil }.count == 1)
             #expect(try await Self.applied(database) == Self.once((0..<32).filter { ![5, 6].contains($0) }))
-            #expect(try await database.run(Self.children()).rows.map { try $0.text("id") } == ["child"])
+            #expect(try await database.run(Self.children.bind()).rows.map { try $0.text("id") } == ["child"])
         }
     }
 
@@ -88,7 +93,7 @@ struct BatchFaultTests {
     }
 
     private static func applied(_ database: any SQLDatabase) async throws -> [String: Int] {
-        let rows = try await database.run(all()).rows
+        let rows = try await database.run(all.bind()).rows
         return try Dictionary(uniqueKeysWithValues: rows.map { (try $0.text("key"), try $0.int("times")) })
     }
 

@@ -12,15 +12,14 @@ struct ConflictRetryTests {
     private static let set = Statement(
         "tests.set",
         .writes,
-        [.text, .integer],
-        "UPDATE rows SET value = $2 WHERE key = $1"
+        ["key": .text, "value": .integer],
+        "UPDATE rows SET value = :value WHERE key = :key"
     )
-    private static let get = Statement("tests.get", .reads, [.text], "SELECT value FROM rows WHERE key = $1")
+    private static let get = Statement("tests.get", .reads, ["key": .text], "SELECT value FROM rows WHERE key = :key")
     /// A rollback does not reset a sequence, so it counts every attempt.
     private static let attempts = Statement(
         "tests.attempts",
         .reads,
-        [],
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
     )
 
@@ -48,13 +47,13 @@ struct ConflictRetryTests {
         try await withEmptyDatabase(.postgres) { test async throws in
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables(code, 2)) }
             let outcomes = try await HeldWriter.submit(
-                [[Self.set("neighbour", 1)], [Self.set("unlucky", 1)]],
+                [[Self.set.bind(["key": "neighbour", "value": 1])], [Self.set.bind(["key": "unlucky", "value": 1])]],
                 to: test.database
             )
             #expect(outcomes.map { $0.error } == [nil, nil])
-            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 3)
+            #expect(try await test.database.run(Self.attempts.bind()).first?.int("n") == 3)
             for key in ["neighbour", "unlucky"] {
-                #expect(try await test.database.run(Self.get(key)).first?.int("value") == 1, "\(key)")
+                #expect(try await test.database.run(Self.get.bind(["key": key])).first?.int("value") == 1, "\(key)")
             }
         }
     }
@@ -68,14 +67,14 @@ struct ConflictRetryTests {
         try await withEmptyDatabase(.postgres) { test async throws in
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables(code, 1_000)) }
             let outcomes = try await HeldWriter.submit(
-                [[Self.set("neighbour", 1)], [Self.set("unlucky", 1)]],
+                [[Self.set.bind(["key": "neighbour", "value": 1])], [Self.set.bind(["key": "unlucky", "value": 1])]],
                 to: test.database
             )
             #expect(outcomes.map { $0.error } == [nil, .conflict(statement: "tests.set", code: code)])
             // Once in its batch, and three times in the slow pool.
-            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 4)
-            #expect(try await test.database.run(Self.get("neighbour")).first?.int("value") == 1)
-            #expect(try await test.database.run(Self.get("unlucky")).first?.int("value") == 0)
+            #expect(try await test.database.run(Self.attempts.bind()).first?.int("n") == 4)
+            #expect(try await test.database.run(Self.get.bind(["key": "neighbour"])).first?.int("value") == 1)
+            #expect(try await test.database.run(Self.get.bind(["key": "unlucky"])).first?.int("value") == 0)
         }
     }
 
@@ -94,37 +93,41 @@ struct ConflictRetryTests {
             try await HeldWriter.makeGates(test.database)
             let before = try await TransactionCounts.read(first)
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
+            async let holder: Void = other.holdingTransaction { transaction in
                 // Its long deadlock timeout makes the other transaction look for the deadlock, and so be its victim.
-                try transaction.run(Self.deadlockTimeout())
-                try transaction.run(Self.set("second", 1))
+                try transaction.run(Self.deadlockTimeout.bind())
+                try transaction.run(Self.set.bind(["key": "second", "value": 1]))
                 gate.enterAndWait()
-                try transaction.run(Self.set("first", 1))
+                try transaction.run(Self.set.bind(["key": "first", "value": 1]))
             }
             try await eventually("the second row is held") { gate.isEntered }
-            async let victim = first.run([Self.set("first", 2), HeldWriter.wait("middle"), Self.set("second", 2)])
+            async let victim = first.run(
+                Transaction([
+                    Self.set.bind(["key": "first", "value": 2]), HeldWriter.wait.bind(["name": "middle"]),
+                    Self.set.bind(["key": "second", "value": 2]),
+                ])
+            )
             try await HeldWriter.atGate(test.database)
             gate.open()
             try await eventually("the other waits for the first row") {
-                try await test.database.run(Self.waiting()).first?.int("n") == 1
+                try await test.database.run(Self.waiting.bind()).first?.int("n") == 1
             }
             try await HeldWriter.openGate("middle", test.database)
             try await holder
             _ = try await victim
             #expect(try await TransactionCounts.read(first).deadlocks == before.deadlocks + 1)
             for key in ["first", "second"] {
-                #expect(try await test.database.run(Self.get(key)).first?.int("value") == 2, "\(key)")
+                #expect(try await test.database.run(Self.get.bind(["key": key])).first?.int("value") == 2, "\(key)")
             }
             await first.close()
             await other.close()
         }
     }
 
-    private static let deadlockTimeout = Statement("tests.patience", .writes, [], "SET LOCAL deadlock_timeout = '30s'")
+    private static let deadlockTimeout = Statement("tests.patience", .writes, "SET LOCAL deadlock_timeout = '30s'")
     private static let waiting = Statement(
         "tests.waiting_for_locks",
         .reads,
-        [],
         "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     @Test("on SQLite a unit waits for another process that holds the file, and is committed when it lets go")
@@ -135,26 +138,31 @@ struct ConflictRetryTests {
                 service: "demo",
                 migrations: [Migration(fileName: "demo_0001_rows.sql", source: tables)]
             ).up(test.database)
-            let insert = Statement("tests.insert", .writes, [.text], "INSERT INTO rows (key, value) VALUES ($1, 1)")
-            let count = Statement("tests.count", .reads, [], "SELECT COUNT(*) AS n FROM rows")
+            let insert = Statement(
+                "tests.insert",
+                .writes,
+                ["key": .text],
+                "INSERT INTO rows (key, value) VALUES (:key, 1)"
+            )
+            let count = Statement("tests.count", .reads, "SELECT COUNT(*) AS n FROM rows")
             let other = try await SQLiteDatabase.open(
                 path: String(test.url.dropFirst("sqlite:".count)),
                 configuration: SQLiteConfiguration(busyTimeout: .seconds(60)),
                 logger: Logger(label: "test.storage")
             )
             let gate = Gate()
-            async let holder: Void = test.database.transaction { transaction in
-                try transaction.run(insert("holder"))
+            async let holder: Void = test.database.holdingTransaction { transaction in
+                try transaction.run(insert.bind(["key": "holder"]))
                 gate.enterAndWait()
             }
             try await eventually("the file is held") { gate.isEntered }
-            let waiting = Task { try await other.run(insert("waiting")) }
+            let waiting = Task { try await other.run(insert.bind(["key": "waiting"])) }
             // Not before the holder: nothing is visible while the file is held.
-            #expect(try await other.run(count()).first?.int("n") == 0)
+            #expect(try await other.run(count.bind()).first?.int("n") == 0)
             gate.open()
             try await holder
             _ = try await waiting.value
-            #expect(try await other.run(count()).first?.int("n") == 2)
+            #expect(try await other.run(count.bind()).first?.int("n") == 2)
             await other.close()
         }
     }

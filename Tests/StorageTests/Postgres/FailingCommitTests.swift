@@ -82,7 +82,7 @@ struct FailingCommitTests {
     func failedGrowth() async throws {
         try await withFaultyFile { file, database async throws in
             // The index grows at the 4063rd page of the WAL. The large cache delays all pages to the commit.
-            _ = try await database.run(Statement("tests.cache", .writes, [], "PRAGMA cache_size = -65536")())
+            _ = try await database.run(Statement("tests.cache", .writes, "PRAGMA cache_size = -65536").bind())
             let (error, refused) = await failing(FAULTY_DISK_GROW_SHARED_MEMORY, Self.failedGrowth, of: file.path) {
                 () async throws(StorageError) in try await DiskFile.add(1, bytes: 17 << 20, to: database)
             }

@@ -10,10 +10,10 @@ struct FullDiskPostgresTests {
     private static let add = Statement(
         "tests.add",
         .writes,
-        [.integer, .bytes],
-        "INSERT INTO numbered (id, filling) VALUES ($1, $2)"
+        ["id": .integer, "filling": .bytes],
+        "INSERT INTO numbered (id, filling) VALUES (:id, :filling)"
     )
-    private static let all = Statement("tests.all", .reads, [], "SELECT id FROM numbered")
+    private static let all = Statement("tests.all", .reads, "SELECT id FROM numbered")
 
     @Test("units are unavailable, never unknown and never half there; with room again they are committed")
     func fullTablespace() async throws {
@@ -57,8 +57,10 @@ struct FullDiskPostgresTests {
             for number in numbers {
                 group.addTask {
                     do throws(StorageError) {
-                        let row = add(Int64(number), [UInt8](repeating: 0x5A, count: 4000))
-                        _ = try await database.run([row, add(Int64(-number - 1), [])])
+                        let row = add.bind(["id": Int64(number), "filling": [UInt8](repeating: 0x5A, count: 4000)])
+                        _ = try await database.run(
+                            Transaction([row, add.bind(["id": Int64(-number - 1), "filling": []])])
+                        )
                         return (number, nil)
                     } catch {
                         return (number, error)
@@ -76,7 +78,7 @@ struct FullDiskPostgresTests {
     }
 
     private static func ids(_ database: any SQLDatabase) async throws -> Set<Int> {
-        let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
+        let ids = Set(try await database.run(all.bind()).rows.map { row throws(StorageError) in try row.int("id") })
         let numbers = ids.filter { $0 >= 0 }
         #expect(ids == numbers.union(numbers.map { -$0 - 1 }), "half a unit")
         return numbers

@@ -11,19 +11,17 @@ struct LostWhileSendingTests {
     private static let apply = Statement(
         "tests.apply",
         .writes,
-        [.text, .bytes],
-        "INSERT INTO applied (key, payload) VALUES ($1, $2)"
+        ["key": .text, "payload": .bytes],
+        "INSERT INTO applied (key, payload) VALUES (:key, :payload)"
     )
     private static let applied = Statement(
         "tests.applied",
         .reads,
-        [],
         "SELECT key, COUNT(*) AS times FROM applied GROUP BY key"
     )
     private static let sessions = Statement(
         "tests.sessions",
         .reads,
-        [],
         "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE application_name = 'half-closed'"
     )
 
@@ -48,7 +46,7 @@ struct LostWhileSendingTests {
                 // More than the sockets buffer, so that the end of it has to wait.
                 let payload = [UInt8](repeating: 7, count: (3 << 20) + round % 8 * 200_000)
                 do throws(StorageError) {
-                    _ = try await database.run(Self.apply("unit-\(round)", payload))
+                    _ = try await database.run(Self.apply.bind(["key": "unit-\(round)", "payload": payload]))
                     answers["unit-\(round)"] = .some(nil)
                 } catch {
                     answers["unit-\(round)"] = error
@@ -56,9 +54,9 @@ struct LostWhileSendingTests {
             }
             await database.close()
             try await eventually("everything that left has arrived") {
-                try await test.database.run(Self.sessions()).first?.int("n") == 0
+                try await test.database.run(Self.sessions.bind()).first?.int("n") == 0
             }
-            let rows = try await test.database.run(Self.applied()).rows
+            let rows = try await test.database.run(Self.applied.bind()).rows
             let times = Dictionary(uniqueKeysWithValues: try rows.map { (try $0.text("key"), try $0.int("times")) })
             for (key, error) in answers {
                 let times = times[key] ?? 0

@@ -16,23 +16,23 @@ struct MicroBatchTests {
     private static let add = Statement(
         "batch.add",
         .writes,
-        [.integer, .integer],
-        "UPDATE counters SET value = value + $2 WHERE id = $1"
+        ["id": .integer, "value": .integer],
+        "UPDATE counters SET value = value + :value WHERE id = :id"
     )
     private static let value = Statement(
         "batch.value",
         .reads,
-        [.integer],
-        "SELECT value FROM counters WHERE id = $1"
+        ["id": .integer],
+        "SELECT value FROM counters WHERE id = :id"
     )
     private static let insert = Statement(
         "batch.insert",
         .writes,
-        [.text, .integer],
-        "INSERT INTO items (id, parent) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id"
+        ["id": .text, "parent": .integer],
+        "INSERT INTO items (id, parent) VALUES (:id, :parent) ON CONFLICT DO NOTHING RETURNING id"
     )
-    private static let sum = Statement("batch.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
-    private static let items = Statement("batch.items", .reads, [], "SELECT COUNT(*) AS n FROM items")
+    private static let sum = Statement("batch.sum", .reads, "SELECT SUM(value) AS n FROM counters")
+    private static let items = Statement("batch.items", .reads, "SELECT COUNT(*) AS n FROM items")
 
     private func withTables(_ body: (TestDatabase) async throws -> Void) async throws {
         try await withEmptyDatabase(.postgres) { test async throws in
@@ -50,14 +50,16 @@ struct MicroBatchTests {
                     for caller in 0..<callers {
                         group.addTask {
                             let share = 10_000 / callers + (caller < 10_000 % callers ? 1 : 0)
-                            for _ in 0..<share { _ = try await test.database.run(Self.add(caller + 1, 1)) }
+                            for _ in 0..<share {
+                                _ = try await test.database.run(Self.add.bind(["id": caller + 1, "value": 1]))
+                            }
                         }
                     }
                     try await group.waitForAll()
                 }
                 let commits = try await TransactionCounts.read(test.database).committed - before.committed
                 #expect(expected.contains(commits), "\(callers) callers: \(commits) commits")
-                #expect(try await test.database.run(Self.sum()).first?.int("n") == 10_000)
+                #expect(try await test.database.run(Self.sum.bind()).first?.int("n") == 10_000)
             }
         }
     }
@@ -67,7 +69,9 @@ struct MicroBatchTests {
         try await withTables { test async throws in
             let before = try await TransactionCounts.read(test.database)
             // 29 names, of which 3 come twice.
-            let transactions = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0 % 29)", 1)] }
+            let transactions = (0..<32).map {
+                [Self.add.bind(["id": $0 + 1, "value": 1]), Self.insert.bind(["id": "item-\($0 % 29)", "parent": 1])]
+            }
             let results = try await HeldWriter.submit(transactions, to: test.database).map { try $0.get() }
             #expect(results.map { $0[1].rows.count }.reduce(0, +) == 29)
             #expect(results.allSatisfy { $0[0].affected == 1 })
@@ -78,7 +82,7 @@ struct MicroBatchTests {
     @Test("one violated CHECK among 32: 31 are applied once, one fails with its own error")
     func violatedCheck() async throws {
         try await withTables { test async throws in
-            let transactions = (0..<32).map { [Self.add($0 + 1, $0 == 13 ? -1 : 1)] }
+            let transactions = (0..<32).map { [Self.add.bind(["id": $0 + 1, "value": $0 == 13 ? -1 : 1])] }
             let results = try await HeldWriter.submit(transactions, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
@@ -86,7 +90,7 @@ struct MicroBatchTests {
                 case (13, _), (_, .failure): Issue.record("unit \(index): \(result)")
                 default: break
                 }
-                let value = try await test.database.run(Self.value(index + 1)).first?.int("value")
+                let value = try await test.database.run(Self.value.bind(["id": index + 1])).first?.int("value")
                 #expect(value == (index == 13 ? 0 : 1), "unit \(index)")
             }
         }
@@ -95,7 +99,12 @@ struct MicroBatchTests {
     @Test("a deferred constraint fails its unit at the commit, and its 31 neighbours are applied once")
     func deferredConstraint() async throws {
         try await withTables { test async throws in
-            let transactions = (0..<32).map { [Self.add($0 + 1, 1), Self.insert("item-\($0)", $0 == 20 ? 999 : 1)] }
+            let transactions = (0..<32).map {
+                [
+                    Self.add.bind(["id": $0 + 1, "value": 1]),
+                    Self.insert.bind(["id": "item-\($0)", "parent": $0 == 20 ? 999 : 1]),
+                ]
+            }
             let results = try await HeldWriter.submit(transactions, to: test.database)
             for (index, result) in results.enumerated() {
                 switch (index, result) {
@@ -104,8 +113,8 @@ struct MicroBatchTests {
                 default: break
                 }
             }
-            #expect(try await test.database.run(Self.items()).first?.int("n") == 31)
-            #expect(try await test.database.run(Self.sum()).first?.int("n") == 31)
+            #expect(try await test.database.run(Self.items.bind()).first?.int("n") == 31)
+            #expect(try await test.database.run(Self.sum.bind()).first?.int("n") == 31)
         }
     }
 
@@ -149,7 +158,11 @@ struct MicroBatchTests {
                         var applied = 0
                         for _ in 0..<50 {
                             do throws(StorageError) {
-                                _ = try await database.run([Self.add(1, 1), Self.add(2, 1)])
+                                _ = try await database.run(
+                                    Transaction([
+                                        Self.add.bind(["id": 1, "value": 1]), Self.add.bind(["id": 2, "value": 1]),
+                                    ])
+                                )
                                 applied += 1
                             } catch {
                                 // A bounded number of deadlocks becomes a conflict, and nothing else.
@@ -168,7 +181,7 @@ struct MicroBatchTests {
             await database.close()
             #expect(applied > 0 && theirs == 400, "\(applied) here, \(theirs) there")
             for row in [1, 2] {
-                let value = try await test.database.run(Self.value(row)).first?.int("value")
+                let value = try await test.database.run(Self.value.bind(["id": row])).first?.int("value")
                 #expect(value == applied + theirs, "row \(row)")
             }
         }
@@ -187,8 +200,8 @@ struct MicroBatchTests {
                         var served = 0
                         while !Task.isCancelled {
                             do throws(StorageError) {
-                                _ = try await test.database.run(Self.add(caller, 1))
-                                _ = try await test.database.run(Self.value(caller))
+                                _ = try await test.database.run(Self.add.bind(["id": caller, "value": 1]))
+                                _ = try await test.database.run(Self.value.bind(["id": caller]))
                             } catch {
                                 if case .cancelled = error { break }
                                 throw error
@@ -199,10 +212,10 @@ struct MicroBatchTests {
                     }
                 }
                 for change in changes {
-                    let before = try await test.database.run(Self.sum()).first?.int("n") ?? 0
+                    let before = try await test.database.run(Self.sum.bind()).first?.int("n") ?? 0
                     try await test.database.withMigrationLock { try $0.execute(script: change) }
                     try await eventually("units are served after \(change)") {
-                        try await test.database.run(Self.sum()).first?.int("n") ?? 0 > before + 200
+                        try await test.database.run(Self.sum.bind()).first?.int("n") ?? 0 > before + 200
                     }
                 }
                 group.cancelAll()
@@ -217,15 +230,17 @@ struct MicroBatchTests {
         try await withTables { test async throws in
             let other = try await test.openAnother()
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
-                try transaction.run(Self.add(1, 1))
+            async let holder: Void = other.holdingTransaction { transaction in
+                try transaction.run(Self.add.bind(["id": 1, "value": 1]))
                 gate.enterAndWait()
             }
             try await eventually("the row is held") { gate.isEntered }
             let start = ContinuousClock.now
             // As many transactions wait for the row as the slow pool has connections.
             async let needing = withThrowingTaskGroup(of: Void.self) { group in
-                for _ in 0..<3 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
+                for _ in 0..<3 {
+                    group.addTask { _ = try await test.database.run(Self.add.bind(["id": 1, "value": 1])) }
+                }
                 try await group.waitForAll()
             }
             // The same load on a worker without locks shows what the machine takes at that moment.
@@ -239,7 +254,7 @@ struct MicroBatchTests {
             await control.close()
             await other.close()
             #expect(longest - usual <= .milliseconds(200), "\(longest) beside a lock, \(usual) without")
-            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 4)
+            #expect(try await test.database.run(Self.value.bind(["id": 1])).first?.int("value") == 4)
         }
     }
 
@@ -255,7 +270,7 @@ struct MicroBatchTests {
                     var longest = Duration.zero
                     var now = ContinuousClock.now
                     while now < end {
-                        _ = try await database.run(add(row, 1))
+                        _ = try await database.run(add.bind(["id": row, "value": 1]))
                         let after = ContinuousClock.now
                         longest = max(longest, now.duration(to: after))
                         now = after

@@ -11,14 +11,13 @@ struct PostgresFailoverTests {
     private static let write = Statement(
         "tests.write_mark",
         .writes,
-        [.integer],
-        "INSERT INTO marks (id) VALUES ($1)"
+        ["id": .integer],
+        "INSERT INTO marks (id) VALUES (:id)"
     )
-    private static let marks = Statement("tests.marks", .reads, [], "SELECT id FROM marks")
+    private static let marks = Statement("tests.marks", .reads, "SELECT id FROM marks")
     private static let address = Statement(
         "tests.address",
         .reads,
-        [],
         "SELECT CAST(inet_server_port() AS BIGINT) AS port"
     )
     private static let table = "CREATE TABLE marks (id BIGINT PRIMARY KEY)"
@@ -32,19 +31,22 @@ struct PostgresFailoverTests {
                     url: Self.url(standby, primary),
                     logger: .silent
                 )
-                _ = try await database.run(Self.write(1))
-                #expect(try await database.run(Self.marks()).rows.count == 1)
-                #expect(try await database.run(Self.address()).first?.int("port") == primary.port)
+                _ = try await database.run(Self.write.bind(["id": 1]))
+                #expect(try await database.run(Self.marks.bind()).rows.count == 1)
+                #expect(try await database.run(Self.address.bind()).first?.int("port") == primary.port)
                 #expect(
-                    try await database.transaction { try $0.run(Self.address()).first?.int("port") } == primary.port
+                    try await database.holdingTransaction { try $0.run(Self.address.bind()).first?.int("port") }
+                        == primary.port
                 )
                 await database.close()
 
                 // An operator may allow reads of a standby; its writes are unavailable, not a fault.
                 let stale = try await PostgresDatabase.connect(url: standby.url(), logger: .silent)
-                #expect(try await stale.run(Self.address()).first?.int("port") == standby.port)
-                await Self.expectUnavailable { _ = try await stale.run(Self.write(2)) }
-                await Self.expectUnavailable { try await stale.transaction { _ = try $0.run(Self.write(2)) } }
+                #expect(try await stale.run(Self.address.bind()).first?.int("port") == standby.port)
+                await Self.expectUnavailable { _ = try await stale.run(Self.write.bind(["id": 2])) }
+                await Self.expectUnavailable {
+                    try await stale.holdingTransaction { _ = try $0.run(Self.write.bind(["id": 2])) }
+                }
                 await Self.expectUnavailable {
                     try await stale.withMigrationLock { try $0.execute(script: "DROP TABLE marks") }
                 }
@@ -67,14 +69,14 @@ struct PostgresFailoverTests {
             )
             for round in 1...3 {
                 // A statement that is new to the connection and one that is not.
-                _ = try await database.run(Self.write(round))
-                #expect(try await database.run(Self.marks()).rows.count == round)
-                #expect(try await database.run([Self.marks()], priority: .long).count == 1)
+                _ = try await database.run(Self.write.bind(["id": round]))
+                #expect(try await database.run(Self.marks.bind()).rows.count == round)
+                #expect(try await database.run(Self.marks.bind(), priority: .long).rows.count == round)
                 try await cluster.stop(isCrash ? .immediate : .fast)
                 try await cluster.start()
             }
-            _ = try await database.run(Self.write(4))
-            #expect(try await database.run(Self.address()).first?.int("port") == cluster.port)
+            _ = try await database.run(Self.write.bind(["id": 4]))
+            #expect(try await database.run(Self.address.bind()).first?.int("port") == cluster.port)
             await database.close()
         }
     }
@@ -143,7 +145,7 @@ struct PostgresFailoverTests {
                     let count = acknowledged()
                     try await eventually("more writes after") { acknowledged() >= count + 200 }
                 }
-                let found = Set(try await database.run(Self.marks()).rows.map { try $0.int("id") })
+                let found = Set(try await database.run(Self.marks.bind()).rows.map { try $0.int("id") })
                 let (acknowledged, refused, unknown) = (writers.acknowledged, writers.refused, writers.unknown)
                 let kept = unknown.intersection(found).count
                 print(
@@ -166,16 +168,19 @@ struct PostgresFailoverTests {
             try await cluster.execute("SET synchronous_commit = local", Self.table)
             let database = try await PostgresDatabase.connect(url: cluster.url(), logger: .silent)
             let writes: [(String, @Sendable () async throws -> Void)] = [
-                ("a unit", { _ = try await database.run(Self.write(1)) }),
-                ("a long unit", { _ = try await database.run([Self.write(2)], priority: .long) }),
-                ("a transaction", { try await database.transaction { _ = try $0.run(Self.write(3)) } }),
+                ("a unit", { _ = try await database.run(Self.write.bind(["id": 1])) }),
+                ("a long unit", { _ = try await database.run(Self.write.bind(["id": 2]), priority: .long) }),
+                (
+                    "a transaction",
+                    { try await database.holdingTransaction { _ = try $0.run(Self.write.bind(["id": 3])) } }
+                ),
                 (
                     "a script",
                     { try await database.withMigrationLock { try $0.execute(script: "INSERT INTO marks VALUES (4)") } }
                 ),
                 (
                     "a statement of a migration",
-                    { try await database.withMigrationLock { _ = try $0.run(Self.write(5)) } }
+                    { try await database.withMigrationLock { _ = try $0.run(Self.write.bind(["id": 5])) } }
                 ),
             ]
             for (name, write) in writes {
@@ -192,7 +197,7 @@ struct PostgresFailoverTests {
                 }
             }
             // Committed on this server each time, and the connections stay usable.
-            #expect(try await database.run(Self.marks()).rows.count == writes.count)
+            #expect(try await database.run(Self.marks.bind()).rows.count == writes.count)
             await database.close()
         }
     }
@@ -233,7 +238,7 @@ private final class Writers: Sendable {
 
     /// 16 callers write while `body` runs; its argument counts the acknowledged writes.
     func run(_ body: (_ acknowledged: @Sendable () -> Int) async throws -> Void) async throws {
-        let statement = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
+        let statement = Statement("tests.write_mark", .writes, ["id": .integer], "INSERT INTO marks (id) VALUES (:id)")
         let callers = Task {
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<16 {

@@ -5,8 +5,13 @@ import Testing
 
 @Suite("PostgreSQL behind a silent network", .needsPostgres)
 struct PostgresPartitionTests {
-    private static let write = Statement("tests.write_mark", .writes, [.integer], "INSERT INTO marks (id) VALUES ($1)")
-    private static let read = Statement("tests.marks", .reads, [], "SELECT id FROM marks")
+    private static let write = Statement(
+        "tests.write_mark",
+        .writes,
+        ["id": .integer],
+        "INSERT INTO marks (id) VALUES (:id)"
+    )
+    private static let read = Statement("tests.marks", .reads, "SELECT id FROM marks")
 
     @Test("a connection that falls silent ends its units in deadlines, and service comes back with the network")
     func partition() async throws {
@@ -22,8 +27,8 @@ struct PostgresPartitionTests {
                 ),
                 logger: .silent
             )
-            _ = try await database.run(Self.write(0))
-            _ = try await database.run(Self.read())
+            _ = try await database.run(Self.write.bind(["id": 0]))
+            _ = try await database.run(Self.read.bind())
             try await network.goSilent()
 
             // Two in the queue, two on the wire, two for each new connection; a hang would never end.
@@ -33,7 +38,9 @@ struct PostgresPartitionTests {
                     group.addTask {
                         let isWrite = number.isMultiple(of: 2)
                         do throws(StorageError) {
-                            _ = try await isWrite ? database.run(Self.write(number)) : database.run(Self.read())
+                            _ =
+                                try await isWrite
+                                ? database.run(Self.write.bind(["id": number])) : database.run(Self.read.bind())
                             return (isWrite, nil)
                         } catch {
                             return (isWrite, error)
@@ -59,9 +66,9 @@ struct PostgresPartitionTests {
             var isWritten = false
             try await eventually(within: .seconds(90), "writes and reads are served again") {
                 do throws(StorageError) {
-                    if !isWritten { _ = try await database.run(Self.write(100)) }
+                    if !isWritten { _ = try await database.run(Self.write.bind(["id": 100])) }
                     isWritten = true
-                    _ = try await database.run(Self.read())
+                    _ = try await database.run(Self.read.bind())
                     return true
                 } catch {
                     switch error {
@@ -74,7 +81,7 @@ struct PostgresPartitionTests {
                     }
                 }
             }
-            let found = Set(try await database.run(Self.read()).rows.map { try $0.int("id") })
+            let found = Set(try await database.run(Self.read.bind()).rows.map { try $0.int("id") })
             #expect(found.isSuperset(of: [0, 100]))
             await database.close()
         }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("PostgreSQL behind a pooler", .needsPostgres)
 struct PostgresPoolerTests {
-    private static let one = Statement("tests.one", .reads, [.integer], "SELECT CAST($1 AS BIGINT) AS one")
+    private static let one = Statement("tests.one", .reads, ["one": .integer], "SELECT CAST(:one AS BIGINT) AS one")
 
     @Test(
         "a pooler that lends sessions for a transaction or a statement is refused with the reason",
@@ -45,12 +45,15 @@ struct PostgresPoolerTests {
                 let database = try await PostgresDatabase.connect(url: pooler.url(), logger: .silent)
                 let sum = try await withThrowingTaskGroup(of: Int?.self) { group in
                     for number in 0..<100 {
-                        group.addTask { try await database.run(Self.one(number)).first?.int("one") }
+                        group.addTask { try await database.run(Self.one.bind(["one": number])).first?.int("one") }
                     }
                     return try await group.reduce(0) { $0 + ($1 ?? 0) }
                 }
                 #expect(sum == 4950)
-                #expect(try await database.transaction { try $0.run(Self.one(7)).first?.int("one") } == 7)
+                #expect(
+                    try await database.holdingTransaction { try $0.run(Self.one.bind(["one": 7])).first?.int("one") }
+                        == 7
+                )
                 await database.close()
             }
         }

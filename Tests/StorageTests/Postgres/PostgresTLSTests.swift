@@ -10,7 +10,6 @@ struct PostgresTLSTests {
     private static let isEncrypted = Statement(
         "tests.is_encrypted",
         .reads,
-        [],
         "SELECT ssl AS encrypted FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
     )
 
@@ -50,7 +49,7 @@ struct PostgresTLSTests {
 
     private static func connect(_ url: String) async throws -> Bool {
         let database = try await PostgresDatabase.connect(url: url, logger: .silent)
-        let row = try await database.run(isEncrypted()).first
+        let row = try await database.run(isEncrypted.bind()).first
         await database.close()
         return try row?.boolean("encrypted") ?? false
     }

@@ -6,24 +6,23 @@ import Testing
 
 @Suite("PostgreSQL lanes", .needsPostgres)
 struct PostgresWorkerTests {
-    private static let sleep = Statement("tests.sleep", .reads, [], "SELECT pg_sleep(1)")
+    private static let sleep = Statement("tests.sleep", .reads, "SELECT pg_sleep(1)")
     private static let pids = Statement(
         "tests.pids",
         .reads,
-        [],
         "SELECT pg_terminate_backend(pid, 30000) AS ended FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     private static let set = Statement(
         "tests.set",
         .writes,
-        [.text, .integer],
-        "INSERT INTO settings (key, integer_value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET integer_value = $2"
+        ["key": .text, "value": .integer],
+        "INSERT INTO settings (key, integer_value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET integer_value = :value"
     )
     private static let get = Statement(
         "tests.get",
         .reads,
-        [.text],
-        "SELECT integer_value FROM settings WHERE key = $1"
+        ["key": .text],
+        "SELECT integer_value FROM settings WHERE key = :key"
     )
 
     @Test("64 units that sleep 1 s in the database leave the cooperative pool free")
@@ -39,7 +38,7 @@ struct PostgresWorkerTests {
                 await withTaskGroup(of: Bool.self) { group in
                     for _ in 0..<64 {
                         group.addTask {
-                            for _ in 0..<4 where (try? await database.run(Self.sleep())) == nil { return false }
+                            for _ in 0..<4 where (try? await database.run(Self.sleep.bind())) == nil { return false }
                             return true
                         }
                     }
@@ -69,13 +68,14 @@ struct PostgresWorkerTests {
     func cutConnections() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
             for round in 1...5 {
-                _ = try await test.database.run(Self.set("round", round))
+                _ = try await test.database.run(Self.set.bind(["key": "round", "value": round]))
                 let other = try await test.openAnother()
-                _ = try await other.run(Self.pids())
+                _ = try await other.run(Self.pids.bind())
                 await other.close()
                 try await eventually("served again") {
                     do throws(StorageError) {
-                        return try await test.database.run(Self.get("round")).first?.int("integer_value") == round
+                        return try await test.database.run(Self.get.bind(["key": "round"])).first?.int("integer_value")
+                            == round
                     } catch {
                         switch error {
                         case .unavailable, .outcomeUnknown: return false
@@ -121,21 +121,21 @@ struct PostgresWorkerTests {
     @Test("a row that another session holds delays only the units that need it")
     func heldRow() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
-            for key in ["held", "free"] { _ = try await test.database.run(Self.set(key, 0)) }
+            for key in ["held", "free"] { _ = try await test.database.run(Self.set.bind(["key": key, "value": 0])) }
             let other = try await test.openAnother()
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
-                try transaction.run(Self.set("held", 1))
+            async let holder: Void = other.holdingTransaction { transaction in
+                try transaction.run(Self.set.bind(["key": "held", "value": 1]))
                 gate.enterAndWait()
             }
             try await eventually("the row is held") { gate.isEntered }
-            async let waiting = test.database.run(Self.set("held", 2))
-            for number in 1...20 { _ = try await test.database.run(Self.set("free", number)) }
+            async let waiting = test.database.run(Self.set.bind(["key": "held", "value": 2]))
+            for number in 1...20 { _ = try await test.database.run(Self.set.bind(["key": "free", "value": number])) }
             gate.open()
             try await holder
             _ = try await waiting
-            #expect(try await test.database.run(Self.get("held")).first?.int("integer_value") == 2)
-            #expect(try await test.database.run(Self.get("free")).first?.int("integer_value") == 20)
+            #expect(try await test.database.run(Self.get.bind(["key": "held"])).first?.int("integer_value") == 2)
+            #expect(try await test.database.run(Self.get.bind(["key": "free"])).first?.int("integer_value") == 20)
             await other.close()
         }
     }
@@ -143,15 +143,15 @@ struct PostgresWorkerTests {
     @Test("a statement prepared before its table changed is prepared again")
     func stalePlan() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
-            let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
-            _ = try await test.database.run(wide())
+            let wide = Statement("tests.wide", .reads, "SELECT * FROM settings")
+            _ = try await test.database.run(wide.bind())
             // Every worker now has the statement with its old columns.
-            for _ in 0..<32 { _ = try await test.database.run(wide()) }
+            for _ in 0..<32 { _ = try await test.database.run(wide.bind()) }
             try await test.database.withMigrationLock {
                 try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint")
             }
             for _ in 0..<32 {
-                let row = try #require(try await test.database.run(wide()).first)
+                let row = try #require(try await test.database.run(wide.bind()).first)
                 #expect(row.columns.names.contains("more"))
             }
         }
@@ -165,25 +165,26 @@ struct PostgresWorkerTests {
                 configuration: PostgresConfiguration(slowConnections: 1),
                 logger: Logger(label: "test.storage")
             )
-            let wide = Statement("tests.wide", .reads, [], "SELECT * FROM settings")
-            _ = try await database.transaction { try $0.run(wide()) }
+            let wide = Statement("tests.wide", .reads, "SELECT * FROM settings")
+            _ = try await database.holdingTransaction { try $0.run(wide.bind()) }
             try await test.database.withMigrationLock {
                 try $0.execute(script: "ALTER TABLE settings ADD COLUMN more bigint")
             }
-            let row = try await database.transaction { transaction in
-                try transaction.run(Self.set("once", 1))
-                return try transaction.run(wide()).first
+            let row = try await database.holdingTransaction { transaction in
+                try transaction.run(Self.set.bind(["key": "once", "value": 1]))
+                return try transaction.run(wide.bind()).first
             }
             #expect(try #require(row).columns.names.contains("more"))
-            #expect(try await database.run(Self.get("once")).first?.int("integer_value") == 1)
+            #expect(try await database.run(Self.get.bind(["key": "once"])).first?.int("integer_value") == 1)
             // A feature that the server really lacks has the same code, and is reported.
             let unsupported = Statement(
                 "tests.unsupported",
                 .writes,
-                [],
                 "SELECT 1 FROM (SELECT COUNT(*) FROM settings) AS n FOR UPDATE"
             )
-            await #expect(throws: StorageError.self) { try await database.transaction { try $0.run(unsupported()) } }
+            await #expect(throws: StorageError.self) {
+                try await database.holdingTransaction { try $0.run(unsupported.bind()) }
+            }
             await database.close()
         }
     }
@@ -204,11 +205,11 @@ struct PostgresWorkerTests {
     @Test("text that is not UTF-8 makes a result unreadable, and the lane goes on")
     func malformedText() async throws {
         try await withTestDatabase(.postgres, service: "auth") { test async throws in
-            let malformed = Statement("tests.malformed", .reads, [], #"SELECT CAST(-56 AS "char") AS byte"#)
+            let malformed = Statement("tests.malformed", .reads, #"SELECT CAST(-56 AS "char") AS byte"#)
             await #expect(throws: StorageError.invalidRow(column: "byte")) {
-                _ = try await test.database.run(malformed())
+                _ = try await test.database.run(malformed.bind())
             }
-            #expect(try await test.database.run(Self.get("nothing")).isEmpty)
+            #expect(try await test.database.run(Self.get.bind(["key": "nothing"])).isEmpty)
         }
     }
 
@@ -221,19 +222,19 @@ struct PostgresWorkerTests {
                 logger: .silent
             )
             // The sessions of the one write worker and of the connection for transactions (SQLSTATE 26000).
-            let forget = Statement("tests.forget", .writes, [], "DEALLOCATE ALL")
+            let forget = Statement("tests.forget", .writes, "DEALLOCATE ALL")
             for value in 1...3 {
-                _ = try await database.run(Self.set("unit", value))
-                _ = try await database.run(forget())
+                _ = try await database.run(Self.set.bind(["key": "unit", "value": value]))
+                _ = try await database.run(forget.bind())
             }
             for value in 1...3 {
-                try await database.transaction { transaction in
-                    _ = try transaction.run(Self.set("transaction", value))
-                    _ = try transaction.run(forget())
+                try await database.holdingTransaction { transaction in
+                    _ = try transaction.run(Self.set.bind(["key": "transaction", "value": value]))
+                    _ = try transaction.run(forget.bind())
                 }
             }
             for key in ["unit", "transaction"] {
-                #expect(try await database.run(Self.get(key)).first?.int("integer_value") == 3)
+                #expect(try await database.run(Self.get.bind(["key": key])).first?.int("integer_value") == 3)
             }
             await database.close()
         }
@@ -247,12 +248,12 @@ struct PostgresWorkerTests {
         let spell = Statement(
             "tests.spell",
             .reads,
-            [.instant],
-            #"SELECT to_char($1 AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelled"#
+            ["instant": .instant],
+            #"SELECT to_char(:instant AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS spelled"#
         )
         let instant = try #require(Instant(rfc3339: text))
         try await withDatabase(.postgres, service: "auth") { database async throws in
-            #expect(try await database.run(spell(instant)).first?.text("spelled") == text)
+            #expect(try await database.run(spell.bind(["instant": instant])).first?.text("spelled") == text)
         }
     }
 
@@ -262,20 +263,21 @@ struct PostgresWorkerTests {
             let commits = Statement(
                 "tests.commits",
                 .reads,
-                [],
                 "SELECT COUNT(DISTINCT CAST(xmin AS TEXT)) AS n FROM settings WHERE key LIKE 'share%'"
             )
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for caller in 0..<64 {
                     group.addTask {
                         for transaction in 0..<20 {
-                            _ = try await test.database.run(Self.set("share-\(caller)-\(transaction)", transaction))
+                            _ = try await test.database.run(
+                                Self.set.bind(["key": "share-\(caller)-\(transaction)", "value": transaction])
+                            )
                         }
                     }
                 }
                 try await group.waitForAll()
             }
-            let transactions = try #require(try await test.database.run(commits()).first).int("n")
+            let transactions = try #require(try await test.database.run(commits.bind()).first).int("n")
             #expect(transactions < 640, "1280 units in \(transactions) transactions")
         }
     }
@@ -284,9 +286,8 @@ struct PostgresWorkerTests {
         let count = Statement(
             "tests.sleeping",
             .reads,
-            [],
             "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
         )
-        return try await database.run(count()).first?.int("n") ?? 0
+        return try await database.run(count.bind()).first?.int("n") ?? 0
     }
 }

@@ -9,8 +9,13 @@ import Testing
 
 @Suite("cancelling")
 struct SentTransactionTests {
-    private static let mark = Statement("tests.mark", .writes, [.text], "INSERT INTO marks (name) VALUES ($1)")
-    private static let marks = Statement("tests.marks", .reads, [], "SELECT name FROM marks ORDER BY name")
+    private static let mark = Statement(
+        "tests.mark",
+        .writes,
+        ["name": .text],
+        "INSERT INTO marks (name) VALUES (:name)"
+    )
+    private static let marks = Statement("tests.marks", .reads, "SELECT name FROM marks ORDER BY name")
     private static let tables = "-- migrate:up\nCREATE TABLE marks (name {{text}}){{table}};\n-- migrate:down\n"
 
     private func withMarks(_ engine: TestEngine, _ body: (TestDatabase) async throws -> Void) async throws {
@@ -24,7 +29,7 @@ struct SentTransactionTests {
     }
 
     private static func names(_ database: any SQLDatabase) async throws -> [String] {
-        try await database.run(marks()).rows.map { try $0.text("name") }
+        try await database.run(marks.bind()).rows.map { try $0.text("name") }
     }
 
     @Test(
@@ -36,11 +41,16 @@ struct SentTransactionTests {
             let database = test.database
             try await HeldWriter.makeGates(database)
             let sent = Task {
-                try await database.run([Self.mark("sent-1"), HeldWriter.wait("middle"), Self.mark("sent-2")])
+                try await database.run(
+                    Transaction([
+                        Self.mark.bind(["name": "sent-1"]), HeldWriter.wait.bind(["name": "middle"]),
+                        Self.mark.bind(["name": "sent-2"]),
+                    ])
+                )
             }
             try await HeldWriter.atGate(database)
-            let waiting = Task { try await database.run([Self.mark("waiting")]) }
-            let staying = Task { try await database.run([Self.mark("staying")]) }
+            let waiting = Task { try await database.run(Self.mark.bind(["name": "waiting"])) }
+            let staying = Task { try await database.run(Self.mark.bind(["name": "staying"])) }
             sent.cancel()
             waiting.cancel()
             // Answered while the worker is still inside the batch.
@@ -48,7 +58,7 @@ struct SentTransactionTests {
             #expect(try await Self.names(database) == [])
             try await HeldWriter.openGate("middle", database)
             // The truth: it is committed.
-            #expect(try await sent.value.count == 3)
+            #expect(try await sent.value.all.count == 3)
             _ = try await staying.value
             #expect(try await Self.names(database) == ["sent-1", "sent-2", "staying"])
         }
@@ -61,14 +71,17 @@ struct SentTransactionTests {
             try await HeldWriter.makeGates(database)
             let sent = Task {
                 try await database.run(
-                    [Self.mark("long-1"), HeldWriter.wait("middle"), Self.mark("long-2")],
+                    Transaction([
+                        Self.mark.bind(["name": "long-1"]), HeldWriter.wait.bind(["name": "middle"]),
+                        Self.mark.bind(["name": "long-2"]),
+                    ]),
                     priority: .long
                 )
             }
             try await HeldWriter.atGate(database)
             sent.cancel()
             try await HeldWriter.openGate("middle", database)
-            #expect(try await sent.value.count == 3)
+            #expect(try await sent.value.all.count == 3)
             #expect(try await Self.names(database) == ["long-1", "long-2"])
         }
     }
@@ -87,13 +100,15 @@ struct SentTransactionTests {
             )
             // Another process holds the file, so the writer has taken one transaction and waits to begin it.
             let gate = Gate()
-            async let holder: Void = test.database.transaction { _ in gate.enterAndWait() }
+            async let holder: Void = test.database.holdingTransaction { _ in gate.enterAndWait() }
             try await eventually("the file is held") { gate.isEntered }
             let outcomes = Outcomes()
             let callers = ["a", "b"].map { name in
                 Task {
                     do throws(StorageError) {
-                        _ = try await other.run([Self.mark("\(name)-1"), Self.mark("\(name)-2")])
+                        _ = try await other.run(
+                            Transaction([Self.mark.bind(["name": "\(name)-1"]), Self.mark.bind(["name": "\(name)-2"])])
+                        )
                         outcomes.errors.withLock { $0[name] = .some(nil) }
                     } catch {
                         outcomes.errors.withLock { $0[name] = error }

@@ -10,20 +10,20 @@ struct TransactionCounts {
     private static let flush = Statement(
         "tests.flush_counts",
         .writes,
-        [],
         "SELECT 1 AS flushed FROM pg_stat_force_next_flush()"
     )
     private static let read = Statement(
         "tests.read_counts",
         .reads,
-        [],
         "SELECT xact_commit, xact_rollback, deadlocks FROM pg_stat_database WHERE datname = current_database()"
     )
 
     /// All counts so far, including the write worker's.
     static func read(_ database: any SQLDatabase) async throws -> TransactionCounts {
-        _ = try await database.run(flush())
-        guard let row = try await database.run(read()).first else { throw StorageError.invalidRow(column: "datname") }
+        _ = try await database.run(flush.bind())
+        guard let row = try await database.run(read.bind()).first else {
+            throw StorageError.invalidRow(column: "datname")
+        }
         return TransactionCounts(
             committed: try row.int("xact_commit"),
             rolledBack: try row.int("xact_rollback"),

@@ -10,28 +10,25 @@ struct WorkerTerminationTests {
     private static let apply = Statement(
         "tests.apply",
         .writes,
-        [.text],
-        "INSERT INTO applied (key, times) VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
+        ["key": .text],
+        "INSERT INTO applied (key, times) VALUES (:key, 1) ON CONFLICT (key) DO UPDATE SET times = applied.times + 1"
     )
-    private static let all = Statement("tests.applied", .reads, [], "SELECT key, times FROM applied")
+    private static let all = Statement("tests.applied", .reads, "SELECT key, times FROM applied")
     /// Sleeps only while the table says so, so that a second run does not sleep.
     private static let sleep = Statement(
         "tests.nap",
         .writes,
-        [],
         "SELECT pg_sleep(seconds) FROM naps WHERE seconds > 0"
     )
     private static let sleepers = Statement(
         "tests.sleepers",
         .reads,
-        [],
         "SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
     )
     /// Ends every sleeping session of this database, and returns how many.
     private static let endSleepers = Statement(
         "tests.end_sleepers",
         .writes,
-        [],
         """
         SELECT COUNT(*) FILTER (WHERE pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event = 'PgSleep'
@@ -40,14 +37,13 @@ struct WorkerTerminationTests {
     private static let endBusy = Statement(
         "tests.end_busy",
         .writes,
-        [],
         """
         SELECT COUNT(*) FILTER (WHERE pg_terminate_backend(pid)) AS ended FROM pg_stat_activity
         WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()
             AND application_name = 'tessera' AND query LIKE '%applied%'
         """
     )
-    private static let stopNaps = Statement("tests.stop_naps", .writes, [], "UPDATE naps SET seconds = 0")
+    private static let stopNaps = Statement("tests.stop_naps", .writes, "UPDATE naps SET seconds = 0")
 
     private static let tables = """
         CREATE TABLE applied (key text PRIMARY KEY COLLATE "C", times bigint NOT NULL);
@@ -61,7 +57,7 @@ struct WorkerTerminationTests {
             try await test.database.withMigrationLock { try $0.execute(script: Self.tables) }
             let other = try await test.openAnother()
             // The first sleeper stops its batch; later transactions are in the second run.
-            async let outcomes = outcomes(0..<32, on: test.database, and: [Self.sleep()])
+            async let outcomes = outcomes(0..<32, on: test.database, and: [Self.sleep.bind()])
             try await endSleepingWorker(other)
             #expect(await outcomes == [:])
             #expect(try await applied(other) == Dictionary(uniqueKeysWithValues: (0..<32).map { ("unit-\($0)", 1) }))
@@ -117,7 +113,7 @@ struct WorkerTerminationTests {
                 defer { notes.isOver.store(true, ordering: .relaxed) }
                 for _ in 0..<20 {
                     try await eventually("a lane is ended in the middle of its batch") {
-                        try await other.run(Self.endBusy()).first?.int("ended") ?? 0 > 0
+                        try await other.run(Self.endBusy.bind()).first?.int("ended") ?? 0 > 0
                     }
                 }
             }
@@ -177,7 +173,7 @@ struct WorkerTerminationTests {
         and more: [BoundStatement] = []
     ) async -> StorageError? {
         do throws(StorageError) {
-            _ = try await database.run([Self.apply(key)] + more)
+            _ = try await database.run(Transaction([Self.apply.bind(["key": key])] + more))
             return nil
         } catch {
             return error
@@ -186,13 +182,13 @@ struct WorkerTerminationTests {
 
     /// Ends the sleeping session once there is one, and first makes sure that a second run does not sleep.
     private func endSleepingWorker(_ other: any SQLDatabase) async throws {
-        try await eventually("the batch sleeps") { try await other.run(Self.sleepers()).first?.int("n") ?? 0 > 0 }
-        _ = try await other.run(Self.stopNaps())
-        #expect(try await other.run(Self.endSleepers()).first?.int("ended") == 1)
+        try await eventually("the batch sleeps") { try await other.run(Self.sleepers.bind()).first?.int("n") ?? 0 > 0 }
+        _ = try await other.run(Self.stopNaps.bind())
+        #expect(try await other.run(Self.endSleepers.bind()).first?.int("ended") == 1)
     }
 
     private func applied(_ database: any SQLDatabase) async throws -> [String: Int] {
-        let rows = try await database.run(Self.all()).rows
+        let rows = try await database.run(Self.all.bind()).rows
         return Dictionary(uniqueKeysWithValues: try rows.map { (try $0.text("key"), try $0.int("times")) })
     }
 }

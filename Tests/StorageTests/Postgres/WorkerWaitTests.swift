@@ -16,40 +16,36 @@ struct WorkerWaitTests {
     private static let add = Statement(
         "tests.add",
         .writes,
-        [.integer, .integer],
-        "UPDATE counters SET value = value + $2 WHERE id = $1"
+        ["id": .integer, "value": .integer],
+        "UPDATE counters SET value = value + :value WHERE id = :id"
     )
     private static let value = Statement(
         "tests.value",
         .reads,
-        [.integer],
-        "SELECT value FROM counters WHERE id = $1"
+        ["id": .integer],
+        "SELECT value FROM counters WHERE id = :id"
     )
-    private static let sum = Statement("tests.sum", .reads, [], "SELECT SUM(value) AS n FROM counters")
+    private static let sum = Statement("tests.sum", .reads, "SELECT SUM(value) AS n FROM counters")
     private static let lockTable = Statement(
         "tests.lock_table",
         .writes,
-        [],
         "LOCK TABLE counters IN ACCESS EXCLUSIVE MODE"
     )
     /// A rollback does not reset a sequence, so it counts every attempt.
     private static let endless = Statement(
         "tests.endless",
         .writes,
-        [],
         "SELECT pg_sleep(60) FROM (SELECT nextval('attempts')) AS attempt"
     )
     private static let attempts = Statement(
         "tests.attempts",
         .reads,
-        [],
         "SELECT last_value - CASE WHEN is_called THEN 0 ELSE 1 END AS n FROM attempts"
     )
     /// Sessions that have waited for a lock for longer than a worker's limit.
     private static let slowOnes = Statement(
         "tests.patient_ones",
         .reads,
-        [],
         """
         SELECT COUNT(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
             AND query_start < clock_timestamp() - INTERVAL '300 milliseconds'
@@ -68,20 +64,20 @@ struct WorkerWaitTests {
         try await withTables { test async throws in
             let other = try await test.openAnother()
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
-                try transaction.run(Self.lockTable())
+            async let holder: Void = other.holdingTransaction { transaction in
+                try transaction.run(Self.lockTable.bind())
                 gate.enterAndWait()
             }
             try await eventually("the table is locked") { gate.isEntered }
             // This worker has prepared nothing yet.
-            let transaction = Task { try await test.database.run(Self.add(1, 1)) }
+            let transaction = Task { try await test.database.run(Self.add.bind(["id": 1, "value": 1])) }
             try await eventually("the unit waits for the table") {
-                try await test.database.run(Self.slowOnes()).first?.int("n") == 1
+                try await test.database.run(Self.slowOnes.bind()).first?.int("n") == 1
             }
             gate.open()
             try await holder
             #expect(try await transaction.value.affected == 1)
-            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 1)
+            #expect(try await test.database.run(Self.value.bind(["id": 1])).first?.int("value") == 1)
             await other.close()
         }
     }
@@ -98,7 +94,7 @@ struct WorkerWaitTests {
                 logger: .silent
             )
             let outcomes = try await HeldWriter.submit(
-                (0..<32).map { $0 == 9 ? [Self.endless()] : [Self.add($0 + 1, 1)] },
+                (0..<32).map { $0 == 9 ? [Self.endless.bind()] : [Self.add.bind(["id": $0 + 1, "value": 1])] },
                 to: database
             )
             guard case .unavailable = outcomes[9].error else {
@@ -106,8 +102,8 @@ struct WorkerWaitTests {
                 return
             }
             #expect(outcomes.filter { $0.error != nil }.count == 1)
-            #expect(try await test.database.run(Self.sum()).first?.int("n") == 31)
-            #expect(try await test.database.run(Self.attempts()).first?.int("n") == 1)
+            #expect(try await test.database.run(Self.sum.bind()).first?.int("n") == 31)
+            #expect(try await test.database.run(Self.attempts.bind()).first?.int("n") == 1)
             await database.close()
         }
     }
@@ -124,7 +120,7 @@ struct WorkerWaitTests {
                 logger: .silent
             )
             let start = ContinuousClock.now
-            let outcomes = try await HeldWriter.submit(Array(repeating: [Self.endless()], count: 16), to: database)
+            let outcomes = try await HeldWriter.submit(Array(repeating: [Self.endless.bind()], count: 16), to: database)
             // One after another, all sixteen would take a hundred seconds.
             #expect(start.duration(to: .now) < .seconds(60))
             for outcome in outcomes {
@@ -133,7 +129,7 @@ struct WorkerWaitTests {
                     continue
                 }
             }
-            #expect(1..<4 ~= (try await test.database.run(Self.attempts()).first?.int("n") ?? 0))
+            #expect(1..<4 ~= (try await test.database.run(Self.attempts.bind()).first?.int("n") ?? 0))
             await database.close()
         }
     }
@@ -142,16 +138,18 @@ struct WorkerWaitTests {
     func crowdedRow() async throws {
         try await withTables { test async throws in
             let other = try await test.openAnother()
-            _ = try await test.database.run(Self.add(2, 0))
+            _ = try await test.database.run(Self.add.bind(["id": 2, "value": 0]))
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
-                try transaction.run(Self.add(1, 1))
+            async let holder: Void = other.holdingTransaction { transaction in
+                try transaction.run(Self.add.bind(["id": 1, "value": 1]))
                 gate.enterAndWait()
             }
             try await eventually("the row is held") { gate.isEntered }
             let needing = Task {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    for _ in 0..<60 { group.addTask { _ = try await test.database.run(Self.add(1, 1)) } }
+                    for _ in 0..<60 {
+                        group.addTask { _ = try await test.database.run(Self.add.bind(["id": 1, "value": 1])) }
+                    }
                     try await group.waitForAll()
                 }
             }
@@ -163,7 +161,7 @@ struct WorkerWaitTests {
             try await holder
             try await needing.value
             #expect(longest - usual < .milliseconds(1_500), "\(longest) beside a crowd, \(usual) without")
-            #expect(try await test.database.run(Self.value(1)).first?.int("value") == 61)
+            #expect(try await test.database.run(Self.value.bind(["id": 1])).first?.int("value") == 61)
             await other.close()
         }
     }
@@ -175,21 +173,25 @@ struct WorkerWaitTests {
             let append = Statement(
                 "tests.append",
                 .appends(log),
-                [.integer],
-                "UPDATE counters SET value = value + 1 WHERE id = $1"
+                ["id": .integer],
+                "UPDATE counters SET value = value + 1 WHERE id = :id"
             )
             let other = try await test.openAnother()
             // Prepared before, so that only the log is waited for.
-            _ = try await test.database.run([Self.add(2, 0), append(4)])
+            _ = try await test.database.run(
+                Transaction([Self.add.bind(["id": 2, "value": 0]), append.bind(["id": 4])])
+            )
             let gate = Gate()
-            async let holder: Void = other.transaction { transaction in
-                try transaction.run(append(1))
+            async let holder: Void = other.holdingTransaction { transaction in
+                try transaction.run(append.bind(["id": 1]))
                 gate.enterAndWait()
             }
             try await eventually("the log is held") { gate.isEntered }
             let appending = Task {
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    for row in 0..<32 { group.addTask { _ = try await test.database.run(append(64 + row)) } }
+                    for row in 0..<32 {
+                        group.addTask { _ = try await test.database.run(append.bind(["id": 64 + row])) }
+                    }
                     try await group.waitForAll()
                 }
             }
@@ -201,7 +203,10 @@ struct WorkerWaitTests {
             try await appending.value
             #expect(longest - usual <= .milliseconds(200), "\(longest) beside a held log, \(usual) without")
             for row in 64..<96 {
-                #expect(try await test.database.run(Self.value(row)).first?.int("value") == 1, "row \(row)")
+                #expect(
+                    try await test.database.run(Self.value.bind(["id": row])).first?.int("value") == 1,
+                    "row \(row)"
+                )
             }
             await other.close()
         }
@@ -212,7 +217,7 @@ struct WorkerWaitTests {
         let end = ContinuousClock.now + .seconds(2)
         while ContinuousClock.now < end {
             let start = ContinuousClock.now
-            _ = try await database.run(add(row, 1))
+            _ = try await database.run(add.bind(["id": row, "value": 1]))
             longest = max(longest, start.duration(to: .now))
         }
         return longest

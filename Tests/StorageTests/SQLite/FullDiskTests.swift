@@ -67,7 +67,7 @@ struct FullDiskTests {
             let database = try await file.make()
             // The file is limited to 64 pages: SQLite reports "full" in the statement, as when a transaction larger
             // than its cache meets a full disk, and rolls back the whole batch itself.
-            _ = try await database.run(Statement("tests.limit", .writes, [], "PRAGMA max_page_count = 64")())
+            _ = try await database.run(Statement("tests.limit", .writes, "PRAGMA max_page_count = 64").bind())
             let outcome = await Self.add(0..<32, to: database) { $0 == 20 ? 512 << 10 : 16 }
             #expect(outcome.committed == Set(0..<32).subtracting([20]))
             #expect(outcome.unavailable == [20])
@@ -114,16 +114,16 @@ struct DiskFile: Sendable {
 
     /// Two statements, so that half of it could be there.
     static func add(_ id: Int, bytes: Int, to database: any SQLDatabase) async throws(StorageError) {
-        let row = insert(Int64(id), [UInt8](repeating: 0x5A, count: bytes))
-        let mark = insert(Int64(-id - 1), [])
-        _ = try await database.run([row, mark])
+        let row = insert.bind(["id": Int64(id), "filling": [UInt8](repeating: 0x5A, count: bytes)])
+        let mark = insert.bind(["id": Int64(-id - 1), "filling": []])
+        _ = try await database.run(Transaction([row, mark]))
     }
 
     private static let insert = Statement(
         "tests.add",
         .writes,
-        [.integer, .bytes],
-        "INSERT INTO numbered (id, filling) VALUES ($1, $2)"
+        ["id": .integer, "filling": .bytes],
+        "INSERT INTO numbered (id, filling) VALUES (:id, :filling)"
     )
 
     func make() async throws -> SQLiteDatabase {
@@ -143,8 +143,8 @@ struct DiskFile: Sendable {
 
     /// Throws if only half of a transaction is there.
     func ids(in database: any SQLDatabase) async throws -> Set<Int> {
-        let all = Statement("tests.all", .reads, [], "SELECT id FROM numbered")
-        let ids = Set(try await database.run(all()).rows.map { row throws(StorageError) in try row.int("id") })
+        let all = Statement("tests.all", .reads, "SELECT id FROM numbered")
+        let ids = Set(try await database.run(all.bind()).rows.map { row throws(StorageError) in try row.int("id") })
         let rows = ids.filter { $0 >= 0 }
         guard ids.count == 2 * rows.count, rows.allSatisfy({ ids.contains(-$0 - 1) }) else {
             throw HalfATransaction(ids: ids.sorted())
@@ -171,8 +171,8 @@ struct DiskFile: Sendable {
     }
 
     func isIntact(_ database: any SQLDatabase) async throws -> Bool {
-        let check = Statement("tests.integrity", .reads, [], "PRAGMA integrity_check")
-        return try await database.run(check()).rows.map(\.values) == [[.text("ok")]]
+        let check = Statement("tests.integrity", .reads, "PRAGMA integrity_check")
+        return try await database.run(check.bind()).rows.map(\.values) == [[.text("ok")]]
     }
 
     private struct HalfATransaction: Error {

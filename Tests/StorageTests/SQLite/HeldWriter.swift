@@ -19,17 +19,21 @@ final class HeldWriter: Sendable {
         END $$;
         """
     /// Holds a PostgreSQL transaction in its middle until `openGate`.
-    static let wait = Statement("tests.wait_for_gate", .writes, [.text], "SELECT wait_for_gate($1) AS passed")
+    static let wait = Statement(
+        "tests.wait_for_gate",
+        .writes,
+        ["name": .text],
+        "SELECT wait_for_gate(:name) AS passed"
+    )
     private static let open = Statement(
         "tests.open_gate",
         .writes,
-        [.text],
-        "INSERT INTO open_gates (name) VALUES ($1) ON CONFLICT DO NOTHING"
+        ["name": .text],
+        "INSERT INTO open_gates (name) VALUES (:name) ON CONFLICT DO NOTHING"
     )
     private static let waiting = Statement(
         "tests.waiting",
         .reads,
-        [],
         """
         SELECT COUNT(*) AS n FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event = 'PgSleep' AND query LIKE '%wait_for_gate%'
@@ -45,12 +49,12 @@ final class HeldWriter: Sendable {
     static func hold(_ database: any SQLDatabase) async throws -> HeldWriter {
         guard database.engine == .postgres else {
             let gate = Gate()
-            let occupant = Task { try await database.transaction { _ in gate.enterAndWait() } }
+            let occupant = Task { try await database.holdingTransaction { _ in gate.enterAndWait() } }
             try await eventually("the writer is held") { gate.isEntered }
             return HeldWriter(database, occupant, gate)
         }
         try await makeGates(database)
-        let occupant = Task { _ = try await database.run(wait("writer")) }
+        let occupant = Task { _ = try await database.run(wait.bind(["name": "writer"])) }
         try await atGate(database)
         return HeldWriter(database, occupant, nil)
     }
@@ -66,13 +70,13 @@ final class HeldWriter: Sendable {
 
     static func atGate(_ database: any SQLDatabase) async throws {
         try await eventually("a unit stands at its gate") {
-            try await database.run(waiting()).first?.int("n") == 1
+            try await database.run(waiting.bind()).first?.int("n") == 1
         }
     }
 
     /// Opens a gate beside the worker that waits at it.
     static func openGate(_ name: String, _ database: any SQLDatabase) async throws {
-        _ = try await database.run([open(name)], priority: .long)
+        _ = try await database.run(open.bind(["name": name]), priority: .long)
     }
 
     /// Submits transactions while the writer is held, so that they form a batch.
@@ -89,7 +93,7 @@ final class HeldWriter: Sendable {
                 group.addTask {
                     submitted.number.add(1, ordering: .relaxed)
                     do throws(StorageError) {
-                        return (index, .success(try await database.run(transaction)))
+                        return (index, .success(try await database.run(Transaction(transaction)).all))
                     } catch {
                         return (index, .failure(error))
                     }

@@ -10,12 +10,12 @@ struct SQLiteEngineTests {
     private static let set = Statement(
         "tests.set",
         .writes,
-        [.text, .integer],
-        "INSERT INTO settings (key, integer_value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET integer_value = $2"
+        ["key": .text, "value": .integer],
+        "INSERT INTO settings (key, integer_value) VALUES (:key, :value) ON CONFLICT (key) DO UPDATE SET integer_value = :value"
     )
 
     private static func pragma(_ name: String) -> BoundStatement {
-        Statement("tests.pragma_\(name)", .writes, [], "PRAGMA \(name)")()
+        Statement("tests.pragma_\(name)", .writes, "PRAGMA \(name)").bind()
     }
 
     @Test("a commit is synced to the disk, and references are enforced")
@@ -48,19 +48,21 @@ struct SQLiteEngineTests {
                 logger: Logger(label: "test")
             )
             let gate = Gate()
-            async let holder: Void = test.database.transaction { transaction in
-                try transaction.run(Self.set("held", 1))
+            async let holder: Void = test.database.holdingTransaction { transaction in
+                try transaction.run(Self.set.bind(["key": "held", "value": 1]))
                 gate.enterAndWait()
             }
             try await eventually("the file is locked") { gate.isEntered }
-            let error = await #expect(throws: StorageError.self) { _ = try await impatient.run(Self.set("mine", 1)) }
+            let error = await #expect(throws: StorageError.self) {
+                _ = try await impatient.run(Self.set.bind(["key": "mine", "value": 1]))
+            }
             gate.open()
             try await holder
             guard case .conflict = error else {
                 Issue.record("\(String(describing: error))")
                 return
             }
-            _ = try await impatient.run(Self.set("mine", 1))
+            _ = try await impatient.run(Self.set.bind(["key": "mine", "value": 1]))
             await impatient.close()
         }
     }
@@ -73,14 +75,14 @@ struct SQLiteEngineTests {
                 "CREATE TABLE kept (id INTEGER PRIMARY KEY, kind INTEGER); CREATE INDEX kept_kind ON kept (kind)"
             try await test.database.withMigrationLock { try $0.execute(script: table) }
             let database = try await SQLiteDatabase.open(path: path, logger: .silent)
-            let insert = Statement("tests.keep", .writes, [.integer], "INSERT INTO kept (kind) VALUES ($1)")
-            let search = Statement("tests.search", .writes, [], "UPDATE kept SET kind = 8 WHERE kind = 7")
-            _ = try await database.run((0..<1000).map { insert($0 % 10) })
-            #expect(try await database.run(search()).affected == 100)
+            let insert = Statement("tests.keep", .writes, ["kind": .integer], "INSERT INTO kept (kind) VALUES (:kind)")
+            let search = Statement("tests.search", .writes, "UPDATE kept SET kind = 8 WHERE kind = 7")
+            _ = try await database.run((0..<1000).map { insert.bind(["kind": $0 % 10]) })
+            #expect(try await database.run(search.bind()).affected == 100)
             await database.close()
-            let statistics = Statement("tests.statistics", .reads, [], "SELECT idx, stat FROM sqlite_stat1")
+            let statistics = Statement("tests.statistics", .reads, "SELECT idx, stat FROM sqlite_stat1")
             let again = try await SQLiteDatabase.open(path: path, logger: .silent)
-            let rows = try await again.run(statistics()).rows
+            let rows = try await again.run(statistics.bind()).rows
             #expect(try rows.map { try $0.text("idx") } == ["kept_kind"])
             // About so many rows, and so many of them with one value (sqlite.org/fileformat2.html#stat1tab).
             let numbers = try rows.first?.text("stat").split(separator: " ").compactMap { Int($0) } ?? []

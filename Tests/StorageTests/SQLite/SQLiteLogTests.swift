@@ -9,16 +9,16 @@ struct SQLiteLogTests {
     private static let write = Statement(
         "log.write",
         .writes,
-        [.integer, .bytes],
-        "INSERT INTO t (id, body) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+        ["id": .integer, "body": .bytes],
+        "INSERT INTO t (id, body) VALUES (:id, :body) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
     )
     /// Keeps its snapshot for a while, so that several of them leave no moment without a reader.
     private static let read = Statement(
         "log.read",
         .reads,
-        [.integer],
+        ["count": .integer],
         """
-        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+        WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
         SELECT COUNT(*) AS c FROM n JOIN t ON t.id = n.i % 64
         """
     )
@@ -35,19 +35,19 @@ struct SQLiteLogTests {
             configuration: .init(walLimit: limit),
             logger: Logger(label: "test")
         )
-        let make = Statement("log.make", .writes, [], "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        _ = try await database.run(make())
+        let make = Statement("log.make", .writes, "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        _ = try await database.run(make.bind())
         let body = [UInt8](repeating: 7, count: 8 << 10)
         let largest = try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<6 {
                 group.addTask {
-                    while !Task.isCancelled { _ = try? await database.run(Self.read(3_000)) }
+                    while !Task.isCancelled { _ = try? await database.run(Self.read.bind(["count": 3_000])) }
                 }
             }
             // 32 MiB in all, of which a log that never restarts would keep every byte.
             var largest = 0
             for round in 0..<4096 {
-                _ = try await database.run(Self.write(round % 64, body))
+                _ = try await database.run(Self.write.bind(["id": round % 64, "body": body]))
                 largest = max(largest, Self.size(path + "-wal"))
             }
             group.cancelAll()
@@ -69,9 +69,9 @@ struct SQLiteLogTests {
             configuration: .init(),
             logger: Logger(label: "test")
         )
-        let make = Statement("log.make", .writes, [], "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
-        _ = try await database.run(make())
-        _ = try await database.run(Self.write(1, [UInt8](repeating: 7, count: 8 << 10)))
+        let make = Statement("log.make", .writes, "CREATE TABLE t (id INTEGER PRIMARY KEY, body BLOB NOT NULL)")
+        _ = try await database.run(make.bind())
+        _ = try await database.run(Self.write.bind(["id": 1, "body": [UInt8](repeating: 7, count: 8 << 10)]))
         // Another process, inside a transaction.
         let other = try await SQLiteDatabase.open(path: path, configuration: .init(), logger: Logger(label: "test"))
         let holder = try await HeldWriter.hold(other)

@@ -11,18 +11,18 @@ struct NamedStatementTests {
             Statement(
                 "good.read",
                 .reads,
-                [.text, .integer],
-                "SELECT key FROM settings WHERE key = $1 AND integer_value > $2"
+                ["key": .text, "value": .integer],
+                "SELECT key FROM settings WHERE key = :key AND integer_value > :value"
             ),
             Statement(
                 "good.write",
                 .writes,
-                [.text, .instant],
-                "INSERT INTO settings (key, updated_at) VALUES ($1, $2) RETURNING key"
+                ["key": .text, "at": .instant],
+                "INSERT INTO settings (key, updated_at) VALUES (:key, :at) RETURNING key"
             ),
-            Statement("bad.column", .reads, [], "SELECT nothing FROM settings"),
-            Statement("bad.syntax", .reads, [], "SELEC key FROM settings"),
-            Statement("bad.type", .writes, [.text], "UPDATE settings SET integer_value = $1"),
+            Statement("bad.column", .reads, "SELECT nothing FROM settings"),
+            Statement("bad.syntax", .reads, "SELEC key FROM settings"),
+            Statement("bad.type", .writes, ["value": .text], "UPDATE settings SET integer_value = :value"),
         ]
         try await withDatabase(engine, service: "auth") { database async throws in
             let violations = try await StatementTrial.violations(about: statements, on: database)

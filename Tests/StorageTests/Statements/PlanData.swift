@@ -12,7 +12,7 @@ enum PlanData {
         let sqlite = database.engine == .sqlite
         // Minutes after the start.
         func at(_ minutes: String) -> String {
-            sqlite ? "($1 + (\(minutes)) * 60000000)" : "($1 + (\(minutes)) * INTERVAL '1 minute')"
+            sqlite ? "(:start + (\(minutes)) * 60000000)" : "(:start + (\(minutes)) * INTERVAL '1 minute')"
         }
         let blob = sqlite ? "BLOB" : "bytea"
         let inserts = service == "auth" ? auth(at, blob) : chat(at)
@@ -23,8 +23,11 @@ enum PlanData {
                 WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < \(count))
                 SELECT \(insert.select)
                 """
-            let statement = Statement("plan_data.\(index)", .writes, [.instant], sql)
-            _ = try await database.run([statement(start)], priority: .long)
+            // Not every table has times.
+            let values: StatementValues = sql.contains(":start") ? ["start": start] : [:]
+            let parameters: StatementParameters = sql.contains(":start") ? ["start": .instant] : [:]
+            let statement = Statement("plan_data.\(index)", .writes, parameters, sql)
+            _ = try await database.run(statement.bind(values), priority: .long)
         }
         try await database.withMigrationLock { try $0.execute(script: "ANALYZE") }
     }

@@ -3,6 +3,7 @@
 // PostgreSQL plans for all values at once (`force_generic_plan`), as a worker eventually does, or for given values
 // where they decide. `EXPLAIN (GENERIC_PLAN)` is newer than 15, hence PREPARE and EXECUTE.
 import Storage
+import TestSupport
 
 struct QueryPlan {
     let statement: Statement
@@ -22,10 +23,11 @@ struct QueryPlan {
     ) async throws -> [QueryPlan] {
         switch database.engine {
         case .sqlite:
-            try await database.transaction { transaction in
+            try await database.holdingTransaction { transaction in
                 try statements.map { statement in
+                    // The text is compiled already, and numbers its parameters.
                     let explain = Statement(
-                        "plan." + statement.name,
+                        positional: "plan." + statement.name,
                         .reads,
                         statement.parameters,
                         "EXPLAIN QUERY PLAN " + statement.text(for: .sqlite)
@@ -56,10 +58,9 @@ struct QueryPlan {
                     let explain = Statement(
                         "plan." + statement.name,
                         .reads,
-                        [],
                         "EXPLAIN EXECUTE plan_\(index)\(arguments)"
                     )
-                    let rows = try connection.run(explain()).rows
+                    let rows = try connection.run(explain.bind()).rows
                     return QueryPlan(
                         statement: statement,
                         lines: try rows.map { try $0.text("QUERY PLAN") },

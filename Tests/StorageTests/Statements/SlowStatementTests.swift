@@ -9,7 +9,12 @@ import Testing
 @Suite("the log of slow statements")
 struct SlowStatementTests {
     private static let secret = "hunter2-in-a-parameter"
-    private static let read = Statement("slow.read", .reads, [.text], "SELECT 1 AS one WHERE $1 IS NOT NULL")
+    private static let read = Statement(
+        "slow.read",
+        .reads,
+        ["secret": .text],
+        "SELECT 1 AS one WHERE :secret IS NOT NULL"
+    )
 
     @Test("names, rows and time of what reaches the threshold, and no parameter", arguments: TestEngine.allCases)
     func told(engine: TestEngine) async throws {
@@ -44,7 +49,7 @@ struct SlowStatementTests {
                     logger: logger
                 )
             }
-            _ = try await database.run(read(secret))
+            _ = try await database.run(read.bind(["secret": secret]))
             await database.close()
         }
         return log.all

@@ -200,13 +200,23 @@ struct StatementPlanTests {
 
     @Test("a statement that scans or sorts is noticed", arguments: TestEngine.allCases)
     func noticed(engine: TestEngine) async throws {
-        let scan = Statement("bad.scan", .reads, [.text], "SELECT id FROM users WHERE first_name = $1")
-        let either = Statement("bad.either", .reads, [.text], "SELECT id FROM users WHERE $1 IS NULL OR email_key = $1")
+        let scan = Statement(
+            "bad.scan",
+            .reads,
+            ["first_name": .text],
+            "SELECT id FROM users WHERE first_name = :first_name"
+        )
+        let either = Statement(
+            "bad.either",
+            .reads,
+            ["email_key": .text],
+            "SELECT id FROM users WHERE :email_key IS NULL OR email_key = :email_key"
+        )
         let sort = Statement(
             "bad.sort",
             .reads,
-            [.text],
-            "SELECT id FROM sessions WHERE user_id = $1 ORDER BY expires_at"
+            ["user": .text],
+            "SELECT id FROM sessions WHERE user_id = :user ORDER BY expires_at"
         )
         try await withDatabase(engine, service: "auth") { database async throws in
             try await PlanData.load("auth", into: database)

@@ -14,12 +14,6 @@ extension DatabaseDecorator {
         try await base.run(transaction, priority: priority)
     }
 
-    package func transaction<T: Sendable>(
-        _ body: @Sendable @escaping (any SQLTransaction) throws -> T
-    ) async throws -> T {
-        try await base.transaction(body)
-    }
-
     package func withMigrationLock<T: Sendable>(
         _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
     ) async throws -> T {

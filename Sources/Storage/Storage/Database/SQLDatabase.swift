@@ -4,9 +4,6 @@
 // starts, so an engine can send many callers' transactions in one flush and one commit. There is no branch inside: a
 // statement that depends on an earlier one tests what that one left behind. An outcome that a caller can provoke is
 // zero rows, never an SQL error.
-//
-// Rare work that must read before it decides (migrations, restores) uses `transaction`. Its body is synchronous and
-// runs on the engine's own thread: no await, no hashing, no HTTP inside.
 
 /// The engine behind a database. Statements are the same on both, so little code asks: the migrator, a restore, and
 /// chat's full-text search and notification of changes.
@@ -48,10 +45,6 @@ package protocol SQLDatabase: Sendable {
     /// - Throws: `StorageError`; only `.outcomeUnknown` means that the transaction may have committed.
     func run(_ transaction: Transaction, priority: TransactionPriority) async throws(StorageError) -> TransactionResults
 
-    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. `body`
-    /// may run again after a rollback, so it must change nothing but the database.
-    func transaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T) async throws -> T
-
     /// Runs a script that may not be inside a transaction, and holds the database's migration lock while `body` runs.
     /// See `Migrator`.
     func withMigrationLock<T: Sendable>(_ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T)
@@ -68,6 +61,15 @@ package protocol SQLDatabase: Sendable {
 
     /// Finishes what was sent and closes every connection. Later transactions are `.unavailable`.
     func close() async
+}
+
+/// A database with an interactive transaction, which a suite needs to hold a lock for as long as it wants. A service is
+/// handed an `SQLDatabase`, which has none.
+package protocol InteractiveDatabase: SQLDatabase {
+    /// Runs `body` in one serial transaction on the engine's own thread; an error rolls back and is rethrown. It may be
+    /// run again after a rollback, so it changes nothing but the database.
+    func holdingTransaction<T: Sendable>(_ body: @Sendable @escaping (any SQLTransaction) throws -> T)
+        async throws -> T
 }
 
 /// An open transaction.

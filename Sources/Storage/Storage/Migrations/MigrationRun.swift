@@ -23,8 +23,8 @@ struct AppliedMigration: Sendable {
             case .sqlite: MigrationStatements.tableExistsInSQLite
             case .postgres: MigrationStatements.tableExistsInPostgres
             }
-        guard try await database.run(exists()).first != nil else { return [:] }
-        return try byNumber(await database.run(MigrationStatements.applied(service)))
+        guard try await database.run(exists.bind()).first != nil else { return [:] }
+        return try byNumber(await database.run(MigrationStatements.applied(of: service)))
     }
 
     static func byNumber(_ result: SQLResult) throws(StorageError) -> [Int: AppliedMigration] {
@@ -63,7 +63,7 @@ struct MigrationRun {
     /// Reverts a migration and deletes its record; false when another process was faster.
     func revert(_ migration: Migration) throws(StorageError) -> Bool {
         try step(migration, .down) { () throws(StorageError) in
-            try connection.run(MigrationStatements.forget(migrator.service, migration.number))
+            try connection.run(MigrationStatements.forget(migration.number, of: migrator.service))
         } isDone: { () throws(StorageError) in
             try applied()[migration.number] == nil
         }
@@ -71,17 +71,16 @@ struct MigrationRun {
 
     func record(_ migration: Migration) throws(StorageError) {
         let statement = MigrationStatements.record(
-            migrator.service,
-            migration.number,
-            migration.name,
-            migrator.checksum(of: migration),
-            migrator.clock()
+            migration,
+            of: migrator.service,
+            checksum: migrator.checksum(of: migration),
+            at: migrator.clock()
         )
         try connection.run(statement)
     }
 
     private func applied() throws(StorageError) -> [Int: AppliedMigration] {
-        try AppliedMigration.byNumber(connection.run(MigrationStatements.applied(migrator.service)))
+        try AppliedMigration.byNumber(connection.run(MigrationStatements.applied(of: migrator.service)))
     }
 
     private func step(
@@ -123,7 +122,7 @@ struct MigrationRun {
     /// this checks before the commit that every child still has its parent.
     private func checkForeignKeys(after migration: Migration) throws(StorageError) {
         guard engine == .sqlite else { return }
-        let violations = try connection.run(MigrationStatements.foreignKeyCheck()).rows
+        let violations = try connection.run(MigrationStatements.foreignKeyCheck.bind()).rows
         guard let first = violations.first else { return }
         let (child, parent) = (try first.text("table"), try first.text("parent"))
         throw .schema(
@@ -149,37 +148,56 @@ private enum MigrationStatements {
     static let tableExistsInSQLite = Statement(
         "migrations.table_exists_sqlite",
         .reads,
-        [],
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'"
     )
 
     static let tableExistsInPostgres = Statement(
         "migrations.table_exists_postgres",
         .reads,
-        [],
         "SELECT relname FROM pg_class WHERE oid = to_regclass('schema_migrations')"
     )
 
-    static let applied = Statement(
+    private static let applied = Statement(
         "migrations.applied",
         .reads,
-        [.text],
-        "SELECT number, name, checksum, applied_at FROM schema_migrations WHERE service = $1 ORDER BY number"
+        ["service": .text],
+        "SELECT number, name, checksum, applied_at FROM schema_migrations WHERE service = :service ORDER BY number"
     )
 
-    static let record = Statement(
+    private static let record = Statement(
         "migrations.record",
         .writes,
-        [.text, .integer, .text, .text, .instant],
-        "INSERT INTO schema_migrations (service, number, name, checksum, applied_at) VALUES ($1, $2, $3, $4, $5)"
+        ["service": .text, "number": .integer, "name": .text, "checksum": .text, "at": .instant],
+        """
+        INSERT INTO schema_migrations (service, number, name, checksum, applied_at)
+        VALUES (:service, :number, :name, :checksum, :at)
+        """
     )
 
-    static let forget = Statement(
+    private static let forget = Statement(
         "migrations.forget",
         .writes,
-        [.text, .integer],
-        "DELETE FROM schema_migrations WHERE service = $1 AND number = $2"
+        ["service": .text, "number": .integer],
+        "DELETE FROM schema_migrations WHERE service = :service AND number = :number"
     )
 
-    static let foreignKeyCheck = Statement("migrations.foreign_key_check", .reads, [], "PRAGMA foreign_key_check")
+    static let foreignKeyCheck = Statement("migrations.foreign_key_check", .reads, "PRAGMA foreign_key_check")
+
+    static func applied(of service: String) -> BoundStatement { applied.bind(["service": service]) }
+
+    static func record(
+        _ migration: Migration,
+        of service: String,
+        checksum: String,
+        at instant: Instant
+    ) -> BoundStatement {
+        record.bind([
+            "service": service, "number": migration.number, "name": migration.name, "checksum": checksum,
+            "at": instant,
+        ])
+    }
+
+    static func forget(_ number: Int, of service: String) -> BoundStatement {
+        forget.bind(["service": service, "number": number])
+    }
 }

@@ -26,7 +26,7 @@ package struct StatementParameters: Sendable, ExpressibleByDictionaryLiteral {
 
 /// The values of a statement's parameters by name.
 package struct StatementValues: Sendable, ExpressibleByDictionaryLiteral {
-    let elements: [(String, any SQLBindable)]
+    package let elements: [(String, any SQLBindable)]
 
     package init(dictionaryLiteral elements: (String, any SQLBindable)...) {
         self.init(elements)

@@ -96,7 +96,7 @@ extension Connection {
 /// The statements around a batch that appends to an ordered log.
 enum OrderedLogStatements {
     /// Held to the end of the transaction, so that sequence numbers become visible in the order they were given.
-    static let lock = Statement("storage.lock_log", .writes, [.integer], "SELECT pg_advisory_xact_lock($1)")
+    static let lock = Statement("storage.lock_log", .writes, ["key": .integer], "SELECT pg_advisory_xact_lock(:key)")
     /// Wakes listeners; the server delivers it at the commit, and never without it.
-    static let notify = Statement("storage.notify_log", .writes, [.text], "SELECT pg_notify($1, '')")
+    static let notify = Statement("storage.notify_log", .writes, ["channel": .text], "SELECT pg_notify(:channel, '')")
 }

@@ -46,7 +46,7 @@ package struct PostgresConfiguration: Sendable {
 }
 
 /// A database on a PostgreSQL server, version 14 or later. Connections open when first needed.
-package final class PostgresDatabase: SQLDatabase {
+package final class PostgresDatabase: InteractiveDatabase {
     private let url: String
     private let writes: WorkQueue<PostgresWork>
     private let reads: WorkQueue<PostgresWork>
@@ -75,7 +75,7 @@ package final class PostgresDatabase: SQLDatabase {
         try await OwnThread.run("postgres-pooler") { try PoolerCheck.run(url: url) }
         let database = PostgresDatabase(url: url, configuration: configuration, logger: logger)
         do {
-            _ = try await database.run(Statement("storage.ping", .writes, [], "SELECT 1")())
+            _ = try await database.run(Statement("storage.ping", .writes, "SELECT 1").bind())
         } catch {
             await database.close()
             throw error
@@ -145,7 +145,7 @@ package final class PostgresDatabase: SQLDatabase {
         return TransactionResults(results)
     }
 
-    package func transaction<T: Sendable>(
+    package func holdingTransaction<T: Sendable>(
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await slowPool.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in

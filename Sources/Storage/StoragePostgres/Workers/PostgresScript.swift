@@ -54,7 +54,6 @@ package enum PostgresScript {
     package static let anyTable = Statement(
         "backup.any_table_postgres",
         .reads,
-        [],
         """
         SELECT relname FROM pg_class
         WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'v', 'm') LIMIT 1
