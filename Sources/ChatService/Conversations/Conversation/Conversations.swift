@@ -16,9 +16,6 @@ struct Conversations: Sendable {
     let random: RandomSource
     let quotas: Quotas
 
-    /// Retries after concurrent changes of the row.
-    static let attempts = 32
-
     typealias Made = (conversation: Conversation, messages: [Message])
 
     /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
@@ -154,14 +151,14 @@ struct Conversations: Sendable {
         if precondition: VersionPrecondition,
         by caller: Caller
     ) async throws -> Conversation {
-        for _ in 0..<Self.attempts {
+        try await Optimistic.retry {
             // The change names the version that it was computed from.
             var expected: Int64?
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
                 let current = try await get(id, for: caller)
                 try precondition.check(current.version)
-                if patch.isEmpty { return current }
+                if patch.isEmpty { return .done(current) }
                 metadata = try Self.merged(patch.metadata, into: current)
                 expected = current.version
             }
@@ -179,7 +176,7 @@ struct Conversations: Sendable {
             )
             let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
             let results = try await database.run(transaction)
-            if let row = results[changed].first { return try Conversation(row, whole: true) }
+            if let row = results[changed].first { return .done(try Conversation(row, whole: true)) }
             if results[visible].isEmpty { throw APIError(.notFound) }
             if let slug = patch.slug.value, let holder = try await slugHolder(slug, caller), holder != id {
                 throw APIError(.slugTaken)
@@ -189,8 +186,8 @@ struct Conversations: Sendable {
             {
                 throw APIError.field("head_message_id", "invalid", "must be a message of this conversation")
             }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     private static func merged(_ patch: [JSONElement.Member]?, into current: Conversation) throws -> String? {

@@ -51,7 +51,7 @@ struct Forks: Sendable {
         once attempt: IdempotentAttempt? = nil
     ) async throws -> Outcome<Conversation> {
         if let attempt, let earlier = try await earlier(attempt, caller) { return earlier }
-        for _ in 0..<Self.attempts {
+        return try await Optimistic.retry(attempts: Self.attempts) {
             let branch = try await read(source, message, caller)
             let now = attempt?.identity.at ?? clock.now()
             let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
@@ -96,12 +96,12 @@ struct Forks: Sendable {
                 throw error
             }
             if let row = results[finished].first {
-                return Outcome(value: try Conversation(row, whole: true), isReplay: false)
+                return .done(Outcome(value: try Conversation(row, whole: true), isReplay: false))
             }
             if !isShort { try await discard(id, of: owner) }
-            if let record = results.earlier { return try await made(record.target, caller) }
+            if let record = results.earlier { return .done(try await made(record.target, caller)) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     private func discard(_ id: String, of owner: String) async throws {

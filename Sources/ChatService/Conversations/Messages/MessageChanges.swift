@@ -18,9 +18,6 @@ import ServiceKit
 import Storage
 
 extension Messages {
-    /// Retries after concurrent changes of the row.
-    private static let attempts = 32
-
     /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` if the row changed under every
     /// attempt.
     func change(
@@ -30,14 +27,14 @@ extension Messages {
         if precondition: VersionPrecondition,
         by caller: Caller
     ) async throws -> Message {
-        for _ in 0..<Self.attempts {
+        try await Optimistic.retry {
             // The change names the version that it was computed from.
             var expected: Int64?
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
                 let current = try await get(id, in: conversation, for: caller)
                 try precondition.check(current.version)
-                if patch.isEmpty { return current }
+                if patch.isEmpty { return .done(current) }
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
                     let most = "must be at most \(ConversationLimits.json) bytes when merged"
@@ -64,10 +61,10 @@ extension Messages {
                 MessageChangeStatements.change(patch, tokens: tokens, metadata: metadata, at: now)
             )
             let results = try await database.run(transaction)
-            if let row = results[changed].first { return try Message(row, in: conversation) }
+            if let row = results[changed].first { return .done(try Message(row, in: conversation)) }
             if results[locked].isEmpty || expected == nil { throw APIError(.notFound) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// Throws `not_found`, `precondition_failed`, `user_inactive`, or `conflict` if the row changed under every
@@ -78,12 +75,9 @@ extension Messages {
         if precondition: VersionPrecondition,
         by caller: Caller
     ) async throws {
-        for _ in 0..<Self.attempts {
-            var expected: Int64?
-            if precondition != .none {
-                let current = try await get(id, in: conversation, for: caller)
-                try precondition.check(current.version)
-                expected = current.version
+        try await Optimistic.retry {
+            let expected = try await precondition.expectedVersion {
+                try await get(id, in: conversation, for: caller).version
             }
             let now = clock.now()
             let owner = caller.id
@@ -97,12 +91,12 @@ extension Messages {
             )
             transaction.add(MessageChangeStatements.adoptChildren(of: id, in: conversation, owner: owner, at: now))
             let results = try await database.run(transaction)
-            if !results[deleted].isEmpty { return }
+            if !results[deleted].isEmpty { return .done(()) }
             if results[locked].isEmpty { throw APIError(.notFound) }
-            if try await adoptChildren(of: id, in: conversation, expected, by: caller) { continue }
+            if try await adoptChildren(of: id, in: conversation, expected, by: caller) { return .outdated }
             if expected == nil { throw APIError(.notFound) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// Moves all children of a message to its parent, in transactions of bounded size. In between, the message still

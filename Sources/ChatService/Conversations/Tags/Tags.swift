@@ -57,26 +57,23 @@ struct Tags: Sendable {
         if precondition: VersionPrecondition,
         by caller: Caller
     ) async throws -> Conversation {
-        for _ in 0..<Conversations.attempts {
-            var expected: Int64?
-            if precondition != .none {
-                let current = try await conversations.get(conversation, for: caller)
-                try precondition.check(current.version)
-                expected = current.version
+        try await Optimistic.retry {
+            let expected = try await precondition.expectedVersion {
+                try await conversations.get(conversation, for: caller).version
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = add(change, of: conversation, by: caller, expected: expected, at: now, to: &transaction)
             let visible = transaction.add(ConversationStatements.isVisible(conversation, owner: caller.id))
             let results = try await database.run(transaction)
-            if let row = results[changed].first { return try Conversation(row, whole: true) }
+            if let row = results[changed].first { return .done(try Conversation(row, whole: true)) }
             if results[visible].isEmpty { throw APIError(.notFound) }
             // It exists and no version was required, so there was no room.
             if expected == nil {
                 throw APIError.field("tags", "out_of_range", "must be at most \(ConversationLimits.tags)")
             }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// Adds the writes of a change. The handle's result is the conversation, if it changed.

@@ -21,12 +21,9 @@ struct Trash: Sendable {
 
     /// Throws `not_found`, `precondition_failed`, `user_inactive` or `conflict`.
     func put(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
-        for _ in 0..<Conversations.attempts {
-            var expected: Int64?
-            if precondition != .none {
-                let current = try await conversations.get(id, for: caller)
-                try precondition.check(current.version)
-                expected = current.version
+        try await Optimistic.retry {
+            let expected = try await precondition.expectedVersion {
+                try await conversations.get(id, for: caller).version
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -35,16 +32,16 @@ struct Trash: Sendable {
             )
             let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
             let results = try await database.run(transaction)
-            if !results[trashed].isEmpty { return }
+            if !results[trashed].isEmpty { return .done(()) }
             if results[visible].isEmpty { throw APIError(.notFound) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// A conversation that is not in the trash stays unchanged. Throws `not_found`, `precondition_failed`,
     /// `user_inactive` or `conflict`.
     func restore(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws -> Conversation {
-        for _ in 0..<Conversations.attempts {
+        try await Optimistic.retry {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -60,15 +57,15 @@ struct Trash: Sendable {
             let read = transaction.add(ConversationStatements.get(id, owner: caller.id))
             let results = try await database.run(transaction)
             let row = results[restored].first ?? results[read].first
-            if let row { return try Conversation(row, whole: true) }
+            if let row { return .done(try Conversation(row, whole: true)) }
             if expected == nil { throw APIError(.notFound) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// Deletes a conversation for good, from the trash or not. Throws as `restore`.
     func remove(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
-        for _ in 0..<Conversations.attempts {
+        try await Optimistic.retry {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -79,11 +76,11 @@ struct Trash: Sendable {
             let results = try await database.run(transaction)
             if !results[ended].isEmpty {
                 if results[removed].isEmpty { try await Self.purge(id, of: caller.id, in: database) }
-                return
+                return .done(())
             }
             if expected == nil { throw APIError(.notFound) }
+            return .outdated
         }
-        throw APIError(.conflict)
     }
 
     /// The version of a kept or trashed conversation, for a conditional change.
@@ -92,12 +89,11 @@ struct Trash: Sendable {
         _ precondition: VersionPrecondition,
         _ caller: Caller
     ) async throws -> Int64? {
-        guard precondition != .none else { return nil }
-        let read = TrashStatements.version(of: id, owner: caller.id, since: clock.now() - retention)
-        guard let row = try await database.run(read).first else { throw APIError(.notFound) }
-        let version = try row.integer("version")
-        try precondition.check(version)
-        return version
+        try await precondition.expectedVersion {
+            let read = TrashStatements.version(of: id, owner: caller.id, since: clock.now() - retention)
+            guard let row = try await database.run(read).first else { throw APIError(.notFound) }
+            return try row.integer("version")
+        }
     }
 
     static func purge(_ id: String, of owner: String, in database: any SQLDatabase) async throws {
