@@ -216,13 +216,13 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "Embedded", hummingbird,
+                "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "ServiceKit", "Embedded", hummingbird,
                 hummingbirdTesting, logging, httpTypes, nioCore,
             ],
             path: "Tests/TestSupport",
             swiftSettings: swift6
         ),
-        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON"], swiftSettings: swift6),
+        .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON", "TestSupport"], swiftSettings: swift6),
         .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"], swiftSettings: swift6),
         .testTarget(
             name: "PasswordHashingTests",
@@ -248,7 +248,7 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", "StrictJSON", hummingbird, httpTypes, logging, nioCore, metrics,
+                "ServiceKit", "Storage", "StrictJSON", "TestSupport", hummingbird, httpTypes, logging, nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -4,22 +4,11 @@ import Foundation
 import ServiceKit
 import Storage
 import StrictJSON
+import TestSupport
 import Testing
 
 @Suite("JSON under damage")
 struct JSONFuzzTests {
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     private static let texts = [
         #"{"email":"ada@example.com","password":"correct horse","name":null}"#,
         #"[{"role":"user","parts":[{"type":"text","text":"\u00e9\ud83d\ude00\n"}],"n":[0,-1,1.5,2e3,true,false]}]"#,
@@ -28,7 +17,7 @@ struct JSONFuzzTests {
 
     @Test("damaged texts are taken only if they are JSON, and come back as written")
     func damage() throws {
-        var random = Seeded(state: 2026)
+        var random = SeededGenerator(seed: 2026)
         var taken = 0
         var refused = 0
         for _ in 0..<20_000 {

@@ -2,23 +2,11 @@
 // what it says. The exceptions are known faults of Foundation, and what this scanner refuses on purpose.
 import Foundation
 import StrictJSON
+import TestSupport
 import Testing
 
 @Suite("The JSON scanner and another reader")
 struct JSONDifferentialTests {
-    /// A small generator with a fixed seed (SplitMix64).
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     private static let pieces = [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "{}", "[]", "\"a\"", "\"a\":", "\"b\":", "\"\\u0061\":", "\"\":",
         "\"é\"",
@@ -34,7 +22,7 @@ struct JSONDifferentialTests {
         #" { "a" : { "b" : [ [ ] , { } , "" ] } , "é" : "日本" } "#,
     ]
 
-    private static func draw(_ random: inout Seeded) -> [UInt8] {
+    private static func draw(_ random: inout SeededGenerator) -> [UInt8] {
         if Bool.random(using: &random) {
             let inner = (0..<Int.random(in: 1...8, using: &random)).compactMap { _ in
                 pieces.randomElement(using: &random)
@@ -57,7 +45,7 @@ struct JSONDifferentialTests {
 
     @Test("both take the same texts and read the same values")
     func agreement() throws {
-        var random = Seeded(state: 1111)
+        var random = SeededGenerator(seed: 1111)
         var (taken, refused, stricter) = (0, 0, 0)
         for _ in 0..<6_000 {
             let bytes = Self.draw(&random)

@@ -21,7 +21,7 @@ struct AnswerTests {
             let token = try upgraded.facts.token(export.user)
             let answer = try await upgraded.chat.send(.get, "/v1/chat/export", token: token)
             let lines = answer.lines.filter { $0["entity"].string != "header" }
-            #expect(JSON.array(export.lines).differences(to: .array(lines)) == [])
+            #expect(JSONValue.array(export.lines).differences(to: .array(lines)) == [])
         }
     }
 

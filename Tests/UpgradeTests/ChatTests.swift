@@ -72,7 +72,7 @@ struct ChatTests {
             let token = try upgraded.facts.token("ada")
             func send(_ method: HTTPRequest.Method, _ path: String, _ body: String? = nil, _ status: Int = 200)
                 async throws
-                -> JSON
+                -> JSONValue
             {
                 let answer = try await upgraded.chat.send(method, path, body, token: token)
                 #expect(answer.status == status, "\(method) \(path): \(answer.text)")

@@ -21,7 +21,7 @@ struct ClientTests {
                 guard let previous = client.previousSecret, let end = client.previousSecretExpiresAt else { continue }
                 #expect(try await upgraded.serviceToken(id, previous).status == 200, "\(id)")
                 upgraded.clock.set(try Facts.instant(end) + .seconds(1))
-                #expect(try await upgraded.serviceToken(id, previous).code == "invalid_client", "\(id)")
+                #expect(try await upgraded.serviceToken(id, previous).error == "invalid_client", "\(id)")
                 #expect(try await upgraded.serviceToken(id, secret).status == 200, "\(id)")
                 upgraded.clock.set(try Facts.instant(upgraded.facts.madeAt))
             }
@@ -40,10 +40,10 @@ struct ClientTests {
                 let key = try SigningKey(pkcs8: try #require(Base64.decode(encoded)), algorithm: .es256)
                 // Everything but its id is the same.
                 var claims = String(decoding: try JWS.parse(used).payload, as: UTF8.self)
-                let id = try #require(try JSON(parsing: claims)["jti"].string, "\(id)")
+                let id = try #require(try JSONValue(parsing: claims)["jti"].string, "\(id)")
                 claims = claims.replacing(id, with: id + "2")
                 let fresh = try JWS.sign(payload: Array(claims.utf8), type: "JWT", keyID: "signer-1", key: key)
-                #expect(try await upgraded.serviceToken(assertion: used).code == "invalid_client")
+                #expect(try await upgraded.serviceToken(assertion: used).error == "invalid_client")
                 let answer = try await upgraded.serviceToken(assertion: fresh)
                 #expect(answer.status == 200, "\(answer.text)")
             }

@@ -144,7 +144,7 @@ extension Upgraded {
 }
 
 extension Upgraded.Service {
-    func form(_ path: String, _ body: String, headers: [String: String] = [:]) async throws -> Upgraded.Answer {
+    func form(_ path: String, _ body: String, headers: [String: String] = [:]) async throws -> Answer {
         let type = ["Content-Type": "application/x-www-form-urlencoded"]
         return try await send(.post, path, body, headers: headers.merging(type) { given, _ in given })
     }

@@ -275,7 +275,7 @@ struct EventPageTests {
             try await nodes[0].makeEvents(3000)
             nodes[0].clock.advance(.seconds(8 * 86_400))
             try await nodes[0].makeEvents(10)
-            _ = try await parallel(4) { try await nodes[$0 % 2].service.cleanup.run() }
+            _ = try await inParallel(4) { try await nodes[$0 % 2].service.cleanup.run() }
             let horizon = try #require(
                 try await nodes[0].query("SELECT integer_value FROM settings WHERE key = 'event_horizon'").first
             ).integer("integer_value")

@@ -125,7 +125,7 @@ struct EventTests {
             let isDone = Mutex(false)
             async let writing: Void = {
                 defer { isDone.withLock { $0 = true } }
-                _ = try await parallel(subjects.count) { index in
+                _ = try await inParallel(subjects.count) { index in
                     for _ in 0..<25 {
                         _ = try await nodes[index % 3].service.sessions.revokeAll(
                             ofUser: subjects[index].userID,

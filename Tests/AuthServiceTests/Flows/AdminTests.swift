@@ -28,7 +28,7 @@ struct AdminTests {
                 "UPDATE users SET created_at = :instant WHERE role = 'premium'"
             )
             _ = try await node.database.run(tie.bind(["instant": Instant(seconds: 1_700_000_000)]))
-            func page(_ query: String) async throws -> JSONValue {
+            func page(_ query: String) async throws -> AnswerJSON {
                 try await node.send(.get, "/v1/admin/users?\(query)", token: admin.access).json
             }
             var seen: [String] = []
@@ -209,7 +209,7 @@ struct AdminTests {
             #expect(try await node.count("events WHERE kind <> 'user.deleted'") == 0)
             #expect(try await node.count("events WHERE kind = 'user.deleted'") == 1, "a deletion is told for ever")
             #expect(try await node.me(living.access).status == 200)
-            let runs = try await parallel(2) { try await nodes[$0].service.cleanup.runIfFree() != nil }
+            let runs = try await inParallel(2) { try await nodes[$0].service.cleanup.runIfFree() != nil }
             #expect(runs.contains(true))
         }
     }

@@ -20,7 +20,7 @@ struct ContentionTests {
             for round in 0..<rounds {
                 let email = "user\(round)@example.com"
                 let user = try await node.signUp(email)
-                let answers = try await parallel(9) { index -> AuthNode.Answer? in
+                let answers = try await inParallel(9) { index -> AuthNode.Answer? in
                     if index == 4 {
                         try await change(node, user)
                         return nil
@@ -82,7 +82,7 @@ struct ContentionTests {
         try await withSeparateNodes(engine) { nodes in
             let node = nodes[0]
             let ada = try await node.signUp()
-            let answers = try await parallel(16) { index in
+            let answers = try await inParallel(16) { index in
                 let body = #"{"current_password":"\#(AuthNode.password)","password":"long password \#(index)"}"#
                 return (index, try await nodes[index % 2].send(.post, "/v1/password/change", body, token: ada.access))
             }
@@ -103,7 +103,7 @@ struct ContentionTests {
             var token = try await nodes[0].signUp().refresh
             for _ in 0..<5 {
                 let presented = token
-                let answers = try await parallel(32) { try await nodes[$0 % 2].refresh(presented) }
+                let answers = try await inParallel(32) { try await nodes[$0 % 2].refresh(presented) }
                 #expect(answers.allSatisfy { $0.status == 200 })
                 let successors = Set(answers.compactMap { $0.json["refresh_token"]?.string })
                 #expect(successors.count == 1)
@@ -121,7 +121,7 @@ struct ContentionTests {
             let other = try await node.logIn()
             _ = try await node.refresh(ada.refresh)
             node.clock.advance(.seconds(11))
-            let answers = try await parallel(32) { try await nodes[$0 % 2].refresh(ada.refresh) }
+            let answers = try await inParallel(32) { try await nodes[$0 % 2].refresh(ada.refresh) }
             let codes: Set<String?> = ["refresh_token_reused", "session_revoked"]
             #expect(answers.allSatisfy { $0.status == 401 && codes.contains($0.code) })
             #expect(answers.contains { $0.code == "refresh_token_reused" })
@@ -138,7 +138,7 @@ struct ContentionTests {
             let admin = try await node.makeAdmin()
             let ada = try await node.signUp()
             let path = "/v1/admin/users/\(ada.userID)"
-            let roles = try await parallel(16) {
+            let roles = try await inParallel(16) {
                 try await nodes[$0 % 2].send(.patch, path, #"{"role":"premium"}"#, token: admin.access)
             }
             #expect(roles.allSatisfy { $0.status == 200 && $0.json["role"]?.string == "premium" })
@@ -148,12 +148,14 @@ struct ContentionTests {
                 ) == 2
             )
             #expect(try await node.count("events WHERE kind = 'user.tokens_revoked'") == 1)
-            let deactivations = try await parallel(16) {
+            let deactivations = try await inParallel(16) {
                 try await nodes[$0 % 2].send(.post, "\(path)/deactivate", token: admin.access)
             }
             #expect(deactivations.allSatisfy { $0.status == 200 })
             #expect(try await node.count("events WHERE kind = 'user.deactivated'") == 1)
-            let deletions = try await parallel(16) { try await nodes[$0 % 2].send(.delete, path, token: admin.access) }
+            let deletions = try await inParallel(16) {
+                try await nodes[$0 % 2].send(.delete, path, token: admin.access)
+            }
             #expect(deletions.filter { $0.status == 204 }.count == 1)
             #expect(deletions.filter { $0.status == 404 }.count == 15)
             #expect(try await node.count("events WHERE kind = 'user.deleted'") == 1)
@@ -170,7 +172,7 @@ struct ContentionTests {
                     try await node.makeAdmin("one\(round)@example.com"),
                     try await node.makeAdmin("two\(round)@example.com"),
                 ]
-                _ = try await parallel(6) { index in
+                _ = try await inParallel(6) { index in
                     let (actor, target) = (admins[index % 2], "/v1/admin/users/\(admins[1 - index % 2].userID)")
                     let node = nodes[index % 2]
                     switch (index / 2 + round) % 3 {
@@ -188,7 +190,7 @@ struct ContentionTests {
     func signups(engine: TestEngine) async throws {
         try await withSeparateNodes(engine) { nodes in
             let body = #"{"email":"ada@example.com","password":"\#(AuthNode.password)"}"#
-            let answers = try await parallel(32) { try await nodes[$0 % 2].send(.post, "/v1/signup", body) }
+            let answers = try await inParallel(32) { try await nodes[$0 % 2].send(.post, "/v1/signup", body) }
             #expect(answers.filter { $0.status == 201 }.count == 1)
             #expect(answers.filter { $0.code == "email_taken" }.count == 31)
             for table in ["users", "accounts", "sessions", "refresh_tokens", "events"] {

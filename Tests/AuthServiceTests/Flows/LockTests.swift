@@ -34,7 +34,7 @@ struct LockTests {
         try await withSeparateNodes(engine) { nodes in
             let (changing, loggingIn) = (nodes[0], nodes[1])
             let ada = try await changing.signUp()
-            let held = HeldTransaction()
+            let held = Gate()
             let lock = Statement(
                 "test.lock",
                 .writes,
@@ -44,10 +44,10 @@ struct LockTests {
             let step = Statement("test.change", .writes, ["user": .text], change.sql)
             async let changed: Void = changing.database.holdingTransaction { transaction in
                 try transaction.run(lock.bind(["user": ada.userID]))
-                held.hold()
+                held.enterAndWait()
                 try transaction.run(step.bind(["user": ada.userID]))
             }
-            try await eventually("the change has the user's row") { held.holds }
+            try await eventually("the change has the user's row") { held.isEntered }
             loggingIn.barrier.holdNext()
             let login = Task { try await loggingIn.logInAnswer() }
             try await eventually("the password was found right") { loggingIn.barrier.holds }
@@ -59,7 +59,7 @@ struct LockTests {
                     return try await changing.count(waiting) > 0
                 }
             }
-            held.release()
+            held.open()
             try await changed
             let answer = try await login.value
             #expect(change.answers.contains(answer.status), "\(answer.text)")

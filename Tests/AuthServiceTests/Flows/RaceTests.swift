@@ -11,7 +11,7 @@ struct RaceTests {
     func parallelRefreshes(engine: TestEngine) async throws {
         try await withNode(engine) { node in
             let ada = try await node.signUp()
-            let answers = try await parallel(64) { _ in try await node.refresh(ada.refresh) }
+            let answers = try await inParallel(64) { _ in try await node.refresh(ada.refresh) }
             #expect(answers.allSatisfy { $0.status == 200 })
             #expect(Set(answers.map { $0.json["refresh_token"]?.string }).count == 1)
             #expect(try await node.query("SELECT generation FROM refresh_tokens").first?.int("generation") == 1)
@@ -24,7 +24,7 @@ struct RaceTests {
     )
     func parallelSignups(engine: TestEngine) async throws {
         try await withNode(engine) { node in
-            let answers = try await parallel(64) { index in
+            let answers = try await inParallel(64) { index in
                 let email = index % 2 == 0 ? "ada@example.com" : " ADA@Example.com "
                 return try await node.send(
                     .post,
@@ -45,7 +45,7 @@ struct RaceTests {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             let ada = try await node.signUp()
-            let answers = try await parallel(64) { _ in
+            let answers = try await inParallel(64) { _ in
                 try await node.send(.delete, "/v1/admin/sessions/\(ada.sessionID)", token: admin.access)
             }
             #expect(answers.allSatisfy { $0.status == 204 })
@@ -60,7 +60,7 @@ struct RaceTests {
             let admin = try await node.makeAdmin()
             for round in 0..<20 {
                 let user = try await node.signUp("user\(round)@example.com")
-                let answers = try await parallel(9) { index in
+                let answers = try await inParallel(9) { index in
                     index == 4
                         ? try await node.send(.delete, "/v1/admin/sessions/\(user.sessionID)", token: admin.access)
                         : try await node.refresh(user.refresh)
@@ -145,7 +145,7 @@ struct RaceTests {
         try await withNode(engine) { node in
             let one = try await node.makeAdmin("one@example.com")
             let two = try await node.makeAdmin("two@example.com")
-            _ = try await parallel(8) { index in
+            _ = try await inParallel(8) { index in
                 let (actor, target) = index % 2 == 0 ? (one, two) : (two, one)
                 return try await node.send(
                     .patch,
@@ -162,7 +162,7 @@ struct RaceTests {
     func parallelGuesses(engine: TestEngine) async throws {
         try await withNode(engine, NodeOptions(rateLimits: true)) { node in
             _ = try await node.signUp()
-            let answers = try await parallel(64) { _ in try await node.logInAnswer(password: "wrong password") }
+            let answers = try await inParallel(64) { _ in try await node.logInAnswer(password: "wrong password") }
             #expect(answers.filter { $0.status == 401 }.count == 10)
             #expect(answers.filter { $0.status == 429 }.count == 54)
         }

@@ -152,7 +152,7 @@ struct SigningKeyTests {
         try await withSeparateNodes(engine) { nodes in
             let node = nodes[0]
             try await node.execute("DELETE FROM signing_keys")
-            _ = try await parallel(8) { try await nodes[$0 % 2].service.keys.reload() }
+            _ = try await inParallel(8) { try await nodes[$0 % 2].service.keys.reload() }
             #expect(try await node.count("signing_keys WHERE state = 'current'") == 1)
             #expect(try await node.count("signing_keys WHERE state = 'next'") == 1)
             #expect(try await node.count("signing_keys") == 2)
@@ -164,7 +164,7 @@ struct SigningKeyTests {
     func rotationsAtOnce(engine: TestEngine) async throws {
         try await withSeparateNodes(engine) { nodes in
             let ada = try await nodes[0].signUp()
-            let outcomes = try await parallel(16) { index -> Bool in
+            let outcomes = try await inParallel(16) { index -> Bool in
                 do {
                     try await nodes[index % 2].service.keys.rotate()
                     return true

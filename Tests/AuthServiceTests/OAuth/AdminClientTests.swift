@@ -129,7 +129,7 @@ struct AdminClientTests {
             #expect(try await node.count("clients") == 0)
 
             let body = #"{"name":"x","id":"worker"}"#
-            let answers = try await parallel(8) { _ in
+            let answers = try await inParallel(8) { _ in
                 try await node.send(.post, Self.path, body, token: admin.access).status
             }
             #expect(answers.count { $0 == 201 } == 1 && answers.count { $0 == 409 } == 7, "\(answers)")

@@ -69,7 +69,7 @@ struct ClientAssertionTests {
         try await withNode(engine) { node in
             let client = try await node.makeKeyClient()
             let once = try assertion(node, client)
-            let answers = try await parallel(16) { _ in try await send(node, once).status }
+            let answers = try await inParallel(16) { _ in try await send(node, once).status }
             #expect(answers.count { $0 == 200 } == 1 && answers.count { $0 == 401 } == 15, "\(answers)")
             // The same id in another assertion counts as the same; of another client it does not.
             let jti = #""fixed""#

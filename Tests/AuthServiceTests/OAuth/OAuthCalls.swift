@@ -3,6 +3,7 @@ import Foundation
 import HTTPTypes
 import OpenSSLCrypto
 import ServiceKit
+import TestSupport
 import Testing
 
 struct TestClient: Sendable {
@@ -80,9 +81,4 @@ extension AuthNode {
             return isPlain ? String(decoding: [byte], as: UTF8.self) : "%" + Hex.encode([byte])
         }.joined()
     }
-}
-
-extension AuthNode.Answer {
-    /// RFC 6749 §5.2.
-    var error: String? { json["error"]?.string }
 }

@@ -44,14 +44,14 @@ struct NetworkTests {
                 return try await node.send(.post, "/v1/token/refresh", body, headers: [.forwardedFor: forwarded]).status
             }
             // The entries left of the client's own address are forged, different each time.
-            let statuses = try await parallel(300) { try await guess("198.51.100.\($0 % 250), 203.0.113.9") }
+            let statuses = try await inParallel(300) { try await guess("198.51.100.\($0 % 250), 203.0.113.9") }
             #expect(statuses.allSatisfy { $0 == 401 })
             #expect(try await guess("198.51.100.251, 203.0.113.9") == 429)
             #expect(try await guess("::ffff:203.0.113.9") == 429, "one client, however its address is written")
             #expect(try await guess("203.0.113.10") == 401)
 
             // An IPv6 customer has a whole /64.
-            let household = try await parallel(300) { try await guess("2001:db8:0:1::\(String($0 + 1, radix: 16))") }
+            let household = try await inParallel(300) { try await guess("2001:db8:0:1::\(String($0 + 1, radix: 16))") }
             #expect(household.allSatisfy { $0 == 401 })
             #expect(try await guess("2001:DB8:0:1:ffff:ffff:ffff:ffff") == 429)
             #expect(try await guess("2001:db8:0:2::1") == 401)
@@ -63,7 +63,7 @@ struct NetworkTests {
         try await withNode(engine, NodeOptions(rateLimits: true)) { node in
             for (path, limit) in [("/v1/signup", 300), ("/v1/login", 600)] {
                 // Counted before the body is read: a refused body is a request too.
-                let answers = try await parallel(limit + 10) { _ in try await node.send(.post, path, "{}") }
+                let answers = try await inParallel(limit + 10) { _ in try await node.send(.post, path, "{}") }
                 #expect(answers.filter { $0.status == 400 }.count == limit, "\(path)")
                 #expect(answers.filter { $0.code == "rate_limited" }.count == 10, "\(path)")
                 let limited = try await node.send(.post, path, "{}")
@@ -105,7 +105,7 @@ struct NetworkTests {
         try await withNode(engine, NodeOptions(rateLimits: true)) { node in
             let ada = try await node.signUp()
             let guess = #"{"current_password":"wrong password","password":"another long password"}"#
-            let answers = try await parallel(20) { _ in
+            let answers = try await inParallel(20) { _ in
                 try await node.send(.post, "/v1/password/change", guess, token: ada.access)
             }
             #expect(answers.filter { $0.status == 401 }.count == 10)
@@ -126,7 +126,7 @@ struct NetworkTests {
             _ = try await node.signUp()
             for email in ["ada@example.com", "nobody@example.com", "no address at all"] {
                 // One thread and no queue: of many concurrent requests, those that need a hash find it busy.
-                let answers = try await parallel(32) { _ in
+                let answers = try await inParallel(32) { _ in
                     try await node.logInAnswer(email, password: "wrong password")
                 }
                 let busy = answers.filter { $0.status == 503 }

@@ -1,10 +1,8 @@
 import AuthService
-import Foundation
 import HTTPTypes
 import Hummingbird
 import HummingbirdTesting
 import Logging
-import NIOCore
 import OpenSSLCrypto
 import PasswordHashing
 import ServiceKit
@@ -12,27 +10,6 @@ import Storage
 import Synchronization
 import TestSupport
 import Testing
-
-/// A clock that stands still until a test moves it.
-final class TestClock: Sendable {
-    private let instant = Mutex(Instant(seconds: 1_800_000_000))
-
-    var now: Instant { instant.withLock { $0 } }
-
-    func advance(_ duration: Duration) {
-        instant.withLock { $0 = $0 + duration }
-    }
-
-    /// Each read adds a microsecond, so that rows have an order.
-    var clock: Clock {
-        Clock {
-            self.instant.withLock { instant in
-                instant = instant + .microseconds(1)
-                return instant
-            }
-        }
-    }
-}
 
 /// Holds one request between its password check and the transaction that relies on it.
 final class Barrier: Sendable {
@@ -80,14 +57,7 @@ struct AuthNode: Sendable {
         return ([keys[first]] + keys.enumerated().filter { $0.offset != first }.map(\.element)).joined(separator: ",")
     }
 
-    struct Answer: Sendable {
-        let status: Int
-        let headers: HTTPFields
-        let text: String
-
-        var json: JSONValue { JSONValue(element: try? JSONElement.parse(text)) }
-        var code: String? { json["code"]?.string }
-    }
+    typealias Answer = TestSupport.Answer
 
     func send(
         _ method: HTTPRequest.Method,
@@ -96,16 +66,7 @@ struct AuthNode: Sendable {
         token: String? = nil,
         headers: HTTPFields = [:]
     ) async throws -> Answer {
-        var headers = headers
-        if body != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
-        if let token { headers[.authorization] = "Bearer \(token)" }
-        let answer = try await client.execute(
-            uri: path,
-            method: method,
-            headers: headers,
-            body: body.map { ByteBuffer(string: $0) }
-        )
-        return Answer(status: answer.status.code, headers: answer.headers, text: String(buffer: answer.body))
+        try await client.send(method, path, body, token: token, headers: headers)
     }
 
     struct LoggedIn: Sendable {
@@ -174,7 +135,7 @@ func withNodes(
     _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
 ) async throws {
     try await withDatabase(engine, service: "auth") { database async throws in
-        try await open(options[...], database, TestClock(), Barrier(), [], body)
+        try await open(options[...], database, TestClock(step: .microseconds(1)), Barrier(), [], body)
     }
 }
 
@@ -187,50 +148,74 @@ private func open(
     _ body: @Sendable @escaping ([AuthNode]) async throws -> Void
 ) async throws {
     guard let first = options.first else { return try await body(nodes) }
-    var configuration = AuthConfiguration(
-        publicURL: first.publicURL,
-        masterKeys: try MasterKeyRing(base64Ring: first.ring)
-    )
-    configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
-    configuration.hashQueue = 1000
+    var configuration = try AuthNode.configuration(ring: first.ring, publicURL: first.publicURL)
     configuration.corsOrigins = first.corsOrigins
     configuration.rateLimits = first.rateLimits
     configuration.signingAlgorithm = first.algorithm
-    var logger = Logger(label: "test.auth")
-    logger.logLevel = .critical
-    let service = try await AuthService(
-        database: database,
-        configuration: configuration,
-        isReady: {},
-        contract: "",
-        clock: clock.clock,
-        logger: logger,
-        hasher: WaitingHasher(configuration, barrier)
-    )
     let rest = options.dropFirst()
-    try await Application(router: service.buildRouter(), logger: logger).test(.router) { client in
-        let node = AuthNode(service: service, client: client, database: database, clock: clock, barrier: barrier)
+    try await AuthNode.serve(configuration, on: database, clock, barrier) { node in
         try await open(rest, database, clock, barrier, nodes + [node], body)
     }
 }
 
-func parallel<T: Sendable>(_ count: Int, _ body: @Sendable @escaping (Int) async throws -> T) async throws -> [T] {
-    try await withThrowingTaskGroup(of: T.self) { group in
-        for index in 0..<count { group.addTask { try await body(index) } }
-        return try await group.reduce(into: []) { $0.append($1) }
+extension AuthNode {
+    /// What tests run with: cheap hashes, a long queue for them, and no limits.
+    static func configuration(
+        ring: String = Self.ring(1),
+        publicURL: String = "https://auth.test"
+    ) throws -> AuthConfiguration {
+        var configuration = AuthConfiguration(publicURL: publicURL, masterKeys: try MasterKeyRing(base64Ring: ring))
+        configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
+        configuration.hashQueue = 1000
+        configuration.rateLimits = false
+        return configuration
+    }
+
+    /// Runs `body` against a node; `overSocket` sends its requests through a real connection.
+    static func serve(
+        _ configuration: AuthConfiguration,
+        on database: any SQLDatabase,
+        _ clock: TestClock,
+        _ barrier: Barrier = Barrier(),
+        overSocket: Bool = false,
+        _ body: @Sendable @escaping (AuthNode) async throws -> Void
+    ) async throws {
+        let service = try await AuthService(
+            database: database,
+            configuration: configuration,
+            isReady: {},
+            contract: "",
+            clock: clock.clock,
+            logger: .quiet,
+            hasher: WaitingHasher(configuration, barrier)
+        )
+        let application = Application(
+            router: service.buildRouter(),
+            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
+            logger: .quiet
+        )
+        try await application.test(overSocket ? .live : .router) { client in
+            try await body(
+                AuthNode(service: service, client: client, database: database, clock: clock, barrier: barrier)
+            )
+        }
     }
 }
 
+extension Answer {
+    var json: AnswerJSON { AnswerJSON(element: try? JSONElement.parse(text)) }
+}
+
 /// `nil` if the body is not JSON, which a test then reports.
-struct JSONValue: Sendable {
+struct AnswerJSON: Sendable {
     let element: JSONElement?
 
-    subscript(name: String) -> JSONValue? { element?[name].map { JSONValue(element: $0) } }
+    subscript(name: String) -> AnswerJSON? { element?[name].map { AnswerJSON(element: $0) } }
     var string: String? { element?.string }
     var integer: Int64? { element?.integer }
     var boolean: Bool? { element?.boolean }
     var isNull: Bool { element?.isNull ?? false }
     var raw: String? { element?.raw }
-    var array: [JSONValue]? { element?.array?.map { JSONValue(element: $0) } }
+    var array: [AnswerJSON]? { element?.array?.map { AnswerJSON(element: $0) } }
     var names: [String] { element?.object?.map(\.name) ?? [] }
 }

@@ -1,14 +1,7 @@
 // A node with its own configuration, behind the router or a socket, and access to its tables.
 import AuthService
-import Foundation
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
-import Logging
-import NIOCore
-import OpenSSLCrypto
-import PasswordHashing
-import ServiceKit
 import Storage
 import TestSupport
 import Testing
@@ -23,42 +16,15 @@ func withConfiguredNode(
     _ configure: (inout AuthConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (AuthNode) async throws -> Void
 ) async throws {
-    var configuration = AuthConfiguration(
-        publicURL: "https://auth.test",
-        masterKeys: try MasterKeyRing(base64Ring: AuthNode.ring(1))
-    )
-    configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
-    configuration.hashQueue = 1000
-    configuration.rateLimits = false
+    var configuration = try AuthNode.configuration()
     configure(&configuration)
     let settings = configuration
-    var logger = Logger(label: "test.auth")
-    logger.logLevel = .critical
-    let quiet = logger
     try await withDatabase(engine, service: "auth") { own async throws in
         var chosen: any SQLDatabase = own
         if counting { chosen = CountingDatabase(own) }
         if let failing { chosen = FailingDatabase(own, failing) }
-        let database = chosen
-        let clock = TestClock()
-        let service = try await AuthService(
-            database: database,
-            configuration: settings,
-            isReady: {},
-            contract: "",
-            clock: clock.clock,
-            logger: quiet
-        )
-        let application = Application(
-            router: service.buildRouter(),
-            configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-            logger: quiet
-        )
-        try await application.test(overSocket ? .live : .router) { client in
-            try await body(
-                AuthNode(service: service, client: client, database: database, clock: clock, barrier: Barrier())
-            )
-        }
+        let clock = TestClock(step: .microseconds(1))
+        try await AuthNode.serve(settings, on: chosen, clock, overSocket: overSocket, body)
     }
 }
 

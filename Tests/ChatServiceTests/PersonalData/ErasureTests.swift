@@ -342,14 +342,6 @@ final class Countdown: Sendable {
     func tick() -> Bool { left.subtract(1, ordering: .relaxed).newValue >= 0 }
 }
 
-extension Logger {
-    static var quiet: Logger {
-        var logger = Logger(label: "test.chat")
-        logger.logLevel = .critical
-        return logger
-    }
-}
-
 extension ErasureReceipt {
     func count(_ entity: String) -> Int64 { removed.first { $0.entity == entity }?.count ?? 0 }
 }

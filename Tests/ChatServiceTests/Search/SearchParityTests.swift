@@ -10,7 +10,7 @@ import Testing
 struct SearchParityTests {
     @Test("500 texts, 300 queries: SQLite, PostgreSQL and the model agree")
     func parity() async throws {
-        var random = Lottery(state: 20_261_121)
+        var random = SeededGenerator(seed: 20_261_121)
         let texts = (0..<500).map { _ in Self.text(&random) }
         let queries = (0..<300).map { _ in Self.query(&random, texts) }
         var answers: [TestEngine: [[String]]] = [:]
@@ -74,7 +74,7 @@ struct SearchParityTests {
         (["user@example.com"], ["user", "example", "com"]), (["C++"], ["c"]), (["สวัสดี"], ["สว", "วส", "สด", "ด"]),
     ]
 
-    private static func text(_ random: inout Lottery) -> Text {
+    private static func text(_ random: inout SeededGenerator) -> Text {
         var surface = ""
         var words: [String] = []
         for _ in 0..<Int.random(in: 1...6, using: &random) {
@@ -112,7 +112,7 @@ struct SearchParityTests {
     }
 
     /// A query term, as typed and as meant.
-    private static func term(_ random: inout Lottery, _ texts: [Text]) -> (String, Term) {
+    private static func term(_ random: inout SeededGenerator, _ texts: [Text]) -> (String, Term) {
         let parts: [(String, Term)] = [
             ("東京", Term(words: ["東京"], isPrefix: false)), ("京都", Term(words: ["京都"], isPrefix: false)),
             ("都", Term(words: ["都"], isPrefix: true)), ("국어", Term(words: ["국어"], isPrefix: false)),
@@ -146,7 +146,7 @@ struct SearchParityTests {
         word.unicodeScalars.allSatisfy { $0.value < 0x0E00 || $0.value > 0xFFFF }
     }
 
-    private static func query(_ random: inout Lottery, _ texts: [Text]) -> Query {
+    private static func query(_ random: inout SeededGenerator, _ texts: [Text]) -> Query {
         var typed: [String] = []
         var wanted: [Term] = []
         var unwanted: [Term] = []
@@ -161,18 +161,5 @@ struct SearchParityTests {
             unwanted.append(term)
         }
         return Query(text: typed.joined(separator: " "), wanted: wanted, unwanted: unwanted)
-    }
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers in every run.
-struct Lottery: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return bits ^ (bits >> 31)
     }
 }

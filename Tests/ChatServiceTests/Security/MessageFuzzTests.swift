@@ -189,16 +189,10 @@ private final class Known: Sendable {
 }
 
 struct Dice {
-    private var state: UInt64
+    private var numbers: SeededGenerator
 
-    // Not a multiple of the step below, or every stream would be a part of the same one.
-    init(seed: UInt64) { state = seed &* 0xD134_2543_DE82_EF95 }
+    // Not a multiple of the generator's step, or every stream would be a part of the same one.
+    init(seed: UInt64) { numbers = SeededGenerator(seed: seed &* 0xD134_2543_DE82_EF95) }
 
-    mutating func roll(_ sides: Int) -> Int {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return Int((z ^ (z >> 31)) % UInt64(sides))
-    }
+    mutating func roll(_ sides: Int) -> Int { Int(numbers.next() % UInt64(sides)) }
 }

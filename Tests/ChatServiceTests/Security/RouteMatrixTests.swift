@@ -195,15 +195,13 @@ struct RouteMatrixTests {
     }
 
     private static func routes(_ chat: Chat) -> [Route] {
-        var logger = Logger(label: "test.chat")
-        logger.logLevel = .critical
         let service = ChatService(
             database: chat.database,
             configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
             keys: chat.tokens.keySource,
             isReady: {},
             contract: "openapi: 3.1.0\n",
-            logger: logger
+            logger: .quiet
         )
         return service.buildRouter().routes
             .filter { $0.method != .head }

@@ -91,8 +91,6 @@ private func withNode(
     _ revocations: (any RevocationSource)? = nil,
     _ body: @Sendable @escaping (any TestClientProtocol) async throws -> Void
 ) async throws {
-    var logger = Logger(label: "test.chat")
-    logger.logLevel = .critical
     let service = ChatService(
         database: database,
         configuration: configuration,
@@ -101,9 +99,9 @@ private func withNode(
         isReady: {},
         contract: "openapi: 3.1.0\n",
         clock: clock,
-        logger: logger
+        logger: .quiet
     )
-    var application = Application(router: service.buildRouter(), logger: logger)
+    var application = Application(router: service.buildRouter(), logger: .quiet)
     if overSocket { application.addServices(service.services) }
     try await application.test(overSocket ? .live : .router, body)
 }
@@ -122,19 +120,8 @@ struct Chat: Sendable {
         headers: HTTPFields = [:],
         node: Int = 0
     ) async throws -> Answer {
-        var headers = headers
-        if let user, headers[.authorization] == nil {
-            headers[.authorization] = "Bearer \(try tokens.token(for: user))"
-        }
-        if json != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
-        return try await nodes[node % nodes.count].execute(
-            uri: path,
-            method: method,
-            headers: headers,
-            body: json.map { ByteBuffer(string: $0) }
-        ) { response in
-            Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: response.body))
-        }
+        let token = try headers[.authorization] == nil ? user.map { try tokens.token(for: $0) } : nil
+        return try await nodes[node % nodes.count].send(method, path, json, token: token, headers: headers)
     }
 
     @discardableResult
@@ -198,8 +185,7 @@ struct Chat: Sendable {
     }
 
     func rows(_ table: String) async throws -> Int64 {
-        let statement = Statement("test.rows", .reads, "SELECT COUNT(*) AS n FROM \(table)")
-        return try #require(try await database.run(statement.bind()).first).integer("n")
+        Int64(try await database.count(table))
     }
 
     /// Makes conversations `f-1` to `f-count` of the owner, bypassing the service.
@@ -274,37 +260,6 @@ struct Chat: Sendable {
     }
 }
 
-struct Answer: Sendable {
-    let status: Int
-    let headers: HTTPFields
-    let text: String
-
+extension Answer {
     var json: JSONElement { get throws { try JSONElement.parse(text) } }
-
-    var code: String? { (try? json)?["code"]?.string }
-
-    var violations: [String] {
-        ((try? json)?["errors"]?.array ?? []).map { "\($0["field"]?.string ?? "?") \($0["code"]?.string ?? "?")" }
-    }
-}
-
-/// A clock that stands still until a test moves it.
-final class TestClock: Sendable {
-    private let instant = Mutex(Instant(seconds: 1_800_000_000))
-
-    var clock: Clock { Clock { self.instant.withLock { $0 } } }
-
-    func advance(_ duration: Duration) {
-        instant.withLock { $0 = $0 + duration }
-    }
-}
-
-func inParallel<T: Sendable>(
-    _ count: Int,
-    _ operation: @Sendable @escaping (Int) async throws -> T
-) async throws -> [T] {
-    try await withThrowingTaskGroup(of: T.self) { group in
-        for index in 0..<count { group.addTask { try await operation(index) } }
-        return try await group.reduce(into: []) { $0.append($1) }
-    }
 }

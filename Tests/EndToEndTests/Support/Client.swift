@@ -2,6 +2,7 @@ import AsyncHTTPClient
 import Foundation
 import NIOCore
 import NIOHTTP1
+import TestSupport
 
 struct Client: Sendable {
     /// For example `http://127.0.0.1:12345`.

@@ -1,5 +1,6 @@
 // A fixture's JSON, with the names of scripts/make-upgrade-fixture.
 import Storage
+import TestSupport
 import Testing
 
 struct Facts: Decodable, Sendable {
@@ -72,7 +73,7 @@ struct Facts: Decodable, Sendable {
         let path: String
         let body: String
         let key: String
-        let answer: JSON
+        let answer: JSONValue
     }
 
     /// A request that changes nothing, and its answer; of a refusal the code alone.
@@ -84,7 +85,7 @@ struct Facts: Decodable, Sendable {
         let headers: [String: String]?
         let body: String?
         let status: Int
-        let answer: JSON?
+        let answer: JSONValue?
         let answerHeaders: [String: String]?
     }
 
@@ -108,7 +109,7 @@ struct Facts: Decodable, Sendable {
 
     struct Export: Decodable, Sendable {
         let user: String
-        let lines: [JSON]
+        let lines: [JSONValue]
     }
 
     func token(_ name: String) throws -> String { try #require(tokens[name], "there is no token of \(name)") }

@@ -16,31 +16,9 @@ import TesseraVerifierHummingbird
 import TestSupport
 import Testing
 
-/// A clock that a test sets. Each read adds a microsecond, so that rows have an order.
-final class FixtureClock: Sendable {
-    private let instant: Mutex<Instant>
-
-    init(_ instant: Instant) { self.instant = Mutex(instant) }
-
-    var now: Instant { instant.withLock { $0 } }
-
-    func set(_ new: Instant) { instant.withLock { $0 = new } }
-
-    func advance(_ duration: Duration) { instant.withLock { $0 = $0 + duration } }
-
-    var clock: Clock {
-        Clock {
-            self.instant.withLock { instant in
-                instant = instant + .microseconds(1)
-                return instant
-            }
-        }
-    }
-}
-
 struct Upgraded: Sendable {
     let facts: Facts
-    let clock: FixtureClock
+    let clock: TestClock
     let auth: Service
     let chat: Service
 
@@ -57,30 +35,13 @@ struct Upgraded: Sendable {
         ) async throws -> Answer {
             var fields: HTTPFields = [:]
             for (name, value) in headers { fields[try #require(HTTPField.Name(name))] = value }
-            if body != nil, fields[.contentType] == nil { fields[.contentType] = "application/json" }
-            if let token { fields[.authorization] = "Bearer \(token)" }
-            let content = body.map { ByteBuffer(string: $0) }
-            return try await client.execute(uri: path, method: method, headers: fields, body: content) {
-                Answer(status: Int($0.status.code), headers: $0.headers, text: String(buffer: $0.body))
-            }
+            return try await client.send(method, path, body, token: token, headers: fields)
         }
 
         /// `rows`: a table, or one with a condition.
         func count(_ rows: String) async throws -> Int {
-            let statement = Statement("upgrade.count", .reads, [:], "SELECT COUNT(*) AS n FROM \(rows)")
-            return try #require(try await database.run(statement.bind()).first).int("n")
+            try await database.count(rows)
         }
-    }
-
-    struct Answer: Sendable {
-        let status: Int
-        let headers: HTTPFields
-        let text: String
-
-        var json: JSON { (try? JSON(parsing: text)) ?? .null }
-        /// The code of a problem, or of OAuth.
-        var code: String? { json["code"].string ?? json["error"].string }
-        var lines: [JSON] { text.split(separator: "\n").map { (try? JSON(parsing: String($0))) ?? .null } }
     }
 }
 
@@ -92,7 +53,7 @@ func withUpgraded(
     _ body: @Sendable @escaping (Upgraded) async throws -> Void
 ) async throws {
     let facts = try fixture.facts(engine)
-    let clock = FixtureClock(try Facts.instant(facts.madeAt) + later)
+    let clock = TestClock(try Facts.instant(facts.madeAt) + later, step: .microseconds(1))
     try await fixture.withRows(engine, "auth") { authRows async throws in
         try await fixture.withRows(engine, "chat") { chatRows async throws in
             try await withAuth(facts, authRows, clock, running.contains("auth")) { auth in
@@ -104,16 +65,16 @@ func withUpgraded(
     }
 }
 
-private var quiet: Logger {
-    var logger = Logger(label: "test.upgrade")
-    logger.logLevel = .critical
-    return logger
+extension Answer {
+    var json: JSONValue { (try? JSONValue(parsing: text)) ?? .null }
+    /// NDJSON.
+    var lines: [JSONValue] { text.split(separator: "\n").map { (try? JSONValue(parsing: String($0))) ?? .null } }
 }
 
 private func withAuth(
     _ facts: Facts,
     _ database: any SQLDatabase,
-    _ clock: FixtureClock,
+    _ clock: TestClock,
     _ withServices: Bool,
     _ body: @Sendable @escaping (Upgraded.Service) async throws -> Void
 ) async throws {
@@ -131,12 +92,12 @@ private func withAuth(
         isReady: {},
         contract: "",
         clock: clock.clock,
-        logger: quiet
+        logger: .quiet
     )
     var application = Application(
         router: service.buildRouter(),
         configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-        logger: quiet
+        logger: .quiet
     )
     if withServices { application.addServices(service.services) }
     try await application.test(.live) { client in
@@ -150,7 +111,7 @@ private func withAuth(
 private func withChat(
     _ facts: Facts,
     _ database: any SQLDatabase,
-    _ clock: FixtureClock,
+    _ clock: TestClock,
     _ withServices: Bool,
     _ auth: Upgraded.Service,
     _ body: @Sendable @escaping (Upgraded.Service) async throws -> Void
@@ -168,12 +129,12 @@ private func withChat(
         isReady: {},
         contract: "",
         clock: clock.clock,
-        logger: quiet
+        logger: .quiet
     )
     var application = Application(
         router: service.buildRouter(),
         configuration: .init(address: .hostname("127.0.0.1", port: 0)),
-        logger: quiet
+        logger: .quiet
     )
     if withServices { application.addServices([feed.keys, feed] + service.services) }
     try await feed.keys.refresh(afterUnknownKeyID: "any")
@@ -188,7 +149,7 @@ private struct ChatFeed: ServiceLifecycle.Service {
     let revocations: RevocationFeed
     let userEvents: UserEventFeed
 
-    init(_ facts: Facts, _ clock: FixtureClock, _ auth: Upgraded.Service) throws {
+    init(_ facts: Facts, _ clock: TestClock, _ auth: Upgraded.Service) throws {
         let url = "http://127.0.0.1:\(try #require(auth.client.port))"
         let secret = try #require(facts.clients["chat"]?.secret)
         let credentials = ClientCredentials(tokenEndpoint: "\(url)/oauth2/token", id: "chat", secret: secret)
@@ -196,7 +157,7 @@ private struct ChatFeed: ServiceLifecycle.Service {
         var pace = FeedPace()
         // Five minutes for clock differences.
         pace.tokenLifetime = .seconds(facts.accessTokenSeconds + 300)
-        keys = RemoteKeySource(url: "\(url)/.well-known/jwks.json", logger: quiet)
+        keys = RemoteKeySource(url: "\(url)/.well-known/jwks.json", logger: .quiet)
         revocations = RevocationFeed(
             url: "\(url)/v1/events",
             credentials: credentials,
@@ -204,9 +165,9 @@ private struct ChatFeed: ServiceLifecycle.Service {
             keys: keys,
             news: news,
             clock: { clock.now.seconds },
-            logger: quiet
+            logger: .quiet
         )
-        let pages = EventPages(url: "\(url)/v1/events", credentials: credentials, logger: quiet)
+        let pages = EventPages(url: "\(url)/v1/events", credentials: credentials, logger: .quiet)
         userEvents = UserEventFeed(pages: pages, news: news)
     }
 
