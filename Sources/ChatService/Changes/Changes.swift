@@ -52,24 +52,14 @@ struct Changes: Sendable {
     let database: any SQLDatabase
     let clock: Clock
 
-    struct State: Sendable {
-        let epoch: String
-        /// Of all people, including removed rows.
-        let newest: Int64
-        /// Of the person's own rows.
-        let horizon: Int64
-
-        init(_ result: SQLResult) throws {
-            guard let row = result.first else { throw StorageError.invalidRow(column: "epoch") }
-            epoch = try row.text("epoch")
-            horizon = try row.optionalInteger("horizon") ?? 0
-            newest = max(try row.integer("newest"), try row.optionalInteger("newest_here") ?? 0)
-        }
-
-        /// Whether nothing after the cursor is missing.
-        func reaches(_ cursor: EventCursor) -> Bool {
-            cursor.epoch == epoch && cursor.seq <= newest && cursor.seq >= horizon
-        }
+    /// `newest` counts the rows of all people, `horizon` those of one person.
+    private static func edges(_ result: SQLResult) throws -> LogEdges {
+        guard let row = result.first else { throw StorageError.invalidRow(column: "epoch") }
+        return LogEdges(
+            epoch: try row.text("epoch"),
+            newest: max(try row.integer("newest"), try row.optionalInteger("newest_here") ?? 0),
+            horizon: try row.optionalInteger("horizon") ?? 0
+        )
     }
 
     enum Start: Sendable, Hashable {
@@ -82,7 +72,7 @@ struct Changes: Sendable {
     struct Batch: Sendable {
         let changes: [Change]
         let isFull: Bool
-        let state: State
+        let state: LogEdges
     }
 
     func read(after seq: Int64, of principal: String, limit: Int) async throws -> Batch {
@@ -91,7 +81,7 @@ struct Changes: Sendable {
         let state = transaction.add(ChangeStatements.state(principal: principal))
         let results = try await database.run(transaction)
         let changes = try results[rows].rows.map { row throws(StorageError) in try Change(row) }
-        return Batch(changes: changes, isFull: changes.count == limit, state: try State(results[state]))
+        return Batch(changes: changes, isFull: changes.count == limit, state: try Self.edges(results[state]))
     }
 
     /// The end of one person's changes: everything up to it is visible to later reads.
@@ -99,8 +89,7 @@ struct Changes: Sendable {
         var transaction = PrincipalTransaction(by: caller, at: clock.now())
         let state = transaction.add(ChangeStatements.state(principal: caller.id))
         // A read needs no active person, only the lock.
-        let found = try State(try await database.run(transaction.base)[state])
-        return EventCursor(epoch: found.epoch, seq: found.newest)
+        return try Self.edges(try await database.run(transaction.base)[state]).end
     }
 
     /// Throws `cursor_gone`.
@@ -118,13 +107,13 @@ struct Changes: Sendable {
 
     func gone(_ caller: Caller) async throws -> APIError { .cursorGone(now: try await end(of: caller)) }
 
-    func state(of principal: String) async throws -> State {
-        try State(try await database.run(ChangeStatements.state(principal: principal)))
+    func state(of principal: String) async throws -> LogEdges {
+        try Self.edges(try await database.run(ChangeStatements.state(principal: principal)))
     }
 
     /// The greatest visible number of all people, including removed rows.
     func newest() async throws -> Int64 {
-        try State(try await database.run(ChangeStatements.state(principal: nil))).newest
+        try Self.edges(try await database.run(ChangeStatements.state(principal: nil))).newest
     }
 
     /// First in a transaction that removes changes; see `ChangeStatements.keepNewest`.

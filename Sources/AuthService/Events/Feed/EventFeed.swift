@@ -73,7 +73,7 @@ final class EventFeed: Sendable {
     }
 
     /// Adds a stream; the first one starts the reader at the log's end in `now`. `client`: the token's.
-    func join(_ now: EventLogState, client: String?, channel: any Channel) -> EventFollower {
+    func join(_ now: LogEdges, client: String?, channel: any Channel) -> EventFollower {
         let (follower, others, old) = state.withLock { state in
             var others: [EventFollower] = []
             var old: Task<Void, Never>?

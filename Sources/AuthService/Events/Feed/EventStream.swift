@@ -10,7 +10,7 @@ import ServiceLifecycle
 struct EventStream: Sendable {
     let feed: EventFeed
     let cursor: EventCursor
-    let opening: EventLogState
+    let opening: LogEdges
     let kinds: EventKinds
     let client: String?
     let channel: any Channel

@@ -40,18 +40,6 @@ struct StoredEvent: Sendable {
     }
 }
 
-struct EventLogState: Sendable {
-    let epoch: String
-    /// The greatest known number; 0 before the first event.
-    let newest: Int64
-    /// Events up to this number may be gone.
-    let horizon: Int64
-    /// Events before this moment may be gone; `nil` if none ever went.
-    let keptSince: Instant?
-
-    var end: EventCursor { EventCursor(epoch: epoch, seq: newest) }
-}
-
 /// There is a gap after the cursor.
 struct CursorGone: Error, Sendable {
     let end: EventCursor
@@ -62,7 +50,7 @@ struct EventBatch: Sendable {
     let events: [StoredEvent]
     /// Whether it reached its limit.
     let isFull: Bool
-    let state: EventLogState
+    let state: LogEdges
 }
 
 struct EventKinds: Sendable {
@@ -98,9 +86,9 @@ struct EventLog: Sendable {
     /// The cursor, with the log's edges at that moment.
     ///
     /// - Throws: `CursorGone` if there is a gap after it.
-    func open(_ start: Start, kinds: EventKinds) async throws -> (cursor: EventCursor, state: EventLogState) {
+    func open(_ start: Start, kinds: EventKinds) async throws -> (cursor: EventCursor, state: LogEdges) {
         let seq: Int64
-        let state: EventLogState
+        let state: LogEdges
         switch start {
         case .oldest:
             state = try await self.state()
@@ -112,11 +100,13 @@ struct EventLog: Sendable {
         case .since(let duration):
             let moment = clock.now() - duration
             var transaction = Transaction()
-            let edges = transaction.add(EventLogStatements.state())
-            let first = transaction.add(EventLogStatements.first(since: moment))
+            let edges = transaction.add(LogEdgesments.state())
+            let first = transaction.add(LogEdgesments.first(since: moment))
             let results = try await database.run(transaction)
             state = try await self.state(results[edges])
-            if let keptSince = state.keptSince, moment < keptSince, !kinds.arePermanent {
+            // Events before this moment may be gone; none where none ever went.
+            let keptSince = try results[edges].first?.optionalInstant("kept_since")
+            if let keptSince, moment < keptSince, !kinds.arePermanent {
                 throw CursorGone(end: state.end)
             }
             seq = try results[first].first?.optionalInteger("first_seq").map { $0 - 1 } ?? state.newest
@@ -127,8 +117,8 @@ struct EventLog: Sendable {
     /// Events of every kind after a number. The caller judges the edges.
     func read(after seq: Int64, limit: Int) async throws -> EventBatch {
         var transaction = Transaction()
-        let page = transaction.add(EventLogStatements.after(seq, limit: limit))
-        let edges = transaction.add(EventLogStatements.state())
+        let page = transaction.add(LogEdgesments.after(seq, limit: limit))
+        let edges = transaction.add(LogEdgesments.state())
         let results = try await database.run(transaction)
         let events = try results[page].rows.map { row throws(StorageError) in try StoredEvent(row) }
         return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[edges]))
@@ -171,29 +161,28 @@ struct EventLog: Sendable {
 
     private static let chunksPerPage = 40
 
-    func state() async throws -> EventLogState {
-        try await state(try await database.run(EventLogStatements.state()))
+    func state() async throws -> LogEdges {
+        try await state(try await database.run(LogEdgesments.state()))
     }
 
-    private func state(_ result: SQLResult) async throws -> EventLogState {
+    private func state(_ result: SQLResult) async throws -> LogEdges {
         guard let row = result.first else { throw StorageError.invalidRow(column: "newest") }
         let horizon = try row.optionalInteger("horizon") ?? 0
         var epoch = try row.optionalText("epoch") ?? ""
         // A log that was never read has no name yet.
         if epoch.isEmpty { epoch = try await epochs.current() }
-        return EventLogState(
+        return LogEdges(
             epoch: epoch,
             newest: max(try row.optionalInteger("newest") ?? 0, horizon),
-            horizon: horizon,
-            keptSince: try row.optionalInstant("kept_since")
+            horizon: horizon
         )
     }
 }
 
-extension EventLogState {
-    /// Whether nothing after the cursor is missing.
+extension LogEdges {
+    /// Whether no event of these kinds after the cursor is missing.
     func reaches(_ cursor: EventCursor, _ kinds: EventKinds) -> Bool {
-        cursor.epoch == epoch && cursor.seq <= newest && (cursor.seq >= horizon || kinds.arePermanent)
+        reaches(cursor, everKept: kinds.arePermanent)
     }
 
     func require(_ cursor: EventCursor, _ kinds: EventKinds) throws(CursorGone) {
