@@ -3,6 +3,7 @@
 // PostgreSQL plans for all values at once (`force_generic_plan`), as a worker eventually does, or for given values
 // where they decide. `EXPLAIN (GENERIC_PLAN)` is newer than 15, hence PREPARE and EXECUTE.
 import Storage
+import StoragePostgres
 import TestSupport
 
 struct QueryPlan {
@@ -47,8 +48,8 @@ struct QueryPlan {
             try await database.withMigrationLock { connection in
                 try statements.enumerated().map { index, statement in
                     let given = values[statement.name]
-                    let types = statement.parameters.map(typeName).joined(separator: ", ")
-                    let literals = (given ?? statement.parameters.map { _ in .null }).map(literal)
+                    let types = statement.parameters.map(PostgresScript.typeName).joined(separator: ", ")
+                    let literals = (given ?? statement.parameters.map { _ in .null }).map(PostgresScript.literal)
                     let mode = given == nil ? "force_generic_plan" : "force_custom_plan"
                     try connection.execute(script: "SET plan_cache_mode = \(mode)")
                     try connection.execute(
@@ -68,28 +69,6 @@ struct QueryPlan {
                     )
                 }
             }
-        }
-    }
-
-    private static func typeName(_ type: SQLType) -> String {
-        switch type {
-        case .boolean: "boolean"
-        case .integer: "bigint"
-        case .text: "text"
-        case .bytes: "bytea"
-        case .instant: "timestamptz"
-        case .words: "tsvector"
-        }
-    }
-
-    private static func literal(_ value: SQLValue) -> String {
-        switch value {
-        case .null, .bytes: "NULL"
-        case .boolean(let boolean): boolean ? "TRUE" : "FALSE"
-        case .integer(let integer): "\(integer)"
-        case .text(let text): "'\(text)'"
-        case .instant(let instant): "'\(instant.rfc3339)'"
-        case .words(let words): "'\(words.text)'"
         }
     }
 

@@ -60,7 +60,7 @@ package enum PostgresScript {
         """
     )
 
-    private static func typeName(_ type: SQLType) -> String {
+    package static func typeName(_ type: SQLType) -> String {
         switch type {
         case .boolean: "boolean"
         case .integer: "bigint"
@@ -71,7 +71,7 @@ package enum PostgresScript {
         }
     }
 
-    private static func literal(_ value: SQLValue) -> String {
+    package static func literal(_ value: SQLValue) -> String {
         switch value {
         case .null: "NULL"
         case .boolean(let value): value ? "TRUE" : "FALSE"
