@@ -184,8 +184,10 @@ struct OwnershipRuleTests {
             "Shop/C.swift": #"let a = Statement("a", .reads, ["b": .text], "SELECT :b, $$x$$"); a.map { $0 }"#,
             "Shop/D.swift": "let a = BoundStatement(b, [])",
             "Shop/E.swift": #"let a = Statement(positional: "a", .reads, "SELECT 1")"#,
+            "Kit/F.swift": #"let a = "SELECT $1""#,
+            "Storage/Storage/Statements/G.swift": "let a = BoundStatement(b, [])",
         ]).positionalParameters
-        #expect(found == ["Shop/A.swift", "Shop/B.swift", "Shop/D.swift", "Shop/E.swift"])
+        #expect(found == ["Shop/A.swift", "Shop/B.swift", "Shop/D.swift", "Shop/E.swift", "Kit/F.swift"])
     }
 
     @Test("results by number are found, and results by handle are not")
