@@ -248,7 +248,8 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", "StrictJSON", "TestSupport", hummingbird, httpTypes, logging, nioCore, metrics,
+                "ServiceKit", "Storage", "OpenSSLCrypto", "StrictJSON", "TestSupport", hummingbird, httpTypes, logging,
+                nioCore, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

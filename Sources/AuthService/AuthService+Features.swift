@@ -33,13 +33,14 @@ struct AuthFeatures: Sendable {
         hasher: (any PasswordHashingService)?
     ) {
         let (events, audit) = (Events(), Audit())
+        let ids = IDGenerator(random)
         keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
-        users = Users(database: database, clock: clock, random: random, events: events, audit: audit)
+        users = Users(database: database, clock: clock, events: events, audit: audit)
         sessions = Sessions(
             database: database,
             clock: clock,
-            random: random,
+            ids: ids,
             lifetime: SessionLifetime(idle: configuration.sessionIdle, absolute: configuration.sessionAbsolute),
             users: users,
             events: events,
@@ -86,11 +87,11 @@ struct AuthFeatures: Sendable {
         passwords = Passwords(
             database: database,
             clock: clock,
-            random: random,
+            ids: ids,
             policy: PasswordPolicy(minimum: configuration.passwordMinimum),
             hasher: self.hasher,
             users: users,
-            accounts: Accounts(database: database, random: random),
+            accounts: Accounts(database: database, ids: ids),
             signIn: signIn,
             throttle: throttle,
             events: events,
@@ -104,7 +105,7 @@ struct AuthFeatures: Sendable {
             database: database,
             clock: clock,
             steps: AuthService.cleanupSteps(configuration),
-            lease: .cleanup(holder: Hex.encode(random.bytes(8)), database: database, clock: clock),
+            lease: .cleanup(holder: ids.name(), database: database, clock: clock),
             lastRunLabel: "tessera_cleanup_last_run_seconds"
         )
         recovery = Recovery(database: database, clock: clock, random: random)

@@ -37,5 +37,5 @@ package struct EventEpochs: Sendable {
     }
 
     /// 64 random bits. As text, because cursors compare names without an order.
-    static func makeName(_ random: RandomSource) -> String { Hex.encode(random.bytes(8)) }
+    static func makeName(_ random: RandomSource) -> String { IDGenerator(random).name(bytes: 8) }
 }

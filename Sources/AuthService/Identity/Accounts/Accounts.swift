@@ -1,4 +1,3 @@
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
@@ -18,7 +17,7 @@ struct PasswordCredentials: Sendable {
 
 package struct Accounts: Sendable {
     let database: any SQLDatabase
-    let random: RandomSource
+    let ids: IDGenerator
 
     func credentials(email: Email) async throws -> PasswordCredentials? {
         try await database.run(AccountStatements.credentials(email: email)).first.flatMap {
@@ -32,7 +31,7 @@ package struct Accounts: Sendable {
 
     /// For the transaction that makes the user.
     func passwordInsertion(user: String, hash: String, at now: Instant) -> BoundStatement {
-        let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let id = ids.make(at: now)
         return AccountStatements.insertPassword(id: id, user: user, hash: hash, at: now)
     }
 

@@ -2,14 +2,12 @@
 //
 // The user's row is the lock. Every transaction that creates, revives or ends sessions begins by updating it.
 // Conditions are in later statements, which see everything committed before the lock was granted.
-import OpenSSLCrypto
 import ServiceKit
 package import Storage
 
 package struct Users: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
     let events: Events
     let audit: Audit
 

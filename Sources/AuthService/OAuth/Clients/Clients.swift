@@ -47,7 +47,7 @@ package struct Clients: Sendable {
             let errors = draft.errors()
             guard errors.isEmpty else { throw ClientError.invalid(errors) }
             let now = clock.now()
-            let id = draft.id ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+            let id = draft.id ?? IDGenerator(random).make(at: now)
             let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
             var transaction = Transaction()
             let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))

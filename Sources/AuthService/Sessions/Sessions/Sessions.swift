@@ -4,14 +4,13 @@
 // idle too long, absolute end. It never revives. Its user lists and ends it; an admin ends any. Ending one takes the
 // user's row (see Users), then writes the event, then the row. Of 64 concurrent requests the first writes the one
 // event; the others find nothing to do.
-import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
 package struct Sessions: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let lifetime: SessionLifetime
     let users: Users
     let events: Events
@@ -19,9 +18,7 @@ package struct Sessions: Sendable {
 
     package static let listName = "sessions"
 
-    func newID(at now: Instant) -> String {
-        UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
-    }
+    func newID(at now: Instant) -> String { ids.make(at: now) }
 
     /// For a transaction that has taken the user's row.
     func insertion(of session: NewSession, id: String, at now: Instant) -> BoundStatement {

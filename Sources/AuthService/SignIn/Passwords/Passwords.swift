@@ -1,5 +1,4 @@
 // Creation of users with a password, and its change. Only this and `PasswordSignIn` see passwords.
-import OpenSSLCrypto
 import PasswordHashing
 package import ServiceKit
 import Storage
@@ -27,7 +26,7 @@ package enum PasswordError: Error, Sendable {
 package struct Passwords: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let policy: PasswordPolicy
     let hasher: any PasswordHashingService
     let users: Users
@@ -48,7 +47,7 @@ package struct Passwords: Sendable {
                 let signup = try await read()
                 let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
                 let now = clock.now()
-                let user = newID(at: now)
+                let user = ids.make(at: now)
                 var transaction = Transaction()
                 addCreation(
                     of: user,
@@ -83,7 +82,7 @@ package struct Passwords: Sendable {
             let now = clock.now()
             var transaction = Transaction()
             let created = addCreation(
-                of: newID(at: now),
+                of: ids.make(at: now),
                 signup,
                 role: role,
                 hash: hash,
@@ -185,9 +184,5 @@ package struct Passwords: Sendable {
     private func newHash(_ password: String, own: [String?]) async throws -> String {
         if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable(violation) }
         do { return try await hasher.hash(password) } catch { throw PasswordError.refused(SignInError(error)) }
-    }
-
-    private func newID(at now: Instant) -> String {
-        UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
     }
 }
