@@ -1,8 +1,5 @@
 // Runs the real binary. A test that fails or throws releases its ServerProcess, which kills the process. Only processes
 // started here are ever signalled.
-//
-// `Foundation.Process` learns of an end from a socket that the child holds. A child that another test starts at the
-// same moment inherits that socket and hides the end until it ends itself. This file waits for the process by its id.
 package import Foundation
 internal import Glibc
 internal import Synchronization
@@ -17,7 +14,8 @@ package final class ServerProcess: Sendable {
     /// Standard output and standard error together.
     package let outputFile: URL
     private let name: String
-    private let ending: Ending
+    private let process: Process
+    private let exitBox: ExitBox
     private let time = TestTimes()
 
     /// Starts a program.
@@ -49,16 +47,23 @@ package final class ServerProcess: Sendable {
         let standardInput = try FileHandle(forReadingFrom: inputFile)
         defer { try? standardInput.close() }
 
-        identifier = try Self.spawn(
-            executable,
-            arguments,
-            Self.inherited.merging(environment) { _, given in given },
-            folder,
-            [(standardInput, STDIN_FILENO), (output, STDOUT_FILENO), (output, STDERR_FILENO)]
-        )
-        ending = Ending(identifier)
-        let ending = ending
-        Thread.detachNewThread { ending.await() }
+        let exitBox = ExitBox()
+        let process = Process()
+        process.executableURL = executable
+        process.arguments = arguments
+        process.currentDirectoryURL = folder
+        process.environment = Self.inherited.merging(environment) { _, given in given }
+        process.standardInput = standardInput
+        process.standardOutput = output
+        process.standardError = output
+        process.terminationHandler = { process in
+            let status = process.terminationStatus
+            exitBox.exit.withLock { $0 = process.terminationReason == .exit ? .status(status) : .signal(status) }
+        }
+        try Self.withAllSignalsUnblocked { try process.run() }
+        identifier = process.processIdentifier
+        self.process = process
+        self.exitBox = exitBox
     }
 
     deinit {
@@ -66,7 +71,7 @@ package final class ServerProcess: Sendable {
     }
 
     /// `nil` while it runs.
-    package var exit: Exit? { ending.exit }
+    package var exit: Exit? { exitBox.exit.withLock { $0 } }
 
     package var output: String {
         (try? String(contentsOf: outputFile, encoding: .utf8)) ?? ""
@@ -121,59 +126,20 @@ package final class ServerProcess: Sendable {
     }
 
     private func signal(_ number: Int32) {
-        ending.signal(number)
+        // After the end another process may have the identifier.
+        guard exit == nil, process.isRunning else { return }
+        _ = Glibc.kill(identifier, number)
     }
 
-    /// Starts a program that inherits three descriptors and no others.
-    private static func spawn(
-        _ executable: URL,
-        _ arguments: [String],
-        _ environment: [String: String],
-        _ folder: URL,
-        _ descriptors: [(FileHandle, Int32)]
-    ) throws -> pid_t {
-        guard FileManager.default.isExecutableFile(atPath: executable.path) else {
-            throw CocoaError(.fileNoSuchFile, userInfo: [NSFilePathErrorKey: executable.path])
-        }
-        // It changes the folder and becomes the program, with the same id.
-        let env = "/usr/bin/env"
-        var actions = posix_spawn_file_actions_t()
-        posix_spawn_file_actions_init(&actions)
-        defer { posix_spawn_file_actions_destroy(&actions) }
-        for (handle, descriptor) in descriptors {
-            posix_spawn_file_actions_adddup2(&actions, handle.fileDescriptor, descriptor)
-        }
-        // A close of what is not open is no error here, so a descriptor may go meanwhile.
-        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
-        for descriptor in open where descriptor > STDERR_FILENO {
-            posix_spawn_file_actions_addclose(&actions, descriptor)
-        }
-
-        // Threads of the cooperative pool block signals, and a child inherits the mask of the thread that starts it.
-        var attributes = posix_spawnattr_t()
-        posix_spawnattr_init(&attributes)
-        defer { posix_spawnattr_destroy(&attributes) }
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        posix_spawnattr_setsigmask(&attributes, &signals)
-        sigfillset(&signals)
-        posix_spawnattr_setsigdefault(&attributes, &signals)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-
-        var argumentVector = ([env, "--chdir=\(folder.path)", executable.path] + arguments).map { strdup($0) } + [nil]
-        var environmentVector = environment.map { strdup("\($0)=\($1)") } + [nil]
-        defer { (argumentVector + environmentVector).forEach { free($0) } }
-        var identifier: pid_t = 0
-        let code = posix_spawn(
-            &identifier,
-            env,
-            &actions,
-            &attributes,
-            &argumentVector,
-            &environmentVector
-        )
-        guard code == 0 else { throw POSIXError(POSIXErrorCode(rawValue: code) ?? .EINVAL) }
-        return identifier
+    /// Threads of the cooperative pool block signals, and a child inherits the mask of the thread that starts it.
+    /// Without this no SIGTERM would reach the program.
+    private static func withAllSignalsUnblocked(_ body: () throws -> Void) rethrows {
+        var none = sigset_t()
+        var previous = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &previous)
+        defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
+        try body()
     }
 
     /// `nil` without an answer.
@@ -188,34 +154,8 @@ package final class ServerProcess: Sendable {
     private static let inherited = ProcessInfo.processInfo.environment
         .filter { ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "LANG"].contains($0.key) }
 
-    /// The end of a child. Its id stays its own until `await` has noted the end, so no signal reaches another process.
-    private final class Ending: Sendable {
-        private let identifier: pid_t
-        private let state = Mutex<Exit?>(nil)
-
-        init(_ identifier: pid_t) {
-            self.identifier = identifier
-        }
-
-        var exit: Exit? { state.withLock { $0 } }
-
-        /// Blocks its thread until the child ends.
-        func await() {
-            var information = siginfo_t()
-            while waitid(P_PID, id_t(identifier), &information, WEXITED | WNOWAIT) == -1, errno == EINTR {}
-            state.withLock { exit in
-                var status: Int32 = 0
-                while waitpid(identifier, &status, 0) == -1, errno == EINTR {}
-                let signal = status & 0x7f
-                exit = signal == 0 ? .status((status >> 8) & 0xff) : .signal(signal)
-            }
-        }
-
-        func signal(_ number: Int32) {
-            state.withLock { exit in
-                if exit == nil { _ = Glibc.kill(identifier, number) }
-            }
-        }
+    private final class ExitBox: Sendable {
+        let exit = Mutex<Exit?>(nil)
     }
 
     /// A process that unexpectedly ended, or did not get ready or end; carries its output.

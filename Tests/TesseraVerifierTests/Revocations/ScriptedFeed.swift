@@ -121,6 +121,7 @@ final class ScriptedFeed: Sendable {
         clock: @escaping @Sendable () -> Int64 = { TestIssuer.now },
         _ body: @escaping @Sendable (RevocationFeed) async throws -> Void
     ) async throws {
+        state.withLock { $0.isClosed = false }
         let router = Router()
         router.get("v1/events") { request, _ in self.stream(request) }
         router.post("oauth2/token") { request, _ in try await self.token(request) }
