@@ -91,7 +91,7 @@ struct EndpointTests {
                         headers: headers,
                         body: ByteBuffer(bytes: body)
                     )
-                    return .init(status: answer.status.code, headers: answer.headers, text: String(buffer: answer.body))
+                    return Answer(answer)
                 }
                 func expect(_ answer: AuthNode.Answer, _ status: Int, _ code: String, _ what: String) {
                     #expect(answer.status == status && answer.code == code, "\(method) \(path) \(what): \(answer.text)")

@@ -100,8 +100,8 @@ struct EventLog: Sendable {
         case .since(let duration):
             let moment = clock.now() - duration
             var transaction = Transaction()
-            let edges = transaction.add(EventStatements.state())
-            let first = transaction.add(EventStatements.first(since: moment))
+            let edges = transaction.add(EventLogStatements.state())
+            let first = transaction.add(EventLogStatements.first(since: moment))
             let results = try await database.run(transaction)
             state = try await self.state(results[edges])
             // Events before this moment may be gone; none where none ever went.
@@ -117,8 +117,8 @@ struct EventLog: Sendable {
     /// Events of every kind after a number. The caller judges the edges.
     func read(after seq: Int64, limit: Int) async throws -> EventBatch {
         var transaction = Transaction()
-        let page = transaction.add(EventStatements.after(seq, limit: limit))
-        let edges = transaction.add(EventStatements.state())
+        let page = transaction.add(EventLogStatements.after(seq, limit: limit))
+        let edges = transaction.add(EventLogStatements.state())
         let results = try await database.run(transaction)
         let events = try results[page].rows.map { row throws(StorageError) in try StoredEvent(row) }
         return EventBatch(events: events, isFull: events.count == limit, state: try await state(results[edges]))
@@ -162,7 +162,7 @@ struct EventLog: Sendable {
     private static let chunksPerPage = 40
 
     func state() async throws -> LogEdges {
-        try await state(try await database.run(EventStatements.state()))
+        try await state(try await database.run(EventLogStatements.state()))
     }
 
     private func state(_ result: SQLResult) async throws -> LogEdges {
