@@ -168,8 +168,13 @@ struct OwnershipRules {
         let places = ["all[", "first", "last", "dropFirst", "dropLast", "prefix", "suffix", "enumerated"]
         return found(outside: Self.makersOfResults) { file in
             let code = Self.squeezed(file.source.code)
-            return code.contains(".run([") || (0...9).contains { code.contains(")[\($0)]") }
+            return code.contains(".run([")
+                || isOfService(file) && (0...9).contains { code.contains(")[\($0)]") }
                 || Word.all(in: code).contains { word in
+                    if word.text == "run", let call = word.bracketed("(") {
+                        let index = word.rest.dropFirst(call.count + 2)
+                        return index.first == "[" && index.dropFirst().first?.isNumber == true
+                    }
                     guard word.text.hasSuffix("results") || word.text.hasSuffix("Results") else { return false }
                     if let index = word.bracketed("[") {
                         // `$0` is a handle in a closure.

@@ -201,9 +201,14 @@ struct OwnershipRuleTests {
             "Shop/E.swift": "let a = results.all[index]",
             "Shop/F.swift": "let a = results[first + 1]",
             "Shop/G.swift": "try await database.run(\n    [a, b])",
+            "Bench/H.swift": "let a = digest(bytes)[0]; let b = waits.sorted()[3]; let c = run(unit)[first]",
+            "Bench/I.swift": "let a = try await database.run(f(unit))[1]",
         ]).resultsByNumber
         #expect(
-            found == ["Shop/A.swift", "Shop/C.swift", "Shop/D.swift", "Shop/E.swift", "Shop/F.swift", "Shop/G.swift"]
+            found.sorted() == [
+                "Bench/I.swift", "Shop/A.swift", "Shop/C.swift", "Shop/D.swift", "Shop/E.swift", "Shop/F.swift",
+                "Shop/G.swift",
+            ]
         )
     }
 
