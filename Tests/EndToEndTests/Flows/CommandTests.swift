@@ -165,7 +165,7 @@ struct CommandTests {
         try await installation.run("clients", "enable", "worker")
         #expect(try await status(third) == 200)
         for (arguments, reason) in [
-            (["clients", "create", "--id", "worker", "--name", "x"], "exists"),
+            (["clients", "create", "--id", "worker", "--name", "x"], "already in use"),
             (["clients", "create", "--name", "x", "--scope", "a b"], "scopes"),
             (["clients", "create", "--name", "x", "--jwks", "/nowhere"], "cannot be read"),
             (["clients", "disable", "nobody"], "nobody"),
