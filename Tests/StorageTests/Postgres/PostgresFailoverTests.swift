@@ -260,7 +260,7 @@ private final class Writers: Sendable {
             return notes.next
         }
         do throws(StorageError) {
-            _ = try await database.run(statement(id))
+            _ = try await database.run(statement.bind(["id": id]))
             _ = notes.withLock { $0.acknowledged.insert(id) }
         } catch {
             notes.withLock { notes in

@@ -98,12 +98,4 @@ extension SQLDatabase {
         guard let result = results.all.first else { throw .invalidRow(column: "(no result)") }
         return result
     }
-
-    // Removed when the last caller reads its results by handle.
-    package func run(
-        _ statements: [BoundStatement],
-        priority: TransactionPriority = .normal
-    ) async throws(StorageError) -> [SQLResult] {
-        try await run(Transaction(statements), priority: priority).all
-    }
 }

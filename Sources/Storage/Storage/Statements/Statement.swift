@@ -108,13 +108,9 @@ package struct Statement: Sendable, Hashable {
         _ parameters: [SQLType] = [],
         _ sql: String
     ) {
-        self.init(name, effect, parameters, sql, sqlite: sql)
-    }
-
-    private init(_ name: String, _ effect: Effect, _ parameters: [SQLType], _ sql: String, sqlite: String) {
         self.name = name
         self.sql = sql
-        self.sqliteText = sqlite
+        self.sqliteText = sql
         self.parameterNames = []
         self.parameters = parameters
         self.effect = effect
@@ -149,26 +145,6 @@ package struct Statement: Sendable, Hashable {
 
     package static func == (a: Statement, b: Statement) -> Bool { a.name == b.name && a.sql == b.sql }
     package func hash(into hasher: inout Hasher) { hasher.combine(name) }
-}
-
-// Removed when the last statement has named parameters.
-extension Statement {
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], _ sql: String) {
-        self.init(positional: name, effect, parameters, sql)
-    }
-
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], postgres: String, sqlite: String) {
-        self.init(name, effect, parameters, postgres, sqlite: sqlite)
-    }
-
-    package init(_ name: String, _ effect: Effect, _ parameters: [SQLType], measuring text: (SQLEngine) -> String) {
-        self.init(name, effect, parameters, postgres: text(.postgres), sqlite: text(.sqlite))
-    }
-
-    /// Binds values to `$1…$n`.
-    package func callAsFunction(_ values: any SQLBindable...) -> BoundStatement {
-        BoundStatement(self, values.map(\.sqlValue))
-    }
 }
 
 /// A log whose rows must become visible in the order of their numbers, so that a reader of `seq > $after` never misses

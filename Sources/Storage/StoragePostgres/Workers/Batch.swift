@@ -30,14 +30,14 @@ extension Connection {
         steps.reserveCapacity(transactions.reduce(1 + 2 * logs.count) { $0 + $1.statements.count })
         // The locks come first, before any row lock and always in one order, so that writers of a log wait for each
         // other only here.
-        for log in logs { append(OrderedLogStatements.lock(log.lockKey), to: &steps) }
+        for log in logs { append(OrderedLogStatements.lock.bind(["key": log.lockKey]), to: &steps) }
         var ranges: [Range<Int>] = []
         for transaction in transactions {
             let start = steps.count
             for bound in transaction.statements { append(bound, to: &steps) }
             ranges.append(start..<steps.count)
         }
-        for log in logs { append(OrderedLogStatements.notify(log.channel), to: &steps) }
+        for log in logs { append(OrderedLogStatements.notify.bind(["channel": log.channel]), to: &steps) }
         steps.append(.sync)
         notices.standbyMayLack = false
         return verdict(run(steps), steps, ranges)

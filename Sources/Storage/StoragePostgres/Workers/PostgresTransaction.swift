@@ -21,7 +21,9 @@ extension Connection {
         do {
             let value = try body(transaction)
             if let failure = transaction.failure { throw failure }
-            for log in transaction.logs { try transaction.run(OrderedLogStatements.notify(log.channel)) }
+            for log in transaction.logs {
+                try transaction.run(OrderedLogStatements.notify.bind(["channel": log.channel]))
+            }
             try commitTransaction()
             return value
         } catch {
@@ -97,7 +99,7 @@ private final class PostgresTransaction: SQLTransaction {
         do throws(StorageError) {
             if case .appends(let log) = statement.statement.effect, logs.insert(log).inserted {
                 // Before the row gets its number, and held to the commit.
-                _ = try connection.runAlone(OrderedLogStatements.lock(log.lockKey))
+                _ = try connection.runAlone(OrderedLogStatements.lock.bind(["key": log.lockKey]))
             }
             return try connection.runAlone(statement)
         } catch {
