@@ -40,11 +40,12 @@ struct ChatFeatures: Sendable {
         changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
         let database = ChangeNotifyingDatabase(quiet, feed: changeFeed)
         let quotas = configuration.quotas
+        let ids = IDGenerator(random)
         blocked = BlockedPrincipals()
         usage = Usage(database: database, clock: clock, quotas: quotas)
-        reservations = Reservations(database: database, clock: clock, random: random, quotas: quotas)
-        conversations = Conversations(database: database, clock: clock, random: random, quotas: quotas)
-        messages = Messages(database: database, clock: clock, random: random, quotas: quotas)
+        reservations = Reservations(database: database, clock: clock, ids: ids, quotas: quotas)
+        conversations = Conversations(database: database, clock: clock, ids: ids, quotas: quotas)
+        messages = Messages(database: database, clock: clock, ids: ids, quotas: quotas)
         trash = Trash(
             database: database,
             clock: clock,
@@ -54,23 +55,23 @@ struct ChatFeatures: Sendable {
         forks = Forks(
             database: database,
             clock: clock,
-            random: random,
+            ids: ids,
             conversations: conversations,
             trash: trash
         )
-        tags = Tags(database: database, clock: clock, random: random, conversations: conversations)
+        tags = Tags(database: database, clock: clock, ids: ids, conversations: conversations)
         votes = Votes(database: database, clock: clock)
         search = Search(database: database, clock: clock)
-        searchCommands = SearchCommands(database: database, clock: clock, random: random)
+        searchCommands = SearchCommands(database: database, clock: clock, ids: ids)
         erasures = Erasures(
             database: database,
             steps: ChatService.erasure,
             blocked: blocked,
             clock: clock,
-            random: random,
+            ids: ids,
             logger: logger
         )
-        node = Hex.encode(random.bytes(8))
+        node = ids.name()
         cleanup = CleanupRunner(
             database: database,
             clock: clock,

@@ -1,6 +1,7 @@
 // A restored database reuses the feed's numbers. Cursors name their history, so a restore begins a new one, and clients
 // with an old cursor must start again.
 package import OpenSSLCrypto
+import ServiceKit
 package import Storage
 
 package enum ChangeHistory {
@@ -8,7 +9,7 @@ package enum ChangeHistory {
     package static let migration = "_changes"
 
     package static func begin(in database: any SQLDatabase, random: RandomSource = .system) async throws {
-        _ = try await database.run(ChangeStatements.begin(epoch: Hex.encode(random.bytes(8))))
+        _ = try await database.run(ChangeStatements.begin(epoch: IDGenerator(random).name()))
     }
 
     /// For a restore's script, where the feed may not exist yet.

@@ -23,7 +23,12 @@ struct LargeMessageTests {
             try await chat.chain(30, in: "c")
             try await chat.enlarge("c", 8...20, to: 1_500_000)
             try await chat.enlarge("c", 14...14, to: Int(ConversationLimits.page) + 5)
-            let messages = Messages(database: chat.database, clock: .system, random: .system, quotas: Quotas())
+            let messages = Messages(
+                database: chat.database,
+                clock: .system,
+                ids: IDGenerator(.system),
+                quotas: Quotas()
+            )
             for limit in [100, 7] {
                 for order in [MessageOrder.asc, .desc] {
                     for siblings in [false, true] {

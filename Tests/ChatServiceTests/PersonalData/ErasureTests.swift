@@ -354,7 +354,7 @@ extension Chat {
             steps: ChatService.erasure,
             blocked: BlockedPrincipals(),
             clock: .system,
-            random: .system,
+            ids: IDGenerator(.system),
             logger: .quiet
         )
     }

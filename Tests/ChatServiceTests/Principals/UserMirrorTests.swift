@@ -261,7 +261,7 @@ extension Chat {
             beginErasure: { erasures.begin($0, .userDeleted, by: nil, at: $1) },
             blocked: blocked,
             clock: .system,
-            random: .system,
+            ids: IDGenerator(.system),
             logger: .quiet
         )
     }

@@ -38,7 +38,7 @@ extension Chat {
         retention: Duration = .seconds(30 * 86_400),
         changeRetention: Duration = .seconds(36_500 * 86_400)
     ) -> CleanupRunner {
-        let conversations = Conversations(database: database, clock: clock, random: .system, quotas: Quotas())
+        let conversations = Conversations(database: database, clock: clock, ids: IDGenerator(.system), quotas: Quotas())
         let trash = Trash(database: database, clock: clock, conversations: conversations, retention: retention)
         return CleanupRunner(
             database: database,

@@ -54,7 +54,7 @@ struct ConversationRoutes: Sendable {
             request,
             body: body,
             at: conversations.clock.now(),
-            random: conversations.random
+            ids: conversations.ids
         )
         let made = try await conversations.create(by: try context.caller, once: attempt) { identify in
             try ConversationDraft(JSONBody(body), identify: identify)

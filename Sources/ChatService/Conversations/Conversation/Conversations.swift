@@ -6,14 +6,13 @@
 // `version` counts changes of the row's own fields and is its ETag. Appends move counters and `updated_at`, not the
 // version, so that a chat in progress does not break an editor's `If-Match`. An automatic title is such a change. A
 // title that a person set or removed is never replaced.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
 struct Conversations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let quotas: Quotas
 
     typealias Made = (conversation: Conversation, messages: [Message])
@@ -27,7 +26,7 @@ struct Conversations: Sendable {
         _ read: (_ identify: () -> String) throws -> ConversationDraft
     ) async throws -> Outcome<Made> {
         let now = attempt?.identity.at ?? clock.now()
-        let identity = attempt?.identity ?? AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
+        let identity = attempt?.identity ?? AttemptIdentity(seed: ids.name(bytes: 16), at: now)
         let draft = try read(identity.childIDs)
         let id = draft.id ?? identity.ownID
         let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)

@@ -13,7 +13,7 @@ struct ForkRoutes: Sendable {
     @Sendable func fork(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
         let element = try await request.optionalJSONElement(limit: BodyLimits.fields)
-        let attempt = try IdempotentAttempt(request, body: element, at: forks.clock.now(), random: forks.random)
+        let attempt = try IdempotentAttempt(request, body: element, at: forks.clock.now(), ids: forks.ids)
         var body = try element.map { element throws(APIError) in try JSONBody(element) } ?? .empty
         let message = body.rowID("message_id")
         let title = body.filled("title", max: ConversationLimits.title).value

@@ -13,7 +13,6 @@
 //
 // A branch of one piece is one transaction; from a megabyte on it runs in the slow pool. The cleanup removes what a
 // dying process leaves of a longer one.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
@@ -37,7 +36,7 @@ struct Forks: Sendable {
 
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let conversations: Conversations
     let trash: Trash
 
@@ -54,7 +53,7 @@ struct Forks: Sendable {
         return try await Optimistic.retry(attempts: Self.attempts) {
             let branch = try await read(source, message, caller)
             let now = attempt?.identity.at ?? clock.now()
-            let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+            let id = ids.make(at: now)
             let owner = caller.id
             let copies = branch.marks.map { mark in
                 ForkStatements.copy(

@@ -91,7 +91,7 @@ struct MessageRoutes: Sendable {
         let conversation = try context.id("id")
         let element = try await request.jsonElement(limit: BodyLimits.messages)
         let isBatch = element["messages"] != nil
-        let attempt = try IdempotentAttempt(request, body: element, at: messages.clock.now(), random: messages.random)
+        let attempt = try IdempotentAttempt(request, body: element, at: messages.clock.now(), ids: messages.ids)
         let appended = try await messages.append(to: conversation, by: try context.caller, once: attempt) { identify in
             isBatch ? try Self.batch(element, identify) : [try Self.one(element, identify)]
         }

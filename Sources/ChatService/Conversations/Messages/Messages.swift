@@ -3,20 +3,17 @@
 // An appended message has its `seq` for ever; each number of 1…`last_seq` has a row. A message names its parent, so
 // that branches (an edited question, a regenerated answer) are siblings; the default parent is the newest message. For
 // all but the owner neither the conversation nor its messages exist.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
 struct Messages: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let quotas: Quotas
 
     /// For a message without an id.
-    func makeID() -> String {
-        UUIDv7.make(milliseconds: clock.now().microseconds / 1000, random: random)
-    }
+    func makeID() -> String { ids.make(at: clock.now()) }
 
     /// Appends all messages or none. Throws `not_found`, `id_taken`, `quota_exceeded`, `user_inactive`,
     /// `idempotency_key_reused`, or an error about `parent_id`. `attempt`: the request's key. `read` reads the request,

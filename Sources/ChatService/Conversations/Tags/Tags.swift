@@ -7,7 +7,6 @@
 // The set of tags is one of the conversation's own fields: a change raises its version, and `If-Match` guards it, also
 // when a tag is deleted. The spelling is the tag's own field: a rename leaves the versions of conversations, and the
 // change feed reports the tag.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
@@ -40,7 +39,7 @@ struct Tag: Sendable {
 struct Tags: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let conversations: Conversations
 
     enum Change: Sendable {
@@ -99,7 +98,7 @@ struct Tags: Sendable {
         }
         let limit = Int64(ConversationLimits.tags)
         for name in added {
-            let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+            let id = ids.make(at: now)
             transaction.add(
                 TagStatements.ensure(
                     id: id,

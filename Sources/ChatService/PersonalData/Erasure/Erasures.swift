@@ -7,7 +7,6 @@
 // conversations instead.
 import Logging
 import Metrics
-import OpenSSLCrypto
 package import ServiceKit
 package import Storage
 
@@ -58,7 +57,7 @@ package struct Erasures: Sendable {
     let database: any SQLDatabase
     let blocked: BlockedPrincipals
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let logger: Logger
     /// In order. The rows of one group take turns until none finds anything.
     private let groups: [[ErasedRows]]
@@ -68,13 +67,13 @@ package struct Erasures: Sendable {
         steps: [ErasureStep],
         blocked: BlockedPrincipals,
         clock: Clock,
-        random: RandomSource,
+        ids: IDGenerator,
         logger: Logger
     ) {
         self.database = database
         self.blocked = blocked
         self.clock = clock
-        self.random = random
+        self.ids = ids
         self.logger = logger
         groups = steps.map { $0.rows.map(ErasedRows.init) }
     }
@@ -87,7 +86,7 @@ package struct Erasures: Sendable {
 
     /// For a transaction that has set the tombstone.
     func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> BoundStatement {
-        let id = UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let id = ids.make(at: now)
         return ErasureStatements.begin(id: id, principal: principal, reason: reason, requester: requester, at: now)
     }
 

@@ -15,7 +15,6 @@
 // After a restore of auth its log is a new one (410 for both). Deletions are read from the beginning, which erases no
 // one twice. A user whose deletion the restore undid stays erased here, because the rows are gone.
 import Logging
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
@@ -38,7 +37,7 @@ struct UserMirror: Sendable {
     let beginErasure: @Sendable (_ user: String, _ now: Instant) -> BoundStatement
     let blocked: BlockedPrincipals
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let logger: Logger
 
     static let batchSize = 100
@@ -68,7 +67,7 @@ struct UserMirror: Sendable {
     }
 
     private func apply(_ page: UserEventPage, _ selection: FeedSelection, from cursor: String) async throws {
-        let advanceToken = Hex.encode(random.bytes(16))
+        let advanceToken = ids.name(bytes: 16)
         let now = clock.now()
         var transaction = Transaction()
         let advanced = transaction.add(
@@ -133,7 +132,7 @@ struct UserMirror: Sendable {
             while try await database.run(MirrorStatements.forgetInactivity(limit: Self.repair)).affected == Self.repair
             {}
         }
-        let advanceToken = Hex.encode(random.bytes(16))
+        let advanceToken = ids.name(bytes: 16)
         _ = try await database.run(
             MirrorStatements.advance(selection, from: cursor, to: "", by: advanceToken, at: clock.now())
         )

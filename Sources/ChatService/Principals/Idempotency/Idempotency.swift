@@ -54,12 +54,12 @@ struct IdempotentAttempt: Sendable {
 
 extension IdempotentAttempt {
     /// `nil` for a request without a key. Throws `validation_failed` for a malformed one.
-    init?(_ request: Request, body: JSONElement?, at now: Instant, random: RandomSource) throws(APIError) {
+    init?(_ request: Request, body: JSONElement?, at now: Instant, ids: IDGenerator) throws(APIError) {
         guard let key = try Self.key(request.headers[values: .idempotencyKey]) else { return nil }
         self.key = key
         route = "\(request.method.rawValue) \(request.uri.path)"
         requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
-        identity = AttemptIdentity(seed: Hex.encode(random.bytes(16)), at: now)
+        identity = AttemptIdentity(seed: ids.name(bytes: 16), at: now)
     }
 
     /// Draft §2.1: a string of RFC 8941, in quotes; most clients omit the quotes.
@@ -93,10 +93,7 @@ struct AttemptIdentity: Sendable {
 
     private func id(_ index: Int) -> String {
         let digest = SHA256.digest(Array("\(seed) \(index)".utf8))
-        return UUIDv7.make(
-            milliseconds: at.microseconds / 1000,
-            random: RandomSource { count in Array(digest.prefix(count)) }
-        )
+        return IDGenerator(RandomSource { count in Array(digest.prefix(count)) }).make(at: at)
     }
 }
 

@@ -1,5 +1,4 @@
 // The operator's commands: remove the words of deleted rows now, and rebuild the index.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
@@ -8,10 +7,10 @@ package struct SearchCommands: Sendable {
     private let clock: Clock
     private let lease: JobLease
 
-    init(database: any SQLDatabase, clock: Clock, random: RandomSource) {
+    init(database: any SQLDatabase, clock: Clock, ids: IDGenerator) {
         self.database = database
         self.clock = clock
-        lease = JobLease("search", holder: Hex.encode(random.bytes(8)), database: database, clock: clock)
+        lease = JobLease("search", holder: ids.name(), database: database, clock: clock)
     }
 
     /// Removes the words of deleted rows from SQLite's file. PostgreSQL's VACUUM does so by itself.

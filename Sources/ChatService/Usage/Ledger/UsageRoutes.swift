@@ -30,7 +30,7 @@ struct UsageRoutes: Sendable {
             request,
             body: element,
             at: reservations.clock.now(),
-            random: reservations.random
+            ids: reservations.ids
         )
         var body = try JSONBody(element)
         let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)

@@ -10,7 +10,6 @@
 //
 // SECURITY: a storage fault is 503, never a reservation. Only positive whole numbers get here: a negative one would be
 // credit.
-import OpenSSLCrypto
 import ServiceKit
 import Storage
 
@@ -36,7 +35,7 @@ struct Reservation: Sendable {
 struct Reservations: Sendable {
     let database: any SQLDatabase
     let clock: Clock
-    let random: RandomSource
+    let ids: IDGenerator
     let quotas: Quotas
 
     static let maxCount: Int64 = 1000
@@ -56,7 +55,7 @@ struct Reservations: Sendable {
     ) async throws -> Outcome<Reservation> {
         let now = attempt?.identity.at ?? clock.now()
         let limits = quotas[caller]
-        let id = attempt?.identity.ownID ?? UUIDv7.make(milliseconds: now.microseconds / 1000, random: random)
+        let id = attempt?.identity.ownID ?? ids.make(at: now)
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
         transaction.add(ReservationStatements.deleteExpired(of: caller.id, before: now - Self.retention))
         let inserted = transaction.add(
