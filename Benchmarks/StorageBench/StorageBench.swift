@@ -55,7 +55,7 @@ struct StorageBench: AsyncParsableCommand {
             let engine = try await PostgresDatabase.connect(url: database, logger: logger)
             try await Counters.prepare(engine, rows: rows)
             let statement = mode == .postgresUpdate ? Counters.increment : Counters.value
-            measured = try await load.run { id in _ = try await engine.run(statement(id)) }
+            measured = try await load.run { id in _ = try await engine.run(statement.bind(["id": id])) }
             await engine.close()
         case .sqliteTransaction:
             let engine = try await SQLiteDatabase.open(path: database, logger: logger)
