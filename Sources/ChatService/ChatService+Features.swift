@@ -9,6 +9,7 @@ struct ChatFeatures: Sendable {
     let quietDatabase: any SQLDatabase
     /// The same, but each write wakes this node's streams at once.
     let database: any SQLDatabase
+    let ids: IDGenerator
     let blocked: BlockedPrincipals
     let usage: Usage
     let reservations: Reservations
@@ -40,7 +41,7 @@ struct ChatFeatures: Sendable {
         changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
         let database = ChangeNotifyingDatabase(quiet, feed: changeFeed)
         let quotas = configuration.quotas
-        let ids = IDGenerator(random)
+        ids = IDGenerator(random)
         blocked = BlockedPrincipals()
         usage = Usage(database: database, clock: clock, quotas: quotas)
         reservations = Reservations(database: database, clock: clock, ids: ids, quotas: quotas)

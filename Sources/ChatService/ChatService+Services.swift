@@ -12,7 +12,7 @@ extension ChatService {
                     beginErasure: { [erasures] in erasures.begin($0, .userDeleted, by: nil, at: $1) },
                     blocked: features.blocked,
                     clock: clock,
-                    ids: IDGenerator(random),
+                    ids: features.ids,
                     logger: logger
                 ),
                 news: events.news,

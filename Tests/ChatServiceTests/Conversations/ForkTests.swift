@@ -170,7 +170,7 @@ struct ForkTests {
             // As a process leaves it that is killed after its second transaction.
             let begin = ForkPieces.begin("half", "owner", "c", clock.clock.now())
             let copy = ForkPieces.copy("half", "owner", "c", from: "c-1200", number: 1200)
-            for piece in [begin, copy] { _ = try await chat.database.run(piece) }
+            for piece in [begin, copy] { _ = try await chat.database.run(Transaction(piece)) }
             #expect(try await chat.rows("messages WHERE conversation_id = 'half'") == 500)
             let attempts: [(HTTPRequest.Method, String, String?)] = [
                 (.get, "/v1/conversations/half", nil),
