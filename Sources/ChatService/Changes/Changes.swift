@@ -1,4 +1,3 @@
-import ServiceKit
 // The read side of the change feed: the changes of one person's rows, in order and without a gap.
 //
 // A change has the row, the operation and the version, never content: a client with an older version fetches the row.
@@ -12,6 +11,7 @@ import ServiceKit
 // So removals of other people's rows void no cursor, and an idle client's cursor stays valid, although reading a page
 // locks and writes nothing. The end of the log is only defined per person: `end` takes the person's lock first, so
 // later changes have greater numbers.
+import ServiceKit
 import Storage
 
 struct Change: Sendable {

@@ -1,8 +1,8 @@
-import ServiceKit
 // Both engines and an independent model find the same.
 //
 // Texts consist of pieces whose words are known, so the model need not split text. The pieces are what search engines
 // treat differently.
+import ServiceKit
 import TestSupport
 import Testing
 

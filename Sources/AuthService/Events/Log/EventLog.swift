@@ -1,4 +1,3 @@
-import ServiceKit
 // The read side of the revocation feed: pages, and whether a cursor has a gap after it.
 //
 // A cursor is void in three cases, which all answer 410. Its epoch is over. It is beyond the newest event, because the
@@ -9,6 +8,7 @@ import ServiceKit
 //
 // The order of the reads matters. The page comes before the horizon, so that a cleanup in between is seen. For
 // `?since=` the newest number comes before the search, so that an event in between is not skipped.
+import ServiceKit
 import Storage
 
 struct StoredEvent: Sendable {

@@ -1,10 +1,10 @@
-import ServiceKit
 // The write side of the revocation feed; `EventLog` and `EventFeed` read it.
 //
 // An event is written in the transaction that makes it true, and only if the earlier statements changed something. All
 // appends declare one ordered log: PostgreSQL takes its advisory lock before the transaction's first row lock. So
 // events become visible in the order of `seq`, and a reader with `seq > $after` misses none. There are no foreign keys,
 // because the event of a deletion outlives the row.
+import ServiceKit
 package import Storage
 
 package enum EventKind: String, Sendable, CaseIterable {

@@ -1,5 +1,5 @@
-package import ServiceKit
 // Lists of users for admins: newest first, by keyset, with filters and a search by prefix.
+package import ServiceKit
 package import Storage
 
 package struct UserFilter: Sendable {

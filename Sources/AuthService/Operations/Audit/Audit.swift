@@ -1,7 +1,7 @@
-import ServiceKit
 // The append-only audit log.
 //
 // SECURITY: details are names and counts; never a password, token, code or secret.
+import ServiceKit
 import Storage
 
 /// Statements that append audit rows to other features' transactions.

@@ -1,9 +1,9 @@
-import ServiceKit
 // A page of messages has a limit in bytes (`ConversationLimits.page`), since a hundred messages may be 800 MiB.
 //
 // Most pages need no measuring: if no message exceeds its share, the page is within the limit. So the fast statement
 // omits the content of larger messages. Only if it did, the measured one runs: it returns the content of the first
 // message and of the next ones up to the limit. The page ends there, and says that there is more.
+import ServiceKit
 import Storage
 
 /// The four statements of one kind of page: fast and measured, each with and without siblings.

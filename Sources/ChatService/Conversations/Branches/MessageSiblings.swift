@@ -1,9 +1,9 @@
-import ServiceKit
 // The versions of a message: an edited question and a regenerated answer are siblings of the first one, with the same
 // parent (or all are roots). A reader shows the position among them, and the previous and next version.
 //
 // Each fact is a range of the index (conversation_id, parent_id, seq). Counting stops at 1,000 on either side, so that
 // no tree makes a page expensive.
+import ServiceKit
 import Storage
 
 struct MessageSiblings: Sendable {

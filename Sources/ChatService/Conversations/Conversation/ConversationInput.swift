@@ -1,5 +1,5 @@
-import ServiceKit
 // Fields of a conversation in requests. Sizes are in bytes.
+import ServiceKit
 import Storage
 
 enum ConversationLimits {

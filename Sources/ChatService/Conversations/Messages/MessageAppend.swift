@@ -1,4 +1,3 @@
-import ServiceKit
 // Appends messages to a conversation: all of them, numbered without a gap, or none, in one transaction.
 //
 // After the lock of its principal's row, the transaction has these steps:
@@ -15,6 +14,7 @@ import ServiceKit
 // No other transaction sees the conversation between 2 and 5, and appends to it are serialised. So after every
 // transaction the rows are 1…last_seq. After step 3 there are n rows or none, which is why one look at L + n suffices.
 // `UNIQUE (conversation_id, seq)` makes the transaction fail if this reasoning is wrong.
+import ServiceKit
 import Storage
 
 struct MessageAppend: Sendable {

@@ -1,8 +1,8 @@
-import ServiceKit
 // A message in an append request.
 //
 // It has plain `content`, or `parts`, an array of objects each with a `type`. Parts are stored byte for byte, also of
 // unknown types: a frontend gets back what it stored.
+import ServiceKit
 import Storage
 
 struct MessageDraft: Sendable {

@@ -1,4 +1,3 @@
-import ServiceKit
 // The trash: deleted conversations that can still be restored.
 //
 // kept → trash → kept, or gone for good: by the owner (`?permanent=true`), or by the cleanup after the configured time.
@@ -7,6 +6,7 @@ import ServiceKit
 // no request finds it. Its rows are removed in transactions of at most 500 messages (see MessageBatch), its own row
 // last, so that its size delays no other request. If the process dies in between, the cleanup continues an hour later.
 // It also removes abandoned forks and imports.
+import ServiceKit
 import Storage
 
 struct Trash: Sendable {

@@ -1,8 +1,8 @@
-import ServiceKit
 // Votes: one for each voter and message, up or down; none is no row.
 //
 // The message must be of the conversation in the path, and that the caller's own. A vote on a foreign message would
 // reveal that it exists, and would conflict with its owner's.
+import ServiceKit
 import Storage
 
 enum VoteValue: String, Sendable, CaseIterable {

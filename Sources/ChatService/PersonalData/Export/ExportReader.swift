@@ -1,4 +1,3 @@
-import ServiceKit
 // An export, a piece at a time: NDJSON, read by keyset in small transactions, so that memory does not depend on the
 // size.
 //
@@ -8,6 +7,7 @@ import ServiceKit
 // It is no snapshot: concurrent writes may be in it or not. But each conversation is whole: its messages are those up
 // to the `last_seq` of its line, and every number has a row (tombstones too). A conversation that is deleted for good
 // meanwhile ends the export, without a trailer.
+import ServiceKit
 import Storage
 
 /// Reads one person's data to its end. A value with one owner.

@@ -1,9 +1,9 @@
-import ServiceKit
 // The entities of an export: a table's columns by name and kind, by which lines are written and read and rows inserted.
 // A table joins the export with a `FlatExport` beside the statements of its area.
 //
 // A line is a JSON object: `entity`, then the columns by name. Stored JSON is copied as it is. If it contains a line
 // break, which would end the line, it is a string in a member `<column>_text`.
+import ServiceKit
 import Storage
 
 struct ExportedColumn: Sendable {

@@ -1,4 +1,3 @@
-import ServiceKit
 // Each person's usage, and the remaining quota.
 //
 // **The ledger** has a row for each message with tokens, for each correction, and for each settled reservation. Rows
@@ -14,6 +13,7 @@ import ServiceKit
 //
 // The appending transaction checks the quota of messages, and undoes what exceeds it. The quota of tokens, which are
 // unknown beforehand, needs reservations; see Reservations.swift.
+import ServiceKit
 import Storage
 
 /// Statements about usage for other features' transactions, and its queries.

@@ -1,8 +1,8 @@
-import ServiceKit
 // Quotas by kind of person, and the use of them.
 //
 // A limit that is not set does not apply. Windows are days and months of UTC, not rolling ones: people can tell them
 // from a clock, and a query reads one short range.
+import ServiceKit
 import Storage
 
 package struct Quotas: Sendable, Hashable {
