@@ -9,7 +9,7 @@ extension AuthRequestContext {
     }
 
     func clientInfo(of request: Request) -> ClientInfo {
-        ClientInfo(address: clientAddress, userAgent: request.headers[.userAgent])
+        ClientInfo(address: clientAddress, userAgent: request.headers.text(.userAgent))
     }
 
     /// A malformed id is simply not found.

@@ -1,4 +1,5 @@
 import Hummingbird
+import ServiceKit
 
 extension AuthService {
     func mountOAuth(on oauth: RouterGroup<AuthRequestContext>, _ refreshEndpoint: RefreshEndpoint) {
@@ -7,7 +8,9 @@ extension AuthService {
             throttle: features.throttle,
             assertions: ClientAssertions(
                 clients: clients,
-                audiences: [configuration.issuer, "\(configuration.publicURL)/oauth2/token"]
+                audiences: [
+                    RequestText(configuration.issuer), RequestText("\(configuration.publicURL)/oauth2/token"),
+                ]
             )
         )
         OAuthTokenRoutes(

@@ -3,12 +3,14 @@ package import ServiceKit
 /// A request's address and agent, for audit rows and sessions.
 package struct ClientInfo: Sendable, Hashable {
     package let address: ClientAddress
-    package let userAgent: String?
+    package let userAgent: RequestText?
 
-    package init(address: ClientAddress, userAgent: String?) {
+    /// Bytes of an agent's name that are kept.
+    private static let maxAgentBytes = 512
+
+    package init(address: ClientAddress, userAgent: RequestText?) {
         self.address = address
-        // A header may be megabytes long.
-        self.userAgent = userAgent.map { String($0.prefix(512)) }
+        self.userAgent = userAgent?.prefix(bytes: Self.maxAgentBytes)
     }
 
     package static let commandLine = ClientInfo(address: .unknown, userAgent: "tessera")

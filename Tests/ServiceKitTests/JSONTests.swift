@@ -44,8 +44,6 @@ struct JSONTests {
         let element = try JSONElement.parse("{\"\u{E9}\":1,\"e\u{301}\":2}")
         #expect(element.object?.map(\.value.integer) == [1, 2])
         #expect(throws: JSONSyntaxError.self) { try JSONElement.parse("{\"\u{E9}\":1,\"\\u00e9\":2}") }
-        #expect(MemberName("\u{E9}") != MemberName("e\u{301}"))
-        #expect(Set([MemberName("a"), MemberName("a"), MemberName("\u{E9}"), MemberName("e\u{301}")]).count == 3)
     }
 
     @Test("an element is exactly as it was written")
@@ -162,10 +160,10 @@ struct JSONTests {
     @Test("a body complains of every field at once and takes values only when all is well")
     func body() throws {
         var body = try JSONBody(JSONElement.parse(#"{"a":"x","b":1,"c":null,"d":true}"#))
-        _ = body.requiredString("a", max: 0)
-        _ = body.string("b")
-        #expect(body.patchString("c").isPresent)
-        #expect(!body.patchString("absent").isPresent)
+        _ = body.requiredText("a", max: 0)
+        _ = body.text("b")
+        #expect(body.patchText("c").isPresent)
+        #expect(!body.patchText("absent").isPresent)
         let error = #expect(throws: APIError.self) { try body.finish() }
         #expect(
             Set(error?.fields.map { "\($0.field) \($0.code)" } ?? []) == [

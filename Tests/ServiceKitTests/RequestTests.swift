@@ -1,3 +1,4 @@
+import HTTPTypes
 import Storage
 import Testing
 
@@ -9,7 +10,8 @@ struct RequestTests {
     func clientAddress() throws {
         let trusted = try [#require(IPNetwork("10.0.0.0/8")), #require(IPNetwork("fd00::/8"))]
         func client(_ peer: String?, _ forwarded: String...) -> String? {
-            ClientAddressMiddleware<NoContext>.client(peer: peer, forwarded: forwarded, trusted: trusted).text
+            let hops = HTTPFields(forwarded.map { HTTPField(name: .forwardedFor, value: $0) }).elements(.forwardedFor)
+            return ClientAddressMiddleware<NoContext>.client(peer: peer, forwarded: hops, trusted: trusted).text
         }
         #expect(client("198.51.100.7") == "198.51.100.7")
         #expect(client("198.51.100.7", "1.2.3.4") == "198.51.100.7", "a stranger's header is nobody's word")
@@ -46,14 +48,14 @@ struct RequestTests {
         typealias Middleware = RequestIDMiddleware<NoContext>
         #expect(Middleware.accepted("abc-DEF_1.2:3") == "abc-DEF_1.2:3")
         for bad in ["", "a b", "a\nb", "é", "\"x\"", String(repeating: "a", count: 129)] {
-            #expect(Middleware.accepted(bad) == nil)
+            #expect(Middleware.accepted(RequestText(bad)) == nil)
         }
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-        #expect(Middleware.acceptedTrace(trace) == trace)
+        #expect(Middleware.acceptedTrace(RequestText(trace)) == trace)
         for bad in [
             "01" + trace.dropFirst(2), trace.uppercased(),
             "00-\(String(repeating: "0", count: 32))-00f067aa0ba902b7-01", trace + "-x",
-        ] { #expect(Middleware.acceptedTrace(bad) == nil, "\(bad)") }
+        ] { #expect(Middleware.acceptedTrace(RequestText(bad)) == nil, "\(bad)") }
     }
 
     @Test("ids have one shape")
@@ -67,10 +69,10 @@ struct RequestTests {
     @Test("a cursor comes back as it went, to its own list only")
     func cursors() throws {
         let cursor = Cursor(Instant(microseconds: -5), "id-1")
-        #expect(try Cursor(cursor.encoded(for: "users"), for: "users") == cursor)
-        #expect(throws: APIError.self) { try Cursor(cursor.encoded(for: "users"), for: "sessions") }
+        #expect(try Cursor(RequestText(cursor.encoded(for: "users")), for: "users") == cursor)
+        #expect(throws: APIError.self) { try Cursor(RequestText(cursor.encoded(for: "users")), for: "sessions") }
         for bad in ["", "x", "%%%", String(repeating: "A", count: 600)] {
-            #expect(throws: APIError.self) { try Cursor(bad, for: "users") }
+            #expect(throws: APIError.self) { try Cursor(RequestText(bad), for: "users") }
         }
     }
 

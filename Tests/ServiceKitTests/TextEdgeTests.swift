@@ -43,11 +43,11 @@ struct TextEdgeTests {
     func cursors() throws {
         for position in [Int64.min, -300_000_000_000_000_000, 300_000_000_000_000_000, .max] {
             let forged = Cursor(position: position, id: "a").encoded(for: "users")
-            #expect(throws: APIError.self, "\(position)") { try Cursor(forged, for: "users") }
+            #expect(throws: APIError.self, "\(position)") { try Cursor(RequestText(forged), for: "users") }
         }
         for position in [Instant.distantPast.microseconds, 0, 1, Instant.farFuture.microseconds] {
             let cursor = Cursor(position: position, id: "a")
-            #expect(try Cursor(cursor.encoded(for: "users"), for: "users") == cursor)
+            #expect(try Cursor(RequestText(cursor.encoded(for: "users")), for: "users") == cursor)
         }
     }
 

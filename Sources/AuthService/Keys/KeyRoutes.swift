@@ -23,9 +23,8 @@ extension Response {
         let tag = "\"\(Hex.encode(Array(SHA256.digest(body.bytes).prefix(12))))\""
         let headers: HTTPFields = [.cacheControl: "public, max-age=\(maxAge)", .eTag: tag]
         // RFC 9110 §13.1.2: a list, compared weakly, or `*`.
-        let known = request.headers[values: .ifNoneMatch].joined(separator: ",").split(separator: ",")
-            .map { $0.filter { $0 != " " && $0 != "\t" } }
-        if known.contains(where: { $0 == "*" || $0 == tag || $0 == "W/\(tag)" }) {
+        let own: [RequestText] = ["*", RequestText(tag), RequestText("W/\(tag)")]
+        if request.headers.elements(.ifNoneMatch).contains(where: own.contains) {
             return Response(status: .notModified, headers: headers)
         }
         return .json(body, headers: headers)

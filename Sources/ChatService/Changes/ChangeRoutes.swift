@@ -43,11 +43,11 @@ struct ChangeRoutes: Sendable {
 
     /// A reconnecting client's header precedes the cursor of its URL.
     private static func start(_ request: Request, _ query: QueryParameters) throws(APIError) -> Changes.Start {
-        let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
+        let lastID = request.acceptsEventStream ? request.headers.text(.lastEventID) : nil
         if let lastID, !lastID.isEmpty { return .after(try EventCursor(lastID)) }
         switch query["after"] {
         case nil: return .oldest
-        case "end": return .end
+        case .some("end"): return .end
         case let after?: return .after(try EventCursor(after))
         }
     }

@@ -66,7 +66,7 @@ package struct ErrorMiddleware<Context: WebRequestContext>: RouterMiddleware {
 
 /// The methods of each path. Filled once, after every route is mounted.
 package final class RouteTable: Sendable {
-    private let routes = Mutex<[(pattern: [String], method: String)]>([])
+    private let routes = Mutex<[(pattern: [RequestText], method: String)]>([])
 
     package init() {}
 
@@ -84,16 +84,14 @@ package final class RouteTable: Sendable {
         return Set(nearest.map(\.1.method)).sorted()
     }
 
-    private static func segments(_ path: String) -> [String] {
-        path.split(separator: "/").map(String.init)
-    }
+    private static func segments(_ path: String) -> [RequestText] { RequestText(path).pieces(between: "/") }
 
-    private static func matches(_ pattern: [String], _ segments: [String]) -> Bool {
+    private static func matches(_ pattern: [RequestText], _ segments: [RequestText]) -> Bool {
         pattern.count == segments.count
             && zip(pattern, segments).allSatisfy { $0 == $1 || isParameter($0) }
     }
 
-    private static func isParameter(_ segment: String) -> Bool {
-        segment.hasPrefix(":") || segment.hasPrefix("{")
+    private static func isParameter(_ segment: RequestText) -> Bool {
+        segment.begins(with: ":") || segment.begins(with: "{")
     }
 }

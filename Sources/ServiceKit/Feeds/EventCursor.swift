@@ -9,14 +9,14 @@ package struct EventCursor: Sendable, Hashable {
     }
 
     /// The log itself checks the epoch.
-    package init(_ text: String) throws(APIError) {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, (1...64).contains(parts[0].utf8.count),
+    package init(_ text: RequestText) throws(APIError) {
+        let parts = text.pieces(between: ":", maxSplits: 2, omittingEmpty: false)
+        guard parts.count == 2, (1...64).contains(parts[0].byteCount),
             parts[0].utf8.allSatisfy({ Self.isLetterOrDigit($0) }),
             // Digits only: `Int64` would accept a sign.
-            parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seq = Int64(parts[1])
+            parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let seq = Int64(parts[1].verbatim)
         else { throw APIError(.invalidCursor) }
-        self.init(epoch: String(parts[0]), seq: seq)
+        self.init(epoch: parts[0].verbatim, seq: seq)
     }
 
     package var text: String { "\(epoch):\(seq)" }

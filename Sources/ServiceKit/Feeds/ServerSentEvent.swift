@@ -20,9 +20,16 @@ package struct ServerSentEvent: Sendable {
         var buffer = ByteBuffer()
         buffer.writeString("id: \(id)\nevent: \(name)\n")
         // A line break would end the field, so each line of the data is a field.
-        for line in data.split(omittingEmptySubsequences: false, whereSeparator: { ["\n", "\r", "\r\n"].contains($0) })
-        {
-            buffer.writeString("data: \(line)\n")
+        var rest = data.utf8[...]
+        while true {
+            let line = rest.prefix { $0 != 0x0A && $0 != 0x0D }
+            buffer.writeString("data: ")
+            buffer.writeSubstring(Substring(line))
+            buffer.writeString("\n")
+            rest = rest[line.endIndex...]
+            guard let end = rest.popFirst() else { break }
+            // CR LF is one line break.
+            if end == 0x0D, rest.first == 0x0A { rest.removeFirst() }
         }
         buffer.writeString("\n")
         return buffer
@@ -45,11 +52,8 @@ package struct ServerSentEvent: Sendable {
 extension Request {
     /// RFC 9110 §12.5.1; weights do not matter between two forms.
     package var acceptsEventStream: Bool {
-        headers[values: .accept].contains { value in
-            value.split(separator: ",").contains { range in
-                let type = range.prefix { $0 != ";" }.lowercased()
-                return type.filter { !$0.isWhitespace } == "text/event-stream"
-            }
+        headers.elements(.accept).contains { range in
+            range.pieces(between: ";").first?.trimmingSpaces.keyword == "text/event-stream"
         }
     }
 }

@@ -91,20 +91,19 @@ package struct ClientAddressMiddleware<Context: WebRequestContext>: RouterMiddle
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        let forwarded = request.headers[values: .forwardedFor]
+        let forwarded = request.headers.elements(.forwardedFor)
         context.clientAddress = Self.client(peer: context.peerAddress, forwarded: forwarded, trusted: trustedProxies)
         return try await next(request, context)
     }
 
-    static func client(peer: String?, forwarded: [String], trusted: [IPNetwork]) -> ClientAddress {
+    /// `hops`: the elements of all `X-Forwarded-For` lines.
+    static func client(peer: String?, forwarded hops: [RequestText], trusted: [IPNetwork]) -> ClientAddress {
         guard let peer else { return .unknown }
-        let hops = forwarded.joined(separator: ",").split(separator: ",")
-            .map { String($0.filter { $0 != " " && $0 != "\t" }) }
         var client = peer
         for hop in hops.reversed() {
             guard trusted.contains(where: { $0.contains(client) }) else { break }
-            guard IPNetwork.addressBytes(hop) != nil else { break }
-            client = hop
+            guard IPNetwork.addressBytes(hop.verbatim) != nil else { break }
+            client = hop.verbatim
         }
         return ClientAddress(client)
     }

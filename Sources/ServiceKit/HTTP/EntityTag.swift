@@ -14,18 +14,18 @@ package enum VersionPrecondition: Sendable, Hashable {
 
     /// Weak and foreign tags match nothing, as strong comparison requires; so does a header without tags.
     package init(_ request: Request) {
-        let values = request.headers[values: .ifMatch]
-        let tags = values.joined(separator: ",").split(separator: ",")
-            .map { $0.filter { $0 != " " && $0 != "\t" } }
-        guard !values.isEmpty, !tags.contains("*") else {
+        let tags = request.headers.elements(.ifMatch)
+        guard request.headers.contains(.ifMatch), !tags.contains("*") else {
             self = .none
             return
         }
         self = .oneOf(
             Set(
                 tags.compactMap { tag in
-                    guard tag.hasPrefix("\"v"), tag.hasSuffix("\""), tag.utf8.count > 3 else { return nil }
-                    return Int64(tag.dropFirst(2).dropLast())
+                    guard tag.byteCount > 3, tag.begins(with: "\"v"), tag.utf8.last == UInt8(ascii: "\"") else {
+                        return nil
+                    }
+                    return Int64(Substring(tag.utf8.dropFirst(2).dropLast()))
                 }
             )
         )

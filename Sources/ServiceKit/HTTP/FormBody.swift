@@ -12,31 +12,31 @@ package enum FormError: Error, Sendable, Equatable {
 }
 
 package struct FormBody: Sendable {
-    private let values: [String: String]
+    private let values: [RequestText: RequestText]
 
     package init(_ bytes: [UInt8]) throws(FormError) {
-        var values: [String: String] = [:]
+        var values: [RequestText: RequestText] = [:]
         for pair in bytes.split(separator: UInt8(ascii: "&")) {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
             guard let name = Self.decode(parts[0]), let value = Self.decode(parts.count == 2 ? parts[1] : []) else {
                 throw .malformed
             }
-            guard values[name] == nil else { throw .repeated(name) }
+            guard values[name] == nil else { throw .repeated(name.prefix(bytes: 64).verbatim) }
             values[name] = value
         }
         self.values = values
     }
 
     /// RFC 6749 §3.2: "Parameters sent without a value MUST be treated as if they were omitted from the request."
-    package subscript(name: String) -> String? {
+    package subscript(name: RequestText) -> RequestText? {
         values[name].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Decodes `+` and `%XX`; `nil` if the result is not UTF-8 text.
-    package static func decode(_ bytes: some Collection<UInt8>) -> String? {
+    package static func decode(_ bytes: some Collection<UInt8>) -> RequestText? {
         // Nearly every name and value needs no decoding.
         if bytes.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") && $0 != 0 }) {
-            return String(validating: bytes, as: UTF8.self)
+            return String(validating: bytes, as: UTF8.self).map { RequestText($0) }
         }
         var out: [UInt8] = []
         out.reserveCapacity(bytes.count)
@@ -52,7 +52,7 @@ package struct FormBody: Sendable {
             default: out.append(byte)
             }
         }
-        return out.contains(0) ? nil : String(validating: out, as: UTF8.self)
+        return out.contains(0) ? nil : String(validating: out, as: UTF8.self).map { RequestText($0) }
     }
 
     private static func digit(_ byte: UInt8) -> UInt8? {
@@ -68,8 +68,7 @@ package struct FormBody: Sendable {
 extension Request {
     /// Throws `FormError`, or `body_too_large`.
     package func formBody(limit: Int) async throws -> FormBody {
-        let type = headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
-        guard type == "application/x-www-form-urlencoded" else { throw FormError.otherType }
+        guard mediaType == "application/x-www-form-urlencoded" else { throw FormError.otherType }
         return try FormBody(try await bodyBytes(limit: limit))
     }
 }

@@ -24,7 +24,7 @@ package enum Patch<Value: Sendable>: Sendable {
 }
 
 package struct JSONBody: Sendable {
-    private let members: [String: JSONElement]
+    private let members: [RequestText: JSONElement]
     private let path: String
     private var read: Set<String> = []
     package private(set) var errors: [FieldError] = []
@@ -56,31 +56,31 @@ package struct JSONBody: Sendable {
 
     package mutating func element(_ name: String) -> JSONElement? {
         read.insert(name)
-        return members[name]
+        return members[RequestText(name)]
     }
 
-    package mutating func patchString(_ name: String, max: Int = 1024) -> Patch<String> {
+    package mutating func patchText(_ name: String, max: Int = 1024) -> Patch<RequestText> {
         guard let element = element(name) else { return .absent }
         if element.isNull { return .null }
-        guard let text = element.string else {
+        guard let text = element.text else {
             addError(name, "wrong_type", "must be a string, not \(element.typeName)")
             return .absent
         }
-        guard text.utf8.count <= max else {
-            addError(name, "too_long", "must be at most \(max) bytes")
+        guard !text.hasMore(scalarsThan: max) else {
+            addError(name, "too_long", "must have at most \(max) characters")
             return .absent
         }
         return .value(text)
     }
 
     /// `nil` if absent or null.
-    package mutating func string(_ name: String, max: Int = 1024) -> String? {
-        patchString(name, max: max).value
+    package mutating func text(_ name: String, max: Int = 1024) -> RequestText? {
+        patchText(name, max: max).value
     }
 
-    package mutating func requiredString(_ name: String, max: Int = 1024) -> String {
+    package mutating func requiredText(_ name: String, max: Int = 1024) -> RequestText {
         let before = errors.count
-        guard let text = string(name, max: max) else {
+        guard let text = text(name, max: max) else {
             if errors.count == before { addError(name, "required", "is required") }
             return ""
         }
@@ -92,8 +92,8 @@ package struct JSONBody: Sendable {
         _ name: String,
         of type: Choice.Type
     ) -> Choice? where Choice.RawValue == String {
-        guard let text = string(name) else { return nil }
-        if let choice = Choice(rawValue: text.lowercased()) { return choice }
+        guard let text = text(name) else { return nil }
+        if let choice = text.keyword.flatMap(Choice.init(rawValue:)) { return choice }
         let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
         addError(name, "invalid", "must be one of \(known)")
         return nil
@@ -120,8 +120,8 @@ package struct JSONBody: Sendable {
     }
 
     package mutating func instant(_ name: String) -> Instant? {
-        guard let text = string(name) else { return nil }
-        if let instant = Instant(rfc3339: text) { return instant }
+        guard let text = text(name) else { return nil }
+        if let instant = Instant(rfc3339: text.verbatim) { return instant }
         addError(name, "invalid", "must be an RFC 3339 time")
         return nil
     }
@@ -139,11 +139,11 @@ package struct JSONBody: Sendable {
         return elements
     }
 
-    package mutating func strings(_ name: String, count: ClosedRange<Int>, max: Int = 1024) -> [String]? {
+    package mutating func texts(_ name: String, count: ClosedRange<Int>, max: Int = 1024) -> [RequestText]? {
         guard let elements = array(name, count: count) else { return nil }
-        let texts = elements.compactMap(\.string)
-        guard texts.count == elements.count, texts.allSatisfy({ $0.utf8.count <= max }) else {
-            addError(name, "wrong_type", "must hold strings of at most \(max) bytes")
+        let texts = elements.compactMap(\.text)
+        guard texts.count == elements.count, !texts.contains(where: { $0.hasMore(scalarsThan: max) }) else {
+            addError(name, "wrong_type", "must hold strings of at most \(max) characters")
             return nil
         }
         return texts
@@ -164,8 +164,10 @@ package struct JSONBody: Sendable {
 
     /// Throws all errors, unknown members included.
     package mutating func finish() throws(APIError) {
-        for name in members.keys.sorted() where !read.contains(name) {
-            addError(String(name.prefix(64)), "unknown_field", "is not known here")
+        let known = Set(read.map { RequestText($0) })
+        let unknown = members.keys.filter { !known.contains($0) }
+        for name in unknown.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+            addError(name.prefix(bytes: 64).verbatim, "unknown_field", "is not known here")
         }
         if !errors.isEmpty { throw APIError(.validationFailed, fields: errors) }
     }
@@ -200,7 +202,7 @@ extension Request {
     }
 
     func bodyBytes(limit: Int) async throws -> [UInt8] {
-        if let declared = headers[.contentLength].flatMap(Int.init), declared > limit {
+        if let declared = headers[.contentLength].flatMap({ Int($0) }), declared > limit {
             throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
         }
         do {
@@ -212,8 +214,7 @@ extension Request {
 
     /// SECURITY: a form or `text/plain` can be posted across sites without a preflight; JSON cannot.
     private func requireJSON() throws(APIError) {
-        let type = headers[.contentType]?.split(separator: ";").first.map { $0.lowercased().filter { $0 != " " } }
-        guard type == "application/json" else { throw APIError(.unsupportedMediaType) }
+        guard mediaType == "application/json" else { throw APIError(.unsupportedMediaType) }
     }
 
     private static func parse(_ bytes: [UInt8]) throws(APIError) -> JSONElement {

@@ -2,28 +2,29 @@
 package import Hummingbird
 
 package struct QueryParameters: Sendable {
-    private let values: [String: String]
+    private let values: [RequestText: RequestText]
 
     package init(_ request: Request) {
-        var values: [String: String] = [:]
-        for (name, value) in request.uri.queryParameters where values[String(name)] == nil {
-            values[String(name)] = String(value)
+        var values: [RequestText: RequestText] = [:]
+        for (name, value) in request.uri.queryParameters {
+            let name = RequestText(String(name))
+            if values[name] == nil { values[name] = RequestText(String(value)) }
         }
         self.values = values
     }
 
-    package subscript(name: String) -> String? { values[name] }
+    package subscript(name: String) -> RequestText? { values[RequestText(name)] }
 
     /// U+0000, which no stored text holds, is refused.
-    package func text(_ name: String) throws(APIError) -> String? {
-        guard let text = values[name] else { return nil }
+    package func text(_ name: String) throws(APIError) -> RequestText? {
+        guard let text = self[name] else { return nil }
         guard !text.utf8.contains(0) else { throw .field(name, "invalid", "must not hold U+0000") }
         return text
     }
 
     package func boolean(_ name: String) throws(APIError) -> Bool? {
-        switch values[name]?.lowercased() {
-        case nil: nil
+        guard let text = self[name] else { return nil }
+        return switch text.keyword {
         case "true", "1": true
         case "false", "0": false
         default: throw .field(name, "invalid", "must be true or false")
@@ -31,8 +32,8 @@ package struct QueryParameters: Sendable {
     }
 
     package func integer(_ name: String, in range: ClosedRange<Int>) throws(APIError) -> Int? {
-        guard let text = values[name] else { return nil }
-        guard let value = Int(text) else { throw .field(name, "wrong_type", "must be a whole number") }
+        guard let text = self[name] else { return nil }
+        guard let value = Int(text.verbatim) else { throw .field(name, "wrong_type", "must be a whole number") }
         guard range.contains(value) else {
             throw .field(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
         }
@@ -41,9 +42,10 @@ package struct QueryParameters: Sendable {
 
     /// A whole number with `s`, `m`, `h` or `d`, of at least a second.
     package func duration(_ name: String, upTo max: Duration) throws(APIError) -> Duration? {
-        guard let text = values[name] else { return nil }
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let number = Int64(text.dropLast()) else {
+        guard let text = self[name] else { return nil }
+        let units: [Unicode.Scalar: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        let scalars = text.unicodeScalars
+        guard let unit = scalars.last.flatMap({ units[$0] }), let number = Int64(String(scalars.dropLast())) else {
             throw .field(name, "invalid", "must be a whole number with s, m, h or d")
         }
         let (seconds, overflow) = number.multipliedReportingOverflow(by: unit)
@@ -57,8 +59,8 @@ package struct QueryParameters: Sendable {
         _ name: String,
         of type: Choice.Type
     ) throws(APIError) -> Choice? where Choice.RawValue == String {
-        guard let text = values[name] else { return nil }
-        if let choice = Choice(rawValue: text.lowercased()) { return choice }
+        guard let text = self[name] else { return nil }
+        if let choice = text.keyword.flatMap(Choice.init(rawValue:)) { return choice }
         throw .field(name, "invalid", "must be one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))")
     }
 }

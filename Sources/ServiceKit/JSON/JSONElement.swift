@@ -7,16 +7,14 @@ package struct JSONElement: Sendable {
         case boolean(Bool)
         /// As written; `integer` and `double` interpret it.
         case number(String)
-        case string(String)
+        case string(RequestText)
         case array([JSONElement])
         case object([Member])
     }
 
     package struct Member: Sendable {
-        package let name: String
+        package let name: RequestText
         package let value: JSONElement
-
-        package var key: MemberName { MemberName(name) }
     }
 
     package let kind: Kind
@@ -36,7 +34,7 @@ package struct JSONElement: Sendable {
         if case .null = kind { true } else { false }
     }
 
-    package var string: String? {
+    package var text: RequestText? {
         if case .string(let value) = kind { value } else { nil }
     }
 
@@ -58,7 +56,7 @@ package struct JSONElement: Sendable {
     }
 
     package subscript(name: String) -> JSONElement? {
-        object?.first { $0.name == name }?.value
+        object?.first { $0.name.utf8.elementsEqual(name.utf8) }?.value
     }
 
     /// For error messages.
@@ -76,16 +74,3 @@ package struct JSONElement: Sendable {
 
 /// A member's name for sets and dictionaries, compared by bytes (RFC 8259 §8.3). `String` compares by Unicode
 /// equivalence.
-package struct MemberName: Sendable, Hashable {
-    private let text: String
-
-    package init(_ text: String) { self.text = text }
-
-    package static func == (left: MemberName, right: MemberName) -> Bool {
-        left.text.utf8.elementsEqual(right.text.utf8)
-    }
-
-    package func hash(into hasher: inout Hasher) {
-        for byte in text.utf8 { hasher.combine(byte) }
-    }
-}

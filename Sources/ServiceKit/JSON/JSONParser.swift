@@ -25,7 +25,7 @@ extension JSONElement {
             var members: [Member] = []
             while case .name(let name) = try scanner.next() {
                 let value = try JSONElement(scanner.next(), source, &scanner)
-                members.append(Member(name: scanner.string(name), value: value))
+                members.append(Member(name: RequestText(scanner.string(name)), value: value))
             }
             kind = .object(members)
         case .beginArray:
@@ -36,7 +36,7 @@ extension JSONElement {
                 next = try scanner.next()
             }
             kind = .array(elements)
-        case .string(let text): kind = .string(scanner.string(text))
+        case .string(let text): kind = .string(RequestText(scanner.string(text)))
         case .number(let number): kind = .number(String(decoding: source.bytes[number.range], as: UTF8.self))
         case .boolean(let value): kind = .boolean(value)
         case .null, .name, .endObject, .endArray, .end: kind = .null

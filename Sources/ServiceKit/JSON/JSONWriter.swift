@@ -49,6 +49,8 @@ package struct JSONWriter: Sendable {
         quote(value)
     }
 
+    package mutating func string(_ value: RequestText) { string(value.verbatim) }
+
     package mutating func string(_ value: UTF8Span) {
         separate()
         quote(value)
@@ -93,6 +95,10 @@ package struct JSONWriter: Sendable {
         if let value { string(value) } else { null() }
     }
 
+    package mutating func field(_ name: StaticString, _ value: RequestText?) {
+        field(name, value?.verbatim)
+    }
+
     package mutating func field(_ name: StaticString, _ value: Int64?) {
         key(name)
         if let value { integer(value) } else { null() }
@@ -125,8 +131,8 @@ package struct JSONWriter: Sendable {
     }
 
     /// A member with a caller's name.
-    package mutating func member(_ name: String, raw json: String) {
-        key(quoting: name)
+    package mutating func member(_ name: RequestText, raw json: String) {
+        key(quoting: name.verbatim)
         raw(json)
     }
 

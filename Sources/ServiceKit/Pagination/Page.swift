@@ -32,21 +32,22 @@ package struct Cursor: Sendable, Hashable {
         Base64URL.encode(Array("\(list) \(position) \(id)".utf8))
     }
 
-    package static func list(of text: String) -> Substring? {
-        guard text.utf8.count <= 512, let bytes = Base64URL.decode(text) else { return nil }
-        return String(validating: bytes, as: UTF8.self)?.prefix { $0 != " " }
+    package static func list(of text: RequestText) -> RequestText? {
+        plain(text)?.pieces(between: " ", omittingEmpty: false).first
     }
 
-    package init(_ text: String, for list: String) throws(APIError) {
-        guard text.utf8.count <= 512,
-            let bytes = Base64URL.decode(text),
-            let plain = String(validating: bytes, as: UTF8.self)
+    package init(_ text: RequestText, for list: String) throws(APIError) {
+        let parts = Self.plain(text)?.pieces(between: " ", omittingEmpty: false) ?? []
+        guard parts.count == 3, parts[0] == RequestText(list), let position = Int64(parts[1].verbatim),
+            Self.positions.contains(position), parts[2].isEmpty || RowID.isValid(parts[2])
         else { throw APIError(.invalidCursor) }
-        let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 3, parts[0] == list, let position = Int64(parts[1]), Self.positions.contains(position),
-            parts[2].isEmpty || RowID.isValid(parts[2])
-        else { throw APIError(.invalidCursor) }
-        self.init(position: position, id: String(parts[2]))
+        self.init(position: position, id: parts[2].verbatim)
+    }
+
+    /// What a cursor says, of this kind or another.
+    package static func plain(_ text: RequestText) -> RequestText? {
+        guard text.byteCount <= 512, let bytes = Base64URL.decode(text.verbatim) else { return nil }
+        return String(validating: bytes, as: UTF8.self).map { RequestText($0) }
     }
 }
 

@@ -6,10 +6,10 @@ import HTTPTypes
 package import Hummingbird
 
 package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
-    private let origins: Set<String>
+    private let origins: Set<RequestText>
 
     package init(origins: [String]) {
-        self.origins = Set(origins)
+        self.origins = Set(origins.map { RequestText($0) })
     }
 
     package func handle(
@@ -17,10 +17,10 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
-        guard let origin = request.headers[.origin], origins.contains(origin) else {
+        guard let origin = request.headers.text(.origin), origins.contains(origin) else {
             return varying(try await next(request, context))
         }
-        if request.method == .options, request.headers[.accessControlRequestMethod] != nil {
+        if request.method == .options, request.headers.contains(.accessControlRequestMethod) {
             return allowing(
                 origin,
                 varying(
@@ -42,9 +42,9 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
         return response
     }
 
-    private func allowing(_ origin: String, _ response: Response) -> Response {
+    private func allowing(_ origin: RequestText, _ response: Response) -> Response {
         var response = response
-        response.headers[.accessControlAllowOrigin] = origin
+        response.headers[.accessControlAllowOrigin] = origin.verbatim
         response.headers[.accessControlAllowCredentials] = "true"
         return response
     }

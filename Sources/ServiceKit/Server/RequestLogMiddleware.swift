@@ -9,7 +9,7 @@ import Synchronization
 
 package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let service: String
-    private let quietAgent: String?
+    private let quietAgent: RequestText?
     private let meters: RequestMeters
 
     /// - Parameters:
@@ -17,7 +17,7 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
     ///   - quietAgent: the `User-Agent` whose requests are logged at `debug` instead of `info`.
     package init(service: String, quietAgent: String? = nil) {
         self.service = service
-        self.quietAgent = quietAgent
+        self.quietAgent = quietAgent.map { RequestText($0) }
         self.meters = RequestMeters(service: service)
     }
 
@@ -31,7 +31,7 @@ package struct RequestLogMiddleware<Context: WebRequestContext>: RouterMiddlewar
         let elapsed = start.duration(to: .now)
         let route = context.endpointPath ?? "unmatched"
         meters.of(route, Self.known(request.method.rawValue), response.status.code).record(elapsed)
-        let isQuiet = quietAgent.map { $0 == request.headers[.userAgent] } ?? false
+        let isQuiet = quietAgent.map { $0 == request.headers.text(.userAgent) } ?? false
         context.logger.log(
             level: isQuiet ? .debug : .info,
             "request",

@@ -51,7 +51,12 @@ struct ClientsCommand: AsyncParsableCommand {
         }
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            var draft = ClientDraft(id: id, name: name, scopes: scope, audiences: audience)
+            var draft = ClientDraft(
+                id: id.map { RequestText($0) },
+                name: RequestText(name),
+                scopes: scope.map { RequestText($0) },
+                audiences: audience.map { RequestText($0) }
+            )
             if let jwks {
                 guard let text = try? String(contentsOfFile: jwks, encoding: .utf8) else {
                     throw StartFailure("\(jwks) cannot be read")
@@ -61,7 +66,7 @@ struct ClientsCommand: AsyncParsableCommand {
             let wanted = draft
             if let secretFile {
                 try await withAuth(settings, logger: logger) { auth in
-                    let client = try await Refusal.describing(about: wanted.id ?? wanted.name) {
+                    let client = try await Refusal.describing(about: id ?? name) {
                         try await ClientSecretFile(path: secretFile).provide(wanted, auth.clients).client
                     }
                     print(line(client))
@@ -71,7 +76,7 @@ struct ClientsCommand: AsyncParsableCommand {
             }
             try await withAuth(settings, logger: logger) { auth in
                 show(
-                    try await Refusal.describing(about: wanted.id ?? wanted.name) {
+                    try await Refusal.describing(about: id ?? name) {
                         try await auth.clients.create(wanted, actor: nil, from: .commandLine)
                     }
                 )

@@ -33,13 +33,19 @@ struct UsersCommand: AsyncParsableCommand {
         @Flag(help: "Read the password from standard input, which is the only way there is.") var passwordStdin = false
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            guard let email = Email(email) else { throw StartFailure("\(email) is not an email address") }
+            guard let email = Email(email) else {
+                throw StartFailure("\(email) is not an email address")
+            }
             guard let role = Role(rawValue: role) else { throw StartFailure("the role must be user, premium or admin") }
             guard passwordStdin, let password = readLine(), !password.isEmpty else {
                 throw StartFailure("the password is expected on standard input, with --password-stdin")
             }
             try await withAuth(settings, logger: logger) { auth in
-                let signup = Signup(email: email, password: password, name: name)
+                let signup = Signup(
+                    email: email,
+                    password: RequestText(password),
+                    name: name.map { RequestText($0) }
+                )
                 let user = try await Refusal.describing(about: email.address) {
                     try await auth.passwords.create(signup, role: role, actor: nil, from: .commandLine)
                 }
@@ -58,7 +64,7 @@ struct UsersCommand: AsyncParsableCommand {
                 var cursor: Cursor?
                 repeat {
                     let page = try await auth.users.list(
-                        UserFilter(prefix: search),
+                        UserFilter(prefix: search.map { RequestText($0) }),
                         PageRequest(limit: 100, cursor: cursor, direction: .forward)
                     )
                     for user in page.items { print(line(user)) }

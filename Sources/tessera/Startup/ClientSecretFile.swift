@@ -5,6 +5,7 @@
 // of a rotation.
 import AuthService
 import Foundation
+import ServiceKit
 
 struct ClientSecretFile {
     let path: String
@@ -18,16 +19,20 @@ struct ClientSecretFile {
     /// - Throws: `StartFailure` when the existing client has other rights than the draft, or the file cannot be
     ///   written.
     func provide(_ draft: ClientDraft, _ clients: Clients) async throws -> (client: Client, secret: String) {
-        let id = draft.id ?? ""
+        let id = draft.id?.verbatim ?? ""
         let made: ClientWithSecret
         if let client = try await clients.find(id) {
             guard client.jwks == nil else {
                 throw StartFailure("the client \(id) has keys of its own, and needs no secret")
             }
-            guard Set(client.scopes) == Set(draft.scopes), Set(client.audiences) == Set(draft.audiences) else {
+            guard Set(client.scopes) == Set(draft.scopes.map(\.verbatim)),
+                Set(client.audiences) == Set(draft.audiences.map(\.verbatim))
+            else {
                 throw StartFailure("the client \(id) is there with other scopes or audiences")
             }
-            if let known = PrivateFiles.read(path), clients.accepts(known, from: client) { return (client, known) }
+            if let known = PrivateFiles.read(path), clients.accepts(RequestText(known), from: client) {
+                return (client, known)
+            }
             try checkFolder()
             made = try await clients.rotateSecret(of: id, actor: nil, from: .commandLine)
         } else {

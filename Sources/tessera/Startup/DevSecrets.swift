@@ -1,6 +1,7 @@
 // Created at the first start of `tessera dev`.
 import AuthService
 import OpenSSLCrypto
+import ServiceKit
 
 enum DevSecrets {
     private static func path(in folder: String) -> String { "\(folder)/master-key" }
@@ -24,7 +25,7 @@ enum DevSecrets {
     /// The secret of chat's client, created if it or the client is missing: a database may be newer than the folder.
     static func chatClient(in folder: String, _ clients: Clients) async throws -> (id: String, secret: String) {
         try PrivateFiles.makeFolder(folder)
-        let draft = ClientDraft(id: chatClientID, name: "chat", scopes: ["events"])
+        let draft = ClientDraft(id: RequestText(chatClientID), name: "chat", scopes: ["events"])
         let file = ClientSecretFile(path: "\(folder)/chat-client-secret")
         return (chatClientID, try await file.provide(draft, clients).secret)
     }

@@ -39,7 +39,11 @@ enum SampleData {
         for sample in samples {
             guard let email = Email(sample.email) else { continue }
             do {
-                let signup = Signup(email: email, password: sample.password, name: sample.name)
+                let signup = Signup(
+                    email: email,
+                    password: RequestText(sample.password),
+                    name: RequestText(sample.name)
+                )
                 let user = try await auth.passwords.create(signup, role: sample.role, actor: nil, from: .commandLine)
                 made.append((user, sample))
             } catch PasswordError.emailTaken {

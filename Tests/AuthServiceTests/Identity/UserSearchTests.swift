@@ -14,7 +14,11 @@ struct UserSearchTests {
                 ("Anna", "anna@example.com"), ("Annette", "other@example.com"), ("Zoe", "ann@example.com"),
                 ("Bob", "bob@example.com"),
             ] {
-                let signup = Signup(email: try #require(Email(address)), password: AuthNode.password, name: name)
+                let signup = Signup(
+                    email: try #require(Email(address)),
+                    password: RequestText(AuthNode.password),
+                    name: RequestText(name)
+                )
                 _ = try await node.service.passwords.create(signup, role: .user, actor: nil, from: .commandLine)
             }
             // A guest has a name and no email.

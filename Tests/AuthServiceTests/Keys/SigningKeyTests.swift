@@ -28,13 +28,13 @@ struct SigningKeyTests {
         var unseen = changes
         return JSONWriter.object { writer in
             for member in members {
-                if let change = unseen.removeValue(forKey: member.name) {
+                if let change = unseen.removeValue(forKey: member.name.verbatim) {
                     if let value = change { writer.member(member.name, raw: value) }
                 } else {
                     writer.member(member.name, raw: member.value.raw)
                 }
             }
-            for (name, value) in unseen { if let value { writer.member(name, raw: value) } }
+            for (name, value) in unseen { if let value { writer.member(RequestText(name), raw: value) } }
         }.bytes
     }
 

@@ -27,7 +27,12 @@ extension AuthNode {
         scopes: [String] = ["events", "introspect"],
         audiences: [String] = ["tessera"]
     ) async throws -> TestClient {
-        let draft = ClientDraft(id: id, name: "Worker", scopes: scopes, audiences: audiences)
+        let draft = ClientDraft(
+            id: RequestText(id),
+            name: "Worker",
+            scopes: scopes.map { RequestText($0) },
+            audiences: audiences.map { RequestText($0) }
+        )
         let made = try await service.clients.create(draft, actor: nil, from: .commandLine)
         return TestClient(id: made.client.id, secret: try #require(made.secret).text)
     }
@@ -38,7 +43,12 @@ extension AuthNode {
         kid: String? = "k1"
     ) async throws -> TestClient {
         let key = try SigningKey.generate(algorithm)
-        let draft = ClientDraft(id: id, name: "Signer", scopes: ["events"], jwks: try Self.jwks([(key, kid)]))
+        let draft = ClientDraft(
+            id: RequestText(id),
+            name: "Signer",
+            scopes: ["events"],
+            jwks: try Self.jwks([(key, kid)])
+        )
         let made = try await service.clients.create(draft, actor: nil, from: .commandLine)
         #expect(made.secret == nil)
         return TestClient(id: id, secret: "", key: key)

@@ -93,7 +93,7 @@ struct AuthNode: Sendable {
     }
 
     func makeAdmin(_ email: String = "root@example.com") async throws -> LoggedIn {
-        let signup = Signup(email: try #require(Email(email)), password: Self.password, name: "Root")
+        let signup = Signup(email: try #require(Email(email)), password: RequestText(Self.password), name: "Root")
         _ = try await service.passwords.create(signup, role: .admin, actor: nil, from: .commandLine)
         return try await logIn(email)
     }
@@ -217,5 +217,5 @@ struct AnswerJSON: Sendable {
     var isNull: Bool { element?.isNull ?? false }
     var raw: String? { element?.raw }
     var array: [AnswerJSON]? { element?.array?.map { AnswerJSON(element: $0) } }
-    var names: [String] { element?.object?.map(\.name) ?? [] }
+    var names: [String] { element?.object?.map(\.name.verbatim) ?? [] }
 }

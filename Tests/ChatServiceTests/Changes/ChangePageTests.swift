@@ -153,7 +153,7 @@ struct ChangePageTests {
             for index in 0..<4 { _ = try await chat.conversation(#"{"id":"c\#(index)"}"#) }
             let first = try await chat.send(.get, "/v1/changes?limit=1").json
             let old = try #require(first["next_cursor"]?.string)
-            let cursor = try EventCursor(old)
+            let cursor = try EventCursor(RequestText(old))
             for bad in ["\(cursor.epoch):99", "0000000000000000:1"] {
                 let answer = try await chat.send(.get, "/v1/changes?after=\(bad)")
                 #expect(answer.status == 410)
@@ -199,7 +199,7 @@ struct ChangePageTests {
             #expect(try await chat.rows("changes WHERE principal_id = 'owner'") == 0)
             #expect(try await chat.changes(as: "other", after: cursor) == [])
             // A position that does not exist yet is as void as before.
-            let beyond = try EventCursor(cursor)
+            let beyond = try EventCursor(RequestText(cursor))
             let answer = try await chat.send(.get, "/v1/changes?after=\(beyond.epoch):\(beyond.seq + 1)", as: "other")
             #expect(answer.status == 410)
             _ = try await chat.conversation(#"{"id":"next"}"#, as: "other")

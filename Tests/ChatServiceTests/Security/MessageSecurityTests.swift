@@ -222,7 +222,7 @@ struct MessageSecurityTests {
     private static func words(_ answer: Answer) throws -> [String: String] {
         var words: [String: String] = [:]
         for member in try answer.json.object ?? [] where member.name != "request_id" {
-            words[member.name] = member.value.raw
+            words[member.name.verbatim] = member.value.raw
         }
         return words
     }

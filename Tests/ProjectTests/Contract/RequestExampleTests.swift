@@ -117,7 +117,7 @@ private struct BothServices {
             #"{"email":"root@example.com","password":"correct horse battery staple"}"#,
             nil
         )
-        token = try #require(try JSONElement.parse(String(buffer: login.body))["access_token"]?.string)
+        token = try #require(try JSONElement.parse(String(buffer: login.body))["access_token"]?.text?.verbatim)
         let jwks = try await Self.send(auth, "GET", "/.well-known/jwks.json", nil, nil)
         let keys = FixedKeys(set: try KeySet(jwks: Array(buffer: jwks.body)))
         let chatService = ChatService(

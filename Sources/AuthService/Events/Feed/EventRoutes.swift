@@ -45,7 +45,7 @@ private struct EventQuery {
         let after = query["after"]
         let since = try query.duration("since", upTo: retention)
         if after != nil, since != nil { throw .field("since", "invalid", "cannot be combined with after") }
-        let lastID = request.acceptsEventStream ? request.headers[.lastEventID] : nil
+        let lastID = request.acceptsEventStream ? request.headers.text(.lastEventID) : nil
         if let lastID, !lastID.isEmpty {
             // A client that reconnects sends its first URL, and this header with its position.
             start = .after(try EventCursor(lastID))
@@ -60,11 +60,11 @@ private struct EventQuery {
         limit = try query.integer("limit", in: 1...1000) ?? 100
     }
 
-    private static func kinds(_ text: String?) throws(APIError) -> EventKinds {
+    private static func kinds(_ text: RequestText?) throws(APIError) -> EventKinds {
         guard let text else { return .all }
         var kinds: Set<EventKind> = []
-        for name in text.split(separator: ",", omittingEmptySubsequences: false) {
-            guard let kind = EventKind(rawValue: String(name)) else {
+        for name in text.pieces(between: ",", omittingEmpty: false) {
+            guard let kind = EventKind.allCases.first(where: { RequestText($0.rawValue) == name }) else {
                 let known = EventKind.allCases.map(\.rawValue).joined(separator: ", ")
                 throw .field("kinds", "invalid", "must be of \(known), with commas between them")
             }

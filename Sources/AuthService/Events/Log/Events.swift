@@ -31,20 +31,25 @@ package struct Events: Sendable {
     }
 
     /// `user.created`, if the transaction has made the user. It has the name, never the address.
-    func userCreated(_ user: String, name: String?, at now: Instant) -> BoundStatement {
+    func userCreated(_ user: String, name: RequestText?, at now: Instant) -> BoundStatement {
         about(user, .userCreated, name: name.map { .value($0) } ?? .null, avatarURL: .null, at: now)
     }
 
     /// `user.updated`, if the user exists, with the new name and picture.
-    func userUpdated(_ user: String, name: Patch<String>, avatarURL: Patch<String>, at now: Instant) -> BoundStatement {
+    func userUpdated(
+        _ user: String,
+        name: Patch<RequestText>,
+        avatarURL: Patch<RequestText>,
+        at now: Instant
+    ) -> BoundStatement {
         about(user, .userUpdated, name: name, avatarURL: avatarURL, at: now)
     }
 
     private func about(
         _ user: String,
         _ kind: EventKind,
-        name: Patch<String>,
-        avatarURL: Patch<String>,
+        name: Patch<RequestText>,
+        avatarURL: Patch<RequestText>,
         at now: Instant
     ) -> BoundStatement {
         let data = JSONWriter.object { writer in

@@ -1,4 +1,4 @@
-import Foundation
+package import ServiceKit
 
 package struct Email: Sendable, Hashable {
     /// As typed, trimmed: the address for mail.
@@ -7,29 +7,30 @@ package struct Email: Sendable, Hashable {
     package let key: String
 
     /// Accepts `local@domain` of at most 254 bytes (RFC 5321 §4.5.3.1.3 less the brackets).
+    static let maxBytes = 254
+
+    /// Accepts `local@domain` of at most 254 bytes, `nil` otherwise.
     ///
     /// Narrower than RFC 5321: no quoted local parts, address literals or comments, which two readers may parse
     /// differently. Internationalised addresses (RFC 6531) are accepted.
-    package init?(_ text: String) {
-        let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard (3...254).contains(trimmed.utf8.count) else { return nil }
-        let parts = trimmed.split(separator: "@", omittingEmptySubsequences: false)
+    package init?(_ text: RequestText) {
+        let trimmed = text.trimmed
+        guard (3...Self.maxBytes).contains(trimmed.byteCount) else { return nil }
+        let parts = trimmed.pieces(between: "@", omittingEmpty: false)
         guard parts.count == 2, Self.isLocal(parts[0]), Self.isDomain(parts[1]) else { return nil }
-        self.address = trimmed
-        self.key = Self.key(of: trimmed)
+        self.address = trimmed.verbatim
+        self.key = LookupKey.of(trimmed)
     }
 
     /// Also for the prefix of an address.
-    package static func key(of text: String) -> String {
-        text.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping.lowercased()
-            .precomposedStringWithCanonicalMapping
+    package init?(_ text: String) {
+        self.init(RequestText(text))
     }
 
-    private static func isLocal(_ part: Substring) -> Bool {
-        guard (1...64).contains(part.utf8.count), !part.hasPrefix("."), !part.hasSuffix("."), !part.contains("..")
-        else {
-            return false
-        }
+    private static func isLocal(_ part: RequestText) -> Bool {
+        guard (1...64).contains(part.byteCount),
+            part.pieces(between: ".", omittingEmpty: false).allSatisfy({ !$0.isEmpty })
+        else { return false }
         return part.unicodeScalars.allSatisfy { scalar in
             if scalar.isASCII {
                 return scalar.properties.isAlphabetic || ("0"..."9").contains(scalar)
@@ -39,11 +40,11 @@ package struct Email: Sendable, Hashable {
         }
     }
 
-    private static func isDomain(_ part: Substring) -> Bool {
-        let labels = part.split(separator: ".", omittingEmptySubsequences: false)
+    private static func isDomain(_ domain: RequestText) -> Bool {
+        let labels = domain.pieces(between: ".", omittingEmpty: false)
         return labels.count >= 2
             && labels.allSatisfy { label in
-                (1...63).contains(label.utf8.count) && !label.hasPrefix("-") && !label.hasSuffix("-")
+                (1...63).contains(label.byteCount) && !label.begins(with: "-") && label.utf8.last != UInt8(ascii: "-")
                     && label.unicodeScalars.allSatisfy { scalar in
                         scalar.isASCII
                             ? scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-"

@@ -93,10 +93,10 @@ package struct User: Sendable {
 }
 
 package struct UserProfile: Sendable {
-    package var name: Patch<String> = .absent
-    package var firstName: Patch<String> = .absent
-    package var lastName: Patch<String> = .absent
-    package var avatarURL: Patch<String> = .absent
+    package var name: Patch<RequestText> = .absent
+    package var firstName: Patch<RequestText> = .absent
+    package var lastName: Patch<RequestText> = .absent
+    package var avatarURL: Patch<RequestText> = .absent
     package var metadata: Patch<String> = .absent
 
     package init() {}
@@ -106,8 +106,8 @@ package struct UserProfile: Sendable {
         name = Self.name("name", &body)
         firstName = Self.name("first_name", &body)
         lastName = Self.name("last_name", &body)
-        avatarURL = body.patchString("avatar_url", max: 2048)
-        if let url = avatarURL.value, !url.hasPrefix("https://") && !url.hasPrefix("http://") {
+        avatarURL = body.patchText("avatar_url", max: 2048)
+        if let url = avatarURL.value, !url.begins(with: "https://"), !url.begins(with: "http://") {
             body.addError("avatar_url", "invalid", "must be an http or https URL")
         }
         if body.element("metadata")?.isNull == true {
@@ -117,15 +117,18 @@ package struct UserProfile: Sendable {
     }
 
     var isEmpty: Bool {
-        ![name, firstName, lastName, avatarURL, metadata].contains { $0.isPresent }
+        ![name, firstName, lastName, avatarURL].contains { $0.isPresent } && !metadata.isPresent
     }
 
     /// 1–200 characters without control characters, trimmed.
-    static func name(_ field: String, _ body: inout JSONBody) -> Patch<String> {
-        let patch = body.patchString(field, max: 800)
+    private static let maxName = 200
+
+    /// A name of 1 to 200 characters without control characters; surrounding white space is dropped.
+    static func name(_ field: String, _ body: inout JSONBody) -> Patch<RequestText> {
+        let patch = body.patchText(field)
         guard case .value(let text) = patch else { return patch }
-        let name = text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
-        guard (1...200).contains(name.count),
+        let name = text.collapsed
+        guard !name.isEmpty, !name.hasMore(scalarsThan: maxName),
             !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
             body.addError(field, "invalid", "must have from 1 to 200 characters")

@@ -7,10 +7,10 @@ package struct UserFilter: Sendable {
     package var isActive: Bool?
     package var prefix: String?
 
-    package init(role: Role? = nil, isActive: Bool? = nil, prefix: String? = nil) {
+    package init(role: Role? = nil, isActive: Bool? = nil, prefix: RequestText? = nil) {
         self.role = role
         self.isActive = isActive
-        self.prefix = prefix.flatMap { $0.isEmpty ? nil : Email.key(of: $0) }
+        self.prefix = prefix.flatMap { $0.isEmpty ? nil : LookupKey.of($0) }
     }
 
     /// Sorts above every text that begins with the prefix.

@@ -22,14 +22,14 @@ enum UserStatements {
     static func insert(
         id: String,
         email: Email,
-        name: String?,
+        name: RequestText?,
         role: Role,
         loggedInAt login: Instant?,
         at now: Instant
     ) -> BoundStatement {
         insert.bind([
             "id": id, "email": email.address, "email_key": email.key, "name": name,
-            "name_key": name.map(Email.key(of:)), "role": role.rawValue, "now": now, "login": login,
+            "name_key": name.map(LookupKey.of), "role": role.rawValue, "now": now, "login": login,
         ])
     }
 
@@ -105,7 +105,7 @@ enum UserStatements {
         updateProfile.bind([
             "id": id, "now": now,
             "sets_name": profile.name.isPresent, "name": profile.name.value,
-            "name_key": profile.name.value.map(Email.key(of:)),
+            "name_key": profile.name.value.map(LookupKey.of),
             "sets_first_name": profile.firstName.isPresent, "first_name": profile.firstName.value,
             "sets_last_name": profile.lastName.isPresent, "last_name": profile.lastName.value,
             "sets_avatar_url": profile.avatarURL.isPresent, "avatar_url": profile.avatarURL.value,

@@ -22,7 +22,7 @@ package struct Users: Sendable {
     }
 
     /// Returns the row; no row if the address is taken. The rest of the transaction depends on its id.
-    func insertion(id: String, email: Email, name: String?, role: Role, loggedInAt: Instant?, at now: Instant)
+    func insertion(id: String, email: Email, name: RequestText?, role: Role, loggedInAt: Instant?, at now: Instant)
         -> BoundStatement
     {
         UserStatements.insert(id: id, email: email, name: name, role: role, loggedInAt: loggedInAt, at: now)

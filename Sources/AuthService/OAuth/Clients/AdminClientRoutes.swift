@@ -29,9 +29,9 @@ struct AdminClientRoutes: Sendable {
     @Sendable private func create(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         var body = try await request.jsonBody(limit: bodyLimit)
-        var draft = ClientDraft(id: body.string("id"), name: body.requiredString("name"))
-        draft.scopes = body.strings("scopes", count: 0...ClientRules.maxWords) ?? []
-        if let audiences = body.strings("audiences", count: 1...ClientRules.maxWords) { draft.audiences = audiences }
+        var draft = ClientDraft(id: body.text("id"), name: body.requiredText("name"))
+        draft.scopes = body.texts("scopes", count: 0...ClientRules.maxWords) ?? []
+        if let audiences = body.texts("audiences", count: 1...ClientRules.maxWords) { draft.audiences = audiences }
         draft.jwks = body.rawObject("jwks", max: ClientRules.maxJWKSBytes)
         try body.finish()
         let made = try await clients.create(draft, actor: caller.userID, from: context.clientInfo(of: request))
@@ -49,9 +49,9 @@ struct AdminClientRoutes: Sendable {
         let id = try context.id()
         var body = try await request.jsonBody(limit: bodyLimit)
         var change = ClientChange()
-        change.name = body.string("name")
-        change.scopes = body.strings("scopes", count: 0...ClientRules.maxWords)
-        change.audiences = body.strings("audiences", count: 1...ClientRules.maxWords)
+        change.name = body.text("name")
+        change.scopes = body.texts("scopes", count: 0...ClientRules.maxWords)
+        change.audiences = body.texts("audiences", count: 1...ClientRules.maxWords)
         if let jwks = body.element("jwks") {
             change.jwks =
                 jwks.isNull

@@ -9,7 +9,7 @@ import Storage
 struct ClientAssertions: Sendable {
     let clients: Clients
     /// §3: "a value that identifies the authorization server": its issuer, or the URL of its token endpoint.
-    let audiences: Set<String>
+    let audiences: Set<RequestText>
 
     private static let maxLifetime: Int64 = 300
     /// How far the client's clock may be ahead.
@@ -22,11 +22,11 @@ struct ClientAssertions: Sendable {
         fileprivate let claims: JSONElement
     }
 
-    func read(_ text: String) throws(OAuthError) -> Candidate {
-        guard let jws = try? JWS.parse(text), let claims = try? JSONElement.parse(jws.payload),
-            let issuer = claims["iss"]?.string, RowID.isValid(issuer), claims["sub"]?.string == issuer
+    func read(_ text: RequestText) throws(OAuthError) -> Candidate {
+        guard let jws = try? JWS.parse(text.verbatim), let claims = try? JSONElement.parse(jws.payload),
+            let issuer = claims["iss"]?.text, RowID.isValid(issuer), claims["sub"]?.text == issuer
         else { throw .invalidClient }
-        return Candidate(clientID: issuer, jws: jws, claims: claims)
+        return Candidate(clientID: issuer.verbatim, jws: jws, claims: claims)
     }
 
     /// Throws `invalid_client` unless a key of the client signed the assertion for this server and it is used in time
@@ -41,18 +41,19 @@ struct ClientAssertions: Sendable {
         guard let end = claims["exp"]?.integer, now < end, end <= now + Self.maxLifetime + Self.leeway,
             Self.hasCome(claims["nbf"], now), Self.hasCome(claims["iat"], now),
             isForUs(claims["aud"]),
-            let jti = claims["jti"]?.string, (1...256).contains(jti.utf8.count)
+            let jti = claims["jti"]?.text, (1...256).contains(jti.byteCount)
         else { throw OAuthError.invalidClient }
         // Last of all, so that only the client can use up an id.
-        let first = try await clients.isFirstUse(ofAssertion: jti, by: client.id, until: Instant(seconds: end))
+        let first = try await clients.isFirstUse(ofAssertion: jti.verbatim, by: client.id, until: Instant(seconds: end))
         guard first else { throw OAuthError.invalidClient }
     }
 
     /// SECURITY: an access or id token that the client's key signed for another purpose is no assertion.
     private static func isForThat(_ type: String?) -> Bool {
-        switch type?.lowercased() {
-        case nil, "jwt", "client-authentication+jwt": true
-        default: false
+        guard let type else { return true }
+        switch RequestText(type).keyword {
+        case "jwt", "client-authentication+jwt": return true
+        default: return false
         }
     }
 
@@ -64,8 +65,8 @@ struct ClientAssertions: Sendable {
 
     /// SECURITY: an assertion that also names another server could come from there.
     private func isForUs(_ claim: JSONElement?) -> Bool {
-        if let one = claim?.string { return audiences.contains(one) }
+        if let one = claim?.text { return audiences.contains(one) }
         guard let several = claim?.array, !several.isEmpty else { return false }
-        return several.allSatisfy { $0.string.map(audiences.contains) ?? false }
+        return several.allSatisfy { $0.text.map(audiences.contains) ?? false }
     }
 }

@@ -46,7 +46,7 @@ struct ClientAuthentication: Sendable {
         guard form["client_id"] == nil, form["client_secret"] == nil, form["client_assertion"] == nil else {
             return nil
         }
-        return headers[.authorization].map { SHA256.digest(of: $0) }
+        return headers.text(.authorization).map { SHA256.digest(of: $0.verbatim) }
     }
 
     private func counted<T>(_ clientInfo: ClientInfo, _ body: () async throws -> T) async throws -> T {
@@ -61,7 +61,9 @@ struct ClientAuthentication: Sendable {
     private func judge(_ credentials: ClientCredentials) async throws -> Client? {
         switch credentials {
         case .none(let id):
-            guard id == nil || id == AuthConfiguration.firstPartyClient else { throw OAuthError.invalidClient }
+            guard id == nil || id == RequestText(AuthConfiguration.firstPartyClient) else {
+                throw OAuthError.invalidClient
+            }
             return nil
         case .secret(let id, let text):
             guard let secret = ClientSecret(text: text), let client = try await enabled(id),
@@ -70,7 +72,9 @@ struct ClientAuthentication: Sendable {
             return client
         case .assertion(let text, let id):
             let assertion = try assertions.read(text)
-            guard id == nil || id == assertion.clientID, let client = try await enabled(assertion.clientID) else {
+            guard id == nil || id == RequestText(assertion.clientID),
+                let client = try await enabled(RequestText(assertion.clientID))
+            else {
                 throw OAuthError.invalidClient
             }
             try await assertions.check(assertion, of: client)
@@ -78,7 +82,9 @@ struct ClientAuthentication: Sendable {
         }
     }
 
-    private func enabled(_ id: String) async throws -> Client? {
+    private func enabled(_ id: RequestText) async throws -> Client? {
+        guard RowID.isValid(id) else { return nil }
+        let id = id.verbatim
         let found = takesRecent ? try await clients.findRecent(id) : try await clients.find(id)
         guard let client = found, !client.isDisabled else { return nil }
         return client

@@ -4,13 +4,13 @@ import ServiceKit
 
 enum ClientCredentials: Sendable {
     /// At most a name: a public client (RFC 6749 §2.1).
-    case none(clientID: String?)
+    case none(clientID: RequestText?)
     /// `client_secret_basic` or `client_secret_post`.
-    case secret(clientID: String, secret: String)
+    case secret(clientID: RequestText, secret: RequestText)
     /// `private_key_jwt` (RFC 7523 §2.2). Its subject names the client; `client_id` may repeat it.
-    case assertion(String, clientID: String?)
+    case assertion(RequestText, clientID: RequestText?)
 
-    private static let assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    private static let assertionType: RequestText = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
     init(_ headers: HTTPFields, _ form: FormBody) throws(OAuthError) {
         let basic = try Self.basic(headers)
@@ -36,13 +36,13 @@ enum ClientCredentials: Sendable {
     }
 
     /// §2.3.1: both halves are form-encoded separately.
-    private static func basic(_ headers: HTTPFields) throws(OAuthError) -> (id: String, secret: String)? {
-        let values = headers[values: .authorization]
+    private static func basic(_ headers: HTTPFields) throws(OAuthError) -> (id: RequestText, secret: RequestText)? {
+        let values = headers.texts(.authorization)
         guard let value = values.first else { return nil }
-        let parts = value.split(separator: " ", omittingEmptySubsequences: true)
+        let parts = value.pieces(between: " ")
         // SECURITY: a proxy may have judged the other one of two headers.
-        guard values.count == 1, parts.count == 2, parts[0].lowercased() == "basic",
-            let bytes = Base64.decode(parts[1])
+        guard values.count == 1, parts.count == 2, parts[0].keyword == "basic",
+            let bytes = Base64.decode(parts[1].verbatim)
         else { throw .invalidClient }
         let halves = bytes.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
         guard halves.count == 2, let id = FormBody.decode(halves[0]), let secret = FormBody.decode(halves[1]) else {

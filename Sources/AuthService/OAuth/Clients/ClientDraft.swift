@@ -9,18 +9,18 @@ package import ServiceKit
 
 /// A client to be made, checked before it is stored.
 package struct ClientDraft: Sendable {
-    package var id: String?
-    package var name: String
-    package var scopes: [String]
-    package var audiences: [String]
+    package var id: RequestText?
+    package var name: RequestText
+    package var scopes: [RequestText]
+    package var audiences: [RequestText]
     /// A JWK set. A client with one gets no secret.
     package var jwks: String?
 
     package init(
-        id: String? = nil,
-        name: String,
-        scopes: [String] = [],
-        audiences: [String] = [AuthConfiguration.ownAudience],
+        id: RequestText? = nil,
+        name: RequestText,
+        scopes: [RequestText] = [],
+        audiences: [RequestText] = [RequestText(AuthConfiguration.ownAudience)],
         jwks: String? = nil
     ) {
         self.id = id
@@ -41,9 +41,9 @@ package struct ClientDraft: Sendable {
 
 /// `nil` and `absent` change nothing.
 package struct ClientChange: Sendable {
-    package var name: String?
-    package var scopes: [String]?
-    package var audiences: [String]?
+    package var name: RequestText?
+    package var scopes: [RequestText]?
+    package var audiences: [RequestText]?
     package var jwks: Patch<String> = .absent
     package var isDisabled: Bool?
 
@@ -53,7 +53,10 @@ package struct ClientChange: Sendable {
         var errors = name.map(ClientRules.name) ?? []
         errors += scopes.map(ClientRules.scopes) ?? []
         errors += audiences.map(ClientRules.audiences) ?? []
-        errors += ClientRules.agree(scopes: scopes ?? client.scopes, audiences: audiences ?? client.audiences)
+        errors += ClientRules.agree(
+            scopes: scopes ?? client.scopes.map { RequestText($0) },
+            audiences: audiences ?? client.audiences.map { RequestText($0) }
+        )
         if let jwks = jwks.value { errors += ClientRules.jwks(jwks) }
         return errors
     }
@@ -66,9 +69,9 @@ enum ClientRules {
     static let maxJWKSBytes = 16 * 1024
 
     /// An id follows a prefix in `sub`, and precedes the colon of HTTP Basic (RFC 7617 §2).
-    static func id(_ id: String) -> [FieldError] {
-        let fits = RowID.isValid(id) && id.utf8.count <= 48 && !id.utf8.contains(UInt8(ascii: ":"))
-        guard fits, id != AuthConfiguration.firstPartyClient else {
+    static func id(_ id: RequestText) -> [FieldError] {
+        let fits = RowID.isValid(id) && id.byteCount <= 48 && !id.utf8.contains(UInt8(ascii: ":"))
+        guard fits, id != RequestText(AuthConfiguration.firstPartyClient) else {
             return [
                 FieldError("id", "invalid", "must be 1 to 48 letters, digits, dots, dashes or underscores, not tessera")
             ]
@@ -76,41 +79,41 @@ enum ClientRules {
         return []
     }
 
-    static func name(_ name: String) -> [FieldError] {
-        guard !name.allSatisfy(\.isWhitespace), name.utf8.count <= 200, !name.utf8.contains(0) else {
-            return [FieldError("name", "invalid", "must be 1 to 200 bytes")]
+    static func name(_ name: RequestText) -> [FieldError] {
+        guard !name.isBlank, !name.hasMore(scalarsThan: 200), !name.utf8.contains(0) else {
+            return [FieldError("name", "invalid", "must have from 1 to 200 characters")]
         }
         return []
     }
 
     /// RFC 6749 §3.3: `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
-    static func scopes(_ scopes: [String]) -> [FieldError] { words(scopes, "scopes", min: 0) }
+    static func scopes(_ scopes: [RequestText]) -> [FieldError] { words(scopes, "scopes", min: 0) }
 
     /// The same characters, for names or URLs (RFC 7519 §4.1.3).
-    static func audiences(_ audiences: [String]) -> [FieldError] { words(audiences, "audiences", min: 1) }
+    static func audiences(_ audiences: [RequestText]) -> [FieldError] { words(audiences, "audiences", min: 1) }
 
     /// Auth accepts only tokens for its own audience, whatever their scope.
-    static func agree(scopes: [String], audiences: [String]) -> [FieldError] {
-        guard scopes.contains(ClientScope.events), !audiences.contains(AuthConfiguration.ownAudience) else { return [] }
+    static func agree(scopes: [RequestText], audiences: [RequestText]) -> [FieldError] {
         let own = AuthConfiguration.ownAudience
+        guard scopes.contains(RequestText(ClientScope.events)), !audiences.contains(RequestText(own)) else { return [] }
         return [FieldError("audiences", "invalid", "must hold \(own) for the scope \(ClientScope.events)")]
     }
 
-    private static func words(_ words: [String], _ field: String, min: Int) -> [FieldError] {
+    private static func words(_ words: [RequestText], _ field: String, min: Int) -> [FieldError] {
         guard (min...maxWords).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
             return [
                 FieldError(field, "invalid", "must be \(min) to \(maxWords) different words without spaces and quotes")
             ]
         }
         // Every token of the client has them, and must fit into a header.
-        guard words.joined(separator: " ").utf8.count <= maxWordBytes else {
+        guard words.reduce(words.count - 1, { $0 + $1.byteCount }) <= maxWordBytes else {
             return [FieldError(field, "too_long", "must be at most \(maxWordBytes) bytes together")]
         }
         return []
     }
 
-    static func isWord(_ word: String) -> Bool {
-        (1...200).contains(word.utf8.count)
+    static func isWord(_ word: RequestText) -> Bool {
+        (1...200).contains(word.byteCount)
             && word.utf8.allSatisfy {
                 $0 == 0x21 || (0x23...0x5B).contains($0) || (0x5D...0x7E).contains($0)
             }

@@ -2,6 +2,7 @@
 //
 //     tcs_ base64url( 32 random bytes ) base64url( CRC-32 of all before )
 package import OpenSSLCrypto
+import ServiceKit
 
 package struct ClientSecret: Sendable {
     /// Shown once and stored nowhere.
@@ -12,15 +13,15 @@ package struct ClientSecret: Sendable {
 
     package init(random: RandomSource) {
         let body = Self.prefix + Base64URL.encode(random.bytes(32))
-        self.init(unchecked: body + Self.checksum(of: body))
+        self.init(unchecked: Self.checked(body))
     }
 
     /// `nil` for text of another form, without a look-up.
-    init?(text: String) {
-        guard text.utf8.count == 4 + 43 + 6, text.hasPrefix(Self.prefix),
-            text.hasSuffix(Self.checksum(of: String(text.dropLast(6))))
+    init?(text: RequestText) {
+        guard text.byteCount == 4 + 43 + 6, text.begins(with: RequestText(Self.prefix)),
+            text == RequestText(Self.checked(text.prefix(bytes: 4 + 43).verbatim))
         else { return nil }
-        self.init(unchecked: text)
+        self.init(unchecked: text.verbatim)
     }
 
     private init(unchecked text: String) {
@@ -29,6 +30,8 @@ package struct ClientSecret: Sendable {
     }
 
     func matches(_ stored: [UInt8]) -> Bool { constantTimeEqual(hash, stored) }
+
+    private static func checked(_ body: String) -> String { body + checksum(of: body) }
 
     private static func checksum(of text: String) -> String {
         let crc = CRC32.checksum(Array(text.utf8))

@@ -40,8 +40,8 @@ enum ClientStatements {
     /// Zero rows if the id is taken.
     static func insert(_ draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
         insert.bind([
-            "id": id, "name": draft.name, "scopes": draft.scopes.joined(separator: " "),
-            "audiences": draft.audiences.joined(separator: " "), "secret_hash": secret?.hash,
+            "id": id, "name": draft.name, "scopes": draft.scopes.map(\.verbatim).joined(separator: " "),
+            "audiences": draft.audiences.map(\.verbatim).joined(separator: " "), "secret_hash": secret?.hash,
             "secret_created": secret.map { _ in now }, "jwks": draft.jwks, "now": now,
         ])
     }
@@ -73,8 +73,8 @@ enum ClientStatements {
     /// `tokensEnd`: if this disables the client, its earlier tokens stay refused.
     static func update(_ change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
         update.bind([
-            "id": id, "name": change.name, "scopes": change.scopes?.joined(separator: " "),
-            "audiences": change.audiences?.joined(separator: " "), "sets_jwks": change.jwks.isPresent,
+            "id": id, "name": change.name, "scopes": change.scopes?.map(\.verbatim).joined(separator: " "),
+            "audiences": change.audiences?.map(\.verbatim).joined(separator: " "), "sets_jwks": change.jwks.isPresent,
             "jwks": change.jwks.value, "disabled": change.isDisabled, "now": now, "tokens_end": tokensEnd,
         ])
     }

@@ -47,7 +47,7 @@ package struct Clients: Sendable {
             let errors = draft.errors()
             guard errors.isEmpty else { throw ClientError.invalid(errors) }
             let now = clock.now()
-            let id = draft.id ?? IDGenerator(random).make(at: now)
+            let id = draft.id?.verbatim ?? IDGenerator(random).make(at: now)
             let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
             var transaction = Transaction()
             let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
@@ -67,7 +67,7 @@ package struct Clients: Sendable {
     }
 
     /// The current secret, or the previous one until its date.
-    package func accepts(_ text: String, from client: Client) -> Bool {
+    package func accepts(_ text: RequestText, from client: Client) -> Bool {
         ClientSecret(text: text).map { client.accepts($0, at: clock.now()) } ?? false
     }
 

@@ -46,7 +46,7 @@ struct ValidateRoutes: Sendable {
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         // SECURITY: a cookie counts only for requests that no other site can cause. Gateways that ask with GET send the
         // original method in one of these fields, which browsers do not let other sites set.
-        let methods = [.forwardedMethod, .originalMethod].flatMap { request.headers[values: $0] }
+        let methods = [.forwardedMethod, .originalMethod].flatMap { request.headers.texts($0) }
         guard methods.allSatisfy({ csrf.isAllowed(request.headers, method: $0) }) else { throw APIError(.csrfRefused) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         return Self.answer(try await sessions.current(cookie: cookie).state)

@@ -31,9 +31,11 @@ struct IntrospectionRoutes: Sendable {
         }
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
         // `token_type_hint` would save a search (§2.1), but the token's form suffices.
-        if token.hasPrefix(RefreshToken.prefix) { return try await refreshToken(token, caller) }
+        if RefreshToken.isOne(token) { return try await refreshToken(token, caller) }
         do {
-            guard let claims = try await introspector.claims(of: token, for: caller.audiences) else { return .inactive }
+            guard let claims = try await introspector.claims(of: token.verbatim, for: caller.audiences) else {
+                return .inactive
+            }
             return active(claims)
         } catch let error as VerificationError {
             throw TokenFailures.apiError(error)
@@ -63,7 +65,7 @@ struct IntrospectionRoutes: Sendable {
         )
     }
 
-    private func refreshToken(_ token: String, _ caller: Client) async throws -> Response {
+    private func refreshToken(_ token: RequestText, _ caller: Client) async throws -> Response {
         guard caller.audiences.contains(AuthConfiguration.ownAudience),
             let found = try await tokens.lookUp(token), found.isUsable
         else { return .inactive }

@@ -36,7 +36,7 @@ struct RevocationRoutes: Sendable {
             ?? AuthConfiguration.firstPartyClient
         guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is missing") }
         let finding =
-            token.hasPrefix(RefreshToken.prefix) ? try await refreshToken(token) : try await accessToken(token)
+            RefreshToken.isOne(token) ? try await refreshToken(token) : try await accessToken(token.verbatim)
         switch finding {
         case .nothing: break
         case .session(let id, let user, let client):
@@ -50,7 +50,7 @@ struct RevocationRoutes: Sendable {
         return Response(status: .ok, headers: [.cacheControl: "no-store", .pragma: "no-cache"])
     }
 
-    private func refreshToken(_ token: String) async throws -> Finding {
+    private func refreshToken(_ token: RequestText) async throws -> Finding {
         guard let found = try await tokens.lookUp(token) else { return .nothing }
         return .session(id: found.state.session.id, user: found.state.user.id, client: found.client)
     }

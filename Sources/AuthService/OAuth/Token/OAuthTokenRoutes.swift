@@ -23,10 +23,10 @@ struct OAuthTokenRoutes: Sendable {
         let form = try await request.formBody(limit: bodyLimit)
         let clientInfo = context.clientInfo(of: request)
         switch form["grant_type"] {
-        case "client_credentials"?:
+        case .some("client_credentials"):
             let client = try await authentication.requiredClient(of: request, form, from: clientInfo)
             return try serviceToken(for: client, asking: form["scope"])
-        case "refresh_token"?:
+        case .some("refresh_token"):
             guard let token = form["refresh_token"] else {
                 throw OAuthError(.invalidRequest, "refresh_token is missing")
             }
@@ -39,13 +39,13 @@ struct OAuthTokenRoutes: Sendable {
         }
     }
 
-    private func serviceToken(for client: Client, asking: String?) throws -> Response {
+    private func serviceToken(for client: Client, asking: RequestText?) throws -> Response {
         var scopes = client.scopes
         if let asking {
-            let asked = asking.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+            let asked = Set(asking.pieces(between: " ", omittingEmpty: false))
             // §3.3: an empty or malformed list, or a scope that the client does not have.
-            guard Set(asked).isSubset(of: client.scopes) else { throw OAuthError(.invalidScope) }
-            scopes = client.scopes.filter(asked.contains)
+            scopes = client.scopes.filter { asked.contains(RequestText($0)) }
+            guard scopes.count == asked.count else { throw OAuthError(.invalidScope) }
         }
         let token = try accessTokens.issue(
             forClient: client.id,
@@ -64,7 +64,8 @@ struct OAuthTokenRoutes: Sendable {
         )
     }
 
-    private func refreshed(_ token: String, _ client: String, from clientInfo: ClientInfo) async throws -> Response {
+    private func refreshed(_ token: RequestText, _ client: String, from clientInfo: ClientInfo) async throws -> Response
+    {
         let response: TokenResponse
         do throws(RefreshError) {
             response = try await refreshEndpoint(token, client: client, from: clientInfo)

@@ -9,11 +9,11 @@ import ServiceKit
 
 struct CSRFMiddleware: RouterMiddleware {
     let cookies: SessionCookiePolicy
-    let allowedOrigins: Set<String>
+    let allowedOrigins: Set<RequestText>
 
     init(cookies: SessionCookiePolicy, publicURL: String, corsOrigins: [String]) {
         self.cookies = cookies
-        self.allowedOrigins = Set([publicURL] + corsOrigins)
+        self.allowedOrigins = Set(([publicURL] + corsOrigins).map { RequestText($0) })
     }
 
     func handle(
@@ -22,20 +22,22 @@ struct CSRFMiddleware: RouterMiddleware {
         next: @concurrent (Request, AuthRequestContext) async throws -> Response
     ) async throws -> Response {
         if cookies.isCarried(by: request.headers) || setsCookie(request) {
-            guard isAllowed(request.headers, method: request.method.rawValue) else { throw APIError(.csrfRefused) }
+            guard isAllowed(request.headers, method: RequestText(request.method.rawValue)) else {
+                throw APIError(.csrfRefused)
+            }
         }
         return try await next(request, context)
     }
 
     private func setsCookie(_ request: Request) -> Bool {
         // `/v1/validate` has the query of another service's request.
-        request.uri.queryParameters["cookie"] != nil && !request.uri.path.hasPrefix("/v1/validate")
+        request.uri.queryParameters["cookie"] != nil && !RequestText(request.uri.path).begins(with: "/v1/validate")
     }
 
     /// Whether a request of this method may use a cookie.
-    func isAllowed(_ headers: HTTPFields, method: String) -> Bool {
+    func isAllowed(_ headers: HTTPFields, method: RequestText) -> Bool {
         if ["GET", "HEAD", "OPTIONS"].contains(method) { return true }
-        if let origin = headers[.origin] { return allowedOrigins.contains(origin) }
-        return headers[.fetchSite] == "same-origin"
+        if let origin = headers.text(.origin) { return allowedOrigins.contains(origin) }
+        return headers.text(.fetchSite) == "same-origin"
     }
 }

@@ -1,5 +1,6 @@
 import HTTPTypes
 import OpenSSLCrypto
+import ServiceKit
 import Storage
 
 package struct SessionCookie: Sendable {
@@ -16,14 +17,15 @@ package struct SessionCookie: Sendable {
     }
 
     /// `nil` for a value of another form.
-    init?(value: String) {
-        guard let secret = Base64URL.decode(value), secret.count == 32 else { return nil }
+    init?(value: RequestText) {
+        guard let secret = Base64URL.decode(value.verbatim), secret.count == 32 else { return nil }
         self.init(secret: secret)
     }
 }
 
 package struct SessionCookiePolicy: Sendable {
     let name: String
+    private let prefix: RequestText
     private let isSecure: Bool
 
     /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL, which the configuration allows on the
@@ -31,6 +33,7 @@ package struct SessionCookiePolicy: Sendable {
     init(publicURL: String) {
         self.isSecure = !publicURL.hasPrefix("http://")
         self.name = isSecure ? "__Host-tessera" : "tessera_dev"
+        self.prefix = RequestText("\(name)=")
     }
 
     func setting(_ cookie: SessionCookie, maxAge: Duration) -> String {
@@ -46,17 +49,15 @@ package struct SessionCookiePolicy: Sendable {
     /// `nil` unless there is exactly one.
     ///
     /// SECURITY: two cookies of one name mean that one was planted. Since it is unknown which, neither counts.
-    func value(in headers: HTTPFields) -> String? {
-        let pairs = headers[values: .cookie].flatMap { $0.split(separator: ";") }
-        let ours = pairs.compactMap { pair -> String? in
-            let trimmed = pair.drop { $0 == " " }
-            guard trimmed.hasPrefix("\(name)=") else { return nil }
-            return String(trimmed.dropFirst(name.count + 1))
-        }
+    func value(in headers: HTTPFields) -> RequestText? {
+        let ours = values(in: headers)
         return ours.count == 1 ? ours[0] : nil
     }
 
-    func isCarried(by headers: HTTPFields) -> Bool {
-        headers[values: .cookie].contains { $0.contains("\(name)=") }
+    func isCarried(by headers: HTTPFields) -> Bool { !values(in: headers).isEmpty }
+
+    private func values(in headers: HTTPFields) -> [RequestText] {
+        let pairs = headers.texts(.cookie).flatMap { $0.pieces(between: ";") }
+        return pairs.compactMap { $0.trimmingSpaces.dropping(prefix: prefix) }
     }
 }

@@ -7,7 +7,7 @@ struct RefreshEndpoint: Sendable {
 
     /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
-        _ token: String,
+        _ token: RequestText,
         client: String = AuthConfiguration.firstPartyClient,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {

@@ -7,6 +7,7 @@
 // makes none without row ids, which appear neither in logs nor in the API. The checksum only lets scanners recognise a
 // leaked token.
 import OpenSSLCrypto
+import ServiceKit
 
 /// Its secret has been verified, or was made here.
 struct RefreshToken: Sendable, Hashable {
@@ -15,7 +16,10 @@ struct RefreshToken: Sendable, Hashable {
     let rowID: [UInt8]
     let generation: UInt32
 
-    static let prefix = "tsr_"
+    fileprivate static let prefix = "tsr_"
+
+    /// Whether a text begins as a refresh token does, good or not.
+    static func isOne(_ text: RequestText) -> Bool { text.begins(with: RequestText(prefix)) }
 
     var rowKey: String { Hex.encode(rowID) }
 
@@ -56,9 +60,9 @@ struct RefreshTokenCodec: Sendable {
     }
 
     /// `nil` unless the secret belongs to id and generation, at the same cost.
-    func decode(_ text: String) -> RefreshToken? {
+    func decode(_ text: RequestText) -> RefreshToken? {
+        guard text.byteCount == 4 + 71 + 6, RefreshToken.isOne(text) else { return nil }
         let bytes = Array(text.utf8)
-        guard bytes.count == 4 + 71 + 6, text.hasPrefix(RefreshToken.prefix) else { return nil }
         let signed = String(decoding: bytes.dropLast(6), as: UTF8.self)
         guard String(decoding: bytes.suffix(6), as: UTF8.self) == Self.checksum(of: signed),
             let body = Base64URL.decode(String(decoding: bytes[4..<75], as: UTF8.self)), body.count == 53

@@ -67,7 +67,7 @@ package struct RefreshTokens: Sendable {
 
     /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
-        _ text: String,
+        _ text: RequestText,
         client: String = AuthConfiguration.firstPartyClient,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
@@ -124,7 +124,7 @@ package struct RefreshTokens: Sendable {
     }
 
     /// `nil` where a refresh would be refused now. One read without any effect.
-    func lookUp(_ text: String) async throws -> RefreshTokenInfo? {
+    func lookUp(_ text: RequestText) async throws -> RefreshTokenInfo? {
         guard let presented = codec.decode(text) else { return nil }
         let now = clock.now()
         guard let row = try await database.run(RefreshTokenStatements.state(of: presented)).first else { return nil }

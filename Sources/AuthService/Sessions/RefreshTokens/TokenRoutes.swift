@@ -11,7 +11,7 @@ struct TokenRoutes: Sendable {
     @Sendable private func refresh(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
-        let token = body.requiredString("refresh_token")
+        let token = body.requiredText("refresh_token")
         try body.finish()
         return .json(try await refreshEndpoint(token, from: clientInfo).json())
     }

@@ -20,7 +20,7 @@ struct AdminSessionRoutes: Sendable {
         let user = query["user_id"]
         if let user, !RowID.isValid(user) { throw APIError.field("user_id", "invalid", "must be an id") }
         let page = try await sessions.list(
-            ofUser: user,
+            ofUser: user?.verbatim,
             includeEnded: try query.boolean("ended") ?? false,
             try PageRequest(query, list: Sessions.listName)
         )
@@ -45,11 +45,11 @@ struct AdminSessionRoutes: Sendable {
         let caller = try context.requireCaller()
         let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
-        let sessionIDs = body.strings("session_ids", count: 1...Self.maxIDs, max: 64)
-        let userIDs = body.strings("user_ids", count: 1...Self.maxIDs, max: 64)
+        let sessionIDs = body.texts("session_ids", count: 1...Self.maxIDs, max: 64)
+        let userIDs = body.texts("user_ids", count: 1...Self.maxIDs, max: 64)
         let all = body.boolean("all") ?? false
         for (name, ids) in [("session_ids", sessionIDs), ("user_ids", userIDs)]
-        where ids?.allSatisfy(RowID.isValid) == false {
+        where ids?.allSatisfy({ RowID.isValid($0) }) == false {
             body.addError(name, "invalid", "must hold ids")
         }
         if [sessionIDs != nil, userIDs != nil, all].filter(\.self).count != 1, body.errors.isEmpty {
@@ -57,10 +57,14 @@ struct AdminSessionRoutes: Sendable {
         }
         try body.finish()
         if let sessionIDs {
-            return revoked(try await sessions.revoke(sessionIDs, actor: caller.userID, from: clientInfo))
+            return revoked(
+                try await sessions.revoke(sessionIDs.map(\.verbatim), actor: caller.userID, from: clientInfo)
+            )
         }
         if let userIDs {
-            return revoked(try await sessions.revokeAll(ofUsers: userIDs, actor: caller.userID, from: clientInfo))
+            return revoked(
+                try await sessions.revokeAll(ofUsers: userIDs.map(\.verbatim), actor: caller.userID, from: clientInfo)
+            )
         }
         try await sessions.revokeEverything(actor: caller.userID, from: clientInfo)
         return .json(JSONWriter.object { $0.field("revoked", "all") })

@@ -33,7 +33,7 @@ struct SessionRoutes: Sendable {
     /// Ends the session of the bearer token, the refresh token or the cookie. An ended session is a success.
     @Sendable private func logOut(_ request: Request, context: AuthRequestContext) async throws -> Response {
         var body = try await request.optionalJSONBody(limit: bodyLimit)
-        let refreshToken = body.string("refresh_token")
+        let refreshToken = body.text("refresh_token")
         try body.finish()
         let clientInfo = context.clientInfo(of: request)
         if let session = try await sessionToEnd(request, refreshToken) {
@@ -44,7 +44,9 @@ struct SessionRoutes: Sendable {
         return .noContent(headers: headers)
     }
 
-    private func sessionToEnd(_ request: Request, _ refreshToken: String?) async throws -> (id: String, user: String)? {
+    private func sessionToEnd(_ request: Request, _ refreshToken: RequestText?) async throws -> (
+        id: String, user: String
+    )? {
         if let refreshToken {
             guard let found = try await tokens.lookUp(refreshToken) else { throw APIError(.refreshTokenInvalid) }
             return (found.state.session.id, found.state.user.id)

@@ -33,8 +33,8 @@ struct PasswordRoutes: Sendable {
     @Sendable private func logIn(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let signedIn = try await signIn(by: passwords, try SignInContext(request, context)) {
             var body = try await request.jsonBody(limit: bodyLimit)
-            let email = body.requiredString("email")
-            let password = body.requiredString("password", max: bodyLimit)
+            let email = body.requiredText("email")
+            let password = body.requiredText("password", max: bodyLimit)
             try body.finish()
             return PasswordInput(email: email, password: password)
         }
@@ -44,8 +44,8 @@ struct PasswordRoutes: Sendable {
     @Sendable private func change(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         var body = try await request.jsonBody(limit: bodyLimit)
-        let current = body.requiredString("current_password", max: bodyLimit)
-        let new = body.requiredString("password", max: bodyLimit)
+        let current = body.requiredText("current_password", max: bodyLimit)
+        let new = body.requiredText("password", max: bodyLimit)
         try body.finish()
         try await passwords.change(
             user: caller.userID,
@@ -85,8 +85,8 @@ extension PasswordError: ClosedError {
 extension Signup {
     /// Reads `email`, `password` and `name`; `nil` if the body then has errors.
     init?(reading body: inout JSONBody) {
-        let typed = body.requiredString("email")
-        let password = body.requiredString("password", max: bodyLimit)
+        let typed = body.requiredText("email")
+        let password = body.requiredText("password", max: bodyLimit)
         let name = UserProfile.name("name", &body)
         let email = Email(typed)
         if email == nil, !typed.isEmpty || body.errors.isEmpty {

@@ -7,24 +7,24 @@ import ServiceKit
 
 /// An impossible address gets the answer of an unknown one.
 struct PasswordInput: Sendable {
-    let email: String
-    let password: String
+    let email: RequestText
+    let password: RequestText
 }
 
 extension Passwords: SignInMethod {
-    func account(of input: PasswordInput) -> String { Email.key(of: input.email) }
+    func account(of input: PasswordInput) -> String { Email(input.email)?.key ?? LookupKey.of(input.email) }
 
     func prove(_ input: PasswordInput, _ context: SignInContext) async throws(SignInError) -> SignInProof {
         guard let credentials = try await credentials(of: Email(input.email)),
-            input.password.utf8.count <= PasswordPolicy.maximum
+            !input.password.hasMore(scalarsThan: PasswordPolicy.maximum)
         else {
-            let password = String(input.password.prefix(PasswordPolicy.maximum))
-            do { try await hasher.verifyAgainstNothing(password) } catch { throw SignInError(error) }
+            let beginning = input.password.prefix(bytes: PasswordPolicy.maximum).verbatim
+            do { try await hasher.verifyAgainstNothing(beginning) } catch { throw SignInError(error) }
             throw .invalidCredentials(user: nil)
         }
         let verdict: PasswordVerdict
         do {
-            verdict = try await hasher.verify(input.password, against: credentials.hash)
+            verdict = try await hasher.verify(input.password.verbatim, against: credentials.hash)
         } catch {
             throw SignInError(error)
         }
@@ -38,7 +38,7 @@ extension Passwords: SignInMethod {
         )
         if needsRehash {
             let new: String
-            do { new = try await hasher.hash(input.password) } catch { throw SignInError(error) }
+            do { new = try await hasher.hash(input.password.verbatim) } catch { throw SignInError(error) }
             proof.after = [
                 accounts.passwordReplacement(
                     user: credentials.userID,

@@ -5,10 +5,10 @@ import Storage
 
 package struct Signup: Sendable {
     package let email: Email
-    package let password: String
-    package let name: String?
+    package let password: RequestText
+    package let name: RequestText?
 
-    package init(email: Email, password: String, name: String?) {
+    package init(email: Email, password: RequestText, name: RequestText?) {
         self.email = email
         self.password = password
         self.name = name
@@ -45,7 +45,7 @@ package struct Passwords: Sendable {
             do {
                 try await signIn.admit(.signup, context)
                 let signup = try await read()
-                let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
+                let hash = try await newHash(signup.password, own: [RequestText(signup.email.address), signup.name])
                 let now = clock.now()
                 let user = ids.make(at: now)
                 var transaction = Transaction()
@@ -78,7 +78,7 @@ package struct Passwords: Sendable {
         from clientInfo: ClientInfo
     ) async throws(PasswordError) -> User {
         try await PasswordError.catching {
-            let hash = try await newHash(signup.password, own: [signup.email.address, signup.name])
+            let hash = try await newHash(signup.password, own: [RequestText(signup.email.address), signup.name])
             let now = clock.now()
             var transaction = Transaction()
             let created = addCreation(
@@ -124,14 +124,14 @@ package struct Passwords: Sendable {
     package func change(
         user id: String,
         session: String,
-        current: String,
-        new: String,
+        current: RequestText,
+        new: RequestText,
         from clientInfo: ClientInfo
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
             // A stolen access token must not allow unlimited guesses of the password.
-            let account = user.email.map(Email.key(of:)) ?? user.id
+            let account = user.email.flatMap { Email($0) }?.key ?? user.id
             if let refusal = try await throttle.attempt(on: account) {
                 throw PasswordError.refused(.rateLimited(refusal))
             }
@@ -143,22 +143,22 @@ package struct Passwords: Sendable {
     private func replace(
         of user: User,
         session: String,
-        current: String,
-        new: String,
+        current: RequestText,
+        new: RequestText,
         from clientInfo: ClientInfo
     ) async throws {
         let wrong = PasswordError.refused(.invalidCredentials(user: user.id))
         guard let credentials = try await accounts.credentials(user: user.id),
-            current.utf8.count <= PasswordPolicy.maximum
+            !current.hasMore(scalarsThan: PasswordPolicy.maximum)
         else { throw wrong }
         let verdict: PasswordVerdict
         do {
-            verdict = try await hasher.verify(current, against: credentials.hash)
+            verdict = try await hasher.verify(current.verbatim, against: credentials.hash)
         } catch {
             throw PasswordError.refused(SignInError(error))
         }
         guard case .matches = verdict else { throw wrong }
-        let hash = try await newHash(new, own: [user.email, user.name])
+        let hash = try await newHash(new, own: [user.email, user.name].map { $0.map { RequestText($0) } })
         let now = clock.now()
         var transaction = Transaction(locking: user.id)
         let replaced = transaction.add(
@@ -181,8 +181,8 @@ package struct Passwords: Sendable {
         guard try await database.run(transaction)[replaced].affected == 1 else { throw wrong }
     }
 
-    private func newHash(_ password: String, own: [String?]) async throws -> String {
+    private func newHash(_ password: RequestText, own: [RequestText?]) async throws -> String {
         if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable(violation) }
-        do { return try await hasher.hash(password) } catch { throw PasswordError.refused(SignInError(error)) }
+        do { return try await hasher.hash(password.verbatim) } catch { throw PasswordError.refused(SignInError(error)) }
     }
 }

@@ -1,42 +1,33 @@
 // The title of a conversation without one: the beginning of the first user message, on one line.
+import ServiceKit
 
 enum AutomaticTitle {
-    /// Characters.
+    /// Unicode scalars.
     static let maxLength = 80
+    /// Bytes of the text that are looked at: far more than a title has, unless they are white space.
+    private static let maxRead = 4096
 
-    /// At most 80 characters, and as many bytes as any title, cut at a word, with white space collapsed; `nil` for
-    /// white space only.
-    static func make(from text: String) -> String? {
-        // 80 characters can be megabytes of combining marks; no title needs more than 1,024 scalars.
-        let beginning = String(String.UnicodeScalarView(text.unicodeScalars.prefix(1024)))
-        var title = ""
-        var count = 0
-        for word in beginning.split(whereSeparator: \.isWhitespace) {
-            let added = word.count + (title.isEmpty ? 0 : 1)
-            let bytes = title.utf8.count + word.utf8.count + 1
-            guard count + added <= maxLength, bytes <= ConversationLimits.title else {
-                // A first word longer than a title is cut inside.
-                return title.isEmpty ? cut(word) : title
+    /// At most 80 scalars of `text`, cut at a word, white space collapsed; `nil` when there is nothing but space.
+    static func make(from text: RequestText) -> RequestText? {
+        var title = String.UnicodeScalarView()
+        for word in text.prefix(bytes: maxRead).unicodeScalars.split(whereSeparator: \.properties.isWhitespace) {
+            let space = title.isEmpty ? 0 : 1
+            guard title.count + space + word.count <= maxLength else {
+                // A first word that is longer than a title has no better place to be cut.
+                return RequestText(title.isEmpty ? cut(word) : String(title))
             }
-            if !title.isEmpty { title += " " }
-            title += word
-            count += added
+            if !title.isEmpty { title.append(" ") }
+            title.append(contentsOf: word)
         }
-        return title.isEmpty ? nil : title
+        return title.isEmpty ? nil : RequestText(String(title))
     }
 
-    /// The beginning of a word: whole characters that fit, or the beginning of a single one that does not.
-    private static func cut(_ word: Substring) -> String {
-        var title = ""
-        for character in word.prefix(maxLength) {
-            guard title.utf8.count + character.utf8.count <= ConversationLimits.title else { break }
-            title.append(character)
-        }
-        guard title.isEmpty else { return title }
-        for scalar in word.unicodeScalars {
-            guard title.utf8.count + UTF8.width(scalar) <= ConversationLimits.title else { break }
-            title.unicodeScalars.append(scalar)
-        }
-        return title
+    /// The beginning of a word, at the end of a character where it holds one.
+    private static func cut(_ word: Substring.UnicodeScalarView) -> String {
+        func characters(_ scalars: Int) -> [Character] { Array(String(word.prefix(scalars))) }
+        let (title, longer) = (characters(maxLength), characters(maxLength + 1))
+        // One scalar more begins a character where the last one is whole.
+        let isWhole = longer.count > title.count
+        return String(isWhole || title.count < 2 ? title : title.dropLast())
     }
 }

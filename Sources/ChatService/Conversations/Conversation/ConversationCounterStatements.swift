@@ -9,6 +9,7 @@
 // never stays on a deleted message: it moves to the nearest remaining ancestor, else to the newest message of any
 // branch, else to nothing. `last_message_at` is the time of the last append, unless no message is left. None of this
 // changes the row's own fields, so the version stays.
+import ServiceKit
 import Storage
 
 enum ConversationCounterStatements {
@@ -76,7 +77,7 @@ enum ConversationCounterStatements {
         tokensIn: Int64,
         tokensOut: Int64,
         head: String,
-        title: String?,
+        title: RequestText?,
         at now: Instant
     ) -> BoundStatement {
         advance.bind([

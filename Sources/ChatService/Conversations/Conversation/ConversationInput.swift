@@ -17,16 +17,16 @@ enum ConversationLimits {
 
 struct ConversationDraft: Sendable {
     let id: String?
-    let title: String?
-    let model: String?
-    let slug: String?
+    let title: RequestText?
+    let model: RequestText?
+    let slug: RequestText?
     let visibility: Visibility
     let settings: String
     let metadata: String
     let messages: [MessageDraft]
 
     /// A given title is the user's; otherwise the first user message provides it.
-    var titleAndSource: (title: String?, source: String?) {
+    var titleAndSource: (title: RequestText?, source: String?) {
         if let title { return (title, "user") }
         let automatic = MessageAppend.automaticTitle(messages)
         return (automatic, automatic == nil ? nil : "auto")
@@ -49,12 +49,12 @@ struct ConversationDraft: Sendable {
 
 /// `PATCH /v1/conversations/{id}`: every member is optional, `null` clears.
 struct ConversationPatch: Sendable {
-    let title: Patch<String>
-    let model: Patch<String>
-    let slug: Patch<String>
+    let title: Patch<RequestText>
+    let model: Patch<RequestText>
+    let slug: Patch<RequestText>
     let visibility: Visibility?
     let archived: Bool?
-    let archiveReason: Patch<String>
+    let archiveReason: Patch<RequestText>
     let pinned: Bool?
     /// The end of the shown branch, a message of this conversation.
     let headMessage: String?
@@ -75,7 +75,7 @@ struct ConversationPatch: Sendable {
         slug = body.slug("slug")
         visibility = body.choice("visibility", of: Visibility.self)
         archived = body.boolean("archived")
-        archiveReason = body.patchString("archive_reason", max: ConversationLimits.reason)
+        archiveReason = body.patchText("archive_reason", max: ConversationLimits.reason)
         pinned = body.boolean("pinned")
         headMessage = body.rowID("head_message_id")
         if let head = body.element("head_message_id"), head.isNull {
@@ -92,29 +92,31 @@ struct ConversationPatch: Sendable {
 extension JSONBody {
     /// The caller's id, or `nil` for one of ours.
     mutating func rowID(_ name: String) -> String? {
-        guard let id = string(name) else { return nil }
-        if RowID.isValid(id) { return id }
+        guard let id = text(name) else { return nil }
+        if RowID.isValid(id) { return id.verbatim }
         addError(name, "invalid", "must match ^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}$")
         return nil
     }
 
-    /// A string that is not blank.
-    mutating func filled(_ name: String, max: Int) -> Patch<String> {
-        let patch = patchString(name, max: max)
-        if case .value(let text) = patch, text.allSatisfy(\.isWhitespace) {
+    /// A text that says something.
+    mutating func filled(_ name: String, max: Int) -> Patch<RequestText> {
+        let patch = patchText(name, max: max)
+        if case .value(let text) = patch, text.isBlank {
             addError(name, "too_short", "must not be blank")
         }
         return patch
     }
 
     /// A part of a URL, slashes allowed: frontends store their own paths here.
-    fileprivate mutating func slug(_ name: String) -> Patch<String> {
-        let patch = patchString(name, max: ConversationLimits.slug)
+    fileprivate mutating func slug(_ name: String) -> Patch<RequestText> {
+        let patch = patchText(name, max: ConversationLimits.slug)
         if case .value(let text) = patch {
             let isPlain = text.unicodeScalars.allSatisfy {
                 !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F
             }
-            if text.isEmpty || !isPlain { addError(name, "invalid", "must be 1 to 200 bytes without white space") }
+            if text.isEmpty || !isPlain {
+                addError(name, "invalid", "must have from 1 to 200 characters and no white space")
+            }
         }
         return patch
     }

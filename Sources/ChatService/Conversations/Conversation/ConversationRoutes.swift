@@ -24,7 +24,7 @@ struct ConversationRoutes: Sendable {
         let filter = Conversations.Filter(
             archived: try query.boolean("archived"),
             pinned: try query.boolean("pinned"),
-            tag: tag.flatMap(TagName.init),
+            tag: tag.flatMap { TagName($0) },
             query: query["q"] == nil ? nil : try SearchQuery(query)
         )
         if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
@@ -70,7 +70,7 @@ struct ConversationRoutes: Sendable {
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
-        let names = QueryParameters(request)["include"]?.lowercased().split(separator: ",") ?? []
+        let names = QueryParameters(request)["include"]?.pieces(between: ",").map { $0.keyword ?? "" } ?? []
         guard names.allSatisfy({ $0 == "messages" || $0 == "votes" }) else {
             throw APIError.field("include", "invalid", "must be messages, votes, or both with a comma")
         }

@@ -107,7 +107,7 @@ enum ConversationStatements {
         """
     )
 
-    static func holder(ofSlug slug: String, owner: String) -> BoundStatement {
+    static func holder(ofSlug slug: RequestText, owner: String) -> BoundStatement {
         slugHolder.bind(["owner": owner, "slug": slug])
     }
 

@@ -72,7 +72,7 @@ struct Conversations: Sendable {
         return (conversation, try append?.messages(after: 0, head: nil) ?? [])
     }
 
-    private func refusal(id: String, slug: String?, _ caller: Caller) async throws -> APIError {
+    private func refusal(id: String, slug: RequestText?, _ caller: Caller) async throws -> APIError {
         if try await !database.run(ConversationStatements.isTaken(id)).isEmpty {
             return APIError(.idTaken, detail: "conversation \(id)")
         }
@@ -80,7 +80,7 @@ struct Conversations: Sendable {
         return APIError(.conflict)
     }
 
-    private func slugHolder(_ slug: String, _ caller: Caller) async throws -> String? {
+    private func slugHolder(_ slug: RequestText, _ caller: Caller) async throws -> String? {
         try await database.run(ConversationStatements.holder(ofSlug: slug, owner: caller.id)).first?.text("id")
     }
 

@@ -2,6 +2,7 @@
 //
 // A fork's message has the id `<fork>.<seq>`. So both engines can compute the ids and parents of a copy, and INSERT …
 // SELECT copies rows inside the database.
+import ServiceKit
 import Storage
 
 enum ForkStatements {
@@ -121,7 +122,14 @@ enum ForkStatements {
     )
 
     /// Makes the unfinished fork; `title` replaces the source's.
-    static func begin(_ fork: String, of source: String, owner: String, title: String?, tip: String?, at now: Instant)
+    static func begin(
+        _ fork: String,
+        of source: String,
+        owner: String,
+        title: RequestText?,
+        tip: String?,
+        at now: Instant
+    )
         -> BoundStatement
     {
         begin.bind([

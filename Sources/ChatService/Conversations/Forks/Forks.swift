@@ -45,7 +45,7 @@ struct Forks: Sendable {
     func fork(
         _ source: String,
         at message: String?,
-        title: String?,
+        title: RequestText?,
         by caller: Caller,
         once attempt: IdempotentAttempt? = nil
     ) async throws -> Outcome<Conversation> {

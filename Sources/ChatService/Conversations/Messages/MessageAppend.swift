@@ -111,9 +111,9 @@ struct MessageAppend: Sendable {
         )
     }
 
-    var automaticTitle: String? { Self.automaticTitle(drafts) }
+    var automaticTitle: RequestText? { Self.automaticTitle(drafts) }
 
-    static func automaticTitle(_ drafts: [MessageDraft]) -> String? {
+    static func automaticTitle(_ drafts: [MessageDraft]) -> RequestText? {
         drafts.lazy.filter { $0.role == .user }.compactMap(\.contentText).compactMap(AutomaticTitle.make).first
     }
 

@@ -20,12 +20,12 @@ struct MessageDraft: Sendable {
     let role: MessageRole
     let type: MessageType
     let status: MessageStatus
-    let model: String?
+    let model: RequestText?
     let tokensIn: Int64?
     let tokensOut: Int64?
     let tokensTotal: Int64?
     let metadata: String
-    let contentText: String?
+    let contentText: RequestText?
     let parts: String
     let searchWords: IndexedWords?
     /// The member's path in the request, for later errors.
@@ -47,7 +47,7 @@ struct MessageDraft: Sendable {
         role = body.choice("role", of: MessageRole.self) ?? .user
         type = body.choice("type", of: MessageType.self) ?? .normal
         status = body.choice("status", of: MessageStatus.self) ?? .completed
-        model = body.string("model", max: BodyLimits.model)
+        model = body.text("model", max: BodyLimits.model)
         let tokensIn = body.integer("tokens_in", in: Self.tokenCounts)
         let tokensOut = body.integer("tokens_out", in: Self.tokenCounts)
         let total = body.integer("tokens_total", in: Self.tokenCounts)
@@ -83,14 +83,14 @@ struct MessageDraft: Sendable {
         return .message(element.isNull ? nil : body.rowID("parent_id"))
     }
 
-    private static func content(_ body: inout JSONBody) -> (parts: String, text: String?) {
+    private static func content(_ body: inout JSONBody) -> (parts: String, text: RequestText?) {
         if let content = optionalContent(&body) { return content }
         body.addError("content", "required", "is required, or parts")
         return ("[]", nil)
     }
 
     /// `nil` without content and parts.
-    static func optionalContent(_ body: inout JSONBody) -> (parts: String, text: String?)? {
+    static func optionalContent(_ body: inout JSONBody) -> (parts: String, text: RequestText?)? {
         let content = body.element("content").flatMap { $0.isNull ? nil : $0 }
         let parts = body.element("parts").flatMap { $0.isNull ? nil : $0 }
         switch (content, parts) {
@@ -100,11 +100,11 @@ struct MessageDraft: Sendable {
             body.addError("parts", "invalid", "cannot be combined with content")
             return ("[]", nil)
         case (let content?, nil):
-            guard let text = content.string else {
+            guard let text = content.text else {
                 body.addError("content", "wrong_type", "must be a string, not \(content.typeName)")
                 return ("[]", nil)
             }
-            var writer = JSONWriter(reserving: text.utf8.count + 64)
+            var writer = JSONWriter(reserving: text.byteCount + 64)
             writer.array { writer in
                 writer.object { writer in
                     writer.field("type", "text")
@@ -118,21 +118,24 @@ struct MessageDraft: Sendable {
     }
 
     /// The text of the text parts; `nil` without any.
-    private static func check(_ parts: JSONElement, in body: inout JSONBody) -> String? {
+    private static let textTypes: [RequestText] = ["text", "input_text", "output_text"]
+
+    /// The text of the parts that are text; `nil` when none is.
+    private static func check(_ parts: JSONElement, in body: inout JSONBody) -> RequestText? {
         guard let elements = parts.array else {
             body.addError("parts", "wrong_type", "must be an array, not \(parts.typeName)")
             return nil
         }
-        var texts: [String] = []
+        var texts: [RequestText] = []
         for (index, part) in elements.enumerated() {
-            guard let type = part["type"]?.string, !type.isEmpty else {
+            guard let type = part["type"]?.text, !type.isEmpty else {
                 body.addError("parts[\(index)]", "invalid", "must be an object with a type")
                 continue
             }
-            if ["text", "input_text", "output_text"].contains(type), let text = part["text"]?.string {
+            if textTypes.contains(type), let text = part["text"]?.text {
                 texts.append(text)
             }
         }
-        return texts.isEmpty ? nil : texts.joined(separator: "\n")
+        return texts.isEmpty ? nil : RequestText(texts.map(\.verbatim).joined(separator: "\n"))
     }
 }

@@ -6,14 +6,14 @@ import ServiceKit
 struct MessagePatch: Sendable {
     let type: MessageType?
     let status: MessageStatus?
-    let model: Patch<String>
+    let model: Patch<RequestText>
     let tokensIn: Patch<Int64>
     let tokensOut: Patch<Int64>
     let tokensTotal: Patch<Int64>
     /// Members to set, or to remove where `null`.
     let metadata: [JSONElement.Member]?
     /// Replaces the whole content.
-    let content: (parts: String, text: String?)?
+    let content: (parts: String, text: RequestText?)?
 
     var changesTokens: Bool { tokensIn.isPresent || tokensOut.isPresent || tokensTotal.isPresent }
 
@@ -25,7 +25,7 @@ struct MessagePatch: Sendable {
         var body = source
         type = body.choice("type", of: MessageType.self)
         status = body.choice("status", of: MessageStatus.self)
-        model = body.patchString("model", max: BodyLimits.model)
+        model = body.patchText("model", max: BodyLimits.model)
         tokensIn = body.tokens("tokens_in")
         tokensOut = body.tokens("tokens_out")
         tokensTotal = body.tokens("tokens_total")

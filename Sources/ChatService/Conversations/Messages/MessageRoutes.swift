@@ -8,14 +8,16 @@ struct MessageRoutes: Sendable {
 
     /// The list's name in cursors of one branch. A cursor of one branch is invalid on another, and the head may move
     /// while its branch is being paged. So the leaf is part of the name.
-    static func branch(_ leaf: String) -> String { "branch/\(leaf)" }
+    static func branch(_ leaf: String) -> String { branchPrefix + leaf }
+
+    private static let branchPrefix = "branch/"
 
     /// The leaf in a cursor's list name.
-    private static func leaf(ofCursor text: String) throws -> String {
-        guard let name = Cursor.list(of: text), name.hasPrefix("branch/"), RowID.isValid(name.dropFirst(7)) else {
+    private static func leaf(ofCursor text: RequestText) throws -> String {
+        guard let leaf = Cursor.list(of: text)?.dropping(prefix: RequestText(branchPrefix)), RowID.isValid(leaf) else {
             throw APIError(.invalidCursor)
         }
-        return String(name.dropFirst(7))
+        return leaf.verbatim
     }
 
     let messages: Messages
@@ -57,7 +59,7 @@ struct MessageRoutes: Sendable {
         let pinned = try (query["after"] ?? query["before"]).flatMap {
             leaf == "head" ? try Self.leaf(ofCursor: $0) : nil
         }
-        let own = pinned ?? (leaf == "head" ? nil : leaf)
+        let own = pinned ?? (leaf == "head" ? nil : leaf.verbatim)
         let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.branch(own ?? ""))
         // A count would need a walk of the whole branch.
         guard !request.wantsCount else { throw APIError.field("count", "invalid", "cannot be combined with leaf") }

@@ -2,8 +2,8 @@ import Foundation
 import ServiceKit
 
 struct TagName: Sendable, Hashable {
-    /// In bytes.
-    static let maxBytes = 100
+    /// Unicode scalars, as it is said and as it is kept.
+    static let maxLength = 100
 
     /// As given, trimmed.
     let text: String
@@ -11,18 +11,22 @@ struct TagName: Sendable, Hashable {
     let key: String
 
     /// `nil` if empty, too long, or with control characters.
-    init?(_ said: String) {
-        let trimmed = said.trimmingCharacters(in: .whitespacesAndNewlines).precomposedStringWithCanonicalMapping
-        guard !trimmed.isEmpty, trimmed.utf8.count <= Self.maxBytes,
+    init?(_ said: RequestText) {
+        let trimmed = said.trimmed
+        guard !trimmed.isEmpty, !trimmed.hasMore(scalarsThan: Self.maxLength),
             trimmed.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
-        text = trimmed
-        key = trimmed.lowercased().precomposedStringWithCanonicalMapping
+        text = trimmed.verbatim.precomposedStringWithCanonicalMapping
+        // A few letters are several in NFC.
+        guard !RequestText(text).hasMore(scalarsThan: Self.maxLength) else { return nil }
+        key = text.lowercased().precomposedStringWithCanonicalMapping
     }
 
     /// An invalid name in the path is simply not found.
     init(inPath segment: String?) throws(APIError) {
-        guard let text = segment?.removingPercentEncoding, let name = TagName(text) else { throw APIError(.notFound) }
+        guard let text = segment?.removingPercentEncoding, let name = TagName(RequestText(text)) else {
+            throw APIError(.notFound)
+        }
         self = name
     }
 }
@@ -30,11 +34,11 @@ struct TagName: Sendable, Hashable {
 extension JSONBody {
     /// Each named once.
     mutating func tagNames(_ name: String) -> [TagName]? {
-        guard let texts = strings(name, count: 0...ConversationLimits.tags) else { return nil }
+        guard let texts = texts(name, count: 0...ConversationLimits.tags) else { return nil }
         var names: [TagName] = []
         for (index, text) in texts.enumerated() {
             guard let tag = TagName(text) else {
-                addError("\(name)[\(index)]", "invalid", "must be 1 to \(TagName.maxBytes) bytes of text")
+                addError("\(name)[\(index)]", "invalid", "must have from 1 to \(TagName.maxLength) characters")
                 continue
             }
             if !names.contains(where: { $0.key == tag.key }) { names.append(tag) }
@@ -44,9 +48,9 @@ extension JSONBody {
 
     mutating func tagName(_ name: String) -> TagName? {
         let before = errors.count
-        let text = requiredString(name)
+        let text = requiredText(name)
         if let tag = TagName(text) { return tag }
-        if errors.count == before { addError(name, "invalid", "must be 1 to \(TagName.maxBytes) bytes of text") }
+        if errors.count == before { addError(name, "invalid", "must have from 1 to \(TagName.maxLength) characters") }
         return nil
     }
 }

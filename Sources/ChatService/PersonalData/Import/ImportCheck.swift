@@ -17,24 +17,24 @@ package struct ImportCheck: Sendable {
         let entity = try Self.entity(of: line, number: lines)
         if lines == 1 {
             let header = try Self.parse(line, number: lines)
-            guard entity == "header", header["format"]?.string == ExportReader.format,
-                let user = header["user_id"]?.string, RowID.isValid(user)
+            guard entity == "header", header["format"]?.text == RequestText(ExportReader.format),
+                let user = header["user_id"]?.text, RowID.isValid(user)
             else { throw ImportRefusal("line 1 is not the header of an export") }
             guard header["version"]?.integer == ExportReader.version else {
                 throw ImportRefusal(
                     "the export has version \(header["version"]?.raw ?? "?"), not \(ExportReader.version)"
                 )
             }
-            self.user = user
+            self.user = user.verbatim
         } else if entity == "trailer" {
             let members = try Self.parse(line, number: lines)["counts"]?.object ?? []
             expected = Dictionary(
-                members.map { ($0.name, $0.value.integer ?? -1) },
+                members.map { ($0.name.verbatim, $0.value.integer ?? -1) },
                 uniquingKeysWith: { first, _ in first }
             )
         } else {
             guard entities.contains(entity) else {
-                throw ImportRefusal("line \(lines) is a \(entity.prefix(64)), which is not known here")
+                throw ImportRefusal("line \(lines) is a \(entity), which is not known here")
             }
             counts[entity, default: 0] += 1
         }

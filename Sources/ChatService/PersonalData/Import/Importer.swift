@@ -75,10 +75,10 @@ package struct Importer: Sendable {
     package mutating func take(_ line: [UInt8]) async throws {
         number += 1
         let element = try ImportCheck.parse(line, number: number)
-        let entity = element["entity"]?.string ?? ""
+        let entity = element["entity"]?.text?.keyword ?? ""
         weight += line.count
         switch entity {
-        case "header": source = element["user_id"]?.string ?? ""
+        case "header": source = element["user_id"]?.text?.verbatim ?? ""
         case "principal": try takePrincipal(element)
         case "conversation": try takeConversation(element)
         case "message": try takeMessage(element)
@@ -166,7 +166,7 @@ package struct Importer: Sendable {
     private mutating func takeFlat(_ name: String, _ element: JSONElement) throws {
         isInConversation = false
         guard let flat = flat.first(where: { $0.entity.name == name }) else {
-            throw ImportRefusal("line \(number): \(name.prefix(64)) is not known here")
+            throw ImportRefusal("line \(number): \(name) is not known here")
         }
         var row = try row(flat.entity, element)
         if case .text(let id)? = row["id"], let key = row["name_key"] { tags[id] = key }

@@ -92,12 +92,12 @@ struct ExportedEntity: Sendable {
             try writer.optionalInteger(name, of: row)
         case .boolean:
             let value = try row.optionalBoolean(name)
-            writer.member(name, raw: value.map { $0 ? "true" : "false" } ?? "null")
+            writer.member(RequestText(name), raw: value.map { $0 ? "true" : "false" } ?? "null")
         case .instant:
             try writer.optionalInstant(name, of: row)
         case .object, .array:
             try row.withOptionalText(name) { json in
-                guard let json else { return writer.member(name, raw: "null") }
+                guard let json else { return writer.member(RequestText(name), raw: "null") }
                 if Self.holdsLineBreak(json) {
                     writer.key(named: name + "_text") { $0.string(json) }
                 } else {
@@ -130,19 +130,20 @@ struct ExportedEntity: Sendable {
         guard let element = line[column.name], !element.isNull else { return .null }
         switch column.kind {
         case .id:
-            guard let id = element.string, RowID.isValid(id) else { throw wrong }
-            return .text(id)
+            guard let id = element.text, RowID.isValid(id) else { throw wrong }
+            return .text(id.verbatim)
         case .person:
-            guard let id = element.string, RowID.isValid(id) else { throw wrong }
-            return .text(person(id))
+            guard let id = element.text, RowID.isValid(id) else { throw wrong }
+            return .text(person(id.verbatim))
         case .text:
-            guard let text = element.string else { throw wrong }
-            return .text(text)
+            guard let text = element.text else { throw wrong }
+            return text.sqlValue
         case .day:
-            guard let day = element.string, day.utf8.count == 10, Instant(rfc3339: "\(day)T00:00:00Z") != nil else {
+            guard let day = element.text, day.byteCount == 10, Instant(rfc3339: day.verbatim + "T00:00:00Z") != nil
+            else {
                 throw wrong
             }
-            return .text(day)
+            return day.sqlValue
         case .integer(let range):
             guard let integer = element.integer, range.contains(integer) else { throw wrong }
             return .integer(integer)
@@ -156,7 +157,7 @@ struct ExportedEntity: Sendable {
             guard let boolean = element.boolean else { throw wrong }
             return .boolean(boolean)
         case .instant:
-            guard let instant = element.string.flatMap(Instant.init(rfc3339:)) else { throw wrong }
+            guard let instant = element.text.flatMap({ Instant(rfc3339: $0.verbatim) }) else { throw wrong }
             return .instant(instant)
         case .object, .array: throw wrong
         }
@@ -170,7 +171,7 @@ struct ExportedEntity: Sendable {
         let element: JSONElement
         let raw: String
         if let text = line[column.name + "_text"] {
-            guard let json = text.string, let parsed = try? JSONElement.parse(json) else { throw wrong }
+            guard let json = text.text?.verbatim, let parsed = try? JSONElement.parse(json) else { throw wrong }
             (element, raw) = (parsed, json)
         } else {
             guard let inPlace = line[column.name] else { throw wrong }

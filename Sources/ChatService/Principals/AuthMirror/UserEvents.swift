@@ -66,17 +66,17 @@ extension UserEventPage {
     /// lose it for good.
     package init(json: [UInt8]) throws {
         let page = try JSONElement.parse(json)
-        guard let data = page["data"]?.array, let next = page["next_cursor"]?.string,
+        guard let data = page["data"]?.array, let next = page["next_cursor"]?.text,
             let hasMore = page["has_more"]?.boolean
         else { throw NotUnderstood() }
-        self.init(events: try data.compactMap(Self.event), next: next, hasMore: hasMore)
+        self.init(events: try data.compactMap(Self.event), next: next.verbatim, hasMore: hasMore)
     }
 
     private static func event(_ element: JSONElement) throws -> UserEvent? {
-        guard let kind = element["kind"]?.string else { throw NotUnderstood() }
+        guard let kind = element["kind"]?.text else { throw NotUnderstood() }
         let data = element["data"]
         let change: UserEvent.Change
-        switch kind {
+        switch kind.keyword {
         case "user.created", "user.updated":
             change = .profile(name: patch(data?["name"]), avatarURL: patch(data?["avatar_url"]))
         case "user.deactivated": change = .deactivated
@@ -84,14 +84,14 @@ extension UserEventPage {
         case "user.deleted": change = .deleted
         default: return nil
         }
-        guard let user = data?["user_id"]?.string, RowID.isValid(user),
-            let at = element["at"]?.string.flatMap(Instant.init(rfc3339:))
+        guard let user = data?["user_id"]?.text, RowID.isValid(user),
+            let at = element["at"]?.text.flatMap({ Instant(rfc3339: $0.verbatim) })
         else { throw NotUnderstood() }
-        return UserEvent(user: user, at: at, change: change)
+        return UserEvent(user: user.verbatim, at: at, change: change)
     }
 
     private static func patch(_ element: JSONElement?) -> Patch<String> {
         guard let element else { return .absent }
-        return element.string.map { .value($0) } ?? .null
+        return element.text.map { .value($0.verbatim) } ?? .null
     }
 }

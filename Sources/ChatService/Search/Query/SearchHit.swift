@@ -77,17 +77,14 @@ struct SearchCursor: Sendable, Hashable {
         Base64URL.encode(Array("search \(kind.rawValue) \(time.microseconds) \(position) \(id)".utf8))
     }
 
-    init(_ text: String) throws(APIError) {
-        guard text.utf8.count <= 512,
-            let bytes = Base64URL.decode(text),
-            let plain = String(validating: bytes, as: UTF8.self)
+    init(_ text: RequestText) throws(APIError) {
+        let parts = Cursor.plain(text)?.pieces(between: " ", omittingEmpty: false) ?? []
+        guard parts.count == 5, parts[0] == "search",
+            let kind = parts[1].keyword.flatMap(SearchHit.Kind.init(rawValue:)),
+            let time = Int64(parts[2].verbatim), (0...Instant.farFuture.microseconds).contains(time),
+            let position = Int64(parts[3].verbatim), position >= 0, RowID.isValid(parts[4])
         else { throw APIError(.invalidCursor) }
-        let parts = plain.split(separator: " ", omittingEmptySubsequences: false)
-        guard parts.count == 5, parts[0] == "search", let kind = SearchHit.Kind(rawValue: String(parts[1])),
-            let time = Int64(parts[2]), (0...Instant.farFuture.microseconds).contains(time),
-            let position = Int64(parts[3]), position >= 0, RowID.isValid(parts[4])
-        else { throw APIError(.invalidCursor) }
-        self.init(kind: kind, time: Instant(microseconds: time), position: position, id: String(parts[4]))
+        self.init(kind: kind, time: Instant(microseconds: time), position: position, id: parts[4].verbatim)
     }
 
     /// The corresponding place in the order of another kind.

@@ -18,9 +18,9 @@ struct SearchRoutes: Sendable {
         let parameters = QueryParameters(request)
         var asked = Search.Request(query: try SearchQuery(parameters))
         // An impossible id matches nothing.
-        asked.conversation = try parameters.text("conversation_id")
-        if let id = asked.conversation, !RowID.isValid(id) {
-            throw APIError.field("conversation_id", "invalid", "must be an id")
+        if let id = try parameters.text("conversation_id") {
+            guard RowID.isValid(id) else { throw APIError.field("conversation_id", "invalid", "must be an id") }
+            asked.conversation = id.verbatim
         }
         asked.role = try parameters.choice("role", of: MessageRole.self)
         asked.from = try Self.instant("from", parameters)
@@ -48,7 +48,7 @@ struct SearchRoutes: Sendable {
 
     private static func instant(_ name: String, _ parameters: QueryParameters) throws(APIError) -> Instant? {
         guard let text = parameters[name] else { return nil }
-        guard let instant = Instant(rfc3339: text) else {
+        guard let instant = Instant(rfc3339: text.verbatim) else {
             throw .field(name, "invalid", "must be a time such as 2026-11-21T04:30:00Z")
         }
         return instant

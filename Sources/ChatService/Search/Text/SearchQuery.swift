@@ -10,8 +10,9 @@
 import ServiceKit
 
 struct SearchQuery: Sendable, Hashable {
-    static let maxBytes = 1024
-    /// Wanted words in total.
+    /// Unicode scalars of a query.
+    static let maxLength = 1024
+    /// Words that are looked for, in all.
     static let maxWords = 32
 
     struct Phrase: Sendable, Hashable {
@@ -20,14 +21,16 @@ struct SearchQuery: Sendable, Hashable {
         let isPrefix: Bool
     }
 
+    private typealias Scalars = Substring.UnicodeScalarView
+
     let wanted: [Phrase]
     let unwanted: [Phrase]
 
     /// Throws `query_unsearchable` without any wanted word, or with too many.
-    init(_ text: String) throws(APIError) {
+    init(_ text: RequestText) throws(APIError) {
         var wanted: [Phrase] = []
         var unwanted: [Phrase] = []
-        var rest = Substring(text)
+        var rest = text.unicodeScalars[...]
         while let (piece, isNegated) = Self.next(&rest) {
             guard let phrase = Self.phrase(piece) else { continue }
             if isNegated { unwanted.append(phrase) } else { wanted.append(phrase) }
@@ -43,30 +46,31 @@ struct SearchQuery: Sendable, Hashable {
     }
 
     /// The next word or quoted piece, with a following asterisk.
-    private static func next(_ rest: inout Substring) -> (piece: Substring, isNegated: Bool)? {
-        rest = rest.drop { $0.isWhitespace }
+    private static func next(_ rest: inout Scalars) -> (piece: Scalars, isNegated: Bool)? {
+        rest = rest.drop(while: \.properties.isWhitespace)
         guard let first = rest.first else { return nil }
         var isNegated = false
-        if first == "-", let second = rest.dropFirst().first, !second.isWhitespace {
+        if first == "-", let second = rest.dropFirst().first, !second.properties.isWhitespace {
             isNegated = true
             rest.removeFirst()
         }
         if rest.first == "\"" {
             rest.removeFirst()
-            let inside = rest.prefix { $0 != "\"" }
+            var inside = rest.prefix { $0 != "\"" }
             rest = rest[inside.endIndex...].dropFirst()
             guard rest.first == "*" else { return (inside, isNegated) }
             rest.removeFirst()
-            return (inside + "*", isNegated)
+            inside.append("*")
+            return (inside, isNegated)
         }
-        let word = rest.prefix { !$0.isWhitespace && $0 != "\"" }
+        let word = rest.prefix { !$0.properties.isWhitespace && $0 != "\"" }
         rest = rest[word.endIndex...]
         return (word, isNegated)
     }
 
-    private static func phrase(_ piece: Substring) -> Phrase? {
+    private static func phrase(_ piece: Scalars) -> Phrase? {
         var words: [ScannedWord] = []
-        WordScanner.scan(SearchText.beginning(of: String(piece), atMost: maxBytes)) { word in
+        WordScanner.scan(Array(String(piece).utf8)) { word in
             words.append(word)
             return words.count <= maxWords
         }
@@ -88,8 +92,8 @@ extension SearchQuery {
     /// `?q=`, which is required.
     init(_ parameters: QueryParameters) throws(APIError) {
         guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
-        guard text.utf8.count <= Self.maxBytes else {
-            throw .field("q", "too_long", "must be at most \(Self.maxBytes) bytes")
+        guard !text.hasMore(scalarsThan: Self.maxLength) else {
+            throw .field("q", "too_long", "must have at most \(Self.maxLength) characters")
         }
         try self.init(text)
     }

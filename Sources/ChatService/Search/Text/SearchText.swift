@@ -3,6 +3,7 @@
 // A message may be 8 MiB; people search for its beginning. The limits keep an entry well inside both engines' limits
 // (PostgreSQL manual, "Limitations" of text search), and its computation to milliseconds. The rest is stored and shown,
 // but not searched.
+package import ServiceKit
 package import Storage
 
 package enum SearchText {
@@ -17,6 +18,9 @@ package enum SearchText {
     private static let placeholder: [UInt8] = [0xC2, 0xA7]
 
     /// `nil` without a text.
+    @_disfavoredOverload
+    package static func words(of text: RequestText?) -> IndexedWords? { words(of: text?.verbatim) }
+
     package static func words(of text: String?) -> IndexedWords? {
         guard let text else { return nil }
         var out: [UInt8] = []
@@ -36,14 +40,8 @@ package enum SearchText {
         return IndexedWords(text: String(decoding: out, as: UTF8.self))
     }
 
-    /// Cut between two characters.
+    /// The bytes of a text that are looked at.
     static func beginning(of text: String, atMost limit: Int = maxTextBytes) -> [UInt8] {
-        var bytes = Array(text.utf8.prefix(limit + 1))
-        guard bytes.count > limit else { return bytes }
-        bytes.removeLast()
-        // Removes the bytes of a character that was cut.
-        while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
-        if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
-        return bytes
+        Array(RequestText(text).prefix(bytes: limit).utf8)
     }
 }

@@ -58,8 +58,9 @@ struct Usage: Sendable {
     /// message in the same way. The ledger, which all of them read, is written last.
     static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
-            UsageStatements.countCorrection(change, on: UsageDay(now)), UsageStatements.countDecrease(change),
-            UsageStatements.adjustLifetime(change), UsageStatements.recordCorrection(change, at: now),
+            CorrectionStatements.count(change, on: UsageDay(now)), CorrectionStatements.takeBack(change),
+            CorrectionStatements.adjustLifetime(change), CorrectionStatements.recordTaken(change, at: now),
+            CorrectionStatements.record(change, at: now),
         ]
     }
 
@@ -78,7 +79,7 @@ struct Usage: Sendable {
         let from: String
         let to: String
         /// `nil` for all models together, an empty text for none named.
-        let model: String?
+        let model: RequestText?
 
         static let models: Int64 = 100
     }

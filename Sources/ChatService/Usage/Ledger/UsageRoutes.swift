@@ -35,7 +35,7 @@ struct UsageRoutes: Sendable {
         var body = try JSONBody(element)
         let tokens = body.integer("tokens", in: 1...Self.tokens.upperBound)
         if tokens == nil, body.errors.isEmpty { body.addError("tokens", "required", "is required") }
-        let model = body.string("model", max: BodyLimits.model)
+        let model = body.text("model", max: BodyLimits.model)
         let seconds = body.integer("expires_in", in: 1...3600) ?? 600
         try body.finish()
         let reservation = try await reservations.reserve(
@@ -105,7 +105,7 @@ extension Usage.Query {
 
     private static func day(_ query: QueryParameters, _ name: String) throws(APIError) -> UsageDay? {
         guard let text = query[name] else { return nil }
-        guard text.utf8.count == 10, let begin = Instant(rfc3339: "\(text)T00:00:00Z") else {
+        guard text.byteCount == 10, let begin = Instant(rfc3339: text.verbatim + "T00:00:00Z") else {
             throw .field(name, "invalid", "must be a day such as 2026-11-21")
         }
         return UsageDay(begin)

@@ -5,7 +5,7 @@ enum ReservationStatements {
     private static func used(_ engine: SQLEngine, since day: String) -> String {
         """
         (
-                SELECT \(engine.sum(of: "t.tokens_total")) FROM usage_totals t
+                SELECT \(engine.sum(of: "t.tokens_total + t.tokens_returned")) FROM usage_totals t
                 WHERE t.user_id = :owner AND t.day >= \(day) AND t.day <= :day
             )
         """
@@ -45,7 +45,7 @@ enum ReservationStatements {
     static func insert(
         id: String,
         owner: String,
-        model: String?,
+        model: RequestText?,
         tokens: Int64,
         within limits: Quotas.Limits,
         count: Int64,

@@ -16,7 +16,7 @@ import Storage
 struct Reservation: Sendable {
     let id: String
     let tokens: Int64
-    let model: String?
+    let model: RequestText?
     let createdAt: Instant
     let expiresAt: Instant
     /// What could still be reserved; `nil` without a limit.
@@ -48,7 +48,7 @@ struct Reservations: Sendable {
     /// returns the same reservation with the current rest.
     func reserve(
         _ tokens: Int64,
-        model: String?,
+        model: RequestText?,
         for duration: Duration,
         by caller: Caller,
         once attempt: IdempotentAttempt? = nil

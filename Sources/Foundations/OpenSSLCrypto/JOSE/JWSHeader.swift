@@ -14,6 +14,11 @@ package struct JWSHeader: Sendable, Equatable {
 
     /// SECURITY: a header is read before its sender is known. Ours have three members.
     private static let limits = JSONLimits(depth: 8, members: 64)
+    /// Bytes of a member that is read, with its escapes. A text is compared only if it is within them: the cost of
+    /// comparing Unicode does not grow linearly.
+    private static let maxText = 256
+    /// The longest name that is known has four letters, and an escape of a letter has six bytes (RFC 8259 §7).
+    private static let maxName = 24
 
     /// Ignores other members, as §4 requires.
     init(json: [UInt8]) throws(JWSError) {
@@ -21,7 +26,7 @@ package struct JWSHeader: Sendable, Equatable {
         var (alg, typ, kid): (String?, String?, String?)
         guard case .beginObject = try Self.next(&scanner) else { throw .invalidHeader }
         while case .name(let text) = try Self.next(&scanner) {
-            let name = scanner.string(text)
+            let name = text.range.count <= Self.maxName ? scanner.string(text) : ""
             switch name {
             case "alg": alg = try Self.text(&scanner)
             case "typ": typ = try Self.text(&scanner)
@@ -45,7 +50,7 @@ package struct JWSHeader: Sendable, Equatable {
     }
 
     private static func text(_ scanner: inout JSONScanner) throws(JWSError) -> String {
-        guard case .string(let text) = try next(&scanner) else { throw .invalidHeader }
+        guard case .string(let text) = try next(&scanner), text.range.count <= maxText else { throw .invalidHeader }
         return scanner.string(text)
     }
 
