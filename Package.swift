@@ -80,6 +80,12 @@ let package = Package(
             pkgConfig: "libpq",
             providers: [.apt(["libpq-dev"])]
         ),
+        .systemLibrary(
+            name: "CIDN2",
+            path: "Sources/Foundations/CIDN2",
+            pkgConfig: "libidn2",
+            providers: [.apt(["libidn2-dev"])]
+        ),
         .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
         // What Tessera exists for: crypto, hashing, storage units, trust.
@@ -92,6 +98,12 @@ let package = Package(
             name: "OpenSSLCrypto",
             dependencies: ["COpenSSL", "StrictJSON"],
             path: "Sources/Foundations/OpenSSLCrypto",
+            swiftSettings: touchesC
+        ),
+        .target(
+            name: "DomainNames",
+            dependencies: ["CIDN2"],
+            path: "Sources/Foundations/DomainNames",
             swiftSettings: touchesC
         ),
         .target(
@@ -158,7 +170,8 @@ let package = Package(
         .target(
             name: "AuthService",
             dependencies: [
-                "Storage", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifierHummingbird", "ServiceKit",
+                "Storage", "OpenSSLCrypto", "PasswordHashing", "DomainNames", "TesseraVerifierHummingbird",
+                "ServiceKit",
                 hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
             ],
             path: "Sources/AuthService",
@@ -224,6 +237,7 @@ let package = Package(
         ),
         .testTarget(name: "StrictJSONTests", dependencies: ["StrictJSON", "TestSupport"], swiftSettings: swift6),
         .testTarget(name: "OpenSSLCryptoTests", dependencies: ["OpenSSLCrypto", "TestSupport"], swiftSettings: swift6),
+        .testTarget(name: "DomainNamesTests", dependencies: ["DomainNames"], swiftSettings: swift6),
         .testTarget(
             name: "PasswordHashingTests",
             dependencies: ["PasswordHashing", "OpenSSLCrypto", lifecycle, logging],

@@ -9,6 +9,7 @@ struct AuthFeatures: Sendable {
     let keys: SigningKeys
     let throttle: Throttle
     let users: Users
+    let emailKeys: EmailKeys
     let sessions: Sessions
     let accessTokens: AccessTokens
     let tokens: RefreshTokens
@@ -37,6 +38,7 @@ struct AuthFeatures: Sendable {
         keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         users = Users(database: database, clock: clock, events: events, audit: audit)
+        emailKeys = EmailKeys(database: database, clock: clock)
         sessions = Sessions(
             database: database,
             clock: clock,

@@ -55,6 +55,7 @@ package struct AuthService: Sendable {
     }
 
     package var users: Users { features.users }
+    package var emailKeys: EmailKeys { features.emailKeys }
     package var userStates: UserStates { features.userStates }
     package var passwords: Passwords { features.passwords }
     package var sessions: Sessions { features.sessions }
@@ -71,13 +72,15 @@ package struct AuthService: Sendable {
             features.hasher,
             trust.following,
             KeyMaintenance(keys: keys, logger: logger),
+            EmailKeyService(keys: emailKeys, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
     }
 
     /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] = [
-        UserStatements.all, UserListStatements.all, UserStateStatements.all, AccountStatements.all,
+        UserStatements.all, UserListStatements.all, UserStateStatements.all, EmailKeyStatements.all,
+        AccountStatements.all,
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
         RefreshTokenStatements.all, SigningKeyStatements.all, EventStatements.all, EventLogStatements.all,
         AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,

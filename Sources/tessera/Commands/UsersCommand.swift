@@ -7,7 +7,7 @@ struct UsersCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "users",
         abstract: "Create and list users, set roles, deactivate, revoke sessions.",
-        subcommands: [Create.self, List.self, SetRole.self, Deactivate.self, RevokeSessions.self]
+        subcommands: [Create.self, List.self, Conflicts.self, SetRole.self, Deactivate.self, RevokeSessions.self]
     )
 
     static func find(_ name: String, _ users: Users) async throws -> User {
@@ -33,7 +33,7 @@ struct UsersCommand: AsyncParsableCommand {
         @Flag(help: "Read the password from standard input, which is the only way there is.") var passwordStdin = false
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            guard let email = Email(email) else {
+            guard let email = Email(email), email.isPossible else {
                 throw StartFailure("\(email) is not an email address")
             }
             guard let role = Role(rawValue: role) else { throw StartFailure("the role must be user, premium or admin") }
@@ -50,6 +50,28 @@ struct UsersCommand: AsyncParsableCommand {
                     try await auth.passwords.create(signup, role: role, actor: nil, from: .commandLine)
                 }
                 print(line(user))
+            }
+        }
+    }
+
+    struct Conflicts: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List users whose addresses are one address, such as bücher.de and xn--bcher-kva.de.",
+            discussion: """
+                Both keep signing in with the address as it was typed. First the keys of all addresses are brought up to \
+                date, which the service does too, ten minutes after its first start.
+                """
+        )
+        @OptionGroup var options: CommonOptions
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await withAuth(settings, logger: logger) { auth in
+                try await auth.emailKeys.run(isForced: true)
+                for conflict in try await auth.emailKeys.conflicts() {
+                    print("\(conflict.userID)  \(conflict.email)  since \(conflict.createdAt)")
+                    guard let holder = conflict.holder else { continue }
+                    print("    meets \(holder.id)  \(holder.email)  since \(holder.createdAt)")
+                }
             }
         }
     }

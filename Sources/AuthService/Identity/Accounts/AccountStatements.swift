@@ -21,14 +21,26 @@ enum AccountStatements {
         "accounts.credentials_by_email",
         .reads,
         ["key": .text],
-        """
-        SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
-        FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
-        WHERE u.email_key = :key
-        """
+        "\(credentials) WHERE u.email_key = :key"
     )
 
-    static func credentials(email: Email) -> BoundStatement { credentialsByEmail.bind(["key": email.key]) }
+    private static let credentialsByEmails = Statement(
+        "accounts.credentials_by_emails",
+        .reads,
+        ["first": .text, "second": .text, "third": .text],
+        "\(credentials) WHERE \(UserStatements.isOneOf("u.email_key"))"
+    )
+
+    private static let credentials = """
+        SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
+        FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
+        """
+
+    static func credentials(email: Email) -> BoundStatement {
+        email.lookupKeys.count == 1
+            ? credentialsByEmail.bind(["key": email.key])
+            : credentialsByEmails.bind(UserStatements.keys(of: email))
+    }
 
     private static let credentialsByUser = Statement(
         "accounts.credentials_by_user",
@@ -63,5 +75,7 @@ enum AccountStatements {
         replacePassword.bind(["user": user, "verified": verified, "new": new, "now": now])
     }
 
-    static let all = [insertPassword, credentialsByEmail, credentialsByUser, replacePassword]
+    static let all = [
+        insertPassword, credentialsByEmail, credentialsByEmails, credentialsByUser, replacePassword,
+    ]
 }

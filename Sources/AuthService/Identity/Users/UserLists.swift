@@ -10,7 +10,13 @@ package struct UserFilter: Sendable {
     package init(role: Role? = nil, isActive: Bool? = nil, prefix: RequestText? = nil) {
         self.role = role
         self.isActive = isActive
-        self.prefix = prefix.flatMap { $0.isEmpty ? nil : LookupKey.of($0) }
+        self.prefix = prefix.flatMap { $0.isEmpty ? nil : Self.key(of: $0) }
+    }
+
+    /// A whole address with a domain in Unicode is looked for by its key. The beginning of such a domain has none.
+    private static func key(of prefix: RequestText) -> String {
+        if let email = Email(prefix), email.lookupKeys.count > 1 { return email.key }
+        return LookupKey.of(prefix)
     }
 
     /// Sorts above every text that begins with the prefix.

@@ -7,12 +7,14 @@ enum UserStatements {
         "users.insert",
         .writes,
         [
-            "id": .text, "email": .text, "email_key": .text, "name": .text, "name_key": .text, "role": .text,
-            "now": .instant, "login": .instant,
+            "id": .text, "email": .text, "email_key": .text, "former": .text, "first": .text, "second": .text,
+            "third": .text, "name": .text, "name_key": .text, "role": .text, "now": .instant, "login": .instant,
         ],
         """
-        INSERT INTO users (id, email, email_key, name, name_key, role, created_at, updated_at, last_login_at)
-        VALUES (:id, :email, :email_key, :name, :name_key, :role, :now, :now, :login)
+        INSERT INTO users (
+            id, email, email_key, former_email_key, name, name_key, role, created_at, updated_at, last_login_at)
+        SELECT :id, :email, :email_key, :former, :name, :name_key, :role, :now, :now, :login
+        WHERE NOT EXISTS (SELECT 1 FROM users WHERE email_key IN (:first, :second, :third))
         ON CONFLICT (email_key) DO NOTHING
         RETURNING \(User.columns)
         """
@@ -27,10 +29,13 @@ enum UserStatements {
         loggedInAt login: Instant?,
         at now: Instant
     ) -> BoundStatement {
-        insert.bind([
-            "id": id, "email": email.address, "email_key": email.key, "name": name,
-            "name_key": name.map(LookupKey.of), "role": role.rawValue, "now": now, "login": login,
-        ])
+        let former = email.typedKey == email.key ? nil : email.typedKey
+        return insert.bind(
+            keys(of: email) + [
+                "id": id, "email": email.address, "email_key": email.key, "former": former, "name": name,
+                "name_key": name.map(LookupKey.of), "role": role.rawValue, "now": now, "login": login,
+            ]
+        )
     }
 
     private static let lock = Statement(
@@ -76,7 +81,33 @@ enum UserStatements {
         "SELECT \(User.columns) FROM users WHERE email_key = :key"
     )
 
-    static func find(email: Email) -> BoundStatement { byEmailKey.bind(["key": email.key]) }
+    private static let byEmailKeys = Statement(
+        "users.by_email_keys",
+        .reads,
+        ["first": .text, "second": .text, "third": .text],
+        "SELECT \(User.columns) FROM users WHERE \(isOneOf("email_key"))"
+    )
+
+    static func find(email: Email) -> BoundStatement {
+        email.lookupKeys.count == 1 ? byEmailKey.bind(["key": email.key]) : byEmailKeys.bind(keys(of: email))
+    }
+
+    /// Of the rows with a key of an address, the one that is meant. Two users who meet under one key keep theirs (see
+    /// `EmailKeys`), so what was typed comes first.
+    static func isOneOf(_ column: String) -> String {
+        """
+        \(column) = (
+            SELECT k.email_key FROM users k WHERE k.email_key IN (:first, :second, :third)
+            ORDER BY CASE k.email_key WHEN :first THEN 0 WHEN :second THEN 1 ELSE 2 END LIMIT 1
+        )
+        """
+    }
+
+    /// The parameters of `isOneOf`.
+    static func keys(of email: Email) -> StatementValues {
+        let keys = email.lookupKeys
+        return ["first": keys.first, "second": keys.dropFirst().first, "third": keys.dropFirst(2).first]
+    }
 
     private static let updateProfile = Statement(
         "users.update_profile",
@@ -140,6 +171,7 @@ enum UserStatements {
     static func bumpVersion(id: String, at now: Instant) -> BoundStatement { bumpVersion.bind(["id": id, "now": now]) }
 
     static let all = [
-        insert, lock, lockBySession, touchLogin, byID, byEmailKey, updateProfile, bumpVersionIfPassword, bumpVersion,
+        insert, lock, lockBySession, touchLogin, byID, byEmailKey, byEmailKeys, updateProfile, bumpVersionIfPassword,
+        bumpVersion,
     ]
 }

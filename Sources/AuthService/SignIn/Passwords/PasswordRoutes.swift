@@ -88,7 +88,7 @@ extension Signup {
         let typed = body.requiredText("email")
         let password = body.requiredText("password", max: bodyLimit)
         let name = UserProfile.name("name", &body)
-        let email = Email(typed)
+        let email = Email(typed).flatMap { $0.isPossible ? $0 : nil }
         if email == nil, !typed.isEmpty || body.errors.isEmpty {
             body.addError("email", "invalid", "must be an email address")
         }

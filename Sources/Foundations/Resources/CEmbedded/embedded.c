@@ -18,6 +18,9 @@ static const unsigned char auth_0004_client_tokens_postgres[] = {
 static const unsigned char auth_0004_client_tokens_sqlite[] = {
 #embed "../../../../migrations/auth_0004_client_tokens.sqlite.sql"
 };
+static const unsigned char auth_0005_email_keys[] = {
+#embed "../../../../migrations/auth_0005_email_keys.sql"
+};
 static const unsigned char chat_0001_init[] = {
 #embed "../../../../migrations/chat_0001_init.sql"
 };
@@ -54,6 +57,9 @@ static const unsigned char chat_0008_tag_counts_sqlite[] = {
 static const unsigned char chat_0009_search_index_sqlite[] = {
 #embed "../../../../migrations/chat_0009_search_index.sqlite.sql"
 };
+static const unsigned char chat_0010_returned_tokens[] = {
+#embed "../../../../migrations/chat_0010_returned_tokens.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -66,6 +72,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0003_clients.sql", auth_0003_clients),
     FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
     FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
+    FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
@@ -78,6 +85,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0008_tag_counts.postgres.sql", chat_0008_tag_counts_postgres),
     FILE_ENTRY("migrations/chat_0008_tag_counts.sqlite.sql", chat_0008_tag_counts_sqlite),
     FILE_ENTRY("migrations/chat_0009_search_index.sqlite.sql", chat_0009_search_index_sqlite),
+    FILE_ENTRY("migrations/chat_0010_returned_tokens.sql", chat_0010_returned_tokens),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 
