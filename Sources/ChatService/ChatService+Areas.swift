@@ -6,7 +6,8 @@ extension ChatService {
     /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] = [
         LeaseStatements.all, PrincipalStatements.all, IdempotencyStatements.all, MirrorStatements.all,
-        UsageStatements.all, QuotaUsage.all, ReservationStatements.all, ConversationStatements.all,
+        UsageStatements.all, CorrectionStatements.all, QuotaUsage.all, ReservationStatements.all,
+        ConversationStatements.all,
         PrincipalExport.all, ConversationExport.all, ConversationImport.all,
         MessageStatements.all, TagStatements.all, VoteStatements.all, SearchBackfillStatements.all,
         SearchStatements.all, ChangeStatements.all, ErasureStatements.all(removing: erasure),

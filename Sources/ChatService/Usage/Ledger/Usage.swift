@@ -4,12 +4,12 @@
 // are only added: a deletion gives nothing back, and forks and imports are not billed.
 //
 // **The sums** are by day and model. Each transaction writes both, under the lock of the principal's row, so concurrent
-// transactions lose nothing. They differ in one thing: a decrease is taken from the day of its message, and no sum
-// falls below zero, or a correction of an earlier window would be credit. The sums also count the person's own
+// transactions lose nothing. They differ in one thing: a decrease is taken from the days and models to which its
+// message was billed, and stays in `tokens_returned`, which quotas count. The sums also count the person's own
 // messages, which no deletion reduces. **`principals.tokens_total`** is the sum of all time.
 //
-// A correction gives back at most what the ledger has for its message: a copy has the numbers of its original, and was
-// not billed.
+// A correction takes at most what the ledger has for its message: a copy has the numbers of its original, and was not
+// billed.
 //
 // The appending transaction checks the quota of messages, and undoes what exceeds it. The quota of tokens, which are
 // unknown beforehand, needs reservations; see Reservations.swift.
@@ -53,9 +53,9 @@ struct Usage: Sendable {
         return statements
     }
 
-    /// Bills a patch of a message's numbers, for the message's previous model: an increase on the day of the patch, a
-    /// decrease on the day of the message, down to what was billed. Goes *before* `messages.change`, and finds the
-    /// message in the same way. The ledger, which all of them read, is written last.
+    /// Bills a patch of a message's numbers: an increase on the day of the patch, for the message's previous model; a
+    /// decrease on the days and models to which it was billed, down to zero. Goes *before* `messages.change`, and finds
+    /// the message in the same way. The ledger, which all of them read, is written last.
     static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
             CorrectionStatements.count(change, on: UsageDay(now)), CorrectionStatements.takeBack(change),

@@ -55,9 +55,9 @@ struct QuotaUsage: Sendable {
         """
         SELECT (SELECT \(engine.sum(of: "messages")) FROM usage_totals WHERE user_id = :owner AND day = :day)
                 AS messages_today,
-            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = :owner AND day = :day)
+            (SELECT \(engine.sum(of: "tokens_total + tokens_returned")) FROM usage_totals WHERE user_id = :owner AND day = :day)
                 AS tokens_today,
-            (SELECT \(engine.sum(of: "tokens_total")) FROM usage_totals WHERE user_id = :owner AND day >= :month AND day <= :day)
+            (SELECT \(engine.sum(of: "tokens_total + tokens_returned")) FROM usage_totals WHERE user_id = :owner AND day >= :month AND day <= :day)
                 AS tokens_month,
             (SELECT \(engine.sum(of: "tokens")) FROM quota_reservations WHERE user_id = :owner AND expires_at > :now)
                 AS reserved,

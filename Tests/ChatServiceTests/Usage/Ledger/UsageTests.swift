@@ -152,6 +152,55 @@ struct UsageTests {
         }
     }
 
+    @Test(
+        "what a correction takes is taken from the day and the model that it was billed to, the newest first",
+        arguments: TestEngine.allCases
+    )
+    func correctedModels(engine: TestEngine) async throws {
+        // 2027-01-15T08:00:00Z
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            let id = try await chat.conversation()
+            let message = try #require(try await chat.append(Self.answer(60, 40, model: "a"), to: id)["id"]?.string)
+            let path = "/v1/conversations/\(id)/messages/\(message)"
+            func patch(_ json: String) async throws {
+                let answer = try await chat.send(.patch, path, json)
+                #expect(answer.status == 200, "\(answer.text)")
+                try await chat.expectLedgerAgrees()
+            }
+            /// Models and days, each with what it has of tokens in, out and in all.
+            func usage() async throws -> [String] {
+                let models = try await chat.send(.get, "/v1/usage?group=model").json
+                let days = try await chat.send(.get, "/v1/usage").json
+                #expect(days["total"]?["tokens_total"]?.integer == days["tokens_lifetime"]?.integer)
+                return ((models["data"]?.array ?? []) + (days["data"]?.array ?? [])).map(Self.row).sorted()
+            }
+            try await patch(#"{"model":"b"}"#)
+            #expect(try await usage() == ["2027-01-15 0 60 40 100", "a 0 60 40 100"])
+            // It was billed to `a`, and nothing is `b`'s yet.
+            try await patch(#"{"tokens_in":10,"tokens_out":5}"#)
+            #expect(try await usage() == ["2027-01-15 0 10 5 15", "a 0 10 5 15"])
+            clock.advance(.seconds(86_400))
+            try await patch(#"{"tokens_in":30}"#)
+            #expect(
+                try await usage() == ["2027-01-15 0 10 5 15", "2027-01-16 0 20 0 20", "a 0 10 5 15", "b 0 20 0 20"]
+            )
+            clock.advance(.seconds(86_400))
+            try await patch(#"{"model":"c","tokens_in":25,"tokens_out":7}"#)
+            #expect(
+                try await usage() == [
+                    "2027-01-15 0 10 5 15", "2027-01-16 0 15 0 17", "2027-01-17 0 0 2 0", "a 0 10 5 15", "b 0 15 2 17",
+                ]
+            )
+            try await patch(#"{"tokens_in":4,"tokens_out":0}"#)
+            #expect(
+                try await usage() == [
+                    "2027-01-15 0 4 0 4", "2027-01-16 0 0 0 0", "2027-01-17 0 0 0 0", "a 0 4 0 4", "b 0 0 0 0",
+                ]
+            )
+        }
+    }
+
     @Test("a patch of a message's numbers bills the difference, and only if it happens", arguments: TestEngine.allCases)
     func correction(engine: TestEngine) async throws {
         try await withChat(engine) { chat in

@@ -190,7 +190,7 @@ struct QuotaTests {
     }
 
     @Test(
-        "a correction gives back what was used and never more: no day's and no month's use falls below it",
+        "S16: tokens that a correction takes off a message are no quota again, on its day, today or in its month",
         arguments: TestEngine.allCases
     )
     func corrections(engine: TestEngine) async throws {
@@ -220,17 +220,43 @@ struct QuotaTests {
             #expect(try await used() == [100, 1000])
             // Today's use is unchanged; yesterday's is less.
             #expect(try await chat.send(.patch, path, #"{"tokens_total":0}"#).status == 200)
-            #expect(try await used() == [100, 100])
+            #expect(try await used() == [100, 1000])
+            #expect(try await chat.send(.get, "/v1/usage").json["total"]?["tokens_total"]?.integer == 100)
             try await chat.expectLedgerAgrees()
             let twice = "/v1/conversations/\(copy)/messages/\(copied)"
             #expect(try await chat.send(.patch, twice, #"{"tokens_total":0}"#).status == 200)
-            #expect(try await used() == [100, 100])
+            #expect(try await used() == [100, 1000])
             #expect(try await reserve(chat, 901).status == 429)
             // An increase counts today: an old message is no way around today's quota.
             #expect(try await chat.send(.patch, path, #"{"tokens_total":400}"#).status == 200)
-            #expect(try await used() == [500, 500])
+            #expect(try await used() == [500, 1400])
             #expect(try await reserve(chat, 501).status == 429)
             #expect(try await reserve(chat, 500).status == 201)
+        }
+    }
+
+    @Test(
+        "S16: a message that is lowered to nothing again and again does not go round the quota",
+        arguments: TestEngine.allCases
+    )
+    func loweredAgain(engine: TestEngine) async throws {
+        try await withChat(engine, configure: Self.limited(Quotas.Limits(tokensPerDay: 1000))) { chat in
+            let id = try await chat.conversation()
+            for _ in 0..<3 {
+                let answer = #"{"role":"assistant","content":"x","tokens_total":300}"#
+                let message = try #require(try await chat.append(answer, to: id)["id"]?.string)
+                let path = "/v1/conversations/\(id)/messages/\(message)"
+                for patch in [#"{"tokens_total":0}"#, #"{"tokens_in":null,"tokens_out":null,"tokens_total":null}"#] {
+                    #expect(try await chat.send(.patch, path, patch).status == 200)
+                }
+            }
+            let usage = try await chat.send(.get, "/v1/usage").json
+            #expect(usage["quota"]?["tokens_per_day"]?["used"]?.integer == 900)
+            #expect(usage["quota"]?["tokens_per_day"]?["remaining"]?.integer == 100)
+            #expect(usage["total"]?["tokens_total"]?.integer == 0 && usage["tokens_lifetime"]?.integer == 0)
+            #expect(try await reserve(chat, 101).code == "quota_exceeded")
+            #expect(try await reserve(chat, 100).status == 201)
+            try await chat.expectLedgerAgrees()
         }
     }
 
@@ -273,11 +299,11 @@ struct QuotaTests {
             try await patch(copies[0], 70)
             #expect(try await used() == [400, 570, 970, 970, 970])
             try await patch(copies[0], 20)
-            #expect(try await used() == [400, 520, 920, 920, 920])
+            #expect(try await used() == [400, 520, 920, 970, 920])
             try await patch(copies[0], 0)
-            #expect(try await used() == [400, 500, 900, 900, 900])
+            #expect(try await used() == [400, 500, 900, 970, 900])
             try await patch(original, 0)
-            #expect(try await used() == [0, 0, 0, 0, 0])
+            #expect(try await used() == [0, 0, 0, 970, 0])
             try await chat.expectLedgerAgrees()
             // No total is negative, so the person's export can be imported.
             let seven = #"{"role":"assistant","content":"x","tokens_total":7}"#
