@@ -85,7 +85,7 @@ package struct SearchPurge: Sendable {
             return false
         }
         if try await isNearlyEmpty(table, structure) {
-            let reason = "nearly all entries of \(table) were deleted"
+            let reason = "nearly all words of \(table) were deleted"
             try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
             return false
         }
@@ -99,11 +99,25 @@ package struct SearchPurge: Sendable {
     }
 
     /// Fewer than one entry per eight pages, in an index of more than 4 MB.
+    private static let maxReadPages = 150
+    /// Bytes of a page of FTS5 (sqlite.org/fts5.html, "The 'pgsz' Configuration Option").
+    private static let pageSize = 4050
+    /// Bytes of words that each entry has besides its row's own.
+    private static let scopeSize = 20
+
+    /// Whether a step would read more than `maxReadPages`, since so few words are left: it ends when it has written two
+    /// pages of them. Looks at no more entries than it takes to know.
     private func isNearlyEmpty(_ table: SearchTable, _ structure: FTS5Structure) async throws -> Bool {
-        guard structure.pages > 1000 else { return false }
-        let limit = structure.pages / 8
-        let counted = try await database.run(SearchPurgeStatements.of(table).entries(upTo: limit)).first
-        return try counted?.int("entries") ?? 0 < limit
+        guard structure.pages > Self.maxReadPages else { return false }
+        var missing = 2 * structure.pages / Self.maxReadPages * Self.pageSize
+        var place = Int64.min
+        while missing > 0 {
+            let rows = try await database.run(SearchPurgeStatements.of(table).entries(after: place)).rows
+            guard let last = rows.last else { return true }
+            place = try last.integer("position")
+            missing -= try rows.reduce(0) { try $0 + $1.int("size") + Self.scopeSize }
+        }
+        return false
     }
 
     /// - Returns: the structure record once all is merged; `nil` if it could not continue.

@@ -6,18 +6,21 @@ struct SearchPurgeStatements: Sendable {
 
     static func of(_ table: SearchTable) -> SearchPurgeStatements { table == .messages ? messages : titles }
 
-    private let countEntries: Statement
+    private let entrySizes: Statement
     private let touchPlaceholder: Statement
     private let mergePages: Statement
     private let beginPurge: Statement
     private let endPurge: Statement
 
     private init(_ table: SearchTable) {
-        countEntries = table.statement(
-            "count_entries_of",
+        entrySizes = table.statement(
+            "entry_sizes_of",
             .reads,
-            "SELECT COUNT(*) AS entries FROM (SELECT 1 FROM search_message_rows LIMIT :limit) AS some",
-            ["limit": .integer]
+            """
+            SELECT r.position, COALESCE((SELECT LENGTH(s.search) FROM messages s WHERE s.id = r.message_id), 0) AS size
+            FROM search_message_rows r WHERE r.position > :after ORDER BY r.position LIMIT 50
+            """,
+            ["after": .integer]
         )
         // In this order in one statement: FTS5 writes a segment for each, since both have the same rowid.
         touchPlaceholder = table.statement(
@@ -51,8 +54,8 @@ struct SearchPurgeStatements: Sendable {
         )
     }
 
-    /// Counts up to a limit.
-    func entries(upTo limit: Int) -> BoundStatement { countEntries.bind(["limit": limit]) }
+    /// A few entries behind a place, each with the size of its row's words.
+    func entries(after place: Int64) -> BoundStatement { entrySizes.bind(["after": place]) }
 
     /// An entry that is inserted and deleted, which leaves two segments.
     func placeholder() -> BoundStatement { touchPlaceholder.bind() }
@@ -67,6 +70,6 @@ struct SearchPurgeStatements: Sendable {
     static let all = messages.list + titles.list
 
     private var list: [Statement] {
-        [countEntries, touchPlaceholder, mergePages, beginPurge, endPurge]
+        [entrySizes, touchPlaceholder, mergePages, beginPurge, endPurge]
     }
 }
