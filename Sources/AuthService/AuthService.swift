@@ -17,7 +17,7 @@ package struct AuthService: Sendable {
     let contract: String
 
     /// Always changes one row, for `/readyz`.
-    package static func writeProbe(at now: Instant) -> BoundStatement { CleanupStatements.writeProbe(at: now) }
+    package static func writeProbe(at now: Instant) -> Transaction { CleanupStatements.writeProbe(at: now) }
 
     /// The default `hasher` follows the configuration.
     package init(

@@ -20,7 +20,7 @@ package struct ChatService: Sendable {
     let contract: String
 
     /// Always changes one row, for `/readyz`.
-    package static func writeProbe(at now: Instant) -> BoundStatement { LeaseStatements.writeProbe(at: now) }
+    package static func writeProbe(at now: Instant) -> Transaction { LeaseStatements.writeProbe(at: now) }
 
     /// - `keys`: the issuer's public keys.
     /// - `revocations`: the known revocations.

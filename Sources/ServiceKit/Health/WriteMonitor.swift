@@ -3,16 +3,17 @@
 // The service's own writes show it: while the last one succeeded a probe costs nothing. After a refused write a probe
 // writes one row, so that a node without traffic notices a recovery. A write that changes no row proves nothing: SQLite
 // does not touch the disk for it.
+import OpenSSLCrypto
 package import Storage
 internal import Synchronization
 
 package final class WriteMonitor: DatabaseDecorator {
     package let base: any SQLDatabase
     private let failure = Mutex<StorageError?>(nil)
-    private let probe: @Sendable () -> BoundStatement
+    private let probe: @Sendable () -> Transaction
 
     /// `probe` must change one row of the service at each call.
-    package init(_ base: any SQLDatabase, probe: @escaping @Sendable () -> BoundStatement) {
+    package init(_ base: any SQLDatabase, probe: @escaping @Sendable () -> Transaction) {
         self.base = base
         self.probe = probe
     }
@@ -23,9 +24,7 @@ package final class WriteMonitor: DatabaseDecorator {
     ) async throws(StorageError) -> TransactionResults {
         guard !transaction.onlyReads else { return try await base.run(transaction, priority: priority) }
         do throws(StorageError) {
-            let results = try await base.run(transaction, priority: priority)
-            if results.all.contains(where: { $0.affected > 0 }) { failure.withLock { $0 = nil } }
-            return results
+            return try await base.run(transaction, priority: priority)
         } catch {
             if error.concernsEveryWrite { failure.withLock { $0 = error } }
             throw error
@@ -35,8 +34,15 @@ package final class WriteMonitor: DatabaseDecorator {
     /// Throws the storage's error if the last write failed and another one fails now.
     package func requireWritable() async throws(StorageError) {
         guard failure.withLock({ $0 }) != nil else { return }
-        _ = try await run(probe())
+        _ = try await base.run(probe(), priority: .normal)
+        failure.withLock { $0 = nil }
     }
+}
+
+/// What a probe writes.
+package enum WriteProbe {
+    /// A text of 64 KiB that does not compress: PostgreSQL needs eight pages for it, whatever room its others have.
+    package static func filling(_ random: RandomSource = .system) -> String { Base64.encode(random.bytes(48 * 1024)) }
 }
 
 extension StorageError {

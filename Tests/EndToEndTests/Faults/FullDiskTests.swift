@@ -32,13 +32,7 @@ struct FullDiskTests {
                 try await cluster.makeFolder(space)
                 try await cluster.execute("CREATE TABLESPACE small LOCATION '\(space.path)'")
                 let installation = try await Installation.forCrashes(on: cluster, tablespace: "small")
-                let (log, service) = try await fill(
-                    disk,
-                    under: installation,
-                    refusing: 256,
-                    readable: true,
-                    probeFails: false
-                )
+                let (log, service) = try await fill(disk, under: installation, refusing: 256, readable: true)
                 #expect(try await service.terminate() == .status(0))
                 #expect(log.unknown.isEmpty, "\(log.reasons)")
                 try await expectDurable(installation, .postgres, log, "full disk under PostgreSQL's tables")
@@ -74,7 +68,6 @@ struct FullDiskTests {
         under installation: Installation,
         refusing: Int,
         readable: Bool,
-        probeFails: Bool = true,
         until settled: () async throws -> Void = {},
         afterwards: () async throws -> Void = {}
     ) async throws -> (CrashLog, ServerProcess) {
@@ -90,11 +83,8 @@ struct FullDiskTests {
         try await settled()
         if readable {
             #expect(try await installation.chat.get("/v1/conversations", token: token).status == 200)
-            // On PostgreSQL the probe's row may still find room in a page of the table.
-            if probeFails {
-                try await eventually("the node says that writing fails") {
-                    try await installation.chat.get("/readyz").status == 503
-                }
+            try await eventually("the node says that writing fails") {
+                try await installation.chat.get("/readyz").status == 503
             }
         } else {
             #expect(try await installation.chat.get("/readyz").status == 503)

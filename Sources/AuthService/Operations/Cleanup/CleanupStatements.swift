@@ -1,3 +1,4 @@
+import ServiceKit
 import Storage
 
 enum CleanupStatements {
@@ -35,10 +36,17 @@ enum CleanupStatements {
         release.bind(["job": job, "holder": holder, "now": now, "result": result])
     }
 
-    /// For readiness: always changes one row, under its own job and holder.
-    static func writeProbe(at now: Instant) -> BoundStatement {
-        take("readyz", holder: "readyz", until: now, at: now)
+    private static let removeProbe = Statement(
+        "cleanup.remove_probe",
+        .writes,
+        [:],
+        "DELETE FROM job_leases WHERE name = 'readyz'"
+    )
+
+    /// For readiness: inserts and deletes a large row.
+    static func writeProbe(at now: Instant) -> Transaction {
+        Transaction([take("readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
     }
 
-    static let all = [take, release]
+    static let all = [take, release, removeProbe]
 }

@@ -1,3 +1,4 @@
+import ServiceKit
 import Storage
 
 enum LeaseStatements {
@@ -28,8 +29,17 @@ enum LeaseStatements {
         release.bind(["job": job, "holder": holder, "now": now])
     }
 
-    /// For readiness: always changes one row, with its own holder.
-    static func writeProbe(at now: Instant) -> BoundStatement { take("readyz", holder: "readyz", until: now, at: now) }
+    private static let removeProbe = Statement(
+        "leases.remove_probe",
+        .writes,
+        [:],
+        "DELETE FROM job_leases WHERE name = 'readyz'"
+    )
 
-    static let all = [take, release]
+    /// For readiness: inserts and deletes a large row.
+    static func writeProbe(at now: Instant) -> Transaction {
+        Transaction([take("readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
+    }
+
+    static let all = [take, release, removeProbe]
 }
