@@ -7,7 +7,7 @@ extension ChatService {
 
     package static func importCheck() -> ImportCheck { ImportCheck(flat: export) }
 
-    package func importer(for user: String) -> Importer {
-        Importer(for: user, flat: Self.export, database: features.database, clock: clock)
+    package func importer(for user: String, after check: ImportCheck) -> Importer {
+        Importer(for: user, flat: Self.export, heads: check.heads, database: features.database, clock: clock)
     }
 }

@@ -59,9 +59,10 @@ struct DataCommand: AsyncParsableCommand {
                 var check = ChatService.importCheck()
                 try await LineFile(file).forEach { line in try check.take(line) }
                 try check.finish()
+                let checked = check
                 guard let owner = user ?? check.user else { throw StartFailure("\(file) names no user") }
                 try await withChat(settings, logger: logger) { chat in
-                    var importer = chat.importer(for: owner)
+                    var importer = chat.importer(for: owner, after: checked)
                     let report = try await Refusal.describing(about: owner) {
                         try await LineFile(file).forEach { line in try await importer.take(line) }
                         return try await importer.finish()

@@ -57,8 +57,8 @@ extension Chat {
 
 extension Importer {
     /// An import of all that a service exports.
-    init(for owner: String, database: any SQLDatabase) {
-        self.init(for: owner, flat: ChatService.export, database: database, clock: .system)
+    init(for owner: String, heads: [String: String?] = [:], database: any SQLDatabase) {
+        self.init(for: owner, flat: ChatService.export, heads: heads, database: database, clock: .system)
     }
 }
 

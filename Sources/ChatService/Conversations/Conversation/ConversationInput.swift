@@ -10,6 +10,14 @@ enum ConversationLimits {
     static let json = 16 * 1024
     static let messages = 100
     static let tags = 32
+    /// A part of a URL, slashes allowed: frontends store their own paths here.
+    static func isSlug(_ text: RequestText) -> Bool {
+        !text.isEmpty
+            && text.unicodeScalars.allSatisfy {
+                !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F
+            }
+    }
+
     /// Bytes of `parts` in one page of messages, except for a single first message. Their texts are at most as much
     /// again.
     static let page: Int64 = 8 * 1024 * 1024
@@ -107,16 +115,10 @@ extension JSONBody {
         return patch
     }
 
-    /// A part of a URL, slashes allowed: frontends store their own paths here.
     fileprivate mutating func slug(_ name: String) -> Patch<RequestText> {
         let patch = patchText(name, max: ConversationLimits.slug)
-        if case .value(let text) = patch {
-            let isPlain = text.unicodeScalars.allSatisfy {
-                !$0.properties.isWhitespace && $0.value > 0x20 && $0.value != 0x7F
-            }
-            if text.isEmpty || !isPlain {
-                addError(name, "invalid", "must have from 1 to 200 characters and no white space")
-            }
+        if case .value(let text) = patch, !ConversationLimits.isSlug(text) {
+            addError(name, "invalid", "must have from 1 to 200 characters and no white space")
         }
         return patch
     }

@@ -72,31 +72,59 @@ enum ConversationImport {
         """
         UPDATE conversations SET version = :version, deleted_at = :deleted_at, last_seq = :last,
             message_count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND \(MessageState.live.sql("m"))),
+            tokens_in = \(tokens("tokens_in")), tokens_out = \(tokens("tokens_out")),
             has_tags = has_tags OR EXISTS (SELECT 1 FROM conversation_tags t WHERE t.conversation_id = :id),
             slug = CASE WHEN :deleted_at IS NULL AND EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = :owner AND o.slug = conversations.slug AND o.id <> :id
                     AND \(ConversationState.live.sql("o"))
             ) THEN NULL ELSE slug END
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.unfinished.sql()) AND :version > 0
-            AND \(Principals.mayWrite(":owner"))
-            AND :last = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND m.seq >= 1 AND m.seq <= :last)
-            AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id AND (m.seq < 1 OR m.seq > :last))
-            AND NOT EXISTS (
-                SELECT 1 FROM messages m WHERE m.conversation_id = :id AND m.parent_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM messages p WHERE p.id = m.parent_id AND p.conversation_id = :id
-                )
-            )
-            AND (head_message_id IS NULL OR EXISTS (
-                SELECT 1 FROM messages h WHERE h.id = conversations.head_message_id AND h.conversation_id = :id
-            ))
+        WHERE :version > 0 AND \(Principals.mayWrite(":owner")) AND \(isWhole)
         RETURNING id
         """
     )
 
-    /// Makes a whole conversation visible: it has a row for each number up to `last`, with parents and head among them.
-    /// A slug that another conversation of the owner has is dropped. Tags are looked up, since an export is no
-    /// snapshot.
+    private static func tokens(_ column: String) -> String {
+        """
+        (
+                SELECT CAST(COALESCE(SUM(m.\(column)), 0) AS bigint) FROM messages m
+                WHERE m.conversation_id = :id AND \(MessageState.live.sql("m"))
+            )
+        """
+    }
+
+    /// Whether an unfinished conversation has a row for each number up to `:last`, parents that come before, and a
+    /// living head.
+    private static let isWhole = """
+        conversations.id = :id AND conversations.owner_id = :owner
+            AND \(ConversationState.unfinished.sql("conversations"))
+            AND :last = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND m.seq >= 1 AND m.seq <= :last)
+            AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id AND (m.seq < 1 OR m.seq > :last))
+            AND NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.conversation_id = :id AND m.parent_id IS NOT NULL AND NOT EXISTS (
+                    SELECT 1 FROM messages p WHERE p.id = m.parent_id AND p.conversation_id = :id AND p.seq < m.seq
+                )
+            )
+            AND (conversations.head_message_id IS NULL OR EXISTS (
+                SELECT 1 FROM messages h
+                WHERE h.id = conversations.head_message_id AND h.conversation_id = :id AND \(MessageState.live.sql("h"))
+            ))
+        """
+
+    private static let whole = Statement(
+        "import.whole_conversation",
+        .reads,
+        ["id": .text, "owner": .text, "last": .integer],
+        "SELECT id FROM conversations WHERE \(isWhole)"
+    )
+
+    /// The conversation, if `finish` would make it visible.
+    static func wholeConversation(id: String, owner: String, last: Int64) -> BoundStatement {
+        whole.bind(["id": id, "owner": owner, "last": last])
+    }
+
+    /// Makes a whole conversation visible, with counts of its messages in place of the file's. A slug that another
+    /// conversation of the owner has is dropped. Tags are looked up, since an export is no snapshot.
     static func finish(
         id: String,
         owner: String,
@@ -133,5 +161,5 @@ enum ConversationImport {
         drop.bind(["id": id, "owner": owner, "now": now])
     }
 
-    static let all = [insertConversation, insertMessage, finish, state, drop]
+    static let all = [insertConversation, insertMessage, finish, whole, state, drop]
 }

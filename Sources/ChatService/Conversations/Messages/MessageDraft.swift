@@ -120,22 +120,27 @@ struct MessageDraft: Sendable {
     /// The text of the text parts; `nil` without any.
     private static let textTypes: [RequestText] = ["text", "input_text", "output_text"]
 
-    /// The text of the parts that are text; `nil` when none is.
     private static func check(_ parts: JSONElement, in body: inout JSONBody) -> RequestText? {
         guard let elements = parts.array else {
             body.addError("parts", "wrong_type", "must be an array, not \(parts.typeName)")
             return nil
         }
+        let (text, wrong) = text(of: elements)
+        for index in wrong { body.addError("parts[\(index)]", "invalid", "must be an object with a type") }
+        return text
+    }
+
+    /// The text of parts, and the indices of those that are no parts.
+    static func text(of parts: [JSONElement]) -> (text: RequestText?, wrong: [Int]) {
         var texts: [RequestText] = []
-        for (index, part) in elements.enumerated() {
+        var wrong: [Int] = []
+        for (index, part) in parts.enumerated() {
             guard let type = part["type"]?.text, !type.isEmpty else {
-                body.addError("parts[\(index)]", "invalid", "must be an object with a type")
+                wrong.append(index)
                 continue
             }
-            if textTypes.contains(type), let text = part["text"]?.text {
-                texts.append(text)
-            }
+            if textTypes.contains(type), let text = part["text"]?.text { texts.append(text) }
         }
-        return texts.isEmpty ? nil : RequestText(texts.map(\.verbatim).joined(separator: "\n"))
+        return (texts.isEmpty ? nil : RequestText(texts.map(\.verbatim).joined(separator: "\n")), wrong)
     }
 }

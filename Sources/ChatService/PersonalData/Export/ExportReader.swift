@@ -16,9 +16,8 @@ package struct ExportReader: Sendable {
     package static let version: Int64 = 1
 
     /// The lines between the header and the trailer, in order.
-    static func entities(_ flat: [FlatExport]) -> [String] {
-        [PrincipalExport.principal, ConversationExport.conversation, ConversationExport.message].map(\.name)
-            + flat.map(\.entity.name)
+    static func entities(_ flat: [FlatExport]) -> [ExportedEntity] {
+        [PrincipalExport.principal, ConversationExport.conversation, ConversationExport.message] + flat.map(\.entity)
     }
 
     /// The rows changed in a way that would leave a gap.
@@ -216,7 +215,9 @@ package struct ExportReader: Sendable {
         let line = JSONWriter.object { writer in
             writer.field("entity", "trailer")
             writer.object("counts") { writer in
-                for name in Self.entities(flat) { writer.key(named: name) { $0.integer(counts[name] ?? 0) } }
+                for name in Self.entities(flat).map(\.name) {
+                    writer.key(named: name) { $0.integer(counts[name] ?? 0) }
+                }
             }
         }
         out += line.bytes + [0x0A]

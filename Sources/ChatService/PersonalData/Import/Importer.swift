@@ -56,17 +56,32 @@ package struct Importer: Sendable {
     /// The file's conversations, which come before the flat rows; the current one last. All are still invisible.
     private var conversations: [Conversation] = []
     private var isInConversation = false
+    private var hadConversations = false
     /// The keys of the file's tags by their ids; the person may have the tag under another id.
     private var tags: [String: SQLValue] = [:]
     private var isWhole = false
+    private var principal: [String: SQLValue]?
+    /// Whether it is known which conversations are whole.
+    private var isSettled = false
+    /// Whether the file had conversations, and none of them was taken or there before: then nothing of it is taken.
+    private var isRefused = false
+    /// By conversation, in place of the heads in the file.
+    private let heads: [String: String?]
     /// The statements of the next transaction, each with its expected outcome.
     private var pending: [(statement: BoundStatement, outcome: Outcome?)] = []
     private var weight = 0
     private var report = ImportReport()
 
-    init(for owner: String, flat: [FlatExport], database: any SQLDatabase, clock: Clock) {
+    init(
+        for owner: String,
+        flat: [FlatExport],
+        heads: [String: String?] = [:],
+        database: any SQLDatabase,
+        clock: Clock
+    ) {
         self.flat = flat
         self.owner = owner
+        self.heads = heads
         self.database = database
         self.clock = clock
     }
@@ -83,7 +98,7 @@ package struct Importer: Sendable {
         case "conversation": try takeConversation(element)
         case "message": try takeMessage(element)
         case "trailer": isWhole = true
-        default: try takeFlat(entity, element)
+        default: try await takeFlat(entity, element)
         }
         if pending.count >= Self.statements || weight >= Self.bytes { try await flush() }
     }
@@ -91,6 +106,8 @@ package struct Importer: Sendable {
     /// Throws unless the file was read to its trailer.
     package mutating func finish() async throws -> ImportReport {
         guard isWhole else { throw ImportRefusal("the second reading ended after line \(number), before the trailer") }
+        try await settle()
+        if let principal, !isRefused { pending.append((PrincipalExport.merge(principal, into: owner), nil)) }
         try await flush()
         var messages: Int64 = 0
         for conversation in conversations {
@@ -127,15 +144,16 @@ package struct Importer: Sendable {
     private mutating func takePrincipal(_ element: JSONElement) throws {
         let row = try row(PrincipalExport.principal, element)
         if case .text(let kind)? = row["kind"] { self.kind = kind == "guest" ? "guest" : "user" }
-        pending.append((PrincipalExport.merge(row, into: owner), nil))
+        principal = row
     }
 
     private mutating func takeConversation(_ element: JSONElement) throws {
-        let row = try row(ConversationExport.conversation, element)
+        var row = try row(ConversationExport.conversation, element)
         guard case .text(let id)? = row["id"], row["owner_id"] == .text(owner),
             case .integer(let last)? = row["last_seq"],
             last >= 0, case .integer(let version)? = row["version"], version > 0
         else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
+        if let head = heads[id] { row["head_message_id"] = head.sqlValue }
         let insert = ConversationImport.insertConversation(
             row,
             words: Self.words(of: row["title"]),
@@ -146,6 +164,7 @@ package struct Importer: Sendable {
             Conversation(id: id, last: last, version: version, deletedAt: row["deleted_at"] ?? .null)
         )
         isInConversation = true
+        hadConversations = true
     }
 
     private mutating func takeMessage(_ element: JSONElement) throws {
@@ -163,8 +182,10 @@ package struct Importer: Sendable {
         return SearchText.words(of: text).sqlValue
     }
 
-    private mutating func takeFlat(_ name: String, _ element: JSONElement) throws {
+    private mutating func takeFlat(_ name: String, _ element: JSONElement) async throws {
         isInConversation = false
+        try await settle()
+        guard !isRefused else { return }
         guard let flat = flat.first(where: { $0.entity.name == name }) else {
             throw ImportRefusal("line \(number): \(name) is not known here")
         }
@@ -178,7 +199,22 @@ package struct Importer: Sendable {
             }
             row["tag_id"] = key
         }
-        pending.append((flat.insert(row, owner: owner, isAlone: conversations.isEmpty), .flat(name)))
+        pending.append((flat.insert(row, owner: owner, isAlone: !hadConversations), .flat(name)))
+    }
+
+    private mutating func settle() async throws {
+        guard !isSettled else { return }
+        isSettled = true
+        try await flush()
+        var whole: [Conversation] = []
+        for conversation in conversations {
+            let found = try await database.run(
+                ConversationImport.wholeConversation(id: conversation.id, owner: owner, last: conversation.last)
+            )
+            if found.isEmpty { try await refuse(conversation.id) } else { whole.append(conversation) }
+        }
+        isRefused = whole.isEmpty && !report.refused.isEmpty && report.present == 0
+        conversations = whole
     }
 
     mutating func flush() async throws {

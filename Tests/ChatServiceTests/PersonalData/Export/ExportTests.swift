@@ -176,7 +176,10 @@ struct ExportTests {
     @Test("a file that is not all of an export is refused before anything is written")
     func damaged() throws {
         let header = #"{"entity":"header","format":"tessera.chat.export","version":1,"user_id":"owner"}"#
-        let row = #"{"entity":"conversation","id":"c"}"#
+        let row =
+            #"{"entity":"conversation","id":"c","owner_id":"owner","title":null,"visibility":"private","last_seq":0,"#
+            + #""message_count":0,"tokens_in":0,"tokens_out":0,"created_at":"2026-01-01T00:00:00Z","#
+            + #""updated_at":"2026-01-01T00:00:00Z","version":1,"has_tags":false,"settings":{},"metadata":{}}"#
         let trailer = #"{"entity":"trailer","counts":{"principal":0,"conversation":1,"message":0}}"#
         func check(_ lines: [String]) throws {
             var check = ChatService.importCheck()
@@ -316,7 +319,7 @@ extension Chat {
         var check = ChatService.importCheck()
         for line in lines.all { try check.take(Array(line.utf8)) }
         try check.finish()
-        var importer = Importer(for: owner, database: database)
+        var importer = Importer(for: owner, heads: check.heads, database: database)
         for line in lines.all { try await importer.take(Array(line.utf8)) }
         return try await importer.finish()
     }
