@@ -51,7 +51,7 @@ struct PostgresRestore {
             try send(Data("RESET search_path;\n\(after)COMMIT;\n".utf8))
         }
         // A dump has no statistics, and plans are slow until autovacuum runs. A failure does no harm.
-        try? await tools.run { send in try send(Data("ANALYZE;\n".utf8)) }
+        try? await tools.run { send in try send(Data(TableStatistics.refreshScript.utf8)) }
         return epoch?.name
     }
 

@@ -130,6 +130,8 @@ package struct Importer: Sendable {
         }
         conversations = []
         try await flush()
+        // Nothing depends on it.
+        try? await TableStatistics.refresh(in: database)
         return report
     }
 

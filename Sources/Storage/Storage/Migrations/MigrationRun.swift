@@ -95,7 +95,8 @@ struct MigrationRun {
             // Nothing ties the section to its record here. If the process dies between the two, the operator sees the
             // statement's own "already exists" and stamps the migration.
             guard try !isDone() else { return false }
-            try connection.execute(script: script)
+            let isMade = try ConcurrentIndex(script)?.isDone(on: connection) ?? false
+            if !isMade { try connection.execute(script: script) }
             try record()
             return true
         }

@@ -37,7 +37,7 @@ package struct MigrationSection: Sendable, Hashable {
 
 /// What the engines spell differently.
 private enum Placeholder: String {
-    case text, integer, boolean, instant, bytes, sequence, table
+    case text, integer, boolean, instant, bytes, sequence, table, concurrently
     case hotTable = "hot_table"
 
     func text(for engine: SQLEngine) -> String {
@@ -60,6 +60,9 @@ private enum Placeholder: String {
         case (.table, .sqlite), (.hotTable, .sqlite): " STRICT"
         // Leaves room in each page for new versions of updated rows, so that no index changes with them.
         case (.hotTable, .postgres): " WITH (fillfactor=70)"
+        // Beside writes, in a section of its own without a transaction.
+        case (.concurrently, .postgres): "CONCURRENTLY"
+        case (.concurrently, .sqlite): ""
         }
     }
 }

@@ -56,6 +56,9 @@ package struct Migrator: Sendable {
             for migration in plan where migration.number <= last ?? .max && applied[migration.number] == nil {
                 if try run.apply(migration) { names.append(migration.name) }
             }
+            if !names.isEmpty, database.engine == .postgres {
+                try connection.execute(script: TableStatistics.refreshScript)
+            }
             return names
         }
     }

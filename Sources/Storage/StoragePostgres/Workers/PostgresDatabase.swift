@@ -4,6 +4,7 @@
 // pool* takes what is long, met a lock, or is an interactive transaction. Every worker is a thread with its own
 // connection; callers' tasks only wait. While an ordered log has followers, one more connection listens.
 
+internal import Foundation
 package import Logging
 package import Storage
 
@@ -163,7 +164,9 @@ package final class PostgresDatabase: InteractiveDatabase {
             let connection = try Connection(url: url, purpose: .migration)
             // Held by the session, so it also covers sections that may not run in a transaction. The server releases it
             // when this process dies. A second process waits here.
-            try connection.execute(script: "SELECT pg_advisory_lock(\(Self.migrationLock))")
+            while try connection.simpleQuery("SELECT pg_try_advisory_lock(\(Self.migrationLock))") != "t" {
+                Thread.sleep(forTimeInterval: 0.05)
+            }
             return try body(PostgresMigrationConnection(connection: connection))
         }
     }
