@@ -9,6 +9,7 @@
 //
 // **Version 0 inside a transaction** distinguishes the transaction's own new row from an existing one of that id, which
 // must not be adopted. No other transaction sees it without `deleted_at`.
+import Storage
 
 enum ConversationState {
     /// Live, or being made by this transaction.
@@ -38,6 +39,12 @@ enum ConversationState {
     }
 
     /// Of a row that becomes live, is not finished, or has ended.
+    func sql(of owner: String, _ alias: String? = nil) -> String {
+        let row = alias.map { "\($0)." } ?? ""
+        return OnePlan.check("\(row)owner_id = \(owner) AND \(sql(alias))")
+    }
+
+    /// The version of a row that becomes live, that is not finished, and that has ended.
     static let versions: (live: Int64, incomplete: Int64, ended: Int64) = (1, 0, -1)
 }
 
@@ -49,5 +56,20 @@ enum MessageState {
     func sql(_ alias: String? = nil) -> String {
         let column = alias.map { "\($0).deleted_at" } ?? "deleted_at"
         return self == .live ? "\(column) IS NULL" : "\(column) IS NOT NULL"
+    }
+
+    /// The condition on a row that its id has found: the state, and that it is in `conversation`.
+    func sql(in conversation: String, _ alias: String? = nil) -> String {
+        let row = alias.map { "\($0)." } ?? ""
+        return OnePlan.check("\(row)conversation_id = \(conversation) AND \(sql(alias))")
+    }
+
+    /// The rows that a transaction has inserted into `:conversation`, before it moves `last_seq` over them. They are
+    /// `:count` at most. Both ends are named: of a range with one end PostgreSQL expects a third of the table.
+    static func isInserted(_ alias: String) -> String {
+        let last = "SELECT c.last_seq FROM conversations c WHERE c.id = :conversation"
+        return """
+            \(alias).conversation_id = :conversation AND \(alias).seq > (\(last)) AND \(alias).seq <= (\(last)) + :count
+            """
     }
 }

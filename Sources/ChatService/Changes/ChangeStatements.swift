@@ -6,12 +6,14 @@ enum ChangeStatements {
     private static let after = Statement(
         "changes.after",
         .reads,
-        ["principal": .text, "after": .integer, "limit": .integer],
+        ["principal": .text, "after": .integer, "limit": .integer]
+    ) { engine in
         """
         SELECT seq, entity, entity_id, conversation_id, op, version, at FROM changes
-        WHERE principal_id = :principal AND seq > :after ORDER BY seq LIMIT :limit
+        WHERE \(OnePlan.rows(of: "principal_id", is: ":principal", past: "seq", after: ":after", engine))
+        ORDER BY principal_id, seq LIMIT :limit
         """
-    )
+    }
 
     /// By the index of one principal, whose numbers become visible in order.
     static func after(_ seq: Int64, principal: String, limit: Int) -> BoundStatement {

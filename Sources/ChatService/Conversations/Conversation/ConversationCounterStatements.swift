@@ -19,7 +19,7 @@ enum ConversationCounterStatements {
         ["conversation": .text, "owner": .text],
         """
         UPDATE conversations SET last_seq = last_seq
-        WHERE id = :conversation AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :conversation AND \(ConversationState.live.sql(of: ":owner"))
             AND \(Principals.mayWrite(":owner"))
         RETURNING id
         """
@@ -56,12 +56,13 @@ enum ConversationCounterStatements {
                 WHEN title_source IS NULL AND :title IS NOT NULL THEN version + 1
                 ELSE version
             END
-        WHERE id = :conversation AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :conversation AND \(ConversationState.live.sql(of: ":owner"))
             AND (\(ConversationState.incomplete.sql())) = :is_new
             AND \(Principals.mayWrite(":owner"))
             AND EXISTS (
-                SELECT 1 FROM messages m
-                WHERE m.conversation_id = :conversation AND m.seq = conversations.last_seq + :count
+                SELECT 1 FROM messages m WHERE m.conversation_id = :conversation AND m.seq = (
+                    SELECT c.last_seq FROM conversations c WHERE c.id = :conversation
+                ) + :count
             )
         RETURNING \(ConversationStatements.columns)
         """
@@ -92,7 +93,7 @@ enum ConversationCounterStatements {
         ["conversation": .text, "owner": .text],
         """
         DELETE FROM conversations
-        WHERE id = :conversation AND owner_id = :owner AND \(ConversationState.incomplete.sql())
+        WHERE id = :conversation AND \(ConversationState.incomplete.sql(of: ":owner"))
         """
     )
 
@@ -102,8 +103,8 @@ enum ConversationCounterStatements {
     }
 
     private static let isOwn = """
-        conversations.id = :conversation AND conversations.owner_id = :owner
-            AND \(ConversationState.live.sql("conversations")) AND \(Principals.mayWrite(":owner"))
+        conversations.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "conversations"))
+            AND \(Principals.mayWrite(":owner"))
         """
 
     private static let adjustTokens = Statement(
@@ -186,9 +187,9 @@ enum ConversationCounterStatements {
                         WHERE h.id = conversations.head_message_id
                         UNION ALL
                         SELECT p.id, p.conversation_id, p.parent_id, p.seq
-                        FROM line JOIN messages p ON p.id = line.above AND p.conversation_id = line.conversation
+                        FROM line \(OnePlan.each("messages", as: "p", where: "p.id = line.above", engine))
+                        WHERE line.place >= gone.first_seq AND p.conversation_id = line.conversation
                             AND p.seq < line.place
-                        WHERE line.place >= gone.first_seq
                     )
                     SELECT line.message FROM line WHERE line.place < gone.first_seq
                     ORDER BY line.place DESC LIMIT 1
@@ -229,13 +230,13 @@ enum ConversationCounterStatements {
         .reads,
         ["conversation": .text, "owner": .text, "sequence": .integer],
         """
-        SELECT message_count, last_seq, head_message_id, CASE WHEN EXISTS (
-                SELECT 1 FROM messages
+        SELECT message_count, last_seq, head_message_id, CASE WHEN (
+                SELECT \(MessagePages.liveSequence) FROM messages
                 WHERE conversation_id = :conversation AND \(MessageState.live.sql())
-                    AND \(MessagePages.liveSequence) > :sequence
-            ) THEN 1 ELSE 0 END AS has_more
+                ORDER BY \(MessagePages.liveSequence) DESC LIMIT 1
+            ) > :sequence THEN 1 ELSE 0 END AS has_more
         FROM conversations
-        WHERE id = :conversation AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :conversation AND \(ConversationState.live.sql(of: ":owner"))
         """
     )
 

@@ -23,12 +23,17 @@ enum ConversationListStatements {
     static let parameters: StatementParameters = ["owner": .text, "archived": .boolean, "pinned": .boolean]
 
     static let filter = """
-        owner_id = :owner AND \(ConversationState.live.sql())
-            AND (:archived IS NULL OR (archived_at IS NOT NULL) = :archived)
-            AND (:pinned IS NULL OR (pinned_at IS NOT NULL) = :pinned)
+        owner_id = :owner AND \(ConversationState.live.sql()) AND \(isAsked(":archived", "archived_at"))
+            AND \(isAsked(":pinned", "pinned_at"))
         """
 
     /// Each part has an index in the list's order, so that a few pinned ones among very many are one range.
+    private static func isAsked(_ parameter: String, _ column: String) -> String {
+        "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
+    }
+
+    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so that a
+    /// few pinned ones among very many are one range.
     fileprivate enum Part: String {
         case all, archived, pinned
 
@@ -44,16 +49,12 @@ enum ConversationListStatements {
             switch self {
             case .all: return ConversationListStatements.filter
             case .archived:
-                let pinned = Self.isAsked(":pinned", "pinned_at")
+                let pinned = ConversationListStatements.isAsked(":pinned", "pinned_at")
                 return "\(own) AND archived_at IS NOT NULL AND :archived IS NOT NULL AND \(pinned)"
             case .pinned:
-                let archived = Self.isAsked(":archived", "archived_at")
+                let archived = ConversationListStatements.isAsked(":archived", "archived_at")
                 return "\(own) AND pinned_at IS NOT NULL AND :pinned IS NOT NULL AND \(archived)"
             }
-        }
-
-        private static func isAsked(_ parameter: String, _ column: String) -> String {
-            "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
         }
 
         var suffix: String { self == .all ? "" : "_\(rawValue)" }
@@ -127,15 +128,17 @@ enum ConversationListStatements {
 
     // MARK: With a tag
 
-    /// Whether a conversation of the owner has the tag `key`.
-    static func hasTag(_ key: String) -> String {
+    /// The conversations with the owner's tag `key`.
+    private static func tagged(_ key: String) -> String {
         """
-        id IN (
-            SELECT ct.conversation_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
-            WHERE t.owner_id = :owner AND t.name_key = \(key)
+        SELECT ct.conversation_id FROM conversation_tags ct WHERE ct.tag_id = (
+            SELECT t.id FROM tags t WHERE t.owner_id = :owner AND t.name_key = \(key)
         )
         """
     }
+
+    /// Whether a conversation of the owner has the tag `key`.
+    static func hasTag(_ key: String) -> String { "id IN (\(tagged(key)))" }
 
     private struct Tagged {
         let few: Statement
@@ -208,9 +211,11 @@ enum ConversationListStatements {
     private static let countTagged = Statement(
         "conversations.count_tagged",
         .reads,
-        parameters + ["tag_key": .text],
-        "SELECT COUNT(*) AS total FROM conversations WHERE \(filter) AND \(hasTag(":tag_key"))"
-    )
+        parameters + ["tag_key": .text]
+    ) { engine in
+        let hasTag = OnePlan.among("id", tagged(":tag_key"), engine)
+        return "SELECT COUNT(*) AS total FROM conversations WHERE \(hasTag) AND \(OnePlan.check(filter))"
+    }
 
     static func count(of filter: Filter, withTag name: TagName) -> BoundStatement {
         countTagged.bind(filter.values + ["tag_key": name.key])

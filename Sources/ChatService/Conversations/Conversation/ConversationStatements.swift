@@ -52,7 +52,7 @@ enum ConversationStatements {
         .reads,
         ["id": .text, "owner": .text],
         """
-        SELECT \(columns) FROM conversations WHERE id = :id AND owner_id = :owner AND \(ConversationState.live.sql())
+        SELECT \(columns) FROM conversations WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
         """
     )
 
@@ -64,7 +64,7 @@ enum ConversationStatements {
         ["id": .text, "owner": .text, "trashed_after": .instant],
         """
         SELECT \(columns), deleted_at FROM conversations
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.complete.sql())
+        WHERE id = :id AND \(ConversationState.complete.sql(of: ":owner"))
             AND (\(ConversationState.live.sql()) OR deleted_at > :trashed_after)
         """
     )
@@ -80,7 +80,7 @@ enum ConversationStatements {
         ["id": .text, "owner": .text],
         """
         SELECT id, message_count FROM conversations
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
         """
     )
 
@@ -143,7 +143,7 @@ enum ConversationStatements {
             head_message_id = COALESCE(:head, head_message_id),
             updated_at = :now,
             version = version + 1
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
             AND \(Principals.mayWrite(":owner"))
             AND (:slug IS NULL OR NOT EXISTS (
@@ -152,7 +152,7 @@ enum ConversationStatements {
             ))
             AND (:head IS NULL OR EXISTS (
                 SELECT 1 FROM messages m
-                WHERE m.id = :head AND m.conversation_id = :id AND \(MessageState.live.sql("m"))
+                WHERE m.id = :head AND \(MessageState.live.sql(in: ":id", "m"))
             ))
         RETURNING \(columns)
         """

@@ -79,7 +79,13 @@ struct MessageAppend: Sendable {
         }
         let enforced = quota.map { quota in
             transaction.add(
-                MessageStatements.enforceQuota(quota, of: caller.id, on: UsageDay(now), in: conversation)
+                MessageStatements.enforceQuota(
+                    quota,
+                    of: caller.id,
+                    on: UsageDay(now),
+                    in: conversation,
+                    count: drafts.count
+                )
             )
         }
         transaction.add(contentsOf: Usage.spend(bill, of: caller.id, conversation: conversation, at: now))

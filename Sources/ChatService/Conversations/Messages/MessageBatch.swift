@@ -8,7 +8,10 @@ import Storage
 
 enum MessageBatch {
     static let rows: Int64 = 500
-    static let bytes: Int64 = 4 << 20
+    static let bytes: Int64 = 512 << 10
+
+    /// Whether another message is too much for a batch that has so many, where it would have so many bytes with it.
+    static func isFull(_ rows: Int64, bytes: Int64) -> Bool { rows >= Self.rows || bytes > Self.bytes }
 
     /// `parts` and text of a message, in bytes.
     static func octets(_ table: String, _ engine: SQLEngine) -> String {
@@ -30,7 +33,7 @@ enum MessageBatch {
             SELECT n.id, n.seq, (\(next("n"))), \(octets("n", engine)), 1 FROM messages n WHERE n.id = (\(first))
             UNION ALL
             SELECT n.id, n.seq, (\(next("n"))), batch.bytes + \(octets("n", engine)), batch.number + 1
-            FROM batch JOIN messages n ON n.id = batch.next
+            FROM batch \(OnePlan.each("messages", as: "n", where: "n.id = batch.next", engine))
             WHERE batch.number < \(atMost) AND batch.bytes < \(bytes)
         )
         """
@@ -43,7 +46,8 @@ enum MessageBatch {
             """
             SELECT m.id FROM messages m WHERE m.conversation_id = (
                 SELECT MIN(few.id) FROM few
-                WHERE EXISTS (SELECT 1 FROM messages x WHERE x.conversation_id = few.id) \(id.map { "AND few.id > \($0)" } ?? "")
+                WHERE EXISTS (SELECT 1 FROM messages x WHERE x.conversation_id = few.id LIMIT 1 OFFSET 0)
+                    \(id.map { "AND few.id > \($0)" } ?? "")
             ) ORDER BY m.seq DESC LIMIT 1
             """
         }

@@ -111,7 +111,7 @@ enum MessageChangeStatements {
         UPDATE messages SET
             parent_id = (SELECT d.parent_id FROM messages d WHERE d.id = :message),
             updated_at = :now, version = version + 1
-        WHERE id IN (\(children(engine)) SELECT batch.id FROM batch) AND \(mayChange)
+        WHERE \(OnePlan.among("id", "\(children(engine)) SELECT batch.id FROM batch", engine)) AND \(mayChange)
             AND EXISTS (SELECT 1 FROM messages d WHERE \(isChangeable("d")))
         """
     }
@@ -141,7 +141,7 @@ enum MessageChangeStatements {
         WHERE conversation_id = :conversation AND parent_id = :message AND \(MessageState.live.sql()) AND \(mayChange)
             AND EXISTS (
                 SELECT 1 FROM messages d
-                WHERE d.id = :message AND d.conversation_id = :conversation AND \(MessageState.tombstone.sql("d"))
+                WHERE d.id = :message AND \(MessageState.tombstone.sql(in: ":conversation", "d"))
             )
         """
     )
@@ -156,7 +156,7 @@ enum MessageChangeStatements {
     /// Where a transaction's truncation ends that deletes up to `:limit` messages after the number `:sequence`. A
     /// parent's number is lower than its children's, so a truncation from the newest down never deletes a message that
     /// still has a child.
-    private static func firstTruncated(_ engine: SQLEngine) -> String {
+    static func isTruncated(_ engine: SQLEngine) -> String {
         // One end of the range is looked up and the other compared: of two, SQLite may look up the wrong one. The sign
         // removes the column's affinity; with it SQLite would not use an index of an expression.
         func newest(_ condition: String) -> String {
@@ -172,16 +172,7 @@ enum MessageChangeStatements {
             next: { newest("AND \(MessagePages.liveSequence) < +\($0).seq") },
             atMost: ":limit"
         )
-        return "(WITH RECURSIVE \(rows) SELECT MIN(batch.place) FROM batch)"
-    }
-
-    /// A range with two ends, since PostgreSQL estimates one end at a third of the table.
-    static func isTruncated(_ engine: SQLEngine) -> String {
-        """
-        conversation_id = :conversation AND \(MessageState.live.sql())
-            AND \(MessagePages.liveSequence) >= \(firstTruncated(engine))
-            AND \(MessagePages.liveSequence) <= (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
-        """
+        return OnePlan.among("id", "WITH RECURSIVE \(rows) SELECT batch.id FROM batch", engine)
     }
 
     private static let truncate = Statement(

@@ -21,7 +21,7 @@ enum MessageStatements {
     static let isVisible = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
         )
         """
 
@@ -42,12 +42,12 @@ enum MessageStatements {
             :author, :role, :type, :status, :model, :tokens_in, :tokens_out, :tokens_total, :now, :now, :metadata, :text,
             :parts, :words
         FROM conversations c
-        WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+        WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
             AND (\(ConversationState.incomplete.sql("c"))) = :is_new
             AND \(Principals.mayWrite(":owner"))
             AND (:parent IS NULL OR EXISTS (
                 SELECT 1 FROM messages p
-                WHERE p.id = :parent AND p.conversation_id = :conversation AND \(MessageState.live.sql("p"))
+                WHERE p.id = :parent AND \(MessageState.live.sql(in: ":conversation", "p"))
             ))
         ON CONFLICT (id) DO NOTHING
         RETURNING seq, parent_id
@@ -82,13 +82,8 @@ enum MessageStatements {
         ["conversation": .text, "count": .integer],
         """
         DELETE FROM messages
-        WHERE conversation_id = :conversation
-            AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
-            AND :count > (
-                SELECT COUNT(*) FROM messages m
-                WHERE m.conversation_id = :conversation
-                    AND m.seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
-            )
+        WHERE \(MessageState.isInserted("messages"))
+            AND :count > (SELECT COUNT(*) FROM messages m WHERE \(MessageState.isInserted("m")))
         """
     )
 
@@ -100,28 +95,26 @@ enum MessageStatements {
     private static let enforceQuota = Statement(
         "usage.enforce",
         .writes,
-        ["conversation": .text, "owner": .text, "day": .text, "limit": .integer]
+        ["conversation": .text, "count": .integer, "owner": .text, "day": .text, "limit": .integer]
     ) { engine in
         """
         DELETE FROM messages
-        WHERE conversation_id = :conversation
-            AND seq > (SELECT c.last_seq FROM conversations c WHERE c.id = :conversation)
-            AND :limit < (
+        WHERE \(MessageState.isInserted("messages")) AND :limit < (
                 SELECT \(engine.sum(of: "t.messages")) FROM usage_totals t WHERE t.user_id = :owner AND t.day = :day
             ) + (
-                SELECT COUNT(*) FROM conversations c
-                    JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
-                WHERE c.id = :conversation AND m.role = 'user'
+                SELECT COUNT(*) FROM messages m WHERE \(MessageState.isInserted("m")) AND m.role = 'user'
             )
         """
     }
 
     /// Removes this transaction's messages above `last_seq` if with them the caller has more than `limit` own messages
     /// on a day. Affects rows if it refuses.
-    static func enforceQuota(_ limit: Int64, of owner: String, on day: UsageDay, in conversation: String)
+    static func enforceQuota(_ limit: Int64, of owner: String, on day: UsageDay, in conversation: String, count: Int)
         -> BoundStatement
     {
-        enforceQuota.bind(["conversation": conversation, "owner": owner, "day": day.text, "limit": limit])
+        enforceQuota.bind([
+            "conversation": conversation, "count": count, "owner": owner, "day": day.text, "limit": limit,
+        ])
     }
 
     private static let isTaken = Statement(
@@ -141,7 +134,7 @@ enum MessageStatements {
             ["conversation": .text, "owner": .text, "message": .text],
             """
             SELECT \(columns) FROM messages
-            WHERE id = :message AND conversation_id = :conversation AND \(MessageState.live.sql()) AND \(isVisible)
+            WHERE id = :message AND \(MessageState.live.sql(in: ":conversation")) AND \(isVisible)
             """
         )
     }

@@ -11,9 +11,8 @@ enum TagStatements {
     /// The names of a conversation's tags, joined; NULL without tags. For statements on `conversations`.
     static let names = """
         CASE WHEN has_tags THEN (
-            SELECT string_agg(t.name, '\(separator)')
-            FROM conversation_tags ct JOIN tags t ON t.id = ct.tag_id
-            WHERE ct.conversation_id = conversations.id
+            SELECT string_agg((SELECT t.name FROM tags t WHERE t.id = ct.tag_id), '\(separator)')
+            FROM conversation_tags ct WHERE ct.conversation_id = conversations.id
         ) END AS tags
         """
 
@@ -22,7 +21,7 @@ enum TagStatements {
     private static let mayTag = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
                 AND (:expected IS NULL OR c.version = :expected)
         ) AND \(Principals.mayWrite(":owner"))
         """
@@ -156,7 +155,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "name": .text, "key": .text, "now": .instant],
         """
         UPDATE tags SET name = :name, name_key = :key, updated_at = :now
-        WHERE id = :id AND owner_id = :owner AND \(Principals.mayWrite(":owner"))
+        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(":owner"))
             AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = :owner AND o.name_key = :key AND o.id <> :id)
         RETURNING \(columns)
         """
@@ -181,27 +180,27 @@ enum TagStatements {
         "tags.is_there",
         .reads,
         ["id": .text, "owner": .text],
-        "SELECT id FROM tags WHERE id = :id AND owner_id = :owner"
+        "SELECT id FROM tags WHERE id = :id AND \(OnePlan.check("owner_id = :owner"))"
     )
 
     static func exists(id: String, owner: String) -> BoundStatement { exists.bind(["id": id, "owner": owner]) }
 
-    private static let isOwned = "EXISTS (SELECT 1 FROM tags t WHERE t.id = :id AND t.owner_id = :owner)"
+    private static let isOwned =
+        "EXISTS (SELECT 1 FROM tags t WHERE t.id = :id AND \(OnePlan.check("t.owner_id = :owner")))"
 
     private static let tagged = """
         SELECT o.conversation_id FROM conversation_tags o WHERE o.tag_id = :id ORDER BY o.conversation_id LIMIT :limit
         """
 
-    private static let detach = Statement(
-        "conversation_tags.take_off",
-        .writes,
-        ["id": .text, "owner": .text, "limit": .integer],
+    private static let batch: StatementParameters = ["id": .text, "owner": .text, "limit": .integer]
+
+    private static let detach = Statement("conversation_tags.take_off", .writes, batch) { engine in
         """
         DELETE FROM conversation_tags
-        WHERE tag_id = :id AND \(Principals.mayWrite(":owner")) AND \(isOwned)
-            AND conversation_id IN (\(tagged))
+        WHERE \(OnePlan.among("conversation_id", tagged, engine)) AND \(OnePlan.check("tag_id = :id"))
+            AND \(Principals.mayWrite(":owner")) AND \(isOwned)
         """
-    )
+    }
 
     static func detach(id: String, owner: String, limit: Int64) -> BoundStatement {
         detach.bind(["id": id, "owner": owner, "limit": limit])
@@ -213,7 +212,7 @@ enum TagStatements {
         ["id": .text, "owner": .text],
         """
         DELETE FROM tags
-        WHERE id = :id AND owner_id = :owner AND \(Principals.mayWrite(":owner"))
+        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(":owner"))
             AND NOT EXISTS (SELECT 1 FROM conversation_tags ct WHERE ct.tag_id = :id)
         RETURNING id
         """
@@ -227,11 +226,12 @@ enum TagStatements {
         ["fork": .text, "owner": .text, "source": .text],
         """
         INSERT INTO conversation_tags (conversation_id, tag_id)
-        SELECT f.id, ct.tag_id FROM conversations f
-        JOIN conversation_tags ct ON ct.conversation_id = f.forked_from_conversation_id
-        WHERE f.id = :fork AND f.owner_id = :owner AND f.forked_from_conversation_id = :source
-            AND \(ConversationState.incomplete.sql("f"))
-            AND \(Principals.mayWrite(":owner"))
+        SELECT :fork, ct.tag_id FROM conversation_tags ct
+        WHERE ct.conversation_id = :source AND \(Principals.mayWrite(":owner")) AND EXISTS (
+                SELECT 1 FROM conversations f
+                WHERE f.id = :fork AND f.forked_from_conversation_id = :source
+                    AND \(ConversationState.incomplete.sql(of: ":owner", "f"))
+            )
         ON CONFLICT DO NOTHING
         """
     )
@@ -249,8 +249,9 @@ enum TagStatements {
         UPDATE conversations SET has_tags = TRUE, updated_at = :now, version = version + 1
         WHERE id = :conversation AND \(mayTag)
             AND (:key IS NULL OR EXISTS (
-                SELECT 1 FROM conversation_tags ct JOIN tags t ON t.id = ct.tag_id
-                WHERE ct.conversation_id = :conversation AND t.name_key = :key
+                SELECT 1 FROM conversation_tags ct WHERE ct.conversation_id = :conversation AND ct.tag_id = (
+                    SELECT t.id FROM tags t WHERE t.owner_id = :owner AND t.name_key = :key
+                )
             ))
         RETURNING \(ConversationStatements.columns)
         """
@@ -269,16 +270,13 @@ enum TagStatements {
         ])
     }
 
-    private static let bumpVersions = Statement(
-        "conversation_tags.lose",
-        .writes,
-        ["id": .text, "owner": .text, "limit": .integer],
+    private static let bumpVersions = Statement("conversation_tags.lose", .writes, batch) { engine in
         """
         UPDATE conversations SET version = version + 1
-        WHERE owner_id = :owner AND \(ConversationState.complete.sql()) AND \(Principals.mayWrite(":owner")) AND \(isOwned)
-            AND id IN (\(tagged))
+        WHERE \(OnePlan.among("id", tagged, engine)) AND \(ConversationState.complete.sql(of: ":owner"))
+            AND \(Principals.mayWrite(":owner")) AND \(isOwned)
         """
-    )
+    }
 
     /// Raises the version of the conversations that `detach` is about to change; incomplete and ended ones have none.
     /// Their order in the list stays, since the person changed none of them.

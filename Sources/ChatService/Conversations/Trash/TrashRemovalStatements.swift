@@ -9,10 +9,10 @@ enum TrashRemovalStatements {
     ) { engine in
         let ended = """
             SELECT c.id FROM conversations c
-            WHERE c.id = :id AND c.owner_id = :owner AND \(ConversationState.ended.sql("c"))
+            WHERE c.id = :id AND \(ConversationState.ended.sql(of: ":owner", "c"))
             """
         let rows = MessageBatch.rows(engine, of: ended, atMost: ":limit")
-        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+        return "DELETE FROM messages WHERE \(OnePlan.among("id", "\(rows) SELECT batch.id FROM batch", engine))"
     }
 
     /// A batch of messages of an ended conversation.
@@ -26,7 +26,7 @@ enum TrashRemovalStatements {
         ["id": .text, "owner": .text],
         """
         DELETE FROM conversations
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.ended.sql())
+        WHERE id = :id AND \(ConversationState.ended.sql(of: ":owner"))
             AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id)
         RETURNING id
         """
@@ -44,11 +44,12 @@ enum TrashRemovalStatements {
     private static let removeSomeMessages = Statement("trash.remove_some_messages", .writes, batchOfOwner) { engine in
         let ended = """
             SELECT c.id FROM conversations c
-            WHERE \(isLeftBehind) AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+            WHERE \(isLeftBehind)
+                AND EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id LIMIT 1 OFFSET 0)
             LIMIT 100
             """
         let rows = MessageBatch.rows(engine, of: ended, atMost: ":limit")
-        return "DELETE FROM messages WHERE id IN (\(rows) SELECT batch.id FROM batch)"
+        return "DELETE FROM messages WHERE \(OnePlan.among("id", "\(rows) SELECT batch.id FROM batch", engine))"
     }
 
     /// A batch of messages of the owner's conversations that are hidden since before an instant.
@@ -56,18 +57,16 @@ enum TrashRemovalStatements {
         removeSomeMessages.bind(["owner": owner, "until": instant, "limit": Trash.batchSize])
     }
 
-    private static let removeSome = Statement(
-        "trash.remove_some",
-        .writes,
-        batchOfOwner,
-        """
-        DELETE FROM conversations WHERE id IN (
+    private static let removeSome = Statement("trash.remove_some", .writes, batchOfOwner) { engine in
+        let empty = """
             SELECT c.id FROM conversations c
-            WHERE \(isLeftBehind) AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = c.id)
+            WHERE \(isLeftBehind) AND NOT EXISTS (
+                SELECT 1 FROM messages m WHERE m.conversation_id = c.id LIMIT 1 OFFSET 0
+            )
             LIMIT :limit
-        )
-        """
-    )
+            """
+        return "DELETE FROM conversations WHERE \(OnePlan.among("id", empty, engine))"
+    }
 
     /// A batch of those without messages.
     static func removeSome(of owner: String, endedUntil instant: Instant) -> BoundStatement {

@@ -9,7 +9,7 @@ enum TrashStatements {
         ["id": .text, "owner": .text, "expected": .integer, "now": .instant],
         """
         UPDATE conversations SET deleted_at = :now, updated_at = :now, version = version + 1
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.live.sql())
+        WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
             AND \(Principals.mayWrite(":owner"))
         RETURNING id
@@ -75,7 +75,7 @@ enum TrashStatements {
         ["id": .text, "owner": .text, "since": .instant],
         """
         SELECT version FROM conversations
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.complete.sql())
+        WHERE id = :id AND \(ConversationState.complete.sql(of: ":owner"))
             AND (\(ConversationState.live.sql()) OR deleted_at > :since)
         """
     )
@@ -98,7 +98,7 @@ enum TrashStatements {
             ) THEN NULL ELSE slug END,
             updated_at = :now,
             version = version + 1
-        WHERE id = :id AND owner_id = :owner AND deleted_at > :since AND \(ConversationState.complete.sql())
+        WHERE id = :id AND \(OnePlan.check("deleted_at > :since")) AND \(ConversationState.complete.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
             AND \(Principals.mayWrite(":owner"))
         RETURNING \(ConversationStatements.columns)
@@ -115,16 +115,19 @@ enum TrashStatements {
     private static let trashSome = Statement(
         "trash.trash_some",
         .writes,
-        ["owner": .text, "now": .instant, "made_until": .instant, "limit": .integer],
-        """
-        UPDATE conversations SET deleted_at = :now, updated_at = :now, version = version + 1
-        WHERE owner_id = :owner AND \(ConversationState.live.sql()) AND \(Principals.mayWrite(":owner")) AND id IN (
+        ["owner": .text, "now": .instant, "made_until": .instant, "limit": .integer]
+    ) { engine in
+        let batch = """
             SELECT o.id FROM conversations o
             WHERE o.owner_id = :owner AND \(ConversationState.live.sql("o")) AND o.created_at <= :made_until
             ORDER BY o.updated_at, o.id LIMIT :limit
-        )
-        """
-    )
+            """
+        return """
+            UPDATE conversations SET deleted_at = :now, updated_at = :now, version = version + 1
+            WHERE \(OnePlan.among("id", batch, engine)) AND \(ConversationState.live.sql(of: ":owner"))
+                AND \(Principals.mayWrite(":owner"))
+            """
+    }
 
     /// A batch of the owner's conversations that were made until an instant.
     static func trashSome(of owner: String, madeUntil instant: Instant, at now: Instant) -> BoundStatement {
@@ -137,7 +140,7 @@ enum TrashStatements {
         ["id": .text, "owner": .text, "expected": .integer, "now": .instant],
         """
         UPDATE conversations SET deleted_at = :now, version = \(ConversationState.versions.ended)
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.complete.sql())
+        WHERE id = :id AND \(ConversationState.complete.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
             AND \(Principals.mayWrite(":owner"))
         RETURNING id
@@ -152,16 +155,19 @@ enum TrashStatements {
     private static let endSome = Statement(
         "trash.end_some",
         .writes,
-        ["owner": .text, "until": .instant, "limit": .integer],
-        """
-        UPDATE conversations SET version = \(ConversationState.versions.ended)
-        WHERE owner_id = :owner AND deleted_at <= :until AND \(ConversationState.complete.sql()) AND id IN (
+        ["owner": .text, "until": .instant, "limit": .integer]
+    ) { engine in
+        let batch = """
             SELECT o.id FROM conversations o
             WHERE o.owner_id = :owner AND o.deleted_at <= :until AND \(ConversationState.complete.sql("o"))
             ORDER BY o.deleted_at, o.id LIMIT :limit
-        )
-        """
-    )
+            """
+        return """
+            UPDATE conversations SET version = \(ConversationState.versions.ended)
+            WHERE \(OnePlan.among("id", batch, engine)) AND \(OnePlan.check("deleted_at <= :until"))
+                AND \(ConversationState.complete.sql(of: ":owner"))
+            """
+    }
 
     /// Ends a batch that was trashed until an instant.
     static func endSome(of owner: String, trashedUntil instant: Instant) -> BoundStatement {

@@ -6,9 +6,9 @@ enum VoteStatements {
 
     // Of the caller's own conversation, and not deleted.
     private static let votable = """
-        messages m JOIN conversations c ON c.id = m.conversation_id
-        WHERE m.id = :message AND c.id = :conversation AND c.owner_id = :voter
-            AND \(ConversationState.live.sql("c")) AND \(MessageState.live.sql("m"))
+        messages m CROSS JOIN conversations c
+        WHERE m.id = :message AND \(MessageState.live.sql(in: ":conversation", "m"))
+            AND c.id = :conversation AND \(ConversationState.live.sql(of: ":voter", "c"))
         """
 
     private static let set = Statement(
@@ -57,10 +57,19 @@ enum VoteStatements {
         isOpen.bind(["conversation": conversation, "message": message, "voter": voter])
     }
 
+    private static let isVisible = """
+        EXISTS (
+            SELECT 1 FROM conversations c
+            WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":voter", "c"))
+        )
+        """
+
     private static let own = """
-        votes v JOIN conversations c ON c.id = v.conversation_id JOIN messages m ON m.id = v.message_id
-        WHERE v.conversation_id = :conversation AND v.user_id = :voter AND c.owner_id = :voter
-            AND \(ConversationState.live.sql("c")) AND \(MessageState.live.sql("m"))
+        votes v
+        WHERE v.conversation_id = :conversation AND v.user_id = :voter AND \(isVisible) AND EXISTS (
+                SELECT 1 FROM messages m
+                WHERE m.id = v.message_id AND \(OnePlan.check(MessageState.live.sql("m"))) LIMIT 1 OFFSET 0
+            )
         """
 
     private static let cursor: StatementParameters = [
@@ -115,15 +124,19 @@ enum VoteStatements {
     private static let newest = Statement(
         "votes.newest",
         .reads,
-        ["conversation": .text, "voter": .text, "limit": .integer],
-        """
-        SELECT \(columns) FROM \(own) AND v.message_id IN (
-            SELECT id FROM messages WHERE conversation_id = :conversation AND \(MessageState.live.sql())
+        ["conversation": .text, "voter": .text, "limit": .integer]
+    ) { engine in
+        let messages = """
+            SELECT m.id FROM messages m WHERE m.conversation_id = :conversation AND \(MessageState.live.sql("m"))
             ORDER BY \(MessagePages.liveSequence) DESC LIMIT :limit
-        )
-        ORDER BY v.created_at, v.message_id
-        """
-    )
+            """
+        return """
+            SELECT \(columns) FROM votes v
+            WHERE \(OnePlan.among("v.message_id", messages, engine)) AND \(isVisible)
+                AND \(OnePlan.check("v.user_id = :voter AND v.conversation_id = :conversation"))
+            ORDER BY v.created_at, v.message_id
+            """
+    }
 
     static func newest(in conversation: String, of voter: String) -> BoundStatement {
         newest.bind(["conversation": conversation, "voter": voter, "limit": ConversationLimits.messages])

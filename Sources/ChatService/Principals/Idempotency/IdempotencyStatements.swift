@@ -14,7 +14,7 @@ enum IdempotencyStatements {
             (principal_id, key, route, request_hash, seed, target_id, base_seq, base_head_id, made_at, expires_at)
         SELECT principals.id, :key, :route, :request_hash, :seed, :target,
             COALESCE((SELECT c.last_seq FROM conversations c WHERE c.id = :target), -1),
-            (SELECT c.head_message_id FROM conversations c WHERE c.id = :target AND c.owner_id = :owner),
+            (SELECT c.head_message_id FROM conversations c WHERE c.id = :target AND \(OnePlan.check("c.owner_id = :owner"))),
             :now, :expires_at
         FROM principals WHERE principals.id = :owner AND is_active AND erased_at IS NULL
         ON CONFLICT (principal_id, key) DO UPDATE SET
@@ -61,10 +61,11 @@ enum IdempotencyStatements {
         DELETE FROM idempotency_keys
         WHERE principal_id = :owner AND key = :key AND seed = :seed AND NOT EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = idempotency_keys.target_id AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            WHERE c.id = idempotency_keys.target_id AND \(ConversationState.live.sql(of: ":owner", "c"))
                 AND c.last_seq > idempotency_keys.base_seq
         ) AND NOT EXISTS (
-            SELECT 1 FROM quota_reservations r WHERE r.id = idempotency_keys.target_id AND r.user_id = :owner
+            SELECT 1 FROM quota_reservations r
+            WHERE r.id = idempotency_keys.target_id AND \(OnePlan.check("r.user_id = :owner"))
         )
         """
     )

@@ -83,8 +83,10 @@ enum PrincipalStatements {
         """
         UPDATE principals SET tokens_total = tokens_total + :tokens
         WHERE id = :id AND EXISTS (
-            SELECT 1 FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq = c.last_seq + :messages
-            WHERE c.id = :conversation AND c.owner_id = :id
+            SELECT 1 FROM messages m WHERE m.conversation_id = :conversation AND m.seq = (
+                SELECT c.last_seq FROM conversations c
+                WHERE c.id = :conversation AND \(OnePlan.check("c.owner_id = :id"))
+            ) + :messages
         )
         """
     )

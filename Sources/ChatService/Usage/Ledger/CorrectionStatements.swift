@@ -39,12 +39,12 @@ enum CorrectionStatements {
     }
 
     private static let asked = """
-        SELECT c.owner_id, m.conversation_id, m.id, m.model,
+        SELECT :owner AS owner_id, m.conversation_id, m.id, m.model,
                 COALESCE(\(TokenChange.tokensIn("m")), 0) - COALESCE(m.tokens_in, 0) AS more_in,
                 COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
-            FROM messages m JOIN conversations c ON c.id = m.conversation_id
-            WHERE \(TokenChange.isTarget("m")) AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+            FROM messages m JOIN conversations c ON c.id = :conversation
+            WHERE \(TokenChange.isTarget("m")) AND \(ConversationState.live.sql(of: ":owner", "c"))
                 AND \(Principals.mayWrite(":owner"))
         """
 

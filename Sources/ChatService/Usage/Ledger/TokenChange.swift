@@ -33,7 +33,7 @@ struct TokenChange: Sendable {
     /// Whether a table's row is the message, which is live.
     static func isTarget(_ table: String) -> String {
         """
-        \(table).id = :message AND \(table).conversation_id = :conversation AND \(MessageState.live.sql(table))
+        \(table).id = :message AND \(MessageState.live.sql(in: ":conversation", table))
             AND (:expected IS NULL OR \(table).version = :expected)
         """
     }

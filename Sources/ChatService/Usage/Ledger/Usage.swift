@@ -35,10 +35,19 @@ struct Usage: Sendable {
     static func spend(_ bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
         var statements: [BoundStatement] = []
         if bill.namesTokens {
-            statements.append(UsageStatements.record(conversation: conversation, owner: owner, at: now))
+            statements.append(
+                UsageStatements.record(conversation: conversation, count: bill.messages, owner: owner, at: now)
+            )
         }
         if bill.namesTokens || bill.hasOwn {
-            statements.append(UsageStatements.count(conversation: conversation, owner: owner, on: UsageDay(now)))
+            statements.append(
+                UsageStatements.count(
+                    conversation: conversation,
+                    count: bill.messages,
+                    owner: owner,
+                    on: UsageDay(now)
+                )
+            )
         }
         if bill.tokens > 0 {
             statements.append(

@@ -6,9 +6,13 @@ import Storage
 
 enum UsageStatements {
     private static let inserted = """
-        FROM conversations c JOIN messages m ON m.conversation_id = c.id AND m.seq > c.last_seq
-        WHERE c.id = :conversation AND c.owner_id = :owner
+        FROM messages m WHERE \(MessageState.isInserted("m")) AND EXISTS (
+            SELECT 1 FROM conversations c WHERE c.id = :conversation AND \(OnePlan.check("c.owner_id = :owner"))
+        )
         """
+    private static let insertedParameters: StatementParameters = [
+        "conversation": .text, "owner": .text, "count": .integer,
+    ]
 
     static let addToTotals = """
         ON CONFLICT (user_id, day, model) DO UPDATE SET
@@ -21,11 +25,11 @@ enum UsageStatements {
     private static let record = Statement(
         "usage.record",
         .writes,
-        ["conversation": .text, "owner": .text, "now": .instant],
+        insertedParameters + ["now": .instant],
         """
         INSERT INTO usage_events
             (user_id, conversation_id, message_id, model, tokens_in, tokens_out, tokens_total, created_at)
-        SELECT c.owner_id, c.id, m.id, m.model, COALESCE(m.tokens_in, 0), COALESCE(m.tokens_out, 0),
+        SELECT :owner, m.conversation_id, m.id, m.model, COALESCE(m.tokens_in, 0), COALESCE(m.tokens_out, 0),
             COALESCE(m.tokens_total, 0), :now
         \(inserted)
             AND (m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
@@ -34,28 +38,28 @@ enum UsageStatements {
     )
 
     /// A ledger row for each inserted message with tokens.
-    static func record(conversation: String, owner: String, at now: Instant) -> BoundStatement {
-        record.bind(["conversation": conversation, "owner": owner, "now": now])
+    static func record(conversation: String, count: Int, owner: String, at now: Instant) -> BoundStatement {
+        record.bind(["conversation": conversation, "owner": owner, "count": count, "now": now])
     }
 
     private static let count = Statement(
         "usage.count",
         .writes,
-        ["conversation": .text, "owner": .text, "day": .text],
+        insertedParameters + ["day": .text],
         """
         INSERT INTO usage_totals (user_id, day, model, messages, tokens_in, tokens_out, tokens_total)
-        SELECT c.owner_id, :day, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
+        SELECT :owner, :day, COALESCE(m.model, ''), SUM(CASE WHEN m.role = 'user' THEN 1 ELSE 0 END),
             SUM(COALESCE(m.tokens_in, 0)), SUM(COALESCE(m.tokens_out, 0)), SUM(COALESCE(m.tokens_total, 0))
         \(inserted)
             AND (m.role = 'user' OR m.tokens_in > 0 OR m.tokens_out > 0 OR m.tokens_total > 0)
-        GROUP BY c.owner_id, COALESCE(m.model, '')
+        GROUP BY COALESCE(m.model, '')
         \(addToTotals)
         """
     )
 
-    /// Adds the inserted messages to the sums of a day.
-    static func count(conversation: String, owner: String, on day: UsageDay) -> BoundStatement {
-        count.bind(["conversation": conversation, "owner": owner, "day": day.text])
+    /// Adds `count` inserted messages to the sums of a day.
+    static func count(conversation: String, count messages: Int, owner: String, on day: UsageDay) -> BoundStatement {
+        count.bind(["conversation": conversation, "owner": owner, "count": messages, "day": day.text])
     }
 
     private static func sums(_ engine: SQLEngine) -> String {

@@ -74,7 +74,8 @@ enum ReservationStatements {
     /// A reservation that expired before `:cutoff` no longer exists, whether its row has been removed or not.
     private static let own = """
         FROM quota_reservations r
-        WHERE r.id = :id AND r.user_id = :owner AND r.expires_at >= :cutoff AND \(Principals.mayWrite(":owner"))
+        WHERE r.id = :id AND \(OnePlan.check("r.user_id = :owner AND r.expires_at >= :cutoff"))
+            AND \(Principals.mayWrite(":owner"))
         """
 
     private static let settlement: StatementParameters = [
@@ -151,7 +152,8 @@ enum ReservationStatements {
         ["id": .text, "owner": .text, "cutoff": .instant],
         """
         DELETE FROM quota_reservations
-        WHERE id = :id AND user_id = :owner AND expires_at >= :cutoff AND \(Principals.mayWrite(":owner"))
+        WHERE id = :id AND \(OnePlan.check("user_id = :owner AND expires_at >= :cutoff"))
+            AND \(Principals.mayWrite(":owner"))
         RETURNING id
         """
     )

@@ -16,7 +16,10 @@ enum ConnectionPurpose: String {
     /// slow pool.
     ///
     /// JIT is off: what workers run takes a millisecond, and compiling a plan that looks expensive takes fifty.
-    private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off"
+    private static let plans = "SET plan_cache_mode = force_generic_plan; SET jit = off; \(byIndex)"
+    /// Rows are looked up by an index, one by one and in its order, whatever the statistics say (docs/decisions/0036).
+    private static let byIndex = ["seqscan", "sort", "hashjoin", "mergejoin"].map { "SET enable_\($0) = off" }
+        .joined(separator: "; ")
 
     /// Micro-batches of writes: a row lock of another session must not delay the rest of the batch.
     case write
@@ -45,7 +48,8 @@ enum ConnectionPurpose: String {
             "SET statement_timeout = \(milliseconds(silence) * 4 / 5); SET default_transaction_read_only = on; "
                 + Self.plans
         case .slow:
-            "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'"
+            "SET statement_timeout = '300s'; SET lock_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; "
+                + Self.byIndex
         case .migration: "SET statement_timeout = 0; SET lock_timeout = 0"
         case .listen, .inspection: ""
         }
@@ -87,6 +91,7 @@ enum ConnectionPurpose: String {
     /// Set when a prepared statement turned out stale in the middle of a transaction.
     var hasStalePlan = false
     var parameters = ParameterBuffer()
+    var renewal = PlanRenewal()
     private var prepared: [Statement: Prepared] = [:]
     private var preparedCount = 0
 

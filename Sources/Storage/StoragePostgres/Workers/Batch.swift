@@ -39,6 +39,7 @@ extension Connection {
         }
         for log in logs { append(OrderedLogStatements.notify.bind(["channel": log.channel]), to: &steps) }
         steps.append(.sync)
+        renewPlans(before: steps.count)
         notices.standbyMayLack = false
         return verdict(run(steps), steps, ranges)
     }

@@ -1,0 +1,46 @@
+// Shapes of SQL that leave a planner one way to find rows.
+//
+// PostgreSQL chooses an index, and the order of a join, by statistics. A new or a restored database has none, and those
+// of a thousand small conversations mislead it about a large one. The plan of a prepared statement stays until the table
+// is analysed. So the statements of requests say which column finds a row, and which ones are compared only.
+// Docs: docs/decisions/0036-one-plan.md.
+
+package enum OnePlan {
+    /// A condition that is compared on rows that another one finds. Neither engine answers it from an index.
+    ///
+    /// For `id = :id AND owner_id = :owner`, PostgreSQL may walk everything of the owner instead: without statistics it
+    /// expects one row of a partial index.
+    package static func check(_ condition: String) -> String { "(\(condition)) IS TRUE" }
+
+    /// A join that looks up the rows of a table for each row before it, in this order, and in no other way. `condition`
+    /// finds them by an index, from columns of what stands before.
+    package static func each(_ table: String, as alias: String, where condition: String, _ engine: SQLEngine) -> String
+    {
+        // OFFSET 0: a subquery that PostgreSQL plans by itself. CROSS JOIN: an order that SQLite keeps
+        // (https://www.sqlite.org/optoverview.html#crossjoin).
+        engine == .postgres
+            ? "CROSS JOIN LATERAL (SELECT \(alias).* FROM \(table) \(alias) WHERE \(condition) OFFSET 0) AS \(alias)"
+            : "CROSS JOIN \(table) \(alias) ON \(condition)"
+    }
+
+    /// The rows of a group past a number, by the index on both columns. They are ordered by both.
+    ///
+    /// With `group = :group AND number > :number`, PostgreSQL may walk an index on the number alone, through every other
+    /// group, where its statistics know of one group only. A comparison of rows fits the one index, and has both its ends.
+    package static func rows(
+        of group: String,
+        is value: String,
+        past number: String,
+        after place: String,
+        _ engine: SQLEngine
+    ) -> String {
+        engine == .postgres
+            ? "(\(group), \(number)) > (\(value), \(place)) AND (\(group), \(number)) <= (\(value), \(Int64.max))"
+            : "\(group) = \(value) AND \(number) > \(place)"
+    }
+
+    /// Whether a key is among the few that a query selects. The query runs once, and each key is looked up.
+    package static func among(_ key: String, _ query: String, _ engine: SQLEngine) -> String {
+        engine == .postgres ? "\(key) = ANY (ARRAY(\(query)))" : "\(key) IN (\(query))"
+    }
+}
