@@ -19,32 +19,44 @@ struct MessagePage: Sendable {
         _ name: String,
         _ parameters: StatementParameters,
         order: String,
-        page: String,
-        _ select: (_ columns: String) -> String
+        page: (SQLEngine) -> String,
+        _ select: (_ columns: String, SQLEngine) -> String
     ) {
         let parameters = parameters + ["limit": .integer, "bytes": .integer]
-        func columns(_ condition: String, _ siblings: Bool) -> String {
-            let own = MessageStatements.columns(contentIf: condition)
-            return siblings ? "\(own), \(MessageSiblings.facts)" : own
-        }
+        let bySequence = order.replacing("place", with: "seq")
         func fast(_ siblings: Bool) -> Statement {
             Statement(siblings ? "\(name)_with_siblings" : name, .reads, parameters) { engine in
-                select(columns("\(engine.octets(of: "parts")) <= :bytes", siblings))
+                let columns = MessageStatements.columns(contentIf: "\(engine.octets(of: "parts")) <= :bytes")
+                guard siblings else { return select(columns, engine) }
+                return MessageSiblings.page(columns, of: select("messages.*", engine), order: bySequence)
             }
         }
         func measured(_ siblings: Bool) -> Statement {
             let own = siblings ? "\(name)_with_siblings_measured" : "\(name)_measured"
             return Statement(own, .reads, parameters) { engine in
-                """
-                \(page), summed (message, place, bytes, total) AS (
-                    SELECT page.message, page.place, \(engine.octets(of: "m.parts")),
-                        SUM(\(engine.octets(of: "m.parts"))) OVER (ORDER BY page.\(order) ROWS UNBOUNDED PRECEDING)
-                    FROM page JOIN messages m ON m.id = page.message
+                func rows(_ columns: String) -> String {
+                    """
+                    \(page(engine)), summed (message, place, bytes, total) AS (
+                        SELECT page.message, page.place, \(engine.octets(of: "m.parts")),
+                            SUM(\(engine.octets(of: "m.parts"))) OVER (ORDER BY page.\(order) ROWS UNBOUNDED PRECEDING)
+                        FROM page \(OnePlan.each("messages", as: "m", where: "m.id = page.message", engine))
+                    )
+                    SELECT \(columns) FROM summed
+                    \(OnePlan.each("messages", as: "messages", where: "messages.id = summed.message", engine))
+                    ORDER BY summed.\(order)
+                    """
+                }
+                func columns(_ table: String) -> String {
+                    MessageStatements.columns(
+                        contentIf: "\(table).total <= :bytes OR \(table).total = \(table).bytes"
+                    )
+                }
+                guard siblings else { return rows(columns("summed")) }
+                return MessageSiblings.page(
+                    columns("messages"),
+                    of: rows("messages.*, summed.total, summed.bytes"),
+                    order: bySequence
                 )
-                SELECT \(columns("summed.total <= :bytes OR summed.total = summed.bytes", siblings))
-                FROM summed JOIN messages ON messages.id = summed.message
-                ORDER BY summed.\(order)
-                """
             }
         }
         self.fast = (fast(false), fast(true))

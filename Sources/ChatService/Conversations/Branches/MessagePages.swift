@@ -20,15 +20,15 @@ enum MessagePages {
         "messages.later",
         rangeParameters,
         order: "place",
-        page: "WITH page (message, place) AS (\(range("id, seq", ">", "")))"
-    ) { columns in range(columns, ">", "") }
+        page: { _ in "WITH page (message, place) AS (\(range("id, seq", ">", "")))" }
+    ) { columns, _ in range(columns, ">", "") }
 
     private static let earlier = MessagePage(
         "messages.earlier",
         rangeParameters,
         order: "place DESC",
-        page: "WITH page (message, place) AS (\(range("id, seq", "<", "DESC")))"
-    ) { columns in range(columns, "<", "DESC") }
+        page: { _ in "WITH page (message, place) AS (\(range("id, seq", "<", "DESC")))" }
+    ) { columns, _ in range(columns, "<", "DESC") }
 
     private static func range(_ columns: String, _ side: String, _ direction: String) -> String {
         """
@@ -63,42 +63,52 @@ enum MessagePages {
 
     // The conversation is compared with the row below, not with `:conversation`. For a condition on `messages` alone,
     // SQLite may build a Bloom filter, for which it reads the whole table.
+    private static let maxTombstones = 10_000
+
+    // The conversation is compared with the row below, not with `:conversation`: for a condition that a row of `messages`
+    // can fail by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
     //
     // A deleted message gives its children to its parent, so a walk from a live message meets only live ones. A walk
     // from the edge of a page may pass messages that were deleted since.
     private static let towardsRoot: MessagePage = {
-        let branch = """
-            WITH RECURSIVE branch (message, conversation, above, place, is_live, shown) AS (
+        func branch(_ engine: SQLEngine) -> String {
+            """
+            WITH RECURSIVE branch (message, conversation, above, place, is_live, shown, step) AS (
                 SELECT m.id, m.conversation_id, m.parent_id, m.seq, \(MessageState.live.sql("m")),
-                    CASE WHEN \(MessageState.live.sql("m")) THEN 1 ELSE 0 END
+                    CASE WHEN \(MessageState.live.sql("m")) THEN 1 ELSE 0 END, 1
                 FROM messages m
-                WHERE m.conversation_id = :conversation AND m.id = CASE
+                WHERE \(OnePlan.check("m.conversation_id = :conversation")) AND m.id = CASE
                         WHEN :edge IS NULL THEN \(leaf)
-                        ELSE (SELECT e.parent_id FROM messages e WHERE e.id = :edge AND e.conversation_id = :conversation)
+                        ELSE (
+                            SELECT e.parent_id FROM messages e
+                            WHERE e.id = :edge AND \(OnePlan.check("e.conversation_id = :conversation"))
+                        )
                     END
                     AND EXISTS (
                         SELECT 1 FROM messages l
-                        WHERE l.id = \(leaf) AND l.conversation_id = :conversation AND \(MessageState.live.sql("l"))
+                        WHERE l.id = \(leaf) AND \(MessageState.live.sql(in: ":conversation", "l"))
                     )
                     AND \(MessageStatements.isVisible)
                 UNION ALL
                 SELECT p.id, p.conversation_id, p.parent_id, p.seq, \(MessageState.live.sql("p")),
-                    branch.shown + CASE WHEN \(MessageState.live.sql("p")) THEN 1 ELSE 0 END
-                FROM branch JOIN messages p
-                    ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
-                WHERE branch.shown < :limit
+                    branch.shown + CASE WHEN \(MessageState.live.sql("p")) THEN 1 ELSE 0 END, branch.step + 1
+                FROM branch \(OnePlan.each("messages", as: "p", where: "p.id = branch.above", engine))
+                WHERE branch.shown < :limit AND branch.step < :limit + \(maxTombstones)
+                    AND p.conversation_id = branch.conversation AND p.seq < branch.place
             )
             """
+        }
         let page = "SELECT message, place FROM branch WHERE is_live ORDER BY place DESC LIMIT :limit"
         return MessagePage(
             "messages.towards_root",
             ["conversation": .text, "owner": .text, "leaf": .text, "edge": .text],
             order: "place DESC",
-            page: "\(branch), page (message, place) AS (\(page))"
-        ) { columns in
+            page: { "\(branch($0)), page (message, place) AS (\(page))" }
+        ) { columns, engine in
             """
-            \(branch)
-            SELECT \(columns) FROM branch JOIN messages ON messages.id = branch.message
+            \(branch(engine))
+            SELECT \(columns) FROM branch
+            \(OnePlan.each("messages", as: "messages", where: "messages.id = branch.message", engine))
             WHERE branch.is_live
             ORDER BY branch.place DESC LIMIT :limit
             """
@@ -124,30 +134,32 @@ enum MessagePages {
     }
 
     private static let towardsLeaf: MessagePage = {
-        let page = """
+        func page(_ engine: SQLEngine) -> String {
+            """
             WITH RECURSIVE branch (message, conversation, above, place) AS (
                 SELECT m.id, m.conversation_id, m.parent_id, m.seq FROM messages m
-                WHERE m.conversation_id = :conversation AND m.id = \(leaf) AND \(MessageState.live.sql("m"))
+                WHERE m.id = \(leaf) AND \(MessageState.live.sql(in: ":conversation", "m"))
                     AND m.seq > :edge AND \(MessageStatements.isVisible)
                 UNION ALL
                 SELECT p.id, p.conversation_id, p.parent_id, p.seq
-                FROM branch JOIN messages p
-                    ON p.id = branch.above AND p.conversation_id = branch.conversation AND p.seq < branch.place
-                WHERE branch.place > :edge
+                FROM branch \(OnePlan.each("messages", as: "p", where: "p.id = branch.above", engine))
+                WHERE branch.place > :edge AND p.conversation_id = branch.conversation AND p.seq < branch.place
             ), page (message, place) AS (
                 SELECT branch.message, branch.place FROM branch WHERE branch.place > :edge
                 ORDER BY branch.place LIMIT :limit
             )
             """
+        }
         return MessagePage(
             "messages.towards_leaf",
             ["conversation": .text, "owner": .text, "leaf": .text, "edge": .integer],
             order: "place",
             page: page
-        ) { columns in
+        ) { columns, engine in
             """
-            \(page)
-            SELECT \(columns) FROM page JOIN messages ON messages.id = page.message
+            \(page(engine))
+            SELECT \(columns) FROM page
+            \(OnePlan.each("messages", as: "messages", where: "messages.id = page.message", engine))
             ORDER BY page.place
             """
         }

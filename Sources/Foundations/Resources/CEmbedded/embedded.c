@@ -60,6 +60,12 @@ static const unsigned char chat_0009_search_index_sqlite[] = {
 static const unsigned char chat_0010_returned_tokens[] = {
 #embed "../../../../migrations/chat_0010_returned_tokens.sql"
 };
+static const unsigned char chat_0011_live_siblings[] = {
+#embed "../../../../migrations/chat_0011_live_siblings.sql"
+};
+static const unsigned char chat_0012_siblings_with_tombstones[] = {
+#embed "../../../../migrations/chat_0012_siblings_with_tombstones.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -86,6 +92,8 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0008_tag_counts.sqlite.sql", chat_0008_tag_counts_sqlite),
     FILE_ENTRY("migrations/chat_0009_search_index.sqlite.sql", chat_0009_search_index_sqlite),
     FILE_ENTRY("migrations/chat_0010_returned_tokens.sql", chat_0010_returned_tokens),
+    FILE_ENTRY("migrations/chat_0011_live_siblings.sql", chat_0011_live_siblings),
+    FILE_ENTRY("migrations/chat_0012_siblings_with_tombstones.sql", chat_0012_siblings_with_tombstones),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 
