@@ -1,5 +1,5 @@
-// What the statements of a chat database are measured on: one person with very much and others with very little, and the
-// three states in which PostgreSQL's statistics may be while they read it.
+// What the statements of a chat database are measured on: one person with very much and others with very little, and
+// the three states in which PostgreSQL's statistics may be while they read it.
 import Storage
 import Testing
 
@@ -143,7 +143,7 @@ enum CostData {
         case huge
         /// The one whose messages are deleted.
         case dead
-        /// Somebody else's, with twelve messages.
+        /// Another person's, with twelve messages.
         case small
     }
 

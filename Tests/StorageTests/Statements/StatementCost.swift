@@ -48,7 +48,7 @@ struct StatementCost {
     )
 
     /// Measures statements on one connection, each in a transaction that is undone. The connection plans as a worker's
-    /// does: after the script `known`, and not anew after the script `unknown`.
+    /// does: after the script `known`, and not again after the script `unknown`.
     static func measure(
         _ statements: [Statement],
         known: String,

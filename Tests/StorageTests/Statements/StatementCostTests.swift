@@ -1,4 +1,5 @@
-// No plan hangs on statistics: whatever PostgreSQL knows of its tables, a statement reads what it returns and little more.
+// No plan hangs on statistics: whatever PostgreSQL knows of its tables, a statement reads what it returns and little
+// more.
 import ChatService
 import Storage
 import TestSupport

@@ -65,8 +65,8 @@ enum MessagePages {
     // SQLite may build a Bloom filter, for which it reads the whole table.
     private static let maxTombstones = 10_000
 
-    // The conversation is compared with the row below, not with `:conversation`: for a condition that a row of `messages`
-    // can fail by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
+    // The conversation is compared with the row below, not with `:conversation`: for a condition that a row of
+    // `messages` can fail by itself, SQLite may build a Bloom filter, and for that it reads the whole table.
     //
     // A deleted message gives its children to its parent, so a walk from a live message meets only live ones. A walk
     // from the edge of a page may pass messages that were deleted since.

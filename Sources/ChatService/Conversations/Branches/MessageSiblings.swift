@@ -8,7 +8,7 @@ import ServiceKit
 import Storage
 
 struct MessageSiblings: Sendable {
-/// On each side.
+    /// On each side.
     static let maxCounted: Int64 = 1000
 
     let previousID: String?

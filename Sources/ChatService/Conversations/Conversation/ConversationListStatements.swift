@@ -32,8 +32,8 @@ enum ConversationListStatements {
         "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
     }
 
-    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so that a
-    /// few pinned ones among very many are one range.
+    /// The part of an owner's conversations that a list walks: each has an index of its own in the list's order, so
+    /// that a few pinned ones among very many are one range.
     fileprivate enum Part: String {
         case all, archived, pinned
 

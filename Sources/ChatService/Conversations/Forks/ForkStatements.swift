@@ -6,96 +6,77 @@ import ServiceKit
 import Storage
 
 enum ForkStatements {
-    /// Messages of one transaction, if they are small (see MessageBatch).
-    static let batchSize = MessageBatch.rows
-
     private static func isLive(_ table: String) -> String {
         "CASE WHEN \(MessageState.live.sql(table)) THEN 1 ELSE 0 END"
     }
 
-    // Walks up from a message, which may be deleted. `live` counts the messages that are not, the row's included.
-    private static func branch(from message: String, of conversation: String, atMost: String) -> String {
+    /// Up the parents from a message, which may be deleted. `live` counts the messages that are not, the row's
+    /// included. A parent's number is lower than its child's.
+    private static func branch(from message: String, of conversation: String, atMost steps: String, _ engine: SQLEngine)
+        -> String
+    {
         """
-        WITH RECURSIVE branch (id, parent_id, is_live, step, live) AS (
-            SELECT m.id, m.parent_id, \(isLive("m")), 1, \(isLive("m"))
-            FROM messages m WHERE m.id = \(message) AND m.conversation_id = \(conversation)
+        WITH RECURSIVE branch (id, parent_id, seq, is_live, step, live) AS (
+            SELECT m.id, m.parent_id, m.seq, \(isLive("m")), 1, \(isLive("m"))
+            FROM messages m WHERE m.id = \(message) AND \(OnePlan.check("m.conversation_id = \(conversation)"))
             UNION ALL
-            SELECT m.id, m.parent_id, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m"))
-            FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = \(conversation)
-            WHERE branch.step < \(atMost)
+            SELECT m.id, m.parent_id, m.seq, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m"))
+            FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.parent_id", engine))
+            WHERE branch.step < \(steps) AND m.conversation_id = \(conversation) AND m.seq < branch.seq
         )
         """
     }
 
-    // Changes when a message up to the tip is edited or deleted.
-    private static func count(_ conversation: String, _ last: String) -> String {
-        """
-        (SELECT COUNT(*) FROM messages m
-         WHERE m.conversation_id = \(conversation) AND m.seq <= \(last) AND \(MessageState.live.sql("m")))
-        """
-    }
-    private static func versions(_ conversation: String, _ last: String) -> String {
-        """
-        (SELECT CAST(COALESCE(SUM(m.version), 0) AS bigint) FROM messages m
-         WHERE m.conversation_id = \(conversation) AND m.seq <= \(last))
-        """
-    }
-
-    private static let sourceParameters: StatementParameters = [
-        "conversation": .text, "owner": .text, "message": .text,
-    ]
+    // MARK: Where the branch lies
 
     private static let source = Statement(
         "forks.source",
         .reads,
-        sourceParameters,
+        ["conversation": .text, "owner": .text, "message": .text]
+    ) { engine in
         """
         SELECT c.id, t.id AS tip_id, COALESCE(t.seq, 0) AS tip_seq, t.deleted_at AS tip_deleted_at,
-            \(count("c.id", "COALESCE(t.seq, 0)")) AS live_count,
-            \(versions("c.id", "COALESCE(t.seq, 0)")) AS version_sum
+            COALESCE((
+                SELECT h.seq FROM changes h WHERE \(changes(after: "0", engine))
+                ORDER BY h.principal_id DESC, h.seq DESC LIMIT 1
+            ), 0) AS last_change
         FROM conversations c
-        LEFT JOIN messages t ON t.id = COALESCE(:message, c.head_message_id) AND t.conversation_id = c.id
-        WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+        LEFT JOIN messages t ON t.id = COALESCE(:message, c.head_message_id)
+            AND \(OnePlan.check("t.conversation_id = :conversation"))
+        WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
         """
-    )
+    }
 
-    /// The conversation and the message to fork at: the named one, or else its head.
+    /// The owner's changes after a number.
+    private static func changes(after number: String, _ engine: SQLEngine) -> String {
+        OnePlan.rows(of: "h.principal_id", is: ":owner", past: "h.seq", after: number, engine)
+    }
+
+    /// The conversation, the message to fork at (the one that is named, or else its head), and the owner's last change,
+    /// which is read no later than the messages.
     static func source(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
         source.bind(["conversation": conversation, "owner": owner, "message": message])
     }
 
-    private static let marks = Statement("forks.marks", .reads, sourceParameters) { engine in
-        let octets = MessageBatch.octets("m", engine)
-        let isNext = "branch.place >= \(batchSize) OR branch.bytes + \(octets) > \(MessageBatch.bytes)"
-        return """
-            WITH RECURSIVE branch (id, parent_id, is_live, step, live, place, bytes) AS (
-                SELECT m.id, m.parent_id, \(isLive("m")), 1, \(isLive("m")), 1, \(octets)
-                FROM messages m
-                WHERE m.id = COALESCE(
-                        :message, (SELECT c.head_message_id FROM conversations c WHERE c.id = :conversation)
-                    )
-                    AND m.conversation_id = :conversation
-                UNION ALL
-                SELECT m.id, m.parent_id, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m")),
-                    CASE WHEN \(isNext) THEN 1 ELSE branch.place + 1 END,
-                    CASE WHEN \(isNext) THEN 0 ELSE branch.bytes END + \(octets)
-                FROM branch JOIN messages m ON m.id = branch.parent_id AND m.conversation_id = :conversation
-            )
-            SELECT id, parent_id, step, live, is_live, place, bytes FROM branch
-            WHERE (place = 1 OR parent_id IS NULL)
-                AND EXISTS (
-                    SELECT 1 FROM conversations c
-                    WHERE c.id = :conversation AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
-                )
-            ORDER BY step
-            """
+    private static let walk = Statement(
+        "forks.walk",
+        .reads,
+        ["conversation": .text, "message": .text, "steps": .integer]
+    ) { engine in
+        """
+        \(branch(from: ":message", of: ":conversation", atMost: ":steps", engine))
+        SELECT branch.id, branch.parent_id, branch.seq, branch.is_live, \(MessageBatch.octets("m", engine)) AS bytes
+        FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.id", engine))
+        ORDER BY branch.step
+        """
     }
 
-    /// Where the pieces of the branch begin, from the tip, and its root. `place` is a message's place in its piece,
-    /// `bytes` is the size of the piece up to there.
-    static func marks(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
-        marks.bind(["conversation": conversation, "owner": owner, "message": message])
+    /// So many `steps` up from a message, which is the first row.
+    static func walk(_ conversation: String, from message: String, steps: Int) -> BoundStatement {
+        walk.bind(["conversation": conversation, "message": message, "steps": steps])
     }
+
+    // MARK: Making the fork
 
     private static let begin = Statement(
         "forks.begin",
@@ -114,7 +95,7 @@ enum ForkStatements {
             c.model, 'private', c.id, :tip, :now, :now, :now, \(ConversationState.versions.incomplete), c.has_tags,
             c.settings, c.metadata, CASE WHEN :title IS NULL THEN c.search ELSE :words END
         FROM conversations c
-        WHERE c.id = :source AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+        WHERE c.id = :source AND \(ConversationState.live.sql(of: ":owner", "c"))
             AND \(Principals.mayWrite(":owner"))
         ON CONFLICT DO NOTHING
         RETURNING id
@@ -138,35 +119,36 @@ enum ForkStatements {
         ])
     }
 
-    // Oldest first: FTS5 takes entries in order of time as one segment.
+    // The oldest first: FTS5 takes entries in the order of time in one piece.
     private static let copy = Statement(
         "forks.copy",
         .writes,
         [
             "fork": .text, "owner": .text, "source": .text, "message": .text, "number": .integer, "steps": .integer,
-        ],
+        ]
+    ) { engine in
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search)
-        \(branch(from: ":message", of: ":source", atMost: ":steps"))
+        \(branch(from: ":message", of: ":source", atMost: ":steps", engine))
         SELECT :fork || '.' || CAST(:number - branch.live + 1 AS TEXT), :fork, :number - branch.live + 1,
             CASE WHEN :number - branch.live > 0 THEN :fork || '.' || CAST(:number - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
             m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search
-        FROM branch JOIN messages m ON m.id = branch.id
+        FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.id", engine))
         WHERE branch.is_live = 1 AND :number - branch.live >= 0 AND \(Principals.mayWrite(":owner"))
             AND EXISTS (
                 SELECT 1 FROM conversations f
-                WHERE f.id = :fork AND f.owner_id = :owner AND \(ConversationState.incomplete.sql("f"))
+                WHERE f.id = :fork AND \(ConversationState.incomplete.sql(of: ":owner", "f"))
                     AND f.forked_from_conversation_id = :source
             )
         ORDER BY branch.step DESC
         ON CONFLICT DO NOTHING
         """
-    )
+    }
 
-    /// Copies `steps` messages of the branch upwards from `message`, which becomes the fork's message `number`.
+    /// Copies so many `steps` of the branch up from `message`, which becomes the fork's message `number`.
     static func copy(
         to fork: String,
         from source: String,
@@ -180,44 +162,70 @@ enum ForkStatements {
         ])
     }
 
+    private static let add = Statement(
+        "forks.add",
+        .writes,
+        ["fork": .text, "owner": .text, "after": .integer, "last": .integer],
+        """
+        UPDATE conversations SET
+            message_count = conversations.message_count + piece.messages,
+            tokens_in = conversations.tokens_in + piece.tokens_in,
+            tokens_out = conversations.tokens_out + piece.tokens_out
+        FROM (
+            SELECT COUNT(*) AS messages, CAST(COALESCE(SUM(m.tokens_in), 0) AS BIGINT) AS tokens_in,
+                CAST(COALESCE(SUM(m.tokens_out), 0) AS BIGINT) AS tokens_out
+            FROM messages m WHERE m.conversation_id = :fork AND m.seq > :after AND m.seq <= :last
+        ) AS piece
+        WHERE conversations.id = :fork AND \(ConversationState.unfinished.sql(of: ":owner", "conversations"))
+        """
+    )
+
+    /// Counts the messages of a piece, which are the fork's numbers past `number` up to `last`.
+    static func add(past number: Int64, upTo last: Int64, to fork: String, owner: String) -> BoundStatement {
+        add.bind(["fork": fork, "owner": owner, "after": number, "last": last])
+    }
+
     private static let finish = Statement(
         "forks.finish",
         .writes,
         [
             "fork": .text, "owner": .text, "count": .integer, "now": .instant, "source": .text, "tip_seq": .integer,
-            "live_count": .integer, "version_sum": .integer,
-        ],
+            "last_change": .integer,
+        ]
+    ) { engine in
         """
         UPDATE conversations SET
             last_seq = :count,
-            message_count = :count,
-            tokens_in = (SELECT COALESCE(SUM(m.tokens_in), 0) FROM messages m WHERE m.conversation_id = :fork),
-            tokens_out = (SELECT COALESCE(SUM(m.tokens_out), 0) FROM messages m WHERE m.conversation_id = :fork),
             head_message_id = (SELECT m.id FROM messages m WHERE m.conversation_id = :fork AND m.seq = :count),
             last_message_at = (SELECT m.created_at FROM messages m WHERE m.conversation_id = :fork AND m.seq = :count),
             updated_at = :now,
             deleted_at = NULL,
             version = \(ConversationState.versions.live)
-        WHERE id = :fork AND owner_id = :owner AND \(ConversationState.unfinished.sql())
+        WHERE id = :fork AND \(ConversationState.unfinished.sql(of: ":owner")) AND message_count = :count
             AND \(Principals.mayWrite(":owner"))
-            AND :count = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :fork)
             AND EXISTS (
                 SELECT 1 FROM conversations c
-                WHERE c.id = :source AND c.owner_id = :owner AND \(ConversationState.live.sql("c"))
+                WHERE c.id = :source AND \(ConversationState.live.sql(of: ":owner", "c"))
             )
-            AND :live_count = \(count(":source", ":tip_seq"))
-            AND :version_sum = \(versions(":source", ":tip_seq"))
+            AND NOT EXISTS (
+                SELECT 1 FROM changes h
+                WHERE \(changes(after: ":last_change", engine)) AND h.conversation_id = :source
+                    AND h.entity = 'message' AND h.op <> 'insert'
+                    AND (SELECT m.seq FROM messages m WHERE m.id = h.entity_id) <= :tip_seq
+                LIMIT 1 OFFSET 0
+            )
         RETURNING \(ConversationStatements.columns)
         """
-    )
+    }
 
-    /// Makes the fork live if it has all of its messages and no copied one has changed.
+    /// Makes the fork live if it has all of its messages and no message of the source, up to the tip, was edited or
+    /// deleted since the branch was read. The log of changes says that: every change of a message's version is in it.
     static func finish(_ fork: String, of source: String, owner: String, branch: ForkBranch, at now: Instant)
         -> BoundStatement
     {
         finish.bind([
             "fork": fork, "owner": owner, "count": branch.count, "now": now, "source": source,
-            "tip_seq": branch.tipSequence, "live_count": branch.liveCount, "version_sum": branch.versionSum,
+            "tip_seq": branch.tipSequence, "last_change": branch.lastChange,
         ])
     }
 
@@ -227,14 +235,14 @@ enum ForkStatements {
         ["fork": .text, "owner": .text],
         """
         UPDATE conversations SET version = \(ConversationState.versions.ended)
-        WHERE id = :fork AND owner_id = :owner AND \(ConversationState.unfinished.sql())
+        WHERE id = :fork AND \(ConversationState.unfinished.sql(of: ":owner"))
         """
     )
 
-    /// Ends an unfinished fork; the statements of the trash remove it.
+    /// Ends a fork that could not be finished; the statements of the trash remove it.
     static func discard(_ fork: String, owner: String) -> BoundStatement {
         discard.bind(["fork": fork, "owner": owner])
     }
 
-    static let all = [source, marks, begin, copy, finish, discard]
+    static let all = [source, walk, begin, copy, add, finish, discard]
 }

@@ -21,17 +21,35 @@ struct ForkBranch: Sendable {
     let tipSequence: Int64
     let count: Int64
     /// Compared by `finish`.
-    let liveCount: Int64
-    let versionSum: Int64
-    /// Messages to copy from, their new numbers, and the steps to go.
-    let marks: [(id: String, number: Int64, steps: Int64)]
-    /// Of the piece with the root, which is often the only one.
-    let lastBytes: Int64
+    let lastChange: Int64
+    /// From the tip to the root.
+    let pieces: [Piece]
+
+    /// Messages that one transaction copies.
+    struct Piece: Sendable {
+        /// Where it begins, towards the root.
+        let message: String
+        /// Messages, deleted ones included.
+        var steps: Int64 = 0
+        /// Messages that are not deleted.
+        var count: Int64 = 0
+        /// Messages of the branch nearer to the tip that are not deleted.
+        let before: Int64
+        var bytes: Int64 = 0
+
+        mutating func add(bytes: Int64, isLive: Bool) {
+            steps += 1
+            count += isLive ? 1 : 0
+            self.bytes += bytes
+        }
+    }
 }
 
 struct Forks: Sendable {
     static let attempts = 4
     /// The limit of a copy outside the slow pool.
+    static let walked = 2000
+    /// What a transaction may copy beside all others.
     static let shortBytes: Int64 = 1 << 20
 
     let database: any SQLDatabase
@@ -55,15 +73,19 @@ struct Forks: Sendable {
             let now = attempt?.identity.at ?? clock.now()
             let id = ids.make(at: now)
             let owner = caller.id
-            let copies = branch.marks.map { mark in
-                ForkStatements.copy(
-                    to: id,
-                    from: source,
-                    owner: owner,
-                    message: mark.id,
-                    number: mark.number,
-                    steps: mark.steps
-                )
+            let copies = branch.pieces.map { piece in
+                let number = branch.count - piece.before
+                return [
+                    ForkStatements.copy(
+                        to: id,
+                        from: source,
+                        owner: owner,
+                        message: piece.message,
+                        number: number,
+                        steps: piece.steps
+                    ),
+                    ForkStatements.add(past: number - piece.count, upTo: number, to: id, owner: owner),
+                ]
             }
             let begin = [
                 ForkStatements.begin(id, of: source, owner: owner, title: title, tip: branch.tip, at: now),
@@ -72,14 +94,14 @@ struct Forks: Sendable {
             let isShort = copies.count <= 1
             if !isShort {
                 // Each piece has its own transaction and lock of the principal.
-                for piece in [begin] + copies.map({ [$0] }) {
+                for piece in [begin] + copies {
                     var transaction = PrincipalTransaction(by: caller, at: clock.now())
                     transaction.add(contentsOf: piece)
                     _ = try await database.run(transaction, priority: .long)
                 }
             }
             var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
-            if isShort { transaction.add(contentsOf: begin + copies) }
+            if isShort { transaction.add(contentsOf: begin + copies.joined()) }
             let finished = transaction.add(
                 ForkStatements.finish(id, of: source, owner: owner, branch: branch, at: now)
             )
@@ -88,7 +110,7 @@ struct Forks: Sendable {
             do {
                 results = try await database.run(
                     transaction,
-                    priority: isShort && branch.lastBytes <= Self.shortBytes ? .normal : .long
+                    priority: isShort && (branch.pieces.first?.bytes ?? 0) <= Self.shortBytes ? .normal : .long
                 )
             } catch let error as APIError {
                 if !isShort { try await discard(id, of: owner) }
@@ -122,32 +144,38 @@ struct Forks: Sendable {
     }
 
     private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> ForkBranch {
-        var transaction = Transaction()
-        let found = transaction.add(ForkStatements.source(source, owner: caller.id, at: message))
-        let marked = transaction.add(ForkStatements.marks(source, owner: caller.id, at: message))
-        let results = try await database.run(transaction, priority: .long)
-        guard let row = results[found].first else { throw APIError(.notFound) }
+        let found = try await database.run(ForkStatements.source(source, owner: caller.id, at: message))
+        guard let row = found.first else { throw APIError(.notFound) }
         let tip = try row.optionalText("tip_id")
         if message != nil, try tip == nil || row.optionalInstant("tip_deleted_at") != nil {
             throw APIError.field("message_id", "invalid", "must be a message of this conversation")
         }
-        // From the tip to the root: the last row has counted all.
-        let last = results[marked].rows.last
-        let count = try last?.integer("live") ?? 0
-        let starts = try results[marked].rows.filter { try $0.integer("place") == 1 }
-        let ends = try starts.dropFirst().map { try $0.integer("step") } + [(last?.integer("step") ?? 0) + 1]
-        let marks = try zip(starts, ends).map { mark, end in
-            let nearer = try mark.integer("live") - mark.integer("is_live")
-            return (id: try mark.text("id"), number: count - nearer, steps: end - (try mark.integer("step")))
+        var pieces: [ForkBranch.Piece] = []
+        var count: Int64 = 0
+        var (next, last) = (tip, Int64.max)
+        while let start = next {
+            let walk = ForkStatements.walk(source, from: start, steps: Self.walked)
+            let rows = try await database.run(walk, priority: .long).rows
+            // Numbers fall towards the root. A message whose parent came later ends the branch: nothing goes in
+            // circles.
+            guard let first = rows.first, let root = rows.last, try first.integer("seq") < last else { break }
+            for row in rows {
+                let bytes = try row.integer("bytes")
+                let isLive = try row.integer("is_live") == 1
+                if pieces.last.map({ MessageBatch.isFull($0.steps, bytes: $0.bytes + bytes) }) ?? true {
+                    pieces.append(ForkBranch.Piece(message: try row.text("id"), before: count))
+                }
+                pieces[pieces.count - 1].add(bytes: bytes, isLive: isLive)
+                count += isLive ? 1 : 0
+            }
+            (next, last) = (try root.optionalText("parent_id"), try root.integer("seq"))
         }
         return ForkBranch(
             tip: tip,
             tipSequence: try row.integer("tip_seq"),
             count: count,
-            liveCount: try row.integer("live_count"),
-            versionSum: try row.integer("version_sum"),
-            marks: marks,
-            lastBytes: try last?.integer("bytes") ?? 0
+            lastChange: try row.integer("last_change"),
+            pieces: pieces
         )
     }
 }

@@ -1,10 +1,10 @@
-// Statistics for PostgreSQL's planner, renewed where much has changed at once: after a migration, an import, a restore.
-// Autovacuum comes within minutes, and until then nothing is known of the new rows. No statement of a request needs them
-// (docs/decisions/0036-one-plan.md); jobs and commands that choose by values do.
+// Statistics for PostgreSQL's planner, renewed where much has changed at once: after a migration, an import, a
+// restore. Autovacuum comes within minutes, and until then nothing is known of the new rows. No statement of a
+// request needs them (docs/decisions/0036-one-plan.md); jobs and commands that choose by values do.
 
 package enum TableStatistics {
-    /// A script that analyses every table with rows. An empty one stays as it was: PostgreSQL takes a table that was never
-    /// analysed for ten pages long, and one that was found empty for empty, until it is analysed again.
+    /// A script that analyses every table with rows. An empty one stays as it was: PostgreSQL takes a table that was
+    /// never analysed for ten pages long, and one that was found empty for empty, until it is analysed again.
     package static let refreshScript = """
         DO $tessera$
         DECLARE

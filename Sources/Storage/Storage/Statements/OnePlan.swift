@@ -1,9 +1,9 @@
 // Shapes of SQL that leave a planner one way to find rows.
 //
-// PostgreSQL chooses an index, and the order of a join, by statistics. A new or a restored database has none, and those
-// of a thousand small conversations mislead it about a large one. The plan of a prepared statement stays until the table
-// is analysed. So the statements of requests say which column finds a row, and which ones are compared only.
-// Docs: docs/decisions/0036-one-plan.md.
+// PostgreSQL chooses an index, and the order of a join, by statistics. A new or a restored database has none, and
+// those of a thousand small conversations mislead it about a large one. The plan of a prepared statement stays until
+// the table is analysed. So the statements of requests say which column finds a row, and which ones are compared
+// only. Docs: docs/decisions/0036-one-plan.md.
 
 package enum OnePlan {
     /// A condition that is compared on rows that another one finds. Neither engine answers it from an index.
@@ -25,8 +25,9 @@ package enum OnePlan {
 
     /// The rows of a group past a number, by the index on both columns. They are ordered by both.
     ///
-    /// With `group = :group AND number > :number`, PostgreSQL may walk an index on the number alone, through every other
-    /// group, where its statistics know of one group only. A comparison of rows fits the one index, and has both its ends.
+    /// With `group = :group AND number > :number`, PostgreSQL may walk an index on the number alone, through every
+    /// other group, where its statistics know of one group only. A comparison of rows fits the one index, and has
+    /// both its ends.
     package static func rows(
         of group: String,
         is value: String,

@@ -1,9 +1,10 @@
-// When a session makes its plans anew.
+// When a session plans again.
 //
-// The plan of a prepared statement stays until the server learns something of its tables, which is when autovacuum has
-// analysed them. A plan from when they were empty would serve the first thousands of rows: of an empty table one index
-// is as good as another. So plans are made anew each time the session has run twice as many statements as the last time,
-// and each minute, for other sessions write as well. That costs some ten milliseconds of a session's minute at most.
+// The plan of a prepared statement stays until the server learns something of its tables, which is when autovacuum
+// has analysed them. A plan from when they were empty would serve the first thousands of rows: of an empty table one
+// index is as good as another. So plans are made again each time the session has run twice as many statements as the
+// last time, and each minute, for other sessions write as well. That costs some ten milliseconds of a session's
+// minute at most.
 
 struct PlanRenewal {
     private var executed = 0
@@ -24,7 +25,7 @@ struct PlanRenewal {
 }
 
 extension Connection {
-    /// Has the server plan anew what it has prepared, if that is due before so many statements more.
+    /// Has the server plan again what it has prepared, if that is due before so many statements more.
     func renewPlans(before count: Int) {
         guard renewal.isDue(before: count) else { return }
         // A failure shows at the next use.
