@@ -1,4 +1,4 @@
-// How many messages one transaction rewrites or removes: up to 500 of them, and up to 4 MiB.
+// How many messages one transaction rewrites or removes: up to 500 of them, and up to half a megabyte.
 //
 // A transaction delays the others of its worker, or on SQLite of the one writer, and it costs by the byte: five hundred
 // small messages take milliseconds, five hundred of a megabyte seconds. So a batch is walked message by message with a

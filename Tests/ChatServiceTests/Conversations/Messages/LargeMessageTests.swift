@@ -139,12 +139,12 @@ struct LargeMessageTests {
         }
     }
 
-    @Test("no unit of a fork copies more than four megabytes", arguments: TestEngine.allCases)
+    @Test("no unit of a fork copies more than half a megabyte and a message", arguments: TestEngine.allCases)
     func fork(engine: TestEngine) async throws {
         try await Self.withLarge(engine) { chat, counting in
             let answer = try await chat.send(.post, "/v1/conversations/c/fork")
             #expect(answer.status == 201, "\(answer.text)")
-            #expect(counting.transactions.count { $0.contains("forks.copy") } == 3)
+            #expect(counting.transactions.count { $0.contains("forks.copy") } == 12)
             #expect(counting.transactions.allSatisfy { transaction in transaction.count { $0 == "forks.copy" } <= 1 })
             let id = try #require(try answer.json["id"]?.string)
             #expect(try answer.json["message_count"]?.integer == 12)
@@ -155,23 +155,22 @@ struct LargeMessageTests {
         }
     }
 
-    @Test("no unit of a truncation deletes more than four megabytes and a message", arguments: TestEngine.allCases)
+    @Test("no unit of a truncation deletes more than half a megabyte and a message", arguments: TestEngine.allCases)
     func truncate(engine: TestEngine) async throws {
         try await Self.withLarge(engine) { chat, counting in
             let answer = try await chat.send(.delete, "/v1/conversations/c/messages?after_seq=1")
             #expect(try answer.json["deleted"]?.integer == 11, "\(answer.text)")
             #expect(try answer.json["head_message_id"]?.string == "c-1")
-            // Five, five, and the one that is left.
-            #expect(counting.transactions.count { $0.contains("messages.truncate") } == 3)
+            #expect(counting.transactions.count { $0.contains("messages.truncate") } == 11)
             #expect(try await ChatInvariant.broken(in: chat.database) == [])
         }
     }
 
-    @Test("no unit of a removal takes more than four megabytes and a message", arguments: TestEngine.allCases)
+    @Test("no unit of a removal takes more than half a megabyte and a message", arguments: TestEngine.allCases)
     func remove(engine: TestEngine) async throws {
         try await Self.withLarge(engine) { chat, counting async throws in
             #expect(try await chat.send(.delete, "/v1/conversations/c?permanent=true").status == 204)
-            #expect(counting.transactions.count { $0.contains("trash.remove_messages") } == 3)
+            #expect(counting.transactions.count { $0.contains("trash.remove_messages") } == 12)
             #expect(try await chat.rows("messages") == 0)
             #expect(try await chat.rows("conversations") == 0)
         }
@@ -190,8 +189,8 @@ struct LargeMessageTests {
             #expect(try answer.json["status"]?.string == "completed", "\(answer.text)")
             #expect(try answer.json["removed"]?["messages"]?.integer == 715)
             #expect(try answer.json["removed"]?["conversations"]?.integer == 5)
-            // Twelve of a megabyte are at least three transactions; one more finds nothing.
-            #expect(counting.transactions.count { $0.contains("erase.delete_messages") } >= 5)
+            // Twelve of a megabyte are a transaction each; one more finds nothing.
+            #expect(counting.transactions.count { $0.contains("erase.delete_messages") } >= 14)
             #expect(try await chat.rows("messages") == 0)
         }
     }
@@ -204,7 +203,7 @@ struct LargeMessageTests {
             }
             let answer = try await chat.send(.delete, "/v1/conversations?permanent=true")
             #expect(answer.status == 200, "\(answer.text)")
-            #expect(counting.transactions.count { $0.contains("trash.remove_some_messages") } >= 4)
+            #expect(counting.transactions.count { $0.contains("trash.remove_some_messages") } >= 12)
             #expect(try await chat.rows("messages") == 0)
             #expect(try await chat.rows("conversations") == 0)
         }
