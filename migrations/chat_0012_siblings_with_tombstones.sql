@@ -1,4 +1,4 @@
--- Drops the index of siblings that has the tombstones. Beside the one of chat_0010 it is of no use, and a plan without
+-- Drops the index of siblings that has the tombstones. Beside the one of chat_0011 it is of no use, and a plan without
 -- statistics may take it for the index on (conversation_id, seq): its third column is that number.
 
 -- migrate:up transaction:false
