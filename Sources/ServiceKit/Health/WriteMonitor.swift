@@ -1,9 +1,9 @@
 // Whether the database accepts writes, for `/readyz`.
 //
-// The service's own writes show it: while the last one succeeded a probe costs nothing. After a refused write a probe
-// writes one row, so that a node without traffic notices a recovery. A write that changes no row proves nothing: SQLite
-// does not touch the disk for it.
-import OpenSSLCrypto
+// The service's own writes show it: a probe costs nothing until one is refused. Then each probe inserts and deletes a
+// row that needs room, until that succeeds. A smaller write proves nothing: PostgreSQL may find room for it in a page,
+// and SQLite does not touch the disk for one that changes no row.
+package import OpenSSLCrypto
 package import Storage
 internal import Synchronization
 
