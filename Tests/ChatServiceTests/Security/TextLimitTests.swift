@@ -74,8 +74,8 @@ struct TextLimitTests {
             ]
             for _ in 0..<20 {
                 for body in [
-                    #"{"title":"\#(marks)","slug":"\#(marks)","model":"\#(marks)"}"#, #"{"\#(marks)":1}"#,
-                    #"{"visibility":"\#(marks)"}"#,
+                    #"{"title":"\#(marks)"}"#, #"{"slug":"\#(marks)"}"#, #"{"model":"\#(marks)"}"#,
+                    #"{"\#(marks)":1}"#, #"{"visibility":"\#(marks)"}"#,
                 ] {
                     #expect(try await chat.send(.patch, "/v1/conversations/\(id)", body).status == 400)
                 }
