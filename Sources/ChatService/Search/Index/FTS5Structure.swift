@@ -41,6 +41,10 @@ struct FTS5Structure: Sendable, Hashable {
         return levels[oldest - 1].merging > 0
     }
 
+    /// Whether the oldest segment is on the last level, or there is none. No other level receives a merge into the
+    /// oldest.
+    var endsWithSegments: Bool { segments == 0 || levels.last?.segments.isEmpty == false }
+
     /// `nil` for a record of another form, or a malformed one.
     init?(_ record: [UInt8]) {
         var rest = record[...]

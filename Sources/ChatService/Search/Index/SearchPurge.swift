@@ -65,9 +65,12 @@ package struct SearchPurge: Sendable {
         if !status.isPurging, try await !begin(table, status) { return }
         report.unfinished += 1
         // After the last merge the log still has the old pages.
-        guard let structure = try await merge(table, while: mayGoOn), await database.reclaimDeletedBytes() else {
+        guard let structure = try await merge(table, while: mayGoOn) else {
+            // A rebuild replaces the pass.
+            if try await SearchIndex.status(of: table, in: database).state != .ready { report.unfinished -= 1 }
             return
         }
+        guard await database.reclaimDeletedBytes() else { return }
         _ = try await database.run(SearchPurgeStatements.of(table).endPurge(leaving: structure), priority: .long)
         report.unfinished -= 1
         report.passes += 1
@@ -98,7 +101,7 @@ package struct SearchPurge: Sendable {
         return true
     }
 
-    /// Fewer than one entry per eight pages, in an index of more than 4 MB.
+    /// Pages that one step may read: some 30 ms of them.
     private static let maxReadPages = 150
     /// Bytes of a page of FTS5 (sqlite.org/fts5.html, "The 'pgsz' Configuration Option").
     private static let pageSize = 4050
@@ -120,6 +123,22 @@ package struct SearchPurge: Sendable {
         return false
     }
 
+    /// FTS5 moves a segment up to the level of one that is not smaller (`fts5StructurePromote`). So all may be on one
+    /// level above empty ones; then no new level is made (`fts5IndexOptimizeStruct`), and the merge drops nothing.
+    /// Segments on two levels are merged into the last, but a segment of one page would move up again.
+    ///
+    /// - Returns: whether a merge has begun; false if the index is rebuilt instead.
+    private func beginAgain(_ table: SearchTable, _ structure: FTS5Structure) async throws -> Bool {
+        if structure.pages == structure.segments {
+            let reason = "the index of \(table) is too small to be merged"
+            try await SearchIndex.beginRebuild(of: [table], in: database, because: reason)
+            return false
+        }
+        let statements = SearchPurgeStatements.of(table)
+        _ = try await database.run(Transaction([statements.placeholder(), statements.merge(-1)]), priority: .long)
+        return true
+    }
+
     /// - Returns: the structure record once all is merged; `nil` if it could not continue.
     private func merge(
         _ table: SearchTable,
@@ -131,10 +150,14 @@ package struct SearchPurge: Sendable {
         while true {
             let status = try await SearchIndex.status(of: table, in: database)
             guard status.state == .ready, let structure = FTS5Structure(status.structure) else { return nil }
-            if !structure.isMergingIntoOldest { return status.structure }
+            if !structure.isMergingIntoOldest, structure.endsWithSegments { return status.structure }
             // A step without effect would be repeated for ever.
             guard status.structure != before, try await mayGoOn() else { return nil }
             before = status.structure
+            if !structure.isMergingIntoOldest {
+                guard try await beginAgain(table, structure) else { return nil }
+                continue
+            }
             try await pace.run { size in
                 _ = try await database.run(statements.merge(size), priority: .long)
             }

@@ -102,7 +102,37 @@ struct SearchPassTests {
             let status = try await SearchIndex.status(of: .messages, in: chat.database)
             try #require(FTS5Structure(status.structure)?.segments == 1)
             try #require(try await chat.pagesHolding("zxword") == 1)
-            try await SearchPurge(database: chat.database, clock: .system).run()
+            // All of it is one page above empty levels, where no merge drops anything.
+            #expect(try await SearchPurge(database: chat.database, clock: .system).run() == .init())
+            _ = try await SearchRebuild(database: chat.database).run()
+            #expect(try await chat.pagesHolding("zxword") == 0)
+        }
+    }
+
+    /// A segment that is larger than an old one moves it up, to one level with all others and above empty ones.
+    @Test("a word is purged from a segment that FTS5 has moved up", arguments: [20, 40, 80])
+    func movedUp(count: Int) async throws {
+        try await withChat(.sqlite) { chat async throws in
+            func run(_ columns: String, _ values: String) async throws {
+                let sql = "INSERT INTO search_messages (\(columns)) VALUES (\(values))"
+                _ = try await chat.database.run(Statement("test.fts5", .writes, [:], sql).bind())
+            }
+            func words(_ letter: String, _ count: Int) -> String {
+                (0..<count).map { "\(letter)\($0 * 7919 % 1000)" }.joined(separator: " ")
+            }
+            func purge() async throws {
+                try await SearchPurge(database: chat.database, clock: .system).run(isForced: true)
+            }
+            try await run("search_messages, rank", "'pgsz', 64")
+            let first = "qzxword \(words("a", 20))"
+            try await run("rowid, words", "1, '\(first)'")
+            try await purge()
+            try await run("rowid, words", "2, '\(words("b", 5))'")
+            try await purge()
+            try await run("search_messages, rowid, words", "'delete', 1, '\(first)'")
+            try await run("rowid, words", "3, '\(words("c", count))'")
+            try #require(try await chat.pagesHolding("zxword") > 0)
+            try await purge()
             #expect(try await chat.pagesHolding("zxword") == 0)
         }
     }
