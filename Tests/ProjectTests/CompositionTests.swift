@@ -8,6 +8,8 @@ struct CompositionTests {
         "TokenVerifier", "TokenVerifierMiddleware",
         // One for each job.
         "JobLease",
+        // No part, but a text that is compared with a request's.
+        "RequestText",
     ]
 
     @Test("each part of a service is made once")
