@@ -1,6 +1,7 @@
 import ServiceKit
 import Storage
 import StrictJSON
+import TestSupport
 import Testing
 
 @Suite("JSON")

@@ -23,12 +23,12 @@ enum ConversationListStatements {
     static let parameters: StatementParameters = ["owner": .text, "archived": .boolean, "pinned": .boolean]
 
     static let filter = """
-        owner_id = :owner AND \(ConversationState.live.sql()) AND \(isAsked(":archived", "archived_at"))
-            AND \(isAsked(":pinned", "pinned_at"))
+        owner_id = :owner AND \(ConversationState.live.sql()) AND \(isAsked(":archived", of: "archived_at"))
+            AND \(isAsked(":pinned", of: "pinned_at"))
         """
 
     /// Each part has an index in the list's order, so that a few pinned ones among very many are one range.
-    private static func isAsked(_ parameter: String, _ column: String) -> String {
+    private static func isAsked(_ parameter: String, of column: String) -> String {
         "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
     }
 
@@ -49,10 +49,10 @@ enum ConversationListStatements {
             switch self {
             case .all: return ConversationListStatements.filter
             case .archived:
-                let pinned = ConversationListStatements.isAsked(":pinned", "pinned_at")
+                let pinned = ConversationListStatements.isAsked(":pinned", of: "pinned_at")
                 return "\(own) AND archived_at IS NOT NULL AND :archived IS NOT NULL AND \(pinned)"
             case .pinned:
-                let archived = ConversationListStatements.isAsked(":archived", "archived_at")
+                let archived = ConversationListStatements.isAsked(":archived", of: "archived_at")
                 return "\(own) AND pinned_at IS NOT NULL AND :pinned IS NOT NULL AND \(archived)"
             }
         }

@@ -16,7 +16,7 @@ package struct JWSHeader: Sendable, Equatable {
     private static let limits = JSONLimits(depth: 8, members: 64)
     /// Bytes of a member that is read, with its escapes. A text is compared only if it is within them: the cost of
     /// comparing Unicode does not grow linearly.
-    private static let maxText = 256
+    private static let maxText = 4096
     /// The longest name that is known has four letters, and an escape of a letter has six bytes (RFC 8259 §7).
     private static let maxName = 24
 

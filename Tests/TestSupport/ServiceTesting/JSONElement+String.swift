@@ -1,6 +1,6 @@
-import ServiceKit
+package import ServiceKit
 
 extension JSONElement {
     /// A text as a `String`: tests know what they compare.
-    var string: String? { text?.verbatim }
+    package var string: String? { text?.verbatim }
 }

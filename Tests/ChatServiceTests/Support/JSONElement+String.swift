@@ -1,6 +1,0 @@
-import ServiceKit
-
-extension JSONElement {
-    /// A text as a `String`: tests know what they compare.
-    var string: String? { text?.verbatim }
-}
