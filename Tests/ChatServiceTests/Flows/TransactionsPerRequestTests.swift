@@ -49,7 +49,8 @@ struct TransactionsPerRequestTests {
                     .patch, path + "/messages/\(message)", #"{"tokens_out":9}"#, 200,
                     Self.before + [
                         "conversations.lock", "usage.count_correction", "usage.take_back", "principals.adjust_tokens",
-                        "usage.record_correction", "conversations.adjust_tokens", "messages.change",
+                        "usage.record_taken", "usage.record_correction", "conversations.adjust_tokens",
+                        "messages.change",
                     ]
                 ),
                 (

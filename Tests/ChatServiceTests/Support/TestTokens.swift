@@ -50,7 +50,9 @@ struct TestTokens: Sendable {
         ]
         for (name, value) in changes { members[name] = value }
         let writer = JSONWriter.object { writer in
-            for (name, value) in members.sorted(by: { $0.key < $1.key }) { writer.member(RequestText(name), raw: value) }
+            for (name, value) in members.sorted(by: { $0.key < $1.key }) {
+                writer.member(RequestText(name), raw: value)
+            }
         }
         return writer.bytes
     }

@@ -43,7 +43,7 @@ struct MigrationCrashTests {
             try await query(
                 """
                 SELECT count(*) FROM pg_stat_activity
-                WHERE \(Self.here) AND wait_event_type = 'Lock' AND wait_event = 'advisory'
+                WHERE \(Self.here) AND state = 'idle' AND query LIKE 'SELECT pg_try_advisory_lock%'
                 """
             ) == "1"
         }

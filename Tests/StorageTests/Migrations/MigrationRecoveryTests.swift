@@ -27,7 +27,7 @@ struct MigrationRecoveryTests {
             tables["schema_migrations"] = nil
             #expect(tables == unstamped.tables)
 
-            #expect(try await migrator.stamp(database, to: names.count) == names)
+            #expect(try await migrator.stamp(database, to: .max) == names)
             try await migrator.requireCurrent(database)
             #expect(try await migrator.up(database) == [])
             let stamped = try await SchemaCatalog.read(database)
@@ -45,17 +45,19 @@ struct MigrationRecoveryTests {
     func stampHalfway(engine: TestEngine, service: String) async throws {
         let migrator = Migrator.testing(service: service, migrations: try EmbeddedFile.migrations())
         var whole: SchemaCatalog?
-        var count = 0
+        var numbers: [Int] = []
         try await withEmptyDatabase(engine) { test async throws in
-            count = try await migrator.up(test.database).count
+            try await migrator.up(test.database)
+            // An engine may lack a number.
+            numbers = try await migrator.status(test.database).map(\.number)
             whole = try await SchemaCatalog.read(test.database)
         }
-        for number in 1...count {
+        for (index, number) in numbers.enumerated() {
             try await withEmptyDatabase(engine) { test async throws in
                 _ = try await migrator.up(test.database, to: number)
                 try await test.database.withMigrationLock { try $0.execute(script: "DROP TABLE schema_migrations") }
                 _ = try await migrator.stamp(test.database, to: number)
-                #expect(try await migrator.up(test.database).count == count - number)
+                #expect(try await migrator.up(test.database).count == numbers.count - index - 1)
                 #expect(try await SchemaCatalog.read(test.database) == whole)
             }
         }

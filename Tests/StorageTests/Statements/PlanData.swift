@@ -72,6 +72,7 @@ enum PlanData {
                 "'c' || (n % 20), 'j' || n, \(at("n")) FROM numbers"
             ),
             ("audit_log (at, action, target, outcome)", "\(at("n")), 'login', 'u' || n, 'success' FROM numbers"),
+            ("email_key_conflicts (user_id, email_key)", "'u' || n, 'x' || n || '@example.com' FROM numbers"),
             (
                 "rate_counters (key, count, window_ends_at, expires_at)",
                 "'k' || n, 1, \(at("n")), \(at("n")) FROM numbers"

@@ -22,6 +22,9 @@ struct StatementCostTests {
         "conversations.older_matching", "conversations.newer_matching", "conversations.numbered_matching",
     ]
 
+    /// The one row that they write stands for a batch of so many messages.
+    static let batches = ["conversations.deduct_newest": 20]
+
     /// Of a file that is imported.
     static func isOfPersonalData(_ name: String) -> Bool {
         name.hasPrefix("import.") || name.hasPrefix("export.") || name.hasPrefix("erase.")
@@ -43,7 +46,8 @@ struct StatementCostTests {
             )
             #expect(costs.count == statements.count * CostData.Target.allCases.count)
             for cost in costs {
-                let (rows, buffers) = (Self.allowance + 12 * cost.result, Self.buffers + 40 * cost.result)
+                let result = max(cost.result, Self.batches[cost.statement.name] ?? 0)
+                let (rows, buffers) = (Self.allowance + 12 * result, Self.buffers + 40 * result)
                 if cost.rows <= rows, cost.buffers <= buffers { continue }
                 Issue.record(
                     "\(cost.statement.name): \(cost.rows) rows, \(cost.buffers) buffers for \(cost.result)\n\(cost.lines.joined(separator: "\n"))"

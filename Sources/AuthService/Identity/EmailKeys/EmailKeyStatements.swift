@@ -103,17 +103,18 @@ enum EmailKeyStatements {
     private static let conflictPage = Statement(
         "email_keys.conflicts",
         .reads,
-        ["after": .text, "limit": .integer],
+        ["after": .text, "limit": .integer]
+    ) { engine in
         """
         SELECT c.user_id, c.email_key AS wanted_key, u.email, u.email_key, u.created_at,
             o.id AS holder_id, o.email AS holder_email, o.created_at AS holder_created_at
-        FROM email_key_conflicts c
-        JOIN users u ON u.id = c.user_id
+        FROM (
+            SELECT user_id, email_key FROM email_key_conflicts WHERE user_id > :after ORDER BY user_id LIMIT :limit
+        ) AS c \(OnePlan.each("users", as: "u", where: "u.id = c.user_id", engine))
         LEFT JOIN users o ON o.email_key = c.email_key
-        WHERE c.user_id > :after
-        ORDER BY c.user_id LIMIT :limit
+        ORDER BY c.user_id
         """
-    )
+    }
 
     /// Users who kept their key, each with the user who has the other one; without one where that user is gone since.
     static func conflicts(after user: String, limit: Int64) -> BoundStatement {

@@ -59,8 +59,10 @@ struct MessageSiblings: Sendable {
             \(count("s.seq > messages.seq")) AS siblings_after
         """
 
+    // The orders name the whole key of the index: PostgreSQL does not see that `IS NULL` leaves one value, and an index
+    // without the parent cannot take its place.
+
     private static func one(_ side: String, _ direction: String) -> String {
-        // The order names the whole key of the index; PostgreSQL does not see that `IS NULL` leaves one value.
         either {
             """
             SELECT s.id FROM messages s WHERE \($0) AND \(side)
@@ -71,7 +73,11 @@ struct MessageSiblings: Sendable {
 
     private static func count(_ side: String) -> String {
         either {
-            "SELECT COUNT(*) FROM (SELECT 1 FROM messages s WHERE \($0) AND \(side) LIMIT \(maxCounted)) AS counted"
+            """
+            SELECT COUNT(*) FROM (
+                SELECT 1 FROM messages s WHERE \($0) AND \(side) ORDER BY s.parent_id, s.seq LIMIT \(maxCounted)
+            ) AS counted
+            """
         }
     }
 

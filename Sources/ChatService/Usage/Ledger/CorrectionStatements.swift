@@ -117,10 +117,13 @@ enum CorrectionStatements {
 
     private static let andLater = "ORDER BY id ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING"
 
+    /// An order that no index has: in that of the id, PostgreSQL would walk the whole ledger.
+    private static let inOrder = "ORDER BY e.id + 0"
+
     private static func runningSum(_ column: String) -> String {
         """
-        CAST(SUM(e.\(column)) OVER (ORDER BY e.id) AS bigint) AS \(column)_after,
-                        CAST(SUM(e.\(column)) OVER (ORDER BY e.id) AS bigint) - e.\(column) AS \(column)_before
+        CAST(SUM(e.\(column)) OVER (\(inOrder)) AS bigint) AS \(column)_after,
+                        CAST(SUM(e.\(column)) OVER (\(inOrder)) AS bigint) - e.\(column) AS \(column)_before
         """
     }
 

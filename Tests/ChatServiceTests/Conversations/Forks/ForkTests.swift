@@ -145,11 +145,11 @@ struct ForkTests {
                 .reads,
                 ["conversation": .text],
                 """
-                SELECT COUNT(*) AS n FROM messages m
-                LEFT JOIN messages o ON o.conversation_id = 'c' AND o.seq = m.seq
-                LEFT JOIN messages p ON p.id = m.parent_id AND p.conversation_id = m.conversation_id
-                WHERE m.conversation_id = :conversation
-                    AND (o.id IS NULL OR o.content_text <> m.content_text OR COALESCE(p.seq, 0) <> m.seq - 1)
+                SELECT COUNT(*) AS n FROM (
+                    SELECT seq, content_text, COALESCE(parent_id, '') = COALESCE(LAG(id) OVER (ORDER BY seq), '') AS fits
+                    FROM messages WHERE conversation_id = :conversation
+                    EXCEPT SELECT seq, content_text, TRUE FROM messages WHERE conversation_id = 'c'
+                ) AS wrong
                 """
             )
             #expect(try await chat.database.run(broken.bind(["conversation": id])).first?.integer("n") == 0)
