@@ -60,6 +60,26 @@ struct SourceRulesTests {
         #expect(seen > 10)
     }
 
+    @Test("a folder of the sources holds at most 15 files, and a file at most 300 lines, as docs/architecture.md says")
+    func sizes() async throws {
+        let files = try await Repository.files().filter { $0.hasPrefix("Sources/") }
+        #expect(files.count > 300)
+        #expect(Self.fullFolders(files) == [])
+        for file in files where file.hasSuffix(".swift") || file.hasSuffix(".c") {
+            #expect(Self.lines(try Repository.text(file)) <= 300, "\(file)")
+        }
+        #expect(Self.fullFolders((1...15).map { "A/\($0).swift" } + ["A/B/16.swift"]) == [])
+        #expect(Self.fullFolders((1...16).map { "A/\($0).swift" }) == ["A"])
+        #expect(Self.lines("a\n\nb\n") == 3)
+    }
+
+    private static func fullFolders(_ files: [String]) -> [String] {
+        let folders = Dictionary(grouping: files) { $0.split(separator: "/").dropLast().joined(separator: "/") }
+        return folders.filter { $0.value.count > 15 }.keys.sorted()
+    }
+
+    private static func lines(_ source: String) -> Int { source.utf8.count { $0 == UInt8(ascii: "\n") } }
+
     @Test("auth's logic knows no answer of HTTP: routes and middleware turn its errors into one")
     func domainErrors() async throws {
         for file in Repository.swiftFiles(under: "Sources/AuthService") {
