@@ -13,8 +13,8 @@ let swift6: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
-/// Targets that touch C: each use of an unsafe construct carries the word `unsafe`, or the build fails.
-let touchesC: [SwiftSetting] =
+/// Targets that touch C or read bytes through pointers: each unsafe construct carries `unsafe`, or the build fails.
+let strict: [SwiftSetting] =
     swift6 + [.strictMemorySafety(), .treatWarning("StrictMemorySafety", as: .error)]
 
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
@@ -88,29 +88,29 @@ let package = Package(
         ),
         .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
-        // What Tessera exists for: crypto, hashing, storage units, trust.
+        // What Tessera exists for: crypto, hashing, storage, trust.
         .target(
             name: "StrictJSON",
             path: "Sources/Foundations/StrictJSON",
-            swiftSettings: swift6 + [.strictMemorySafety()]
+            swiftSettings: strict
         ),
         .target(
             name: "OpenSSLCrypto",
             dependencies: ["COpenSSL", "StrictJSON"],
             path: "Sources/Foundations/OpenSSLCrypto",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "DomainNames",
             dependencies: ["CIDN2"],
             path: "Sources/Foundations/DomainNames",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "PasswordHashing",
             dependencies: ["CArgon2", "OpenSSLCrypto", lifecycle, deque],
             path: "Sources/Foundations/PasswordHashing",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "Storage",
@@ -128,7 +128,7 @@ let package = Package(
             name: "StoragePostgres",
             dependencies: ["Storage", "CLibPQ", logging, deque],
             path: "Sources/Storage/StoragePostgres",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "StorageConformance",
@@ -156,7 +156,7 @@ let package = Package(
             name: "Embedded",
             dependencies: ["CEmbedded"],
             path: "Sources/Foundations/Resources/Embedded",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "ServiceKit",
