@@ -21,10 +21,14 @@ enum Repository {
     }
 
     /// As paths in the repository.
-    static func swiftFiles(under folder: String) -> [String] {
+    static func swiftFiles(under folder: String) -> [String] { files(".swift", under: folder) }
+
+    static func documents() -> [String] { files(".md", under: "docs") }
+
+    private static func files(_ suffix: String, under folder: String) -> [String] {
         let files = FileManager.default.enumerator(atPath: root.appending(path: folder).path)
         return (files?.compactMap { $0 as? String } ?? [])
-            .filter { $0.hasSuffix(".swift") }.map { "\(folder)/\($0)" }.sorted()
+            .filter { $0.hasSuffix(suffix) }.map { "\(folder)/\($0)" }.sorted()
     }
 
     static func run(_ program: String, _ arguments: [String]) async throws -> String {

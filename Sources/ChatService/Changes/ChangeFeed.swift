@@ -63,8 +63,8 @@ final class ChangeFeed: Sendable {
         state.withLock { $0.members.hasRoom(for: principal) }
     }
 
-    /// Adds a stream; `nil` if there are too many. The first one starts the reader. `isAdmitted`: whether the stream's
-    /// token is still valid.
+    /// Adds a stream; `nil` if there are too many. The first one starts the reader. `isAuthorized`: whether the
+    /// stream's token is still valid.
     func join(
         _ principal: String,
         channel: any Channel,

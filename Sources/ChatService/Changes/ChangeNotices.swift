@@ -26,7 +26,7 @@ struct ChangeNotices: Service {
             do {
                 _ = try await changes.database.run(ChangeStatements.notify(), priority: .long)
             } catch {
-                logger.debug("other nodes were not told of changes", metadata: ["error": "\(error)"])
+                logger.debug("other nodes were not notified of changes", metadata: ["error": "\(error)"])
             }
             try? await Task.sleep(for: Self.pause)
         }

@@ -30,7 +30,7 @@ package struct StreamMembers: Sendable {
         count < limit && followers[owner]?.count ?? 0 < limitPerOwner
     }
 
-    /// `isAdmitted` says whether the stream's token is still valid; it is called at each tick.
+    /// `isAuthorized` says whether the stream's token is still valid; it is called at each tick.
     package mutating func add(
         _ owner: String,
         channel: any Channel,

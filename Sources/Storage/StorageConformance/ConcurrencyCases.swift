@@ -184,7 +184,7 @@ extension StorageConformance {
         )
         let deadline = ContinuousClock.now + .seconds(60)
         while try await database.run(active.bind()).first?.int("n") == 0 {
-            try #require(ContinuousClock.now < deadline, "the write lane did not start to sleep")
+            try #require(ContinuousClock.now < deadline, "the write worker did not start to sleep")
         }
     }
 }

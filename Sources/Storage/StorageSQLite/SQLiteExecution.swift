@@ -36,15 +36,15 @@ extension GRDB.Database {
     ///
     /// - Throws: when the surrounding transaction is gone or the savepoint cannot be ended.
     func runInSavepoint(_ transaction: [BoundStatement]) throws(StorageError) -> Result<[SQLResult], StorageError> {
-        try control("SAVEPOINT unit")
+        try control("SAVEPOINT batched")
         do throws(StorageError) {
             let results = try runAll(transaction)
-            try control("RELEASE unit")
+            try control("RELEASE batched")
             return .success(results)
         } catch {
             guard isInsideTransaction else { throw error }
-            try control("ROLLBACK TO unit")
-            try control("RELEASE unit")
+            try control("ROLLBACK TO batched")
+            try control("RELEASE batched")
             return .failure(error)
         }
     }

@@ -76,7 +76,7 @@ struct SQLiteWriter {
             transactions[0].finish(.failure(error))
         case .rolledBack(let error):
             logger.debug(
-                "batch rolled back, its units run singly",
+                "batch rolled back, its transactions run singly",
                 metadata: ["units": "\(transactions.count)", "error": "\(error)"]
             )
             for transaction in transactions { commit([transaction]) }

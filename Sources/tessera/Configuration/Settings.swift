@@ -127,8 +127,8 @@ struct Settings: Sendable {
         configuration.eventRetention = try reader.duration(.eventRetention)
         // Verifiers read back by a token's lifetime and a little more, and could not start without those events.
         guard configuration.eventRetention >= configuration.accessTokenLifetime + .seconds(600) else {
-            let least = "must be at least ten minutes longer than \(ConfigurationKey.accessTokenTTL.name)"
-            throw ConfigurationError(.eventRetention, least)
+            let reason = "must be at least ten minutes longer than \(ConfigurationKey.accessTokenTTL.name)"
+            throw ConfigurationError(.eventRetention, reason)
         }
         configuration.auditRetention = try reader.duration(.auditRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)

@@ -32,7 +32,7 @@ struct EventStream: Sendable {
     private func follow(_ follower: EventFollower, _ writer: inout any ResponseBodyWriter) async throws {
         try await follower.write(ServerSentEvent.retry(milliseconds: Self.retry), to: &writer)
         var seq = cursor.seq
-        var told = seq
+        var reported = seq
         var isCaughtUp = false
         while !follower.hasEnded {
             let entries: [EventFeed.Entry]
@@ -54,12 +54,12 @@ struct EventStream: Sendable {
                 let signals = await follower.wait()
                 guard signals.contains(.heartbeat), !signals.contains(.end) else { continue }
                 var bytes = ServerSentEvent.comment("heartbeat")
-                if told != seq {
+                if reported != seq {
                     // Sends the position after events of other kinds, which may be gone when the consumer returns.
                     var position = ServerSentEvent.position(EventCursor(epoch: cursor.epoch, seq: seq).text)
                     position.writeBuffer(&bytes)
                     bytes = position
-                    told = seq
+                    reported = seq
                 }
                 try await follower.write(bytes, to: &writer)
             }
@@ -70,14 +70,14 @@ struct EventStream: Sendable {
                 seq = max(seq, entry.seq)
                 guard kinds.contain(entry.kind) else { continue }
                 bytes.writeImmutableBuffer(entry.frame)
-                told = entry.seq
+                reported = entry.seq
             }
             if bytes.readableBytes > 0 { try await follower.write(bytes, to: &writer) }
             if end != nil { return }
             // Whether or not there are newer events: beside a growing log it would never be sent otherwise.
             if !isCaughtUp, seq >= opening.newest {
                 isCaughtUp = true
-                told = seq
+                reported = seq
                 try await follower.write(
                     ServerSentEvent.caughtUp(at: EventCursor(epoch: cursor.epoch, seq: seq)),
                     to: &writer

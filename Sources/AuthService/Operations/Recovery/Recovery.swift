@@ -61,14 +61,14 @@ package struct NewEpoch: Sendable {
         // backup's. Versions otherwise rise by one, so milliseconds since 1970 are above any that was issued, and a
         // later restore has the greater.
         let milliseconds = now.microseconds / 1000
-        let least = max(milliseconds, (version ?? 0) + 1)
+        let raisedVersion = max(milliseconds, (version ?? 0) + 1)
         let details = JSONWriter.object { writer in
             writer.field("cause", cause.rawValue)
             writer.field("epoch", name)
         }
         self.name = name
         var transaction = Transaction()
-        self.raised = transaction.add(Sessions.revocationOfEverything(raisingVersionTo: least, at: now))
+        self.raised = transaction.add(Sessions.revocationOfEverything(raisingVersionTo: raisedVersion, at: now))
         transaction.add(EventEpochs.beginning(name, at: now))
         transaction.add(Events().allTokensRevoked(at: now))
         transaction.add(

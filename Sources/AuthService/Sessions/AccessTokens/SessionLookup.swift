@@ -1,4 +1,4 @@
-// Requests that change a session read its row. `FollowedRevocations` judges the tokens that others ask about.
+// Requests that change a session read its row. `InProcessRevocations` judges the tokens that others ask about.
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
@@ -13,7 +13,7 @@ struct SessionLookup: RevocationLookup {
             throw TokenRefusal.ended(.revoked)
         }
         let now = clock.now()
-        // The idle end of a refreshed session lags by up to `slideAfter`; see Tokens.refresh.
+        // The idle end of a refreshed session lags by up to `extensionInterval`; see RefreshTokens.refresh.
         let idleEnd = state.session.expiresAt + sessions.lifetime.extensionInterval
         if let refusal = state.refusal(at: now, idleEnd: idleEnd) { throw TokenRefusal.ended(refusal) }
         guard let version = claims.userVersion, version >= state.session.requiredVersion else {

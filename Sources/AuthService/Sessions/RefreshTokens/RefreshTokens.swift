@@ -98,8 +98,8 @@ package struct RefreshTokens: Sendable {
 
         switch generation - Int64(presented.generation) {
         case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
-            // At most once per `slideAfter` and session, so other refreshes stay one transaction of two statements.
-            // Before the answer: a client without an answer retries with the same token.
+            // At most once per `extensionInterval` and session, so other refreshes stay one transaction of two
+            // statements. Before the answer: a client without an answer retries with the same token.
             if sessions.isExtensionDue(state.session, at: now) {
                 guard let extended = try await sessions.extendIdleExpiry(of: state, at: now) else {
                     throw RefreshError.ended(.revoked)

@@ -1,9 +1,9 @@
 // The revocations in memory, by following the event log: for tokens that gateways and introspection ask about thousands
 // of times a second.
 //
-// It is the follower of every other service (TesseraVerifier's `FeedKnowledge`) without HTTP, woken by the same hints.
-// A start reads back as far as a valid token could need. In two cases `check` reports that memory is too old, and the
-// caller reads the session's row, which is always right:
+// It holds what every other service holds (TesseraVerifier's `RevocationReplica`), without HTTP and woken by the same
+// hints. A start reads back as far as a valid token could need. In two cases `check` reports that memory is too old,
+// and the caller reads the session's row, which is always right:
 //
 // - The log was not read for a while: the database is unreachable or slow, or the log is another one.
 // - This process has appended to the log and not read it since. So a revocation that this node answered takes effect
@@ -50,7 +50,7 @@ final class InProcessRevocations: RevocationSource {
     /// For clock differences between nodes.
     private static let leeway: Duration = .seconds(300)
 
-    /// `patience`: memory is too old when the last successful read is older.
+    /// `maxLag`: memory is too old when the last successful read is older.
     init(clock: Clock, tokenLifetime: Duration, maxLag: Duration, logger: Logger) {
         self.clock = clock
         self.logger = logger

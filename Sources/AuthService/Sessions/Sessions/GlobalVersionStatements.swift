@@ -17,17 +17,19 @@ enum GlobalVersionStatements {
     private static let raise = Statement(
         "sessions.raise_global_version",
         .writes,
-        ["now": .instant, "least": .integer],
+        ["now": .instant, "version": .integer],
         """
-        UPDATE settings SET integer_value = CASE WHEN integer_value < :least THEN :least ELSE integer_value + 1 END,
+        UPDATE settings SET integer_value = CASE WHEN integer_value < :version THEN :version ELSE integer_value + 1 END,
             updated_at = :now
         WHERE key = 'global_token_version'
         RETURNING integer_value
         """
     )
 
-    /// Raises by one, and at least to `least`: tokens of a later history may have a higher version than this row.
-    static func raise(to least: Int64, at now: Instant) -> BoundStatement { raise.bind(["now": now, "least": least]) }
+    /// Raises by one, and at least to `version`: tokens of a later history may have a higher version than this row.
+    static func raise(to version: Int64, at now: Instant) -> BoundStatement {
+        raise.bind(["now": now, "version": version])
+    }
 
     private static let currentVersion = Statement(
         "sessions.global_version",

@@ -37,8 +37,8 @@ extension Messages {
                 if patch.isEmpty { return .done(current) }
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
-                    let most = "must be at most \(ConversationLimits.json) bytes when merged"
-                    throw APIError.field("metadata", "too_long", most)
+                    let detail = "must be at most \(ConversationLimits.json) bytes when merged"
+                    throw APIError.field("metadata", "too_long", detail)
                 }
                 expected = current.version
             }

@@ -140,18 +140,18 @@ enum CorrectionStatements {
 
     private static let isTaken = columns.map { "taken.\($0) > 0" }.joined(separator: " OR ")
 
-    private static let takeBack = Statement(
+    private static let reduceTotals = Statement(
         "usage.take_back",
         .writes,
         TokenChange.parameters,
-        postgres: takeBack(day: "to_char(taken.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
-        sqlite: takeBack(day: "strftime('%Y-%m-%d', taken.created_at / 1000000, 'unixepoch')")
+        postgres: reduceTotals(day: "to_char(taken.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"),
+        sqlite: reduceTotals(day: "strftime('%Y-%m-%d', taken.created_at / 1000000, 'unixepoch')")
     )
 
     /// Takes a decrease from the sums to which it was added.
-    static func takeBack(_ change: TokenChange) -> BoundStatement { takeBack.bind(change.values) }
+    static func reduceTotals(_ change: TokenChange) -> BoundStatement { reduceTotals.bind(change.values) }
 
-    private static func takeBack(day: String) -> String {
+    private static func reduceTotals(day: String) -> String {
         """
         UPDATE usage_totals SET
             tokens_in = \(fall("tokens_in")),
@@ -200,5 +200,5 @@ enum CorrectionStatements {
     /// Changes the sum of all time.
     static func adjustLifetime(_ change: TokenChange) -> BoundStatement { adjustLifetime.bind(change.values) }
 
-    static let all = [count, record, takeBack, recordTaken, adjustLifetime]
+    static let all = [count, record, reduceTotals, recordTaken, adjustLifetime]
 }

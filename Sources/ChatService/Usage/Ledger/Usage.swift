@@ -67,7 +67,7 @@ struct Usage: Sendable {
     /// the message in the same way. The ledger, which all of them read, is written last.
     static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
-            CorrectionStatements.count(change, on: UsageDay(now)), CorrectionStatements.takeBack(change),
+            CorrectionStatements.count(change, on: UsageDay(now)), CorrectionStatements.reduceTotals(change),
             CorrectionStatements.adjustLifetime(change), CorrectionStatements.recordTaken(change, at: now),
             CorrectionStatements.record(change, at: now),
         ]

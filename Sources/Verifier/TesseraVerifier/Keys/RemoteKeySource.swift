@@ -97,7 +97,7 @@ public final class RemoteKeySource: KeySource, Service {
             try? await underWay.value
         }
         if snapshot().contains(keyID) { return }
-        let (look, isReachable) = state.withLock { state in
+        let (underWay, isReachable) = state.withLock { state in
             // SECURITY: anyone can invent key ids, so all of them together cause one fetch per interval.
             let isTooSoon = state.lookedAt.map { now() < $0 + pace.unknownKeyInterval(state.keys) } ?? false
             if state.underWay == nil, !isTooSoon {
@@ -106,8 +106,8 @@ public final class RemoteKeySource: KeySource, Service {
             }
             return (state.underWay, state.failures == 0)
         }
-        if let look {
-            try await look.value
+        if let underWay {
+            try await underWay.value
         } else if !isReachable {
             throw VerificationError(.keysUnavailable)
         }
