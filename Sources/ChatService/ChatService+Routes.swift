@@ -59,6 +59,7 @@ extension ChatService {
     }
 
     private func mountAdmin(on group: RouterGroup<ChatRequestContext>) {
-        AdminDataRoutes(database: features.database, erasures: erasures, logger: logger).mount(on: group)
+        let data = AdminData(database: features.database)
+        AdminDataRoutes(data: data, erasures: erasures, logger: logger).mount(on: group)
     }
 }

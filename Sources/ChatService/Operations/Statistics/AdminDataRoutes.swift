@@ -7,7 +7,7 @@ import Storage
 import TesseraVerifierHummingbird
 
 struct AdminDataRoutes: Sendable {
-    let database: any SQLDatabase
+    let data: AdminData
     let erasures: Erasures
     let logger: Logger
 
@@ -20,16 +20,8 @@ struct AdminDataRoutes: Sendable {
     }
 
     @Sendable func stats(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        typealias Totals = AdminDataStatements.Totals
-        var transaction = Transaction()
-        let ofPrincipals = transaction.add(Totals.ofPrincipals)
-        let ofConversations = transaction.add(Totals.ofConversations)
-        let ofErasures = transaction.add(Totals.ofErasures)
-        let ofFeed = transaction.add(Totals.ofFeed)
-        let results = try await database.run(transaction, priority: .long)
-        guard let principals = results[ofPrincipals].first, let conversations = results[ofConversations].first,
-            let erasures = results[ofErasures].first, let feed = results[ofFeed].first
-        else { throw APIError(.internalError) }
+        let statistics = try await data.statistics()
+        let (principals, conversations) = (statistics.principals, statistics.conversations)
         return .json(
             try JSONWriter.object { writer in
                 writer.field("users", try principals.integer("users"))
@@ -40,21 +32,17 @@ struct AdminDataRoutes: Sendable {
                 writer.field("conversations", try conversations.integer("conversations"))
                 writer.field("trashed_conversations", try conversations.integer("trashed"))
                 writer.field("messages", try conversations.integer("messages"))
-                writer.field("erasures_running", try erasures.integer("running"))
-                writer.field("oldest_running_erasure_at", try erasures.optionalInstant("oldest"))
-                writer.field("auth_feed_moved_at", try feed.optionalInstant("moved_at"))
+                writer.field("erasures_running", try statistics.erasures.integer("running"))
+                writer.field("oldest_running_erasure_at", try statistics.erasures.optionalInstant("oldest"))
+                writer.field("auth_feed_moved_at", try statistics.feed.optionalInstant("moved_at"))
             }
         )
     }
 
     @Sendable func summary(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
-        var transaction = Transaction()
-        let summary = transaction.add(AdminDataStatements.summary(of: id))
-        let erasure = transaction.add(Erasures.read(receiptOf: id))
-        let results = try await database.run(transaction)
-        guard let row = results[summary].first else { throw APIError(.notFound) }
-        let receipt = try ErasureReceipt(results[erasure].rows)
+        let summary = try await data.summary(of: id)
+        let row = summary.row
         log("user data summary read", id, context)
         return .json(
             try JSONWriter.object { writer in
@@ -70,7 +58,7 @@ struct AdminDataRoutes: Sendable {
                 try writer.instant("last_seen_at", of: row)
                 try writer.optionalInstant("deactivated_at", of: row)
                 try writer.optionalInstant("erased_at", of: row)
-                guard let receipt else { return writer.field("erasure", raw: "null") }
+                guard let receipt = summary.erasure else { return writer.field("erasure", raw: "null") }
                 writer.object("erasure") { receipt.writeMembers(to: &$0) }
             }
         )
