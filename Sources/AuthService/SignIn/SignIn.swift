@@ -3,7 +3,7 @@
 // 1. The request counts for its network, before its body is read.
 // 2. The attempt counts for the account, in its own transaction: a refused sign-in counts, and a hundred concurrent
 //    guesses are a hundred.
-// 3. The method proves the user. A refusal is audited.
+// 3. The method proves the user. A refused proof is audited.
 // 4. One transaction takes the user's row, uses the proof up, and opens the session only if the proof's condition still
 //    holds. A change in between wins.
 // 5. The account's attempts are reset.
