@@ -41,16 +41,40 @@ struct OwnershipRules {
     private func writes(in text: String) -> [AreaTable.Item] {
         let words = Word.all(in: text)
         return words.indices.flatMap { index -> [AreaTable.Item] in
-            let before = index > 0 ? words[index - 1].text : ""
-            let next = words[(index + 1)...].prefix(2).map(\.text)
-            switch (words[index].text, next.first) {
-            case ("INSERT", "INTO"?), ("DELETE", "FROM"?): return items(next.last, words[index].rest)
+            let verb = words[index].text.uppercased()
+            guard Self.verbs.contains(verb) else { return [] }
+            let before = index > 0 ? words[index - 1].text.uppercased() : ""
             // `DO UPDATE SET` writes to the table of its INSERT, and `FOR UPDATE` to none.
-            case ("UPDATE", let name?) where !["DO", "FOR", "KEY"].contains(before):
-                return items(name, words[index].rest)
-            default: return []
-            }
+            if verb == "UPDATE", ["DO", "FOR", "KEY"].contains(before) { return [] }
+            let next = words[(index + 1)...].prefix(8).map(\.text)
+            guard let name = Self.writtenName(verb, next, isPlain: words[index].text == verb) else { return [] }
+            return items(name, words[index].rest)
         }
+    }
+
+    private static let verbs: Set = ["INSERT", "REPLACE", "MERGE", "DELETE", "UPDATE", "TRUNCATE"]
+
+    /// The name behind a verb; `nil` where the verb is no statement. `isPlain`: whether the verb is in capitals. In
+    /// small letters more must follow, because the text may be prose.
+    private static func writtenName(_ verb: String, _ next: [Substring], isPlain: Bool) -> Substring? {
+        var next = next[...]
+        func skip(_ word: String) -> Bool {
+            guard next.first?.uppercased() == word else { return false }
+            next = next.dropFirst()
+            return true
+        }
+        // `INSERT OR REPLACE INTO`, `UPDATE OR IGNORE`.
+        if skip("OR") { next = next.dropFirst() }
+        switch verb {
+        case "INSERT", "REPLACE", "MERGE": guard skip("INTO") else { return nil }
+        case "DELETE": guard skip("FROM") else { return nil }
+        case "TRUNCATE": guard skip("TABLE") || isPlain else { return nil }
+        default:
+            let hasSet = next.dropFirst().prefix(3).contains { $0.uppercased() == "SET" }
+            guard isPlain || hasSet else { return nil }
+        }
+        _ = skip("ONLY")
+        return next.first
     }
 
     private func items(_ name: Substring?, _ rest: Substring) -> [AreaTable.Item] {
@@ -168,6 +192,10 @@ struct OwnershipRules {
         let places = ["all[", "first", "last", "dropFirst", "dropLast", "prefix", "suffix", "enumerated"]
         return found(outside: Self.makersOfResults) { file in
             let code = Self.squeezed(file.source.code)
+            // Whatever the results are called.
+            if isOfService(file), code.contains(".all[") || places.contains(where: { code.contains(".all.\($0)") }) {
+                return true
+            }
             return code.contains(".run([")
                 || isOfService(file) && (0...9).contains { code.contains(")[\($0)]") }
                 || Word.all(in: code).contains { word in

@@ -25,8 +25,15 @@ struct OwnershipTests {
     }
 
     @Test("each area of docs/architecture.md is a folder or a file, and each file of a service is in one")
-    func everyFileHasAnArea() {
+    func everyFileHasAnArea() throws {
         for area in table.areas { #expect(rules.files.contains { AreaTable.holds(area, $0.path) }, "\(area)") }
+        let services = Set(table.areas.map(AreaTable.service(of:)))
+        for file in rules.files where services.contains(AreaTable.service(of: file.path)) {
+            // The area of a service itself has the files beside its folders, and none in them.
+            let isInFolder = file.path.count { $0 == "/" } > 1
+            let area = try #require(table.area(of: file.path), "\(file.path)")
+            #expect(!isInFolder || !services.contains(area), "\(file.path)")
+        }
         #expect(table.areas.count >= 15)
     }
 
@@ -122,6 +129,27 @@ struct OwnershipRuleTests {
         )
     }
 
+    @Test("a write is found in each of its spellings, and a word of prose is none")
+    func spellings() {
+        let statements = [
+            "INSERT OR REPLACE INTO items (b) VALUES (1)", "REPLACE INTO items (b) VALUES (1)",
+            "insert into items (b) values (1)", "Delete From only items", "UPDATE ONLY items SET b = 1",
+            "update or ignore items as i set b = 1", "MERGE INTO items USING orders ON true", "TRUNCATE items",
+            "truncate table only items",
+        ]
+        for statement in statements {
+            let found = rules(["Shop/Sales/A.swift": "let a = \"\(statement)\""]).foreignWrites
+            #expect(found == ["Shop/Sales/A.swift writes to items"], "\(statement)")
+        }
+        let texts = [
+            "no update of items", "truncate items", "to replace items", "SELECT items FROM orders FOR UPDATE",
+            "insert (items)", "for update of items set",
+        ]
+        for text in texts {
+            #expect(rules(["Shop/Sales/A.swift": "let a = \"\(text)\""]).foreignWrites == [], "\(text)")
+        }
+    }
+
     @Test("a row of settings is written by the owner of its key")
     func keys() {
         let found = rules([
@@ -203,11 +231,14 @@ struct OwnershipRuleTests {
             "Shop/G.swift": "try await database.run(\n    [a, b])",
             "Bench/H.swift": "let a = digest(bytes)[0]; let b = waits.sorted()[3]; let c = run(unit)[first]",
             "Bench/I.swift": "let a = try await database.run(f(unit))[1]",
+            "Shop/J.swift": "let answer = try await database.run(unit); return answer.all[0]",
+            "Shop/K.swift": "let a = answer.all.first?.rows",
+            "Shop/L.swift": "let a = answer.all.reduce(0) { $0 + $1.affected }; let b = Kind.all",
         ]).resultsByNumber
         #expect(
             found.sorted() == [
                 "Bench/I.swift", "Shop/A.swift", "Shop/C.swift", "Shop/D.swift", "Shop/E.swift", "Shop/F.swift",
-                "Shop/G.swift",
+                "Shop/G.swift", "Shop/J.swift", "Shop/K.swift",
             ]
         )
     }
