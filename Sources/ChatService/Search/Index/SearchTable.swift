@@ -34,7 +34,7 @@ enum SearchTable: String, Sendable, CaseIterable {
 
     /// Whether the row `s` has an entry.
     var isIndexed: String {
-        self == .messages ? "s.search IS NOT NULL AND s.deleted_at IS NULL" : "s.search IS NOT NULL"
+        self == .messages ? "s.search IS NOT NULL AND \(MessageState.live.sql("s"))" : "s.search IS NOT NULL"
     }
 
     /// The words that triggers put before those of the row `s`.
