@@ -375,7 +375,16 @@ struct ConfigurationTests {
     func documented() throws {
         let rows = try Repository.text("docs/configuration.md").split(separator: "\n").map(String.init)
             .filter { $0.hasPrefix("| `") }
-        #expect(rows == ConfigurationKey.all.map(\.documentRow))
+        #expect(rows == ConfigurationKey.all.map(Self.documentRow))
+    }
+
+    private static func documentRow(_ key: ConfigurationKey) -> String {
+        let initial =
+            switch key.fallback {
+            case .value(let text): "`\(text)`"
+            case .described(let words): words
+            }
+        return "| `\(key.name)` | \(key.kind.label) | \(initial) | \(key.isSecret ? "secret" : "–") | \(key.meaning) |"
     }
 
     @Test("each key has a name of its own, and `tessera settings` lists it with its default")

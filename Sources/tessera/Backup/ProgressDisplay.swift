@@ -45,14 +45,6 @@ final class ProgressDisplay: Sendable {
         }
     }
 
-    func note(_ text: String) {
-        state.withLock { state in
-            write(state.isLineOpen ? "\n\(text)\n" : "\(text)\n")
-            state.isLineOpen = false
-            state.lastTime = nil
-        }
-    }
-
     /// Ends the updated line, so that later output begins a new one.
     func finish() {
         state.withLock { state in

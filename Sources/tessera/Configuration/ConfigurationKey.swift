@@ -39,16 +39,6 @@ struct ConfigurationKey: Hashable, Sendable {
 
     /// The variable with the path of a file that holds the value; for secrets only.
     var fileVariable: String? { isSecret ? "\(name)_FILE" : nil }
-
-    /// The key's row in docs/configuration.md.
-    var documentRow: String {
-        let initial =
-            switch fallback {
-            case .value(let text): "`\(text)`"
-            case .described(let words): words
-            }
-        return "| `\(name)` | \(kind.label) | \(initial) | \(isSecret ? "secret" : "–") | \(meaning) |"
-    }
 }
 
 extension ConfigurationKey.Kind {
