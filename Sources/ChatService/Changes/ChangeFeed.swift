@@ -1,15 +1,11 @@
-// The streams of changes on this node, and what wakes them.
-//
-// A stream is only signalled and reads its events itself (see EventFollower), so there is no queue. Three things wake
-// it:
+// The streams of changes on this node, and what wakes them. A stream is only signalled and reads its events itself (see
+// EventFollower), so there is no queue. Three things wake it:
 //
 // - A transaction of this node names its principal, whose streams are woken at once.
 // - For other processes' writes, one reader reads all new rows when the database hints at some (`SQLDatabase.changes`),
-//   and wakes the streams of their owners.
+//   and wakes their owners' streams. Different people's numbers become visible in any order, so it looks again behind a
+//   missing number, for as long as a transaction may take to commit it.
 // - Before each heartbeat a stream reads in any case, so that an unnoticed change is late and not lost.
-//
-// Different people's numbers become visible in any order. So the reader looks again behind a missing number, for as
-// long as a transaction may take to commit it.
 //
 // SECURITY: every second each stream has its token verified again. A token that expired or was revoked ends it (S2,
 // S7).

@@ -1,16 +1,13 @@
-// The read side of the change feed: the changes of one person's rows, in order and without a gap.
-//
-// A change has the row, the operation and the version, never content: a client with an older version fetches the row.
-// Triggers write changes in the transaction that causes them (see migrations), so no write can forget one.
+// The read side of the change feed: the changes of one person's rows, in order and without a gap. A change has the row,
+// the operation and the version, never content. Triggers write it in the transaction that causes it (see migrations).
 //
 // **Nothing is skipped.** A change gets its number under the lock of the principal's row. So one person's numbers
-// become visible in order, and `seq > $after` misses none of them. Different people need no common order.
+// become visible in order, and `seq > $after` misses none of them. Different people need no common order. The end of
+// the log is defined per person only: `end` takes the person's lock first, so later changes have greater numbers.
 //
 // A cursor is `epoch:seq`. It is void (410) if its epoch is over, if it is beyond the newest number ever, or if it is
 // before the person's own horizon, up to which the cleanup may have removed rows. The horizon is read after the page.
-// So removals of other people's rows void no cursor, and an idle client's cursor stays valid, although reading a page
-// locks and writes nothing. The end of the log is only defined per person: `end` takes the person's lock first, so
-// later changes have greater numbers.
+// So removals of other people's rows void no cursor, and an idle client's stays valid though a page locks nothing.
 import ServiceKit
 import Storage
 

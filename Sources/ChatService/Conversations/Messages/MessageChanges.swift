@@ -1,19 +1,14 @@
-// Changes of existing messages: patch, deletion, truncation.
+// Changes of existing messages. Each transaction locks the conversation's row after the caller's.
 //
-// **A patch** changes the row in place and counts its version: a reply in progress grows and is completed, a note is
-// corrected. `edited_at` is set if content changes after the message is complete. A new version of a question is a
-// sibling, appended with the same parent.
+// **A patch** changes the row in place and counts its version. `edited_at` is set if content changes after the message
+// is complete. A new version of a question is no patch but a sibling, appended with the same parent.
 //
-// **A deletion** leaves a tombstone: the row keeps its number, its place in the tree and its tokens, and loses its
-// content. Its children move to its parent, so every branch stays whole. If they are more than one transaction moves
-// (see MessageBatch), they move before it goes.
+// **A deletion** leaves a tombstone: number, place in the tree and tokens stay, content goes. Its children move to its
+// parent, so every branch stays whole. If they are more than one transaction moves (MessageBatch), they move first.
 //
-// **A truncation** deletes from the newest message down to a number, in transactions of bounded size. In between, the
-// conversation is as after a truncation to a higher number: no message without its parent, exact counters, the head on
-// an existing message. After the last one no message is above the number, whatever was appended meanwhile. A small
-// truncation is one transaction.
-//
-// Each transaction locks the conversation's row after the caller's.
+// **A truncation** deletes from the newest message down to a number, in transactions of bounded size. After each the
+// conversation is valid: each message has its parent, counters are exact, and the head is an existing message. After
+// the last one no message is above the number, whatever was appended meanwhile.
 import ServiceKit
 import Storage
 

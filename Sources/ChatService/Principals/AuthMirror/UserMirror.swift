@@ -1,16 +1,11 @@
-// Applies auth's events about users to principals, exactly once.
+// Applies auth's events about users to principals, exactly once. The transaction with the effects moves the cursor, a
+// row of chat's own database, and the effects require that move. So a page takes effect as a whole or not at all, also
+// with two nodes, a crash, or a repeated page.
 //
-// The cursor is a row of chat's own database. The transaction with the effects moves it, if it is still where the page
-// began, and the effects require that move. So a page takes effect as a whole or not at all, also with two nodes, a
-// crash, or a repeated page.
-//
-// The feed is read in two passes, because auth promises more for one. `user.deleted` is read from the beginning of the
-// log and never has a gap. Auth keeps the other kinds for a while only, so a cursor there may be void (410). Then:
-//
-// - Flags of deactivation are cleared. A missed reactivation would lock a person out for ever; a missed deactivation
-//   does no harm, because auth has revoked those tokens and all have expired.
-// - Names and pictures are right again after their next change.
-// - The feed is read from auth's oldest event.
+// The feed is read in two passes. `user.deleted` is read from the beginning of the log and never has a gap. Auth keeps
+// the other kinds for a while only, so a cursor there may be void (410). Then the pass begins at auth's oldest event,
+// and clears flags of deactivation. A missed reactivation would lock a person out for ever. The tokens of a missed
+// deactivation are revoked and have expired. Names and pictures are right again after their next change.
 //
 // After a restore of auth its log is a new one (410 for both). Deletions are read from the beginning, which erases no
 // one twice. A user whose deletion the restore undid stays erased here, because the rows are gone.

@@ -1,18 +1,15 @@
 // Each person's usage, and the remaining quota.
 //
-// **The ledger** has a row for each message with tokens, for each correction, and for each settled reservation. Rows
-// are only added: a deletion gives nothing back, and forks and imports are not billed.
+// **The ledger** has a row for each message with tokens, each correction and each settled reservation. Rows are only
+// added: a deletion gives nothing back, and forks and imports are not billed. A correction takes at most what the
+// ledger has for its message, because a copy has the numbers of its original and was not billed.
 //
-// **The sums** are by day and model. Each transaction writes both, under the lock of the principal's row, so concurrent
-// transactions lose nothing. They differ in one thing: a decrease is taken from the days and models to which its
-// message was billed, and stays in `tokens_returned`, which quotas count. The sums also count the person's own
-// messages, which no deletion reduces. **`principals.tokens_total`** is the sum of all time.
+// **The sums** are by day and model, written with the ledger under the lock of the principal's row. A decrease is taken
+// from the days and models to which its message was billed, and stays in `tokens_returned`, which quotas count. The
+// person's own messages are counted too. **`principals.tokens_total`** is the sum of all time.
 //
-// A correction takes at most what the ledger has for its message: a copy has the numbers of its original, and was not
-// billed.
-//
-// The appending transaction checks the quota of messages, and undoes what exceeds it. The quota of tokens, which are
-// unknown beforehand, needs reservations; see Reservations.swift.
+// The appending transaction checks the quota of messages and undoes what exceeds it. Tokens are unknown beforehand, so
+// their quota needs reservations; see Reservations.swift.
 import ServiceKit
 import Storage
 
