@@ -28,7 +28,8 @@ struct PasswordHasherTests {
 
     @Test("the reference implementation's hashes match their password and no other")
     func referenceVectors() async throws {
-        let url = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let url = URL(filePath: #filePath)
+            .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "Vectors/argon2_phc.json")
         let cases = try JSONDecoder().decode(VectorFile.self, from: Data(contentsOf: url)).cases
         #expect(cases.count == 6)
