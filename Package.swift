@@ -240,7 +240,7 @@ let package = Package(
         .testTarget(name: "DomainNamesTests", dependencies: ["DomainNames"], swiftSettings: swift6),
         .testTarget(
             name: "PasswordHashingTests",
-            dependencies: ["PasswordHashing", "OpenSSLCrypto", lifecycle, logging],
+            dependencies: ["PasswordHashing", "OpenSSLCrypto", "TestSupport", lifecycle, logging],
             swiftSettings: swift6
         ),
         .testTarget(

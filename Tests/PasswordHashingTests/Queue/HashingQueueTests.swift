@@ -1,15 +1,15 @@
-import Dispatch
 import Logging
 import OpenSSLCrypto
 import ServiceLifecycle
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import PasswordHashing
 
 /// Replaces Argon2: each hash waits until the test releases it.
-private final class Gate: Sendable {
-    private let semaphore = DispatchSemaphore(value: 0)
+private final class HeldHashes: Sendable {
+    private let gate = Gate()
     private let counts = Mutex((running: 0, most: 0, finished: 0, order: [[UInt8]]()))
 
     var running: Int { counts.withLock { $0.running } }
@@ -26,7 +26,8 @@ private final class Gate: Sendable {
                 $0.most = max($0.most, $0.running)
                 $0.order.append(bytes)
             }
-            self.semaphore.wait()
+            // Longer than any wait of a test.
+            self.gate.enterAndWait(atMost: 600)
             self.counts.withLock {
                 $0.running -= 1
                 $0.finished += 1
@@ -35,17 +36,7 @@ private final class Gate: Sendable {
         }
     }
 
-    func open(_ count: Int = 1) { for _ in 0..<count { semaphore.signal() } }
-}
-
-private struct TookTooLong: Error {}
-
-private func eventually(_ condition: () -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(60)
-    while !condition() {
-        guard ContinuousClock.now < deadline else { throw TookTooLong() }
-        try await Task.sleep(for: .milliseconds(1))
-    }
+    func release(_ count: Int = 1) { gate.open(count) }
 }
 
 private func result(_ hasher: PasswordHasher, _ password: String) async -> Result<String, HashingError> {
@@ -54,30 +45,34 @@ private func result(_ hasher: PasswordHasher, _ password: String) async -> Resul
 
 @Suite("The line in front of the hashing threads")
 struct HashingQueueTests {
-    private func hasher(_ gate: Gate, threads: Int, queueLimit: Int) -> PasswordHasher {
+    private func hasher(_ held: HeldHashes, threads: Int, queueLimit: Int) -> PasswordHasher {
         PasswordHasher(
             parameters: Argon2Parameters(),
             threads: threads,
             queueLimit: queueLimit,
             random: .system,
-            compute: gate.compute
+            compute: held.compute
         )
     }
 
     @Test("no more hashes run at once than there are threads", .timeLimit(.minutes(15)))
     func concurrency() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 3, queueLimit: 100)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 3, queueLimit: 100)
         try await withThrowingTaskGroup(of: Void.self) { group in
             for number in 0..<40 { group.addTask { _ = try await hasher.hash("\(number)") } }
-            try await eventually { gate.running == 3 && hasher.waiting == 37 }
+            try await eventually(within: .seconds(60), "three run and the others wait") {
+                held.running == 3 && hasher.waiting == 37
+            }
             for finished in 1...40 {
-                gate.open()
-                try await eventually { gate.finished == finished && gate.running == min(3, 40 - finished) }
+                held.release()
+                try await eventually(within: .seconds(60), "\(finished) are finished") {
+                    held.finished == finished && held.running == min(3, 40 - finished)
+                }
             }
             try await group.waitForAll()
         }
-        #expect(gate.most == 3)
+        #expect(held.most == 3)
         #expect(hasher.waiting == 0)
         await hasher.shutdown()
     }
@@ -87,10 +82,10 @@ struct HashingQueueTests {
         .timeLimit(.minutes(15))
     )
     func overload() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 1, queueLimit: 2)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 1, queueLimit: 2)
         let admitted = ["first", "second", "third"].map { name in Task { await result(hasher, name) } }
-        try await eventually { gate.running == 1 && hasher.waiting == 2 }
+        try await eventually(within: .seconds(60), "one runs and two wait") { held.running == 1 && hasher.waiting == 2 }
         for _ in 0..<20 {
             guard case .failure(.overloaded(let seconds)) = await result(hasher, "one too many") else {
                 Issue.record("a full line admitted another")
@@ -98,58 +93,58 @@ struct HashingQueueTests {
             }
             #expect((1...60).contains(seconds))
         }
-        gate.open()
-        try await eventually { hasher.waiting == 1 }
+        held.release()
+        try await eventually(within: .seconds(60), "one waits") { hasher.waiting == 1 }
         let last = Task { await result(hasher, "last") }
-        try await eventually { hasher.waiting == 2 }
-        gate.open(3)
+        try await eventually(within: .seconds(60), "two wait") { hasher.waiting == 2 }
+        held.release(3)
         for task in admitted + [last] { await #expect(throws: Never.self) { try await task.value.get() } }
-        #expect(!gate.order.contains("one too many"))
+        #expect(!held.order.contains("one too many"))
         await hasher.shutdown()
     }
 
     @Test("the line is first in, first out", .timeLimit(.minutes(15)))
     func order() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 1, queueLimit: 10)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 1, queueLimit: 10)
         var tasks = [Task { await result(hasher, "0") }]
-        try await eventually { gate.running == 1 }
+        try await eventually(within: .seconds(60), "the first runs") { held.running == 1 }
         for number in 1...5 {
             tasks.append(Task { await result(hasher, "\(number)") })
-            try await eventually { hasher.waiting == number }
+            try await eventually(within: .seconds(60), "\(number) wait") { hasher.waiting == number }
         }
-        gate.open(6)
+        held.release(6)
         for task in tasks { _ = await task.value }
-        #expect(gate.order == ["0", "1", "2", "3", "4", "5"])
+        #expect(held.order == ["0", "1", "2", "3", "4", "5"])
         await hasher.shutdown()
     }
 
     @Test("a cancelled caller leaves the line and is never computed", .timeLimit(.minutes(15)))
     func cancellation() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 1, queueLimit: 10)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 1, queueLimit: 10)
         let running = Task { await result(hasher, "running") }
-        try await eventually { gate.running == 1 }
+        try await eventually(within: .seconds(60), "the first runs") { held.running == 1 }
         let cancelled = Task { await result(hasher, "cancelled") }
-        try await eventually { hasher.waiting == 1 }
+        try await eventually(within: .seconds(60), "one waits") { hasher.waiting == 1 }
         let staying = Task { await result(hasher, "staying") }
-        try await eventually { hasher.waiting == 2 }
+        try await eventually(within: .seconds(60), "two wait") { hasher.waiting == 2 }
         cancelled.cancel()
         #expect(await cancelled.value == .failure(.cancelled))
         #expect(hasher.waiting == 1)
         // A running hash finishes and is answered.
         running.cancel()
-        gate.open(2)
+        held.release(2)
         await #expect(throws: Never.self) { try await running.value.get() }
         await #expect(throws: Never.self) { try await staying.value.get() }
-        #expect(gate.order == ["running", "staying"])
+        #expect(held.order == ["running", "staying"])
         await hasher.shutdown()
     }
 
     @Test("a caller cancelled beforehand never enters the line", .timeLimit(.minutes(15)))
     func cancelledBeforehand() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 1, queueLimit: 10)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 1, queueLimit: 10)
         let start = AsyncStream<Void>.makeStream()
         let task = Task {
             // Ends early because the task is cancelled.
@@ -158,7 +153,7 @@ struct HashingQueueTests {
         }
         task.cancel()
         #expect(await task.value == .failure(.cancelled))
-        #expect(gate.order.isEmpty)
+        #expect(held.order.isEmpty)
         await hasher.shutdown()
     }
 
@@ -167,18 +162,18 @@ struct HashingQueueTests {
         .timeLimit(.minutes(15))
     )
     func shutdown() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 1, queueLimit: 10)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 1, queueLimit: 10)
         let running = Task { await result(hasher, "running") }
-        try await eventually { gate.running == 1 }
+        try await eventually(within: .seconds(60), "the first runs") { held.running == 1 }
         let waiting = Task { await result(hasher, "waiting") }
-        try await eventually { hasher.waiting == 1 }
+        try await eventually(within: .seconds(60), "one waits") { hasher.waiting == 1 }
         let end = Task { await hasher.shutdown() }
         #expect(await waiting.value == .failure(.shutDown))
-        #expect(gate.finished == 0)
-        gate.open()
+        #expect(held.finished == 0)
+        held.release()
         await end.value
-        #expect(gate.finished == 1)
+        #expect(held.finished == 1)
         await #expect(throws: Never.self) { try await running.value.get() }
         #expect(await result(hasher, "too late") == .failure(.shutDown))
         await hasher.shutdown()
@@ -186,13 +181,13 @@ struct HashingQueueTests {
 
     @Test("as a service, the hasher runs until graceful shutdown", .timeLimit(.minutes(15)))
     func service() async throws {
-        let gate = Gate()
-        let hasher = hasher(gate, threads: 2, queueLimit: 10)
+        let held = HeldHashes()
+        let hasher = hasher(held, threads: 2, queueLimit: 10)
         let group = ServiceGroup(
             configuration: .init(services: [.init(service: hasher)], logger: Logger(label: "test"))
         )
         let run = Task { try await group.run() }
-        gate.open()
+        held.release()
         _ = try await hasher.hash("password")
         await group.triggerGracefulShutdown()
         try await run.value
