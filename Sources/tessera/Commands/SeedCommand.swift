@@ -1,7 +1,6 @@
 import ArgumentParser
 import AuthService
 import Logging
-import Storage
 
 struct SeedCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
@@ -13,25 +12,13 @@ struct SeedCommand: TesseraCommand {
     @OptionGroup var options: CommonOptions
 
     func run(_ settings: Settings, logger: Logger) async throws {
-        let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
-            service: "chat",
-            slow: settings.slowSQL,
-            logger: logger
-        )
-        do {
-            try await opened.prepare(migrate: false, logger: logger)
-            let chat = try Start.chat(settings, feed: nil, opened, logger: logger).service
+        try await withChat(settings, logger: logger) { chat in
             let made = try await withAuth(settings, logger: logger) { try await SampleData.makeUsers($0) }
             for (user, sample) in made {
                 try await SampleData.makeConversations(chat, owner: user.id)
                 print("\(sample.email)  \(sample.password)")
             }
             if made.isEmpty { print("the sample users exist") }
-        } catch {
-            await opened.database.close()
-            throw error
         }
-        await opened.database.close()
     }
 }
