@@ -20,7 +20,7 @@ RUN make release
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends \
-        ca-certificates libargon2-1 libidn2-0 libpq5 libsqlite3-0 libssl3 libstdc++6 tzdata \
+        ca-certificates libargon2-1 libidn2-0 libpq5 libsqlite3-0 libssl3 libstdc++6 tzdata zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home tessera \
     && install --directory --owner=tessera --group=tessera --mode=0700 /var/lib/tessera

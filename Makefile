@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 # What the services are built from, on Debian 12 with a Swift 6.3 toolchain.
-PACKAGES := libssl-dev libargon2-dev libpq-dev libidn2-dev libsqlite3-dev pkg-config binutils
+PACKAGES := libssl-dev libargon2-dev libpq-dev libidn2-dev libsqlite3-dev zlib1g-dev pkg-config binutils
 # What the tests start or call besides.
 TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
 	nginx haproxy apache2-bin libapache2-mod-auth-openidc

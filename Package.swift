@@ -18,6 +18,7 @@ let strict: [SwiftSetting] =
     swift6 + [.strictMemorySafety(), .treatWarning("StrictMemorySafety", as: .error)]
 
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore: Target.Dependency = .product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTesting: Target.Dependency = .product(name: "HummingbirdTesting", package: "hummingbird")
 let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
@@ -30,6 +31,7 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioHTTPTypes: Target.Dependency = .product(name: "NIOHTTPTypes", package: "swift-nio-extras")
+let nioHTTPTypesHTTP1: Target.Dependency = .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let deque: Target.Dependency = .product(name: "DequeModule", package: "swift-collections")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let configuration: Target.Dependency = .product(name: "Configuration", package: "swift-configuration")
@@ -86,6 +88,12 @@ let package = Package(
             pkgConfig: "libidn2",
             providers: [.apt(["libidn2-dev"])]
         ),
+        .systemLibrary(
+            name: "CZlib",
+            path: "Sources/Foundations/CZlib",
+            pkgConfig: "zlib",
+            providers: [.apt(["zlib1g-dev"])]
+        ),
         .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
         // What Tessera exists for: crypto, hashing, storage, trust.
@@ -105,6 +113,12 @@ let package = Package(
             dependencies: ["CIDN2"],
             path: "Sources/Foundations/DomainNames",
             swiftSettings: strict
+        ),
+        .target(
+            name: "Gzip",
+            dependencies: ["CZlib"],
+            path: "Sources/Foundations/Gzip",
+            swiftSettings: touchesC
         ),
         .target(
             name: "PasswordHashing",
@@ -161,8 +175,9 @@ let package = Package(
         .target(
             name: "ServiceKit",
             dependencies: [
-                "Storage", "OpenSSLCrypto", "StrictJSON", hummingbird, httpTypes, logging, metrics, lifecycle, nioCore,
-                nioHTTPTypes,
+                "Storage", "OpenSSLCrypto", "StrictJSON", "Gzip", hummingbird, hummingbirdCore, httpTypes, logging,
+                metrics,
+                lifecycle, nioCore, nioHTTP1, nioHTTPTypes, nioHTTPTypesHTTP1,
             ],
             path: "Sources/ServiceKit",
             swiftSettings: swift6
@@ -191,7 +206,7 @@ let package = Package(
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
                 "TesseraVerifierHummingbird", "ServiceKit", "AuthService", "ChatService", "Embedded",
-                hummingbird, .product(name: "HummingbirdCore", package: "hummingbird"), httpTypes, logging, metrics,
+                hummingbird, hummingbirdCore, httpTypes, logging, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration,
                 argumentParser,
                 .product(name: "SystemPackage", package: "swift-system"),
@@ -262,8 +277,9 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", "OpenSSLCrypto", "StrictJSON", "TestSupport", hummingbird, httpTypes, logging,
-                nioCore, metrics,
+                "ServiceKit", "Storage", "OpenSSLCrypto", "StrictJSON", "Gzip", "TestSupport", hummingbird, httpTypes,
+                logging,
+                nioCore, nioHTTP1, nioHTTPTypes, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -11,12 +11,6 @@ extension AuthRequestContext {
     func clientInfo(of request: Request) -> ClientInfo {
         ClientInfo(address: clientAddress, userAgent: request.headers.text(.userAgent))
     }
-
-    /// A malformed id is simply not found.
-    func id(_ name: String = "id") throws(APIError) -> String {
-        guard let id = parameters.get(name), RowID.isValid(id) else { throw APIError(.notFound) }
-        return id
-    }
 }
 
 /// Far above any body that auth accepts.

@@ -8,6 +8,8 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var coreContext: CoreRequestContextStorage
     package var requestID = ""
     package var clientAddress = ClientAddress.unknown
+    package var target = RequestTarget.unread
+    package var query = QueryParameters.empty
     package let peerAddress: String?
     package let channel: any Channel
     package var accessToken: AccessTokenClaims?

@@ -2,7 +2,7 @@ import Hummingbird
 import ServiceKit
 
 extension AuthService {
-    func mountOAuth(on oauth: RouterGroup<AuthRequestContext>, _ refreshEndpoint: RefreshEndpoint) {
+    func mountOAuth(on oauth: RouteGroup<AuthRequestContext>, _ refreshEndpoint: RefreshEndpoint) {
         let authentication = ClientAuthentication(
             clients: clients,
             throttle: features.throttle,

@@ -1,11 +1,11 @@
-package import Hummingbird
-import ServiceKit
+import Hummingbird
+package import ServiceKit
 import TesseraVerifierHummingbird
 
 extension AuthService {
-    package func buildRouter() -> Router<AuthRequestContext> {
-        let router = Router(context: AuthRequestContext.self, options: .autoGenerateHeadEndpoints)
-        let routes = RouteTable()
+    package func buildRouter() -> ServiceRouter<AuthRequestContext> {
+        // Gateways append the path that they ask about.
+        let router = ServiceRouter<AuthRequestContext>(opaque: ["/v1/validate/"])
         let csrf = CSRFMiddleware(
             cookies: features.cookies,
             publicURL: configuration.publicURL,
@@ -14,7 +14,8 @@ extension AuthService {
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
-        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ErrorMiddleware(routes: router.table))
+        router.add(middleware: RequestRulesMiddleware())
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(middleware: csrf)
         mountPublic(on: router.group())
@@ -22,11 +23,10 @@ extension AuthService {
         mountUsers(on: router, refreshEndpoint, csrf)
         mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshEndpoint)
         mountServices(on: router)
-        routes.fill(from: router)
         return router
     }
 
-    private func mountPublic(on root: RouterGroup<AuthRequestContext>) {
+    private func mountPublic(on root: RouteGroup<AuthRequestContext>) {
         HealthRoutes(
             service: "auth",
             contract: contract,
@@ -46,7 +46,7 @@ extension AuthService {
 
     /// For users, admins and gateways.
     private func mountUsers(
-        on router: Router<AuthRequestContext>,
+        on router: ServiceRouter<AuthRequestContext>,
         _ refreshEndpoint: RefreshEndpoint,
         _ csrf: CSRFMiddleware
     ) {
@@ -93,7 +93,7 @@ extension AuthService {
     }
 
     /// For services with tokens of their own.
-    private func mountServices(on router: Router<AuthRequestContext>) {
+    private func mountServices(on router: ServiceRouter<AuthRequestContext>) {
         let trusted = router.group("v1")
             .add(
                 middleware: TokenVerifierMiddleware(

@@ -8,6 +8,8 @@ package struct ChatRequestContext: WebRequestContext, AuthenticatedRequestContex
     package var coreContext: CoreRequestContextStorage
     package var requestID = ""
     package var clientAddress = ClientAddress.unknown
+    package var target = RequestTarget.unread
+    package var query = QueryParameters.empty
     package let peerAddress: String?
     package let channel: any Channel
     package var accessToken: AccessTokenClaims?
@@ -37,11 +39,6 @@ extension ChatRequestContext {
                 role: accessToken.role ?? "user"
             )
         }
-    }
-
-    func id(_ name: String) throws(APIError) -> String {
-        guard let id = parameters.get(name), RowID.isValid(id) else { throw APIError(.notFound) }
-        return id
     }
 }
 

@@ -1,16 +1,16 @@
 // What is mounted where.
-package import Hummingbird
-import ServiceKit
+import Hummingbird
+package import ServiceKit
 import TesseraVerifierHummingbird
 
 extension ChatService {
-    package func buildRouter() -> Router<ChatRequestContext> {
-        let router = Router(context: ChatRequestContext.self, options: .autoGenerateHeadEndpoints)
-        let routes = RouteTable()
+    package func buildRouter() -> ServiceRouter<ChatRequestContext> {
+        let router = ServiceRouter<ChatRequestContext>()
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "chat"))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
-        router.add(middleware: ErrorMiddleware(routes: routes))
+        router.add(middleware: ErrorMiddleware(routes: router.table))
+        router.add(middleware: RequestRulesMiddleware())
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
 
@@ -30,12 +30,11 @@ extension ChatService {
             on: admitted.group("chat/admin")
                 .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
         )
-        routes.fill(from: router)
         return router
     }
 
     /// Routes of a person's own data.
-    private func mountOwn(on group: RouterGroup<ChatRequestContext>) {
+    private func mountOwn(on group: RouteGroup<ChatRequestContext>) {
         ConversationRoutes(conversations: features.conversations, trash: features.trash).mount(on: group)
         TrashRoutes(trash: features.trash).mount(on: group)
         ForkRoutes(forks: features.forks).mount(on: group)
@@ -58,7 +57,7 @@ extension ChatService {
         ).mount(on: group)
     }
 
-    private func mountAdmin(on group: RouterGroup<ChatRequestContext>) {
+    private func mountAdmin(on group: RouteGroup<ChatRequestContext>) {
         let data = AdminData(database: features.database)
         AdminDataRoutes(data: data, erasures: erasures, logger: logger).mount(on: group)
     }

@@ -1,3 +1,6 @@
+import HTTPTypes
+import Hummingbird
+import NIOCore
 import ServiceKit
 import Testing
 
@@ -44,7 +47,14 @@ struct OptimisticTests {
     @Test("a version is read where a request asks for one, and is one of those asked for")
     func expectedVersion() async throws {
         #expect(try await VersionPrecondition.none.expectedVersion { throw CancellationError() } == nil)
-        let precondition = VersionPrecondition.oneOf([2, 3])
+        let head = HTTPRequest(
+            method: .patch,
+            scheme: "http",
+            authority: "x",
+            path: "/",
+            headerFields: [.ifMatch: "\"v2\", \"v3\""]
+        )
+        let precondition = VersionPrecondition(Request(head: head, body: .init(buffer: ByteBuffer())))
         #expect(try await precondition.expectedVersion { 3 } == 3)
         let error = await #expect(throws: APIError.self) { try await precondition.expectedVersion { 4 } }
         #expect(error?.code == .preconditionFailed)

@@ -4,7 +4,7 @@ import ServiceKit
 struct AdminKeyRoutes: Sendable {
     let keys: SigningKeys
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         router.get("keys") { _, _ in try await listing() }
         router.post("keys/rotate") { _, _ in
             try await keys.rotate()

@@ -6,9 +6,13 @@ extension SignInContext {
     init(_ request: Request, _ context: AuthRequestContext) throws {
         self.init(
             clientInfo: context.clientInfo(of: request),
-            wantsCookie: try QueryParameters(request).boolean("cookie") ?? false
+            wantsCookie: try context.query[Self.cookie] ?? false
         )
     }
+
+    private static let cookie = QueryParameter.boolean(CSRFMiddleware.cookieParameter)
+    /// What every way in takes in its query.
+    static let query = QueryDeclaration(cookie)
 }
 
 extension Response {

@@ -11,15 +11,17 @@ struct ChangeRoutes: Sendable {
     let verifier: TokenVerifier
     let blocked: BlockedPrincipals
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
-        group.get("changes", use: changes)
+    func mount(on group: RouteGroup<ChatRequestContext>) {
+        group.get("changes", query: QueryDeclaration(Self.after, Self.limit), use: changes)
     }
+
+    private static let after = QueryParameter.text("after")
+    private static let limit = QueryParameter.integer("limit", in: 1...1000)
 
     @Sendable private func changes(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let caller = try context.caller
-        let query = QueryParameters(request)
-        let limit = try query.integer("limit", in: 1...1000) ?? 100
-        let start = try Self.start(request, query)
+        let limit = try context.query[Self.limit] ?? 100
+        let start = try Self.start(request, context.query)
         guard request.acceptsEventStream else {
             return .json(try await changes.page(from: start, limit: limit, for: caller).json())
         }
@@ -45,7 +47,7 @@ struct ChangeRoutes: Sendable {
     private static func start(_ request: Request, _ query: QueryParameters) throws(APIError) -> Changes.Start {
         let lastID = request.acceptsEventStream ? request.headers.text(.lastEventID) : nil
         if let lastID, !lastID.isEmpty { return .after(try EventCursor(lastID)) }
-        switch query["after"] {
+        switch try query[after] {
         case nil: return .oldest
         case .some("end"): return .end
         case let after?: return .after(try EventCursor(after))

@@ -1,12 +1,14 @@
 // The only error that reaches the wire (RFC 9457).
 package import HTTPTypes
 package import Hummingbird
+import NIOCore
 package import Storage
 
 package struct FieldError: Sendable, Hashable {
     /// Such as `email` or `messages[2].role`.
     package let field: String
-    /// `required`, `wrong_type`, `unknown_field`, `too_short`, `too_long`, `out_of_range`, `invalid`.
+    /// `required`, `wrong_type`, `unknown_field`, `unknown_parameter`, `repeated_parameter`, `too_short`, `too_long`,
+    /// `out_of_range`, `invalid`.
     package let code: String
     package let message: String
 
@@ -58,6 +60,12 @@ package struct APIError: Error, Sendable, HTTPResponseError {
 
     /// `application/problem+json`, never cached.
     package func response(requestID: String) -> Response {
+        let (head, body) = problem(requestID: requestID)
+        return Response(status: head.status, headers: head.headerFields, body: .init(byteBuffer: body))
+    }
+
+    /// The same in its parts, for what is refused before there is a request.
+    func problem(requestID: String) -> (head: HTTPResponse, body: ByteBuffer) {
         let body = JSONWriter.object { writer in
             writer.field("type", "urn:tessera:error:\(code.rawValue)")
             writer.field("title", code.title)
@@ -83,7 +91,7 @@ package struct APIError: Error, Sendable, HTTPResponseError {
         if status == .unauthorized, headers[.wwwAuthenticate] == nil { headers[.wwwAuthenticate] = challenge }
         headers[.contentType] = "application/problem+json"
         headers[.cacheControl] = "no-store"
-        return Response(status: status, headers: headers, body: .init(byteBuffer: body.buffer))
+        return (HTTPResponse(status: status, headerFields: headers), body.buffer)
     }
 }
 

@@ -6,10 +6,19 @@ package import HTTPTypes
 package enum ErrorCode: String, Sendable, CaseIterable {
     // The request
     case invalidJSON = "invalid_json"
+    case jsonNUL = "json_nul"
+    case jsonDuplicateName = "json_duplicate_name"
+    case jsonTooDeep = "json_too_deep"
+    case jsonLoneSurrogate = "json_lone_surrogate"
     case validationFailed = "validation_failed"
     case bodyMissing = "body_missing"
     case bodyTooLarge = "body_too_large"
     case unsupportedMediaType = "unsupported_media_type"
+    case unsupportedContentEncoding = "unsupported_content_encoding"
+    case unsupportedTransferCoding = "unsupported_transfer_coding"
+    case unsupportedVersion = "unsupported_http_version"
+    case fieldsTooLarge = "header_fields_too_large"
+    case expectationFailed = "expectation_failed"
     case invalidCursor = "invalid_cursor"
     case cursorGone = "cursor_gone"
     case resultGone = "result_gone"
@@ -56,10 +65,16 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 
     package var status: HTTPResponse.Status {
         switch self {
-        case .invalidJSON, .validationFailed, .bodyMissing, .invalidCursor, .badRequest: .badRequest
+        case .invalidJSON, .jsonNUL, .jsonDuplicateName, .jsonTooDeep, .jsonLoneSurrogate, .validationFailed,
+            .bodyMissing, .invalidCursor, .badRequest:
+            .badRequest
         case .cursorGone, .resultGone: .gone
         case .bodyTooLarge: .contentTooLarge
-        case .unsupportedMediaType: .unsupportedMediaType
+        case .unsupportedMediaType, .unsupportedContentEncoding: .unsupportedMediaType
+        case .unsupportedTransferCoding: .notImplemented
+        case .unsupportedVersion: .httpVersionNotSupported
+        case .fieldsTooLarge: .requestHeaderFieldsTooLarge
+        case .expectationFailed: .expectationFailed
         case .methodNotAllowed: .methodNotAllowed
         case .notFound: .notFound
         case .preconditionFailed: .preconditionFailed
@@ -81,10 +96,19 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     package var title: String {
         switch self {
         case .invalidJSON: "The body is not valid JSON."
+        case .jsonNUL: "A string of the body holds U+0000, which cannot be stored."
+        case .jsonDuplicateName: "An object of the body has the same member twice."
+        case .jsonTooDeep: "The body is nested too deeply."
+        case .jsonLoneSurrogate: "A string of the body holds half of a surrogate pair, which is no text."
         case .validationFailed: "The request has invalid fields."
         case .bodyMissing: "A JSON body is required."
         case .bodyTooLarge: "The body is too large."
         case .unsupportedMediaType: "The body must be application/json."
+        case .unsupportedContentEncoding: "The body must be sent as it is, or with gzip."
+        case .unsupportedTransferCoding: "The only transfer coding here is chunked."
+        case .unsupportedVersion: "The server speaks HTTP/1.1."
+        case .fieldsTooLarge: "The header fields are too large."
+        case .expectationFailed: "The only expectation that can be met is 100-continue."
         case .invalidCursor: "The cursor is not from this list."
         case .cursorGone: "The cursor is no longer valid; start again."
         case .resultGone: "The result of the first request has been deleted."

@@ -1,8 +1,8 @@
 // The client's address, as far as it can be trusted.
 //
-// SECURITY: anyone can send `X-Forwarded-For`. It counts only if the peer is a configured proxy, and is read from the
-// right: the first address that is no proxy of ours is the client's. The leftmost entry would let an attacker choose
-// the bucket that counts their guesses.
+// SECURITY: what a request says of the way that it came is text that anyone can send. It counts only when the peer is a
+// configured proxy, and is walked from the right: the first address that is no proxy of ours is the client's. Rivals
+// that read the leftmost entry let an attacker choose the bucket in which their guesses are counted.
 import HTTPTypes
 package import Hummingbird
 
@@ -25,13 +25,12 @@ package struct ClientAddress: Sendable, Hashable {
     }
 
     package init(_ text: String) {
-        guard let bytes = IPNetwork.addressBytes(text) else {
+        guard let bytes = IPNetwork.addressBytes(text), let text = IPNetwork.text(of: bytes) else {
             self = .unknown
             return
         }
         if bytes.count == 4 {
-            // From the bytes: a mapped address (`::ffff:192.0.2.1`) counts as the plain one.
-            self.init(text: text, network: bytes.map(String.init).joined(separator: "."))
+            self.init(text: text, network: text)
         } else {
             let prefix = bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
             self.init(text: text, network: "v6:\(prefix)")
@@ -64,6 +63,14 @@ package struct IPNetwork: Sendable, Hashable {
         return true
     }
 
+    /// The one spelling of an address of 4 or 16 bytes: dotted, or as RFC 5952 has it.
+    static func text(of bytes: [UInt8]) -> String? {
+        var buffer = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        let family = bytes.count == 4 ? AF_INET : AF_INET6
+        guard inet_ntop(family, bytes, &buffer, socklen_t(buffer.count)) != nil else { return nil }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// 4 or 16 bytes; 4 for an IPv4 address mapped into IPv6 (`::ffff:a.b.c.d`).
     static func addressBytes(_ text: String) -> [UInt8]? {
         var v4 = in_addr()
@@ -91,20 +98,28 @@ package struct ClientAddressMiddleware<Context: WebRequestContext>: RouterMiddle
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
         var context = context
-        let forwarded = request.headers.elements(.forwardedFor)
-        context.clientAddress = Self.client(peer: context.peerAddress, forwarded: forwarded, trusted: trustedProxies)
+        context.clientAddress = Self.client(
+            peer: context.peerAddress,
+            forwarded: ForwardedHops(request.headers),
+            trusted: trustedProxies
+        )
         return try await next(request, context)
     }
 
-    /// `hops`: the elements of all `X-Forwarded-For` lines.
-    static func client(peer: String?, forwarded hops: [RequestText], trusted: [IPNetwork]) -> ClientAddress {
+    static func client(peer: String?, forwarded: ForwardedHops, trusted: [IPNetwork]) -> ClientAddress {
         guard let peer else { return .unknown }
-        var client = peer
-        for hop in hops.reversed() {
-            guard trusted.contains(where: { $0.contains(client) }) else { break }
-            guard IPNetwork.addressBytes(hop.verbatim) != nil else { break }
-            client = hop.verbatim
+        func walk(_ hops: [String?]) -> String {
+            var client = peer
+            for hop in hops.reversed() {
+                // A proxy that hides where a request came from, or cannot say it, is itself the last address known.
+                guard let hop, trusted.contains(where: { $0.contains(client) }) else { break }
+                client = hop
+            }
+            return client
         }
-        return ClientAddress(client)
+        let clients = Set(forwarded.chains.map(walk))
+        // SECURITY: a proxy writes one of the two fields and passes the other on as its client sent it. Which of the
+        // two it writes is not known here, so where they disagree neither counts.
+        return ClientAddress(clients.count == 1 ? clients.first ?? peer : peer)
     }
 }

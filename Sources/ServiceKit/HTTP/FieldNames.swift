@@ -3,6 +3,8 @@ package import HTTPTypes
 extension HTTPField.Name {
     package static let requestID = known("X-Request-ID")
     package static let forwardedFor = known("X-Forwarded-For")
+    /// RFC 7239
+    package static let forwarded = known("Forwarded")
     /// draft-ietf-httpapi-ratelimit-headers
     package static let rateLimit = known("RateLimit")
     package static let accelBuffering = known("X-Accel-Buffering")

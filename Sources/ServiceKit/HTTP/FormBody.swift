@@ -38,30 +38,7 @@ package struct FormBody: Sendable {
         if bytes.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "%") && $0 != 0 }) {
             return String(validating: bytes, as: UTF8.self).map { RequestText($0) }
         }
-        var out: [UInt8] = []
-        out.reserveCapacity(bytes.count)
-        var iterator = bytes.makeIterator()
-        while let byte = iterator.next() {
-            switch byte {
-            case UInt8(ascii: "+"): out.append(0x20)
-            case UInt8(ascii: "%"):
-                guard let high = iterator.next().flatMap(digit), let low = iterator.next().flatMap(digit) else {
-                    return nil
-                }
-                out.append(high << 4 | low)
-            default: out.append(byte)
-            }
-        }
-        return out.contains(0) ? nil : String(validating: out, as: UTF8.self).map { RequestText($0) }
-    }
-
-    private static func digit(_ byte: UInt8) -> UInt8? {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
-        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
-        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
-        default: nil
-        }
+        return (try? PercentEncoding.decode(bytes, plusIsSpace: true)).map { RequestText($0) }
     }
 }
 

@@ -181,13 +181,11 @@ extension Request {
 
     /// A request without a body reads as an empty object.
     package func optionalJSONBody(limit: Int) async throws -> JSONBody {
-        let bytes = try await bodyBytes(limit: limit)
-        if bytes.isEmpty { return .empty }
-        try requireJSON()
-        return try JSONBody(Self.parse(bytes))
+        try await optionalJSONElement(limit: limit).map { try JSONBody($0) } ?? .empty
     }
 
     package func jsonElement(limit: Int) async throws -> JSONElement {
+        if hasBody { try requireJSON() }
         let bytes = try await bodyBytes(limit: limit)
         guard !bytes.isEmpty else { throw APIError(.bodyMissing) }
         try requireJSON()
@@ -195,21 +193,31 @@ extension Request {
     }
 
     package func optionalJSONElement(limit: Int) async throws -> JSONElement? {
+        if hasBody { try requireJSON() }
         let bytes = try await bodyBytes(limit: limit)
         if bytes.isEmpty { return nil }
         try requireJSON()
         return try Self.parse(bytes)
     }
 
+    /// Whether a body is announced. What the head is enough to refuse is refused before the body is read, since the
+    /// client may wait with sending it (RFC 9110 §10.1.1).
+    private var hasBody: Bool {
+        headers[.contentLength].map { $0 != "0" } ?? (headers[.transferEncoding] != nil)
+    }
+
     func bodyBytes(limit: Int) async throws -> [UInt8] {
+        let coding = try ContentCoding(headers)
         if let declared = headers[.contentLength].flatMap({ Int($0) }), declared > limit {
             throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
         }
+        let packed: [UInt8]
         do {
-            return Array(buffer: try await body.collect(upTo: limit))
+            packed = Array(buffer: try await body.collect(upTo: limit))
         } catch is NIOTooManyBytesError {
             throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
         }
+        return try coding.decode(packed, limit: limit)
     }
 
     /// SECURITY: a form or `text/plain` can be posted across sites without a preflight; JSON cannot.
@@ -221,7 +229,20 @@ extension Request {
         do {
             return try JSONElement.parse(bytes)
         } catch {
-            throw APIError(.invalidJSON, detail: error.description)
+            throw APIError(error.code, detail: error.description)
+        }
+    }
+}
+
+extension JSONSyntaxError {
+    /// `invalid_json` for what is none. What RFC 8259 allows and this server does not take has codes of its own.
+    fileprivate var code: ErrorCode {
+        switch reason {
+        case .escapedNUL: .jsonNUL
+        case .duplicateName: .jsonDuplicateName
+        case .tooDeep: .jsonTooDeep
+        case .loneSurrogate: .jsonLoneSurrogate
+        default: .invalidJSON
         }
     }
 }

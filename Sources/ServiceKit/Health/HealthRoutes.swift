@@ -1,4 +1,4 @@
-package import Hummingbird
+import Hummingbird
 import Logging
 import Storage
 
@@ -16,11 +16,11 @@ package struct HealthRoutes: Sendable {
         self.isReady = isReady
     }
 
-    package func mount<Context: WebRequestContext>(on router: RouterGroup<Context>) {
-        router.get("healthz") { _, _ in
+    package func mount<Context: WebRequestContext>(on router: RouteGroup<Context>) {
+        router.get("healthz", query: .ignored) { _, _ in
             Response.json(JSONWriter.object { $0.field("status", "ok") })
         }
-        router.get("readyz") { _, context in
+        router.get("readyz", query: .ignored) { _, context in
             do {
                 try await isReady()
             } catch {
@@ -31,7 +31,7 @@ package struct HealthRoutes: Sendable {
             }
             return Response.json(JSONWriter.object { $0.field("status", "ready") })
         }
-        router.get("openapi.yaml") { _, _ in
+        router.get("openapi.yaml", query: .ignored) { _, _ in
             Response(
                 status: .ok,
                 headers: [.contentType: "application/yaml", .cacheControl: "public, max-age=300"],

@@ -75,19 +75,35 @@ package struct PageRequest: Sendable {
         self.wantsCount = wantsCount
     }
 
+    package static let limit = QueryParameter.integer("limit", in: 1...100)
+    package static let after = QueryParameter.text("after")
+    package static let before = QueryParameter.text("before")
+    package static let count = QueryParameter.boolean("count")
+    package static let page = QueryParameter.integer("page", in: 1...furthestRow)
+
+    /// What a list takes in its query that does not count its rows.
+    package static let uncountedQuery = QueryDeclaration(limit, after, before)
+    /// What a list takes in its query.
+    package static let query = uncountedQuery.and(count)
+    /// What a list takes that can be paged by number.
+    package static let numberedQuery = query.and(page)
+
     /// Reads `page`, from 1, or else a cursor as `init(_:list:)` does.
     package init(numbered query: QueryParameters, list: String) throws(APIError) {
         try self.init(query, list: list)
-        guard let page = try query.integer("page", in: 1...Self.furthestRow / limit) else { return }
+        guard let page = try query[Self.page] else { return }
+        guard page <= Self.furthestRow / limit else {
+            throw .field("page", "out_of_range", "must be from 1 to \(Self.furthestRow / limit)")
+        }
         guard cursor == nil else { throw .field("page", "invalid", "cannot be combined with after or before") }
         offset = Int64(page - 1) * Int64(limit)
     }
 
     /// Reads `limit` (1–100, default 20), `after` or `before`, and `count`.
-    package init(_ query: QueryParameters, list: String, defaultLimit: Int = 20, maxLimit: Int = 100) throws(APIError) {
-        let limit = try query.integer("limit", in: 1...maxLimit) ?? defaultLimit
-        let wantsCount = try query.boolean("count") ?? false
-        switch (query["after"], query["before"]) {
+    package init(_ query: QueryParameters, list: String) throws(APIError) {
+        let limit = try query[Self.limit] ?? 20
+        let wantsCount = query.declares(Self.count) ? try query[Self.count] ?? false : false
+        switch (try query[Self.after], try query[Self.before]) {
         case (nil, nil): self.init(limit: limit, cursor: nil, direction: .forward, wantsCount: wantsCount)
         case (let after?, nil):
             self.init(limit: limit, cursor: try Cursor(after, for: list), direction: .forward, wantsCount: wantsCount)

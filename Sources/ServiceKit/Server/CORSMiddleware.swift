@@ -8,6 +8,10 @@ package import Hummingbird
 package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let origins: Set<RequestText>
 
+    private static var allowedHeaders: String {
+        "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-ID"
+    }
+
     package init(origins: [String]) {
         self.origins = Set(origins.map { RequestText($0) })
     }
@@ -28,8 +32,7 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
                         status: .noContent,
                         headers: [
                             .accessControlAllowMethods: "GET, POST, PUT, PATCH, DELETE",
-                            .accessControlAllowHeaders:
-                                "Authorization, Content-Type, If-Match, Idempotency-Key, X-Request-ID",
+                            .accessControlAllowHeaders: Self.allowedHeaders,
                             .accessControlMaxAge: "600",
                         ]
                     )

@@ -43,7 +43,7 @@ extension ConfigurationKey {
         "TESSERA_TRUSTED_PROXIES",
         .networks,
         .described("empty"),
-        "whose `X-Forwarded-For` is believed, such as `10.0.0.0/8`"
+        "whose `X-Forwarded-For` and `Forwarded` are believed, such as `10.0.0.0/8`"
     )
     static let corsOrigins = Self(
         "TESSERA_CORS_ORIGINS",

@@ -77,7 +77,8 @@ struct Settings: Sendable {
         chatPublicURL = try origin(.chatPublicURL, else: "http://127.0.0.1:\(chat.port)")
         // Between two servers of one installation, on a private network.
         authURL = try origin(.authURL, else: publicURL, plain: true)
-        issuer = try origin(.issuer, else: publicURL)
+        _ = try origin(.issuer, else: "")
+        issuer = Origin.withoutSlash(try reader.text(.issuer) ?? reader.text(.publicURL) ?? publicURL)
         dataDirectory = try reader.line(.dataDirectory)
         authDatabase = try DatabaseURL(reader, .authDatabaseURL, service: "auth", dataDirectory: dataDirectory)
         chatDatabase = try DatabaseURL(reader, .chatDatabaseURL, service: "chat", dataDirectory: dataDirectory)

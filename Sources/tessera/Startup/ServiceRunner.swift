@@ -72,22 +72,20 @@ struct ServiceRunner {
         services.append(server(router, "metrics", on: address))
     }
 
-    private func server<Context: RequestContext>(
-        _ router: Router<Context>,
+    private func server<Routing: HTTPResponderBuilder>(
+        _ router: Routing,
         _ name: String,
         on address: ListenAddress,
         isListening: @escaping @Sendable () -> Void = {}
-    ) -> some Service where Context.Source == ApplicationRequestContextSource {
+    ) -> some Service where Routing.Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
         let connections = ConnectionMeter.counter(service: name)
         let application = Application(
             router: router,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [
-                        ConnectionMeter(counter: connections), RequestDeadlineHandler(), AnswerDeadlineHandler(),
-                    ]
-                )
-            ),
+            server: HTTPServerBuilder { responder in
+                ServiceChannel(responder: responder) {
+                    [ConnectionMeter(counter: connections), RequestDeadlineHandler(), AnswerDeadlineHandler()]
+                }
+            },
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),
             onServerRunning: { _ in isListening() },
             logger: logger

@@ -98,10 +98,13 @@ struct EndpointTests {
                     #expect(answer.headers[.contentType] == "application/problem+json", "\(method) \(path) \(what)")
                     #expect(answer.headers[.cacheControl] == "no-store", "\(method) \(path) \(what)")
                 }
-                for text in [
-                    "{", "nothing", "{} {}", #"{"x":01}"#, #"{"x":1,"x":1}"#, #"{"x":"\u0000"}"#, #"{"x":"\ud800"}"#,
-                    String(repeating: "[", count: 65), String(repeating: #"{"a":"#, count: 10_000),
-                ] { expect(try await send(Array(text.utf8)), 400, "invalid_json", String(text.prefix(20))) }
+                for (text, code) in [
+                    ("{", "invalid_json"), ("nothing", "invalid_json"), ("{} {}", "invalid_json"),
+                    (#"{"x":01}"#, "invalid_json"), (#"{"x":1,"x":1}"#, "json_duplicate_name"),
+                    (#"{"x":"\u0000"}"#, "json_nul"), (#"{"x":"\ud800"}"#, "json_lone_surrogate"),
+                    (String(repeating: "[", count: 65), "json_too_deep"),
+                    (String(repeating: #"{"a":"#, count: 10_000), "json_too_deep"),
+                ] { expect(try await send(Array(text.utf8)), 400, code, String(text.prefix(20))) }
                 expect(try await send([0x7B, 0x22, 0xFF, 0x22, 0x3A, 0x31, 0x7D]), 400, "invalid_json", "no UTF-8")
                 expect(try await send(Array(repeating: 0x20, count: 1 << 20)), 413, "body_too_large", "1 MiB")
                 for type in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""] {

@@ -25,15 +25,15 @@ struct BadInputTests {
             name: "the same member twice",
             body: #"{"email":"a@b.co","email":"c@d.co","password":"long enough"}"#,
             status: 400,
-            code: "invalid_json"
+            code: "json_duplicate_name"
         ),
         Case(
             name: "U+0000",
             body: #"{"email":"a@b.co","password":"long\u0000enough"}"#,
             status: 400,
-            code: "invalid_json"
+            code: "json_nul"
         ),
-        Case(name: "nested too deep", body: String(repeating: "[", count: 100), status: 400, code: "invalid_json"),
+        Case(name: "nested too deep", body: String(repeating: "[", count: 100), status: 400, code: "json_too_deep"),
         Case(name: "no object", body: "[]", status: 400, code: "validation_failed", field: "(body)"),
         Case(
             name: "wrong type",

@@ -2,6 +2,7 @@
 import AuthService
 import HTTPTypes
 import Hummingbird
+import ServiceKit
 import Storage
 import TestSupport
 import Testing

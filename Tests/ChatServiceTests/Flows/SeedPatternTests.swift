@@ -81,7 +81,7 @@ struct SeedPatternTests {
             #expect(try await chat.send(.get, "/v1/conversations/a").json["visibility"]?.string == "private")
             #expect(try await chat.send(.delete, "/v1/conversations/a?permanent=true").status == 204)
             #expect(try await chat.send(.get, "/v1/conversations/a").status == 404)
-            let all = try await chat.send(.delete, "/v1/conversations?permanent=true").json
+            let all = try await chat.send(.delete, "/v1/conversations?all=true&permanent=true").json
             #expect(all["conversations"]?.integer == 1)
             #expect(try await chat.rows("conversations") == 0)
         }

@@ -48,8 +48,8 @@ struct BadInputTests {
 
     private static let cases: [Case] = [
         Case(.post, conversations, "{", 400, "invalid_json"),
-        Case(.post, conversations, #"{"title":"a","title":"b"}"#, 400, "invalid_json"),
-        Case(.post, conversations, #"{"title":"\u0000"}"#, 400, "invalid_json"),
+        Case(.post, conversations, #"{"title":"a","title":"b"}"#, 400, "json_duplicate_name"),
+        Case(.post, conversations, #"{"title":"\u0000"}"#, 400, "json_nul"),
         Case(.post, conversations, nil, 400, "body_missing"),
         Case(.patch, "/v1/conversations/c", nil, 400, "body_missing"),
         Case(.post, messages, nil, 400, "body_missing"),

@@ -68,7 +68,8 @@ struct ConversationClassTests {
                 ] {
                     #expect(try await chat.send(.get, path, as: "stranger").json["data"]?.array?.isEmpty == true)
                 }
-                let cleared = try await chat.send(.delete, "/v1/conversations?permanent=true", as: "stranger").json
+                let cleared = try await chat.send(.delete, "/v1/conversations?all=true&permanent=true", as: "stranger")
+                    .json
                 #expect(cleared["conversations"]?.integer == 0)
                 if isTrashed { _ = try await chat.send(.post, "/v1/conversations/c/restore") }
                 let after = try await chat.send(.get, "/v1/conversations/c?include=messages,votes").text
@@ -121,8 +122,8 @@ struct ConversationClassTests {
             let other = "Bearer \(try chat.tokens.token(for: "owner", ["aud": #""tessera""#]))"
             let lists: [Attempt] = [
                 (.get, "/v1/conversations", nil), (.get, "/v1/conversations?trash=true", nil),
-                (.post, "/v1/conversations", "{}"), (.delete, "/v1/conversations", nil),
-                (.delete, "/v1/conversations?permanent=true", nil), (.get, "/v1/tags", nil),
+                (.post, "/v1/conversations", "{}"), (.delete, "/v1/conversations?all=true", nil),
+                (.delete, "/v1/conversations?all=true&permanent=true", nil), (.get, "/v1/tags", nil),
             ]
             for (method, path, body) in Self.attempts("c", "m", tag: tag) + lists {
                 for headers in [[:], [.authorization: other]] as [HTTPFields] {
@@ -222,7 +223,7 @@ struct ConversationClassTests {
             let forged = "Bearer \(try chat.tokens.forged(for: "owner"))"
             let answer = try await chat.send(
                 .delete,
-                "/v1/conversations?permanent=true",
+                "/v1/conversations?all=true&permanent=true",
                 as: nil,
                 headers: [.authorization: forged]
             )

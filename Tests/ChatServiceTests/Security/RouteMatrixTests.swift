@@ -14,7 +14,7 @@ struct RouteMatrixTests {
     private static let requests: [String: (query: String, body: String?)] = [
         "GET v1/conversations": ("", nil),
         "POST v1/conversations": ("", "{}"),
-        "DELETE v1/conversations": ("", nil),
+        "DELETE v1/conversations": ("?all=true", nil),
         "GET v1/conversations/{}": ("?include=messages,votes", nil),
         "PATCH v1/conversations/{}": ("", #"{"title":"Mine now"}"#),
         "DELETE v1/conversations/{}": ("", nil),

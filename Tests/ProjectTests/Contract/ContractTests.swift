@@ -108,6 +108,11 @@ struct ContractTests {
 
 enum Services {
     static func routes() async throws -> Set<Contract.Operation> {
+        let (auth, chat) = try await mounted()
+        return operations(auth, "auth").union(operations(chat, "chat"))
+    }
+
+    static func mounted() async throws -> (auth: [Route], chat: [Route]) {
         let ring = try MasterKeyRing(base64Ring: Base64.encode(RandomSource.system.bytes(32)))
         let url = "http://127.0.0.1:8080"
         let auth = try await withDatabase(.sqlite, service: "auth") { database in
@@ -118,7 +123,7 @@ enum Services {
                 contract: "",
                 logger: Logger(label: "test")
             )
-            return operations(service.buildRouter().routes.map { ($0.method.rawValue, $0.path.description) }, "auth")
+            return service.buildRouter().routes
         }
         let chat = try await withDatabase(.sqlite, service: "chat") { database in
             let service = ChatService(
@@ -129,17 +134,18 @@ enum Services {
                 contract: "",
                 logger: Logger(label: "test")
             )
-            return operations(service.buildRouter().routes.map { ($0.method.rawValue, $0.path.description) }, "chat")
+            return service.buildRouter().routes
         }
-        return auth.union(chat)
+        return (auth, chat)
     }
 
-    private static func operations(_ routes: [(String, String)], _ service: String) -> Set<Contract.Operation> {
-        // HEAD is implied, and OpenAPI has no word for most methods.
-        let named: Set = ["GET", "PUT", "POST", "PATCH", "DELETE"]
-        return Set(
-            routes.filter { named.contains($0.0) }.map {
-                .init(method: $0.0, path: Contract.normal($0.1), service: service)
+    /// HEAD is implied, and OpenAPI has no word for most methods.
+    static let methods: Set = ["GET", "PUT", "POST", "PATCH", "DELETE"]
+
+    private static func operations(_ routes: [Route], _ service: String) -> Set<Contract.Operation> {
+        Set(
+            routes.filter { methods.contains($0.method.rawValue) }.map {
+                .init(method: $0.method.rawValue, path: Contract.normal($0.path), service: service)
             }
         )
     }

@@ -85,8 +85,8 @@ extension Contract {
 }
 
 private struct BothServices {
-    let auth: Router<AuthRequestContext>
-    let chat: Router<ChatRequestContext>
+    let auth: ServiceRouter<AuthRequestContext>
+    let chat: ServiceRouter<ChatRequestContext>
     let token: String
     let userID: String
     let conversationID: String
@@ -143,13 +143,13 @@ private struct BothServices {
             : try await Self.send(auth, example.method, path, example.body, token)
     }
 
-    private static func send<Context: RequestContext>(
-        _ router: Router<Context>,
+    private static func send<Context: WebRequestContext>(
+        _ router: ServiceRouter<Context>,
         _ method: String,
         _ path: String,
         _ body: String?,
         _ token: String?
-    ) async throws -> TestResponse where Context.Source == ApplicationRequestContextSource {
+    ) async throws -> TestResponse {
         let method = try #require(HTTPRequest.Method(method))
         return try await Application(router: router).test(.router) { client in
             var headers: HTTPFields = [:]

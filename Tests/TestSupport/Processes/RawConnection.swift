@@ -22,8 +22,11 @@ package final class RawConnection: Sendable {
         close(descriptor)
     }
 
-    package func send(_ text: String) throws {
-        var rest = Array(text.utf8)[...]
+    package func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+    /// Sends all bytes; throws when the other side has closed.
+    package func send(_ bytes: [UInt8]) throws {
+        var rest = bytes[...]
         while !rest.isEmpty {
             let sent = rest.withUnsafeBytes { bytes in
                 Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
@@ -41,6 +44,33 @@ package final class RawConnection: Sendable {
             Thread.detachNewThread {
                 continuation.resume(with: Result { try self.readUntilClosed(limit, bytesPerSecond) })
             }
+        }
+    }
+
+    /// What the other side says until the text is as wanted, until it closes the connection, or for as long as `limit`.
+    package func receive(
+        within limit: Duration,
+        until isEnough: @escaping @Sendable (String) -> Bool = { _ in false }
+    ) async -> (text: String, isClosed: Bool) {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread { continuation.resume(returning: self.read(limit, isEnough)) }
+        }
+    }
+
+    private func read(_ limit: Duration, _ isEnough: (String) -> Bool) -> (text: String, isClosed: Bool) {
+        let deadline = ContinuousClock.now + limit
+        var received: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16 * 1024)
+        while true {
+            let text = String(decoding: received, as: UTF8.self)
+            guard !isEnough(text) else { return (text, false) }
+            let left = ContinuousClock.now.duration(to: deadline)
+            let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
+            var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+            guard milliseconds > 0, poll(&waiting, 1, Int32(milliseconds)) > 0 else { return (text, false) }
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count > 0 else { return (text, true) }
+            received += buffer[..<count]
         }
     }
 

@@ -13,12 +13,12 @@ struct EventRoutes: Sendable {
 
     static let scope = "events"
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.get("events", use: events)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.get("events", query: EventQuery.declaration, use: events)
     }
 
     @Sendable private func events(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let query = try EventQuery(request, retention: retention)
+        let query = try EventQuery(request, context.query, retention: retention)
         guard request.acceptsEventStream else {
             return .json(try await log.page(from: query.start, kinds: query.kinds, limit: query.limit).json())
         }
@@ -40,10 +40,18 @@ private struct EventQuery {
     let kinds: EventKinds
     let limit: Int
 
-    init(_ request: Request, retention: Duration) throws(APIError) {
-        let query = QueryParameters(request)
-        let after = query["after"]
-        let since = try query.duration("since", upTo: retention)
+    private static let after = QueryParameter.text("after")
+    private static let since = QueryParameter.duration("since")
+    private static let kindsParameter = QueryParameter.text("kinds")
+    private static let limit = QueryParameter.integer("limit", in: 1...1000)
+    static let declaration = QueryDeclaration(after, since, kindsParameter, limit)
+
+    init(_ request: Request, _ query: QueryParameters, retention: Duration) throws(APIError) {
+        let after = try query[Self.after]
+        let since = try query[Self.since]
+        if let since, !(.seconds(1)...retention).contains(since) {
+            throw .field("since", "out_of_range", "must be from 1s to \(retention.components.seconds)s")
+        }
         if after != nil, since != nil { throw .field("since", "invalid", "cannot be combined with after") }
         let lastID = request.acceptsEventStream ? request.headers.text(.lastEventID) : nil
         if let lastID, !lastID.isEmpty {
@@ -56,8 +64,8 @@ private struct EventQuery {
         } else {
             start = .oldest
         }
-        kinds = try Self.kinds(query["kinds"])
-        limit = try query.integer("limit", in: 1...1000) ?? 100
+        kinds = try Self.kinds(query[Self.kindsParameter])
+        limit = try query[Self.limit] ?? 100
     }
 
     private static func kinds(_ text: RequestText?) throws(APIError) -> EventKinds {

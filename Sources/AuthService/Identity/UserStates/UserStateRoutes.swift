@@ -7,12 +7,12 @@ struct UserStateRoutes: Sendable {
     let states: UserStates
     let cookies: SessionCookiePolicy
 
-    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+    func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.delete("me", use: deleteMe)
     }
 
     /// Behind `RoleMiddleware`.
-    func mountAdmin(on router: RouterGroup<AuthRequestContext>) {
+    func mountAdmin(on router: RouteGroup<AuthRequestContext>) {
         router.patch("users/:id", use: update)
         router.delete("users/:id", use: delete)
         router.post("users/:id/deactivate", use: deactivate)

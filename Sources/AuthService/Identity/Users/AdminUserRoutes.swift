@@ -4,19 +4,22 @@ import ServiceKit
 struct AdminUserRoutes: Sendable {
     let users: Users
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.get("users", use: list)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.get("users", query: PageRequest.query.and(Self.prefix, Self.role, Self.active), use: list)
         router.get("users/:id", use: get)
     }
 
+    private static let prefix = QueryParameter.text("q")
+    private static let role = QueryParameter.choice("role", of: Role.self)
+    private static let active = QueryParameter.boolean("active")
+
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let query = QueryParameters(request)
         let filter = UserFilter(
-            role: try query.choice("role", of: Role.self),
-            isActive: try query.boolean("active"),
-            prefix: try query.text("q")
+            role: try context.query[Self.role],
+            isActive: try context.query[Self.active],
+            prefix: try context.query[Self.prefix]
         )
-        let page = try await users.list(filter, try PageRequest(query, list: Users.listName))
+        let page = try await users.list(filter, try PageRequest(context.query, list: Users.listName))
         return .json(page.json(list: Users.listName) { $1.write(to: &$0) })
     }
 

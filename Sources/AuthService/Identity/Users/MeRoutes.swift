@@ -4,7 +4,7 @@ import ServiceKit
 struct MeRoutes: Sendable {
     let users: Users
 
-    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+    func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.get("me", use: get)
         router.patch("me", use: update)
     }

@@ -6,7 +6,7 @@ import ServiceKit
 struct AdminClientRoutes: Sendable {
     let clients: Clients
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         router.get("clients", use: list)
         router.post("clients", use: create)
         router.get("clients/:id", use: get)

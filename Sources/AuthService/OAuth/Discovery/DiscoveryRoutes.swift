@@ -7,12 +7,12 @@ struct DiscoveryRoutes: Sendable {
     let publicURL: String
     let algorithm: SigningAlgorithm
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.get(".well-known/openid-configuration") { request, _ in
-            Response.cacheable(metadata(), request)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.get(".well-known/openid-configuration", query: .ignored) { _, _ in
+            Response.cacheable(metadata())
         }
-        router.get(".well-known/oauth-authorization-server") { request, _ in
-            Response.cacheable(metadata(), request)
+        router.get(".well-known/oauth-authorization-server", query: .ignored) { _, _ in
+            Response.cacheable(metadata())
         }
     }
 

@@ -30,10 +30,10 @@ struct ValidateRoutes: Sendable {
         "UNSUBSCRIBE", "QUERY",
     ].compactMap { HTTPRequest.Method($0) }
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         for method in Self.methods {
-            router.on("validate", method: method, use: validate)
-            router.on("validate/**", method: method, use: validate)
+            router.on("validate", method: method, query: .ignored, use: validate)
+            router.on("validate/**", method: method, query: .ignored, use: validate)
         }
     }
 

@@ -14,8 +14,8 @@ struct IntrospectionRoutes: Sendable {
     let tokens: RefreshTokens
     let issuer: String
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.post("introspect", use: introspect)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.post("introspect", query: .ignored, use: introspect)
     }
 
     @Sendable private func introspect(_ request: Request, context: AuthRequestContext) async throws -> Response {

@@ -16,8 +16,8 @@ struct RevocationRoutes: Sendable {
     let sessions: Sessions
     let tokens: RefreshTokens
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.post("revoke", use: revoke)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.post("revoke", query: .ignored, use: revoke)
     }
 
     private enum Finding {

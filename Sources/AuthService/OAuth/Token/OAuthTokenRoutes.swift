@@ -15,8 +15,8 @@ struct OAuthTokenRoutes: Sendable {
 
     static let grantTypes = ["client_credentials", "refresh_token"]
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.post("token", use: token)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.post("token", query: .ignored, use: token)
     }
 
     @Sendable private func token(_ request: Request, context: AuthRequestContext) async throws -> Response {

@@ -16,7 +16,7 @@ struct CleanupService: Service {
 struct CleanupRoutes: Sendable {
     let cleanup: CleanupRunner
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("cleanup") { _, _ in
             let report = try await cleanup.run()
             return Response.json(

@@ -11,6 +11,9 @@ struct CSRFMiddleware: RouterMiddleware {
     let cookies: SessionCookiePolicy
     let allowedOrigins: Set<RequestText>
 
+    /// In a query, it asks for the session cookie.
+    static let cookieParameter = "cookie"
+
     init(cookies: SessionCookiePolicy, publicURL: String, corsOrigins: [String]) {
         self.cookies = cookies
         self.allowedOrigins = Set(([publicURL] + corsOrigins).map { RequestText($0) })
@@ -21,17 +24,15 @@ struct CSRFMiddleware: RouterMiddleware {
         context: AuthRequestContext,
         next: @concurrent (Request, AuthRequestContext) async throws -> Response
     ) async throws -> Response {
-        if cookies.isCarried(by: request.headers) || setsCookie(request) {
+        // Behind `/v1/validate` stands the query of another server's request.
+        let setsCookie =
+            context.target.names(Self.cookieParameter) && !RequestText(context.target.path).begins(with: "/v1/validate")
+        if cookies.isCarried(by: request.headers) || setsCookie {
             guard isAllowed(request.headers, method: RequestText(request.method.rawValue)) else {
                 throw APIError(.csrfRefused)
             }
         }
         return try await next(request, context)
-    }
-
-    private func setsCookie(_ request: Request) -> Bool {
-        // `/v1/validate` has the query of another service's request.
-        request.uri.queryParameters["cookie"] != nil && !RequestText(request.uri.path).begins(with: "/v1/validate")
     }
 
     /// Whether a request of this method may use a cookie.

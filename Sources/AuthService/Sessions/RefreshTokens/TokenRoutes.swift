@@ -4,7 +4,7 @@ import ServiceKit
 struct TokenRoutes: Sendable {
     let refreshEndpoint: RefreshEndpoint
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("token/refresh", use: refresh)
     }
 

@@ -7,21 +7,22 @@ struct AdminSessionRoutes: Sendable {
 
     private static let maxIDs = 500
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.get("sessions", use: list)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.get("sessions", query: PageRequest.uncountedQuery.and(Self.ended, Self.user), use: list)
         router.delete("sessions/:id", use: revoke)
         router.post("sessions/revoke", use: revokeMany)
-        router.get("users/:id/sessions", use: listOfUser)
+        router.get("users/:id/sessions", query: PageRequest.uncountedQuery.and(Self.ended), use: listOfUser)
         router.delete("users/:id/sessions", use: revokeOfUser)
     }
 
+    private static let ended = QueryParameter.boolean("ended")
+    private static let user = QueryParameter.id("user_id")
+
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let query = QueryParameters(request)
-        let user = query["user_id"]
-        if let user, !RowID.isValid(user) { throw APIError.field("user_id", "invalid", "must be an id") }
+        let query = context.query
         let page = try await sessions.list(
-            ofUser: user?.verbatim,
-            includeEnded: try query.boolean("ended") ?? false,
+            ofUser: try query[Self.user],
+            includeEnded: try query[Self.ended] ?? false,
             try PageRequest(query, list: Sessions.listName)
         )
         return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })
@@ -72,11 +73,11 @@ struct AdminSessionRoutes: Sendable {
 
     @Sendable private func listOfUser(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let id = try context.id()
-        let query = QueryParameters(request)
+        let query = context.query
         guard try await users.find(id: id) != nil else { throw APIError(.notFound) }
         let page = try await sessions.list(
             ofUser: id,
-            includeEnded: try query.boolean("ended") ?? false,
+            includeEnded: try query[Self.ended] ?? false,
             try PageRequest(query, list: Sessions.listName)
         )
         return .json(page.json(list: Sessions.listName) { $1.write(to: &$0) })

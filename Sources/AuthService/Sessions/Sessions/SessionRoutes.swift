@@ -10,13 +10,13 @@ struct SessionRoutes: Sendable {
     let verifier: TokenVerifier
     let cookies: SessionCookiePolicy
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
+    func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("logout", use: logOut)
         router.get("session", use: current)
     }
 
-    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
-        router.get("me/sessions", use: list)
+    func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
+        router.get("me/sessions", query: PageRequest.uncountedQuery, use: list)
         router.delete("me/sessions/:id", use: revoke)
         router.post("me/sessions/revoke-others", use: revokeOthers)
     }
@@ -94,7 +94,7 @@ struct SessionRoutes: Sendable {
 
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
-        let page = try PageRequest(QueryParameters(request), list: Sessions.listName)
+        let page = try PageRequest(context.query, list: Sessions.listName)
         let sessions = try await sessions.list(ofUser: caller.userID, includeEnded: false, page)
         return .json(sessions.json(list: Sessions.listName) { $1.write(to: &$0, current: $1.id == caller.sessionID) })
     }

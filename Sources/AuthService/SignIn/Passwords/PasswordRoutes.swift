@@ -5,17 +5,17 @@ struct PasswordRoutes: Sendable {
     let passwords: Passwords
     let signIn: SignIn
 
-    func mount(on router: RouterGroup<AuthRequestContext>) {
-        router.post("signup", use: signUp)
-        router.post("login", use: logIn)
+    func mount(on router: RouteGroup<AuthRequestContext>) {
+        router.post("signup", query: SignInContext.query, use: signUp)
+        router.post("login", query: SignInContext.query, use: logIn)
     }
 
-    func mountAuthenticated(on router: RouterGroup<AuthRequestContext>) {
+    func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.post("password/change", use: change)
     }
 
     /// Behind `RoleMiddleware`.
-    func mountAdmin(on router: RouterGroup<AuthRequestContext>) {
+    func mountAdmin(on router: RouteGroup<AuthRequestContext>) {
         router.post("users", use: create)
     }
 

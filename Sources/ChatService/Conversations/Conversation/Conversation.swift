@@ -57,6 +57,12 @@ struct Conversation: Sendable {
         get throws(StorageError) { try row.text("metadata") }
     }
 
+    /// Whether it shows more than its own fields: numbers of messages, names of tags. They change while the version
+    /// stays.
+    var showsMore: Bool {
+        get throws(StorageError) { try row.integer("last_seq") > 0 || !tags.isEmpty }
+    }
+
     /// The list is ordered by `updated_at`, newest first.
     var cursor: Cursor { Cursor(updatedAt, id) }
 

@@ -9,25 +9,38 @@ struct ConversationRoutes: Sendable {
     let conversations: Conversations
     let trash: Trash
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
-            .get("conversations", use: list)
+            .get("conversations", query: Self.listQuery, use: list)
             .post("conversations", use: create)
-            .get("conversations/:id", use: get)
+            .get("conversations/:id", query: QueryDeclaration(Self.include), use: get)
             .patch("conversations/:id", use: change)
     }
 
+    private static let archived = QueryParameter.boolean("archived")
+    private static let pinned = QueryParameter.boolean("pinned")
+    private static let inTrash = QueryParameter.boolean("trash")
+    private static let listQuery = PageRequest.numberedQuery.and(
+        archived,
+        pinned,
+        inTrash,
+        TagName.filter,
+        SearchQuery.parameter
+    )
+    private static let include = QueryParameter.word(
+        "include",
+        of: ["messages", "votes", "messages,votes", "votes,messages"]
+    )
+
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let query = QueryParameters(request)
-        if try query.boolean("trash") ?? false { return try await listTrash(query, context) }
-        let tag = try query.text("tag")
+        let query = context.query
+        if try query[Self.inTrash] ?? false { return try await listTrash(query, context) }
         let filter = Conversations.Filter(
-            archived: try query.boolean("archived"),
-            pinned: try query.boolean("pinned"),
-            tag: tag.flatMap { TagName($0) },
-            query: query["q"] == nil ? nil : try SearchQuery(query)
+            archived: try query[Self.archived],
+            pinned: try query[Self.pinned],
+            tag: try query[TagName.filter],
+            query: try query[SearchQuery.parameter]
         )
-        if tag != nil, filter.tag == nil { throw APIError.field("tag", "invalid", "is no name of a tag") }
         let request = try PageRequest(numbered: query, list: Self.list)
         let page = try await conversations.list(filter, for: try context.caller, page: request)
         return .json(
@@ -37,8 +50,11 @@ struct ConversationRoutes: Sendable {
 
     /// The trash has its own list, in the order of deletion.
     private func listTrash(_ query: QueryParameters, _ context: ChatRequestContext) async throws -> Response {
-        for name in ["archived", "pinned", "tag", "q", "page"] where query[name] != nil {
-            throw APIError.field(name, "invalid", "cannot be combined with trash")
+        let others: [any DeclaredParameter] = [
+            Self.archived, Self.pinned, TagName.filter, SearchQuery.parameter, PageRequest.page,
+        ]
+        for other in others where query.has(other) {
+            throw APIError.field(other.name, "invalid", "cannot be combined with trash")
         }
         let request = try PageRequest(query, list: TrashRoutes.list)
         let page = try await trash.list(for: try context.caller, page: request)
@@ -70,17 +86,14 @@ struct ConversationRoutes: Sendable {
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let id = try context.id("id")
-        let names = QueryParameters(request)["include"]?.pieces(between: ",").map { $0.keyword ?? "" } ?? []
-        guard names.allSatisfy({ $0 == "messages" || $0 == "votes" }) else {
-            throw APIError.field("include", "invalid", "must be messages, votes, or both with a comma")
-        }
+        let names = try context.query[Self.include]?.split(separator: ",") ?? []
         let (conversation, included) = try await conversations.get(
             id,
             withMessages: names.contains("messages"),
             votes: names.contains("votes"),
             for: try context.caller
         )
-        return try Self.answer(conversation, included)
+        return try Self.answer(conversation, included, isRead: true)
     }
 
     @Sendable func change(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -99,10 +112,10 @@ struct ConversationRoutes: Sendable {
         _ conversation: Conversation,
         _ included: Conversations.Included = .init(),
         status: HTTPResponse.Status = .ok,
-        headers: HTTPFields = [:]
+        headers: HTTPFields = [:],
+        isRead: Bool = false
     ) throws -> Response {
         var headers = headers
-        headers[.eTag] = EntityTag.version(conversation.version)
         let body = try JSONWriter.object { writer in
             try conversation.writeMembers(to: &writer)
             if let votes = included.votes {
@@ -118,6 +131,10 @@ struct ConversationRoutes: Sendable {
             let older = messages.hasMore ? messages.previous : nil
             writer.field("messages_prev_cursor", older?.encoded(for: MessageRoutes.list))
         }
+        let showsMore = try included.messages != nil || included.votes != nil || conversation.showsMore
+        headers[.eTag] =
+            isRead && showsMore
+            ? EntityTag.version(conversation.version, showing: body) : EntityTag.version(conversation.version)
         return .json(body, status: status, headers: headers)
     }
 }

@@ -6,7 +6,7 @@ import ServiceKit
 struct ForkRoutes: Sendable {
     let forks: Forks
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group.post("conversations/:id/fork", use: fork)
     }
 

@@ -54,6 +54,9 @@ struct Message: Sendable {
         try self.init(row, in: conversation)
     }
 
+    /// Whether it shows its siblings, which change without it.
+    var showsSiblings: Bool { siblings != nil }
+
     /// JSON, byte for byte.
     var metadata: String {
         get throws(StorageError) { try row.text("metadata") }

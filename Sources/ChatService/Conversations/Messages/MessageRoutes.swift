@@ -26,24 +26,31 @@ struct MessageRoutes: Sendable {
         case siblings
     }
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
-            .get("conversations/:id/messages", use: list)
+            .get("conversations/:id/messages", query: Self.listQuery, use: list)
             .post("conversations/:id/messages", use: append)
-            .delete("conversations/:id/messages", use: truncate)
-            .get("conversations/:id/messages/:message_id", use: get)
+            .delete("conversations/:id/messages", query: QueryDeclaration(Self.afterSequence), use: truncate)
+            .get("conversations/:id/messages/:message_id", query: QueryDeclaration(Self.include), use: get)
             .patch("conversations/:id/messages/:message_id", use: change)
             .delete("conversations/:id/messages/:message_id", use: delete)
     }
 
+    private static let order = QueryParameter.choice("order", of: MessageOrder.self)
+    private static let include = QueryParameter.choice("include", of: Inclusion.self)
+    private static let leaf = QueryParameter.text("leaf")
+    private static let last = QueryParameter.integer("last", in: 1...100)
+    private static let listQuery = PageRequest.query.and(order, include, leaf, last)
+    private static let afterSequence = QueryParameter.integer("after_seq", in: 0...Int(Int32.max)).required
+
     /// The whole conversation by number, or with `?leaf=` one branch.
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
-        let query = QueryParameters(request)
-        let order = try query.choice("order", of: MessageOrder.self) ?? .asc
-        let siblings = try query.choice("include", of: Inclusion.self) == .siblings
+        let query = context.query
+        let order = try query[Self.order] ?? .asc
+        let siblings = try query[Self.include] == .siblings
         let caller = try context.caller
-        guard let leaf = query["leaf"] else {
+        guard let leaf = try query[Self.leaf] else {
             let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.list)
             let page = try await messages.list(
                 conversation,
@@ -56,7 +63,7 @@ struct MessageRoutes: Sendable {
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         // The head of the previous page: this branch is continued even if the head has moved.
-        let pinned = try (query["after"] ?? query["before"]).flatMap {
+        let pinned = try (query[PageRequest.after] ?? query[PageRequest.before]).flatMap {
             leaf == "head" ? try Self.leaf(ofCursor: $0) : nil
         }
         let own = pinned ?? (leaf == "head" ? nil : leaf.verbatim)
@@ -79,12 +86,13 @@ struct MessageRoutes: Sendable {
 
     /// `?last=50`: the newest 50, oldest first.
     private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
-        guard let last = try query.integer("last", in: 1...100) else { return nil }
-        for name in ["limit", "after", "before"] where query[name] != nil {
-            throw APIError.field("last", "invalid", "cannot be combined with \(name)")
+        guard let last = try query[Self.last] else { return nil }
+        let others: [any DeclaredParameter] = [PageRequest.limit, PageRequest.after, PageRequest.before]
+        for other in others where query.has(other) {
+            throw APIError.field("last", "invalid", "cannot be combined with \(other.name)")
         }
         guard order == .asc else { throw APIError.field("last", "invalid", "cannot be combined with order=desc") }
-        let wantsCount = try query.boolean("count") ?? false
+        let wantsCount = try query[PageRequest.count] ?? false
         return PageRequest(limit: last, cursor: nil, direction: .backward, wantsCount: wantsCount)
     }
 
@@ -135,7 +143,7 @@ struct MessageRoutes: Sendable {
             try context.id("message_id"),
             in: try context.id("id"),
             for: try context.caller,
-            siblings: try QueryParameters(request).choice("include", of: Inclusion.self) == .siblings
+            siblings: try context.query[Self.include] == .siblings
         )
         return try Self.answer(message)
     }
@@ -166,9 +174,7 @@ struct MessageRoutes: Sendable {
     /// The number is required: no request deletes all messages by an omission.
     @Sendable func truncate(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try context.id("id")
-        guard let sequence = try QueryParameters(request).integer("after_seq", in: 0...Int(Int32.max)) else {
-            throw APIError.field("after_seq", "required", "is required")
-        }
+        guard let sequence = try context.query[Self.afterSequence] else { throw APIError(.internalError) }
         let done = try await messages.truncate(conversation, after: Int64(sequence), by: try context.caller)
         return .json(
             JSONWriter.object { writer in
@@ -190,7 +196,10 @@ struct MessageRoutes: Sendable {
         headers: HTTPFields = [:]
     ) throws -> Response {
         var headers = headers
-        headers[.eTag] = EntityTag.version(message.version)
-        return .json(try JSONWriter.object { try message.writeMembers(to: &$0) }, status: status, headers: headers)
+        let body = try JSONWriter.object { try message.writeMembers(to: &$0) }
+        headers[.eTag] =
+            message.showsSiblings
+            ? EntityTag.version(message.version, showing: body) : EntityTag.version(message.version)
+        return .json(body, status: status, headers: headers)
     }
 }

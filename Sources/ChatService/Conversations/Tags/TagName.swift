@@ -10,10 +10,11 @@ struct TagName: Sendable, Hashable {
     /// NFC and lower case, as in `tags.name_key`.
     let key: String
 
-    /// `nil` if empty, too long, or with control characters.
+    /// `nil` for what is empty, too long or holds control characters, and for `.` and `..`: a path cannot name those
+    /// (RFC 3986 §5.2.4), so no client could take them off.
     init?(_ said: RequestText) {
         let trimmed = said.trimmed
-        guard !trimmed.isEmpty, !trimmed.hasMore(scalarsThan: Self.maxLength),
+        guard !trimmed.isEmpty, !trimmed.hasMore(scalarsThan: Self.maxLength), trimmed != ".", trimmed != "..",
             trimmed.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
         text = trimmed.verbatim.precomposedStringWithCanonicalMapping
@@ -23,11 +24,17 @@ struct TagName: Sendable, Hashable {
     }
 
     /// An invalid name in the path is simply not found.
-    init(inPath segment: String?) throws(APIError) {
-        guard let text = segment?.removingPercentEncoding, let name = TagName(RequestText(text)) else {
-            throw APIError(.notFound)
-        }
+    init(inPath segment: RequestText) throws(APIError) {
+        guard let name = TagName(segment) else { throw APIError(.notFound) }
         self = name
+    }
+
+    /// The tag that rows are chosen by.
+    static let filter = QueryParameter<TagName>("tag", ParameterSchema(type: "string", maxLength: maxLength)) {
+        text,
+        name throws(APIError) in
+        guard let tag = TagName(text) else { throw APIError.field(name, "invalid", "is no name of a tag") }
+        return tag
     }
 }
 

@@ -8,9 +8,9 @@ struct TagRoutes: Sendable {
 
     let tags: Tags
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
-            .get("tags", use: list)
+            .get("tags", query: PageRequest.query, use: list)
             .patch("tags/:tag_id", use: rename)
             .delete("tags/:tag_id", use: delete)
             .get("conversations/:id/tags", use: ofConversation)
@@ -20,7 +20,7 @@ struct TagRoutes: Sendable {
     }
 
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let page = try PageRequest(QueryParameters(request), list: Self.list)
+        let page = try PageRequest(context.query, list: Self.list)
         let found = try await tags.list(for: try context.caller, page: page)
         return .json(found.json(list: Self.list) { writer, tag in writer.object { tag.writeMembers(to: &$0) } })
     }
@@ -42,7 +42,7 @@ struct TagRoutes: Sendable {
 
     @Sendable func ofConversation(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let conversation = try await tags.conversations.get(try context.id("id"), for: try context.caller)
-        return Self.answer(conversation)
+        return Self.answer(conversation, isRead: true)
     }
 
     @Sendable func replace(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
@@ -55,11 +55,11 @@ struct TagRoutes: Sendable {
     }
 
     @Sendable func add(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        try await change(.add(TagName(inPath: context.parameters.get("name"))), request, context)
+        try await change(.add(TagName(inPath: context.segment("name"))), request, context)
     }
 
     @Sendable func remove(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        try await change(.remove(TagName(inPath: context.parameters.get("name"))), request, context)
+        try await change(.remove(TagName(inPath: context.segment("name"))), request, context)
     }
 
     private func change(
@@ -76,10 +76,12 @@ struct TagRoutes: Sendable {
         return Self.answer(conversation)
     }
 
-    private static func answer(_ conversation: Conversation) -> Response {
-        .json(
-            JSONWriter.object { $0.field("tags", conversation.tags) },
-            headers: [.eTag: EntityTag.version(conversation.version)]
-        )
+    private static func answer(_ conversation: Conversation, isRead: Bool = false) -> Response {
+        let body = JSONWriter.object { $0.field("tags", conversation.tags) }
+        // A tag that is renamed changes the answer, and not the conversation.
+        let tag =
+            isRead && !conversation.tags.isEmpty
+            ? EntityTag.version(conversation.version, showing: body) : EntityTag.version(conversation.version)
+        return .json(body, headers: [.eTag: tag])
     }
 }

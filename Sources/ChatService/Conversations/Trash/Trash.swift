@@ -107,28 +107,6 @@ struct Trash: Sendable {
         }
     }
 
-    struct Removed: Sendable {
-        var conversations = 0
-        var messages = 0
-    }
-
-    /// Moves everything to the trash, or deletes everything for good, including the trash. Conversations that are made
-    /// meanwhile stay. Throws `user_inactive`.
-    func removeAll(permanently: Bool, by caller: Caller) async throws -> Removed {
-        let start = clock.now()
-        var removed = Removed()
-        while true {
-            let now = clock.now()
-            var transaction = PrincipalTransaction(by: caller, at: now)
-            let trashed = transaction.add(TrashStatements.trashSome(of: caller.id, madeUntil: start, at: now))
-            let count = try await database.run(transaction, priority: .long)[trashed].affected
-            if !permanently { removed.conversations += count }
-            if count < Int(Self.batchSize) { break }
-        }
-        guard permanently else { return removed }
-        return try await end(of: caller.id, before: clock.now())
-    }
-
     /// Ends and removes the owner's trash from before `instant`, and whatever ended before.
     func end(of owner: String, before instant: Instant) async throws -> Removed {
         while true {

@@ -112,27 +112,7 @@ enum TrashStatements {
         restore.bind(["id": id, "owner": owner, "expected": expected, "now": now, "since": instant])
     }
 
-    private static let trashSome = Statement(
-        "trash.trash_some",
-        .writes,
-        ["owner": .text, "now": .instant, "made_until": .instant, "limit": .integer]
-    ) { engine in
-        let batch = """
-            SELECT o.id FROM conversations o
-            WHERE o.owner_id = :owner AND \(ConversationState.live.sql("o")) AND o.created_at <= :made_until
-            ORDER BY o.updated_at, o.id LIMIT :limit
-            """
-        return """
-            UPDATE conversations SET deleted_at = :now, updated_at = :now, version = version + 1
-            WHERE \(OnePlan.among("id", batch, engine)) AND \(ConversationState.live.sql(of: ":owner"))
-                AND \(Principals.mayWrite(":owner"))
-            """
-    }
-
-    /// A batch of the owner's conversations that were made until an instant.
-    static func trashSome(of owner: String, madeUntil instant: Instant, at now: Instant) -> BoundStatement {
-        trashSome.bind(["owner": owner, "now": now, "made_until": instant, "limit": Trash.batchSize])
-    }
+    // MARK: Ending
 
     private static let end = Statement(
         "trash.end",
@@ -175,5 +155,6 @@ enum TrashStatements {
     }
 
     static let all =
-        [trash, older, newer, count, version, restore, trashSome, end, endSome] + TrashRemovalStatements.all
+        [trash, older, newer, count, version, restore, end, endSome]
+        + MassDeletionStatements.all + TrashRemovalStatements.all
 }

@@ -7,15 +7,15 @@ struct VoteRoutes: Sendable {
 
     let votes: Votes
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
-            .get("conversations/:id/votes", use: list)
+            .get("conversations/:id/votes", query: PageRequest.query, use: list)
             .put("conversations/:id/messages/:message_id/vote", use: vote)
             .delete("conversations/:id/messages/:message_id/vote", use: remove)
     }
 
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let page = try PageRequest(QueryParameters(request), list: Self.list)
+        let page = try PageRequest(context.query, list: Self.list)
         let found = try await votes.list(try context.id("id"), for: try context.caller, page: page)
         return .json(found.json(list: Self.list) { writer, vote in writer.object { vote.writeMembers(to: &$0) } })
     }

@@ -11,7 +11,7 @@ struct AdminDataRoutes: Sendable {
     let erasures: Erasures
     let logger: Logger
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
             .get("stats", use: stats)
             .get("users/:id/data", use: summary)

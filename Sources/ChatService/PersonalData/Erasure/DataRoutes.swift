@@ -10,7 +10,7 @@ struct DataRoutes: Sendable {
 
     let erasures: Erasures
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
             .delete("chat/data", use: erase)
             .get("chat/data/erasure", use: receipt)

@@ -10,7 +10,7 @@ struct ExportRoutes: Sendable {
     let verifier: TokenVerifier
     let blocked: BlockedPrincipals
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group.get("chat/export", use: export)
     }
 

@@ -10,24 +10,31 @@ struct SearchRoutes: Sendable {
         case recent, relevance
     }
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
-        group.get("search", use: find)
+    func mount(on group: RouteGroup<ChatRequestContext>) {
+        group.get("search", query: Self.query, use: find)
     }
 
+    private static let words = SearchQuery.parameter.required
+    private static let conversation = QueryParameter.id("conversation_id")
+    private static let role = QueryParameter.choice("role", of: MessageRole.self)
+    private static let from = QueryParameter.instant("from")
+    private static let to = QueryParameter.instant("to")
+    private static let sort = QueryParameter.choice("sort", of: Sort.self)
+    private static let limit = QueryParameter.integer("limit", in: 1...100)
+    private static let after = QueryParameter.text("after")
+    private static let query = QueryDeclaration(words, conversation, role, from, to, sort, limit, after)
+
     @Sendable func find(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let parameters = QueryParameters(request)
-        var asked = Search.Request(query: try SearchQuery(parameters))
-        // An impossible id matches nothing.
-        if let id = try parameters.text("conversation_id") {
-            guard RowID.isValid(id) else { throw APIError.field("conversation_id", "invalid", "must be an id") }
-            asked.conversation = id.verbatim
-        }
-        asked.role = try parameters.choice("role", of: MessageRole.self)
-        asked.from = try Self.instant("from", parameters)
-        asked.to = try Self.instant("to", parameters)
-        asked.limit = try parameters.integer("limit", in: 1...100) ?? 20
-        asked.byRelevance = try parameters.choice("sort", of: Sort.self) == .relevance
-        if let after = parameters["after"] {
+        let query = context.query
+        guard let words = try query[Self.words] else { throw APIError(.internalError) }
+        var asked = Search.Request(query: words)
+        asked.conversation = try query[Self.conversation]
+        asked.role = try query[Self.role]
+        asked.from = try query[Self.from]
+        asked.to = try query[Self.to]
+        asked.limit = try query[Self.limit] ?? 20
+        asked.byRelevance = try query[Self.sort] == .relevance
+        if let after = try query[Self.after] {
             guard !asked.byRelevance else {
                 throw APIError.field("after", "invalid", "cannot be combined with sort=relevance")
             }
@@ -44,13 +51,5 @@ struct SearchRoutes: Sendable {
                 writer.field("complete", answer.isComplete)
             }
         )
-    }
-
-    private static func instant(_ name: String, _ parameters: QueryParameters) throws(APIError) -> Instant? {
-        guard let text = parameters[name] else { return nil }
-        guard let instant = Instant(rfc3339: text.verbatim) else {
-            throw .field(name, "invalid", "must be a time such as 2026-11-21T04:30:00Z")
-        }
-        return instant
     }
 }

@@ -5,6 +5,8 @@
 //     -word -"…"     none of these; only beside a wanted word
 //     begin*         words with this beginning, from two letters on
 //
+// One `-` before a word or a phrase excludes it; more are a part of what is looked for, so `--flag` finds that flag.
+//
 // Any other text is refused with a reason. Only words of `WordScanner`, which have letters and digits alone, reach an
 // engine. So the engines' own syntax cannot be used or broken.
 import ServiceKit
@@ -50,7 +52,7 @@ struct SearchQuery: Sendable, Hashable {
         rest = rest.drop(while: \.properties.isWhitespace)
         guard let first = rest.first else { return nil }
         var isNegated = false
-        if first == "-", let second = rest.dropFirst().first, !second.properties.isWhitespace {
+        if first == "-", let second = rest.dropFirst().first, !second.properties.isWhitespace, second != "-" {
             isNegated = true
             rest.removeFirst()
         }
@@ -89,12 +91,13 @@ struct SearchQuery: Sendable, Hashable {
 }
 
 extension SearchQuery {
-    /// `?q=`, which is required.
-    init(_ parameters: QueryParameters) throws(APIError) {
-        guard let text = try parameters.text("q") else { throw .field("q", "required", "is required") }
-        guard !text.hasMore(scalarsThan: Self.maxLength) else {
-            throw .field("q", "too_long", "must have at most \(Self.maxLength) characters")
+    /// `?q=`.
+    static let parameter = QueryParameter<SearchQuery>("q", ParameterSchema(type: "string", maxLength: maxLength)) {
+        text,
+        name throws(APIError) in
+        guard !text.hasMore(scalarsThan: maxLength) else {
+            throw APIError.field(name, "too_long", "must have at most \(maxLength) characters")
         }
-        try self.init(text)
+        return try SearchQuery(text)
     }
 }

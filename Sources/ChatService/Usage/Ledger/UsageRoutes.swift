@@ -10,16 +10,16 @@ struct UsageRoutes: Sendable {
     /// Tokens of one message or reservation.
     static let tokens: ClosedRange<Int64> = 0...1_000_000_000
 
-    func mount(on group: RouterGroup<ChatRequestContext>) {
+    func mount(on group: RouteGroup<ChatRequestContext>) {
         group
-            .get("usage", use: report)
+            .get("usage", query: Usage.Query.declaration, use: report)
             .post("usage/reservations", use: reserve)
             .post("usage/reservations/:id/settle", use: settle)
             .delete("usage/reservations/:id", use: release)
     }
 
     @Sendable func report(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
-        let query = try Usage.Query(QueryParameters(request), today: UsageDay(usage.clock.now()))
+        let query = try Usage.Query(context.query, today: UsageDay(usage.clock.now()))
         let report = try await usage.report(query, for: try context.caller)
         return .json(report.json(query))
     }
@@ -82,16 +82,29 @@ extension Usage.Query {
     /// Days of one answer.
     private static let maxDays = 366
 
+    private static let periodParameter = QueryParameter.choice("period", of: Period.self)
+    private static let groupParameter = QueryParameter.choice("group", of: Group.self)
+    private static let fromParameter = day("from")
+    private static let toParameter = day("to")
+    private static let modelParameter = QueryParameter.text("model")
+    static let declaration = QueryDeclaration(
+        periodParameter,
+        groupParameter,
+        fromParameter,
+        toParameter,
+        modelParameter
+    )
+
     /// The default is thirty days or twelve months up to `to`, and for that today.
     init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
-        period = try query.choice("period", of: Period.self) ?? .day
-        group = try query.choice("group", of: Group.self) ?? .period
-        model = try query.text("model")
-        let last = try Self.day(query, "to") ?? today
+        period = try query[Self.periodParameter] ?? .day
+        group = try query[Self.groupParameter] ?? .period
+        model = try query[Self.modelParameter]
+        let last = try query[Self.toParameter] ?? today
         to = last.text
         let back = period == .day ? 29 : 365
         let begin = last.end - .seconds(86_400 * (back + 1))
-        guard let first = try Self.day(query, "from") ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
+        guard let first = try query[Self.fromParameter] ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
             throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01")
         }
         // Whole months: a part of one would look like all of it.
@@ -103,12 +116,13 @@ extension Usage.Query {
         }
     }
 
-    private static func day(_ query: QueryParameters, _ name: String) throws(APIError) -> UsageDay? {
-        guard let text = query[name] else { return nil }
-        guard text.byteCount == 10, let begin = Instant(rfc3339: text.verbatim + "T00:00:00Z") else {
-            throw .field(name, "invalid", "must be a day such as 2026-11-21")
+    private static func day(_ name: String) -> QueryParameter<UsageDay> {
+        QueryParameter<UsageDay>(name, ParameterSchema(type: "string", format: "date")) { text, name throws(APIError) in
+            guard text.byteCount == 10, let begin = Instant(rfc3339: text.verbatim + "T00:00:00Z") else {
+                throw APIError.field(name, "invalid", "must be a day such as 2026-11-21")
+            }
+            return UsageDay(begin)
         }
-        return UsageDay(begin)
     }
 }
 

@@ -201,7 +201,7 @@ struct LargeMessageTests {
             for number in 0..<3 {
                 try await chat.create(#"{"id":"d\#(number)","messages":[{"role":"user","content":"x"}]}"#)
             }
-            let answer = try await chat.send(.delete, "/v1/conversations?permanent=true")
+            let answer = try await chat.send(.delete, "/v1/conversations?all=true&permanent=true")
             #expect(answer.status == 200, "\(answer.text)")
             #expect(counting.transactions.count { $0.contains("trash.remove_some_messages") } >= 12)
             #expect(try await chat.rows("messages") == 0)

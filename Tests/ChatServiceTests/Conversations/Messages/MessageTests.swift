@@ -210,7 +210,7 @@ struct MessageTests {
             try await chat.append(#"{"role":"user","content":"Second"}"#, to: "later")
             let titled = try await chat.send(.get, later)
             #expect(try titled.json["title"]?.string == "First")
-            #expect(titled.headers[.eTag] == "\"v2\"")
+            #expect(titled.headers[.eTag]?.hasPrefix("\"v2-") == true)
 
             try await chat.create(#"{"id":"named","title":"Mine"}"#)
             try await chat.append(#"{"role":"user","content":"First"}"#, to: "named")

@@ -132,20 +132,20 @@ struct TrashTests {
             try await chat.create(#"{"id":"theirs","messages":[{"role":"user","content":"x"}]}"#, as: "stranger")
             try await chat.fill(1100)
             try await chat.chain(700, in: "f-7")
-            let trashed = try await chat.send(.delete, "/v1/conversations").json
+            let trashed = try await chat.send(.delete, "/v1/conversations?all=true").json
             #expect(trashed["conversations"]?.integer == 1101)
             #expect(trashed["permanent"]?.boolean == false)
             #expect(try await chat.pages("/v1/conversations?limit=5").flatMap { $0 }.isEmpty)
             #expect(try await chat.rows("messages") == 702)
             #expect(try await chat.send(.post, "/v1/conversations/a/restore").status == 200)
             try await chat.create(#"{"id":"b"}"#)
-            let gone = try await chat.send(.delete, "/v1/conversations?permanent=true").json
+            let gone = try await chat.send(.delete, "/v1/conversations?all=true&permanent=true").json
             #expect(gone["conversations"]?.integer == 1102)
             #expect(gone["messages"]?.integer == 701)
             #expect(try await chat.rows("conversations") == 1)
             #expect(try await chat.rows("messages") == 1)
             try await chat.expectSound("theirs", count: 1, as: "stranger")
-            let nothing = try await chat.send(.delete, "/v1/conversations?permanent=true").json
+            let nothing = try await chat.send(.delete, "/v1/conversations?all=true&permanent=true").json
             #expect(nothing["conversations"]?.integer == 0)
         }
     }
