@@ -3,27 +3,25 @@
 package import Storage
 import Synchronization
 
-/// The table in which a service keeps the leases of its jobs.
+/// The statements of the table in which a service keeps the leases of its jobs.
+package protocol JobLeaseStatements: Sendable {
+    /// Zero rows while another holder's lease is valid.
+    static func take(job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement
+    /// Ends this holder's lease; the table may keep the `result`.
+    static func release(job: String, holder: String, result: String?, at now: Instant) -> BoundStatement
+}
+
 package struct JobLeaseTable: Sendable {
     /// How long a lease lasts without a renewal.
     let time: Duration
     /// How often another node tries to take the lease.
     let retryInterval: Duration
-    let take: Take
-    let release: Release
+    let statements: any JobLeaseStatements.Type
 
-    /// Zero rows while another holder's lease is valid.
-    package typealias Take =
-        @Sendable (_ job: String, _ holder: String, _ end: Instant, _ now: Instant) -> BoundStatement
-    /// Ends this holder's lease; the table may keep the `result`.
-    package typealias Release =
-        @Sendable (_ job: String, _ holder: String, _ result: String?, _ now: Instant) -> BoundStatement
-
-    package init(time: Duration, retryInterval: Duration, take: @escaping Take, release: @escaping Release) {
+    package init(time: Duration, retryInterval: Duration, statements: any JobLeaseStatements.Type) {
         self.time = time
         self.retryInterval = retryInterval
-        self.take = take
-        self.release = release
+        self.statements = statements
     }
 }
 
@@ -56,7 +54,8 @@ package final class JobLease: Sendable {
         if let held, held - table.time / 2 > asked { return true }
         if held == nil, askAt > asked { return false }
         let now = clock.now()
-        let isHeld = try await database.run(table.take(job, holder, now + table.time, now)).affected > 0
+        let take = table.statements.take(job: job, holder: holder, until: now + table.time, at: now)
+        let isHeld = try await database.run(take).affected > 0
         state.withLock { state in
             state.heldUntil = isHeld ? asked + table.time : nil
             state.askAt = asked + table.retryInterval
@@ -69,6 +68,7 @@ package final class JobLease: Sendable {
         guard state.withLock({ $0.heldUntil }) != nil else { return }
         state.withLock { $0.heldUntil = nil }
         // If this fails the lease expires.
-        _ = try? await database.run(table.release(job, holder, result, clock.now()))
+        let release = table.statements.release(job: job, holder: holder, result: result, at: clock.now())
+        _ = try? await database.run(release)
     }
 }

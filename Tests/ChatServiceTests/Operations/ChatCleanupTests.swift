@@ -102,14 +102,19 @@ struct ChatCleanupTests {
             let one = chat.cleanup(clock.clock)
             let other = chat.cleanup(clock.clock)
             let taken = LeaseStatements.take(
-                "cleanup",
+                job: "cleanup",
                 holder: "a third",
                 until: clock.clock.now() + .seconds(300),
                 at: clock.clock.now()
             )
             _ = try await chat.database.run(taken)
             #expect(try await one.runIfFree() == nil)
-            let released = LeaseStatements.release("cleanup", holder: "a third", at: clock.clock.now())
+            let released = LeaseStatements.release(
+                job: "cleanup",
+                holder: "a third",
+                result: nil,
+                at: clock.clock.now()
+            )
             _ = try await chat.database.run(released)
             #expect(try await other.runIfFree() != nil)
             _ = try await chat.database.run(taken)

@@ -9,8 +9,7 @@ extension JobLease {
             time: .seconds(300),
             // A pass asks once.
             retryInterval: .zero,
-            take: { CleanupStatements.take($0, holder: $1, until: $2, at: $3) },
-            release: { CleanupStatements.release($0, holder: $1, result: $2, at: $3) }
+            statements: CleanupStatements.self
         )
         return JobLease("cleanup", holder: holder, in: table, of: database, clock: clock)
     }

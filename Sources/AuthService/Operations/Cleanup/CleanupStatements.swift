@@ -1,7 +1,7 @@
 import ServiceKit
 import Storage
 
-enum CleanupStatements {
+enum CleanupStatements: JobLeaseStatements {
     private static let take = Statement(
         "cleanup.take",
         .writes,
@@ -15,7 +15,7 @@ enum CleanupStatements {
     )
 
     /// Zero rows while another holder's lease is valid.
-    static func take(_ job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
+    static func take(job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
         take.bind(["job": job, "holder": holder, "end": end, "now": now])
     }
 
@@ -32,7 +32,7 @@ enum CleanupStatements {
     )
 
     /// Without a result the pass has failed, and the last result stays.
-    static func release(_ job: String, holder: String, result: String?, at now: Instant) -> BoundStatement {
+    static func release(job: String, holder: String, result: String?, at now: Instant) -> BoundStatement {
         release.bind(["job": job, "holder": holder, "now": now, "result": result])
     }
 
@@ -45,7 +45,7 @@ enum CleanupStatements {
 
     /// For readiness: inserts and deletes a large row.
     static func writeProbe(at now: Instant) -> Transaction {
-        Transaction([take("readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
+        Transaction([take(job: "readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
     }
 
     static let all = [take, release, removeProbe]

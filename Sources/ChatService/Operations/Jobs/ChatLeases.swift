@@ -5,8 +5,7 @@ extension JobLease {
     private static let table = JobLeaseTable(
         time: .seconds(15),
         retryInterval: .seconds(3),
-        take: { LeaseStatements.take($0, holder: $1, until: $2, at: $3) },
-        release: { job, holder, _, now in LeaseStatements.release(job, holder: holder, at: now) }
+        statements: LeaseStatements.self
     )
 
     /// `holder` names this node, and no other.

@@ -1,7 +1,7 @@
 import ServiceKit
 import Storage
 
-enum LeaseStatements {
+enum LeaseStatements: JobLeaseStatements {
     private static let take = Statement(
         "leases.take",
         .writes,
@@ -14,7 +14,7 @@ enum LeaseStatements {
     )
 
     /// Zero rows while another holder's lease is valid.
-    static func take(_ job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
+    static func take(job: String, holder: String, until end: Instant, at now: Instant) -> BoundStatement {
         take.bind(["job": job, "holder": holder, "end": end, "now": now])
     }
 
@@ -25,7 +25,8 @@ enum LeaseStatements {
         "UPDATE job_leases SET expires_at = :now WHERE name = :job AND holder = :holder"
     )
 
-    static func release(_ job: String, holder: String, at now: Instant) -> BoundStatement {
+    /// This table keeps no result.
+    static func release(job: String, holder: String, result: String?, at now: Instant) -> BoundStatement {
         release.bind(["job": job, "holder": holder, "now": now])
     }
 
@@ -38,7 +39,7 @@ enum LeaseStatements {
 
     /// For readiness: inserts and deletes a large row.
     static func writeProbe(at now: Instant) -> Transaction {
-        Transaction([take("readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
+        Transaction([take(job: "readyz", holder: WriteProbe.filling(), until: now, at: now), removeProbe.bind()])
     }
 
     static let all = [take, release, removeProbe]
