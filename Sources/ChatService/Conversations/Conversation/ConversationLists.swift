@@ -23,7 +23,7 @@ extension Conversations {
         let count: BoundStatement
         if let query = filter.query {
             let query = ConversationTitleStatements.Query(
-                query,
+                matching: query,
                 tag: filter.tag,
                 owner: caller.id,
                 engine: database.engine

@@ -42,7 +42,7 @@ enum ConversationTitleStatements {
         let words: String
         let tag: TagName?
 
-        init(_ query: SearchQuery, tag: TagName?, owner: String, engine: SQLEngine) {
+        init(matching query: SearchQuery, tag: TagName?, owner: String, engine: SQLEngine) {
             let scope = SearchScope(engine: engine, owner: owner)
             words = engine == .sqlite ? query.fts5(scope) : query.tsquery(scope, in: [])
             self.tag = tag
