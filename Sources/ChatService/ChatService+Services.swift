@@ -9,7 +9,7 @@ extension ChatService {
                 mirror: UserMirror(
                     database: features.database,
                     source: events.pages,
-                    beginErasure: { [erasures] in erasures.begin($0, .userDeleted, by: nil, at: $1) },
+                    beginErasure: { [erasures] in erasures.begin(of: $0, reason: .userDeleted, by: nil, at: $1) },
                     blocked: features.blocked,
                     clock: clock,
                     ids: features.ids,

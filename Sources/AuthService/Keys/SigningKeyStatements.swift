@@ -36,7 +36,7 @@ enum SigningKeyStatements {
         """
     )
 
-    static func insert(_ key: NewSigningKey, state: String, activatedAt: Instant?, at now: Instant) -> BoundStatement {
+    static func insert(key: NewSigningKey, state: String, activatedAt: Instant?, at now: Instant) -> BoundStatement {
         insert.bind([
             "kid": key.kid, "alg": key.algorithm.rawValue, "jwk": key.jwk, "private_key": key.sealed, "state": state,
             "now": now, "activated": activatedAt,
@@ -70,7 +70,7 @@ enum SigningKeyStatements {
         """
     )
 
-    static func promote(_ next: String, of algorithm: SigningAlgorithm, at now: Instant) -> BoundStatement {
+    static func promote(next: String, of algorithm: SigningAlgorithm, at now: Instant) -> BoundStatement {
         promoteNext.bind(["alg": algorithm.rawValue, "next": next, "now": now])
     }
 
@@ -86,7 +86,7 @@ enum SigningKeyStatements {
         """
     )
 
-    static func insertNext(_ key: NewSigningKey, afterPromotionOf kid: String, at now: Instant) -> BoundStatement {
+    static func insertNext(key: NewSigningKey, afterPromotionOf kid: String, at now: Instant) -> BoundStatement {
         insertNextAfterPromotion.bind([
             "kid": key.kid, "alg": key.algorithm.rawValue, "jwk": key.jwk, "private_key": key.sealed, "now": now,
             "promoted": kid,
@@ -110,7 +110,7 @@ enum SigningKeyStatements {
         "UPDATE signing_keys SET state = 'retired', retired_at = :now WHERE kid = :kid AND state <> 'retired'"
     )
 
-    static func retire(_ kid: String, at now: Instant) -> BoundStatement { retire.bind(["kid": kid, "now": now]) }
+    static func retire(kid: String, at now: Instant) -> BoundStatement { retire.bind(["kid": kid, "now": now]) }
 
     static let all = [
         allPublished, allKeys, insert, demoteCurrent, promoteNext, insertNextAfterPromotion, retireSpent, retire,

@@ -101,7 +101,9 @@ package final class SigningKeys: Sendable {
         var transaction = Transaction()
         for state in missing {
             let activation = state == "current" ? now : nil
-            transaction.add(SigningKeyStatements.insert(try make(), state: state, activatedAt: activation, at: now))
+            transaction.add(
+                SigningKeyStatements.insert(key: try make(), state: state, activatedAt: activation, at: now)
+            )
         }
         _ = try await database.run(transaction)
         // Another node may have been first; the table decides for both.
@@ -161,8 +163,8 @@ package final class SigningKeys: Sendable {
                 }
                 try addPromotion(of: next.kid, at: now, to: &transaction)
             }
-            transaction.add(SigningKeyStatements.retire(kid, at: now))
-            transaction.add(events.keyRevoked(kid, at: now))
+            transaction.add(SigningKeyStatements.retire(kid: kid, at: now))
+            transaction.add(events.keyRevoked(kid: kid, at: now))
             _ = try await database.run(transaction)
             try await reload()
         }
@@ -182,9 +184,9 @@ package final class SigningKeys: Sendable {
     /// Promotes the next key and inserts a new one.
     private func addPromotion(of kid: String, at now: Instant, to transaction: inout Transaction) throws {
         transaction.add(SigningKeyStatements.demoteCurrent(of: algorithm, for: kid, at: now))
-        transaction.add(SigningKeyStatements.promote(kid, of: algorithm, at: now))
-        transaction.add(SigningKeyStatements.insertNext(try make(), afterPromotionOf: kid, at: now))
-        transaction.add(events.keyRotated(kid, at: now))
+        transaction.add(SigningKeyStatements.promote(next: kid, of: algorithm, at: now))
+        transaction.add(SigningKeyStatements.insertNext(key: try make(), afterPromotionOf: kid, at: now))
+        transaction.add(events.keyRotated(kid: kid, at: now))
     }
 
     private func read() async throws {

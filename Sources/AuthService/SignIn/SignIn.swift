@@ -40,7 +40,7 @@ struct SignIn: Sendable {
             let proof = try await prove(by: method, input, context)
             let now = clock.now()
             var transaction = Transaction()
-            transaction.add(users.lockForLogin(proof.user, at: now))
+            transaction.add(users.lockForLogin(of: proof.user, at: now))
             guard let signedIn = try await open(proof, in: transaction, context, at: now) else {
                 throw SignInError.invalidCredentials(user: proof.user)
             }
@@ -74,7 +74,7 @@ struct SignIn: Sendable {
     private func recordRefusal(of user: String?, _ context: SignInContext) async throws {
         Counter(label: "tessera_logins_total", dimensions: [("outcome", "refused")]).increment()
         let entry = audit.entry(
-            "session.login",
+            action: "session.login",
             actor: nil,
             target: user,
             from: context.clientInfo,
@@ -112,10 +112,16 @@ struct SignIn: Sendable {
         )
         transaction.add(refresh.statement)
         transaction.add(
-            audit.entry("session.login", actor: proof.user, ifSessionLives: session, from: context.clientInfo, at: now)
+            audit.entry(
+                action: "session.login",
+                actor: proof.user,
+                ifSessionLives: session,
+                from: context.clientInfo,
+                at: now
+            )
         )
         transaction.add(contentsOf: proof.after)
-        let opened = transaction.add(sessions.stateWithUser(session))
+        let opened = transaction.add(sessions.stateWithUser(of: session))
         guard let row = try await database.run(transaction)[opened].first else { return nil }
         // On PostgreSQL each statement has its own snapshot: everything may have been revoked since the first.
         let state = try SessionState(row)

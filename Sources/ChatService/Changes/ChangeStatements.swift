@@ -16,7 +16,7 @@ enum ChangeStatements {
     }
 
     /// By the index of one principal, whose numbers become visible in order.
-    static func after(_ seq: Int64, principal: String, limit: Int) -> BoundStatement {
+    static func after(seq: Int64, principal: String, limit: Int) -> BoundStatement {
         after.bind(["principal": principal, "after": seq, "limit": limit])
     }
 

@@ -74,7 +74,7 @@ struct Changes: Sendable {
 
     func read(after seq: Int64, of principal: String, limit: Int) async throws -> Batch {
         var transaction = Transaction()
-        let rows = transaction.add(ChangeStatements.after(seq, principal: principal, limit: limit))
+        let rows = transaction.add(ChangeStatements.after(seq: seq, principal: principal, limit: limit))
         let state = transaction.add(ChangeStatements.state(principal: principal))
         let results = try await database.run(transaction)
         let changes = try results[rows].rows.map { row throws(StorageError) in try Change(row) }

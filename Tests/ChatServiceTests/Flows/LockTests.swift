@@ -97,9 +97,15 @@ struct LockTests {
                 let now = Clock.system.now()
                 var other = PrincipalTransaction(by: owner, at: now)
                 other.add(contentsOf: [
-                    ConversationCounterStatements.lock(id, owner: "owner"),
-                    ConversationCounterStatements.deduct("b", from: id, owner: "owner", expected: nil, at: now),
-                    MessageChangeStatements.delete("b", from: id, owner: "owner", expected: nil, at: now),
+                    ConversationCounterStatements.lock(conversation: id, owner: "owner"),
+                    ConversationCounterStatements.deduct(
+                        message: "b",
+                        from: id,
+                        owner: "owner",
+                        expected: nil,
+                        at: now
+                    ),
+                    MessageChangeStatements.delete(message: "b", from: id, owner: "owner", expected: nil, at: now),
                     MessageChangeStatements.adoptChildren(of: "b", in: id, owner: "owner", at: now),
                 ])
                 let answer = try await meeting(chat, engine, other.base.statements) {
@@ -122,9 +128,9 @@ struct LockTests {
             let now = Clock.system.now()
             var other = PrincipalTransaction(by: owner, at: now)
             other.add(contentsOf: [
-                ConversationCounterStatements.lock(id, owner: "owner"),
+                ConversationCounterStatements.lock(conversation: id, owner: "owner"),
                 ConversationCounterStatements.deductNewest(of: id, owner: "owner", after: 1, limit: 100, at: now),
-                MessageChangeStatements.truncate(id, owner: "owner", after: 1, limit: 100, at: now),
+                MessageChangeStatements.truncate(conversation: id, owner: "owner", after: 1, limit: 100, at: now),
             ])
             let answer = try await meeting(chat, engine, other.base.statements) {
                 try await chat.send(.post, "/v1/conversations/\(id)/messages", #"{"role":"user","content":"x"}"#)

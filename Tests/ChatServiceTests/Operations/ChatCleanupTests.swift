@@ -50,7 +50,7 @@ struct ChatCleanupTests {
         try await withChat(engine, clock: clock.clock) { chat in
             try await chat.create(#"{"id":"c"}"#)
             try await chat.chain(30, in: "c")
-            let end = TrashStatements.end("c", owner: "owner", expected: nil, at: clock.clock.now())
+            let end = TrashStatements.end(id: "c", owner: "owner", expected: nil, at: clock.clock.now())
             let some = TrashRemovalStatements.removeMessages(of: "c", owner: "owner", limit: 10)
             _ = try await chat.database.run(Transaction([end, some]))
             #expect(try await chat.rows("messages") == 20)

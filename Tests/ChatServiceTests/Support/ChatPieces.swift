@@ -8,7 +8,7 @@ import Storage
 
 enum ForkPieces {
     static func begin(_ id: String, _ owner: String, _ source: String, _ now: Instant) -> [BoundStatement] {
-        [ForkStatements.begin(id, of: source, owner: owner, title: nil, tip: nil, at: now)]
+        [ForkStatements.begin(fork: id, of: source, owner: owner, title: nil, tip: nil, at: now)]
     }
 
     static func copy(

@@ -23,7 +23,7 @@ package struct EventEpochs: Sendable {
     /// Names the epoch if the database has none yet.
     package func current() async throws(StorageError) -> String {
         if let row = try await database.run(EventLogStatements.epoch()).first { return try row.text("text_value") }
-        _ = try await database.run(EventLogStatements.nameEpoch(Self.makeName(random), at: clock.now()))
+        _ = try await database.run(EventLogStatements.nameEpoch(name: Self.makeName(random), at: clock.now()))
         // Another node may have been faster.
         guard let row = try await database.run(EventLogStatements.epoch()).first else {
             throw .invalidRow(column: "text_value")
@@ -32,8 +32,8 @@ package struct EventEpochs: Sendable {
     }
 
     /// For a transaction that restores a database.
-    static func beginning(_ name: String, at now: Instant) -> BoundStatement {
-        EventLogStatements.beginEpoch(name, at: now)
+    static func beginning(name: String, at now: Instant) -> BoundStatement {
+        EventLogStatements.beginEpoch(name: name, at: now)
     }
 
     /// 64 random bits. As text, because cursors compare names without an order.

@@ -117,7 +117,7 @@ struct EventLog: Sendable {
     /// Events of every kind after a number. The caller judges the edges.
     func read(after seq: Int64, limit: Int) async throws -> EventBatch {
         var transaction = Transaction()
-        let page = transaction.add(EventLogStatements.after(seq, limit: limit))
+        let page = transaction.add(EventLogStatements.after(seq: seq, limit: limit))
         let edges = transaction.add(EventLogStatements.state())
         let results = try await database.run(transaction)
         let events = try results[page].rows.map { row throws(StorageError) in try StoredEvent(row) }

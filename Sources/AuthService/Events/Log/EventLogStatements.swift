@@ -23,7 +23,7 @@ enum EventLogStatements {
     )
 
     /// Of concurrent first nodes, one names the epoch.
-    static func nameEpoch(_ name: String, at now: Instant) -> BoundStatement {
+    static func nameEpoch(name: String, at now: Instant) -> BoundStatement {
         nameEpoch.bind(["name": name, "now": now])
     }
 
@@ -38,7 +38,7 @@ enum EventLogStatements {
         """
     )
 
-    static func beginEpoch(_ name: String, at now: Instant) -> BoundStatement {
+    static func beginEpoch(name: String, at now: Instant) -> BoundStatement {
         beginEpoch.bind(["name": name, "now": now])
     }
 
@@ -49,7 +49,7 @@ enum EventLogStatements {
         "SELECT seq, at, kind, user_id, session_id, data FROM events WHERE seq > :seq ORDER BY seq LIMIT :limit"
     )
 
-    static func after(_ seq: Int64, limit: Int) -> BoundStatement { after.bind(["seq": seq, "limit": limit]) }
+    static func after(seq: Int64, limit: Int) -> BoundStatement { after.bind(["seq": seq, "limit": limit]) }
 
     private static let edges = Statement(
         "events.state",

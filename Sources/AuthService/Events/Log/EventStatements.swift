@@ -15,7 +15,7 @@ enum EventStatements {
         """
     )
 
-    static func sessionRevoked(_ session: String, at now: Instant) -> BoundStatement {
+    static func sessionRevoked(session: String, at now: Instant) -> BoundStatement {
         sessionRevoked.bind(["now": now, "session": session])
     }
 

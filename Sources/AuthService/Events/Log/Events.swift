@@ -26,28 +26,28 @@ package struct Events: Sendable {
     package static let log = OrderedLog(lockKey: 0x7E55_E7A0_0001, channel: "tessera_events")
 
     /// `session.revoked`, if the session is live. Comes *before* the update.
-    func sessionWillBeRevoked(_ session: String, at now: Instant) -> BoundStatement {
-        EventStatements.sessionRevoked(session, at: now)
+    func sessionWillBeRevoked(session: String, at now: Instant) -> BoundStatement {
+        EventStatements.sessionRevoked(session: session, at: now)
     }
 
     /// `user.created`, if the transaction has made the user. It has the name, never the address.
-    func userCreated(_ user: String, name: RequestText?, at now: Instant) -> BoundStatement {
-        about(user, .userCreated, name: name.map { .value($0) } ?? .null, avatarURL: .null, at: now)
+    func userCreated(user: String, name: RequestText?, at now: Instant) -> BoundStatement {
+        about(user: user, kind: .userCreated, name: name.map { .value($0) } ?? .null, avatarURL: .null, at: now)
     }
 
     /// `user.updated`, if the user exists, with the new name and picture.
     func userUpdated(
-        _ user: String,
+        user: String,
         name: Patch<RequestText>,
         avatarURL: Patch<RequestText>,
         at now: Instant
     ) -> BoundStatement {
-        about(user, .userUpdated, name: name, avatarURL: avatarURL, at: now)
+        about(user: user, kind: .userUpdated, name: name, avatarURL: avatarURL, at: now)
     }
 
     private func about(
-        _ user: String,
-        _ kind: EventKind,
+        user: String,
+        kind: EventKind,
         name: Patch<RequestText>,
         avatarURL: Patch<RequestText>,
         at now: Instant
@@ -69,15 +69,15 @@ package struct Events: Sendable {
     }
 
     /// `user.updated` without a profile, if this transaction set `updated_at` to `marker`.
-    func userRoleChanged(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+    func userRoleChanged(user: String, marker: Instant, at now: Instant) -> BoundStatement {
         EventStatements.changed(user: user, kind: .userUpdated, marker: marker, at: now)
     }
 
-    func userDeactivated(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+    func userDeactivated(user: String, marker: Instant, at now: Instant) -> BoundStatement {
         EventStatements.changed(user: user, kind: .userDeactivated, marker: marker, at: now)
     }
 
-    func userReactivated(_ user: String, marker: Instant, at now: Instant) -> BoundStatement {
+    func userReactivated(user: String, marker: Instant, at now: Instant) -> BoundStatement {
         EventStatements.changed(user: user, kind: .userReactivated, marker: marker, at: now)
     }
 
@@ -87,12 +87,12 @@ package struct Events: Sendable {
     }
 
     /// If this transaction set `disabled_at` to `now`.
-    func clientTokensRevoked(_ client: String, ifDisabledAt now: Instant) -> BoundStatement {
+    func clientTokensRevoked(client: String, ifDisabledAt now: Instant) -> BoundStatement {
         EventStatements.disabled(client: client, data: Self.tokens(of: client, before: now), at: now)
     }
 
     /// If the client exists. Comes *before* the deletion.
-    func clientWillBeDeleted(_ client: String, at now: Instant) -> BoundStatement {
+    func clientWillBeDeleted(client: String, at now: Instant) -> BoundStatement {
         EventStatements.willBeDeleted(client: client, data: Self.tokens(of: client, before: now), at: now)
     }
 
@@ -110,16 +110,16 @@ package struct Events: Sendable {
     }
 
     /// If this transaction set `activated_at` to `now`: of two concurrent rotations only one writes an event.
-    func keyRotated(_ kid: String, at now: Instant) -> BoundStatement {
-        about(key: kid, inState: "current", .keysRotated, at: now)
+    func keyRotated(kid: String, at now: Instant) -> BoundStatement {
+        about(key: kid, inState: "current", kind: .keysRotated, at: now)
     }
 
     /// If this transaction set `retired_at` to `now`.
-    func keyRevoked(_ kid: String, at now: Instant) -> BoundStatement {
-        about(key: kid, inState: "retired", .keysRevoked, at: now)
+    func keyRevoked(kid: String, at now: Instant) -> BoundStatement {
+        about(key: kid, inState: "retired", kind: .keysRevoked, at: now)
     }
 
-    private func about(key kid: String, inState state: String, _ kind: EventKind, at now: Instant) -> BoundStatement {
+    private func about(key kid: String, inState state: String, kind: EventKind, at now: Instant) -> BoundStatement {
         let data = JSONWriter.object { $0.field("kid", kid) }.string
         return EventStatements.about(key: kid, inState: state, kind: kind, data: data, at: now)
     }

@@ -28,7 +28,7 @@ enum AccountStatements {
         "accounts.credentials_by_emails",
         .reads,
         ["first": .text, "second": .text, "third": .text],
-        "\(credentials) WHERE \(UserStatements.isOneOf("u.email_key"))"
+        "\(credentials) WHERE \(UserStatements.isOneOf(column: "u.email_key"))"
     )
 
     private static let credentials = """

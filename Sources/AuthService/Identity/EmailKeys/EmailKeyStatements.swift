@@ -64,7 +64,7 @@ enum EmailKeyStatements {
     )
 
     /// Gives a user another key, unless another user has it.
-    static func rekey(_ user: String, from old: String, to new: String) -> BoundStatement {
+    static func rekey(user: String, from old: String, to new: String) -> BoundStatement {
         rekey.bind(["id": user, "old": old, "new": new])
     }
 
@@ -81,7 +81,7 @@ enum EmailKeyStatements {
     )
 
     /// Remembers a user that `rekey` left as it was. No row affected where it is known.
-    static func recordConflict(_ user: String, from old: String, to new: String) -> BoundStatement {
+    static func recordConflict(user: String, from old: String, to new: String) -> BoundStatement {
         recordConflict.bind(["id": user, "old": old, "new": new])
     }
 
@@ -96,7 +96,7 @@ enum EmailKeyStatements {
     )
 
     /// Forgets a conflict that is over.
-    static func clearConflict(_ user: String, to new: String) -> BoundStatement {
+    static func clearConflict(user: String, to new: String) -> BoundStatement {
         clearConflict.bind(["id": user, "new": new])
     }
 

@@ -134,11 +134,13 @@ package struct EmailKeys: Sendable {
         while true {
             var transaction = Transaction()
             let steps = changes.map { change in
-                let rekeyed = transaction.add(EmailKeyStatements.rekey(change.user, from: change.old, to: change.new))
-                let kept = transaction.add(
-                    EmailKeyStatements.recordConflict(change.user, from: change.old, to: change.new)
+                let rekeyed = transaction.add(
+                    EmailKeyStatements.rekey(user: change.user, from: change.old, to: change.new)
                 )
-                transaction.add(EmailKeyStatements.clearConflict(change.user, to: change.new))
+                let kept = transaction.add(
+                    EmailKeyStatements.recordConflict(user: change.user, from: change.old, to: change.new)
+                )
+                transaction.add(EmailKeyStatements.clearConflict(user: change.user, to: change.new))
                 return (rekeyed: rekeyed, kept: kept)
             }
             let moved = advance.map { transaction.add($0) }

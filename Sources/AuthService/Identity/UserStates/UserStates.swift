@@ -41,10 +41,17 @@ package struct UserStates: Sendable {
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.setRole(of: user, to: role, at: now))
         transaction.add(Sessions.requireCurrentVersion(ofUser: user, marker: now))
-        transaction.add(events.userRoleChanged(user, marker: now, at: now))
+        transaction.add(events.userRoleChanged(user: user, marker: now, at: now))
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
         transaction.add(
-            audit.entry("user.set_role", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
+            audit.entry(
+                action: "user.set_role",
+                actor: actor,
+                ifUserChanged: user,
+                marker: now,
+                from: clientInfo,
+                at: now
+            )
         )
         return try await run(transaction, changing: user, by: changed) { $0.role != role }
     }
@@ -57,10 +64,17 @@ package struct UserStates: Sendable {
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.deactivate(id: user, at: now))
         transaction.add(Sessions.revocation(ofInactiveUser: user, at: now))
-        transaction.add(events.userDeactivated(user, marker: now, at: now))
+        transaction.add(events.userDeactivated(user: user, marker: now, at: now))
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
         transaction.add(
-            audit.entry("user.deactivate", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
+            audit.entry(
+                action: "user.deactivate",
+                actor: actor,
+                ifUserChanged: user,
+                marker: now,
+                from: clientInfo,
+                at: now
+            )
         )
         return try await run(transaction, changing: user, by: changed) { $0.isActive }
     }
@@ -71,9 +85,16 @@ package struct UserStates: Sendable {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.reactivate(id: user, at: now))
-        transaction.add(events.userReactivated(user, marker: now, at: now))
+        transaction.add(events.userReactivated(user: user, marker: now, at: now))
         transaction.add(
-            audit.entry("user.reactivate", actor: actor, ifUserChanged: user, marker: now, from: clientInfo, at: now)
+            audit.entry(
+                action: "user.reactivate",
+                actor: actor,
+                ifUserChanged: user,
+                marker: now,
+                from: clientInfo,
+                at: now
+            )
         )
         return try await run(transaction, changing: user, by: changed) { !$0.isActive }
     }
@@ -83,9 +104,9 @@ package struct UserStates: Sendable {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         transaction.add(contentsOf: UserStateStatements.deletionEvents(of: user, at: now))
-        transaction.add(audit.entry("user.delete", actor: actor, ifUserExists: user, from: clientInfo, at: now))
+        transaction.add(audit.entry(action: "user.delete", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         let deleted = transaction.add(UserStateStatements.delete(id: user))
-        let left = transaction.add(users.row(user))
+        let left = transaction.add(users.row(of: user))
         let results = try await run(transaction)
         if results[deleted].isEmpty {
             throw results[left].isEmpty ? UserStateError.noSuchUser : UserStateError.lastAdmin
@@ -100,7 +121,7 @@ package struct UserStates: Sendable {
         by changed: Transaction.Handle,
         refused: (User) -> Bool
     ) async throws(UserStateError) -> UserChange {
-        let found = transaction.add(users.row(user))
+        let found = transaction.add(users.row(of: user))
         let results = try await run(transaction)
         guard let row = results[found].first else { throw .noSuchUser }
         let after: User

@@ -85,7 +85,7 @@ enum UserStatements {
         "users.by_email_keys",
         .reads,
         ["first": .text, "second": .text, "third": .text],
-        "SELECT \(User.columns) FROM users WHERE \(isOneOf("email_key"))"
+        "SELECT \(User.columns) FROM users WHERE \(isOneOf(column: "email_key"))"
     )
 
     static func find(email: Email) -> BoundStatement {
@@ -94,7 +94,7 @@ enum UserStatements {
 
     /// Of the rows with a key of an address, the one that is meant. Two users who meet under one key keep theirs (see
     /// `EmailKeys`), so what was typed comes first.
-    static func isOneOf(_ column: String) -> String {
+    static func isOneOf(column: String) -> String {
         """
         \(column) = (
             SELECT k.email_key FROM users k WHERE k.email_key IN (:first, :second, :third)

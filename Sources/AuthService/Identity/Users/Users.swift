@@ -28,17 +28,17 @@ package struct Users: Sendable {
         UserStatements.insert(id: id, email: email, name: name, role: role, loggedInAt: loggedInAt, at: now)
     }
 
-    func lockForLogin(_ user: String, at now: Instant) -> BoundStatement {
+    func lockForLogin(of user: String, at now: Instant) -> BoundStatement {
         UserStatements.lock(id: user, forLoginAt: now)
     }
 
-    func row(_ user: String) -> BoundStatement { UserStatements.find(id: user) }
+    func row(of user: String) -> BoundStatement { UserStatements.find(id: user) }
 
-    func bumpVersion(_ user: String, marker: Instant) -> BoundStatement {
+    func bumpVersion(of user: String, marker: Instant) -> BoundStatement {
         UserStatements.bumpVersion(id: user, at: marker)
     }
 
-    func bumpVersion(_ user: String, ifPasswordIs hash: String, marker: Instant) -> BoundStatement {
+    func bumpVersion(of user: String, ifPasswordIs hash: String, marker: Instant) -> BoundStatement {
         UserStatements.bumpVersion(id: user, ifPasswordIs: hash, at: marker)
     }
 
@@ -55,8 +55,8 @@ package struct Users: Sendable {
         let now = clock.now()
         var transaction = Transaction()
         let updated = transaction.add(UserStatements.update(id: user, to: profile, at: now))
-        transaction.add(events.userUpdated(user, name: profile.name, avatarURL: profile.avatarURL, at: now))
-        transaction.add(audit.entry("user.update", actor: actor, ifUserExists: user, from: clientInfo, at: now))
+        transaction.add(events.userUpdated(user: user, name: profile.name, avatarURL: profile.avatarURL, at: now))
+        transaction.add(audit.entry(action: "user.update", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         return try await database.run(transaction)[updated].first.map { row throws(StorageError) in try User(row) }
     }
 }

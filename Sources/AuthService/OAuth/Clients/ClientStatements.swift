@@ -38,7 +38,7 @@ enum ClientStatements {
     )
 
     /// Zero rows if the id is taken.
-    static func insert(_ draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
+    static func insert(draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
         insert.bind([
             "id": id, "name": draft.name, "scopes": draft.scopes.map(\.verbatim).joined(separator: " "),
             "audiences": draft.audiences.map(\.verbatim).joined(separator: " "), "secret_hash": secret?.hash,
@@ -71,7 +71,7 @@ enum ClientStatements {
     )
 
     /// `tokensEnd`: if this disables the client, its earlier tokens stay refused.
-    static func update(_ change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
+    static func update(change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
         update.bind([
             "id": id, "name": change.name, "scopes": change.scopes?.map(\.verbatim).joined(separator: " "),
             "audiences": change.audiences?.map(\.verbatim).joined(separator: " "), "sets_jwks": change.jwks.isPresent,
@@ -125,7 +125,7 @@ enum ClientStatements {
     )
 
     /// Zero rows affected if the assertion was used before, so one of several concurrent requests succeeds.
-    static func useAssertion(_ jti: String, of client: String, until end: Instant) -> BoundStatement {
+    static func useAssertion(jti: String, of client: String, until end: Instant) -> BoundStatement {
         useAssertion.bind(["client": client, "jti": jti, "end": end])
     }
 

@@ -50,9 +50,16 @@ package struct Clients: Sendable {
             let id = draft.id?.verbatim ?? IDGenerator(random).make(at: now)
             let secret = draft.jwks == nil ? ClientSecret(random: random) : nil
             var transaction = Transaction()
-            let inserted = transaction.add(ClientStatements.insert(draft, id: id, secret: secret, at: now))
+            let inserted = transaction.add(ClientStatements.insert(draft: draft, id: id, secret: secret, at: now))
             transaction.add(
-                audit.entry("client.create", actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
+                audit.entry(
+                    action: "client.create",
+                    actor: actor,
+                    ifClientChanged: id,
+                    marker: now,
+                    from: clientInfo,
+                    at: now
+                )
             )
             guard let row = try await database.run(transaction)[inserted].first else { throw ClientError.idTaken }
             return ClientWithSecret(client: try Client(row), secret: secret)
@@ -111,10 +118,12 @@ package struct Clients: Sendable {
                 }
             let tokensEnd = Instant(seconds: Events.clientTokensEnd(at: now))
             var transaction = Transaction()
-            let updated = transaction.add(ClientStatements.update(change, of: id, tokensEnd: tokensEnd, at: now))
-            transaction.add(events.clientTokensRevoked(id, ifDisabledAt: now))
+            let updated = transaction.add(
+                ClientStatements.update(change: change, of: id, tokensEnd: tokensEnd, at: now)
+            )
+            transaction.add(events.clientTokensRevoked(client: id, ifDisabledAt: now))
             transaction.add(
-                audit.entry(action, actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
+                audit.entry(action: action, actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
             )
             let results = try await database.run(transaction)
             recent.forget(id)
@@ -140,7 +149,7 @@ package struct Clients: Sendable {
             )
             transaction.add(
                 audit.entry(
-                    "client.rotate_secret",
+                    action: "client.rotate_secret",
                     actor: actor,
                     ifClientChanged: id,
                     marker: now,
@@ -159,9 +168,16 @@ package struct Clients: Sendable {
         try await ClientError.catching {
             let now = clock.now()
             var transaction = Transaction()
-            transaction.add(events.clientWillBeDeleted(id, at: now))
+            transaction.add(events.clientWillBeDeleted(client: id, at: now))
             transaction.add(
-                audit.entry("client.delete", actor: actor, ifClientChanged: id, marker: nil, from: clientInfo, at: now)
+                audit.entry(
+                    action: "client.delete",
+                    actor: actor,
+                    ifClientChanged: id,
+                    marker: nil,
+                    from: clientInfo,
+                    at: now
+                )
             )
             let deleted = transaction.add(ClientStatements.delete(id: id))
             let results = try await database.run(transaction)
@@ -172,6 +188,6 @@ package struct Clients: Sendable {
 
     /// Remembers the assertion until it has expired everywhere.
     func isFirstUse(ofAssertion jti: String, by client: String, until end: Instant) async throws -> Bool {
-        try await database.run(ClientStatements.useAssertion(jti, of: client, until: end)).affected == 1
+        try await database.run(ClientStatements.useAssertion(jti: jti, of: client, until: end)).affected == 1
     }
 }

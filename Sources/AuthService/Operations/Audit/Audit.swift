@@ -8,7 +8,7 @@ import Storage
 package struct Audit: Sendable {
     /// Written whenever the transaction commits.
     func entry(
-        _ action: String,
+        action: String,
         actor: String?,
         target: String?,
         from clientInfo: ClientInfo,
@@ -17,7 +17,13 @@ package struct Audit: Sendable {
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.append(
-            AuditStatements.Entry(action: action, actor: actor, target: target, clientInfo: clientInfo, now: now),
+            entry: AuditStatements.Entry(
+                action: action,
+                actor: actor,
+                target: target,
+                clientInfo: clientInfo,
+                now: now
+            ),
             outcome: outcome,
             details: details
         )
@@ -25,20 +31,20 @@ package struct Audit: Sendable {
 
     /// Written only if the user exists when the statement runs.
     func entry(
-        _ action: String,
+        action: String,
         actor: String?,
         ifUserExists user: String,
         from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserExists(
-            AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now)
+            entry: AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now)
         )
     }
 
     /// Written only if this transaction set the user's `updated_at` to `marker`.
     func entry(
-        _ action: String,
+        action: String,
         actor: String?,
         ifUserChanged user: String,
         marker: Instant,
@@ -46,7 +52,7 @@ package struct Audit: Sendable {
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserChanged(
-            AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now),
+            entry: AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now),
             marker: marker
         )
     }
@@ -54,7 +60,7 @@ package struct Audit: Sendable {
     /// Written only if this transaction set the client's `updated_at` to `marker`; without a marker, if the client
     /// exists.
     func entry(
-        _ action: String,
+        action: String,
         actor: String?,
         ifClientChanged client: String,
         marker: Instant?,
@@ -62,21 +68,33 @@ package struct Audit: Sendable {
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfClientChanged(
-            AuditStatements.Entry(action: action, actor: actor, target: client, clientInfo: clientInfo, now: now),
+            entry: AuditStatements.Entry(
+                action: action,
+                actor: actor,
+                target: client,
+                clientInfo: clientInfo,
+                now: now
+            ),
             marker: marker
         )
     }
 
     /// Written only if this transaction is about to revoke the session.
     func entry(
-        _ action: String,
+        action: String,
         actor: String?,
         ifSessionLives session: String,
         from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfSessionLives(
-            AuditStatements.Entry(action: action, actor: actor, target: session, clientInfo: clientInfo, now: now)
+            entry: AuditStatements.Entry(
+                action: action,
+                actor: actor,
+                target: session,
+                clientInfo: clientInfo,
+                now: now
+            )
         )
     }
 }

@@ -14,7 +14,7 @@ enum AuditStatements {
         "now": .instant, "actor": .text, "action": .text, "target": .text, "address": .text, "agent": .text,
     ]
 
-    private static func values(_ entry: Entry) -> StatementValues {
+    private static func values(entry: Entry) -> StatementValues {
         [
             "now": entry.now, "actor": entry.actor, "action": entry.action, "target": entry.target,
             "address": entry.clientInfo.address.text, "agent": entry.clientInfo.userAgent,
@@ -31,8 +31,8 @@ enum AuditStatements {
         """
     )
 
-    static func append(_ entry: Entry, outcome: String, details: String) -> BoundStatement {
-        append.bind(values(entry) + ["outcome": outcome, "details": details])
+    static func append(entry: Entry, outcome: String, details: String) -> BoundStatement {
+        append.bind(values(entry: entry) + ["outcome": outcome, "details": details])
     }
 
     private static let appendIfUser = Statement(
@@ -45,7 +45,7 @@ enum AuditStatements {
         """
     )
 
-    static func appendIfUserExists(_ entry: Entry) -> BoundStatement { appendIfUser.bind(values(entry)) }
+    static func appendIfUserExists(entry: Entry) -> BoundStatement { appendIfUser.bind(values(entry: entry)) }
 
     private static let appendIfChanged = Statement(
         "audit.append_if_changed",
@@ -58,8 +58,8 @@ enum AuditStatements {
         """
     )
 
-    static func appendIfUserChanged(_ entry: Entry, marker: Instant) -> BoundStatement {
-        appendIfChanged.bind(values(entry) + ["marker": marker])
+    static func appendIfUserChanged(entry: Entry, marker: Instant) -> BoundStatement {
+        appendIfChanged.bind(values(entry: entry) + ["marker": marker])
     }
 
     private static let appendIfLiving = Statement(
@@ -73,7 +73,7 @@ enum AuditStatements {
         """
     )
 
-    static func appendIfSessionLives(_ entry: Entry) -> BoundStatement { appendIfLiving.bind(values(entry)) }
+    static func appendIfSessionLives(entry: Entry) -> BoundStatement { appendIfLiving.bind(values(entry: entry)) }
 
     private static let appendIfClient = Statement(
         "audit.append_if_client",
@@ -87,8 +87,8 @@ enum AuditStatements {
     )
 
     /// Without a marker, the client's existence suffices.
-    static func appendIfClientChanged(_ entry: Entry, marker: Instant?) -> BoundStatement {
-        appendIfClient.bind(values(entry) + ["marker": marker])
+    static func appendIfClientChanged(entry: Entry, marker: Instant?) -> BoundStatement {
+        appendIfClient.bind(values(entry: entry) + ["marker": marker])
     }
 
     private static let deleteBefore = Statement(

@@ -69,11 +69,11 @@ package struct NewEpoch: Sendable {
         self.name = name
         var transaction = Transaction()
         self.raised = transaction.add(Sessions.revocationOfEverything(raisingVersionTo: raisedVersion, at: now))
-        transaction.add(EventEpochs.beginning(name, at: now))
+        transaction.add(EventEpochs.beginning(name: name, at: now))
         transaction.add(Events().allTokensRevoked(at: now))
         transaction.add(
             Audit().entry(
-                "database.restore",
+                action: "database.restore",
                 actor: nil,
                 target: nil,
                 from: .commandLine,

@@ -15,7 +15,7 @@ enum RefreshTokenStatements {
 
     /// Zero rows unless this transaction has just made the session.
     static func insert(
-        _ token: RefreshToken,
+        token: RefreshToken,
         ofSession session: String,
         client: String,
         at now: Instant
@@ -40,7 +40,7 @@ enum RefreshTokenStatements {
     /// It does not check session and user; `state` does. An ended session never revives, so its generation no longer
     /// matters.
     static func rotate(
-        _ token: RefreshToken,
+        token: RefreshToken,
         client: String,
         idleStart: Instant,
         at now: Instant

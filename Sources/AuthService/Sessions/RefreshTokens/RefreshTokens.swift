@@ -47,7 +47,7 @@ package struct RefreshTokens: Sendable {
     func opening(session: String, at now: Instant) -> (statement: BoundStatement, token: RefreshToken) {
         let token = codec.first(random: random)
         let client = AuthConfiguration.firstPartyClient
-        return (RefreshTokenStatements.insert(token, ofSession: session, client: client, at: now), token)
+        return (RefreshTokenStatements.insert(token: token, ofSession: session, client: client, at: now), token)
     }
 
     func response(
@@ -82,7 +82,7 @@ package struct RefreshTokens: Sendable {
         let idle = sessions.lifetime.idle
         var transaction = Transaction()
         let rotated = transaction.add(
-            RefreshTokenStatements.rotate(presented, client: client, idleStart: now - idle, at: now)
+            RefreshTokenStatements.rotate(token: presented, client: client, idleStart: now - idle, at: now)
         )
         let left = transaction.add(RefreshTokenStatements.state(of: presented))
         let results = try await database.run(transaction)

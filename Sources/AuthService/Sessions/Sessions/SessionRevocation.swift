@@ -56,8 +56,10 @@ extension Sessions {
         to transaction: inout Transaction
     ) -> Transaction.Handle {
         transaction.lockUser(ofSession: session)
-        transaction.add(events.sessionWillBeRevoked(session, at: now))
-        transaction.add(audit.entry("session.revoke", actor: actor, ifSessionLives: session, from: clientInfo, at: now))
+        transaction.add(events.sessionWillBeRevoked(session: session, at: now))
+        transaction.add(
+            audit.entry(action: "session.revoke", actor: actor, ifSessionLives: session, from: clientInfo, at: now)
+        )
         return transaction.add(SessionStatements.revoke(id: session, reason: reason, at: now))
     }
 
@@ -116,12 +118,14 @@ extension Sessions {
         at now: Instant,
         to transaction: inout Transaction
     ) -> (locked: Transaction.Handle, revoked: Transaction.Handle) {
-        let locked = transaction.add(users.bumpVersion(user, marker: now))
+        let locked = transaction.add(users.bumpVersion(of: user, marker: now))
         let revoked = transaction.add(
             SessionStatements.revokeAll(ofUser: user, except: session, reason: reason, at: now)
         )
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: session, at: now))
-        transaction.add(audit.entry("sessions.revoke_all", actor: actor, ifUserExists: user, from: clientInfo, at: now))
+        transaction.add(
+            audit.entry(action: "sessions.revoke_all", actor: actor, ifUserExists: user, from: clientInfo, at: now)
+        )
         return (locked, revoked)
     }
 
@@ -131,7 +135,9 @@ extension Sessions {
         var transaction = Transaction()
         transaction.add(GlobalVersionStatements.bump(at: now))
         transaction.add(events.allTokensRevoked(at: now))
-        transaction.add(audit.entry("sessions.revoke_everything", actor: actor, target: nil, from: clientInfo, at: now))
+        transaction.add(
+            audit.entry(action: "sessions.revoke_everything", actor: actor, target: nil, from: clientInfo, at: now)
+        )
         _ = try await database.run(transaction)
     }
 

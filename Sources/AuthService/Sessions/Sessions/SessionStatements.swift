@@ -31,7 +31,7 @@ enum SessionStatements {
 
     /// Zero rows unless the user is active and the session's condition holds.
     static func insert(
-        _ session: NewSession,
+        session: NewSession,
         id: String,
         lifetime: SessionLifetime,
         at now: Instant

@@ -22,10 +22,10 @@ package struct Sessions: Sendable {
 
     /// For a transaction that has taken the user's row.
     func insertion(of session: NewSession, id: String, at now: Instant) -> BoundStatement {
-        SessionStatements.insert(session, id: id, lifetime: lifetime, at: now)
+        SessionStatements.insert(session: session, id: id, lifetime: lifetime, at: now)
     }
 
-    func stateWithUser(_ session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }
+    func stateWithUser(of session: String) -> BoundStatement { SessionStatements.stateWithUser(id: session) }
 
     /// Whether enough of the idle period has passed to move its end.
     func isExtensionDue(_ session: Session, at now: Instant) -> Bool {

@@ -51,7 +51,7 @@ package struct Passwords: Sendable {
                 var transaction = Transaction()
                 addCreation(
                     of: user,
-                    signup,
+                    signup: signup,
                     role: .user,
                     hash: hash,
                     loggedInAt: now,
@@ -83,7 +83,7 @@ package struct Passwords: Sendable {
             var transaction = Transaction()
             let created = addCreation(
                 of: ids.make(at: now),
-                signup,
+                signup: signup,
                 role: role,
                 hash: hash,
                 loggedInAt: nil,
@@ -102,7 +102,7 @@ package struct Passwords: Sendable {
     @discardableResult
     private func addCreation(
         of user: String,
-        _ signup: Signup,
+        signup: Signup,
         role: Role,
         hash: String,
         loggedInAt login: Instant?,
@@ -115,8 +115,8 @@ package struct Passwords: Sendable {
             users.insertion(id: user, email: signup.email, name: signup.name, role: role, loggedInAt: login, at: now)
         )
         transaction.add(accounts.passwordInsertion(user: user, hash: hash, at: now))
-        transaction.add(events.userCreated(user, name: signup.name, at: now))
-        transaction.add(audit.entry("user.create", actor: actor, ifUserExists: user, from: clientInfo, at: now))
+        transaction.add(events.userCreated(user: user, name: signup.name, at: now))
+        transaction.add(audit.entry(action: "user.create", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         return created
     }
 
@@ -164,12 +164,12 @@ package struct Passwords: Sendable {
         let replaced = transaction.add(
             accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now)
         )
-        transaction.add(users.bumpVersion(user.id, ifPasswordIs: hash, marker: now))
+        transaction.add(users.bumpVersion(of: user.id, ifPasswordIs: hash, marker: now))
         transaction.add(Sessions.revocation(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
         transaction.add(events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now))
         transaction.add(
             audit.entry(
-                "password.change",
+                action: "password.change",
                 actor: user.id,
                 ifUserChanged: user.id,
                 marker: now,

@@ -71,7 +71,7 @@ struct MessagePage: Sendable {
     }
 
     /// `values`: of the statement's own parameters.
-    func read(_ pass: Pass, siblings: Bool, limit: Int64, _ values: StatementValues) -> BoundStatement {
+    func read(pass: Pass, siblings: Bool, limit: Int64, values: StatementValues) -> BoundStatement {
         let (both, bytes) =
             pass == .fast ? (fast, ConversationLimits.page / limit) : (measured, ConversationLimits.page)
         let statement = siblings ? both.siblings : both.plain

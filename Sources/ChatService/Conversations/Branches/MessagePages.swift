@@ -41,7 +41,7 @@ enum MessagePages {
 
     /// The live messages after a number, or before it with the newest first.
     static func ofConversation(
-        _ conversation: String,
+        id conversation: String,
         owner: String,
         isLater: Bool,
         edge: Int64,
@@ -50,10 +50,10 @@ enum MessagePages {
         siblings: Bool
     ) -> BoundStatement {
         (isLater ? later : earlier).read(
-            pass,
+            pass: pass,
             siblings: siblings,
             limit: limit,
-            ["conversation": conversation, "owner": owner, "edge": edge]
+            values: ["conversation": conversation, "owner": owner, "edge": edge]
         )
     }
 
@@ -126,10 +126,10 @@ enum MessagePages {
         siblings: Bool
     ) -> BoundStatement {
         towardsRoot.read(
-            pass,
+            pass: pass,
             siblings: siblings,
             limit: limit,
-            ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
+            values: ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
         )
     }
 
@@ -176,10 +176,10 @@ enum MessagePages {
         siblings: Bool
     ) -> BoundStatement {
         towardsLeaf.read(
-            pass,
+            pass: pass,
             siblings: siblings,
             limit: limit,
-            ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
+            values: ["conversation": conversation, "owner": owner, "leaf": leaf, "edge": edge]
         )
     }
 

@@ -20,14 +20,14 @@ enum ConversationCounterStatements {
         """
         UPDATE conversations SET last_seq = last_seq
         WHERE id = :conversation AND \(ConversationState.live.sql(of: ":owner"))
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         RETURNING id
         """
     )
 
     /// Takes the row's lock and changes nothing. Later statements see the row under the lock. A condition in the
     /// waiting statement would not: PostgreSQL re-reads only the locked row.
-    static func lock(_ conversation: String, owner: String) -> BoundStatement {
+    static func lock(conversation: String, owner: String) -> BoundStatement {
         lock.bind(["conversation": conversation, "owner": owner])
     }
 
@@ -58,7 +58,7 @@ enum ConversationCounterStatements {
             END
         WHERE id = :conversation AND \(ConversationState.live.sql(of: ":owner"))
             AND (\(ConversationState.incomplete.sql())) = :is_new
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
             AND EXISTS (
                 SELECT 1 FROM messages m WHERE m.conversation_id = :conversation AND m.seq = (
                     SELECT c.last_seq FROM conversations c WHERE c.id = :conversation
@@ -71,7 +71,7 @@ enum ConversationCounterStatements {
     /// Moves `last_seq` past `count` inserted messages; no row if some are missing. `isNew`: this transaction makes the
     /// conversation. `head`: the last inserted message. `title` becomes the title if the conversation never had one.
     static func advance(
-        _ conversation: String,
+        conversation: String,
         owner: String,
         isNew: Bool,
         count: Int,
@@ -98,13 +98,13 @@ enum ConversationCounterStatements {
     )
 
     /// Removes this transaction's conversation if its messages could not be inserted.
-    static func dropDraft(_ conversation: String, owner: String) -> BoundStatement {
+    static func dropDraft(conversation: String, owner: String) -> BoundStatement {
         dropDraft.bind(["conversation": conversation, "owner": owner])
     }
 
     private static let isOwn = """
         conversations.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "conversations"))
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         """
 
     private static let adjustTokens = Statement(
@@ -126,7 +126,7 @@ enum ConversationCounterStatements {
     )
 
     /// Before `messages.change`.
-    static func adjustTokens(_ change: TokenChange, at now: Instant) -> BoundStatement {
+    static func adjustTokens(change: TokenChange, at now: Instant) -> BoundStatement {
         adjustTokens.bind(change.partValues + ["now": now])
     }
 
@@ -152,14 +152,14 @@ enum ConversationCounterStatements {
             updated_at = :now
         FROM (
             SELECT m.parent_id, m.tokens_in, m.tokens_out FROM messages m
-            WHERE \(MessageChangeStatements.isDeletable("m", engine))
+            WHERE \(MessageChangeStatements.isDeletable(table: "m", engine: engine))
         ) AS gone
         WHERE \(isOwn)
         """
     }
 
     /// Before `messages.delete`.
-    static func deduct(_ message: String, from conversation: String, owner: String, expected: Int64?, at now: Instant)
+    static func deduct(message: String, from conversation: String, owner: String, expected: Int64?, at now: Instant)
         -> BoundStatement
     {
         deduct.bind([
@@ -206,7 +206,7 @@ enum ConversationCounterStatements {
             SELECT COUNT(*) AS messages, MIN(seq) AS first_seq,
                 CAST(COALESCE(SUM(tokens_in), 0) AS BIGINT) AS tokens_in,
                 CAST(COALESCE(SUM(tokens_out), 0) AS BIGINT) AS tokens_out
-            FROM messages WHERE \(MessageChangeStatements.isTruncated(engine))
+            FROM messages WHERE \(MessageChangeStatements.isTruncated(engine: engine))
         ) AS gone
         WHERE \(isOwn) AND gone.messages > 0
         """

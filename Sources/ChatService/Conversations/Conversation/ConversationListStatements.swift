@@ -23,12 +23,12 @@ enum ConversationListStatements {
     static let parameters: StatementParameters = ["owner": .text, "archived": .boolean, "pinned": .boolean]
 
     static let filter = """
-        owner_id = :owner AND \(ConversationState.live.sql()) AND \(isAsked(":archived", of: "archived_at"))
-            AND \(isAsked(":pinned", of: "pinned_at"))
+        owner_id = :owner AND \(ConversationState.live.sql()) AND \(isAsked(by: ":archived", of: "archived_at"))
+            AND \(isAsked(by: ":pinned", of: "pinned_at"))
         """
 
     /// Each part has an index in the list's order, so that a few pinned ones among very many are one range.
-    private static func isAsked(_ parameter: String, of column: String) -> String {
+    private static func isAsked(by parameter: String, of column: String) -> String {
         "CASE WHEN \(parameter) IS NULL OR (\(column) IS NOT NULL) = \(parameter) THEN 1 END IS NOT NULL"
     }
 
@@ -49,10 +49,10 @@ enum ConversationListStatements {
             switch self {
             case .all: return ConversationListStatements.filter
             case .archived:
-                let pinned = ConversationListStatements.isAsked(":pinned", of: "pinned_at")
+                let pinned = ConversationListStatements.isAsked(by: ":pinned", of: "pinned_at")
                 return "\(own) AND archived_at IS NOT NULL AND :archived IS NOT NULL AND \(pinned)"
             case .pinned:
-                let archived = ConversationListStatements.isAsked(":archived", of: "archived_at")
+                let archived = ConversationListStatements.isAsked(by: ":archived", of: "archived_at")
                 return "\(own) AND pinned_at IS NOT NULL AND :pinned IS NOT NULL AND \(archived)"
             }
         }
@@ -82,7 +82,7 @@ enum ConversationListStatements {
         var list: [Statement] { [all, archived, pinned] }
     }
 
-    private static func page(_ name: String, _ parameters: StatementParameters, _ rest: String) -> Parts {
+    private static func page(name: String, parameters: StatementParameters, rest: String) -> Parts {
         Parts { part in
             Statement(
                 "\(name)\(part.suffix)",
@@ -101,9 +101,9 @@ enum ConversationListStatements {
     static let afterCursor = "AND (updated_at, id) > (:instant, :id)\nORDER BY updated_at, id LIMIT :limit"
     static let atOffset = "ORDER BY updated_at DESC, id DESC LIMIT :limit OFFSET :offset"
 
-    private static let older = page("conversations.older", cursor, beforeCursor)
-    private static let newer = page("conversations.newer", cursor, afterCursor)
-    private static let numbered = page("conversations.numbered", offset, atOffset)
+    private static let older = page(name: "conversations.older", parameters: cursor, rest: beforeCursor)
+    private static let newer = page(name: "conversations.newer", parameters: cursor, rest: afterCursor)
+    private static let numbered = page(name: "conversations.numbered", parameters: offset, rest: atOffset)
 
     static func page(of filter: Filter, at place: Place, limit: Int64) -> BoundStatement {
         let statements: Parts =
@@ -129,7 +129,7 @@ enum ConversationListStatements {
     // MARK: With a tag
 
     /// The conversations with the owner's tag `key`.
-    private static func tagged(_ key: String) -> String {
+    private static func tagged(key: String) -> String {
         """
         SELECT ct.conversation_id FROM conversation_tags ct WHERE ct.tag_id = (
             SELECT t.id FROM tags t WHERE t.owner_id = :owner AND t.name_key = \(key)
@@ -138,7 +138,7 @@ enum ConversationListStatements {
     }
 
     /// Whether a conversation of the owner has the tag `key`.
-    static func hasTag(_ key: String) -> String { "id IN (\(tagged(key)))" }
+    static func hasTag(key: String) -> String { "id IN (\(tagged(key: key)))" }
 
     private struct Tagged {
         let few: Statement
@@ -150,7 +150,7 @@ enum ConversationListStatements {
     // A rare tag is looked up first, and the conversations are sorted. For a frequent tag the owner's range is walked
     // until the page is full. Statistics choose badly: one estimate for all tags walks a hundred thousand rows for a
     // single one.
-    private static func taggedPage(_ name: String, _ parameters: StatementParameters, _ rest: String) -> Tagged {
+    private static func taggedPage(name: String, parameters: StatementParameters, rest: String) -> Tagged {
         let parameters = Self.parameters + parameters + ["tag": .text]
         let few = Statement(
             "\(name)_few",
@@ -191,9 +191,21 @@ enum ConversationListStatements {
         return Tagged(few: few, many: many)
     }
 
-    private static let olderTagged = taggedPage("conversations.older_tagged", cursor, beforeCursor)
-    private static let newerTagged = taggedPage("conversations.newer_tagged", cursor, afterCursor)
-    private static let numberedTagged = taggedPage("conversations.numbered_tagged", offset, atOffset)
+    private static let olderTagged = taggedPage(
+        name: "conversations.older_tagged",
+        parameters: cursor,
+        rest: beforeCursor
+    )
+    private static let newerTagged = taggedPage(
+        name: "conversations.newer_tagged",
+        parameters: cursor,
+        rest: afterCursor
+    )
+    private static let numberedTagged = taggedPage(
+        name: "conversations.numbered_tagged",
+        parameters: offset,
+        rest: atOffset
+    )
 
     /// A page for a tag, with a plan for few or many conversations.
     static func page(of filter: Filter, withTag tag: String, isOnFew: Bool, at place: Place, limit: Int64)
@@ -213,7 +225,7 @@ enum ConversationListStatements {
         .reads,
         parameters + ["tag_key": .text]
     ) { engine in
-        let hasTag = OnePlan.among("id", tagged(":tag_key"), engine)
+        let hasTag = OnePlan.among("id", tagged(key: ":tag_key"), engine)
         return "SELECT COUNT(*) AS total FROM conversations WHERE \(hasTag) AND \(OnePlan.check(filter))"
     }
 

@@ -79,7 +79,9 @@ extension Conversations {
 
     /// The caller's tag, and whether it is on few conversations; `nil` if it is on none or does not exist.
     private func tag(_ name: TagName, of caller: Caller) async throws -> (id: String, isOnFew: Bool)? {
-        guard let row = try await database.run(TagStatements.find(name, owner: caller.id)).first else { return nil }
+        guard let row = try await database.run(TagStatements.find(name: name, owner: caller.id)).first else {
+            return nil
+        }
         let count = try row.integer("conversation_count")
         return count > 0 ? (try row.text("id"), count <= Self.smallTagLimit) : nil
     }

@@ -27,14 +27,14 @@ enum ConversationStatements {
              settings, metadata, search)
         SELECT :id, principals.id, :title, :title_source, :model, :slug, :visibility, :now, :now, :version, :settings,
             :metadata, :words
-        FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(":owner"))
+        FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(principal: ":owner"))
         ON CONFLICT DO NOTHING
         RETURNING \(columns)
         """
     )
 
     /// `isComplete`: this transaction inserts no messages into it.
-    static func insert(_ draft: ConversationDraft, id: String, owner: String, isComplete: Bool, at now: Instant)
+    static func insert(draft: ConversationDraft, id: String, owner: String, isComplete: Bool, at now: Instant)
         -> BoundStatement
     {
         let (title, source) = draft.titleAndSource
@@ -56,7 +56,7 @@ enum ConversationStatements {
         """
     )
 
-    static func get(_ id: String, owner: String) -> BoundStatement { get.bind(["id": id, "owner": owner]) }
+    static func get(id: String, owner: String) -> BoundStatement { get.bind(["id": id, "owner": owner]) }
 
     private static let made = Statement(
         "conversations.made",
@@ -70,7 +70,7 @@ enum ConversationStatements {
     )
 
     /// A conversation that is live, or in the trash since after an instant.
-    static func made(_ id: String, owner: String, trashedAfter instant: Instant) -> BoundStatement {
+    static func made(id: String, owner: String, trashedAfter instant: Instant) -> BoundStatement {
         made.bind(["id": id, "owner": owner, "trashed_after": instant])
     }
 
@@ -85,7 +85,7 @@ enum ConversationStatements {
     )
 
     /// Whether a conversation is visible to its owner, and its message count.
-    static func isVisible(_ id: String, owner: String) -> BoundStatement {
+    static func isVisible(id: String, owner: String) -> BoundStatement {
         isVisible.bind(["id": id, "owner": owner])
     }
 
@@ -96,7 +96,7 @@ enum ConversationStatements {
         "SELECT id FROM conversations WHERE id = :id"
     )
 
-    static func isTaken(_ id: String) -> BoundStatement { isTaken.bind(["id": id]) }
+    static func isTaken(id: String) -> BoundStatement { isTaken.bind(["id": id]) }
 
     private static let slugHolder = Statement(
         "conversations.slug_holder",
@@ -145,7 +145,7 @@ enum ConversationStatements {
             version = version + 1
         WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
             AND (:slug IS NULL OR NOT EXISTS (
                 SELECT 1 FROM conversations o
                 WHERE o.owner_id = :owner AND o.slug = :slug AND o.id <> :id AND \(ConversationState.live.sql("o"))
@@ -160,7 +160,7 @@ enum ConversationStatements {
 
     /// `metadata` is the merged whole.
     static func change(
-        _ id: String,
+        id: String,
         owner: String,
         to patch: ConversationPatch,
         metadata: String?,

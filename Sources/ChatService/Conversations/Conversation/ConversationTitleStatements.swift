@@ -7,12 +7,12 @@ import Storage
 enum ConversationTitleStatements {
     private typealias List = ConversationListStatements
 
-    private static func statement(_ name: String, _ more: StatementParameters, _ columns: String, _ rest: String)
+    private static func statement(name: String, more: StatementParameters, columns: String, rest: String)
         -> Statement
     {
         let before = """
             SELECT \(columns) FROM conversations WHERE \(List.filter)
-                AND (:tag_key IS NULL OR \(List.hasTag(":tag_key")))
+                AND (:tag_key IS NULL OR \(List.hasTag(key: ":tag_key")))
             """
         return Statement(
             name,
@@ -28,14 +28,19 @@ enum ConversationTitleStatements {
         )
     }
 
-    private static func page(_ name: String, _ more: StatementParameters, _ rest: String) -> Statement {
-        statement(name, more, ConversationStatements.summaryColumns, rest)
+    private static func page(name: String, more: StatementParameters, rest: String) -> Statement {
+        statement(name: name, more: more, columns: ConversationStatements.summaryColumns, rest: rest)
     }
 
-    private static let older = page("conversations.older_matching", List.cursor, List.beforeCursor)
-    private static let newer = page("conversations.newer_matching", List.cursor, List.afterCursor)
-    private static let numbered = page("conversations.numbered_matching", List.offset, List.atOffset)
-    private static let count = statement("conversations.count_matching", [:], "COUNT(*) AS total", "")
+    private static let older = page(name: "conversations.older_matching", more: List.cursor, rest: List.beforeCursor)
+    private static let newer = page(name: "conversations.newer_matching", more: List.cursor, rest: List.afterCursor)
+    private static let numbered = page(name: "conversations.numbered_matching", more: List.offset, rest: List.atOffset)
+    private static let count = statement(
+        name: "conversations.count_matching",
+        more: [:],
+        columns: "COUNT(*) AS total",
+        rest: ""
+    )
 
     /// Words in the engine's syntax, and a tag.
     struct Query: Sendable {

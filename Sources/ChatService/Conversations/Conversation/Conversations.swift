@@ -32,7 +32,7 @@ struct Conversations: Sendable {
         let append = MessageAppend(to: id, by: caller, draft.messages, isNew: true, at: now, quotas: quotas)
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
         let inserted = transaction.add(
-            ConversationStatements.insert(draft, id: id, owner: caller.id, isComplete: append == nil, at: now)
+            ConversationStatements.insert(draft: draft, id: id, owner: caller.id, isComplete: append == nil, at: now)
         )
         let steps = append?.addSteps(to: &transaction)
         let results = try await database.run(transaction)
@@ -73,7 +73,7 @@ struct Conversations: Sendable {
     }
 
     private func refusal(id: String, slug: RequestText?, _ caller: Caller) async throws -> APIError {
-        if try await !database.run(ConversationStatements.isTaken(id)).isEmpty {
+        if try await !database.run(ConversationStatements.isTaken(id: id)).isEmpty {
             return APIError(.idTaken, detail: "conversation \(id)")
         }
         if let slug, try await slugHolder(slug, caller) != nil { return APIError(.slugTaken) }
@@ -86,7 +86,7 @@ struct Conversations: Sendable {
 
     /// Throws `not_found`.
     func get(_ id: String, for caller: Caller) async throws -> Conversation {
-        let result = try await database.run(ConversationStatements.get(id, owner: caller.id))
+        let result = try await database.run(ConversationStatements.get(id: id, owner: caller.id))
         guard let row = result.first else { throw APIError(.notFound) }
         return try Conversation(row, whole: true)
     }
@@ -94,7 +94,7 @@ struct Conversations: Sendable {
     /// The result of an earlier request, kept or in the trash since after `trashed`. Throws `result_gone`.
     func made(_ id: String, for caller: Caller, trashedAfter trashed: Instant) async throws -> Conversation {
         let result = try await database.run(
-            ConversationStatements.made(id, owner: caller.id, trashedAfter: trashed)
+            ConversationStatements.made(id: id, owner: caller.id, trashedAfter: trashed)
         )
         guard let row = result.first else { throw APIError(.resultGone) }
         var conversation = try Conversation(row, whole: true)
@@ -118,8 +118,10 @@ struct Conversations: Sendable {
         let page = PageRequest(limit: ConversationLimits.messages, cursor: nil, direction: .backward)
         for pass in MessagePage.Pass.allCases {
             var transaction = Transaction()
-            let conversation = transaction.add(ConversationStatements.get(id, owner: caller.id))
-            let read = withMessages ? transaction.add(Messages.read(id, caller, page, .asc, pass)) : nil
+            let conversation = transaction.add(ConversationStatements.get(id: id, owner: caller.id))
+            let read =
+                withMessages
+                ? transaction.add(Messages.read(of: id, caller: caller, page: page, order: .asc, pass: pass)) : nil
             let newest = votes ? transaction.add(VoteStatements.newest(in: id, of: caller.id)) : nil
             let results = try await database.run(transaction)
             guard let row = results[conversation].first else { throw APIError(.notFound) }
@@ -165,7 +167,7 @@ struct Conversations: Sendable {
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = transaction.add(
                 ConversationStatements.change(
-                    id,
+                    id: id,
                     owner: caller.id,
                     to: patch,
                     metadata: metadata,
@@ -173,7 +175,7 @@ struct Conversations: Sendable {
                     at: now
                 )
             )
-            let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
+            let visible = transaction.add(ConversationStatements.isVisible(id: id, owner: caller.id))
             let results = try await database.run(transaction)
             if let row = results[changed].first { return .done(try Conversation(row, whole: true)) }
             if results[visible].isEmpty { throw APIError(.notFound) }
@@ -181,7 +183,7 @@ struct Conversations: Sendable {
                 throw APIError(.slugTaken)
             }
             if let head = patch.headMessage,
-                try await database.run(MessageStatements.isLeaf(head, in: id, owner: caller.id)).isEmpty
+                try await database.run(MessageStatements.isLeaf(message: head, in: id, owner: caller.id)).isEmpty
             {
                 throw APIError.field("head_message_id", "invalid", "must be a message of this conversation")
             }

@@ -23,13 +23,13 @@ enum ConversationImport {
             """
             INSERT INTO conversations (\(entity.columnList), search)
             SELECT \(values.joined(separator: ", ")), :words
-            WHERE \(Principals.mayWrite(":owner_id"))
+            WHERE \(Principals.mayWrite(principal: ":owner_id"))
             ON CONFLICT DO NOTHING
             """
         )
     }()
 
-    static func insertConversation(_ row: [String: SQLValue], words: SQLValue, hiddenUntil: Instant) -> BoundStatement {
+    static func insertConversation(row: [String: SQLValue], words: SQLValue, hiddenUntil: Instant) -> BoundStatement {
         insertConversation.bind(
             ConversationExport.conversation.values(of: row) + ["hidden_until": hiddenUntil, "words": words]
         )
@@ -54,14 +54,14 @@ enum ConversationImport {
             SELECT \(entity.parameterList), :words
             FROM conversations c
             WHERE c.id = :conversation_id AND c.owner_id = :owner AND \(ConversationState.unfinished.sql("c"))
-                AND \(Principals.mayWrite(":owner"))
+                AND \(Principals.mayWrite(principal: ":owner"))
             ON CONFLICT DO NOTHING
             """
         )
     }()
 
     /// Inserts a message while its conversation is the owner's and invisible.
-    static func insertMessage(_ row: [String: SQLValue], owner: String, words: SQLValue) -> BoundStatement {
+    static func insertMessage(row: [String: SQLValue], owner: String, words: SQLValue) -> BoundStatement {
         insertMessage.bind(ConversationExport.message.values(of: row) + ["owner": owner, "words": words])
     }
 
@@ -79,7 +79,7 @@ enum ConversationImport {
                 WHERE o.owner_id = :owner AND o.slug = conversations.slug AND o.id <> :id
                     AND \(ConversationState.live.sql("o"))
             ) THEN NULL ELSE slug END
-        WHERE :version > 0 AND \(Principals.mayWrite(":owner")) AND \(isWhole)
+        WHERE :version > 0 AND \(Principals.mayWrite(principal: ":owner")) AND \(isWhole)
         RETURNING id
         """
     )

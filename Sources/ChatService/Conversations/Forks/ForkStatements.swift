@@ -6,21 +6,21 @@ import ServiceKit
 import Storage
 
 enum ForkStatements {
-    private static func isLive(_ table: String) -> String {
+    private static func isLive(table: String) -> String {
         "CASE WHEN \(MessageState.live.sql(table)) THEN 1 ELSE 0 END"
     }
 
     /// Up the parents from a message, which may be deleted. `live` counts the messages that are not, the row's
     /// included. A parent's number is lower than its child's.
-    private static func branch(from message: String, of conversation: String, atMost steps: String, _ engine: SQLEngine)
+    private static func branch(from message: String, of conversation: String, atMost steps: String, engine: SQLEngine)
         -> String
     {
         """
         WITH RECURSIVE branch (id, parent_id, seq, is_live, step, live) AS (
-            SELECT m.id, m.parent_id, m.seq, \(isLive("m")), 1, \(isLive("m"))
+            SELECT m.id, m.parent_id, m.seq, \(isLive(table: "m")), 1, \(isLive(table: "m"))
             FROM messages m WHERE m.id = \(message) AND \(OnePlan.check("m.conversation_id = \(conversation)"))
             UNION ALL
-            SELECT m.id, m.parent_id, m.seq, \(isLive("m")), branch.step + 1, branch.live + \(isLive("m"))
+            SELECT m.id, m.parent_id, m.seq, \(isLive(table: "m")), branch.step + 1, branch.live + \(isLive(table: "m"))
             FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.parent_id", engine))
             WHERE branch.step < \(steps) AND m.conversation_id = \(conversation) AND m.seq < branch.seq
         )
@@ -37,7 +37,7 @@ enum ForkStatements {
         """
         SELECT c.id, t.id AS tip_id, COALESCE(t.seq, 0) AS tip_seq, t.deleted_at AS tip_deleted_at,
             COALESCE((
-                SELECT h.seq FROM changes h WHERE \(changes(after: "0", engine))
+                SELECT h.seq FROM changes h WHERE \(changes(after: "0", engine: engine))
                 ORDER BY h.principal_id DESC, h.seq DESC LIMIT 1
             ), 0) AS last_change
         FROM conversations c
@@ -48,13 +48,13 @@ enum ForkStatements {
     }
 
     /// The owner's changes after a number.
-    private static func changes(after number: String, _ engine: SQLEngine) -> String {
+    private static func changes(after number: String, engine: SQLEngine) -> String {
         OnePlan.rows(of: "h.principal_id", is: ":owner", past: "h.seq", after: number, engine)
     }
 
     /// The conversation, the message to fork at (the one that is named, or else its head), and the owner's last change,
     /// which is read no later than the messages.
-    static func source(_ conversation: String, owner: String, at message: String?) -> BoundStatement {
+    static func source(of conversation: String, owner: String, at message: String?) -> BoundStatement {
         source.bind(["conversation": conversation, "owner": owner, "message": message])
     }
 
@@ -64,7 +64,7 @@ enum ForkStatements {
         ["conversation": .text, "message": .text, "steps": .integer]
     ) { engine in
         """
-        \(branch(from: ":message", of: ":conversation", atMost: ":steps", engine))
+        \(branch(from: ":message", of: ":conversation", atMost: ":steps", engine: engine))
         SELECT branch.id, branch.parent_id, branch.seq, branch.is_live, \(MessageBatch.octets("m", engine)) AS bytes
         FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.id", engine))
         ORDER BY branch.step
@@ -72,7 +72,7 @@ enum ForkStatements {
     }
 
     /// So many `steps` up from a message, which is the first row.
-    static func walk(_ conversation: String, from message: String, steps: Int) -> BoundStatement {
+    static func walk(conversation: String, from message: String, steps: Int) -> BoundStatement {
         walk.bind(["conversation": conversation, "message": message, "steps": steps])
     }
 
@@ -96,7 +96,7 @@ enum ForkStatements {
             c.settings, c.metadata, CASE WHEN :title IS NULL THEN c.search ELSE :words END
         FROM conversations c
         WHERE c.id = :source AND \(ConversationState.live.sql(of: ":owner", "c"))
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         ON CONFLICT DO NOTHING
         RETURNING id
         """
@@ -104,7 +104,7 @@ enum ForkStatements {
 
     /// Makes the unfinished fork; `title` replaces the source's.
     static func begin(
-        _ fork: String,
+        fork: String,
         of source: String,
         owner: String,
         title: RequestText?,
@@ -131,13 +131,13 @@ enum ForkStatements {
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
              tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search)
-        \(branch(from: ":message", of: ":source", atMost: ":steps", engine))
+        \(branch(from: ":message", of: ":source", atMost: ":steps", engine: engine))
         SELECT :fork || '.' || CAST(:number - branch.live + 1 AS TEXT), :fork, :number - branch.live + 1,
             CASE WHEN :number - branch.live > 0 THEN :fork || '.' || CAST(:number - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
             m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search
         FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.id", engine))
-        WHERE branch.is_live = 1 AND :number - branch.live >= 0 AND \(Principals.mayWrite(":owner"))
+        WHERE branch.is_live = 1 AND :number - branch.live >= 0 AND \(Principals.mayWrite(principal: ":owner"))
             AND EXISTS (
                 SELECT 1 FROM conversations f
                 WHERE f.id = :fork AND \(ConversationState.incomplete.sql(of: ":owner", "f"))
@@ -202,14 +202,14 @@ enum ForkStatements {
             deleted_at = NULL,
             version = \(ConversationState.versions.live)
         WHERE id = :fork AND \(ConversationState.unfinished.sql(of: ":owner")) AND message_count = :count
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
             AND EXISTS (
                 SELECT 1 FROM conversations c
                 WHERE c.id = :source AND \(ConversationState.live.sql(of: ":owner", "c"))
             )
             AND NOT EXISTS (
                 SELECT 1 FROM changes h
-                WHERE \(changes(after: ":last_change", engine)) AND h.conversation_id = :source
+                WHERE \(changes(after: ":last_change", engine: engine)) AND h.conversation_id = :source
                     AND h.entity = 'message' AND h.op <> 'insert'
                     AND (SELECT m.seq FROM messages m WHERE m.id = h.entity_id) <= :tip_seq
                 LIMIT 1 OFFSET 0
@@ -220,7 +220,7 @@ enum ForkStatements {
 
     /// Makes the fork live if it has all of its messages and no message of the source, up to the tip, was edited or
     /// deleted since the branch was read. The log of changes says that: every change of a message's version is in it.
-    static func finish(_ fork: String, of source: String, owner: String, branch: ForkBranch, at now: Instant)
+    static func finish(fork: String, of source: String, owner: String, branch: ForkBranch, at now: Instant)
         -> BoundStatement
     {
         finish.bind([
@@ -240,7 +240,7 @@ enum ForkStatements {
     )
 
     /// Ends a fork that could not be finished; the statements of the trash remove it.
-    static func discard(_ fork: String, owner: String) -> BoundStatement {
+    static func discard(fork: String, owner: String) -> BoundStatement {
         discard.bind(["fork": fork, "owner": owner])
     }
 

@@ -88,7 +88,7 @@ struct Forks: Sendable {
                 ]
             }
             let begin = [
-                ForkStatements.begin(id, of: source, owner: owner, title: title, tip: branch.tip, at: now),
+                ForkStatements.begin(fork: id, of: source, owner: owner, title: title, tip: branch.tip, at: now),
                 TagStatements.copy(to: id, from: source, owner: owner),
             ]
             let isShort = copies.count <= 1
@@ -103,9 +103,9 @@ struct Forks: Sendable {
             var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: id)
             if isShort { transaction.add(contentsOf: begin + copies.joined()) }
             let finished = transaction.add(
-                ForkStatements.finish(id, of: source, owner: owner, branch: branch, at: now)
+                ForkStatements.finish(fork: id, of: source, owner: owner, branch: branch, at: now)
             )
-            if isShort { transaction.add(ConversationCounterStatements.dropDraft(id, owner: owner)) }
+            if isShort { transaction.add(ConversationCounterStatements.dropDraft(conversation: id, owner: owner)) }
             let results: PrincipalResults
             do {
                 results = try await database.run(
@@ -127,7 +127,7 @@ struct Forks: Sendable {
 
     private func discard(_ id: String, of owner: String) async throws {
         var transaction = Transaction(behind: owner)
-        transaction.add(ForkStatements.discard(id, owner: owner))
+        transaction.add(ForkStatements.discard(fork: id, owner: owner))
         _ = try await database.run(transaction)
         try await Trash.purge(id, of: owner, in: database)
     }
@@ -144,7 +144,7 @@ struct Forks: Sendable {
     }
 
     private func read(_ source: String, _ message: String?, _ caller: Caller) async throws -> ForkBranch {
-        let found = try await database.run(ForkStatements.source(source, owner: caller.id, at: message))
+        let found = try await database.run(ForkStatements.source(of: source, owner: caller.id, at: message))
         guard let row = found.first else { throw APIError(.notFound) }
         let tip = try row.optionalText("tip_id")
         if message != nil, try tip == nil || row.optionalInstant("tip_deleted_at") != nil {
@@ -154,7 +154,7 @@ struct Forks: Sendable {
         var count: Int64 = 0
         var (next, last) = (tip, Int64.max)
         while let start = next {
-            let walk = ForkStatements.walk(source, from: start, steps: Self.walked)
+            let walk = ForkStatements.walk(conversation: source, from: start, steps: Self.walked)
             let rows = try await database.run(walk, priority: .long).rows
             // Numbers fall towards the root. A message whose parent came later ends the branch: nothing goes in
             // circles.

@@ -30,13 +30,14 @@ struct SearchBackfill: Sendable {
     private func run(_ texts: Texts) async throws -> Int {
         var count = 0
         while true {
-            let rows = try await database.run(SearchBackfillStatements.pending(texts, limit: Self.batchSize)).rows
+            let rows = try await database.run(SearchBackfillStatements.pending(texts: texts, limit: Self.batchSize))
+                .rows
             guard !rows.isEmpty else { return count }
             var transaction = Transaction()
             for row in rows {
                 transaction.add(
                     SearchBackfillStatements.index(
-                        texts,
+                        texts: texts,
                         id: try row.text("id"),
                         version: try row.integer("version"),
                         words: SearchText.words(of: try row.text("pending_text"))

@@ -51,12 +51,12 @@ enum SearchBackfillStatements {
     )
 
     /// Rows without words: usually none.
-    static func pending(_ texts: SearchBackfill.Texts, limit: Int) -> BoundStatement {
+    static func pending(texts: SearchBackfill.Texts, limit: Int) -> BoundStatement {
         (texts == .messages ? pendingMessages : pendingTitles).bind(["limit": limit])
     }
 
     /// Adds the words of a row, of the version that they were taken from.
-    static func index(_ texts: SearchBackfill.Texts, id: String, version: Int64, words: IndexedWords?)
+    static func index(texts: SearchBackfill.Texts, id: String, version: Int64, words: IndexedWords?)
         -> BoundStatement
     {
         (texts == .messages ? indexMessage : indexTitle).bind(["id": id, "version": version, "words": words])

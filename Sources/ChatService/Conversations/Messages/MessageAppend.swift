@@ -62,7 +62,7 @@ struct MessageAppend: Sendable {
             inserted.append(
                 transaction.add(
                     MessageStatements.insert(
-                        draft,
+                        draft: draft,
                         number: index + 1,
                         after: parent,
                         in: conversation,
@@ -80,7 +80,7 @@ struct MessageAppend: Sendable {
         let enforced = quota.map { quota in
             transaction.add(
                 MessageStatements.enforceQuota(
-                    quota,
+                    limit: quota,
                     of: caller.id,
                     on: UsageDay(now),
                     in: conversation,
@@ -88,10 +88,10 @@ struct MessageAppend: Sendable {
                 )
             )
         }
-        transaction.add(contentsOf: Usage.spend(bill, of: caller.id, conversation: conversation, at: now))
+        transaction.add(contentsOf: Usage.spend(bill: bill, of: caller.id, conversation: conversation, at: now))
         let advanced = transaction.add(
             ConversationCounterStatements.advance(
-                conversation,
+                conversation: conversation,
                 owner: caller.id,
                 isNew: isNew,
                 count: drafts.count,
@@ -102,7 +102,9 @@ struct MessageAppend: Sendable {
                 at: now
             )
         )
-        if isNew { transaction.add(ConversationCounterStatements.dropDraft(conversation, owner: caller.id)) }
+        if isNew {
+            transaction.add(ConversationCounterStatements.dropDraft(conversation: conversation, owner: caller.id))
+        }
         return Steps(inserted: inserted, enforced: enforced, advanced: advanced)
     }
 
@@ -162,7 +164,7 @@ struct MessageAppend: Sendable {
 
     /// The error about a refused message: its id exists, or else its parent does not.
     static func refusal(of draft: MessageDraft, in database: any SQLDatabase) async throws -> APIError {
-        if draft.hasOwnID, try await !database.run(MessageStatements.isTaken(draft.id)).isEmpty {
+        if draft.hasOwnID, try await !database.run(MessageStatements.isTaken(id: draft.id)).isEmpty {
             return APIError(.idTaken, detail: "message \(draft.id)")
         }
         if case .message(_?) = draft.parent {

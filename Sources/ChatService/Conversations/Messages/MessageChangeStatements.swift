@@ -8,9 +8,9 @@ import Storage
 enum MessageChangeStatements {
     /// The row is the live message `:message` of the conversation and has the version `:expected`, if that is set. The
     /// statements that bill a patch use it too.
-    private static func isChangeable(_ table: String) -> String { TokenChange.isTarget(table) }
+    private static func isChangeable(table: String) -> String { TokenChange.isTarget(table) }
 
-    private static let mayChange = "\(MessageStatements.isVisible) AND \(Principals.mayWrite(":owner"))"
+    private static let mayChange = "\(MessageStatements.isVisible) AND \(Principals.mayWrite(principal: ":owner"))"
 
     // Pairs of (is it set, to what) for what can be NULL; elsewhere NULL means "leave it". The next piece of an
     // incomplete message is not an edit.
@@ -36,13 +36,13 @@ enum MessageChangeStatements {
             content_text = CASE WHEN :parts IS NULL THEN content_text ELSE :text END,
             search = CASE WHEN :parts IS NULL THEN search ELSE :words END,
             parts = COALESCE(:parts, parts)
-        WHERE \(isChangeable("messages")) AND \(mayChange)
+        WHERE \(isChangeable(table: "messages")) AND \(mayChange)
         RETURNING \(MessageStatements.columns)
         """
     )
 
     /// `tokens` finds the message, and `metadata` is the merged whole.
-    static func change(_ patch: MessagePatch, tokens: TokenChange, metadata: String?, at now: Instant)
+    static func change(patch: MessagePatch, tokens: TokenChange, metadata: String?, at now: Instant)
         -> BoundStatement
     {
         change.bind(
@@ -65,7 +65,7 @@ enum MessageChangeStatements {
         SELECT id FROM messages WHERE conversation_id = :conversation AND parent_id = :message AND \(MessageState.live.sql())
         """
 
-    private static func children(_ engine: SQLEngine) -> String {
+    private static func children(engine: SQLEngine) -> String {
         let rows = MessageBatch.rows(
             engine,
             first: "\(child) ORDER BY seq LIMIT 1",
@@ -75,10 +75,10 @@ enum MessageChangeStatements {
     }
 
     /// As `isChangeable`, with no more children than one transaction moves.
-    static func isDeletable(_ table: String, _ engine: SQLEngine) -> String {
+    static func isDeletable(table: String, engine: SQLEngine) -> String {
         """
-        \(isChangeable(table))
-            AND (\(children(engine)) SELECT batch.next FROM batch ORDER BY batch.number DESC LIMIT 1) IS NULL
+        \(isChangeable(table: table))
+            AND (\(children(engine: engine)) SELECT batch.next FROM batch ORDER BY batch.number DESC LIMIT 1) IS NULL
         """
     }
 
@@ -89,12 +89,12 @@ enum MessageChangeStatements {
     ) { engine in
         """
         UPDATE messages SET \(wipe)
-        WHERE \(isDeletable("messages", engine)) AND \(mayChange)
+        WHERE \(isDeletable(table: "messages", engine: engine)) AND \(mayChange)
         RETURNING id
         """
     }
 
-    static func delete(_ message: String, from conversation: String, owner: String, expected: Int64?, at now: Instant)
+    static func delete(message: String, from conversation: String, owner: String, expected: Int64?, at now: Instant)
         -> BoundStatement
     {
         delete.bind([
@@ -111,8 +111,8 @@ enum MessageChangeStatements {
         UPDATE messages SET
             parent_id = (SELECT d.parent_id FROM messages d WHERE d.id = :message),
             updated_at = :now, version = version + 1
-        WHERE \(OnePlan.among("id", "\(children(engine)) SELECT batch.id FROM batch", engine)) AND \(mayChange)
-            AND EXISTS (SELECT 1 FROM messages d WHERE \(isChangeable("d")))
+        WHERE \(OnePlan.among("id", "\(children(engine: engine)) SELECT batch.id FROM batch", engine)) AND \(mayChange)
+            AND EXISTS (SELECT 1 FROM messages d WHERE \(isChangeable(table: "d")))
         """
     }
 
@@ -156,7 +156,7 @@ enum MessageChangeStatements {
     /// Where a transaction's truncation ends that deletes up to `:limit` messages after the number `:sequence`. A
     /// parent's number is lower than its children's, so a truncation from the newest down never deletes a message that
     /// still has a child.
-    static func isTruncated(_ engine: SQLEngine) -> String {
+    static func isTruncated(engine: SQLEngine) -> String {
         // One end of the range is looked up and the other compared: of two, SQLite may look up the wrong one. The sign
         // removes the column's affinity; with it SQLite would not use an index of an expression.
         func newest(_ condition: String) -> String {
@@ -180,10 +180,10 @@ enum MessageChangeStatements {
         .writes,
         ["conversation": .text, "owner": .text, "sequence": .integer, "limit": .integer, "now": .instant]
     ) { engine in
-        "UPDATE messages SET \(wipe) WHERE \(isTruncated(engine)) AND \(mayChange)"
+        "UPDATE messages SET \(wipe) WHERE \(isTruncated(engine: engine)) AND \(mayChange)"
     }
 
-    static func truncate(_ conversation: String, owner: String, after sequence: Int64, limit: Int, at now: Instant)
+    static func truncate(conversation: String, owner: String, after sequence: Int64, limit: Int, at now: Instant)
         -> BoundStatement
     {
         truncate.bind([

@@ -48,12 +48,14 @@ extension Messages {
                 tokensTotal: patch.tokensTotal
             )
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
-            if patch.changesTokens { transaction.add(contentsOf: Usage.correct(tokens, at: now)) }
+            let locked = transaction.add(
+                ConversationCounterStatements.lock(conversation: conversation, owner: caller.id)
+            )
+            if patch.changesTokens { transaction.add(contentsOf: Usage.correct(change: tokens, at: now)) }
             // Any change moves the conversation to the top of the list.
-            transaction.add(ConversationCounterStatements.adjustTokens(tokens, at: now))
+            transaction.add(ConversationCounterStatements.adjustTokens(change: tokens, at: now))
             let changed = transaction.add(
-                MessageChangeStatements.change(patch, tokens: tokens, metadata: metadata, at: now)
+                MessageChangeStatements.change(patch: patch, tokens: tokens, metadata: metadata, at: now)
             )
             let results = try await database.run(transaction)
             if let row = results[changed].first { return .done(try Message(row, in: conversation)) }
@@ -77,12 +79,26 @@ extension Messages {
             let now = clock.now()
             let owner = caller.id
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            let locked = transaction.add(
+                ConversationCounterStatements.lock(conversation: conversation, owner: caller.id)
+            )
             transaction.add(
-                ConversationCounterStatements.deduct(id, from: conversation, owner: owner, expected: expected, at: now)
+                ConversationCounterStatements.deduct(
+                    message: id,
+                    from: conversation,
+                    owner: owner,
+                    expected: expected,
+                    at: now
+                )
             )
             let deleted = transaction.add(
-                MessageChangeStatements.delete(id, from: conversation, owner: owner, expected: expected, at: now)
+                MessageChangeStatements.delete(
+                    message: id,
+                    from: conversation,
+                    owner: owner,
+                    expected: expected,
+                    at: now
+                )
             )
             transaction.add(MessageChangeStatements.adoptChildren(of: id, in: conversation, owner: owner, at: now))
             let results = try await database.run(transaction)
@@ -107,7 +123,9 @@ extension Messages {
         for count in 0..<Self.adoptions {
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            let locked = transaction.add(
+                ConversationCounterStatements.lock(conversation: conversation, owner: caller.id)
+            )
             let adopted = transaction.add(
                 MessageChangeStatements.adoptSomeChildren(
                     of: id,
@@ -148,7 +166,9 @@ extension Messages {
             let now = clock.now()
             let owner = caller.id
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+            let locked = transaction.add(
+                ConversationCounterStatements.lock(conversation: conversation, owner: caller.id)
+            )
             transaction.add(
                 ConversationCounterStatements.deductNewest(
                     of: conversation,
@@ -159,7 +179,13 @@ extension Messages {
                 )
             )
             let truncated = transaction.add(
-                MessageChangeStatements.truncate(conversation, owner: owner, after: sequence, limit: size, at: now)
+                MessageChangeStatements.truncate(
+                    conversation: conversation,
+                    owner: owner,
+                    after: sequence,
+                    limit: size,
+                    at: now
+                )
             )
             let remaining = transaction.add(
                 ConversationCounterStatements.remaining(in: conversation, owner: owner, after: sequence)

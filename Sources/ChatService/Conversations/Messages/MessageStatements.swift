@@ -44,7 +44,7 @@ enum MessageStatements {
         FROM conversations c
         WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
             AND (\(ConversationState.incomplete.sql("c"))) = :is_new
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
             AND (:parent IS NULL OR EXISTS (
                 SELECT 1 FROM messages p
                 WHERE p.id = :parent AND \(MessageState.live.sql(in: ":conversation", "p"))
@@ -56,7 +56,7 @@ enum MessageStatements {
 
     /// The message at `last_seq + number` (see ConversationCounterStatements).
     static func insert(
-        _ draft: MessageDraft,
+        draft: MessageDraft,
         number: Int,
         after parent: MessageDraft.Parent,
         in conversation: String,
@@ -109,7 +109,7 @@ enum MessageStatements {
 
     /// Removes this transaction's messages above `last_seq` if with them the caller has more than `limit` own messages
     /// on a day. Affects rows if it refuses.
-    static func enforceQuota(_ limit: Int64, of owner: String, on day: UsageDay, in conversation: String, count: Int)
+    static func enforceQuota(limit: Int64, of owner: String, on day: UsageDay, in conversation: String, count: Int)
         -> BoundStatement
     {
         enforceQuota.bind([
@@ -125,9 +125,9 @@ enum MessageStatements {
     )
 
     /// In any conversation.
-    static func isTaken(_ id: String) -> BoundStatement { isTaken.bind(["id": id]) }
+    static func isTaken(id: String) -> BoundStatement { isTaken.bind(["id": id]) }
 
-    private static func get(_ name: String, _ columns: String) -> Statement {
+    private static func get(name: String, columns: String) -> Statement {
         Statement(
             name,
             .reads,
@@ -139,17 +139,17 @@ enum MessageStatements {
         )
     }
 
-    private static let getPlain = get("messages.get", columns)
-    private static let getWithSiblings = get("messages.get_with_siblings", MessageSiblings.columns)
-    private static let isLeaf = get("messages.is_leaf", "id")
+    private static let getPlain = get(name: "messages.get", columns: columns)
+    private static let getWithSiblings = get(name: "messages.get_with_siblings", columns: MessageSiblings.columns)
+    private static let isLeaf = get(name: "messages.is_leaf", columns: "id")
 
-    static func get(_ message: String, in conversation: String, owner: String, siblings: Bool) -> BoundStatement {
+    static func get(message: String, in conversation: String, owner: String, siblings: Bool) -> BoundStatement {
         let statement = siblings ? getWithSiblings : getPlain
         return statement.bind(["conversation": conversation, "owner": owner, "message": message])
     }
 
     /// Whether the message can be the leaf of a branch.
-    static func isLeaf(_ message: String, in conversation: String, owner: String) -> BoundStatement {
+    static func isLeaf(message: String, in conversation: String, owner: String) -> BoundStatement {
         isLeaf.bind(["conversation": conversation, "owner": owner, "message": message])
     }
 

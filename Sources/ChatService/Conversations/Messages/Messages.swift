@@ -30,7 +30,7 @@ struct Messages: Sendable {
             let append = MessageAppend(to: conversation, by: caller, drafts, isNew: false, at: now, quotas: quotas)
         else { return Outcome(value: [], isReplay: false) }
         var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: conversation)
-        let locked = transaction.add(ConversationCounterStatements.lock(conversation, owner: caller.id))
+        let locked = transaction.add(ConversationCounterStatements.lock(conversation: conversation, owner: caller.id))
         let steps = append.addSteps(to: &transaction)
         let results = try await database.run(transaction)
         guard !results[locked].isEmpty else {
@@ -56,7 +56,7 @@ struct Messages: Sendable {
     func get(_ id: String, in conversation: String, for caller: Caller, siblings: Bool = false) async throws -> Message
     {
         let result = try await database.run(
-            MessageStatements.get(id, in: conversation, owner: caller.id, siblings: siblings)
+            MessageStatements.get(message: id, in: conversation, owner: caller.id, siblings: siblings)
         )
         guard let row = result.first else { throw APIError(.notFound) }
         return try Message(row, in: conversation, withSiblings: siblings)
@@ -73,11 +73,13 @@ struct Messages: Sendable {
         order: MessageOrder,
         siblings: Bool = false
     ) async throws -> Page<Message> {
-        let isVisible = ConversationStatements.isVisible(conversation, owner: caller.id)
+        let isVisible = ConversationStatements.isVisible(id: conversation, owner: caller.id)
         for pass in MessagePage.Pass.allCases {
             var transaction = Transaction()
             let visible = page.wantsCount ? transaction.add(isVisible) : nil
-            let rows = transaction.add(Self.read(conversation, caller, page, order, pass, siblings: siblings))
+            let rows = transaction.add(
+                Self.read(of: conversation, caller: caller, page: page, order: order, pass: pass, siblings: siblings)
+            )
             let results = try await database.run(transaction)
             if let visible {
                 if results[visible].isEmpty { throw APIError(.notFound) }
@@ -101,17 +103,17 @@ struct Messages: Sendable {
 
     /// In the direction of the request.
     static func read(
-        _ conversation: String,
-        _ caller: Caller,
-        _ page: PageRequest,
-        _ order: MessageOrder,
-        _ pass: MessagePage.Pass,
+        of conversation: String,
+        caller: Caller,
+        page: PageRequest,
+        order: MessageOrder,
+        pass: MessagePage.Pass,
         siblings: Bool = false
     ) -> BoundStatement {
         let isLater = (order == .asc) == (page.direction == .forward)
         let edge = page.cursor?.position ?? (isLater ? 0 : .max)
         return MessagePages.ofConversation(
-            conversation,
+            id: conversation,
             owner: caller.id,
             isLater: isLater,
             edge: edge,
@@ -164,8 +166,9 @@ struct Messages: Sendable {
                 result = try await database.run(read)
             }
             if result.isEmpty {
-                let isVisible = ConversationStatements.isVisible(conversation, owner: caller.id)
-                let isThere = leaf.map { MessageStatements.isLeaf($0, in: conversation, owner: caller.id) } ?? isVisible
+                let isVisible = ConversationStatements.isVisible(id: conversation, owner: caller.id)
+                let isThere =
+                    leaf.map { MessageStatements.isLeaf(message: $0, in: conversation, owner: caller.id) } ?? isVisible
                 if try await database.run(isThere).isEmpty {
                     // The request named the head, not this message.
                     if isHeads, try await !database.run(isVisible).isEmpty { throw APIError(.invalidCursor) }

@@ -64,7 +64,7 @@ enum TagData {
             insert: """
                 INSERT INTO conversation_tags (\(conversationTag.columnList))
                 SELECT :conversation_id, t.id FROM tags t
-                WHERE \(Principals.mayWrite(":owner")) AND t.owner_id = :owner AND t.name_key = :tag_id
+                WHERE \(Principals.mayWrite(principal: ":owner")) AND t.owner_id = :owner AND t.name_key = :tag_id
                     AND \(ConversationImport.isImporting)
                 ON CONFLICT DO NOTHING
                 """
@@ -75,7 +75,7 @@ enum TagData {
         """
         INSERT INTO tags (\(tag.columnList))
         SELECT \(tag.parameterList)
-        WHERE \(Principals.mayWrite(":owner")) AND :owner_id = :owner AND \(condition)
+        WHERE \(Principals.mayWrite(principal: ":owner")) AND :owner_id = :owner AND \(condition)
         ON CONFLICT DO NOTHING
         """
     }

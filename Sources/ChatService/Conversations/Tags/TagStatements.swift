@@ -23,7 +23,7 @@ enum TagStatements {
             SELECT 1 FROM conversations c
             WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
                 AND (:expected IS NULL OR c.version = :expected)
-        ) AND \(Principals.mayWrite(":owner"))
+        ) AND \(Principals.mayWrite(principal: ":owner"))
         """
 
     private static let hasRoom =
@@ -85,7 +85,7 @@ enum TagStatements {
 
     /// Attaches a tag, if the conversation has fewer than `limit`.
     static func add(
-        _ name: TagName,
+        name: TagName,
         to conversation: String,
         owner: String,
         expected: Int64?,
@@ -107,7 +107,7 @@ enum TagStatements {
         """
     )
 
-    static func remove(_ name: TagName, from conversation: String, owner: String, expected: Int64?) -> BoundStatement {
+    static func remove(name: TagName, from conversation: String, owner: String, expected: Int64?) -> BoundStatement {
         remove.bind(["conversation": conversation, "owner": owner, "expected": expected, "key": name.key])
     }
 
@@ -155,7 +155,7 @@ enum TagStatements {
         ["id": .text, "owner": .text, "name": .text, "key": .text, "now": .instant],
         """
         UPDATE tags SET name = :name, name_key = :key, updated_at = :now
-        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(":owner"))
+        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(principal: ":owner"))
             AND NOT EXISTS (SELECT 1 FROM tags o WHERE o.owner_id = :owner AND o.name_key = :key AND o.id <> :id)
         RETURNING \(columns)
         """
@@ -172,7 +172,7 @@ enum TagStatements {
         "SELECT id, conversation_count FROM tags WHERE owner_id = :owner AND name_key = :key"
     )
 
-    static func find(_ name: TagName, owner: String) -> BoundStatement {
+    static func find(name: TagName, owner: String) -> BoundStatement {
         find.bind(["owner": owner, "key": name.key])
     }
 
@@ -198,7 +198,7 @@ enum TagStatements {
         """
         DELETE FROM conversation_tags
         WHERE \(OnePlan.among("conversation_id", tagged, engine)) AND \(OnePlan.check("tag_id = :id"))
-            AND \(Principals.mayWrite(":owner")) AND \(isOwned)
+            AND \(Principals.mayWrite(principal: ":owner")) AND \(isOwned)
         """
     }
 
@@ -212,7 +212,7 @@ enum TagStatements {
         ["id": .text, "owner": .text],
         """
         DELETE FROM tags
-        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(":owner"))
+        WHERE id = :id AND \(OnePlan.check("owner_id = :owner")) AND \(Principals.mayWrite(principal: ":owner"))
             AND NOT EXISTS (SELECT 1 FROM conversation_tags ct WHERE ct.tag_id = :id)
         RETURNING id
         """
@@ -227,7 +227,7 @@ enum TagStatements {
         """
         INSERT INTO conversation_tags (conversation_id, tag_id)
         SELECT :fork, ct.tag_id FROM conversation_tags ct
-        WHERE ct.conversation_id = :source AND \(Principals.mayWrite(":owner")) AND EXISTS (
+        WHERE ct.conversation_id = :source AND \(Principals.mayWrite(principal: ":owner")) AND EXISTS (
                 SELECT 1 FROM conversations f
                 WHERE f.id = :fork AND f.forked_from_conversation_id = :source
                     AND \(ConversationState.incomplete.sql(of: ":owner", "f"))
@@ -274,7 +274,7 @@ enum TagStatements {
         """
         UPDATE conversations SET version = version + 1
         WHERE \(OnePlan.among("id", tagged, engine)) AND \(ConversationState.complete.sql(of: ":owner"))
-            AND \(Principals.mayWrite(":owner")) AND \(isOwned)
+            AND \(Principals.mayWrite(principal: ":owner")) AND \(isOwned)
         """
     }
 

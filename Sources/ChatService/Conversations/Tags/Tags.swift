@@ -62,8 +62,15 @@ struct Tags: Sendable {
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let changed = add(change, of: conversation, by: caller, expected: expected, at: now, to: &transaction)
-            let visible = transaction.add(ConversationStatements.isVisible(conversation, owner: caller.id))
+            let changed = add(
+                change: change,
+                of: conversation,
+                by: caller,
+                expected: expected,
+                at: now,
+                to: &transaction
+            )
+            let visible = transaction.add(ConversationStatements.isVisible(id: conversation, owner: caller.id))
             let results = try await database.run(transaction)
             if let row = results[changed].first { return .done(try Conversation(row, whole: true)) }
             if results[visible].isEmpty { throw APIError(.notFound) }
@@ -77,7 +84,7 @@ struct Tags: Sendable {
 
     /// Adds the writes of a change. The handle's result is the conversation, if it changed.
     private func add(
-        _ change: Change,
+        change: Change,
         of conversation: String,
         by caller: Caller,
         expected: Int64?,
@@ -94,7 +101,7 @@ struct Tags: Sendable {
             added = [name]
             required = name
         case .remove(let name):
-            transaction.add(TagStatements.remove(name, from: conversation, owner: caller.id, expected: expected))
+            transaction.add(TagStatements.remove(name: name, from: conversation, owner: caller.id, expected: expected))
         }
         let limit = Int64(ConversationLimits.tags)
         for name in added {
@@ -111,7 +118,7 @@ struct Tags: Sendable {
                 )
             )
             transaction.add(
-                TagStatements.add(name, to: conversation, owner: caller.id, expected: expected, limit: limit)
+                TagStatements.add(name: name, to: conversation, owner: caller.id, expected: expected, limit: limit)
             )
         }
         return transaction.add(

@@ -27,7 +27,7 @@ extension Trash {
     /// for good by a tag that the person does not have: it is a mistake, and could not be undone.
     func removeAll(_ choice: Choice, permanently: Bool, by caller: Caller) async throws -> Removed {
         if permanently, let tag = choice.tag,
-            try await database.run(TagStatements.find(tag, owner: caller.id)).isEmpty
+            try await database.run(TagStatements.find(name: tag, owner: caller.id)).isEmpty
         {
             throw APIError.field("tag", "invalid", "is no tag of yours; nothing was removed")
         }
@@ -71,7 +71,14 @@ extension Trash {
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = transaction.add(
-                MassDeletionStatements.change(part, to: state, chosen: chosen, after: place, through: end, at: now)
+                MassDeletionStatements.change(
+                    part: part,
+                    to: state,
+                    chosen: chosen,
+                    after: place,
+                    through: end,
+                    at: now
+                )
             )
             count += try await database.run(transaction, priority: .long)[changed].affected
             guard rows.count == Int(Self.batchSize) else { return count }

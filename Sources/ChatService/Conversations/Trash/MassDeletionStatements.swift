@@ -45,7 +45,7 @@ enum MassDeletionStatements {
         "after": .instant, "after_id": .text,
     ]
 
-    private static func isChosen(_ part: Part) -> String {
+    private static func isChosen(part: Part) -> String {
         """
         o.owner_id = :owner AND \(part.state.sql("o")) AND (o.\(part.time), o.id) > (:after, :after_id)
             AND o.created_at <= :made_until
@@ -74,7 +74,7 @@ enum MassDeletionStatements {
             .reads,
             parameters + ["limit": .integer],
             """
-            SELECT o.\(part.time) AS place, o.id FROM conversations o WHERE \(isChosen(part))
+            SELECT o.\(part.time) AS place, o.id FROM conversations o WHERE \(isChosen(part: part))
             ORDER BY o.\(part.time), o.id LIMIT :limit
             """
         )
@@ -91,7 +91,7 @@ enum MassDeletionStatements {
         )
     }
 
-    private static func change(_ part: Part, to target: Target) -> Statement {
+    private static func change(part: Part, to target: Target) -> Statement {
         Statement(
             "mass_deletion.\(part.rawValue)_\(target.rawValue)",
             .writes,
@@ -99,23 +99,23 @@ enum MassDeletionStatements {
         ) { engine in
             let batch = """
                 SELECT o.id FROM conversations o
-                WHERE \(isChosen(part)) AND (o.\(part.time), o.id) <= (:through, :through_id)
+                WHERE \(isChosen(part: part)) AND (o.\(part.time), o.id) <= (:through, :through_id)
                 """
             return """
                 UPDATE conversations SET \(target.assignments)
                 WHERE \(OnePlan.among("id", batch, engine)) AND \(part.state.sql(of: ":owner"))
-                    AND \(Principals.mayWrite(":owner"))
+                    AND \(Principals.mayWrite(principal: ":owner"))
                 """
         }
     }
 
-    private static let trashLive = change(.live, to: .trashed)
-    private static let endLive = change(.live, to: .ended)
-    private static let endTrash = change(.inTrash, to: .ended)
+    private static let trashLive = change(part: .live, to: .trashed)
+    private static let endLive = change(part: .live, to: .ended)
+    private static let endTrash = change(part: .inTrash, to: .ended)
 
     /// Changes the chosen conversations from one place to another.
     static func change(
-        _ part: Part,
+        part: Part,
         to target: Target,
         chosen: Chosen,
         after place: Cursor,

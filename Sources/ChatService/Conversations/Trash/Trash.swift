@@ -28,9 +28,9 @@ struct Trash: Sendable {
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
             let trashed = transaction.add(
-                TrashStatements.trash(id, owner: caller.id, expected: expected, at: now)
+                TrashStatements.trash(id: id, owner: caller.id, expected: expected, at: now)
             )
-            let visible = transaction.add(ConversationStatements.isVisible(id, owner: caller.id))
+            let visible = transaction.add(ConversationStatements.isVisible(id: id, owner: caller.id))
             let results = try await database.run(transaction)
             if !results[trashed].isEmpty { return .done(()) }
             if results[visible].isEmpty { throw APIError(.notFound) }
@@ -47,14 +47,14 @@ struct Trash: Sendable {
             var transaction = PrincipalTransaction(by: caller, at: now)
             let restored = transaction.add(
                 TrashStatements.restore(
-                    id,
+                    id: id,
                     owner: caller.id,
                     expected: expected,
                     since: now - retention,
                     at: now
                 )
             )
-            let read = transaction.add(ConversationStatements.get(id, owner: caller.id))
+            let read = transaction.add(ConversationStatements.get(id: id, owner: caller.id))
             let results = try await database.run(transaction)
             let row = results[restored].first ?? results[read].first
             if let row { return .done(try Conversation(row, whole: true)) }
@@ -69,10 +69,10 @@ struct Trash: Sendable {
             let expected = try await expectedVersion(id, precondition, caller)
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
-            let ended = transaction.add(TrashStatements.end(id, owner: caller.id, expected: expected, at: now))
+            let ended = transaction.add(TrashStatements.end(id: id, owner: caller.id, expected: expected, at: now))
             // This transaction removes a conversation of one batch entirely.
             transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: caller.id))
-            let removed = transaction.add(TrashRemovalStatements.remove(id, owner: caller.id))
+            let removed = transaction.add(TrashRemovalStatements.remove(id: id, owner: caller.id))
             let results = try await database.run(transaction)
             if !results[ended].isEmpty {
                 if results[removed].isEmpty { try await Self.purge(id, of: caller.id, in: database) }
@@ -100,7 +100,7 @@ struct Trash: Sendable {
         while true {
             var transaction = Transaction(behind: owner)
             let messages = transaction.add(TrashRemovalStatements.removeMessages(of: id, owner: owner))
-            let removed = transaction.add(TrashRemovalStatements.remove(id, owner: owner))
+            let removed = transaction.add(TrashRemovalStatements.remove(id: id, owner: owner))
             let results = try await database.run(transaction, priority: .long)
             // Removed by this transaction or by another.
             if !results[removed].isEmpty || results[messages].affected == 0 { return }

@@ -33,7 +33,7 @@ enum TrashRemovalStatements {
     )
 
     /// An ended conversation without messages.
-    static func remove(_ id: String, owner: String) -> BoundStatement { remove.bind(["id": id, "owner": owner]) }
+    static func remove(id: String, owner: String) -> BoundStatement { remove.bind(["id": id, "owner": owner]) }
 
     private static let batchOfOwner: StatementParameters = ["owner": .text, "until": .instant, "limit": .integer]
 

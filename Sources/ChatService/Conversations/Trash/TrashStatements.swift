@@ -11,12 +11,12 @@ enum TrashStatements {
         UPDATE conversations SET deleted_at = :now, updated_at = :now, version = version + 1
         WHERE id = :id AND \(ConversationState.live.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         RETURNING id
         """
     )
 
-    static func trash(_ id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
+    static func trash(id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
         trash.bind(["id": id, "owner": owner, "expected": expected, "now": now])
     }
 
@@ -100,13 +100,13 @@ enum TrashStatements {
             version = version + 1
         WHERE id = :id AND \(OnePlan.check("deleted_at > :since")) AND \(ConversationState.complete.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         RETURNING \(ConversationStatements.columns)
         """
     )
 
     /// Restores a conversation trashed since an instant, with its slug if that is free.
-    static func restore(_ id: String, owner: String, expected: Int64?, since instant: Instant, at now: Instant)
+    static func restore(id: String, owner: String, expected: Int64?, since instant: Instant, at now: Instant)
         -> BoundStatement
     {
         restore.bind(["id": id, "owner": owner, "expected": expected, "now": now, "since": instant])
@@ -122,13 +122,13 @@ enum TrashStatements {
         UPDATE conversations SET deleted_at = :now, version = \(ConversationState.versions.ended)
         WHERE id = :id AND \(ConversationState.complete.sql(of: ":owner"))
             AND (:expected IS NULL OR version = :expected)
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         RETURNING id
         """
     )
 
     /// Ends a conversation, live or in the trash.
-    static func end(_ id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
+    static func end(id: String, owner: String, expected: Int64?, at now: Instant) -> BoundStatement {
         end.bind(["id": id, "owner": owner, "expected": expected, "now": now])
     }
 

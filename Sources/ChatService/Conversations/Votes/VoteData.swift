@@ -29,7 +29,7 @@ enum VoteData {
             insert: """
                 INSERT INTO votes (\(vote.columnList))
                 SELECT \(vote.parameterList)
-                WHERE \(Principals.mayWrite(":owner")) AND :user_id = :owner
+                WHERE \(Principals.mayWrite(principal: ":owner")) AND :user_id = :owner
                     AND \(ConversationImport.isImporting)
                     AND EXISTS (
                         SELECT 1 FROM messages m WHERE m.id = :message_id AND m.conversation_id = :conversation_id

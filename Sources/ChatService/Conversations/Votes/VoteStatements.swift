@@ -17,13 +17,13 @@ enum VoteStatements {
         ["conversation": .text, "message": .text, "voter": .text, "value": .integer, "now": .instant],
         """
         INSERT INTO votes (message_id, user_id, conversation_id, value, created_at, updated_at)
-        SELECT m.id, :voter, c.id, :value, :now, :now FROM \(votable) AND \(Principals.mayWrite(":voter"))
+        SELECT m.id, :voter, c.id, :value, :now, :now FROM \(votable) AND \(Principals.mayWrite(principal: ":voter"))
         ON CONFLICT (message_id, user_id) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at
         RETURNING conversation_id, message_id, user_id, value, created_at, updated_at
         """
     )
 
-    static func set(_ value: VoteValue, on message: String, in conversation: String, by voter: String, at now: Instant)
+    static func set(value: VoteValue, on message: String, in conversation: String, by voter: String, at now: Instant)
         -> BoundStatement
     {
         set.bind([
@@ -38,7 +38,7 @@ enum VoteStatements {
         """
         DELETE FROM votes
         WHERE message_id = :message AND user_id = :voter AND conversation_id = :conversation
-            AND EXISTS (SELECT 1 FROM \(votable)) AND \(Principals.mayWrite(":voter"))
+            AND EXISTS (SELECT 1 FROM \(votable)) AND \(Principals.mayWrite(principal: ":voter"))
         """
     )
 
@@ -53,7 +53,7 @@ enum VoteStatements {
         "SELECT m.id FROM \(votable)"
     )
 
-    static func isOpen(_ message: String, in conversation: String, to voter: String) -> BoundStatement {
+    static func isOpen(message: String, in conversation: String, to voter: String) -> BoundStatement {
         isOpen.bind(["conversation": conversation, "message": message, "voter": voter])
     }
 

@@ -64,9 +64,9 @@ struct Votes: Sendable {
         let written = transaction.add(
             value == .none
                 ? VoteStatements.remove(on: message, in: conversation, by: caller.id)
-                : VoteStatements.set(value, on: message, in: conversation, by: caller.id, at: now)
+                : VoteStatements.set(value: value, on: message, in: conversation, by: caller.id, at: now)
         )
-        let open = transaction.add(VoteStatements.isOpen(message, in: conversation, to: caller.id))
+        let open = transaction.add(VoteStatements.isOpen(message: message, in: conversation, to: caller.id))
         let results = try await database.run(transaction)
         guard !results[open].isEmpty else { throw APIError(.notFound) }
         guard value != .none else { return Vote(noneOn: message, in: conversation, by: caller.id) }
@@ -78,7 +78,7 @@ struct Votes: Sendable {
     func list(_ conversation: String, for caller: Caller, page: PageRequest) async throws -> Page<Vote> {
         let edge = page.direction == .forward ? Cursor(Instant(microseconds: 0), "") : Cursor.beyondNewest
         var transaction = Transaction()
-        let visible = transaction.add(ConversationStatements.isVisible(conversation, owner: caller.id))
+        let visible = transaction.add(ConversationStatements.isVisible(id: conversation, owner: caller.id))
         let votes = transaction.add(
             VoteStatements.page(
                 in: conversation,

@@ -85,7 +85,7 @@ package struct Erasures: Sendable {
     static let attempts = 8
 
     /// For a transaction that has set the tombstone.
-    func begin(_ principal: String, _ reason: ErasureReason, by requester: String?, at now: Instant) -> BoundStatement {
+    func begin(of principal: String, reason: ErasureReason, by requester: String?, at now: Instant) -> BoundStatement {
         let id = ids.make(at: now)
         return ErasureStatements.begin(id: id, principal: principal, reason: reason, requester: requester, at: now)
     }
@@ -94,8 +94,8 @@ package struct Erasures: Sendable {
     func erase(_ caller: Caller) async throws -> ErasureReceipt {
         let now = clock.now()
         var transaction = PrincipalTransaction(by: caller, at: now)
-        let erased = transaction.add(Principals.markErased(caller.id, includingInactive: false, at: now))
-        transaction.add(begin(caller.id, .requested, by: caller.id, at: now))
+        let erased = transaction.add(Principals.markErased(principal: caller.id, includingInactive: false, at: now))
+        transaction.add(begin(of: caller.id, reason: .requested, by: caller.id, at: now))
         let found = transaction.add(ErasureStatements.receipt(of: caller.id))
         // An erased person gets the receipt, not a refusal.
         let results = try await database.run(transaction.base)
@@ -112,8 +112,8 @@ package struct Erasures: Sendable {
     {
         let now = clock.now()
         var transaction = Transaction(subject: principal)
-        let erased = transaction.add(Principals.markErased(principal, includingInactive: true, at: now))
-        transaction.add(begin(principal, reason, by: requester, at: now))
+        let erased = transaction.add(Principals.markErased(principal: principal, includingInactive: true, at: now))
+        transaction.add(begin(of: principal, reason: reason, by: requester, at: now))
         let found = transaction.add(ErasureStatements.receipt(of: principal))
         let results = try await database.run(transaction)
         guard let receipt = try ErasureReceipt(results[found].rows) else { throw APIError(.notFound) }

@@ -107,7 +107,7 @@ package struct Importer: Sendable {
     package mutating func finish() async throws -> ImportReport {
         guard isWhole else { throw ImportRefusal("the second reading ended after line \(number), before the trailer") }
         try await settle()
-        if let principal, !isRefused { pending.append((PrincipalExport.merge(principal, into: owner), nil)) }
+        if let principal, !isRefused { pending.append((PrincipalExport.merge(row: principal, into: owner), nil)) }
         try await flush()
         var messages: Int64 = 0
         for conversation in conversations {
@@ -157,7 +157,7 @@ package struct Importer: Sendable {
         else { throw ImportRefusal("line \(number): the conversation is not one of this export's person") }
         if let head = heads[id] { row["head_message_id"] = head.sqlValue }
         let insert = ConversationImport.insertConversation(
-            row,
+            row: row,
             words: Self.words(of: row["title"]),
             hiddenUntil: clock.now() + Self.maxAge
         )
@@ -175,7 +175,7 @@ package struct Importer: Sendable {
             throw ImportRefusal("line \(number): the message does not follow its conversation")
         }
         let words = Self.words(of: row["content_text"])
-        pending.append((ConversationImport.insertMessage(row, owner: owner, words: words), nil))
+        pending.append((ConversationImport.insertMessage(row: row, owner: owner, words: words), nil))
     }
 
     /// For the search's index; an export does not have them.
@@ -201,7 +201,7 @@ package struct Importer: Sendable {
             }
             row["tag_id"] = key
         }
-        pending.append((flat.insert(row, owner: owner, isAlone: !hadConversations), .flat(name)))
+        pending.append((flat.insert(row: row, owner: owner, isAlone: !hadConversations), .flat(name)))
     }
 
     private mutating func settle() async throws {

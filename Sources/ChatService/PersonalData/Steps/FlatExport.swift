@@ -65,7 +65,7 @@ struct FlatExport: Sendable {
     }
 
     /// Affects nothing if the row exists or is not the owner's. `isAlone`: the file has no conversations.
-    func insert(_ row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
+    func insert(row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
         (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
     }
 

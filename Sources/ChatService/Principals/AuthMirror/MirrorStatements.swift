@@ -25,7 +25,7 @@ enum MirrorStatements {
 
     /// Affects nothing if another transaction has moved the cursor.
     static func advance(
-        _ selection: FeedSelection,
+        selection: FeedSelection,
         from: String,
         to: String,
         by token: String,
@@ -79,11 +79,11 @@ enum MirrorStatements {
         """
     )
 
-    static func deactivate(_ user: String, at instant: Instant, advanceToken: String) -> BoundStatement {
+    static func deactivate(user: String, at instant: Instant, advanceToken: String) -> BoundStatement {
         activity.bind(["id": user, "is_active": false, "deactivated_at": instant, "at": instant, "token": advanceToken])
     }
 
-    static func reactivate(_ user: String, at instant: Instant, advanceToken: String) -> BoundStatement {
+    static func reactivate(user: String, at instant: Instant, advanceToken: String) -> BoundStatement {
         activity.bind([
             "id": user, "is_active": true, "deactivated_at": SQLValue.null, "at": instant, "token": advanceToken,
         ])
@@ -96,13 +96,13 @@ enum MirrorStatements {
         """
         INSERT INTO principals (id, kind, first_seen_at, last_seen_at, erased_at)
         SELECT :id, 'user', :now, :now, :now WHERE \(isAdvanced)
-        ON CONFLICT (id) DO UPDATE SET \(PrincipalStatements.tombstone("excluded.erased_at"))
+        ON CONFLICT (id) DO UPDATE SET \(PrincipalStatements.tombstone(at: "excluded.erased_at"))
         WHERE principals.erased_at IS NULL
         """
     )
 
     /// A tombstone also for an unknown user: a token that is still valid must not make a principal.
-    static func markErased(_ user: String, at now: Instant, advanceToken: String) -> BoundStatement {
+    static func markErased(user: String, at now: Instant, advanceToken: String) -> BoundStatement {
         markErased.bind(["id": user, "now": now, "token": advanceToken])
     }
 

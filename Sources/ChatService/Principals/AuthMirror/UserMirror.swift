@@ -66,9 +66,9 @@ struct UserMirror: Sendable {
         let now = clock.now()
         var transaction = Transaction()
         let advanced = transaction.add(
-            MirrorStatements.advance(selection, from: cursor, to: page.next, by: advanceToken, at: now)
+            MirrorStatements.advance(selection: selection, from: cursor, to: page.next, by: advanceToken, at: now)
         )
-        let effects = page.events.map { add($0, to: &transaction, advanceToken: advanceToken, at: now) }
+        let effects = page.events.map { add(event: $0, to: &transaction, advanceToken: advanceToken, at: now) }
         let results = try await database.run(transaction)
         // Another node was first, and its transaction had the effects.
         guard results[advanced].affected > 0 else { return }
@@ -90,7 +90,7 @@ struct UserMirror: Sendable {
     ///
     /// - Returns: the handle of the statement that changes the principal's row.
     private func add(
-        _ event: UserEvent,
+        event: UserEvent,
         to transaction: inout Transaction,
         advanceToken: String,
         at now: Instant
@@ -108,11 +108,11 @@ struct UserMirror: Sendable {
                 )
             )
         case .deactivated:
-            return transaction.add(MirrorStatements.deactivate(user, at: event.at, advanceToken: advanceToken))
+            return transaction.add(MirrorStatements.deactivate(user: user, at: event.at, advanceToken: advanceToken))
         case .reactivated:
-            return transaction.add(MirrorStatements.reactivate(user, at: event.at, advanceToken: advanceToken))
+            return transaction.add(MirrorStatements.reactivate(user: user, at: event.at, advanceToken: advanceToken))
         case .deleted:
-            let marked = transaction.add(MirrorStatements.markErased(user, at: now, advanceToken: advanceToken))
+            let marked = transaction.add(MirrorStatements.markErased(user: user, at: now, advanceToken: advanceToken))
             transaction.add(beginErasure(user, now))
             return marked
         }
@@ -129,7 +129,7 @@ struct UserMirror: Sendable {
         }
         let advanceToken = ids.name(bytes: 16)
         _ = try await database.run(
-            MirrorStatements.advance(selection, from: cursor, to: "", by: advanceToken, at: clock.now())
+            MirrorStatements.advance(selection: selection, from: cursor, to: "", by: advanceToken, at: clock.now())
         )
     }
 }

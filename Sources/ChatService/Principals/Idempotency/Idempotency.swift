@@ -37,7 +37,7 @@ struct IdempotentAttempt: Sendable {
 
     /// The result of an earlier attempt. Throws `idempotency_key_reused`.
     func earlier(by caller: Caller, in database: any SQLDatabase) async throws -> IdempotencyRecord? {
-        try earlier(try await database.run(IdempotencyStatements.read(self, of: caller.id)).first)
+        try earlier(try await database.run(IdempotencyStatements.read(attempt: self, of: caller.id)).first)
     }
 
     /// From a row of `IdempotencyStatements.read`. Throws `idempotency_key_reused` for another request.

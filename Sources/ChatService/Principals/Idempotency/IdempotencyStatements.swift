@@ -27,7 +27,7 @@ enum IdempotencyStatements {
 
     /// Takes the key, unless another attempt has it. Records the state before the writes, for `release` and a later
     /// answer.
-    static func claim(_ attempt: IdempotentAttempt, of owner: String, target: String) -> BoundStatement {
+    static func claim(attempt: IdempotentAttempt, of owner: String, target: String) -> BoundStatement {
         let now = attempt.identity.at
         return claim.bind([
             "owner": owner, "key": attempt.key, "route": attempt.route, "request_hash": attempt.requestHash,
@@ -49,7 +49,7 @@ enum IdempotencyStatements {
     )
 
     /// Blocks writes if the key is another attempt's.
-    static func close(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+    static func close(attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         close.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
     }
 
@@ -71,7 +71,7 @@ enum IdempotencyStatements {
     )
 
     /// Drops the key if this attempt has made nothing: a refusal may be retried.
-    static func release(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+    static func release(attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         release.bind(["owner": owner, "key": attempt.key, "seed": attempt.identity.seed])
     }
 
@@ -85,7 +85,7 @@ enum IdempotencyStatements {
         """
     )
 
-    static func read(_ attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
+    static func read(attempt: IdempotentAttempt, of owner: String) -> BoundStatement {
         read.bind(["owner": owner, "key": attempt.key, "now": attempt.identity.at])
     }
 
@@ -97,7 +97,7 @@ enum IdempotencyStatements {
     )
 
     /// Unblocks writes, before the transaction ends.
-    static func open(_ owner: String) -> BoundStatement { open.bind(["owner": owner]) }
+    static func open(of owner: String) -> BoundStatement { open.bind(["owner": owner]) }
 
     private static let deleteExpired = Statement(
         "idempotency.delete_expired",

@@ -39,7 +39,7 @@ enum PrincipalExport {
     )
 
     /// Adds the export's values of the person; auth's values here stay.
-    static func merge(_ row: [String: SQLValue], into id: String) -> BoundStatement {
+    static func merge(row: [String: SQLValue], into id: String) -> BoundStatement {
         merge.bind([
             "id": id, "name": row["display_name"] ?? .null, "avatar": row["avatar_url"] ?? .null,
             "tokens": row["tokens_total"] ?? .null, "first_seen": row["first_seen_at"] ?? .null,

@@ -1,7 +1,7 @@
 import Storage
 
 enum PrincipalStatements {
-    static func mayWrite(_ principal: String) -> String {
+    static func mayWrite(principal: String) -> String {
         """
         EXISTS (
             SELECT 1 FROM principals
@@ -11,7 +11,7 @@ enum PrincipalStatements {
     }
 
     /// An erasure leaves a row's id.
-    static func tombstone(_ instant: String) -> String {
+    static func tombstone(at instant: String) -> String {
         """
         kind = 'user', display_name = NULL, avatar_url = NULL, is_active = TRUE, tokens_total = 0,
         first_seen_at = \(instant), last_seen_at = \(instant), deactivated_at = NULL, erased_at = \(instant)
@@ -23,13 +23,13 @@ enum PrincipalStatements {
         .writes,
         ["id": .text, "now": .instant, "includes_inactive": .boolean],
         """
-        UPDATE principals SET \(tombstone(":now"))
+        UPDATE principals SET \(tombstone(at: ":now"))
         WHERE id = :id AND erased_at IS NULL AND (:includes_inactive OR is_active)
         """
     )
 
     /// Sets the tombstone, once. A deactivated person only on request.
-    static func markErased(_ id: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
+    static func markErased(id: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
         markErased.bind(["id": id, "now": now, "includes_inactive": includingInactive])
     }
 
@@ -61,7 +61,7 @@ enum PrincipalStatements {
         """
     )
 
-    static func touch(_ caller: Caller, at now: Instant) -> BoundStatement {
+    static func touch(caller: Caller, at now: Instant) -> BoundStatement {
         touch.bind([
             "id": caller.id, "kind": caller.kind, "now": now, "seen_before": now - Principals.seenPrecision,
         ])
@@ -74,7 +74,7 @@ enum PrincipalStatements {
         "SELECT is_active, erased_at FROM principals WHERE id = :id"
     )
 
-    static func state(_ id: String) -> BoundStatement { state.bind(["id": id]) }
+    static func state(of id: String) -> BoundStatement { state.bind(["id": id]) }
 
     private static let addTokens = Statement(
         "principals.add_tokens",
@@ -95,7 +95,7 @@ enum PrincipalStatements {
         addTokens.bind(["id": id, "tokens": tokens, "conversation": conversation, "messages": messages])
     }
 
-    static func addingTokens(_ name: String, parameters: StatementParameters, if condition: String) -> Statement {
+    static func addingTokens(name: String, parameters: StatementParameters, if condition: String) -> Statement {
         Statement(
             name,
             .writes,
@@ -111,9 +111,9 @@ enum PrincipalStatements {
         "UPDATE principals SET last_seen_at = last_seen_at WHERE id = :id"
     )
 
-    static func lock(_ id: String) -> BoundStatement { lock.bind(["id": id]) }
+    static func lock(id: String) -> BoundStatement { lock.bind(["id": id]) }
 
-    static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
+    static func adjustingTokens(parameters: StatementParameters, by difference: String) -> Statement {
         Statement(
             "principals.adjust_tokens",
             .writes,

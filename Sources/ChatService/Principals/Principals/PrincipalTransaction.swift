@@ -18,13 +18,13 @@ struct PrincipalTransaction: Sendable {
     /// The writes make or change `target`, once for each key.
     init(by caller: Caller, at now: Instant, once attempt: IdempotentAttempt?, target: String) {
         base = Transaction(subject: caller.id)
-        base.add(PrincipalStatements.touch(caller, at: now))
-        state = base.add(PrincipalStatements.state(caller.id))
+        base.add(PrincipalStatements.touch(caller: caller, at: now))
+        state = base.add(PrincipalStatements.state(of: caller.id))
         self.attempt = attempt
         self.caller = caller
         guard let attempt else { return }
-        base.add(IdempotencyStatements.claim(attempt, of: caller.id, target: target))
-        base.add(IdempotencyStatements.close(attempt, of: caller.id))
+        base.add(IdempotencyStatements.claim(attempt: attempt, of: caller.id, target: target))
+        base.add(IdempotencyStatements.close(attempt: attempt, of: caller.id))
     }
 
     @discardableResult
@@ -39,9 +39,9 @@ struct PrincipalTransaction: Sendable {
     func closed() -> (transaction: Transaction, record: Transaction.Handle?) {
         guard let attempt else { return (base, nil) }
         var transaction = base
-        transaction.add(IdempotencyStatements.release(attempt, of: caller.id))
-        let record = transaction.add(IdempotencyStatements.read(attempt, of: caller.id))
-        transaction.add(IdempotencyStatements.open(caller.id))
+        transaction.add(IdempotencyStatements.release(attempt: attempt, of: caller.id))
+        let record = transaction.add(IdempotencyStatements.read(attempt: attempt, of: caller.id))
+        transaction.add(IdempotencyStatements.open(of: caller.id))
         return (transaction, record)
     }
 
@@ -86,6 +86,6 @@ extension Transaction {
     /// For cleanup of a person's rows in any state: takes the lock of the principal's row first.
     init(behind principal: String) {
         self.init(subject: principal)
-        add(PrincipalStatements.lock(principal))
+        add(PrincipalStatements.lock(id: principal))
     }
 }

@@ -16,7 +16,7 @@ struct Principals: Sendable {
 
     /// The condition of every write, on the person with this id (an SQL expression). It is also false in a transaction
     /// that repeats an answered request (see Idempotency.swift).
-    static func mayWrite(_ principal: String) -> String { PrincipalStatements.mayWrite(principal) }
+    static func mayWrite(principal: String) -> String { PrincipalStatements.mayWrite(principal: principal) }
 
     /// Adds tokens to a person's total if this transaction has inserted so many `messages` above the conversation's
     /// `last_seq`. Goes before the statement that moves `last_seq`.
@@ -25,18 +25,18 @@ struct Principals: Sendable {
     }
 
     /// A statement that adds `:tokens` to the total of `:owner` where an SQL condition holds.
-    static func addingTokens(_ name: String, parameters: StatementParameters, if condition: String) -> Statement {
-        PrincipalStatements.addingTokens(name, parameters: parameters, if: condition)
+    static func addingTokens(name: String, parameters: StatementParameters, if condition: String) -> Statement {
+        PrincipalStatements.addingTokens(name: name, parameters: parameters, if: condition)
     }
 
     /// A statement that changes totals. `difference` is a FROM whose `change` has the person's `owner_id` and the
     /// difference `more_total`. No total falls below zero.
-    static func adjustingTokens(_ parameters: StatementParameters, by difference: String) -> Statement {
-        PrincipalStatements.adjustingTokens(parameters, by: difference)
+    static func adjustingTokens(parameters: StatementParameters, by difference: String) -> Statement {
+        PrincipalStatements.adjustingTokens(parameters: parameters, by: difference)
     }
 
     /// Sets the tombstone, once. A deactivated person only on request.
-    static func markErased(_ principal: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
-        PrincipalStatements.markErased(principal, includingInactive: includingInactive, at: now)
+    static func markErased(principal: String, includingInactive: Bool, at now: Instant) -> BoundStatement {
+        PrincipalStatements.markErased(id: principal, includingInactive: includingInactive, at: now)
     }
 }

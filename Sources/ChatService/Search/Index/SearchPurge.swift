@@ -96,7 +96,7 @@ package struct SearchPurge: Sendable {
         if structure.segments == 1 {
             _ = try await database.run(statements.placeholder(), priority: .long)
         }
-        let transaction = Transaction([statements.beginPurge(at: clock.now()), statements.merge(-1)])
+        let transaction = Transaction([statements.beginPurge(at: clock.now()), statements.merge(pages: -1)])
         _ = try await database.run(transaction, priority: .long)
         return true
     }
@@ -135,7 +135,10 @@ package struct SearchPurge: Sendable {
             return false
         }
         let statements = SearchPurgeStatements.of(table)
-        _ = try await database.run(Transaction([statements.placeholder(), statements.merge(-1)]), priority: .long)
+        _ = try await database.run(
+            Transaction([statements.placeholder(), statements.merge(pages: -1)]),
+            priority: .long
+        )
         return true
     }
 
@@ -159,7 +162,7 @@ package struct SearchPurge: Sendable {
                 continue
             }
             try await pace.run { size in
-                _ = try await database.run(statements.merge(size), priority: .long)
+                _ = try await database.run(statements.merge(pages: size), priority: .long)
             }
         }
     }

@@ -63,7 +63,7 @@ struct SearchPurgeStatements: Sendable {
     func beginPurge(at now: Instant) -> BoundStatement { beginPurge.bind(["now": now]) }
 
     /// Merges until so many pages are written. A negative number begins to merge all segments into one.
-    func merge(_ pages: Int) -> BoundStatement { mergePages.bind(["pages": pages]) }
+    func merge(pages: Int) -> BoundStatement { mergePages.bind(["pages": pages]) }
 
     func endPurge(leaving structure: [UInt8]) -> BoundStatement { endPurge.bind(["structure": structure]) }
 

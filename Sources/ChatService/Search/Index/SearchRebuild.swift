@@ -53,7 +53,7 @@ struct SearchRebuild: Sendable {
     private func drainStep(_ table: SearchTable, _ pace: inout SearchPace) async throws {
         let statements = SearchRebuildStatements.of(table)
         let removed = try await pace.run { size in
-            let results = try await database.run(Transaction(statements.drain(size)), priority: .long)
+            let results = try await database.run(Transaction(statements.drain(count: size)), priority: .long)
             return results.all.reduce(0) { $0 + $1.affected }
         }
         guard removed == 0 else { return }
@@ -82,7 +82,7 @@ struct SearchRebuild: Sendable {
         // FTS5 takes ascending positions as one segment.
         let ids = rows.sorted { $0.createdAt < $1.createdAt }.map(\.id)
         var transaction = Transaction()
-        let advanced = statements.fill(ids, from: from, to: last, in: &transaction)
+        let advanced = statements.fill(ids: ids, from: from, to: last, in: &transaction)
         return try await pace.run { [transaction] _ in
             try await database.run(transaction, priority: .long)[advanced].affected == 1 ? ids.count : 0
         }

@@ -177,7 +177,7 @@ struct SearchRebuildStatements: Sendable {
         )
     }
 
-    func drain(_ count: Int) -> [BoundStatement] { drains.map { $0.bind(["count": count]) } }
+    func drain(count: Int) -> [BoundStatement] { drains.map { $0.bind(["count": count]) } }
 
     func triggers() -> BoundStatement { readTriggers.bind() }
 
@@ -194,7 +194,7 @@ struct SearchRebuildStatements: Sendable {
     ///
     /// - Returns: a handle whose result says whether it was there.
     func fill(
-        _ ids: [String],
+        ids: [String],
         from: String,
         to last: String,
         in transaction: inout Transaction

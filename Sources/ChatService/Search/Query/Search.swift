@@ -151,7 +151,7 @@ struct SearchScan: Sendable {
         var transaction = Transaction()
         let found = transaction.add(
             SearchStatements.hits(
-                kind,
+                of: kind,
                 for: query,
                 owner: scope.owner,
                 conversation: request.conversation,

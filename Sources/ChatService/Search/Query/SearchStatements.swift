@@ -93,7 +93,7 @@ enum SearchStatements {
 
     /// Rows without words: usually none.
     static func hits(
-        _ kind: SearchHit.Kind,
+        of kind: SearchHit.Kind,
         for query: String,
         owner: String,
         conversation: String?,

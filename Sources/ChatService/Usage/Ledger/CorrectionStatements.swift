@@ -45,7 +45,7 @@ enum CorrectionStatements {
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total
             FROM messages m JOIN conversations c ON c.id = :conversation
             WHERE \(TokenChange.isTarget("m")) AND \(ConversationState.live.sql(of: ":owner", "c"))
-                AND \(Principals.mayWrite(":owner"))
+                AND \(Principals.mayWrite(principal: ":owner"))
         """
 
     // MARK: More
@@ -64,7 +64,7 @@ enum CorrectionStatements {
     )
 
     /// An increase counts on the day of the patch: an old message is no way around today's quota.
-    static func count(_ change: TokenChange, on day: UsageDay) -> BoundStatement {
+    static func count(change: TokenChange, on day: UsageDay) -> BoundStatement {
         count.bind(change.values + ["day": day.text])
     }
 
@@ -84,7 +84,7 @@ enum CorrectionStatements {
     )
 
     /// Adds a row to the ledger for an increase.
-    static func record(_ change: TokenChange, at now: Instant) -> BoundStatement {
+    static func record(change: TokenChange, at now: Instant) -> BoundStatement {
         record.bind(change.values + ["now": now])
     }
 
@@ -149,7 +149,7 @@ enum CorrectionStatements {
     )
 
     /// Takes a decrease from the sums to which it was added.
-    static func reduceTotals(_ change: TokenChange) -> BoundStatement { reduceTotals.bind(change.values) }
+    static func reduceTotals(change: TokenChange) -> BoundStatement { reduceTotals.bind(change.values) }
 
     private static func reduceTotals(day: String) -> String {
         """
@@ -191,14 +191,14 @@ enum CorrectionStatements {
 
     /// Adds a row to the ledger for each row of which something was taken, under its model. Goes after the statements
     /// that read the ledger, and before `record`.
-    static func recordTaken(_ change: TokenChange, at now: Instant) -> BoundStatement {
+    static func recordTaken(change: TokenChange, at now: Instant) -> BoundStatement {
         recordTaken.bind(change.values + ["now": now])
     }
 
-    private static let adjustLifetime = Principals.adjustingTokens(TokenChange.parameters, by: difference)
+    private static let adjustLifetime = Principals.adjustingTokens(parameters: TokenChange.parameters, by: difference)
 
     /// Changes the sum of all time.
-    static func adjustLifetime(_ change: TokenChange) -> BoundStatement { adjustLifetime.bind(change.values) }
+    static func adjustLifetime(change: TokenChange) -> BoundStatement { adjustLifetime.bind(change.values) }
 
     static let all = [count, record, reduceTotals, recordTaken, adjustLifetime]
 }

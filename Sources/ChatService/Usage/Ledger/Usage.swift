@@ -29,7 +29,7 @@ struct Usage: Sendable {
     }
 
     /// Bills this transaction's messages. Goes before the statement that moves `last_seq`.
-    static func spend(_ bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
+    static func spend(bill: Bill, of owner: String, conversation: String, at now: Instant) -> [BoundStatement] {
         var statements: [BoundStatement] = []
         if bill.namesTokens {
             statements.append(
@@ -62,11 +62,13 @@ struct Usage: Sendable {
     /// Bills a patch of a message's numbers: an increase on the day of the patch, for the message's previous model; a
     /// decrease on the days and models to which it was billed, down to zero. Goes *before* `messages.change`, and finds
     /// the message in the same way. The ledger, which all of them read, is written last.
-    static func correct(_ change: TokenChange, at now: Instant) -> [BoundStatement] {
+    static func correct(change: TokenChange, at now: Instant) -> [BoundStatement] {
         [
-            CorrectionStatements.count(change, on: UsageDay(now)), CorrectionStatements.reduceTotals(change),
-            CorrectionStatements.adjustLifetime(change), CorrectionStatements.recordTaken(change, at: now),
-            CorrectionStatements.record(change, at: now),
+            CorrectionStatements.count(change: change, on: UsageDay(now)),
+            CorrectionStatements.reduceTotals(change: change),
+            CorrectionStatements.adjustLifetime(change: change),
+            CorrectionStatements.recordTaken(change: change, at: now),
+            CorrectionStatements.record(change: change, at: now),
         ]
     }
 
@@ -124,13 +126,13 @@ struct Usage: Sendable {
         let now = clock.now()
         let grouped =
             switch query.group {
-            case .period: UsageStatements.byPeriod(query, of: caller.id)
-            case .model: UsageStatements.byModel(query, of: caller.id, limit: Query.models + 1)
+            case .period: UsageStatements.byPeriod(query: query, of: caller.id)
+            case .model: UsageStatements.byModel(query: query, of: caller.id, limit: Query.models + 1)
             }
         var transaction = Transaction()
         let rows = transaction.add(grouped)
-        let whole = transaction.add(UsageStatements.total(query, of: caller.id))
-        let quota = transaction.add(QuotaUsage.read(caller, at: now))
+        let whole = transaction.add(UsageStatements.total(query: query, of: caller.id))
+        let quota = transaction.add(QuotaUsage.read(of: caller, at: now))
         let results = try await database.run(transaction)
         guard let total = results[whole].first, let quotaRow = results[quota].first else {
             throw APIError(.internalError)

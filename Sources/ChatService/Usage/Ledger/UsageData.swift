@@ -34,7 +34,7 @@ enum UsageData {
             insert: """
                 INSERT INTO usage_totals (\(total.columnList))
                 SELECT \(total.parameterList)
-                WHERE \(Principals.mayWrite(":owner")) AND :user_id = :owner
+                WHERE \(Principals.mayWrite(principal: ":owner")) AND :user_id = :owner
                 ON CONFLICT DO NOTHING
                 """
         )

@@ -62,7 +62,7 @@ enum UsageStatements {
         count.bind(["conversation": conversation, "owner": owner, "count": messages, "day": day.text])
     }
 
-    private static func sums(_ engine: SQLEngine) -> String {
+    private static func sums(engine: SQLEngine) -> String {
         ["messages", "tokens_in", "tokens_out", "tokens_total"]
             .map { "\(engine.sum(of: "usage_totals.\($0)")) AS \($0)" }.joined(separator: ", ")
     }
@@ -76,7 +76,7 @@ enum UsageStatements {
         "owner": .text, "first": .text, "last": .text, "model": .text,
     ]
 
-    private static func values(of query: Usage.Query, _ owner: String) -> StatementValues {
+    private static func values(of query: Usage.Query, owner: String) -> StatementValues {
         ["owner": owner, "first": query.from, "last": query.to, "model": query.model]
     }
 
@@ -86,14 +86,14 @@ enum UsageStatements {
         rangeParameters + ["length": .integer]
     ) { engine in
         """
-        SELECT SUBSTR(day, 1, CAST(:length AS integer)) AS period, \(sums(engine)) \(range)
+        SELECT SUBSTR(day, 1, CAST(:length AS integer)) AS period, \(sums(engine: engine)) \(range)
         GROUP BY SUBSTR(day, 1, CAST(:length AS integer)) ORDER BY period
         """
     }
 
     /// A period's name is the first characters of the day.
-    static func byPeriod(_ query: Usage.Query, of owner: String) -> BoundStatement {
-        byPeriod.bind(values(of: query, owner) + ["length": query.period == .day ? 10 : 7])
+    static func byPeriod(query: Usage.Query, of owner: String) -> BoundStatement {
+        byPeriod.bind(values(of: query, owner: owner) + ["length": query.period == .day ? 10 : 7])
     }
 
     private static let byModel = Statement(
@@ -102,23 +102,23 @@ enum UsageStatements {
         rangeParameters + ["limit": .integer]
     ) { engine in
         """
-        SELECT model, \(sums(engine)) \(range)
+        SELECT model, \(sums(engine: engine)) \(range)
         GROUP BY model ORDER BY \(engine.sum(of: "usage_totals.tokens_total")) DESC, model LIMIT :limit
         """
     }
 
-    static func byModel(_ query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
-        byModel.bind(values(of: query, owner) + ["limit": limit])
+    static func byModel(query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
+        byModel.bind(values(of: query, owner: owner) + ["limit": limit])
     }
 
     private static let total = Statement(
         "usage.total",
         .reads,
         rangeParameters
-    ) { engine in "SELECT \(sums(engine)) \(range)" }
+    ) { engine in "SELECT \(sums(engine: engine)) \(range)" }
 
-    static func total(_ query: Usage.Query, of owner: String) -> BoundStatement {
-        total.bind(values(of: query, owner))
+    static func total(query: Usage.Query, of owner: String) -> BoundStatement {
+        total.bind(values(of: query, owner: owner))
     }
 
     static let all = [record, count, byPeriod, byModel, total]

@@ -67,7 +67,7 @@ struct QuotaUsage: Sendable {
 
     static let all = [statement]
 
-    static func read(_ caller: Caller, at now: Instant) -> BoundStatement {
+    static func read(of caller: Caller, at now: Instant) -> BoundStatement {
         let day = UsageDay(now)
         return statement.bind(["owner": caller.id, "day": day.text, "month": day.monthBegin, "now": now])
     }
@@ -76,7 +76,7 @@ struct QuotaUsage: Sendable {
     static func refusal(of caller: Caller, _ quotas: Quotas, in database: any SQLDatabase, at now: Instant) async throws
         -> APIError
     {
-        guard let row = try await database.run(read(caller, at: now)).first,
+        guard let row = try await database.run(read(of: caller, at: now)).first,
             let window = try QuotaUsage(row, limits: quotas[caller], at: now).messages
         else { return APIError(.conflict) }
         return .quotaExceeded(window, at: now)

@@ -31,7 +31,7 @@ enum ReservationStatements {
         """
         INSERT INTO quota_reservations (id, user_id, model, tokens, created_at, expires_at)
         SELECT :id, principals.id, :model, :tokens, :now, :expires_at
-        FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(":owner"))
+        FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(principal: ":owner"))
             AND (:per_day IS NULL OR :tokens + \(used(engine, since: ":day")) + \(reserved(engine)) <= :per_day)
             AND (:per_month IS NULL OR :tokens + \(used(engine, since: ":month")) + \(reserved(engine)) <= :per_month)
             AND :count > (
@@ -75,7 +75,7 @@ enum ReservationStatements {
     private static let own = """
         FROM quota_reservations r
         WHERE r.id = :id AND \(OnePlan.check("r.user_id = :owner AND r.expires_at >= :cutoff"))
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         """
 
     private static let settlement: StatementParameters = [
@@ -111,7 +111,7 @@ enum ReservationStatements {
         """
     )
 
-    static func record(_ settlement: Settlement, at now: Instant) -> BoundStatement {
+    static func record(settlement: Settlement, at now: Instant) -> BoundStatement {
         record.bind(settlement.values + ["now": now])
     }
 
@@ -129,17 +129,17 @@ enum ReservationStatements {
         """
     )
 
-    static func count(_ settlement: Settlement, on day: UsageDay) -> BoundStatement {
+    static func count(settlement: Settlement, on day: UsageDay) -> BoundStatement {
         count.bind(settlement.values + ["day": day.text])
     }
 
     private static let spend = Principals.addingTokens(
-        "reservations.spend",
+        name: "reservations.spend",
         parameters: ["id": .text, "owner": .text, "tokens": .integer, "cutoff": .instant],
         if: "EXISTS (SELECT 1 \(own))"
     )
 
-    static func spend(_ settlement: Settlement) -> BoundStatement {
+    static func spend(settlement: Settlement) -> BoundStatement {
         spend.bind([
             "id": settlement.id, "owner": settlement.owner, "tokens": settlement.tokensTotal,
             "cutoff": settlement.cutoff,
@@ -153,7 +153,7 @@ enum ReservationStatements {
         """
         DELETE FROM quota_reservations
         WHERE id = :id AND \(OnePlan.check("user_id = :owner AND expires_at >= :cutoff"))
-            AND \(Principals.mayWrite(":owner"))
+            AND \(Principals.mayWrite(principal: ":owner"))
         RETURNING id
         """
     )

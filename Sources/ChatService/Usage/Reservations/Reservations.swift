@@ -70,7 +70,7 @@ struct Reservations: Sendable {
                 until: now + duration
             )
         )
-        let read = transaction.add(QuotaUsage.read(caller, at: now))
+        let read = transaction.add(QuotaUsage.read(of: caller, at: now))
         let results = try await database.run(transaction)
         guard let row = results[read].first else { throw APIError(.internalError) }
         let usage = try QuotaUsage(row, limits: limits, at: now)
@@ -114,9 +114,9 @@ struct Reservations: Sendable {
             cutoff: now - Self.retention
         )
         var transaction = PrincipalTransaction(by: caller, at: now)
-        transaction.add(ReservationStatements.record(settlement, at: now))
-        transaction.add(ReservationStatements.count(settlement, on: UsageDay(now)))
-        transaction.add(ReservationStatements.spend(settlement))
+        transaction.add(ReservationStatements.record(settlement: settlement, at: now))
+        transaction.add(ReservationStatements.count(settlement: settlement, on: UsageDay(now)))
+        transaction.add(ReservationStatements.spend(settlement: settlement))
         try await delete(id, of: caller, at: now, in: &transaction)
     }
 

@@ -63,7 +63,7 @@ struct MigrationRun {
     /// Reverts a migration and deletes its record; false when another process was faster.
     func revert(_ migration: Migration) throws(StorageError) -> Bool {
         try step(migration, .down) { () throws(StorageError) in
-            try connection.run(MigrationStatements.forget(migration.number, of: migrator.service))
+            try connection.run(MigrationStatements.forget(number: migration.number, of: migrator.service))
         } isDone: { () throws(StorageError) in
             try applied()[migration.number] == nil
         }
@@ -71,7 +71,7 @@ struct MigrationRun {
 
     func record(_ migration: Migration) throws(StorageError) {
         let statement = MigrationStatements.record(
-            migration,
+            migration: migration,
             of: migrator.service,
             checksum: migrator.checksum(of: migration),
             at: migrator.clock()
@@ -187,7 +187,7 @@ private enum MigrationStatements {
     static func applied(of service: String) -> BoundStatement { applied.bind(["service": service]) }
 
     static func record(
-        _ migration: Migration,
+        migration: Migration,
         of service: String,
         checksum: String,
         at instant: Instant
@@ -198,7 +198,7 @@ private enum MigrationStatements {
         ])
     }
 
-    static func forget(_ number: Int, of service: String) -> BoundStatement {
+    static func forget(number: Int, of service: String) -> BoundStatement {
         forget.bind(["service": service, "number": number])
     }
 }

@@ -120,9 +120,9 @@ struct ErasureTests {
             for _ in 0..<3 { try await chat.create() }
             let now = Clock.system.now()
             let first = chat.erasures
-            let erasure = first.begin("owner", .userDeleted, by: nil, at: now)
+            let erasure = first.begin(of: "owner", reason: .userDeleted, by: nil, at: now)
             _ = try await chat.database.run(
-                Transaction([Principals.markErased("owner", includingInactive: true, at: now), erasure])
+                Transaction([Principals.markErased(principal: "owner", includingInactive: true, at: now), erasure])
             )
             let receipt = try #require(try await first.receipt(of: "owner"))
             // A transaction for each kind without rows, two for messages, and the node is gone.
@@ -212,8 +212,8 @@ struct ErasureTests {
                 let now = Clock.system.now()
                 _ = try await chat.database.run(
                     Transaction([
-                        Principals.markErased(user, includingInactive: true, at: now),
-                        erasures.begin(user, .userDeleted, by: nil, at: now),
+                        Principals.markErased(principal: user, includingInactive: true, at: now),
+                        erasures.begin(of: user, reason: .userDeleted, by: nil, at: now),
                     ])
                 )
             }
@@ -257,8 +257,8 @@ struct ErasureTests {
             let erasures = chat.erasures
             _ = try await chat.database.run(
                 Transaction([
-                    Principals.markErased("owner", includingInactive: true, at: now),
-                    erasures.begin("owner", .admin, by: nil, at: now),
+                    Principals.markErased(principal: "owner", includingInactive: true, at: now),
+                    erasures.begin(of: "owner", reason: .admin, by: nil, at: now),
                 ])
             )
             _ = try await inParallel(4) { _ in try await chat.erasures.finishOpen() }
@@ -298,7 +298,7 @@ struct ErasureTests {
                 clock: .system,
                 logger: .quiet
             )
-            _ = try await chat.database.run(Principals.markErased("gone", includingInactive: true, at: now))
+            _ = try await chat.database.run(Principals.markErased(principal: "gone", includingInactive: true, at: now))
             let off = Statement(
                 "test.off",
                 .writes,

@@ -213,7 +213,7 @@ struct ImportTests {
                     owner: "owner",
                     at: Clock.system.now()
                 )
-                _ = try await other.database.run(Transaction([PrincipalStatements.lock("owner"), abandon]))
+                _ = try await other.database.run(Transaction([PrincipalStatements.lock(id: "owner"), abandon]))
                 #expect(try await other.rows(of: "owner") == [1, 1199])
                 let removed = try await other.cleanup(Clock { Clock.system.now() + .seconds(7200) }).run().counts
                 #expect(removed.contains { $0.name == "chat_trash_messages" && $0.count == 1199 }, "\(removed)")

@@ -258,7 +258,7 @@ extension Chat {
         return UserMirror(
             database: database,
             source: source,
-            beginErasure: { erasures.begin($0, .userDeleted, by: nil, at: $1) },
+            beginErasure: { erasures.begin(of: $0, reason: .userDeleted, by: nil, at: $1) },
             blocked: blocked,
             clock: .system,
             ids: IDGenerator(.system),

@@ -309,7 +309,7 @@ struct IdempotencyTests {
             let draft = try ConversationDraft(JSONBody(try JSONElement.parse("{}")), identify: { "" })
             var transaction = PrincipalTransaction(by: caller, at: now, once: attempt, target: "fresh")
             transaction.add(
-                ConversationStatements.insert(draft, id: "fresh", owner: "owner", isComplete: true, at: now)
+                ConversationStatements.insert(draft: draft, id: "fresh", owner: "owner", isComplete: true, at: now)
             )
             let statements = transaction.closed().transaction.statements
             for length in 1..<statements.count {
