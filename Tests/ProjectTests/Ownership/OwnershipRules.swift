@@ -152,17 +152,35 @@ struct OwnershipRules {
         Set(Word.all(in: code).filter(\.namesType).map { String($0.text) })
     }
 
-    /// Values without a label after the first, which the function's name describes.
+    /// Calls of statements with a value that has no label, and functions that return a statement and ask for one.
     var unlabelledValues: Set<String> {
         found { file in
-            words(file).contains { word in
-                guard word.text.hasSuffix("Statements"), word.rest.first == "." else { return false }
-                let call = word.rest.dropFirst()
-                let name = call.prefix { $0.isLetter || $0.isNumber }
-                let rest = call[name.endIndex...]
-                guard rest.first == "(" else { return false }
-                return Word.arguments(Word.inside(rest.dropFirst())).dropFirst().contains { !Self.isLabelled($0) }
-            }
+            words(file).contains { Self.passesUnlabelled($0) || Self.takesUnlabelled($0) }
+                || Word.all(in: file.source.interpolations).contains(where: Self.passesUnlabelled)
+        }
+    }
+
+    private static func passesUnlabelled(_ word: Word) -> Bool {
+        guard word.text.hasSuffix("Statements"), word.rest.first == "." else { return false }
+        let call = word.rest.dropFirst()
+        let name = call.prefix { $0.isLetter || $0.isNumber }
+        let rest = call[name.endIndex...]
+        // `of(.messages)` selects the statements of a table.
+        guard rest.first == "(", name != "of" else { return false }
+        return Word.arguments(Word.inside(rest.dropFirst())).contains { !isBlank($0) && !isLabelled($0) }
+    }
+
+    private static func takesUnlabelled(_ word: Word) -> Bool {
+        guard word.text == "func", let open = word.rest.firstIndex(of: "(") else { return false }
+        let parameters = Word.inside(word.rest[open...].dropFirst())
+        let behind = word.rest[open...].dropFirst(parameters.count + 2).prefix { $0 != "{" && $0 != "}" }
+        let result = squeezed(String(behind.prefix(200)))
+        let returnsStatement = ["BoundStatement", "[BoundStatement]", "Transaction.Handle"]
+            .contains { result.hasPrefix("->\($0)") }
+        guard returnsStatement else { return false }
+        return Word.arguments(parameters).contains { parameter in
+            // A statement that a transaction adds is no value.
+            squeezed(parameter).hasPrefix("_") && !isLabelled(parameter) && !parameter.contains("BoundStatement")
         }
     }
 
@@ -171,6 +189,8 @@ struct OwnershipRules {
         let name = label.prefix { $0.isLetter || $0.isNumber || $0 == "_" }
         return !name.isEmpty && label[name.endIndex...].first == ":"
     }
+
+    private static func isBlank(_ argument: String) -> Bool { argument.allSatisfy(\.isWhitespace) }
 
     /// Parameters without names: `$1`, lists of types, lists of values.
     var positionalParameters: Set<String> {

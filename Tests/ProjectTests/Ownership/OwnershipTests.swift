@@ -46,7 +46,7 @@ struct OwnershipTests {
     @Test("an area names only areas above it in the table, so the graph of areas has no cycle")
     func order() { #expect(rules.upwardNames.sorted() == []) }
 
-    @Test("no statement is handed an unlabelled value behind its first")
+    @Test("no statement is handed an unlabelled value")
     func labels() { #expect(rules.unlabelledValues.sorted() == []) }
 
     @Test("parameters of statements have names")
@@ -198,10 +198,30 @@ struct OwnershipRuleTests {
     func labels() {
         let found = rules([
             "Shop/A.swift": "ItemStatements.rename(id, name)",
-            "Shop/B.swift": "ItemStatements.rename(id, to: Name(a, b), at: c ? d : e)\nItemStatements.all()",
+            "Shop/B.swift":
+                "ItemStatements.rename(id: id, to: Name(a, b), at: c ? d : e)\nItemStatements.all()",
             "Shop/C.swift": "ItemStatements.rename(\n    a: id,\n    \"x\"\n)",
+            "Shop/D.swift": "run(ItemStatements.rename(id, to: name))",
+            "Shop/E.swift": #"let a = "SELECT 1 WHERE \(ItemStatements.isThere(":id"))""#,
+            "Shop/F.swift": #"let a = "SELECT 1 WHERE \(ItemStatements.isThere(id: ":id"))""#,
+            "Shop/G.swift": "for items in ItemStatements.of(.new).all { ItemStatements.of(items).last() }",
         ]).unlabelledValues
-        #expect(found == ["Shop/A.swift", "Shop/C.swift"])
+        #expect(found == ["Shop/A.swift", "Shop/C.swift", "Shop/D.swift", "Shop/E.swift"])
+    }
+
+    @Test("a function that returns a statement and takes a value without a label is found")
+    func unlabelledParameters() {
+        let found = rules([
+            "Shop/A.swift": "static func find(_ id: String, at now: Instant)\n    -> BoundStatement\n{\n}",
+            "Shop/B.swift": "func begin(of id: String, _ values: [String: Int]) -> [BoundStatement] { [] }",
+            "Shop/C.swift":
+                "func count(\n    _ change: Change,\n    to t: inout Transaction\n) -> Transaction.Handle {}",
+            "Shop/D.swift": "mutating func add(_ statement: BoundStatement) -> Transaction.Handle { all(a) }",
+            "Shop/E.swift": "func text(_ id: String) -> String { a }\nfunc find(id: String) -> BoundStatement { a }",
+            "Shop/F.swift": "func run(_ id: String) {}\nlet make: (_ id: String) -> BoundStatement",
+            "Kit/G.swift": "func find(_ id: String) -> BoundStatement { a }",
+        ]).unlabelledValues
+        #expect(found == ["Shop/A.swift", "Shop/B.swift", "Shop/C.swift"])
     }
 
     @Test("numbered parameters and lists of types and values are found")
