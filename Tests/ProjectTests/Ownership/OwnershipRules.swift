@@ -46,7 +46,8 @@ struct OwnershipRules {
             let before = index > 0 ? words[index - 1].text.uppercased() : ""
             // `DO UPDATE SET` writes to the table of its INSERT, and `FOR UPDATE` to none.
             if verb == "UPDATE", ["DO", "FOR", "KEY"].contains(before) { return [] }
-            let next = words[(index + 1)...].prefix(8).map(\.text)
+            let statement = String(words[index].rest.prefix { $0 != SourceText.end })
+            let next = Word.all(in: statement).prefix(8).map(\.text)
             guard let name = Self.writtenName(verb, next, isPlain: words[index].text == verb) else { return [] }
             return items(name, words[index].rest)
         }
@@ -74,7 +75,8 @@ struct OwnershipRules {
             guard isPlain || hasSet else { return nil }
         }
         _ = skip("ONLY")
-        return next.first
+        // A text that ends here does not name the table.
+        return next.first ?? "#"
     }
 
     private func items(_ name: Substring?, _ rest: Substring) -> [AreaTable.Item] {

@@ -117,6 +117,7 @@ struct OwnershipRuleTests {
                 ##"let a = #"UPDATE "x" SET y"#; let b = "SELECT 1 FROM orders FOR UPDATE OF items""##,
             "Shop/Sales/F.swift": #"let a = "UPDATE \(table) SET b = 1""#,
             "Shop/Sales/G.swift": #"let a = "UPDATE prices_old SET b = 1""#,
+            "Shop/Sales/I.swift": #"let a = "DELETE FROM " + items; let b = "orders""#,
             "Bench/H.swift": #"let a = "UPDATE items SET b"; let b = "UPDATE parents SET c"; let c = "UPDATE \(d)""#,
         ]).foreignWrites
         #expect(
@@ -125,6 +126,7 @@ struct OwnershipRuleTests {
                 "Shop/Sales/D.swift writes to items", "Shop/Sales/E.swift writes to x, which has no owner",
                 "Shop/Sales/F.swift writes to a table that its text does not name",
                 "Shop/Sales/G.swift writes to prices_old, which has no owner",
+                "Shop/Sales/I.swift writes to a table that its text does not name",
             ]
         )
     }
