@@ -118,7 +118,7 @@ let package = Package(
             name: "Gzip",
             dependencies: ["CZlib"],
             path: "Sources/Foundations/Gzip",
-            swiftSettings: touchesC
+            swiftSettings: strict
         ),
         .target(
             name: "PasswordHashing",
