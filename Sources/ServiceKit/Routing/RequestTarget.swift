@@ -3,7 +3,8 @@
 // A path is split at its slashes, and then each segment is percent-decoded once. A client normalises its URL before it
 // sends it (RFC 3986 §6.2.2, URL Standard §4.4). A target that is not normal is refused, not repaired:
 //
-//   400  a dot segment, in any spelling; a malformed escape; bytes that are not UTF-8; U+0000; a backslash, a fragment
+//   400  a dot segment, in any spelling, also between escaped slashes; a malformed escape; bytes that are not UTF-8;
+//        U+0000; a backslash, a fragment
 //   404  an empty segment: a doubled or a trailing slash, or an id that was empty
 //
 // SECURITY: a gateway and a server that repair one target in two ways have two rules of access for it.
@@ -68,7 +69,7 @@ package struct RequestTarget: Sendable {
                 bytes += segment
             } else {
                 let text = try decode(segment)
-                guard !isDots(text.utf8) else { throw .dotSegment }
+                guard !holdsDotSegment(text) else { throw .dotSegment }
                 PercentEncoding.encode(segment: text.utf8, into: &bytes)
             }
         }
@@ -97,6 +98,12 @@ package struct RequestTarget: Sendable {
             }
             guard !isDots(text.utf8) else { throw .dotSegment }
         }
+    }
+
+    /// Whether a decoded segment is a dot segment for a reader that takes its escaped slashes for slashes, or its
+    /// backslashes as the URL Standard does.
+    package static func holdsDotSegment(_ segment: String) -> Bool {
+        segment.utf8.split { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }.contains(where: isDots)
     }
 
     private static func isDots(_ segment: some Collection<UInt8>) -> Bool {

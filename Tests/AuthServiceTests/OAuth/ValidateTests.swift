@@ -36,7 +36,7 @@ struct ValidateTests {
             #expect(methods.count > 30)
             let paths = [
                 "/v1/validate", "/v1/validate/", "/v1/validate/v1/admin/users", "/v1/validate/a/b/c?cookie=true&x=%00",
-                "/v1/validate/%2e%2e/%00/é",
+                "/v1/validate/%2f%2e%2e/%00/é", "/v1/validate//a//",
             ]
             for method in methods {
                 for path in paths {
@@ -46,6 +46,10 @@ struct ValidateTests {
                 #expect(stranger.status == 401, "\(method)")
                 #expect(stranger.headers[.wwwAuthenticate] == #"Bearer realm="tessera""#, "\(method)")
                 #expect(stranger.headers[.cacheControl] == "no-store", "\(method)")
+                for path in ["/v1/validate/../me", "/v1/validate/%2e%2e/me", "/v1/validate/a/..", "/v1/validate/%zz"] {
+                    let refused = try await node.send(method, path, token: ada.access)
+                    #expect(refused.status == 400 && refused.code == "bad_request", "\(method) \(path)")
+                }
             }
             #expect(try await node.send(.get, "/v1/validated", token: ada.access).status == 404)
         }

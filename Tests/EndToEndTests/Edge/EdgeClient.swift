@@ -29,7 +29,10 @@ struct EdgeClient: Sendable {
         token: String? = nil,
         headers: [(String, String)] = []
     ) async throws -> Answer {
-        let body = try json.map { Array(try JSONEncoder().encode($0)) } ?? body
+        // Two requests with one value have the same bytes.
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        let body = try json.map { Array(try encoder.encode($0)) } ?? body
         var fields = [("Host", "127.0.0.1:\(port)"), ("Connection", "close")]
         if let token { fields.append(("Authorization", "Bearer \(token)")) }
         if let body {

@@ -117,7 +117,7 @@ extension EdgeCases {
         let servers = try await EdgeServers.on(engine)
         let token = try await servers.token()
         // `{"title":"t"}`, packed by gzip.
-        let packed = [UInt8](Data(base64Encoded: "H4sIAAAAAAACA6tWKskuyUlVslIqUaoFAORi/0cNAAAA") ?? Data())
+        let packed = [UInt8](Data(base64Encoded: "H4sIAAAAAAACA6tWKsksyUlVslIqUaoFAORi/0cNAAAA") ?? Data())
         let plain = Array(#"{"title":"t"}"#.utf8)
         for (body, coding, status) in [
             (packed, "gzip", 201), (packed, "GZIP", 201), (packed, "x-gzip", 201), (plain, "identity", 201),

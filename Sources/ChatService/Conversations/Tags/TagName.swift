@@ -10,11 +10,12 @@ struct TagName: Sendable, Hashable {
     /// NFC and lower case, as in `tags.name_key`.
     let key: String
 
-    /// `nil` for what is empty, too long or holds control characters, and for `.` and `..`: a path cannot name those
-    /// (RFC 3986 §5.2.4), so no client could take them off.
+    /// `nil` for what is empty, too long or holds control characters, and for what holds a dot segment, as `..` and
+    /// `a/../b` do. No path may name those, so no client could take them off.
     init?(_ said: RequestText) {
         let trimmed = said.trimmed
-        guard !trimmed.isEmpty, !trimmed.hasMore(scalarsThan: Self.maxLength), trimmed != ".", trimmed != "..",
+        guard !trimmed.isEmpty, !trimmed.hasMore(scalarsThan: Self.maxLength),
+            !RequestTarget.holdsDotSegment(trimmed.verbatim),
             trimmed.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control })
         else { return nil }
         text = trimmed.verbatim.precomposedStringWithCanonicalMapping
