@@ -109,6 +109,7 @@ extension APIError {
     package init(_ error: StorageError) {
         switch error {
         case .outcomeUnknown: self = .retry(.outcomeUnknown, afterSeconds: 1)
+        case .timedOut: self = .retry(.timedOut, afterSeconds: 1)
         case .unavailable, .damaged, .overloaded, .cancelled, .schema:
             self = .retry(.databaseUnavailable, afterSeconds: 1)
         case .conflict: self = .retry(.databaseUnavailable, afterSeconds: 1)

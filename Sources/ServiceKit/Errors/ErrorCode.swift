@@ -58,6 +58,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case hashingOverloaded = "hashing_overloaded"
     case databaseUnavailable = "database_unavailable"
     case outcomeUnknown = "outcome_unknown"
+    case timedOut = "timed_out"
     case keysUnavailable = "keys_unavailable"
     case revocationsUnavailable = "revocations_unavailable"
     case searchRebuilding = "search_rebuilding"
@@ -85,8 +86,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
-        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .keysUnavailable, .revocationsUnavailable,
-            .searchRebuilding:
+        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .timedOut, .keysUnavailable,
+            .revocationsUnavailable, .searchRebuilding:
             .serviceUnavailable
         case .internalError: .internalServerError
         }
@@ -142,6 +143,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .hashingOverloaded: "Too many sign-ins at once; retry shortly."
         case .databaseUnavailable: "The database is unavailable; retry shortly."
         case .outcomeUnknown: "The connection was lost during the commit; the change may have been made."
+        case .timedOut: "The request took too long; ask for less."
         case .keysUnavailable: "The token cannot be verified now; retry shortly."
         case .revocationsUnavailable: "Revocation status is unavailable; retry shortly."
         case .searchRebuilding: "The search index is being rebuilt; retry later."

@@ -43,6 +43,9 @@ final class SQLiteConnection: Sendable {
 
     func close() { try? queue.close() }
 
+    /// Ends the statement that runs, from another thread; has no effect if none runs.
+    func interrupt() { queue.interrupt() }
+
     /// Lets SQLite refresh stale statistics. The limit keeps that to milliseconds on tables of any size
     /// (sqlite.org/lang_analyze.html, "Recommended usage patterns").
     func optimize() {

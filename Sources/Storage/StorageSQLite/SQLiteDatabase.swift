@@ -3,6 +3,9 @@
 // A commit costs a sync of the disk whatever it holds. So the writer takes every transaction that waits, gives each a
 // savepoint, and commits once. Readers see the last commit (WAL) and never delay the writer. Each connection belongs to
 // a thread of its own; the callers' tasks only wait.
+//
+// Transactions that are known to be long do not delay the others: long reads have connections of their own, and of long
+// writes only one at a time is in the writer's queue. A read that takes too long is interrupted.
 
 @preconcurrency internal import Dispatch
 package import Logging
@@ -12,6 +15,12 @@ package import Storage
 package struct SQLiteConfiguration: Sendable {
     /// Connections for transactions that only read.
     package var readers: Int
+    /// Connections for those that are known to be long.
+    package var longReaders: Int
+    /// How long a transaction may read. PostgreSQL's own limit is the same.
+    package var readLimit: Duration
+    /// How long one may read that is known to be long.
+    package var longReadLimit: Duration
     /// How long a connection waits for a lock that another *process* holds before the transaction is a `.conflict`.
     package var busyTimeout: Duration
     /// The most transactions in one commit.
@@ -25,6 +34,9 @@ package struct SQLiteConfiguration: Sendable {
 
     package init(
         readers: Int = 4,
+        longReaders: Int = 2,
+        readLimit: Duration = .seconds(8),
+        longReadLimit: Duration = .seconds(60),
         busyTimeout: Duration = .seconds(5),
         batchSize: Int = 64,
         limits: WorkLimits = .init(),
@@ -34,6 +46,9 @@ package struct SQLiteConfiguration: Sendable {
         self.walLimit = walLimit
         self.slow = slow
         self.readers = readers
+        self.longReaders = longReaders
+        self.readLimit = readLimit
+        self.longReadLimit = longReadLimit
         self.busyTimeout = busyTimeout
         self.batchSize = batchSize
         self.limits = limits
@@ -46,6 +61,9 @@ package final class SQLiteDatabase: InteractiveDatabase {
     private let configuration: SQLiteConfiguration
     private let writes: WorkQueue<SQLiteWork>
     private let reads: WorkQueue<SQLiteWork>
+    private let longReads: WorkQueue<SQLiteWork>
+    /// Passed by long writes before they join the queue of writes.
+    private let longWrites = Turnstile()
     private let threads: ThreadGroup
     private let logChanges: LogChanges
 
@@ -64,19 +82,25 @@ package final class SQLiteDatabase: InteractiveDatabase {
         configuration: SQLiteConfiguration = .init(),
         logger: Logger
     ) async throws -> SQLiteDatabase {
-        let (writer, readers) = try await OwnThread.run("sqlite-open") {
+        let (writer, readers, longReaders) = try await OwnThread.run("sqlite-open") {
             // The writer first: it creates the file and its WAL, which a read-only connection cannot.
             let writer = try SQLiteConnection(path: path, role: .writer, configuration: configuration)
-            let readers = try (0..<max(1, configuration.readers)).map { _ in
-                try SQLiteConnection(path: path, role: .reader, configuration: configuration)
+            func connect(_ count: Int, limit: Duration) throws -> [SQLiteReader] {
+                try (0..<max(1, count)).map { _ in
+                    let connection = try SQLiteConnection(path: path, role: .reader, configuration: configuration)
+                    return SQLiteReader(connection, limit: limit)
+                }
             }
-            return (writer, readers)
+            let some = try connect(configuration.readers, limit: configuration.readLimit)
+            let long = try connect(configuration.longReaders, limit: configuration.longReadLimit)
+            return (writer, some, long)
         }
         return SQLiteDatabase(
             path: path,
             configuration: configuration,
             writer: writer,
             readers: readers,
+            longReaders: longReaders,
             logger: logger
         )
     }
@@ -85,16 +109,20 @@ package final class SQLiteDatabase: InteractiveDatabase {
         path: String,
         configuration: SQLiteConfiguration,
         writer: SQLiteConnection,
-        readers: [SQLiteConnection],
+        readers: [SQLiteReader],
+        longReaders: [SQLiteReader],
         logger: Logger
     ) {
         self.path = path
         self.configuration = configuration
         let writes = WorkQueue<SQLiteWork>(limits: configuration.limits)
         let reads = WorkQueue<SQLiteWork>(limits: configuration.limits)
-        let threads = ThreadGroup(count: 1 + readers.count)
+        let longReads = WorkQueue<SQLiteWork>(limits: configuration.limits)
+        // The writer and the thread of deadlines besides.
+        let threads = ThreadGroup(count: 2 + readers.count + longReaders.count)
         self.writes = writes
         self.reads = reads
+        self.longReads = longReads
         self.threads = threads
         let logChanges = LogChanges { _, changed in
             SQLiteLogWatcher(path: path, configuration: configuration, changed: changed)
@@ -102,10 +130,10 @@ package final class SQLiteDatabase: InteractiveDatabase {
         self.logChanges = logChanges
         let slow = SlowStatements(threshold: configuration.slow, logger: logger)
         let openReaders = DispatchGroup()
-        for reader in readers {
+        for (reader, queue) in readers.map({ ($0, reads) }) + longReaders.map({ ($0, longReads) }) {
             openReaders.enter()
             OwnThread.start("sqlite-reader") {
-                while let work = reads.take() {
+                while let work = queue.take() {
                     for case .transaction(let transaction) in work {
                         transaction.finish(
                             slow.watching([transaction.statements], results: { [$0] }) {
@@ -118,6 +146,14 @@ package final class SQLiteDatabase: InteractiveDatabase {
                 openReaders.leave()
                 threads.leave()
             }
+        }
+        OwnThread.start("sqlite-deadlines") {
+            SQLiteReader.watch(
+                readers + longReaders,
+                every: min(Duration.milliseconds(500), configuration.readLimit / 4),
+                until: openReaders
+            )
+            threads.leave()
         }
         OwnThread.start("sqlite-writer") {
             var batchWriter = SQLiteWriter(
@@ -140,6 +176,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
         logChanges.stop()
         writes.close()
         reads.close()
+        longReads.close()
     }
 
     package func run(
@@ -149,7 +186,21 @@ package final class SQLiteDatabase: InteractiveDatabase {
         let statements = transaction.statements
         for bound in statements { try bound.validate() }
         if statements.isEmpty { return TransactionResults([]) }
-        let queue = statements.onlyReads ? reads : writes
+        switch (statements.onlyReads, priority) {
+        case (true, .normal): return try await submit(statements, to: reads)
+        case (true, .long): return try await submit(statements, to: longReads)
+        case (false, .normal): return try await submit(statements, to: writes)
+        case (false, .long):
+            await longWrites.enter()
+            defer { longWrites.leave() }
+            return try await submit(statements, to: writes)
+        }
+    }
+
+    private func submit(
+        _ statements: [BoundStatement],
+        to queue: WorkQueue<SQLiteWork>
+    ) async throws(StorageError) -> TransactionResults {
         let results = try await queue.submit(refusal: { $0 }) { reply in
             .transaction(PendingTransaction(statements, reply))
         }.get()
@@ -201,6 +252,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
         await logChanges.close()
         writes.close()
         reads.close()
+        longReads.close()
         await threads.wait()
     }
 }

@@ -56,8 +56,10 @@ enum SQLiteFailure {
         }
         switch error.resultCode {
         case .SQLITE_BUSY, .SQLITE_LOCKED: return .conflict(statement: statement, code: code)
-        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL, .SQLITE_INTERRUPT:
+        case .SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_NOMEM, .SQLITE_PROTOCOL:
             return .unavailable(reason: reason(of: error))
+        // Only a read at its deadline is interrupted (SQLiteReader).
+        case .SQLITE_INTERRUPT: return .timedOut(statement: statement)
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             let isInVirtualTable = error.extendedResultCode == .SQLITE_CORRUPT_VTAB
             return .damaged(reason: reason(of: error), inVirtualTable: isInVirtualTable)

@@ -19,7 +19,8 @@ struct ErrorTests {
         let secret = "relation \"users\" does not exist"
         let cases: [(StorageError, ErrorCode)] = [
             (.unavailable(reason: secret), .databaseUnavailable), (.outcomeUnknown(reason: secret), .outcomeUnknown),
-            (.schema(reason: secret), .databaseUnavailable), (.cancelled, .databaseUnavailable),
+            (.timedOut(statement: secret), .timedOut), (.schema(reason: secret), .databaseUnavailable),
+            (.cancelled, .databaseUnavailable),
             (.overloaded, .databaseUnavailable), (.conflict(statement: secret, code: "40001"), .databaseUnavailable),
             (.invalidRow(column: secret), .internalError),
             (.invalidBinding(statement: secret, reason: secret), .internalError),

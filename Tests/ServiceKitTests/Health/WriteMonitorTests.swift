@@ -55,7 +55,7 @@ struct WriteMonitorTests {
     func harmless() async throws {
         for fault in [
             StorageError.overloaded, .cancelled, .conflict(statement: "a", code: "b"), .uniqueViolation(statement: "a"),
-            .statementFailed(statement: "a", code: "b"),
+            .statementFailed(statement: "a", code: "b"), .timedOut(statement: "a"),
         ] {
             let database = StubDatabase()
             let monitor = WriteMonitor(database) { Transaction([Self.write.bind(["now": Instant(seconds: 2)])]) }

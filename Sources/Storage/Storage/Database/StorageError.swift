@@ -19,6 +19,8 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case conflict(statement: String, code: String)
     /// The database cannot be reached, or the transaction waited too long. Nothing was committed.
     case unavailable(reason: String)
+    /// The statement ran for longer than its connection allows. Nothing was committed.
+    case timedOut(statement: String)
     /// SQLite found a record or page that it did not write. Nothing was committed. The fault may lie in a table or in
     /// an index that is derived from one. `inVirtualTable`: SQLite said that it lies in a virtual table.
     case damaged(reason: String, inVirtualTable: Bool)
@@ -42,6 +44,7 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
         case .statementFailed(let statement, let code): "\(statement) failed with \(code)"
         case .conflict(let statement, let code): "\(statement) conflicted (\(code))"
         case .unavailable(let reason): "database unavailable: \(reason)"
+        case .timedOut(let statement): "\(statement) took too long"
         case .damaged(let reason, _): "database damaged: \(reason)"
         case .overloaded: "database queue is full"
         case .cancelled: "cancelled while waiting for the database"

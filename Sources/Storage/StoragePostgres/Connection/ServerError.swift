@@ -36,12 +36,12 @@ struct ServerError: Sendable {
         case "23503": return .foreignKeyViolation(statement: statement)
         case "23502": return .notNullViolation(statement: statement)
         case "23514": return .checkViolation(statement: statement)
+        case _ where isCancelled: return .timedOut(statement: statement)
         case _ where isConflict: return .conflict(statement: statement, code: sqlState)
         default: break
         }
         switch sqlState.prefix(2) {
-        // Lost connection; out of disk, memory or connections; shutdown or a statement that ran too long; an I/O error
-        // of the server.
+        // Lost connection; out of disk, memory or connections; shutdown; an I/O error of the server.
         case "08", "53", "57", "58": return .unavailable(reason: "\(statement) ended with \(sqlState)")
         default:
             return .statementFailed(statement: statement, code: message.map { "\(sqlState): \($0)" } ?? sqlState)
