@@ -59,7 +59,8 @@ package struct Caller: Sendable, Hashable {
 
 /// Limits of a request body, in bytes.
 enum BodyLimits {
-    static let messages = 8 * 1024 * 1024
+    /// Of one that carries messages: what is written in one transaction (docs/decisions/0039-one-write.md).
+    static let messages = 1024 * 1024
     static let fields = 64 * 1024
     static let model = 256
 }

@@ -220,7 +220,7 @@ struct BadInputTests {
             #expect(form.status == 415)
             #expect(form.code == "unsupported_media_type")
             try await chat.create(#"{"id":"c"}"#)
-            let text = String(repeating: "x", count: 8 * 1024 * 1024)
+            let text = String(repeating: "x", count: 1024 * 1024)
             let large = try await chat.send(
                 .post,
                 "/v1/conversations/c/messages",

@@ -18,6 +18,9 @@ enum ConversationLimits {
             }
     }
 
+    /// Bytes of one message's `parts`. A request carries less (`BodyLimits.messages`); an import brings in the rest.
+    static let parts = 8 * 1024 * 1024
+
     /// Bytes of `parts` in one page of messages, except for a single first message. Their texts are at most as much
     /// again.
     static let page: Int64 = 8 * 1024 * 1024

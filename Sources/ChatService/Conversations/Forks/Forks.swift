@@ -7,7 +7,7 @@
 // **A fork is visible whole or not at all.** The branch is located first, then:
 //
 //     begin    makes the row at version 0 and in the trash, where no request finds it.
-//     copy     at most 500 messages and 4 MiB per transaction, except for a single larger message.
+//     copy     at most 500 messages and half a megabyte per transaction, except for a single larger message.
 //     finish   sets its counters and version 1, if all messages are there and none up to the tip was edited or
 //              deleted since the branch was read. Otherwise the copies are dropped, and it begins again.
 //

@@ -109,7 +109,7 @@ struct ImportRules: Sendable {
         try row.limit("model", to: BodyLimits.model)
         for column in ["tokens_in", "tokens_out"] { try row.limit(column, to: MessageDraft.tokenCounts) }
         try row.limit("metadata", toBytes: ConversationLimits.json)
-        for column in ["parts", "content_text"] { try row.limit(column, toBytes: BodyLimits.messages) }
+        for column in ["parts", "content_text"] { try row.limit(column, toBytes: ConversationLimits.parts) }
         if row.text("author_id") != nil { try row.require("author_id", is: user) }
         guard let parts = row.text("parts"), let elements = try? JSONElement.parse(parts.verbatim).array else {
             throw row.refusal("parts")

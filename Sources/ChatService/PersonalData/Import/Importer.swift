@@ -27,7 +27,7 @@ package struct ImportReport: Sendable {
 package struct Importer: Sendable {
     /// Limits of one transaction: statements, or bytes of lines.
     private static let statements = 200
-    private static let bytes = 2 << 20
+    private static let bytes = Int(MessageBatch.bytes)
 
     /// Messages of the conversations that become visible in one transaction, which counts each of them.
     private static let counted: Int64 = 10_000

@@ -15,7 +15,7 @@
 // Of two concurrent requests the second waits for the first one's lock and then finds its row, so the draft's 409 for a
 // request in progress is unnecessary. A key with another request is 422 (draft §2.6).
 //
-// **The answer is made again, not stored** (a body can have 8 MiB). It follows from the repeated request and the row:
+// **The answer is made again, not stored** (a body can have 1 MiB). It follows from the repeated request and the row:
 // the moment, the seed of the attempt's ids, and the conversation's last number and head before it. A fork's answer
 // follows from other rows too, so the conversation is read as it is now, in the trash or not; once it is gone, so is
 // the answer (410). A remaining quota is the current one too.

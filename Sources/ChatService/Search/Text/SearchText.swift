@@ -1,8 +1,8 @@
 // What part of a text is indexed.
 //
-// A message may be 8 MiB; people search for its beginning. The limits keep an entry well inside both engines' limits
-// (PostgreSQL manual, "Limitations" of text search), and its computation to milliseconds. The rest is stored and shown,
-// but not searched.
+// An imported message may be 8 MiB; people search for its beginning. The limits keep an entry well inside both engines'
+// limits (PostgreSQL manual, "Limitations" of text search), and its computation to milliseconds. The rest is stored and
+// shown, but not searched.
 package import ServiceKit
 package import Storage
 

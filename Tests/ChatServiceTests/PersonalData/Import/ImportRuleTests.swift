@@ -101,6 +101,26 @@ struct ImportRuleTests {
         }
     }
 
+    @Test("a message larger than a request is brought in, up to the size that ever was", arguments: TestEngine.allCases)
+    func large(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            try await chat.create(#"{"id":"c","messages":[{"id":"c-1","role":"user","content":"x"}]}"#)
+            try await chat.enlarge("c", 1...1, to: ConversationLimits.parts)
+            let lines = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            try await chat.enlarge("c", 1...1, to: ConversationLimits.parts + 1)
+            let larger = Lines(try await chat.send(.get, "/v1/chat/export").text)
+            try await withChat(engine) { other async throws in
+                let text = String(repeating: "x", count: BodyLimits.messages)
+                let body = #"{"id":"d","messages":[{"role":"user","content":"\#(text)"}]}"#
+                #expect(try await other.send(.post, "/v1/conversations", body).status == 413)
+                await #expect(throws: ImportRefusal.self) { try await other.take(larger, for: "owner") }
+                #expect(try await other.take(lines, for: "owner").messages == 1)
+                let message = try await other.send(.get, "/v1/conversations/c/messages/c-1")
+                #expect(message.text.utf8.count > ConversationLimits.parts)
+            }
+        }
+    }
+
     @Test("lines come in the order of an export, and the person once", arguments: [TestEngine.sqlite])
     func order(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in

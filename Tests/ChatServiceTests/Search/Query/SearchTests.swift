@@ -266,12 +266,12 @@ struct SearchTests {
         }
     }
 
-    @Test("1 MiB of distinct words is stored, and its head is found", arguments: TestEngine.allCases)
+    @Test("nearly 1 MiB of distinct words is stored, and its head is found", arguments: TestEngine.allCases)
     func large(engine: TestEngine) async throws {
         try await withChat(engine) { chat in
             let id = try await chat.conversation()
             let words = (0..<131_072).map { String($0 + 0x100000, radix: 16) + "z" }.joined(separator: " ")
-            let text = String(words.prefix(1_048_576))
+            let text = String(words.prefix(1_048_000))
             #expect(text.utf8.count > 1_000_000)
             try await chat.append(#"{"role":"user","content":"\#(text)","id":"big"}"#, to: id)
             #expect(try await chat.search("\"10000fz 100010z\"").compactMap { $0["id"]?.string } == ["big"])
