@@ -1,8 +1,10 @@
+// Pages of what a search finds, the newest first.
 //
-// FTS5's entries are in the order newest first, so SQLite stops when the page is full. A GIN index has no order, and a
-// common word of a busy owner is in 100,000 rows. So PostgreSQL searches the owner's newest window of time, then ever
-// larger groups of ever wider ones, and sixteenths where there are too many candidates to sort. A page costs a few
-// index probes, for rare and common words alike.
+// FTS5's entries are in that order, so SQLite stops when the page is full. A GIN index has no order, so PostgreSQL
+// finds all candidates before it sorts them. For a person with some thousand messages that is one question
+// (SearchSize). A common word of a busy owner is in 100,000 rows. There PostgreSQL searches the owner's newest window
+// of time, then ever larger groups of ever wider ones, and sixteenths where there are too many candidates. If the
+// first groups do not fill the page, the word is rare, and all of time is searched at once.
 import ServiceKit
 import Storage
 
@@ -27,16 +29,28 @@ struct Search: Sendable {
         let hasMore: Bool
         /// Whether every stored text is indexed; false during the backfill.
         let isComplete: Bool
+        /// Whether there were more candidates than are sorted, so that hits are missing, newer ones among them.
+        let isPartial: Bool
     }
 
     static let maxCandidates = 500
+    /// The most candidates that are sorted where they cannot be divided by windows.
+    static let maxSorted: Int64 = 10_000
+    /// Groups of windows that are searched before all of time is.
+    static let maxGroups = 4
 
     func find(_ request: Request, for caller: Caller) async throws -> Answer {
         let fetch = request.byRelevance ? SearchRanking.considered : request.limit + 1
-        var hits = try await find(.message, request, caller, fetch)
+        var isSmall = false
+        if database.engine == .postgres {
+            isSmall = try SearchSize.isSmall(try await database.run(SearchSize.of(caller.id)))
+        }
+        var (hits, isPartial) = try await find(.message, request, caller, fetch, isSmall: isSmall)
         // A title has no role, and is no message of its conversation.
         if request.role == nil, request.conversation == nil {
-            hits += try await find(.conversation, request, caller, fetch)
+            let titles = try await find(.conversation, request, caller, fetch, isSmall: isSmall)
+            hits += titles.hits
+            isPartial = isPartial || titles.isPartial
             // A merge: sorting is stable within equals of one kind, which each came in their own order.
             let order = hits.indices.sorted { a, b in
                 if SearchCursor.precedes(hits[a], hits[b]) { return true }
@@ -48,10 +62,11 @@ struct Search: Sendable {
         let hasMore = hits.count > request.limit
         if request.byRelevance {
             hits = Array(SearchRanking.sorted(hits, request.query).prefix(request.limit))
-            return Answer(hits: hits, next: nil, hasMore: hasMore, isComplete: isComplete)
+            return Answer(hits: hits, next: nil, hasMore: hasMore, isComplete: isComplete, isPartial: isPartial)
         }
         hits = Array(hits.prefix(request.limit))
-        return Answer(hits: hits, next: hasMore ? hits.last?.place : nil, hasMore: hasMore, isComplete: isComplete)
+        let next = hasMore ? hits.last?.place : nil
+        return Answer(hits: hits, next: next, hasMore: hasMore, isComplete: isComplete, isPartial: isPartial)
     }
 
     // MARK: - One kind of hit
@@ -60,8 +75,9 @@ struct Search: Sendable {
         _ kind: SearchHit.Kind,
         _ request: Request,
         _ caller: Caller,
-        _ fetch: Int
-    ) async throws -> [SearchHit] {
+        _ fetch: Int,
+        isSmall: Bool
+    ) async throws -> (hits: [SearchHit], isPartial: Bool) {
         let scan = SearchScan(
             database: database,
             kind: kind,
@@ -76,7 +92,9 @@ struct Search: Sendable {
             now: clock.now(),
             fetch: fetch
         )
-        return try await database.engine == .sqlite ? scan.read() : scan.readByWindows()
+        if database.engine == .sqlite { return (try await scan.read(), false) }
+        if isSmall, let hits = try await scan.readWhole() { return (hits, false) }
+        return try await scan.readByWindows()
     }
 }
 
@@ -95,13 +113,20 @@ struct SearchScan: Sendable {
         return try await run(request.query.fts5(scope), position: position, maxCandidates: .max).hits
     }
 
+    /// All of time at once. Returns `nil` if it has more candidates than are sorted.
+    func readWhole() async throws -> [SearchHit]? {
+        let text = request.query.tsquery(scope, in: [])
+        let (hits, candidates) = try await run(text, position: after.position, maxCandidates: Search.maxSorted)
+        return candidates < Search.maxSorted ? hits : nil
+    }
+
     /// Window by window, the newest first.
     ///
-    /// Groups and windows grow: for a rare word all of time is a few queries, and for a common one no group has many
-    /// times the candidates of the previous one. PostgreSQL finds all of a group's candidates before it counts. A group
-    /// with too many restarts with its first window alone, in sixteenths. Candidates may be in the trash, so it
-    /// continues until there are enough hits.
-    func readByWindows() async throws -> [SearchHit] {
+    /// Groups and windows grow, and no group has many times the candidates of the previous one. PostgreSQL finds all of
+    /// a group's candidates before it counts. A group with too many restarts with its first window alone, in
+    /// sixteenths. Of a window that cannot be divided, some candidates are left out. Candidates may be in the trash, so
+    /// it continues until there are enough hits.
+    func readByWindows() async throws -> (hits: [SearchHit], isPartial: Bool) {
         let newest = SearchScope.Window.second(min(request.to ?? .farFuture, after.time))
         let oldest = SearchScope.Window.second(request.from ?? Instant(seconds: 0))
         let present = SearchScope.Window(level: 1, containing: min(newest, SearchScope.Window.second(now)))
@@ -115,11 +140,16 @@ struct SearchScan: Sendable {
             if !isWhole { found = [] }
             (waiting, size) = (((isWhole ? [] : later) + [present] + earlier)[...], 1)
         }
+        var isPartial = false
+        var groups = 0
         while found.count < fetch, !waiting.isEmpty {
+            if groups == Search.maxGroups, let hits = try await readWhole() { return (hits, false) }
+            groups += 1
             let group = waiting.prefix(size)
             let isSmallest = group.count == 1 && group.allSatisfy { $0.level == 0 }
-            let (hits, isWhole) = try await run(in: Array(group), sortingAll: isSmallest)
-            if isWhole {
+            let (hits, isWhole) = try await run(in: Array(group), isSmallest: isSmallest)
+            if isWhole || isSmallest {
+                isPartial = isPartial || !isWhole
                 found += hits
                 waiting = waiting.dropFirst(group.count)
                 size *= 2
@@ -128,16 +158,16 @@ struct SearchScan: Sendable {
                 size = 1
             }
         }
-        return Array(found.prefix(fetch))
+        return (Array(found.prefix(fetch)), isPartial)
     }
 
-    /// `nil` if there are too many candidates to sort.
+    /// `isSmallest`: the one window cannot be divided, so more candidates are sorted. `isWhole`: these were all.
     private func run(
         in windows: [SearchScope.Window],
-        sortingAll: Bool = false
+        isSmallest: Bool = false
     ) async throws -> (hits: [SearchHit], isWhole: Bool) {
-        // More candidates than hits: some precede the page or are in the trash.
-        let maxCandidates = sortingAll ? Int64.max : Int64(max(Search.maxCandidates, 2 * fetch))
+        // More candidates than hits: some are in the trash.
+        let maxCandidates = isSmallest ? Search.maxSorted : Int64(max(Search.maxCandidates, 2 * fetch))
         let text = request.query.tsquery(scope, in: windows)
         let (hits, candidates) = try await run(text, position: after.position, maxCandidates: maxCandidates)
         return (hits, candidates < maxCandidates)

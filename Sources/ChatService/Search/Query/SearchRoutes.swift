@@ -49,6 +49,7 @@ struct SearchRoutes: Sendable {
                 writer.field("next_cursor", answer.next?.encoded)
                 writer.field("has_more", answer.hasMore)
                 writer.field("complete", answer.isComplete)
+                if answer.isPartial { writer.field("partial", true) }
             }
         )
     }

@@ -1,9 +1,9 @@
 // SQL of the search, the one place where the engines have nothing in common.
 //
-// PostgreSQL finds candidates by the GIN index, without an order. So it searches one window of time and stops counting
-// at `$9`; a row without an id has the count. `OFFSET 0` keeps the planner from reading all of the owner's
-// conversations for each candidate. SQLite reads entries newest first and stops at the page's end. Either way the rows'
-// owner is tested too: the index only narrows.
+// PostgreSQL finds candidates by the GIN index, without an order, and stops at `:max` of them; a row without an id has
+// their number. `OFFSET 0` keeps the planner from reading all of the owner's conversations for each candidate. SQLite
+// reads entries newest first and stops at the page's end. Either way the rows' owner is tested too: the index only
+// narrows.
 import Storage
 
 enum SearchStatements {
@@ -24,6 +24,7 @@ enum SearchStatements {
                 SELECT id, conversation_id, seq, created_at FROM messages
                 WHERE search @@ :query::tsquery AND created_at <= :time
                     AND (:from IS NULL OR created_at >= :from) AND (:to IS NULL OR created_at < :to)
+                    AND (created_at, seq, id) < (:time, :position, :id)
                 LIMIT :max
             ), hits AS MATERIALIZED (
                 SELECT n.id, n.created_at, n.seq, c.title
@@ -33,7 +34,6 @@ enum SearchStatements {
                         AND (:conversation IS NULL OR c.id = :conversation)
                     OFFSET 0
                 ) c
-                WHERE (n.created_at, n.seq, n.id) < (:time, :position, :id)
                 ORDER BY n.created_at DESC, n.seq DESC, n.id DESC LIMIT :limit
             )
             SELECT k.candidates, m.id, m.conversation_id, h.title, m.seq, m.role, m.created_at,
@@ -66,11 +66,11 @@ enum SearchStatements {
                 SELECT id, created_at, title, owner_id, deleted_at FROM conversations
                 WHERE search @@ :query::tsquery AND created_at <= :time
                     AND (:from IS NULL OR created_at >= :from) AND (:to IS NULL OR created_at < :to)
+                    AND (created_at, 0, id) < (:time, :position, :id)
                 LIMIT :max
             ), hits AS (
                 SELECT id, created_at, title FROM candidates
                 WHERE owner_id = :owner AND \(ConversationState.live.sql()) AND (:conversation IS NULL OR id = :conversation)
-                    AND (created_at, 0, id) < (:time, :position, :id)
                 ORDER BY created_at DESC, id DESC LIMIT :limit
             )
             SELECT k.candidates, h.id, h.id AS conversation_id, h.title, NULL::bigint AS seq, NULL::text AS role,
@@ -112,5 +112,6 @@ enum SearchStatements {
 
     static let all =
         [messages, titles]
-        + SearchReadiness.all + SearchIndexStatements.all + SearchRebuildStatements.all + SearchPurgeStatements.all
+        + SearchSize.all + SearchReadiness.all + SearchIndexStatements.all + SearchRebuildStatements.all
+        + SearchPurgeStatements.all
 }
