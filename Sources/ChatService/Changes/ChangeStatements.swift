@@ -113,14 +113,19 @@ enum ChangeStatements {
         ErasureStep(
             "changes",
             before: keepNewest(),
-            keys: { owner in "SELECT seq FROM changes WHERE principal_id = \(owner) ORDER BY seq" },
-            delete: { "DELETE FROM changes WHERE seq IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT seq FROM changes
+                WHERE \(OnePlan.group("principal_id", is: owner)) ORDER BY principal_id, seq
+                """
+            },
+            delete: { "DELETE FROM changes WHERE \(OnePlan.among("seq", $0, $1))" }
         ),
         // After the rows from which the cleanup makes them.
         ErasureStep(
             "change_horizons",
             keys: { owner in "SELECT principal_id FROM change_horizons WHERE principal_id = \(owner)" },
-            delete: { "DELETE FROM change_horizons WHERE principal_id IN (\($0))" }
+            delete: { "DELETE FROM change_horizons WHERE \(OnePlan.among("principal_id", $0, $1))" }
         ),
     ]
 

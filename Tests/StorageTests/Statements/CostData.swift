@@ -145,6 +145,9 @@ enum CostData {
         case dead
         /// Another person's, with twelve messages.
         case small
+
+        var conversation: String { self == .small ? "few-c7" : rawValue }
+        var owner: String { self == .small ? "few8" : "busy1" }
     }
 
     /// The values of a statement's parameters, by their names.
@@ -156,9 +159,21 @@ enum CostData {
         return zip(names, statement.parameters).map { name, type in own[name] ?? value(name, type, target) }
     }
 
+    /// Makes the person one who is being erased, or the conversation one that is being imported.
+    static func script(before statement: Statement, _ target: Target) -> String {
+        if statement.name.hasPrefix("erase.") {
+            return """
+                UPDATE principals SET erased_at = now() WHERE id = '\(target.owner)';
+                INSERT INTO erasures (id, principal_id, reason, requested_at)
+                VALUES ('gone', '\(target.owner)', 'requested', now());
+                """
+        }
+        guard statement.name.hasPrefix("import.") else { return "" }
+        return "UPDATE conversations SET version = 0, deleted_at = now() WHERE id = '\(target.conversation)'"
+    }
+
     private static func value(_ name: String, _ type: SQLType, _ target: Target) -> SQLValue {
-        let conversation = target == .small ? "few-c7" : target.rawValue
-        let owner = target == .small ? "few8" : "busy1"
+        let (conversation, owner) = (target.conversation, target.owner)
         switch (name, type) {
         case ("conversation", _), ("conversation_id", _), ("source", _), ("target", _): return .text(conversation)
         case ("owner", _), ("voter", _), ("principal", _), ("user_id", _), ("owner_id", _), ("author", _):
@@ -169,6 +184,7 @@ enum CostData {
         case ("leaf", _), ("edge", .text), ("expected", _), ("model", _), ("archived", _), ("pinned", _),
             ("tag_key", _), ("title", _), ("slug", _), ("expected_version", _):
             return .null
+        case ("erasure", _): return .text("gone")
         case ("fork", _): return .text("own-c900")
         case ("tag", _): return .text("tag7")
         case ("key", _): return .text("tag 7")
@@ -214,5 +230,19 @@ enum CostData {
         "conversations.insert": ["id": .text("fresh"), "title_source": .null, "visibility": .text("private")],
         "conversations.change": ["visibility": .null, "head": .null],
         "messages.change": ["type": .null, "status": .null],
+        "export.conversations": ["after": .text(""), "size": .integer(1 << 20)],
+        "export.messages": ["size": .integer(1 << 20)],
+        "export.votes": ["message_id": .text("")],
+        "export.usage_totals": ["model": .text("")],
+        "import.conversation": ["id": .text("fresh"), "title_source": .null, "visibility": .text("private")],
+        "import.message": [
+            "id": .text("fresh"), "role": .text("user"), "type": .text("normal"), "status": .text("completed"),
+        ],
+        "import.finish_conversation": ["last": .integer(Int64(length)), "deleted_at": .null],
+        "import.whole_conversation": ["last": .integer(Int64(length))],
+        "import.principal": ["id": .text("busy1")],
+        "import.conversation_tags": ["tag_id": .text("tag 7")],
+        "import.votes": ["message_id": .text("huge-m5000")],
+        "import.usage_totals": ["model": .text("m")],
     ]
 }

@@ -47,13 +47,20 @@ struct StatementCost {
         "SELECT CAST(COALESCE(SUM(seq_tup_read + idx_tup_fetch), 0) AS bigint) AS rows FROM pg_stat_xact_user_tables"
     )
 
+    /// What a statement is measured with.
+    struct Case: Sendable {
+        let values: @Sendable (Statement) -> [SQLValue]
+        /// A script that runs before it, in its transaction.
+        let before: @Sendable (Statement) -> String
+    }
+
     /// Measures statements on one connection, each in a transaction that is undone. The connection plans as a worker's
     /// does: after the script `known`, and not again after the script `unknown`.
     static func measure(
         _ statements: [Statement],
         known: String,
         unknown: String,
-        values: [@Sendable (Statement) -> [SQLValue]],
+        cases: [Case],
         on database: any SQLDatabase
     ) async throws -> [StatementCost] {
         try await database.withMigrationLock { connection in
@@ -73,9 +80,9 @@ struct StatementCost {
                 try connection.execute(script: "EXPLAIN EXECUTE cost_\(index)\(arguments)")
             }
             try connection.execute(script: unknown)
-            return try values.flatMap { values in
+            return try cases.flatMap { one in
                 try statements.enumerated().map { index, statement in
-                    let literals = values(statement).map(PostgresScript.literal).joined(separator: ", ")
+                    let literals = one.values(statement).map(PostgresScript.literal).joined(separator: ", ")
                     let explain = Statement(
                         "cost.\(statement.name)",
                         .reads,
@@ -83,6 +90,7 @@ struct StatementCost {
                     )
                     try connection.execute(script: "BEGIN")
                     defer { try? connection.execute(script: "ROLLBACK") }
+                    try connection.execute(script: one.before(statement))
                     let before = try connection.run(fetched.bind()).first?.integer("rows") ?? 0
                     let lines: [String]
                     do {

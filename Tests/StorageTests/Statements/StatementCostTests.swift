@@ -19,38 +19,49 @@ struct StatementCostTests {
 
     /// A list of the titles with a word walks the list until it is full.
     static let walks: Set<String> = [
-        "conversations.older_matching", "conversations.newer_matching", "conversations.numbered_matching",
+        "conversations.older_matching_many", "conversations.newer_matching_many",
+        "conversations.numbered_matching_many",
     ]
 
-    /// The one row that they write stands for a batch of so many messages.
-    static let batches = ["conversations.deduct_newest": 20]
-
-    /// Of a file that is imported.
-    static func isOfPersonalData(_ name: String) -> Bool {
-        name.hasPrefix("import.") || name.hasPrefix("export.") || name.hasPrefix("erase.")
+    /// How many rows a statement handles, where its result does not say so.
+    private static func size(of cost: StatementCost) -> Int {
+        switch cost.statement.name {
+        // The one row that is written stands for a batch of messages.
+        case "conversations.deduct_newest": max(cost.result, 20)
+        // A batch that is counted or looked through.
+        case let name where name.hasPrefix("erase."): max(cost.result, 500)
+        // All messages of a conversation.
+        case "import.finish_conversation", "import.whole_conversation": max(cost.result, CostData.length)
+        default: cost.result
+        }
     }
 
     @Test("rows and buffers are those of the result, under every statistics", arguments: KnownStatistics.allCases)
     func costs(statistics: KnownStatistics) async throws {
         let statements = ChatService.allStatements.filter {
             !StatementPlanTests.mayScan.contains($0.name) && !Self.counts.contains($0.name)
-                && !Self.walks.contains($0.name) && !Self.isOfPersonalData($0.name)
+                && !Self.walks.contains($0.name)
         }
         try await withDatabase(.postgres, service: "chat") { database async throws in
             let costs = try await StatementCost.measure(
                 statements,
                 known: CostData.known(statistics),
                 unknown: CostData.unknown(statistics),
-                values: CostData.Target.allCases.map { target in { CostData.values(of: $0, target) } },
+                cases: CostData.Target.allCases.map { target in
+                    StatementCost.Case(
+                        values: { CostData.values(of: $0, target) },
+                        before: { CostData.script(before: $0, target) }
+                    )
+                },
                 on: database
             )
             #expect(costs.count == statements.count * CostData.Target.allCases.count)
             for cost in costs {
-                let result = max(cost.result, Self.batches[cost.statement.name] ?? 0)
-                let (rows, buffers) = (Self.allowance + 12 * result, Self.buffers + 40 * result)
+                let size = Self.size(of: cost)
+                let (rows, buffers) = (Self.allowance + 12 * size, Self.buffers + 40 * size)
                 if cost.rows <= rows, cost.buffers <= buffers { continue }
                 Issue.record(
-                    "\(cost.statement.name): \(cost.rows) rows, \(cost.buffers) buffers for \(cost.result)\n\(cost.lines.joined(separator: "\n"))"
+                    "\(cost.statement.name): \(cost.rows) rows, \(cost.buffers) buffers for \(size)\n\(cost.lines.joined(separator: "\n"))"
                 )
             }
         }

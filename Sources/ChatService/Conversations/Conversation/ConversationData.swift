@@ -9,23 +9,25 @@ enum ConversationData {
             inTurns: ErasureStep(
                 "messages",
                 measuring: { owner, engine in
-                    let first = "SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 20"
+                    let first = "\(owned(by: owner)) LIMIT 20"
                     return "\(MessageBatch.rows(engine, of: first)) SELECT batch.id FROM batch ORDER BY batch.number"
                 },
-                delete: { "DELETE FROM messages WHERE id IN (\($0))" }
+                delete: { "DELETE FROM messages WHERE \(OnePlan.among("id", $0, $1))" }
             ),
             ErasureStep(
                 "conversations",
                 keys: { owner in
                     """
-                    SELECT first.id FROM (
-                        SELECT c.id FROM conversations c WHERE c.owner_id = \(owner) ORDER BY c.id LIMIT 500
-                    ) AS first
-                    WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id)
+                    SELECT first.id FROM (\(owned(by: owner)) LIMIT 500) AS first
+                    WHERE NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = first.id LIMIT 1 OFFSET 0)
                     """
                 },
-                delete: { "DELETE FROM conversations WHERE id IN (\($0))" }
+                delete: { "DELETE FROM conversations WHERE \(OnePlan.among("id", $0, $1))" }
             )
         )
     ]
+
+    private static func owned(by owner: String) -> String {
+        "SELECT c.id FROM conversations c WHERE \(OnePlan.group("c.owner_id", is: owner)) ORDER BY c.owner_id, c.id"
+    }
 }

@@ -137,9 +137,6 @@ enum ConversationListStatements {
         """
     }
 
-    /// Whether a conversation of the owner has the tag `key`.
-    static func hasTag(key: String) -> String { "id IN (\(tagged(key: key)))" }
-
     private struct Tagged {
         let few: Statement
         let many: Statement

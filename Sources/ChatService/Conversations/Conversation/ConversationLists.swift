@@ -28,8 +28,9 @@ extension Conversations {
                 owner: caller.id,
                 engine: database.engine
             )
+            let isOfFew = try await hasFewMatches(query)
             rows = transaction.add(
-                ConversationTitleStatements.page(of: own, matching: query, at: place, limit: limit)
+                ConversationTitleStatements.page(of: own, matching: query, isOfFew: isOfFew, at: place, limit: limit)
             )
             count = ConversationTitleStatements.count(of: own, matching: query)
         } else if let name = filter.tag {
@@ -75,7 +76,7 @@ extension Conversations {
     }
 
     /// Up to this count, look-ups are cheaper than a walk of the range.
-    private static let smallTagLimit: Int64 = 1000
+    static let smallLimit: Int64 = 1000
 
     /// The caller's tag, and whether it is on few conversations; `nil` if it is on none or does not exist.
     private func tag(_ name: TagName, of caller: Caller) async throws -> (id: String, isOnFew: Bool)? {
@@ -83,6 +84,16 @@ extension Conversations {
             return nil
         }
         let count = try row.integer("conversation_count")
-        return count > 0 ? (try row.text("id"), count <= Self.smallTagLimit) : nil
+        return count > 0 ? (try row.text("id"), count <= Self.smallLimit) : nil
+    }
+
+    /// Whether few titles match.
+    private func hasFewMatches(_ query: ConversationTitleStatements.Query) async throws -> Bool {
+        var transaction = Transaction()
+        let counted = transaction.add(
+            ConversationTitleStatements.countSome(matching: query, limit: Self.smallLimit + 1)
+        )
+        let results = try await SearchReadiness.run(transaction, on: database)
+        return try results[counted].first?.integer("matches") ?? 0 <= Self.smallLimit
     }
 }

@@ -47,21 +47,24 @@ enum ConversationExport {
     private static let conversations = Statement(
         "export.conversations",
         .reads,
-        ["owner": .text, "after": .text, "limit": .integer, "size": .integer],
-        """
-        SELECT \(conversation.columnList) FROM conversations
-        WHERE owner_id = :owner AND id > :after AND \(ConversationState.complete.sql()) AND id <= (
-                SELECT MAX(id) FROM (
-                    SELECT id, SUM(size) OVER (ORDER BY id) - size AS read_before FROM (
-                        SELECT id, LENGTH(settings) + LENGTH(metadata) AS size FROM conversations
-                        WHERE owner_id = :owner AND id > :after AND \(ConversationState.complete.sql())
-                        ORDER BY id LIMIT :limit
-                    ) AS few
-                ) AS summed WHERE read_before <= :size
-            )
-        ORDER BY id
-        """
-    )
+        ["owner": .text, "after": .text, "limit": .integer, "size": .integer]
+    ) { engine in
+        let order = engine == .postgres ? "owner_id, id" : "id"
+        let page = OnePlan.page(of: "owner_id", is: ":owner", after: [("id", ":after")], engine)
+        let last = """
+            (SELECT MAX(id) FROM (
+                SELECT id, SUM(size) OVER (ORDER BY \(order)) - size AS read_before FROM (
+                    SELECT owner_id, id, LENGTH(settings) + LENGTH(metadata) AS size FROM conversations
+                    WHERE \(ConversationState.complete.sql()) AND \(page) LIMIT :limit
+                ) AS few
+            ) AS summed WHERE read_before <= :size)
+            """
+        let rows = OnePlan.rows(of: "owner_id", is: ":owner", past: "id", after: ":after", upTo: last, engine)
+        return """
+            SELECT \(conversation.columnList) FROM conversations
+            WHERE \(ConversationState.complete.sql()) AND \(rows) ORDER BY \(order) LIMIT :limit
+            """
+    }
 
     /// Conversations after an id, with the trash and without unfinished imports: at most `limit`, and `size`
     /// characters.
@@ -88,7 +91,9 @@ enum ConversationExport {
                     ) AS few
                 ) AS summed WHERE total <= :size
             )
-            AND EXISTS (SELECT 1 FROM conversations c WHERE c.id = :conversation AND c.owner_id = :owner)
+            AND EXISTS (
+                SELECT 1 FROM conversations c WHERE c.id = :conversation AND \(OnePlan.check("c.owner_id = :owner"))
+            )
         ORDER BY seq
         """
     )

@@ -39,7 +39,7 @@ enum ConversationImport {
     static let isImporting = """
         EXISTS (
             SELECT 1 FROM conversations c
-            WHERE c.id = :conversation_id AND c.owner_id = :owner AND \(ConversationState.unfinished.sql("c"))
+            WHERE c.id = :conversation_id AND \(ConversationState.unfinished.sql(of: ":owner", "c"))
         )
         """
 
@@ -53,7 +53,7 @@ enum ConversationImport {
             INSERT INTO messages (\(entity.columnList), search)
             SELECT \(entity.parameterList), :words
             FROM conversations c
-            WHERE c.id = :conversation_id AND c.owner_id = :owner AND \(ConversationState.unfinished.sql("c"))
+            WHERE c.id = :conversation_id AND \(ConversationState.unfinished.sql(of: ":owner", "c"))
                 AND \(Principals.mayWrite(principal: ":owner"))
             ON CONFLICT DO NOTHING
             """
@@ -96,18 +96,19 @@ enum ConversationImport {
     /// Whether an unfinished conversation has a row for each number up to `:last`, parents that come before, and a
     /// living head.
     private static let isWhole = """
-        conversations.id = :id AND conversations.owner_id = :owner
-            AND \(ConversationState.unfinished.sql("conversations"))
+        conversations.id = :id AND \(ConversationState.unfinished.sql(of: ":owner", "conversations"))
             AND :last = (SELECT COUNT(*) FROM messages m WHERE m.conversation_id = :id AND m.seq >= 1 AND m.seq <= :last)
             AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = :id AND (m.seq < 1 OR m.seq > :last))
             AND NOT EXISTS (
                 SELECT 1 FROM messages m WHERE m.conversation_id = :id AND m.parent_id IS NOT NULL AND NOT EXISTS (
-                    SELECT 1 FROM messages p WHERE p.id = m.parent_id AND p.conversation_id = :id AND p.seq < m.seq
+                    SELECT 1 FROM messages p
+                    WHERE p.id = m.parent_id AND \(OnePlan.check("p.conversation_id = :id AND p.seq < m.seq"))
+                    LIMIT 1 OFFSET 0
                 )
             )
             AND (conversations.head_message_id IS NULL OR EXISTS (
                 SELECT 1 FROM messages h
-                WHERE h.id = conversations.head_message_id AND h.conversation_id = :id AND \(MessageState.live.sql("h"))
+                WHERE h.id = conversations.head_message_id AND \(MessageState.live.sql(in: ":id", "h"))
             ))
         """
 
@@ -152,7 +153,7 @@ enum ConversationImport {
         ["id": .text, "owner": .text, "now": .instant],
         """
         UPDATE conversations SET version = \(ConversationState.versions.ended), deleted_at = :now
-        WHERE id = :id AND owner_id = :owner AND \(ConversationState.unfinished.sql())
+        WHERE id = :id AND \(ConversationState.unfinished.sql(of: ":owner"))
         """
     )
 

@@ -6,18 +6,22 @@ enum TagData {
     static let erasure = [
         ErasureStep(
             "conversation_tags",
-            keys: { owner in
+            measuring: { owner, engine in
                 """
-                SELECT ct.conversation_id, ct.tag_id FROM tags t JOIN conversation_tags ct ON ct.tag_id = t.id
-                WHERE t.owner_id = \(owner)
+                SELECT ct.conversation_id, ct.tag_id FROM tags t
+                \(OnePlan.each("conversation_tags", as: "ct", where: "ct.tag_id = t.id", engine))
+                WHERE \(OnePlan.group("t.owner_id", is: owner))
                 """
             },
-            delete: { "DELETE FROM conversation_tags WHERE (conversation_id, tag_id) IN (\($0))" }
+            delete: { keys, engine in
+                let isAmong = OnePlan.amongFew("conversation_id, tag_id", foundBy: ["conversation_id"], engine)
+                return "\(OnePlan.few(keys)) DELETE FROM conversation_tags WHERE \(isAmong)"
+            }
         ),
         ErasureStep(
             "tags",
-            keys: { owner in "SELECT id FROM tags WHERE owner_id = \(owner)" },
-            delete: { "DELETE FROM tags WHERE id IN (\($0))" }
+            keys: { owner in "SELECT id FROM tags WHERE \(OnePlan.group("owner_id", is: owner))" },
+            delete: { "DELETE FROM tags WHERE \(OnePlan.among("id", $0, $1))" }
         ),
     ]
 
@@ -41,8 +45,8 @@ enum TagData {
         FlatExport(
             tag,
             table: "tags",
-            key: ["id"],
-            from: "tags WHERE owner_id = :owner",
+            of: "owner_id",
+            key: ["created_at", "id"],
             // If every conversation of the file existed, so did every tag, and a missing one was deleted. If the person
             // has none, the file's belong to another person.
             insert: insertTag(
@@ -58,8 +62,8 @@ enum TagData {
         FlatExport(
             conversationTag,
             table: "conversation_tags",
-            key: ["tag_id", "conversation_id"],
-            from: "conversation_tags WHERE tag_id IN (SELECT id FROM tags WHERE owner_id = :owner)",
+            key: ["conversation_id", "tag_id"],
+            from: tagsOfConversations,
             // An import has the tag's key in place of its id, which may differ here.
             insert: """
                 INSERT INTO conversation_tags (\(conversationTag.columnList))
@@ -70,6 +74,33 @@ enum TagData {
                 """
         ),
     ]
+
+    /// From conversation to conversation of the owner, and of each no more than a page has.
+    private static func tagsOfConversations(_ engine: SQLEngine) -> String {
+        engine == .postgres
+            ? """
+            (
+                SELECT c.owner_id AS own_owner, c.id AS own_id FROM conversations c
+                WHERE (c.owner_id, c.id) >= (:owner, :conversation_id) AND c.owner_id <= :owner
+            ) AS own
+            CROSS JOIN LATERAL (
+                SELECT ct.* FROM conversation_tags ct
+                WHERE (ct.conversation_id, ct.tag_id)
+                        > (own.own_id, CASE WHEN own.own_id = :conversation_id THEN :tag_id ELSE '' END)
+                    AND ct.conversation_id <= own.own_id
+                ORDER BY ct.conversation_id, ct.tag_id LIMIT :limit
+            ) AS conversation_tags
+            ORDER BY own.own_owner, own.own_id, conversation_tags.tag_id
+            """
+            : """
+            (
+                SELECT c.id AS own_id FROM conversations c WHERE c.owner_id = :owner AND c.id >= :conversation_id
+            ) AS own
+            CROSS JOIN conversation_tags ON conversation_tags.conversation_id = own.own_id
+            WHERE (conversation_tags.conversation_id, conversation_tags.tag_id) > (:conversation_id, :tag_id)
+            ORDER BY own.own_id, conversation_tags.tag_id
+            """
+    }
 
     private static func insertTag(if condition: String = "TRUE") -> String {
         """

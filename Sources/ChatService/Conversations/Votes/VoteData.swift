@@ -6,8 +6,16 @@ enum VoteData {
     static let erasure = [
         ErasureStep(
             "votes",
-            keys: { owner in "SELECT message_id, user_id FROM votes WHERE user_id = \(owner) ORDER BY user_id" },
-            delete: { "DELETE FROM votes WHERE (message_id, user_id) IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT message_id, user_id FROM votes
+                WHERE \(OnePlan.group("user_id", is: owner)) ORDER BY user_id, message_id
+                """
+            },
+            delete: { keys, engine in
+                let isAmong = OnePlan.amongFew("message_id, user_id", foundBy: ["message_id"], engine)
+                return "\(OnePlan.few(keys)) DELETE FROM votes WHERE \(isAmong)"
+            }
         )
     ]
 
@@ -24,15 +32,16 @@ enum VoteData {
         FlatExport(
             vote,
             table: "votes",
+            of: "user_id",
             key: ["message_id"],
-            from: "votes WHERE user_id = :owner",
             insert: """
                 INSERT INTO votes (\(vote.columnList))
                 SELECT \(vote.parameterList)
                 WHERE \(Principals.mayWrite(principal: ":owner")) AND :user_id = :owner
                     AND \(ConversationImport.isImporting)
                     AND EXISTS (
-                        SELECT 1 FROM messages m WHERE m.id = :message_id AND m.conversation_id = :conversation_id
+                        SELECT 1 FROM messages m
+                        WHERE m.id = :message_id AND \(OnePlan.check("m.conversation_id = :conversation_id"))
                     )
                 ON CONFLICT DO NOTHING
                 """

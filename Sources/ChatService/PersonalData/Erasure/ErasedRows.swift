@@ -10,8 +10,11 @@ struct ErasedRows: Sendable {
     static let batchSize = 500
 
     private static let owner = """
-        (SELECT e.principal_id FROM erasures e JOIN principals p ON p.id = e.principal_id
-         WHERE e.id = :erasure AND e.completed_at IS NULL AND p.erased_at IS NOT NULL)
+        (SELECT e.principal_id FROM erasures e
+         WHERE e.id = :erasure AND \(OnePlan.check("e.completed_at IS NULL")) AND EXISTS (
+             SELECT 1 FROM principals p
+             WHERE p.id = e.principal_id AND \(OnePlan.check("p.erased_at IS NOT NULL")) LIMIT 1 OFFSET 0
+         ))
         """
 
     let entity: String
@@ -28,11 +31,11 @@ struct ErasedRows: Sendable {
             """
             INSERT INTO erasure_counts (erasure_id, entity, removed)
             SELECT e.id, '\(entity)', (SELECT COUNT(*) FROM (\(keys(engine))) AS batch)
-            FROM erasures e WHERE e.id = :erasure AND e.completed_at IS NULL
+            FROM erasures e WHERE e.id = :erasure AND \(OnePlan.check("e.completed_at IS NULL"))
             ON CONFLICT (erasure_id, entity) DO UPDATE SET removed = erasure_counts.removed + excluded.removed
             """
         }
-        delete = Statement("erase.delete_\(entity)", .writes, ["erasure": .text]) { rows.delete(keys($0)) }
+        delete = Statement("erase.delete_\(entity)", .writes, ["erasure": .text]) { rows.delete(keys($0), $0) }
     }
 
     /// Removes a batch of an erasure's rows.

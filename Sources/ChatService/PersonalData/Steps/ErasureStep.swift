@@ -13,7 +13,7 @@ struct ErasureStep: Sendable {
         /// Selects the keys of the rows that `owner`, an SQL expression, owns, without a limit.
         let keys: @Sendable (_ owner: String, _ engine: SQLEngine) -> String
         /// Deletes the rows whose keys a query selects.
-        let delete: @Sendable (_ keys: String) -> String
+        let delete: @Sendable (_ keys: String, _ engine: SQLEngine) -> String
     }
 
     /// They take turns until none finds anything.
@@ -28,17 +28,17 @@ struct ErasureStep: Sendable {
         _ entity: String,
         before: BoundStatement? = nil,
         keys: @escaping @Sendable (_ owner: String) -> String,
-        delete: @escaping @Sendable (_ keys: String) -> String
+        delete: @escaping @Sendable (_ keys: String, _ engine: SQLEngine) -> String
     ) {
         self.init(entity, before: before, measuring: { owner, _ in keys(owner) }, delete: delete)
     }
 
-    /// Likewise, if the rows are measured.
+    /// Likewise, if the keys are selected differently on each engine.
     init(
         _ entity: String,
         before: BoundStatement? = nil,
         measuring keys: @escaping @Sendable (_ owner: String, _ engine: SQLEngine) -> String,
-        delete: @escaping @Sendable (_ keys: String) -> String
+        delete: @escaping @Sendable (_ keys: String, _ engine: SQLEngine) -> String
     ) {
         self.init([Rows(entity: entity, before: before, keys: keys, delete: delete)])
     }

@@ -15,7 +15,8 @@ struct FlatExport: Sendable {
     ///   - entity: the columns.
     ///   - table: the table, which names the statements.
     ///   - key: the columns that order the pages; together unique.
-    ///   - rows: the SQL behind FROM: the table, and the condition that a row belongs to `:owner`.
+    ///   - rows: the SQL behind FROM: the rows that belong to `:owner` and come after the key's values, which are
+    ///     parameters of the columns' names, in the key's order. `:limit` may occur in it, and follows it.
     ///   - insert: an INSERT with a parameter for each column and `:owner`. It requires that `:owner` may write, and
     ///     that the row and its references are the owner's.
     ///   - insertAlone: for a file without conversations.
@@ -23,29 +24,47 @@ struct FlatExport: Sendable {
         _ entity: ExportedEntity,
         table: String,
         key: [String],
-        from rows: String,
+        from rows: (SQLEngine) -> String,
         insert: String,
         insertAlone: String? = nil
     ) {
         self.entity = entity
         let keyColumns = key.compactMap { name in entity.columns.first { $0.name == name } }
         self.key = keyColumns.map { ($0.name, Self.lowest($0.type)) }
-        let names = keyColumns.map(\.name).joined(separator: ", ")
-        let places = keyColumns.map { ":\($0.name)" }.joined(separator: ", ")
         page = Statement(
             "export.\(table)",
             .reads,
-            ["owner": .text] + StatementParameters(keyColumns.map { ($0.name, $0.type) }) + ["limit": .integer],
-            """
-            SELECT \(entity.columnList) FROM \(rows) AND (\(names)) > (\(places))
-            ORDER BY \(names) LIMIT :limit
-            """
-        )
+            ["owner": .text] + StatementParameters(keyColumns.map { ($0.name, $0.type) }) + ["limit": .integer]
+        ) { engine in
+            "SELECT \(entity.columnList) FROM \(rows(engine)) LIMIT :limit"
+        }
         func statement(_ name: String, _ text: String) -> Statement {
             Statement(name, .writes, entity.parameters + ["owner": .text], text)
         }
         self.insert = statement("import.\(table)", insert)
         self.insertAlone = insertAlone.map { statement("import.\(table)_alone", $0) }
+    }
+
+    /// Rows of a table with an index on `owner` and the columns of the key.
+    init(
+        _ entity: ExportedEntity,
+        table: String,
+        of owner: String,
+        key: [String],
+        insert: String,
+        insertAlone: String? = nil
+    ) {
+        self.init(
+            entity,
+            table: table,
+            key: key,
+            from: { engine in
+                let place = key.map { (column: $0, place: ":\($0)") }
+                return "\(table) WHERE \(OnePlan.page(of: owner, is: ":owner", after: place, engine))"
+            },
+            insert: insert,
+            insertAlone: insertAlone
+        )
     }
 
     /// A page of the owner's rows after `place`, the values of the key's columns; from the start without one.

@@ -116,8 +116,16 @@ enum IdempotencyStatements {
     static let erasure = [
         ErasureStep(
             "idempotency_keys",
-            keys: { owner in "SELECT principal_id, key FROM idempotency_keys WHERE principal_id = \(owner)" },
-            delete: { "DELETE FROM idempotency_keys WHERE (principal_id, key) IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT principal_id, key FROM idempotency_keys
+                WHERE \(OnePlan.group("principal_id", is: owner)) ORDER BY principal_id, key
+                """
+            },
+            delete: { keys, engine in
+                let isAmong = OnePlan.amongFew("principal_id, key", foundBy: ["principal_id", "key"], engine)
+                return "\(OnePlan.few(keys)) DELETE FROM idempotency_keys WHERE \(isAmong)"
+            }
         )
     ]
 

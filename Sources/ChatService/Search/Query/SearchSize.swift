@@ -16,7 +16,7 @@ enum SearchSize {
         ["owner": .text, "limit": .integer],
         """
         SELECT COUNT(*) AS conversations, CAST(COALESCE(SUM(few.message_count), 0) AS BIGINT) AS messages FROM (
-            SELECT c.message_count FROM conversations c WHERE c.owner_id = :owner
+            SELECT c.message_count FROM conversations c WHERE \(OnePlan.group("c.owner_id", is: ":owner"))
             ORDER BY c.owner_id, c.id LIMIT :limit
         ) AS few
         """

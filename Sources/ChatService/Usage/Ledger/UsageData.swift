@@ -5,13 +5,26 @@ enum UsageData {
     static let erasure = [
         ErasureStep(
             "usage_events",
-            keys: { owner in "SELECT id FROM usage_events WHERE user_id = \(owner) ORDER BY created_at" },
-            delete: { "DELETE FROM usage_events WHERE id IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT id FROM usage_events
+                WHERE \(OnePlan.group("user_id", is: owner)) ORDER BY user_id, created_at
+                """
+            },
+            delete: { "DELETE FROM usage_events WHERE \(OnePlan.among("id", $0, $1))" }
         ),
         ErasureStep(
             "usage_totals",
-            keys: { owner in "SELECT user_id, day, model FROM usage_totals WHERE user_id = \(owner) ORDER BY day" },
-            delete: { "DELETE FROM usage_totals WHERE (user_id, day, model) IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT user_id, day, model FROM usage_totals
+                WHERE \(OnePlan.group("user_id", is: owner)) ORDER BY user_id, day, model
+                """
+            },
+            delete: { keys, engine in
+                let isAmong = OnePlan.amongFew("user_id, day, model", foundBy: ["user_id"], engine)
+                return "\(OnePlan.few(keys)) DELETE FROM usage_totals WHERE \(isAmong)"
+            }
         ),
     ]
 
@@ -29,8 +42,8 @@ enum UsageData {
         FlatExport(
             total,
             table: "usage_totals",
+            of: "user_id",
             key: ["day", "model"],
-            from: "usage_totals WHERE user_id = :owner",
             insert: """
                 INSERT INTO usage_totals (\(total.columnList))
                 SELECT \(total.parameterList)

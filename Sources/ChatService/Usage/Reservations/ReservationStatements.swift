@@ -183,8 +183,13 @@ enum ReservationStatements {
     static let erasure = [
         ErasureStep(
             "quota_reservations",
-            keys: { owner in "SELECT id FROM quota_reservations WHERE user_id = \(owner) ORDER BY expires_at" },
-            delete: { "DELETE FROM quota_reservations WHERE id IN (\($0))" }
+            keys: { owner in
+                """
+                SELECT id FROM quota_reservations
+                WHERE \(OnePlan.group("user_id", is: owner)) ORDER BY user_id, expires_at
+                """
+            },
+            delete: { "DELETE FROM quota_reservations WHERE \(OnePlan.among("id", $0, $1))" }
         )
     ]
 

@@ -66,6 +66,12 @@ static const unsigned char chat_0011_live_siblings[] = {
 static const unsigned char chat_0012_siblings_with_tombstones[] = {
 #embed "../../../../migrations/chat_0012_siblings_with_tombstones.sql"
 };
+static const unsigned char chat_0013_votes_of_user[] = {
+#embed "../../../../migrations/chat_0013_votes_of_user.sql"
+};
+static const unsigned char chat_0014_votes_user[] = {
+#embed "../../../../migrations/chat_0014_votes_user.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -94,6 +100,8 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0010_returned_tokens.sql", chat_0010_returned_tokens),
     FILE_ENTRY("migrations/chat_0011_live_siblings.sql", chat_0011_live_siblings),
     FILE_ENTRY("migrations/chat_0012_siblings_with_tombstones.sql", chat_0012_siblings_with_tombstones),
+    FILE_ENTRY("migrations/chat_0013_votes_of_user.sql", chat_0013_votes_of_user),
+    FILE_ENTRY("migrations/chat_0014_votes_user.sql", chat_0014_votes_user),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

@@ -23,7 +23,7 @@ package enum OnePlan {
             : "CROSS JOIN \(table) \(alias) ON \(condition)"
     }
 
-    /// The rows of a group past a number, by the index on both columns. They are ordered by both.
+    /// The rows of a group past a number or up to another one, by the index on both columns. They are ordered by both.
     ///
     /// With `group = :group AND number > :number`, PostgreSQL may walk an index on the number alone, through every
     /// other group, where its statistics know of one group only. A comparison of rows fits the one index, and has
@@ -33,15 +33,50 @@ package enum OnePlan {
         is value: String,
         past number: String,
         after place: String,
+        upTo last: String? = nil,
         _ engine: SQLEngine
     ) -> String {
         engine == .postgres
-            ? "(\(group), \(number)) > (\(value), \(place)) AND (\(group), \(number)) <= (\(value), \(Int64.max))"
-            : "\(group) = \(value) AND \(number) > \(place)"
+            ? "(\(group), \(number)) > (\(value), \(place)) AND (\(group), \(number)) <= (\(value), \(last ?? "\(Int64.max)"))"
+            : "\(group) = \(value) AND \(number) > \(place)" + (last.map { " AND \(number) <= \($0)" } ?? "")
+    }
+
+    /// The rows of a group, by an index that begins with it. The order names the group first.
+    ///
+    /// For `group = :group ORDER BY key`, PostgreSQL may walk an index on the key through every other group, where its
+    /// statistics know of one group only. Of a range it expects few rows.
+    package static func group(_ group: String, is value: String) -> String {
+        "\(group) >= \(value) AND \(group) <= \(value)"
+    }
+
+    /// The rows of a group after a place, by an index on the group and the key, and in its order.
+    package static func page(
+        of group: String,
+        is value: String,
+        after key: [(column: String, place: String)],
+        _ engine: SQLEngine
+    ) -> String {
+        let columns = key.map(\.column).joined(separator: ", ")
+        let places = key.map(\.place).joined(separator: ", ")
+        return engine == .postgres
+            ? "(\(group), \(columns)) > (\(value), \(places)) AND \(group) <= \(value) ORDER BY \(group), \(columns)"
+            : "\(group) = \(value) AND (\(columns)) > (\(places)) ORDER BY \(columns)"
     }
 
     /// Whether a key is among the few that a query selects. The query runs once, and each key is looked up.
     package static func among(_ key: String, _ query: String, _ engine: SQLEngine) -> String {
         engine == .postgres ? "\(key) = ANY (ARRAY(\(query)))" : "\(key) IN (\(query))"
+    }
+
+    /// Stands before a statement, and collects the keys that a query selects.
+    package static func few(_ query: String) -> String { "WITH few AS MATERIALIZED (\(query))" }
+
+    /// Whether a key of several columns is in `few`. An index that begins with some of them finds the rows, of which
+    /// few have another key.
+    package static func amongFew(_ key: String, foundBy found: [String], _ engine: SQLEngine) -> String {
+        let isAmong = "(\(key)) IN (SELECT \(key) FROM few)"
+        guard engine == .postgres else { return isAmong }
+        return (found.map { among($0, "SELECT few.\($0) FROM few", engine) } + [check(isAmong)])
+            .joined(separator: " AND ")
     }
 }
