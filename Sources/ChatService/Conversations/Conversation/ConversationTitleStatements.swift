@@ -33,12 +33,12 @@ enum ConversationTitleStatements {
             SELECT \(columns) FROM (SELECT * FROM conversations WHERE search @@ :words::tsquery OFFSET 0) AS conversations
             WHERE \(List.filter) AND \(isTagged) \(rest)
             """
-            // The + keeps the owner's range out of the choice of an index.
+            // The + keeps the owner's range out of the choice of an index. FTS5 takes no NULL for a query.
             : """
             SELECT \(columns) FROM search_titles s
             CROSS JOIN search_title_rows r ON r.position = s.rowid
             CROSS JOIN conversations ON conversations.id = r.conversation_id
-            WHERE s.search_titles MATCH :words AND +\(List.filter) AND \(isTagged) \(rest)
+            WHERE :words IS NOT NULL AND s.search_titles MATCH :words AND +\(List.filter) AND \(isTagged) \(rest)
             """
     }
 

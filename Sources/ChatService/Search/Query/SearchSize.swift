@@ -29,7 +29,8 @@ enum SearchSize {
     /// Whether one question is enough.
     static func isSmall(_ result: SQLResult) throws(StorageError) -> Bool {
         guard let row = result.first else { return false }
-        return try row.integer("conversations") < maxConversations && row.integer("messages") <= maxMessages
+        let (conversations, messages) = (try row.integer("conversations"), try row.integer("messages"))
+        return conversations < maxConversations && messages <= maxMessages
     }
 
     static let all = [statement]

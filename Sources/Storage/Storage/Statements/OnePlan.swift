@@ -36,9 +36,12 @@ package enum OnePlan {
         upTo last: String? = nil,
         _ engine: SQLEngine
     ) -> String {
-        engine == .postgres
-            ? "(\(group), \(number)) > (\(value), \(place)) AND (\(group), \(number)) <= (\(value), \(last ?? "\(Int64.max)"))"
-            : "\(group) = \(value) AND \(number) > \(place)" + (last.map { " AND \(number) <= \($0)" } ?? "")
+        guard engine == .postgres else {
+            let end = last.map { " AND \(number) <= \($0)" } ?? ""
+            return "\(group) = \(value) AND \(number) > \(place)\(end)"
+        }
+        let row = "(\(group), \(number))"
+        return "\(row) > (\(value), \(place)) AND \(row) <= (\(value), \(last ?? String(Int64.max)))"
     }
 
     /// The rows of a group, by an index that begins with it. The order names the group first.
