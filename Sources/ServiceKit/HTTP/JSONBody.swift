@@ -200,10 +200,10 @@ extension Request {
         return try Self.parse(bytes)
     }
 
-    /// Whether a body is announced. What the head is enough to refuse is refused before the body is read, since the
-    /// client may wait with sending it (RFC 9110 §10.1.1).
+    /// Whether a body will come. What the head is enough to refuse is refused before the body is read, since the client
+    /// may wait with sending it (RFC 9110 §10.1.1). Chunks may be none, unless the client waits for leave to send them.
     private var hasBody: Bool {
-        headers[.contentLength].map { $0 != "0" } ?? (headers[.transferEncoding] != nil)
+        headers[.contentLength].map { $0 != "0" } ?? (headers[.transferEncoding] != nil && headers[.expect] != nil)
     }
 
     func bodyBytes(limit: Int) async throws -> [UInt8] {

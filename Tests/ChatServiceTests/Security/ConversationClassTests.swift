@@ -143,7 +143,9 @@ struct ConversationClassTests {
             for id in ["A:b", "a_b", "a%3Ab%00", "a%253Ab", "a:b%20", "%61:b%2F", "a%EF%BC%9Ab"] {
                 for (method, path, body) in Self.attempts(id, "a:m", tag: tag.uppercased() + "x") {
                     let answer = try await chat.send(method, path, body)
-                    #expect([404, 405].contains(answer.status), "\(method) \(path): \(answer.status)")
+                    // What no text can hold is refused before it is looked up.
+                    let expected = id.hasSuffix("%00") ? [400] : [404, 405]
+                    #expect(expected.contains(answer.status), "\(method) \(path): \(answer.status)")
                 }
             }
             try await chat.expectSound("a:b", count: 1)
@@ -174,7 +176,8 @@ struct ConversationClassTests {
             }
             #expect(try await chat.rows("tags") == Int64(names.count))
             for query in ["order_by=id", "sort=title;--"] {
-                #expect(try await chat.send(.get, "/v1/conversations?\(query)").status == 200)
+                let answer = try await chat.send(.get, "/v1/conversations?\(query)")
+                #expect(answer.status == 400 && answer.code == "validation_failed", "\(query): \(answer.text)")
             }
         }
     }

@@ -144,7 +144,8 @@ struct MessageSecurityTests {
             for odd in [message.uppercased(), message + " ", "%2e%2e%2f" + message, message + "%00"] {
                 let escaped = odd.replacing(" ", with: "%20")
                 let answer = try await chat.send(.get, "/v1/conversations/\(id)/messages/\(escaped)")
-                #expect(answer.status == 404, "\(odd): \(answer.status)")
+                // An escape of a dot segment or of NUL is refused before anything is looked up.
+                #expect(answer.status == (odd.contains("%") ? 400 : 404), "\(odd): \(answer.status)")
             }
         }
     }

@@ -13,13 +13,23 @@ package struct SearchCommands: Sendable {
         lease = JobLease("search", holder: ids.name(), database: database, clock: clock)
     }
 
+    /// How long a purge waits for readers of an older state. Those of requests are gone in moments.
+    private static let maxWait: Duration = .seconds(60)
+
     /// Removes the words of deleted rows from SQLite's file. PostgreSQL's VACUUM does so by itself.
     ///
-    /// - Returns: what was done; a pass that a reader of an older state blocked is unfinished.
+    /// - Returns: what was done; a pass that a reader blocked for a minute is unfinished.
     package func purge() async throws -> SearchPurge.Report {
         try await alone {
-            let report = try await SearchPurge(database: database, clock: clock)
-                .run(isForced: true, while: { try await lease.hold() })
+            let purge = SearchPurge(database: database, clock: clock)
+            let deadline = ContinuousClock.now + Self.maxWait
+            var report = try await purge.run(isForced: true, while: { try await lease.hold() })
+            while report.unfinished > 0, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(200))
+                let further = try await purge.run(while: { try await lease.hold() })
+                report.passes += further.passes
+                report.unfinished = further.unfinished
+            }
             // If a rebuild is cheaper.
             _ = try await SearchRebuild(database: database).run(while: { try await lease.hold() })
             return report
