@@ -111,7 +111,7 @@ enum EmailKeyStatements {
         FROM (
             SELECT user_id, email_key FROM email_key_conflicts WHERE user_id > :after ORDER BY user_id LIMIT :limit
         ) AS c \(OnePlan.each("users", as: "u", where: "u.id = c.user_id", engine))
-        LEFT JOIN users o ON o.email_key = c.email_key
+        \(OnePlan.eachOrNone("users", as: "o", where: "o.email_key = c.email_key", engine))
         ORDER BY c.user_id
         """
     }

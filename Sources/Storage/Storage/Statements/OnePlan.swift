@@ -23,6 +23,18 @@ package enum OnePlan {
             : "CROSS JOIN \(table) \(alias) ON \(condition)"
     }
 
+    /// As `each`, where there may be no such row: its columns are NULL then.
+    package static func eachOrNone(
+        _ table: String,
+        as alias: String,
+        where condition: String,
+        _ engine: SQLEngine
+    ) -> String {
+        engine == .postgres
+            ? "LEFT JOIN LATERAL (SELECT \(alias).* FROM \(table) \(alias) WHERE \(condition) OFFSET 0) AS \(alias) ON TRUE"
+            : "LEFT JOIN \(table) \(alias) ON \(condition)"
+    }
+
     /// The rows of a group past a number or up to another one, by the index on both columns. They are ordered by both.
     ///
     /// With `group = :group AND number > :number`, PostgreSQL may walk an index on the number alone, through every
