@@ -94,6 +94,7 @@ let package = Package(
             pkgConfig: "zlib",
             providers: [.apt(["zlib1g-dev"])]
         ),
+        .systemLibrary(name: "CMalloc", path: "Sources/Foundations/CMalloc"),
         .target(name: "CEmbedded", path: "Sources/Foundations/Resources/CEmbedded"),
 
         // What Tessera exists for: crypto, hashing, storage, trust.
@@ -205,7 +206,7 @@ let package = Package(
             name: "tessera",
             dependencies: [
                 "Storage", "StorageSQLite", "StoragePostgres", "OpenSSLCrypto", "PasswordHashing", "TesseraVerifier",
-                "TesseraVerifierHummingbird", "ServiceKit", "AuthService", "ChatService", "Embedded",
+                "TesseraVerifierHummingbird", "ServiceKit", "AuthService", "ChatService", "Embedded", "CMalloc",
                 hummingbird, hummingbirdCore, httpTypes, logging, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"), lifecycle, unixSignals, nioCore, configuration,
                 argumentParser,
@@ -277,9 +278,8 @@ let package = Package(
         .testTarget(
             name: "ServiceKitTests",
             dependencies: [
-                "ServiceKit", "Storage", "OpenSSLCrypto", "StrictJSON", "Gzip", "TestSupport", hummingbird, httpTypes,
-                logging,
-                nioCore, nioHTTP1, nioHTTPTypes, metrics,
+                "ServiceKit", "Storage", "OpenSSLCrypto", "StrictJSON", "Gzip", "TestSupport", hummingbird,
+                hummingbirdCore, hummingbirdTesting, httpTypes, logging, nioCore, nioHTTP1, nioHTTPTypes, metrics,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],

@@ -47,6 +47,8 @@ package struct StreamMembers: Sendable {
         )
         followers[owner, default: [:]][follower.number] = follower
         count += 1
+        // One that waits for events writes nothing, and would learn only from its next heartbeat that its client has left.
+        channel.closeFuture.whenComplete { [weak follower] _ in follower?.signal(.end) }
         return follower
     }
 

@@ -1,18 +1,20 @@
 import Hummingbird
 import Logging
+import NIOCore
 import Storage
 
 /// `/healthz`, `/readyz` and `/openapi.yaml`, without authentication.
 package struct HealthRoutes: Sendable {
     private let service: String
-    private let contract: String
+    private let contract: ByteBuffer
     private let isReady: @Sendable () async throws -> Void
 
     /// `contract`: the text of `openapi.yaml`. `isReady`: throws when the database is unreachable or its schema is not
     /// current; an `APIError` if something else is missing.
     package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
         self.service = service
-        self.contract = contract
+        // Once: all answers share its bytes.
+        self.contract = ByteBuffer(string: contract)
         self.isReady = isReady
     }
 
@@ -35,7 +37,7 @@ package struct HealthRoutes: Sendable {
             Response(
                 status: .ok,
                 headers: [.contentType: "application/yaml", .cacheControl: "public, max-age=300"],
-                body: .init(byteBuffer: .init(string: contract))
+                body: .init(byteBuffer: contract)
             )
         }
     }

@@ -7,9 +7,12 @@ package final class ConnectionMeter: ChannelInboundHandler, RemovableChannelHand
     package typealias InboundIn = HTTPRequestPart
 
     private let counter: Counter
+    private let places: ConnectionPlaces
+    private var place: ConnectionPlace?
 
-    package init(counter: Counter) {
+    package init(counter: Counter, places: ConnectionPlaces) {
         self.counter = counter
+        self.places = places
     }
 
     package static func counter(service: String) -> Counter {
@@ -18,5 +21,22 @@ package final class ConnectionMeter: ChannelInboundHandler, RemovableChannelHand
 
     package func handlerAdded(context: ChannelHandlerContext) {
         counter.increment()
+        if context.channel.isActive { enter(context) }
+    }
+
+    package func channelActive(context: ChannelHandlerContext) {
+        context.fireChannelActive()
+        enter(context)
+    }
+
+    package func handlerRemoved(context: ChannelHandlerContext) {
+        // The channel is closed by now.
+        place = nil
+    }
+
+    private func enter(_ context: ChannelHandlerContext) {
+        let place = places.enter(context.remoteAddress?.ipAddress)
+        self.place = place
+        if !place.isAllowed { context.close(promise: nil) }
     }
 }

@@ -41,6 +41,12 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
         context.write(data, promise: promise)
     }
 
+    package func channelWritabilityChanged(context: ChannelHandlerContext) {
+        // A client that has just taken its answer is not late with its next request.
+        if context.channel.isWritable, deadline != nil { start(context.channel, on: context.eventLoop) }
+        context.fireChannelWritabilityChanged()
+    }
+
     package func channelInactive(context: ChannelHandlerContext) {
         stop()
         context.fireChannelInactive()
@@ -60,7 +66,8 @@ package final class RequestDeadlineHandler: ChannelDuplexHandler, RemovableChann
             self.timer = nil
             // The answer restarts the clock.
             guard let deadline = self.deadline else { return }
-            let left = deadline - .now()
+            // Its answer is under way, and AnswerDeadlineHandler looks after that.
+            let left = channel.isWritable ? deadline - .now() : self.limit
             guard left > .zero else { return channel.close(promise: nil) }
             self.look(at: channel, on: eventLoop, in: left)
         }

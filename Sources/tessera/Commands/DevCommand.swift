@@ -18,6 +18,7 @@ struct DevCommand: TesseraCommand {
     @OptionGroup var options: CommonOptions
 
     func run(_ settings: Settings, logger: Logger) async throws {
+        let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         let ring = try settings.masterKeys() ?? DevSecrets.ring(in: settings.dataDirectory)
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
@@ -37,6 +38,8 @@ struct DevCommand: TesseraCommand {
         )
         try await authDatabase.prepare(migrate: true, logger: logger)
         try await chatDatabase.prepare(migrate: true, logger: logger)
+        // Before the services: a metric that is made earlier is kept nowhere.
+        var runner = ServiceRunner(limits: connections, logger: logger)
         // A terminal shows users' requests; those of chat to auth appear at debug level only.
         let quietAgent = Logs.isTerminal(settings) ? IssuerRequest.agent : nil
         let auth = try await Start.auth(settings, ring: ring, authDatabase, quietAgent: quietAgent, logger: logger)
@@ -50,7 +53,6 @@ struct DevCommand: TesseraCommand {
         let chat = try Start.chat(settings, feed: feed, chatDatabase, logger: logger)
         let samples = try await auth.users.isEmpty() ? makeSamples(auth, chat.service, settings) : []
 
-        var runner = ServiceRunner(logger: logger)
         runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: authDatabase.database)
         runner.add(chat, on: settings.chat, database: chatDatabase.database)

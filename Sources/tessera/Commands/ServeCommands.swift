@@ -10,6 +10,7 @@ struct AuthCommand: TesseraCommand {
     var migrate = false
 
     func run(_ settings: Settings, logger: Logger) async throws {
+        let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
@@ -20,7 +21,7 @@ struct AuthCommand: TesseraCommand {
             logger: logger
         )
         try await opened.prepare(migrate: migrate, logger: logger)
-        var runner = ServiceRunner(logger: logger)
+        var runner = ServiceRunner(limits: connections, logger: logger)
         let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
         runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: opened.database)
@@ -38,6 +39,7 @@ struct ChatCommand: TesseraCommand {
     var migrate = false
 
     func run(_ settings: Settings, logger: Logger) async throws {
+        let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         _ = try settings.chatConfiguration()
         let feed = try settings.chatFeed()
         let opened = try await ServiceDatabase.open(
@@ -47,7 +49,7 @@ struct ChatCommand: TesseraCommand {
             logger: logger
         )
         try await opened.prepare(migrate: migrate, logger: logger)
-        var runner = ServiceRunner(logger: logger)
+        var runner = ServiceRunner(limits: connections, logger: logger)
         let chat = try Start.chat(settings, feed: feed, opened, logger: logger)
         runner.addMetrics(on: settings.metrics ?? ListenAddress(host: "127.0.0.1", port: 9091))
         runner.add(chat, on: settings.chat, database: opened.database)

@@ -268,14 +268,16 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationKey {
-    static let all: [ConfigurationKey] = [
-        host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
-        corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
-        postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
-        verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
-        passwordMinimum, argon2Memory, argon2Iterations,
-        argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth, rateLimits,
-        cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
-        logSlowSQL, logLevel, logFormat,
-    ]
+    static let all: [ConfigurationKey] =
+        [
+            host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
+            corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
+            postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
+            verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
+            passwordMinimum, argon2Memory, argon2Iterations,
+            argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth,
+        ] + limits + [
+            rateLimits, cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
+            logSlowSQL, logLevel, logFormat,
+        ]
 }

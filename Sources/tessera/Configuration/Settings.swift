@@ -60,6 +60,7 @@ struct Settings: Sendable {
     let slowSQL: Duration
     let logLevel: Logger.Level
     let logFormat: String?
+    let connections: ConnectionLimits
 
     init(_ reader: SettingsReader) throws {
         self.reader = reader
@@ -90,6 +91,7 @@ struct Settings: Sendable {
         slowSQL = try reader.shortDuration(.logSlowSQL)
         logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
         logFormat = try reader.choice(.logFormat)
+        connections = try ConnectionLimits(reader, trustedProxies: trustedProxies)
     }
 
     /// `nil` if none is set, which only `dev` accepts.

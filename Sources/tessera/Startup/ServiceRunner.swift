@@ -24,12 +24,19 @@ struct ServiceRunner {
     private let logger: Logger
     private let registry = PrometheusRegistry()
     private let starting = Starting()
+    /// Of both services. `/metrics` has places of its own, so that they can be watched when there are none.
+    private let places: ConnectionPlaces
+    private let metricsPlaces: ConnectionPlaces
 
     static var contract: String { EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? "" }
 
-    init(logger: Logger) {
+    init(limits: ConnectionLimits, logger: Logger) {
         self.logger = logger
         MetricsSystem.bootstrap(registry)
+        places = ConnectionPlaces(limits: limits, logger: logger)
+        var forMetrics = ConnectionLimits()
+        forMetrics.connections = 64
+        metricsPlaces = ConnectionPlaces(limits: forMetrics, listeners: "metrics", logger: logger)
         let droppedLines = Counter(label: "tessera_log_lines_dropped_total")
         Logs.writer.onDrop { droppedLines.increment(by: $0) }
     }
@@ -38,7 +45,9 @@ struct ServiceRunner {
         services.append(DatabaseService(database: database))
         services += auth.services
         starting.add()
-        services.append(server(auth.buildRouter(), "auth", on: address, isListening: starting.isListening))
+        services.append(
+            server(auth.buildRouter(), "auth", on: address, places: places, isListening: starting.isListening)
+        )
     }
 
     mutating func add(_ chat: ChatNode, on address: ListenAddress, database: any SQLDatabase) {
@@ -55,7 +64,13 @@ struct ServiceRunner {
         }
         starting.add()
         services.append(
-            server(chat.service.buildRouter(), "chat", on: address, isListening: starting.isListening)
+            server(
+                chat.service.buildRouter(),
+                "chat",
+                on: address,
+                places: places,
+                isListening: starting.isListening
+            )
         )
     }
 
@@ -69,25 +84,29 @@ struct ServiceRunner {
                 body: .init(byteBuffer: ByteBuffer(string: registry.exposition()))
             )
         }
-        services.append(server(router, "metrics", on: address))
+        services.append(server(router, "metrics", on: address, places: metricsPlaces))
     }
 
     private func server<Routing: HTTPResponderBuilder>(
         _ router: Routing,
         _ name: String,
         on address: ListenAddress,
+        places: ConnectionPlaces,
         isListening: @escaping @Sendable () -> Void = {}
     ) -> some Service where Routing.Responder.Context: InitializableFromSource<ApplicationRequestContextSource> {
-        let connections = ConnectionMeter.counter(service: name)
+        let handlers = places.handlers(service: name)
         let application = Application(
             router: router,
-            server: HTTPServerBuilder { responder in
-                ServiceChannel(responder: responder) {
-                    [ConnectionMeter(counter: connections), RequestDeadlineHandler(), AnswerDeadlineHandler()]
-                }
-            },
+            server: HTTPServerBuilder { responder in ServiceChannel(responder: responder, handlers: handlers) },
             configuration: .init(address: .hostname(address.host, port: address.port), serverName: nil),
-            onServerRunning: { _ in isListening() },
+            onServerRunning: { [logger] channel in
+                do {
+                    try await places.guardAccepting(of: channel)
+                } catch {
+                    logger.error("connections are not limited", metadata: ["service": "\(name)", "error": "\(error)"])
+                }
+                isListening()
+            },
             logger: logger
         )
         return ListeningService(application: application, address: address)

@@ -7,9 +7,12 @@ package final class RawConnection: Sendable {
     private let descriptor: Int32
 
     /// Throws `Failure` if nothing listens on the port.
-    package init(port: Int) throws {
+    package init(port: Int, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(operation: "socket", code: errno) }
+        if var size = receiveBuffer {
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
         let connected = withLoopbackAddress(port: UInt16(port)) { address, length in
             connect(descriptor, address, length)
         }
@@ -34,6 +37,21 @@ package final class RawConnection: Sendable {
             guard sent > 0 else { throw Failure(operation: "send", code: errno) }
             rest = rest.dropFirst(sent)
         }
+    }
+
+    /// Sends what the kernel takes without waiting, and returns how many bytes that were; `nil` once the other side has
+    /// closed.
+    package func sendNow(_ bytes: ArraySlice<UInt8>) -> Int? {
+        let sent = bytes.withUnsafeBytes { bytes in
+            Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+        }
+        if sent < 0, errno == EAGAIN { return 0 }
+        return sent > 0 ? sent : nil
+    }
+
+    /// Ends the sending half. The other side may go on.
+    package func finishSending() {
+        shutdown(descriptor, Int32(SHUT_WR))
     }
 
     /// Reads until the other side closes; throws `Failure` with ETIMEDOUT after `limit`. `bytesPerSecond` makes the
