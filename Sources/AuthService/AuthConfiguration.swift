@@ -29,7 +29,11 @@ package struct AuthConfiguration: Sendable {
     package var eventFeed = EventFeedTiming()
     package var auditRetention: Duration = .seconds(365 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
+    /// Whether attempts and requests are limited.
     package var rateLimits = true
+    package var requests = RequestLimits()
+    /// What the requests of the process may take; shared by its services.
+    package var memory = MemoryBudget()
     /// The `User-Agent` whose requests are logged at `debug` instead of `info`, for `tessera dev`.
     package var quietAgent: String?
     package var masterKeys: MasterKeyRing

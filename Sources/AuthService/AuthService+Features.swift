@@ -8,6 +8,7 @@ import Storage
 struct AuthFeatures: Sendable {
     let keys: SigningKeys
     let throttle: Throttle
+    let counters: RequestCounters
     let users: Users
     let emailKeys: EmailKeys
     let sessions: Sessions
@@ -37,6 +38,9 @@ struct AuthFeatures: Sendable {
         let ids = IDGenerator(random)
         keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
+        var requests = configuration.requests
+        if !configuration.rateLimits { requests.isOn = false }
+        counters = RequestCounters(requests)
         users = Users(database: database, clock: clock, events: events, audit: audit)
         emailKeys = EmailKeys(database: database, clock: clock)
         sessions = Sessions(

@@ -14,16 +14,33 @@ extension AuthService {
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+        router.add(
+            middleware: RequestScopeMiddleware(
+                memory: configuration.memory,
+                counters: features.counters,
+                isExempt: Self.servesServices
+            )
+        )
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
-        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(middleware: csrf)
         mountPublic(on: router.group())
-        let refreshEndpoint = RefreshEndpoint(tokens: features.tokens, throttle: features.throttle)
+        let refreshEndpoint = RefreshEndpoint(
+            tokens: features.tokens,
+            throttle: features.throttle,
+            counters: features.counters
+        )
         mountUsers(on: router, refreshEndpoint, csrf)
         mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshEndpoint)
         mountServices(on: router)
         return router
+    }
+
+    /// Gateways ask about many people, services ask for keys, and clients count where they prove themselves.
+    private static func servesServices(_ path: String) -> Bool {
+        ["/oauth2/", "/.well-known/", "/v1/validate/"].contains { path.utf8.starts(with: $0.utf8) }
+            || path == "/v1/validate"
     }
 
     private func mountPublic(on root: RouteGroup<AuthRequestContext>) {
@@ -56,7 +73,8 @@ extension AuthService {
             sessions: sessions,
             tokens: features.tokens,
             verifier: verifier,
-            cookies: cookies
+            cookies: cookies,
+            counters: features.counters
         )
         let stateRoutes = UserStateRoutes(users: users, states: userStates, cookies: cookies)
 
@@ -64,11 +82,16 @@ extension AuthService {
         passwordRoutes.mount(on: open)
         TokenRoutes(refreshEndpoint: refreshEndpoint).mount(on: open)
         sessionRoutes.mount(on: open)
-        ValidateRoutes(introspector: trust.introspector, sessions: sessions, cookies: cookies, csrf: csrf).mount(
-            on: open
-        )
+        ValidateRoutes(
+            introspector: trust.introspector,
+            sessions: sessions,
+            cookies: cookies,
+            csrf: csrf,
+            counters: features.counters
+        ).mount(on: open)
 
         let authenticated = router.group("v1")
+            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: verifier))
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: verifier,
@@ -76,7 +99,7 @@ extension AuthService {
                     failure: { TokenFailures.apiError($0) }
                 )
             )
-            .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies))
+            .add(middleware: CallerMiddleware(sessions: sessions, cookies: cookies, counters: features.counters))
         passwordRoutes.mountAuthenticated(on: authenticated)
         sessionRoutes.mountAuthenticated(on: authenticated)
         MeRoutes(users: users).mountAuthenticated(on: authenticated)
@@ -95,6 +118,7 @@ extension AuthService {
     /// For services with tokens of their own.
     private func mountServices(on router: ServiceRouter<AuthRequestContext>) {
         let trusted = router.group("v1")
+            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: trust.verifier))
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: trust.verifier,

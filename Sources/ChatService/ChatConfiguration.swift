@@ -16,6 +16,9 @@ package struct ChatConfiguration: Sendable {
     package var changeRetention: Duration = .seconds(7 * 86_400)
     package var changeFeed = ChangeFeedLimits()
     package var exports = ExportLimits()
+    package var requests = RequestLimits()
+    /// What the requests of the process may take; shared by its services.
+    package var memory = MemoryBudget()
 
     package init(
         publicURL: String,

@@ -39,7 +39,7 @@ struct ChatFeatures: Sendable {
         let quiet = SearchFaultGuard(base: base, logger: logger)
         changes = Changes(database: quiet, clock: clock)
         changeFeed = ChangeFeed(changes: changes, limits: configuration.changeFeed, logger: logger)
-        let database = ChangeNotifyingDatabase(quiet, feed: changeFeed)
+        let database = SharedDatabase(ChangeNotifyingDatabase(quiet, feed: changeFeed))
         let quotas = configuration.quotas
         ids = IDGenerator(random)
         blocked = BlockedPrincipals()

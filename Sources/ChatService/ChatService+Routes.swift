@@ -9,9 +9,11 @@ extension ChatService {
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "chat"))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
+        let counters = RequestCounters(configuration.requests)
+        router.add(middleware: RequestScopeMiddleware(memory: configuration.memory, counters: counters))
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
-        router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
 
         let authenticated = router.group("v1")
@@ -23,6 +25,7 @@ extension ChatService {
                     failure: TokenRefusal.apiError
                 )
             )
+            .add(middleware: RequestLimitMiddleware(counters: counters))
         DataRoutes(erasures: erasures).mount(on: authenticated)
         let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
         mountOwn(on: admitted)

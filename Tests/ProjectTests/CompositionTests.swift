@@ -5,7 +5,7 @@ import Testing
 struct CompositionTests {
     private static let several = [
         // Two ways to judge a token (docs/decisions/0015), and a guard for each door.
-        "TokenVerifier", "TokenVerifierMiddleware",
+        "TokenVerifier", "TokenVerifierMiddleware", "RequestLimitMiddleware",
         // One for each job.
         "JobLease",
         // No part, but a text that is compared with a request's.

@@ -65,6 +65,23 @@ struct ConfigurationTests {
         #expect(auth.auditRetention == own.auditRetention)
         #expect(auth.cleanupInterval == own.cleanupInterval)
         #expect(auth.rateLimits)
+        #expect(auth.requests == own.requests)
+        #expect(try settings.chatConfiguration().requests == own.requests)
+        #expect(auth.memory.bytes == own.memory.bytes)
+        let connections = ConnectionLimits()
+        #expect(settings.connections.connections == connections.connections)
+        #expect(settings.connections.connectionsPerNetwork == connections.connectionsPerNetwork)
+        #expect(settings.connections.requestTimeout == connections.requestTimeout)
+        #expect(settings.connections.writeTimeout == connections.writeTimeout)
+    }
+
+    @Test("an amount of memory is bytes, or KiB, MiB or GiB, with or without a space")
+    func sizes() async throws {
+        let sizes = ["67108864", "65536KiB", "64MiB", "64 mib"]
+        for text in sizes {
+            #expect(try await Self.read(["TESSERA_MEMORY_BUDGET": text]).settings.memory.bytes == 64 << 20, "\(text)")
+        }
+        #expect(try await Self.read(["TESSERA_MEMORY_BUDGET": "2GiB"]).settings.memory.bytes == 2 << 30)
     }
 
     @Test("quotas are read by tier, and a list that is none is refused")
@@ -233,6 +250,12 @@ struct ConfigurationTests {
         for key in [ConfigurationKey.quotaMessages, .quotaTokensPerDay, .quotaTokensPerMonth] {
             add(key, "50", "user=", "user=-1", "user=1.5", "user=1,user=2", "root=1", "user=9223372036854775807", "=1")
             add(key, ",", "user=1;guest=2", "User=1")
+        }
+        for key in [ConfigurationKey.maxConnections, .maxConnectionsPerNetwork] { add(key, "0", "1000001", "many") }
+        for key in [ConfigurationKey.requestTimeout, .writeTimeout] { add(key, "0s", "61m", "30") }
+        add(.memoryBudget, "0", "15MiB", "2000GiB", "256MB", "-1MiB", "1.5GiB", "9223372036854775807GiB", "MiB")
+        for key in [ConfigurationKey.personRate, .personBurst, .addressRate, .addressBurst] {
+            add(key, "0", "-1", "50/s", "10000001")
         }
         add(.rateLimits, "perhaps", "true")
         add(.cleanupInterval, "0s", "2d")

@@ -20,10 +20,15 @@ package enum Gzip {
     private static let free = 64 * 1024
     private static let piece = 64 * 1024
 
+    /// The most bytes that so many packed ones are unpacked into.
+    package static func maxSize(of count: Int, ratio: Int) -> Int {
+        max(free, count.multipliedReportingOverflow(by: ratio).partialValue)
+    }
+
     /// Unpacks one or more members into at most `limit` bytes, which past the first 64 KiB are at most `ratio` times
     /// the size of `packed`.
     package static func unpack(_ packed: [UInt8], limit: Int, ratio: Int) throws(GzipError) -> [UInt8] {
-        let most = max(free, packed.count.multipliedReportingOverflow(by: ratio).partialValue)
+        let most = maxSize(of: packed.count, ratio: ratio)
         var result: [UInt8] = []
         var rest = packed[...]
         repeat {

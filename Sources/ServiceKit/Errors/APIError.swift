@@ -110,6 +110,7 @@ extension APIError {
         switch error {
         case .outcomeUnknown: self = .retry(.outcomeUnknown, afterSeconds: 1)
         case .timedOut: self = .retry(.timedOut, afterSeconds: 1)
+        case .memoryExhausted: self = .retry(.memoryExhausted, afterSeconds: 1)
         case .unavailable, .damaged, .overloaded, .cancelled, .schema:
             self = .retry(.databaseUnavailable, afterSeconds: 1)
         case .conflict: self = .retry(.databaseUnavailable, afterSeconds: 1)

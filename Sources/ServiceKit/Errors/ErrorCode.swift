@@ -56,6 +56,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case rateLimited = "rate_limited"
     case quotaExceeded = "quota_exceeded"
     case hashingOverloaded = "hashing_overloaded"
+    case memoryExhausted = "memory_exhausted"
     case databaseUnavailable = "database_unavailable"
     case outcomeUnknown = "outcome_unknown"
     case timedOut = "timed_out"
@@ -86,7 +87,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
-        case .hashingOverloaded, .databaseUnavailable, .outcomeUnknown, .timedOut, .keysUnavailable,
+        case .hashingOverloaded, .memoryExhausted, .databaseUnavailable, .outcomeUnknown, .timedOut, .keysUnavailable,
             .revocationsUnavailable, .searchRebuilding:
             .serviceUnavailable
         case .internalError: .internalServerError
@@ -141,6 +142,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .rateLimited: "Too many requests; retry later."
         case .quotaExceeded: "The quota is exceeded."
         case .hashingOverloaded: "Too many sign-ins at once; retry shortly."
+        case .memoryExhausted: "The server has no memory left for this request; retry shortly."
         case .databaseUnavailable: "The database is unavailable; retry shortly."
         case .outcomeUnknown: "The connection was lost during the commit; the change may have been made."
         case .timedOut: "The request took too long; ask for less."

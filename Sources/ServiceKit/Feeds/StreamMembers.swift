@@ -47,7 +47,7 @@ package struct StreamMembers: Sendable {
         )
         followers[owner, default: [:]][follower.number] = follower
         count += 1
-        // One that waits for events writes nothing, and would learn only from its next heartbeat that its client has left.
+        // A stream that waits for events writes nothing, so only its next heartbeat would find that the client left.
         channel.closeFuture.whenComplete { [weak follower] _ in follower?.signal(.end) }
         return follower
     }

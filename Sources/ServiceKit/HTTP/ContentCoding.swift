@@ -22,6 +22,14 @@ enum ContentCoding: Sendable {
         }
     }
 
+    /// How many bytes a body of `count` can have before it was packed.
+    func maxSize(of count: Int, limit: Int) -> Int {
+        switch self {
+        case .identity: count
+        case .gzip: min(limit, Gzip.maxSize(of: count, ratio: Self.ratio))
+        }
+    }
+
     /// The body as it was before it was packed. Throws `body_too_large` or `bad_request`.
     func decode(_ bytes: [UInt8], limit: Int) throws(APIError) -> [UInt8] {
         guard case .gzip = self, !bytes.isEmpty else { return bytes }
@@ -33,7 +41,7 @@ enum ContentCoding: Sendable {
             case .tooLarge: throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes once it is unpacked")
             case .tooDense:
                 throw APIError(.bodyTooLarge, detail: "at most \(Self.ratio) times its size once it is unpacked")
-            case .outOfMemory: throw .retry(.databaseUnavailable, afterSeconds: 1)
+            case .outOfMemory: throw .retry(.memoryExhausted, afterSeconds: 1)
             }
         }
     }

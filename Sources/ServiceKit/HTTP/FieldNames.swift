@@ -7,6 +7,7 @@ extension HTTPField.Name {
     package static let forwarded = known("Forwarded")
     /// draft-ietf-httpapi-ratelimit-headers
     package static let rateLimit = known("RateLimit")
+    package static let rateLimitPolicy = known("RateLimit-Policy")
     package static let accelBuffering = known("X-Accel-Buffering")
     /// draft-ietf-httpapi-idempotency-key-header-07, and the mark of a repeated answer.
     package static let idempotencyKey = known("Idempotency-Key")

@@ -189,7 +189,7 @@ extension Request {
         let bytes = try await bodyBytes(limit: limit)
         guard !bytes.isEmpty else { throw APIError(.bodyMissing) }
         try requireJSON()
-        return try Self.parse(bytes)
+        return try await Self.parse(bytes)
     }
 
     package func optionalJSONElement(limit: Int) async throws -> JSONElement? {
@@ -197,7 +197,7 @@ extension Request {
         let bytes = try await bodyBytes(limit: limit)
         if bytes.isEmpty { return nil }
         try requireJSON()
-        return try Self.parse(bytes)
+        return try await Self.parse(bytes)
     }
 
     /// Whether a body will come. What the head is enough to refuse is refused before the body is read, since the client
@@ -206,27 +206,14 @@ extension Request {
         headers[.contentLength].map { $0 != "0" } ?? (headers[.transferEncoding] != nil && headers[.expect] != nil)
     }
 
-    func bodyBytes(limit: Int) async throws -> [UInt8] {
-        let coding = try ContentCoding(headers)
-        if let declared = headers[.contentLength].flatMap({ Int($0) }), declared > limit {
-            throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
-        }
-        let packed: [UInt8]
-        do {
-            packed = Array(buffer: try await body.collect(upTo: limit))
-        } catch is NIOTooManyBytesError {
-            throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes")
-        }
-        return try coding.decode(packed, limit: limit)
-    }
-
     /// SECURITY: a form or `text/plain` can be posted across sites without a preflight; JSON cannot.
     private func requireJSON() throws(APIError) {
         guard mediaType == "application/json" else { throw APIError(.unsupportedMediaType) }
     }
 
-    private static func parse(_ bytes: [UInt8]) throws(APIError) -> JSONElement {
-        do {
+    private static func parse(_ bytes: [UInt8]) async throws -> JSONElement {
+        try await RequestScope.takeToParse(bytes)
+        do throws(JSONSyntaxError) {
             return try JSONElement.parse(bytes)
         } catch {
             throw APIError(error.code, detail: error.description)

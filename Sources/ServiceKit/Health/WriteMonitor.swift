@@ -52,7 +52,7 @@ extension StorageError {
         switch self {
         case .unavailable, .damaged, .outcomeUnknown: true
         case .uniqueViolation, .foreignKeyViolation, .notNullViolation, .checkViolation, .invalidBinding, .invalidRow,
-            .statementFailed, .conflict, .timedOut, .overloaded, .cancelled, .schema:
+            .statementFailed, .conflict, .timedOut, .overloaded, .memoryExhausted, .cancelled, .schema:
             false
         }
     }

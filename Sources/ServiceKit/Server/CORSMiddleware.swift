@@ -41,7 +41,7 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
         }
         var response = allowing(origin, varying(try await next(request, context)))
         response.headers[.accessControlExposeHeaders] =
-            "ETag, Idempotency-Replayed, Location, Retry-After, X-Request-ID, WWW-Authenticate"
+            "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, WWW-Authenticate"
         return response
     }
 

@@ -1,7 +1,7 @@
 // One request of a connection at a time.
 //
-// HTTP/1.1 lets a client send many requests without waiting for answers (RFC 9112 §9.3.2). A parsed request takes about a
-// hundred times the 18 bytes that the shortest one has on the wire, and an answer may take megabytes, so a client that
+// HTTP/1.1 lets a client send many requests without waiting for answers (RFC 9112 §9.3.2). A parsed request takes about
+// a hundred times the 18 bytes that the shortest one has on the wire, and an answer may take megabytes. A client that
 // sends and never reads would fill the memory. Two handlers bound that. `RequestGate` holds the bytes that follow a
 // request; `RequestTurns` says when the next one may be parsed: after the answer was written, and the client has taken
 // all of it but what a connection buffers.
@@ -66,7 +66,7 @@ package final class RequestTurns: ChannelDuplexHandler, RemovableChannelHandler 
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
         switch unwrapOutboundIn(data) {
         case .head(let head):
-            turn.isStreaming = head.headerFields[.contentType]?.hasPrefix("text/event-stream") ?? false
+            turn.isStreaming = head.headerFields[.contentType]?.utf8.starts(with: "text/event-stream".utf8) ?? false
             context.write(data, promise: promise)
             // The client of a stream has nothing to do but to listen; one that has left is not waited for.
             if turn.isStreaming, turn.inputHasEnded { context.close(promise: nil) }

@@ -5,6 +5,8 @@ struct ConfigurationKey: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case text, path, host, port, listenAddress, origin, origins, networks, list, limits, databaseURL, keyRing
         case number(ClosedRange<Int>)
+        case size(ClosedRange<Int>)
+        /// A duration, in seconds.
         case duration(ClosedRange<Int>)
         /// In milliseconds.
         case shortDuration(ClosedRange<Int>)
@@ -57,6 +59,7 @@ extension ConfigurationKey.Kind {
         case .databaseURL: "database"
         case .keyRing: "list of keys"
         case .number(let range): "number, \(range.lowerBound)–\(range.upperBound)"
+        case .size(let range): "size, \(Self.shortSize(range.lowerBound))–\(Self.shortSize(range.upperBound))"
         case .duration(let range): "duration, \(Self.short(range.lowerBound))–\(Self.short(range.upperBound))"
         case .shortDuration(let range): "duration, \(range.lowerBound)ms–\(Self.short(range.upperBound / 1000))"
         case .choice(let choices): choices.map { "`\($0)`" }.joined(separator: ", ")
@@ -80,6 +83,9 @@ extension ConfigurationKey.Kind {
         case .databaseURL: "must be sqlite:PATH or postgres://…"
         case .keyRing: "must be a comma-separated list of 32-byte keys in base64, no two with the same id"
         case .number(let range): "must be a whole number from \(range.lowerBound) to \(range.upperBound)"
+        case .size(let range):
+            "must be a number of bytes, or of KiB, MiB or GiB such as 256MiB, from \(Self.shortSize(range.lowerBound)) "
+                + "to \(Self.shortSize(range.upperBound))"
         case .duration(let range):
             "must be a duration such as 30s, 10m, 12h or 14d, from \(Self.short(range.lowerBound)) "
                 + "to \(Self.short(range.upperBound))"
@@ -97,5 +103,13 @@ extension ConfigurationKey.Kind {
             return "\(seconds / length)\(unit)"
         }
         return "\(seconds)s"
+    }
+
+    /// Bytes as GiB, MiB or KiB.
+    private static func shortSize(_ bytes: Int) -> String {
+        for (unit, length) in [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] where bytes % length == 0 {
+            return "\(bytes / length)\(unit)"
+        }
+        return "\(bytes)"
     }
 }

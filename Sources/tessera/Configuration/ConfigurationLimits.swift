@@ -1,4 +1,4 @@
-// What clients may take of a process: connections and time.
+// What clients may take of a process: connections, time, memory and requests.
 import ServiceKit
 
 extension ConfigurationKey {
@@ -26,8 +26,40 @@ extension ConfigurationKey {
         .value("30s"),
         "how long a client may take to read each MiB of an answer, or its rest"
     )
+    static let memoryBudget = Self(
+        "TESSERA_MEMORY_BUDGET",
+        .size(16 << 20...1 << 40),
+        .value("256MiB"),
+        "what all requests of a process may take at a time: bodies, parsed JSON, pages and exports under way"
+    )
+    static let personRate = Self(
+        "TESSERA_PERSON_REQUESTS_PER_SECOND",
+        .number(1...1_000_000),
+        .value("50"),
+        "requests a second of one account, on each node and in each service"
+    )
+    static let personBurst = Self(
+        "TESSERA_PERSON_REQUESTS_BURST",
+        .number(1...10_000_000),
+        .value("500"),
+        "requests of one account at once, after a pause"
+    )
+    static let addressRate = Self(
+        "TESSERA_ADDRESS_REQUESTS_PER_SECOND",
+        .number(1...1_000_000),
+        .value("50"),
+        "requests a second without a valid token from one IPv4 address or IPv6 /64"
+    )
+    static let addressBurst = Self(
+        "TESSERA_ADDRESS_REQUESTS_BURST",
+        .number(1...10_000_000),
+        .value("500"),
+        "such requests at once, after a pause"
+    )
+
     static let limits: [ConfigurationKey] = [
-        maxConnections, maxConnectionsPerNetwork, requestTimeout, writeTimeout,
+        maxConnections, maxConnectionsPerNetwork, requestTimeout, writeTimeout, memoryBudget, personRate, personBurst,
+        addressRate, addressBurst,
     ]
 }
 
@@ -39,5 +71,15 @@ extension ConnectionLimits {
         self.trustedProxies = trustedProxies
         requestTimeout = try reader.duration(.requestTimeout)
         writeTimeout = try reader.duration(.writeTimeout)
+    }
+}
+
+extension RequestLimits {
+    init(_ reader: SettingsReader) throws {
+        self.init(
+            person: RequestRate(perSecond: try reader.number(.personRate), burst: try reader.number(.personBurst)),
+            address: RequestRate(perSecond: try reader.number(.addressRate), burst: try reader.number(.addressBurst))
+        )
+        isOn = try reader.choice(.rateLimits) != "off"
     }
 }

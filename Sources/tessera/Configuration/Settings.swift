@@ -61,6 +61,9 @@ struct Settings: Sendable {
     let logLevel: Logger.Level
     let logFormat: String?
     let connections: ConnectionLimits
+    let requests: RequestLimits
+    /// One for both services of a process.
+    let memory: MemoryBudget
 
     init(_ reader: SettingsReader) throws {
         self.reader = reader
@@ -92,6 +95,8 @@ struct Settings: Sendable {
         logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
         logFormat = try reader.choice(.logFormat)
         connections = try ConnectionLimits(reader, trustedProxies: trustedProxies)
+        requests = try RequestLimits(reader)
+        memory = MemoryBudget(bytes: try reader.size(.memoryBudget))
     }
 
     /// `nil` if none is set, which only `dev` accepts.
@@ -135,7 +140,9 @@ struct Settings: Sendable {
         }
         configuration.auditRetention = try reader.duration(.auditRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)
-        configuration.rateLimits = try reader.choice(.rateLimits) != "off"
+        configuration.rateLimits = requests.isOn
+        configuration.requests = requests
+        configuration.memory = memory
         return configuration
     }
 
@@ -196,6 +203,8 @@ struct Settings: Sendable {
         for (tier, limit) in try limits(.quotaTokensPerMonth) { configuration.quotas[tier].tokensPerMonth = limit }
         configuration.changeRetention = try reader.duration(.changeRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        configuration.requests = requests
+        configuration.memory = memory
         return configuration
     }
 

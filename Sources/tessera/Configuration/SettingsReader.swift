@@ -96,6 +96,20 @@ struct SettingsReader: Sendable {
         return number
     }
 
+    /// A whole number of bytes, or of `KiB`, `MiB` or `GiB`, with or without a space between.
+    func size(_ key: ConfigurationKey) throws -> Int {
+        let units = [("gib", 1 << 30), ("mib", 1 << 20), ("kib", 1 << 10)]
+        guard let text = try textOrFallback(key)?.lowercased(), case .size(let range) = key.kind else {
+            throw ConfigurationError(key)
+        }
+        let (suffix, length) = units.first { text.hasSuffix($0.0) } ?? ("", 1)
+        guard let number = Int(text.dropLast(suffix.count).filter { $0 != " " }), number >= 0,
+            case let (bytes, overflow) = number.multipliedReportingOverflow(by: length), !overflow,
+            range.contains(bytes)
+        else { throw ConfigurationError(key) }
+        return bytes
+    }
+
     /// A whole number with `s`, `m`, `h` or `d`.
     func duration(_ key: ConfigurationKey) throws -> Duration {
         guard case .duration(let range) = key.kind else { throw ConfigurationError(key) }

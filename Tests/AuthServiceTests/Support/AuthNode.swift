@@ -151,6 +151,7 @@ private func open(
     var configuration = try AuthNode.configuration(ring: first.ring, publicURL: first.publicURL)
     configuration.corsOrigins = first.corsOrigins
     configuration.rateLimits = first.rateLimits
+    configuration.requests = .off
     configuration.signingAlgorithm = first.algorithm
     let rest = options.dropFirst()
     try await AuthNode.serve(configuration, on: database, clock, barrier) { node in
@@ -168,6 +169,7 @@ extension AuthNode {
         configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
         configuration.hashQueue = 1000
         configuration.rateLimits = false
+        configuration.requests = .off
         return configuration
     }
 

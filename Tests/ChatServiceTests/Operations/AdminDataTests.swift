@@ -251,7 +251,7 @@ extension Chat {
     func routes() -> [(method: HTTPRequest.Method, path: String)] {
         let service = ChatService(
             database: database,
-            configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+            configuration: .test,
             keys: tokens.keySource,
             isReady: {},
             contract: "",

@@ -197,7 +197,7 @@ struct RouteMatrixTests {
     private static func routes(_ chat: Chat) -> [Route] {
         let service = ChatService(
             database: chat.database,
-            configuration: ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+            configuration: .test,
             keys: chat.tokens.keySource,
             isReady: {},
             contract: "openapi: 3.1.0\n",

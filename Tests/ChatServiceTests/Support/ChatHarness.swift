@@ -22,7 +22,7 @@ func withChat(
     configure: (inout ChatConfiguration) -> Void = { _ in },
     _ body: @Sendable @escaping (Chat) async throws -> Void
 ) async throws {
-    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    var configuration = ChatConfiguration.test
     configure(&configuration)
     let configured = configuration
     try await withDatabase(engine, service: "chat") { own in
@@ -40,7 +40,7 @@ func withChat(
 func withChat(
     on database: any SQLDatabase,
     clock: Clock = .system,
-    _ configuration: ChatConfiguration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer),
+    _ configuration: ChatConfiguration = .test,
     overSocket: Bool = false,
     revocations: (any RevocationSource)? = nil,
     _ body: @Sendable @escaping (Chat) async throws -> Void
@@ -62,7 +62,7 @@ func withNodes(
     guard engine == .postgres else {
         return try await withChat(engine, overSocket: overSocket, configure: configure, body)
     }
-    var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+    var configuration = ChatConfiguration.test
     configure(&configuration)
     let configured = configuration
     try await withTestDatabase(engine, service: "chat") { test in
@@ -106,6 +106,16 @@ private func withNode(
     try await application.test(overSocket ? .live : .router, body)
 }
 
+extension ChatConfiguration {
+    /// Without limits of requests: tests send as fast as they can. Each has a memory budget of its own.
+    static var test: ChatConfiguration {
+        var configuration = ChatConfiguration(publicURL: "http://chat.test", issuer: TestTokens.issuer)
+        configuration.requests = .off
+        return configuration
+    }
+}
+
+/// A client of the service.
 struct Chat: Sendable {
     let nodes: [any TestClientProtocol]
     let tokens: TestTokens

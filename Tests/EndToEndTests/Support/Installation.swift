@@ -32,6 +32,9 @@ final class Installation: Sendable {
             "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())",
             "TESSERA_DATA_DIR": folder.appending(path: "data").path,
             "TESSERA_MASTER_KEY": Self.masterKey(),
+            // Tests send as fast as they can; those of the limits set them.
+            "TESSERA_PERSON_REQUESTS_PER_SECOND": "1000000", "TESSERA_PERSON_REQUESTS_BURST": "1000000",
+            "TESSERA_ADDRESS_REQUESTS_PER_SECOND": "1000000", "TESSERA_ADDRESS_REQUESTS_BURST": "1000000",
         ]
         if engine == .postgres {
             environment["TESSERA_AUTH_DATABASE_URL"] = try await Self.makeDatabase("\(name)_auth", in: folder)

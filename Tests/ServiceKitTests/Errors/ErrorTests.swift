@@ -21,7 +21,8 @@ struct ErrorTests {
             (.unavailable(reason: secret), .databaseUnavailable), (.outcomeUnknown(reason: secret), .outcomeUnknown),
             (.timedOut(statement: secret), .timedOut), (.schema(reason: secret), .databaseUnavailable),
             (.cancelled, .databaseUnavailable),
-            (.overloaded, .databaseUnavailable), (.conflict(statement: secret, code: "40001"), .databaseUnavailable),
+            (.overloaded, .databaseUnavailable), (.memoryExhausted, .memoryExhausted),
+            (.conflict(statement: secret, code: "40001"), .databaseUnavailable),
             (.invalidRow(column: secret), .internalError),
             (.invalidBinding(statement: secret, reason: secret), .internalError),
         ]

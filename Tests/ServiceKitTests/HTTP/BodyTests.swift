@@ -2,6 +2,7 @@
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import OpenSSLCrypto
 import Testing
 
 @testable import ServiceKit
@@ -50,6 +51,36 @@ struct BodyTests {
             await Self.code("{}", [.contentType: "application/json", .contentEncoding: "br"])
                 == .unsupportedContentEncoding
         )
+    }
+
+    @Test("a packed body counts as it is sent and as it is unpacked, and until then as much as it may become")
+    func counted() async throws {
+        // `{"title":"t"}`, packed by Python's gzip.
+        let packed = try #require(
+            Hex.decode("1f8b0800000000000203ab562ac92cc94955b2522a51aa0500e462ff470d000000")
+        )
+        let plain = Array(#"{"title":"t"}"#.utf8)
+        let fields: HTTPFields = [.contentEncoding: "gzip", .contentLength: "\(packed.count)"]
+        let head = HTTPRequest(method: .post, scheme: "http", authority: "x", path: "/", headerFields: fields)
+        let budget = MemoryBudget(bytes: 10_000, maxWait: .milliseconds(1))
+        func taken() async throws -> Int {
+            let scope = RequestScope(budget: budget, network: "192.0.2.1")
+            return try await RequestScope.$current.withValue(scope) {
+                let request = Request(head: head, body: RequestBody(buffer: ByteBuffer(bytes: packed)))
+                let bytes = try await request.bodyBytes(limit: 1000)
+                #expect(bytes == plain)
+                return scope.taken
+            }
+        }
+        let count = 4 * packed.count + 4 * plain.count
+        #expect(try await taken() == count)
+        #expect(budget.taken == 0)
+        // The 4,000 bytes for a body of 1,000 are not there.
+        #expect(budget.takeNow(6000, for: "another"))
+        await #expect(throws: MemoryExhausted()) { try await taken() }
+        #expect(budget.taken == 6000)
+        budget.giveBack(1000, of: "another")
+        #expect(try await taken() == count)
     }
 
     /// A body that must not be read.

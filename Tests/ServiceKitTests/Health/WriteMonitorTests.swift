@@ -54,8 +54,8 @@ struct WriteMonitorTests {
     @Test("a write that was refused for what it is, or for load, says nothing of the next")
     func harmless() async throws {
         for fault in [
-            StorageError.overloaded, .cancelled, .conflict(statement: "a", code: "b"), .uniqueViolation(statement: "a"),
-            .statementFailed(statement: "a", code: "b"), .timedOut(statement: "a"),
+            StorageError.overloaded, .memoryExhausted, .cancelled, .conflict(statement: "a", code: "b"),
+            .uniqueViolation(statement: "a"), .statementFailed(statement: "a", code: "b"), .timedOut(statement: "a"),
         ] {
             let database = StubDatabase()
             let monitor = WriteMonitor(database) { Transaction([Self.write.bind(["now": Instant(seconds: 2)])]) }

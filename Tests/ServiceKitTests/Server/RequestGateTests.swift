@@ -47,7 +47,7 @@ struct RequestGateTests {
         let large = ByteBuffer(repeating: 0x61, count: 1 << 20)
         router.get("large") { _, _ in Response(status: .ok, body: .init(byteBuffer: large)) }
         router.get("slow") { _, _ in
-            while seen.open.load(ordering: .relaxed) == 0 { await Task.yield() }
+            while seen.open.load(ordering: .relaxed) == 0 { try await Task.sleep(for: .milliseconds(1)) }
             return Response(status: .ok, body: .init(byteBuffer: ByteBuffer(string: "slow")))
         }
         let places = ConnectionPlaces(limits: limits, logger: Logger(label: "test"))

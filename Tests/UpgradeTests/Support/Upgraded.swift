@@ -86,6 +86,7 @@ private func withAuth(
     configuration.accessTokenLifetime = .seconds(facts.accessTokenSeconds)
     configuration.argon2 = Argon2Parameters(memoryKiB: 64, iterations: 1, parallelism: 1)
     configuration.cleanupInterval = .milliseconds(200)
+    configuration.requests = .off
     let service = try await AuthService(
         database: database,
         configuration: configuration,
@@ -119,6 +120,7 @@ private func withChat(
     try await Migrator.testing(service: "chat", migrations: EmbeddedFile.migrations()).up(database)
     var configuration = ChatConfiguration(publicURL: facts.chatUrl, issuer: facts.publicUrl)
     configuration.cleanupInterval = .milliseconds(200)
+    configuration.requests = .off
     let feed = try ChatFeed(facts, clock, auth)
     let service = ChatService(
         database: database,

@@ -18,6 +18,7 @@ struct ValidateRoutes: Sendable {
     let sessions: Sessions
     let cookies: SessionCookiePolicy
     let csrf: CSRFMiddleware
+    let counters: RequestCounters
 
     /// Every method that the HTTP parser accepts: a gateway may keep the original one. SwiftNIO passes M-SEARCH on
     /// without its dash.
@@ -39,7 +40,10 @@ struct ValidateRoutes: Sendable {
 
     @Sendable private func validate(_ request: Request, context: AuthRequestContext) async throws -> Response {
         switch BearerToken.read(request.headers) {
-        case .token(let token): return Self.answer(try await user(token))
+        case .token(let token):
+            let claims = try await user(token)
+            try counters.count(askedAbout: claims.subject)
+            return Self.answer(claims)
         case .unreadable: throw TokenFailures.apiError(VerificationError(.malformed))
         case .none: break
         }
@@ -49,7 +53,9 @@ struct ValidateRoutes: Sendable {
         let methods = [.forwardedMethod, .originalMethod].flatMap { request.headers.texts($0) }
         guard methods.allSatisfy({ csrf.isAllowed(request.headers, method: $0) }) else { throw APIError(.csrfRefused) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
-        return Self.answer(try await sessions.current(cookie: cookie).state)
+        let state = try await sessions.current(cookie: cookie).state
+        try counters.count(askedAbout: state.user.id)
+        return Self.answer(state)
     }
 
     /// For auth's own audience, as for every bearer token here.

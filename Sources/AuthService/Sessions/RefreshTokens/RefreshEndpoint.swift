@@ -4,6 +4,7 @@ import ServiceKit
 struct RefreshEndpoint: Sendable {
     let tokens: RefreshTokens
     let throttle: Throttle
+    let counters: RequestCounters
 
     /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
@@ -11,6 +12,9 @@ struct RefreshEndpoint: Sendable {
         client: String = AuthConfiguration.firstPartyClient,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
+        if let row = tokens.rowKey(of: token) {
+            do { try counters.count(session: row) } catch { throw .fault(error) }
+        }
         do throws(RefreshError) {
             return try await tokens.refresh(token, client: client, from: clientInfo)
         } catch {

@@ -65,6 +65,9 @@ package struct RefreshTokens: Sendable {
         )
     }
 
+    /// The row of an authentic token, which stays as long as its session; the database is not asked.
+    func rowKey(of text: RequestText) -> String? { codec.decode(text)?.rowKey }
+
     /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
         _ text: RequestText,

@@ -5,6 +5,7 @@ import TesseraVerifierHummingbird
 struct CallerMiddleware: RouterMiddleware {
     let sessions: Sessions
     let cookies: SessionCookiePolicy
+    let counters: RequestCounters
 
     func handle(
         _ request: Request,
@@ -21,6 +22,8 @@ struct CallerMiddleware: RouterMiddleware {
         } else if let value = cookies.value(in: request.headers) {
             guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
             let (state, _) = try await sessions.current(cookie: cookie)
+            // Whose cookie it is only its row says; that of a token is known before (RequestLimitMiddleware).
+            try counters.count(person: state.user.id)
             context.caller = Caller(userID: state.user.id, sessionID: state.session.id, role: state.user.role)
         } else {
             throw APIError(.tokenMissing)

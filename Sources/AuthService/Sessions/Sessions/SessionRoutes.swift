@@ -9,6 +9,7 @@ struct SessionRoutes: Sendable {
     let tokens: RefreshTokens
     let verifier: TokenVerifier
     let cookies: SessionCookiePolicy
+    let counters: RequestCounters
 
     func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("logout", use: logOut)
@@ -26,6 +27,7 @@ struct SessionRoutes: Sendable {
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         let (state, user) = try await sessions.current(cookie: cookie)
+        try counters.count(person: state.user.id)
         let response = try tokens.response(state, refreshToken: nil, showing: user, at: sessions.clock.now())
         return .json(response.json())
     }

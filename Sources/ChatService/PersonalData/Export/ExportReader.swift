@@ -50,6 +50,9 @@ package struct ExportReader: Sendable {
         case done
     }
 
+    /// Called before a message is read that is larger than a read should be.
+    package var willReadLargeMessage: @Sendable () async throws -> Void = {}
+
     private let database: any SQLDatabase
     private let flat: [FlatExport]
     private let user: String
@@ -171,7 +174,10 @@ package struct ExportReader: Sendable {
         }
         var rows = try await read(size: Self.size, limit: Self.rows)
         // A single message above the limit.
-        if rows.isEmpty { rows = try await read(size: .max, limit: 1) }
+        if rows.isEmpty {
+            try await willReadLargeMessage()
+            rows = try await read(size: .max, limit: 1)
+        }
         guard !rows.isEmpty else { throw Changed() }
         try write(rows, to: &out)
     }

@@ -20,6 +20,8 @@ struct ExportRoutes: Sendable {
             throw APIError.retry(.rateLimited, afterSeconds: Int(slots.limits.writeTimeout.components.seconds))
         }
         let reader = try await read(caller.id)
+        let scope = RequestScope.current
+        try await scope?.take(upTo: Self.buffers)
         let isAuthorized = Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)
         let channel = context.channel
         return Response(
@@ -33,10 +35,18 @@ struct ExportRoutes: Sendable {
                 defer { slot.leave() }
                 let watch = Task { await slot.watch(channel, isAuthorized: isAuthorized) }
                 defer { watch.cancel() }
-                try await Self.write(reader, slot, isAuthorized, &writer)
+                // Its rows are counted here, all together: each batch is gone when the next one is read.
+                try await Self.write(reader, slot, scope, isAuthorized, &writer)
             }
         )
     }
+
+    /// What the rows that are read ahead and the lines that are made of them take.
+    private static let buffers = 4 << 20
+    /// What a message takes that is larger than a read: its row, its line, and the piece that is written.
+    private static let largeMessage = 48 << 20
+    /// An export that has begun waits for memory rather than end without its trailer.
+    private static let maxWait: Duration = .seconds(30)
 
     /// Bytes of one write. A larger piece is split, or its reader would seem not to read.
     private static let maxWriteBytes = 256 << 10
@@ -46,10 +56,15 @@ struct ExportRoutes: Sendable {
     private static func write(
         _ reader: ExportReader,
         _ slot: ExportSlot,
+        _ scope: RequestScope?,
         _ isAuthorized: @Sendable () -> Bool,
         _ writer: inout any ResponseBodyWriter
     ) async throws {
         var reader = reader
+        reader.willReadLargeMessage = {
+            guard let scope else { return }
+            try await scope.take(upTo: min(largeMessage, scope.largest), within: maxWait)
+        }
         while let piece = try await reader.next() {
             // SECURITY: nothing is sent if the token ended during the read.
             guard isAuthorized() else { throw APIError(.userInactive) }
@@ -61,6 +76,7 @@ struct ExportRoutes: Sendable {
                 defer { slot.writeEnded(slice.readableBytes) }
                 try await writer.write(slice)
             }
+            scope?.settle(at: buffers)
         }
         slot.leave()
         try await writer.finish(nil)

@@ -26,6 +26,8 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
     case damaged(reason: String, inVirtualTable: Bool)
     /// The engine's queue is full. Nothing was sent.
     case overloaded
+    /// There was no memory for what the statements return. Nothing was changed.
+    case memoryExhausted
     /// The caller was cancelled while the transaction waited. Nothing was sent.
     case cancelled
     /// The connection was lost after the commit was sent, so the commit may have taken effect.
@@ -47,6 +49,7 @@ package enum StorageError: Error, Sendable, Hashable, CustomStringConvertible {
         case .timedOut(let statement): "\(statement) took too long"
         case .damaged(let reason, _): "database damaged: \(reason)"
         case .overloaded: "database queue is full"
+        case .memoryExhausted: "no memory for the results"
         case .cancelled: "cancelled while waiting for the database"
         case .outcomeUnknown(let reason): "outcome unknown: \(reason)"
         case .schema(let reason): "schema: \(reason)"

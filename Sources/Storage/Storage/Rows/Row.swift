@@ -17,6 +17,9 @@ package struct SQLResult: Sendable {
 
     package var first: Row? { rows.first }
     package var isEmpty: Bool { rows.isEmpty }
+
+    /// What the rows take in memory. They keep one block alive together.
+    package var byteCount: Int { rows.first?.blockByteCount ?? 0 }
 }
 
 /// One row of a result.
@@ -41,6 +44,8 @@ package struct Row: Sendable {
     }
 
     package var columns: Columns { block.columns }
+
+    fileprivate var blockByteCount: Int { block.bytes.count + block.cells.count * MemoryLayout<Cell>.stride }
 
     package var values: [SQLValue] { columns.names.indices.map { value(block.cells[start + $0]) } }
 

@@ -60,5 +60,8 @@ package struct TransactionResults: Sendable {
         self.all = all
     }
 
+    /// What all rows take in memory.
+    package var byteCount: Int { all.reduce(0) { $0 + $1.byteCount } }
+
     package subscript(handle: Transaction.Handle) -> SQLResult { all[handle.index] }
 }
