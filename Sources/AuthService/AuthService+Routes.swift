@@ -15,32 +15,16 @@ extension AuthService {
         router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
         router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
-        router.add(
-            middleware: RequestScopeMiddleware(
-                memory: configuration.memory,
-                counters: features.counters,
-                isExempt: Self.servesServices
-            )
-        )
+        router.add(middleware: requestScope)
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
         router.add(middleware: csrf)
         mountPublic(on: router.group())
-        let refreshEndpoint = RefreshEndpoint(
-            tokens: features.tokens,
-            throttle: features.throttle,
-            counters: features.counters
-        )
-        mountUsers(on: router, refreshEndpoint, csrf)
-        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refreshEndpoint)
+        let refresh = RefreshEndpoint(tokens: features.tokens, throttle: features.throttle, counters: features.counters)
+        mountUsers(on: router, refresh, csrf)
+        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refresh)
         mountServices(on: router)
         return router
-    }
-
-    /// Gateways ask about many people, services ask for keys, and clients count where they prove themselves.
-    private static func servesServices(_ path: String) -> Bool {
-        ["/oauth2/", "/.well-known/", "/v1/validate/"].contains { path.utf8.starts(with: $0.utf8) }
-            || path == "/v1/validate"
     }
 
     private func mountPublic(on root: RouteGroup<AuthRequestContext>) {

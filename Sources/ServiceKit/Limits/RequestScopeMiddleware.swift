@@ -1,4 +1,5 @@
 // Gives each request its scope, and counts those without an account for the network that they come from.
+import HTTPTypes
 package import Hummingbird
 
 /// Stands outside `ErrorMiddleware`, so that every answer says what is left, refusals included.
@@ -6,16 +7,23 @@ package struct RequestScopeMiddleware<Context: WebRequestContext>: RouterMiddlew
     private let memory: MemoryBudget
     private let counters: RequestCounters
     private let isExempt: @Sendable (_ path: String) -> Bool
+    private let isOpen: @Sendable (_ path: String) -> Bool
 
-    /// `isExempt`: says which paths serve others than persons, so that their address stands for no person.
+    /// - Parameters:
+    ///   - memory: of the process.
+    ///   - counters: of the service.
+    ///   - isExempt: which paths serve others than persons, so that their address stands for no person.
+    ///   - isOpen: which paths change something for a caller whose account no middleware has proved.
     package init(
         memory: MemoryBudget,
         counters: RequestCounters,
-        isExempt: @escaping @Sendable (_ path: String) -> Bool = { _ in false }
+        isExempt: @escaping @Sendable (_ path: String) -> Bool = { _ in false },
+        isOpen: @escaping @Sendable (_ path: String) -> Bool = { _ in false }
     ) {
         self.memory = memory
         self.counters = counters
         self.isExempt = isExempt
+        self.isOpen = isOpen
     }
 
     package func handle(
@@ -31,7 +39,7 @@ package struct RequestScopeMiddleware<Context: WebRequestContext>: RouterMiddlew
             var response: Response
             if isExempt(path) {
                 response = try await next(request, context)
-            } else if !request.headers.contains(.authorization), !request.headers.contains(.cookie) {
+            } else if isOpen(path) || !Self.hasCredentials(request) {
                 if let refusal = refusal(context) {
                     response = refusal
                 } else {
@@ -39,14 +47,23 @@ package struct RequestScopeMiddleware<Context: WebRequestContext>: RouterMiddlew
                 }
             } else {
                 response = try await next(request, context)
-                // Only what proved no account counts, which shows when it was looked at. Nothing was done for it then.
-                if scope.account == nil, let refusal = refusal(context), response.status.kind == .clientError {
+                // Only what proved no account counts, which shows when it was looked at.
+                if scope.account == nil, let refusal = refusal(context), Self.changedNothing(request, response) {
                     response = refusal
                 }
             }
             scope.verdict?.add(to: &response.headers)
             return response
         }
+    }
+
+    private static func hasCredentials(_ request: Request) -> Bool {
+        request.headers.contains(.authorization) || request.headers.contains(.cookie)
+    }
+
+    /// Whether a refusal may take the place of the answer.
+    private static func changedNothing(_ request: Request, _ response: Response) -> Bool {
+        request.method == .get || request.method == .head || response.status.kind == .clientError
     }
 
     private func refusal(_ context: Context) -> Response? {

@@ -32,6 +32,14 @@ struct RequestLimitTests {
         return 200
     }
 
+    /// Whether one of a few requests is refused. A token that has just come back lets one through.
+    private static func isRefused(_ send: () async throws -> Client.Answer) async throws -> Bool {
+        for _ in 0..<5 {
+            if try await send().status == 429 { return true }
+        }
+        return false
+    }
+
     @Test("a person's requests are limited in each service, wherever they come from, and another's are not touched")
     func persons() async throws {
         let installation = try await Installation(.sqlite, Self.settings)
@@ -43,11 +51,11 @@ struct RequestLimitTests {
         let burst = 20...30
         let passed0 = try await Self.passed("person") { try await auth.get("/v1/me", token: ada) }
         #expect(burst.contains(passed0))
-        #expect(try await auth.get("/v1/me/sessions", token: ada).status == 429)
+        #expect(try await Self.isRefused { try await auth.get("/v1/me/sessions", token: ada) })
         let passed1 = try await Self.passed("person") { try await chat.get("/v1/tags", token: ada) }
         #expect(burst.contains(passed1))
-        #expect(try await chat.post("/v1/conversations", ["title": "t"], token: ada).status == 429)
-        #expect(try await chat.get("/v1/changes", token: ada).status == 429)
+        #expect(try await Self.isRefused { try await chat.post("/v1/conversations", ["title": "t"], token: ada) })
+        #expect(try await Self.isRefused { try await chat.get("/v1/changes", token: ada) })
         // What a gateway asks about a person is one thing, what the person asks another.
         let passed2 = try await Self.passed("asked") { try await auth.get("/v1/validate", token: ada) }
         #expect(burst.contains(passed2))
@@ -65,9 +73,10 @@ struct RequestLimitTests {
         let chat = installation.chat
         let passed3 = try await Self.passed("address") { try await chat.get("/v1/tags") }
         #expect((40...60).contains(passed3))
-        #expect(try await chat.get("/v1/tags", token: "not.a.token").status == 429)
-        #expect(try await chat.get("/openapi.yaml").status == 429)
-        #expect(try await chat.get("/nowhere").status == 429)
+        for path in ["/v1/tags", "/openapi.yaml", "/nowhere"] {
+            #expect(try await Self.isRefused { try await chat.get(path) }, "\(path)")
+            #expect(try await Self.isRefused { try await chat.get(path, token: "not.a.token") }, "\(path)")
+        }
         #expect(try await chat.get("/v1/tags", token: ada).status == 200)
         #expect(try await chat.get("/healthz").status == 200)
         #expect(try await chat.get("/readyz").status == 200)
@@ -75,6 +84,13 @@ struct RequestLimitTests {
         #expect(try await installation.auth.get("/v1/session").status == 401)
         let passed4 = try await Self.passed("address") { try await installation.auth.get("/v1/session") }
         #expect((20...60).contains(passed4))
+        // Credentials that are not looked at before are none.
+        for path in ["/v1/login", "/v1/logout", "/v1/token/refresh"] {
+            let isRefused = try await Self.isRefused {
+                try await installation.auth.post(path, [:], token: "not.a.token")
+            }
+            #expect(isRefused, "\(path)")
+        }
         #expect(try await installation.auth.get("/.well-known/jwks.json").status == 200)
         #expect(try await installation.auth.get("/v1/me", token: ada).status == 200)
         #expect(try await node.terminate() == .status(0))
@@ -96,7 +112,7 @@ struct RequestLimitTests {
         }
         #expect((20...40).contains(passed))
         let form = "grant_type=refresh_token&refresh_token=\(token)"
-        #expect(try await auth.form("/oauth2/token", form).status == 429)
+        #expect(try await Self.isRefused { try await auth.form("/oauth2/token", form) })
         #expect(try await node.terminate() == .status(0))
     }
 
