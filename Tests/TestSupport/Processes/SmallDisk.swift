@@ -17,8 +17,8 @@ package struct SmallDisk: Sendable {
         let page = [UInt8](repeating: 0, count: 4096)
         while write(descriptor, page, page.count) == page.count {}
         guard errno == ENOSPC else { throw Failure(description: "filling the disk ended with \(errno)") }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0, ftruncate(descriptor, max(0, status.st_size - bytes)) == 0 else {
+        let size = lseek(descriptor, 0, SEEK_END)
+        guard size >= 0, ftruncate(descriptor, max(0, size - bytes)) == 0 else {
             throw Failure(description: "truncate: \(errno)")
         }
     }
