@@ -29,8 +29,12 @@ struct StatementCostTests {
         switch cost.statement.name {
         // The one row that is written stands for a batch of messages.
         case "conversations.deduct_newest": max(cost.result, 20)
+        // The batch's tags with their places on conversations.
+        case "erase.delete_tags": max(cost.result, 1000)
         // A batch that is counted or looked through.
         case let name where name.hasPrefix("erase."): max(cost.result, 500)
+        // An import that is under way is looked for among what is trashed.
+        case "import.tags": max(cost.result, 50)
         // All messages of a conversation.
         case "import.finish_conversation", "import.whole_conversation": max(cost.result, CostData.length)
         default: cost.result

@@ -81,9 +81,8 @@ enum ConversationTitleStatements {
         .reads,
         ["words": .text, "limit": .integer],
         postgres: """
-            SELECT COUNT(*) AS matches FROM (
-                SELECT 1 FROM conversations WHERE search @@ :words::tsquery LIMIT :limit
-            ) AS few
+            WITH matching AS MATERIALIZED (SELECT 1 FROM conversations WHERE search @@ :words::tsquery)
+            SELECT COUNT(*) AS matches FROM (SELECT 1 FROM matching LIMIT :limit) AS few
             """,
         sqlite: """
             SELECT COUNT(*) AS matches FROM (

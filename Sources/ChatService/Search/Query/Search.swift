@@ -43,7 +43,7 @@ struct Search: Sendable {
         let fetch = request.byRelevance ? SearchRanking.considered : request.limit + 1
         var isSmall = false
         if database.engine == .postgres {
-            isSmall = try SearchSize.isSmall(try await database.run(SearchSize.of(caller.id)))
+            isSmall = try SearchSize.isSmall(try await database.run(SearchSize.of(owner: caller.id)))
         }
         var (hits, isPartial) = try await find(.message, request, caller, fetch, isSmall: isSmall)
         // A title has no role, and is no message of its conversation.

@@ -22,7 +22,7 @@ enum SearchSize {
         """
     )
 
-    static func of(_ owner: String) -> BoundStatement {
+    static func of(owner: String) -> BoundStatement {
         statement.bind(["owner": owner, "limit": maxConversations])
     }
 

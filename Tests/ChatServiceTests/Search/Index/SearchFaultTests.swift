@@ -162,6 +162,21 @@ struct SearchFaultTests {
         }
     }
 
+    @Test("a read that met a rebuild which has ended is made again; only a second fault is damage", arguments: [1, 2])
+    func readAgain(faults: Int) async throws {
+        try await withTestDatabase(.sqlite, service: "chat") { test async throws in
+            let guarded = SearchFaultGuard(base: DamagedReads(test.database, faults), logger: .quiet)
+            let read = Statement("tests.read", .reads, "SELECT 1 AS one").bind()
+            if faults == 1 {
+                #expect(try await guarded.run(read).first?.integer("one") == 1)
+            } else {
+                await #expect(throws: StorageError.self) { try await guarded.run(read) }
+            }
+            let state = try await SearchIndex.status(of: .messages, in: test.database).state
+            #expect(state == (faults == 1 ? .ready : .draining))
+        }
+    }
+
     @Test("the program before finds its triggers and its rows again, whatever state it comes back to")
     func takenBack() async throws {
         for state in SearchIndex.State.allCases {
@@ -190,6 +205,32 @@ struct SearchFaultTests {
                 }
             }
         }
+    }
+}
+
+/// Fails some times as a read of an index that is being emptied does.
+private final class DamagedReads: DatabaseDecorator {
+    let base: any SQLDatabase
+    private let faults: Mutex<Int>
+
+    init(_ base: any SQLDatabase, _ faults: Int) {
+        self.base = base
+        self.faults = Mutex(faults)
+    }
+
+    func run(
+        _ transaction: Transaction,
+        priority: TransactionPriority
+    ) async throws(StorageError) -> TransactionResults {
+        let isFaulty = faults.withLock { faults in
+            guard faults > 0, transaction.statements.contains(where: { $0.statement.name == "tests.read" }) else {
+                return false
+            }
+            faults -= 1
+            return true
+        }
+        if isFaulty { throw .damaged(reason: "the test says so", inVirtualTable: true) }
+        return try await base.run(transaction, priority: priority)
     }
 }
 
