@@ -101,11 +101,21 @@ struct BodyTests {
         for (fields, expected) in [
             ([json: "text/plain", .contentLength: "2"], .unsupportedMediaType),
             ([.contentLength: "2"], .unsupportedMediaType),
-            ([json: "text/json", .transferEncoding: "chunked"], .unsupportedMediaType),
+            ([json: "text/json", .transferEncoding: "chunked", .expect: "100-continue"], .unsupportedMediaType),
             ([json: "application/json", .contentLength: "1001"], .bodyTooLarge),
             ([json: "application/json", .contentLength: "2", .contentEncoding: "br"], .unsupportedContentEncoding),
         ] as [(HTTPFields, ErrorCode)] {
             #expect(await Self.code(RequestBody(asyncSequence: Unread()), fields) == expected, "\(fields)")
         }
+    }
+
+    @Test("chunks that are none are no body, and others need their type")
+    func chunks() async throws {
+        let fields: HTTPFields = [.contentType: "text/plain", .transferEncoding: "chunked"]
+        let head = HTTPRequest(method: .post, scheme: "http", authority: "x", path: "/", headerFields: fields)
+        let empty = Request(head: head, body: RequestBody(buffer: ByteBuffer()))
+        #expect(try await empty.optionalJSONElement(limit: 10) == nil)
+        #expect(await Self.code("", fields) == .bodyMissing)
+        #expect(await Self.code("{}", fields) == .unsupportedMediaType)
     }
 }

@@ -179,10 +179,10 @@ struct ExportLimitTests {
             let message = #"{"role":"user","content":"x","metadata":{"m":"\#(long)"}}"#
             let messages = Array(repeating: message, count: 20).joined(separator: ",")
             try await chat.create(#"{"id":"a","messages":[\#(messages)]}"#)
-            try await chat.append(
-                #"{"messages":[\#(Array(repeating: message, count: 80).joined(separator: ","))]}"#,
-                to: "a"
-            )
+            for _ in 0..<2 {
+                let more = Array(repeating: message, count: 40).joined(separator: ",")
+                try await chat.append(#"{"messages":[\#(more)]}"#, to: "a")
+            }
             for index in 0..<24 {
                 try await chat.create(#"{"id":"c-\#(index)","settings":{"s":"\#(long)"},"metadata":{"m":"\#(long)"}}"#)
             }
