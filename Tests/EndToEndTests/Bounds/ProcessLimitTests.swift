@@ -27,7 +27,7 @@ struct ProcessLimitTests {
     @Test("the limit of open files is raised as far as the system allows, and printed when it is low")
     func raised() async throws {
         let installation = try await Installation()
-        let process = try await Self.start(installation, "ulimit -Hn 2000 && ulimit -Sn 300")
+        let process = try await Self.start(installation, "ulimit -Sn 300 && ulimit -Hn 2000")
         #expect(try Self.openFiles(process) == [2000, 2000])
         let lines = process.output.split(separator: "\n").filter { $0.contains("the limit of open files is low") }
         #expect(lines.count == 1, "\(process.output)")
@@ -54,31 +54,33 @@ struct ProcessLimitTests {
 
     @Test("a request that finds no memory is refused with a code of its own, and served when there is some")
     func memory() async throws {
-        let installation = try await Installation(.sqlite, ["TESSERA_MEMORY_BUDGET": "64MiB"])
+        let installation = try await Installation(.sqlite, ["TESSERA_MEMORY_BUDGET": "16MiB"])
         let process = try await installation.startDev()
         let token = try await BoundsInstallation.person("ada", installation)
         let other = try await BoundsInstallation.person("grace", installation)
-        let size = 7 << 20
+        let size = 1_000_000
         let head = """
             POST /v1/conversations HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer \(token)\r\n\
             Content-Type: application/json\r\nContent-Length: \(size)\r\nConnection: close\r\n\r\n
             """
-        // Takes most of a person's share, half of the budget, and goes on.
-        let first = try RawConnection(port: installation.chatPort)
-        try first.send(head + #"{"title":""#)
-        try await eventually("its memory is taken") {
-            try await installation.metric("tessera_memory_budget_taken_bytes") ?? 0 >= Double(size)
+        // Two take nearly all of a person's share, half of the budget, and go on: four times the body each.
+        let held = try (0..<2).map { _ in try RawConnection(port: installation.chatPort) }
+        for connection in held { try connection.send(head + #"{"title":""#) }
+        try await eventually("their memory is taken") {
+            try await installation.metric("tessera_memory_budget_taken_bytes") ?? 0 >= Double(8 * size)
         }
-        let second = try RawConnection(port: installation.chatPort)
-        try second.send(head)
-        second.finishSending()
-        let answer = try await second.receiveUntilClosed(within: .seconds(30))
+        let third = try RawConnection(port: installation.chatPort)
+        try third.send(head)
+        third.finishSending()
+        let answer = try await third.receiveUntilClosed(within: .seconds(30))
         #expect(answer.hasPrefix("HTTP/1.1 503 "), "\(answer)")
         #expect(answer.contains(#""code":"memory_exhausted""#) && answer.lowercased().contains("retry-after: 1\r\n"))
         let body: JSONValue = ["title": .string(String(repeating: "t", count: 1000))]
         #expect(try await installation.chat.post("/v1/conversations", body, token: other).status == 201)
-        first.finishSending()
-        _ = try? await first.receiveUntilClosed(within: .seconds(30))
+        for connection in held {
+            connection.finishSending()
+            _ = try? await connection.receiveUntilClosed(within: .seconds(30))
+        }
         try await eventually("its memory is given back") {
             try await installation.metric("tessera_memory_budget_taken_bytes") == 0
         }

@@ -66,7 +66,7 @@ struct StatementCost {
         try await database.withMigrationLock { connection in
             try connection.execute(
                 script:
-                    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
+                    "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; SET enable_sort = off; SET enable_hashjoin = off; SET enable_mergejoin = off"
             )
             try connection.execute(script: known)
             for (index, statement) in statements.enumerated() {

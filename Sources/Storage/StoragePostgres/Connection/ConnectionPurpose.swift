@@ -18,7 +18,7 @@ enum ConnectionPurpose: String {
     /// second. What workers run takes a millisecond.
     private static let byIndex =
         "SET jit = off; "
-        + ["seqscan", "sort", "incremental_sort", "hashjoin", "mergejoin"].map { "SET enable_\($0) = off" }
+        + ["seqscan", "sort", "hashjoin", "mergejoin"].map { "SET enable_\($0) = off" }
         .joined(separator: "; ")
 
     /// Micro-batches of writes: a row lock of another session must not delay the rest of the batch.
