@@ -66,6 +66,19 @@ struct TestSummaryTests {
         )
     }
 
+    @Test("a run that has gone silent is ended, and what began in it and did not end is named")
+    func silent() async throws {
+        let output = """
+            ◇ Test "a" started.
+            ◇ Test "b" started.
+            ✔ Test "a" passed after 0.100 seconds.
+            """
+        let run = try await Self.summarise(output, "sleep 600", ["TEST_MINUTE": "0.1", "TEST_SILENCE": "3"])
+        #expect(run.exit == .status(124))
+        let start = try #require(run.lines.firstIndex { $0.hasPrefix("Nothing was written for 3 minutes.") })
+        #expect(run.lines[start + 1] == "  b" && run.lines[start + 2] == "What failed:", "\(run.lines)")
+    }
+
     @Test("SIGTERM ends the command, and its status is the script's")
     func terminated() async throws {
         try await Self.withFolder { folder in
@@ -87,13 +100,17 @@ struct TestSummaryTests {
     }
 
     /// Runs the script on a command that prints `output` and then executes `rest`.
-    private static func summarise(_ output: String, _ rest: String) async throws -> Run {
+    private static func summarise(
+        _ output: String,
+        _ rest: String,
+        _ environment: [String: String] = [:]
+    ) async throws -> Run {
         try await withFolder { folder in
             let logFile = folder.appending(path: "test.log").path
             let text = folder.appending(path: "output").path
             try Data((output + "\n").utf8).write(to: URL(filePath: text))
             let command = ["bash", "-c", "cat '\(text)'; \(rest)", "tests", "--skip", "EndToEndTests"]
-            let process = try start([logFile] + command, in: folder)
+            let process = try start([logFile] + command, environment, in: folder)
             let exit = try await process.waitForExit()
             let lines = process.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
             let log = try String(contentsOfFile: logFile, encoding: .utf8)
@@ -101,11 +118,15 @@ struct TestSummaryTests {
         }
     }
 
-    private static func start(_ arguments: [String], in folder: URL) throws -> ServerProcess {
+    private static func start(
+        _ arguments: [String],
+        _ environment: [String: String] = [:],
+        in folder: URL
+    ) throws -> ServerProcess {
         try ServerProcess(
             executable: Repository.root.appending(path: "scripts/summarise-tests"),
             arguments: arguments,
-            environment: ["LC_ALL": "C.UTF-8"],
+            environment: environment.merging(["LC_ALL": "C.UTF-8"]) { $1 },
             folder: folder
         )
     }

@@ -167,7 +167,7 @@ struct EventFeedTests {
 
     @Test("1,000 idle followers cost less than a tenth of a core", arguments: Engine.allCases)
     func idleFollowers(engine: Engine) async throws {
-        let installation = try await Installation(engine)
+        let installation = try await Installation(engine, ["TESSERA_MAX_CONNECTIONS_PER_NETWORK": "2000"])
         let node = try await installation.startAuth()
         let token = try await installation.serviceToken()
         let metrics = Client(base: "http://\(installation.environment["TESSERA_METRICS_ADDRESS"] ?? "")")
