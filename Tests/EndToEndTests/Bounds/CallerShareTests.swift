@@ -12,7 +12,7 @@ struct CallerShareTests {
         let chat = bounds.installation.chat
         let other = try await BoundsInstallation.person("other", bounds.installation)
         let id = try await bounds.conversation()
-        try await bounds.append(20_000, to: id)
+        try await bounds.append(TestScope.rounds(2000, long: 20_000), to: id)
 
         func slowest(of count: Int) async throws -> Duration {
             var times: [Duration] = []
@@ -23,7 +23,7 @@ struct CallerShareTests {
             }
             return times.sorted()[count * 99 / 100 - 1]
         }
-        let quiet = try await slowest(of: 200)
+        let quiet = try await slowest(of: TestScope.rounds(50, long: 200))
         let loaded = try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<32 {
                 group.addTask {
@@ -40,7 +40,7 @@ struct CallerShareTests {
             try await eventually("the heavy reads are under way") {
                 try await chat.get("/v1/search?q=word1*&limit=1", token: bounds.token).status == 200
             }
-            let loaded = try await slowest(of: 100)
+            let loaded = try await slowest(of: TestScope.rounds(20, long: 100))
             group.cancelAll()
             return loaded
         }
