@@ -23,15 +23,19 @@ package struct SearchCommands: Sendable {
         try await alone {
             let purge = SearchPurge(database: database, clock: clock)
             let deadline = ContinuousClock.now + Self.maxWait
-            var report = try await purge.run(isForced: true, while: { try await lease.hold() })
+            var report = try await persistently {
+                try await purge.run(isForced: true, while: { try await lease.hold() })
+            }
             while report.unfinished > 0, ContinuousClock.now < deadline {
                 try await Task.sleep(for: .milliseconds(200))
-                let further = try await purge.run(while: { try await lease.hold() })
+                let further = try await persistently { try await purge.run(while: { try await lease.hold() }) }
                 report.passes += further.passes
                 report.unfinished = further.unfinished
             }
             // If a rebuild is cheaper.
-            _ = try await SearchRebuild(database: database).run(while: { try await lease.hold() })
+            _ = try await persistently {
+                try await SearchRebuild(database: database).run(while: { try await lease.hold() })
+            }
             return report
         }
     }
@@ -46,8 +50,19 @@ package struct SearchCommands: Sendable {
         }
         return try await alone {
             try await SearchIndex.beginRebuild(in: database, because: "tessera search rebuild")
-            return try await SearchRebuild(database: database).run(while: { try await lease.hold() }).rows
+            return try await persistently {
+                try await SearchRebuild(database: database).run(while: { try await lease.hold() }).rows
+            }
         }
+    }
+
+    /// Goes on with a pass when a busy service has kept the writer's lock for the time of a conflict, five seconds:
+    /// SQLite does not give the lock to the one that has waited longest.
+    private func persistently<T>(_ pass: () async throws -> T) async throws -> T {
+        for _ in 1..<20 {
+            do { return try await pass() } catch StorageError.conflict { continue }
+        }
+        return try await pass()
     }
 
     /// Neither may be inside a transaction (PostgreSQL manual, "REINDEX").
