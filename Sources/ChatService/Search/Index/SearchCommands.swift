@@ -22,15 +22,13 @@ package struct SearchCommands: Sendable {
     package func purge() async throws -> SearchPurge.Report {
         try await alone {
             let purge = SearchPurge(database: database, clock: clock)
-            let deadline = ContinuousClock.now + Self.maxWait
-            var report = try await persistently {
-                try await purge.run(isForced: true, while: { try await lease.hold() })
-            }
-            while report.unfinished > 0, ContinuousClock.now < deadline {
-                try await Task.sleep(for: .milliseconds(200))
-                let further = try await persistently { try await purge.run(while: { try await lease.hold() }) }
-                report.passes += further.passes
-                report.unfinished = further.unfinished
+            // A pass that is under way does not have what was deleted since it began.
+            let isUnderWay = try await isPurging()
+            var report = try await finish(purge)
+            if isUnderWay, report.unfinished == 0 {
+                let second = try await finish(purge)
+                report.passes += second.passes
+                report.unfinished = second.unfinished
             }
             // If a rebuild is cheaper.
             _ = try await persistently {
@@ -54,6 +52,26 @@ package struct SearchCommands: Sendable {
                 try await SearchRebuild(database: database).run(while: { try await lease.hold() }).rows
             }
         }
+    }
+
+    private func isPurging() async throws -> Bool {
+        for table in SearchTable.allCases where database.engine == .sqlite {
+            if try await SearchIndex.status(of: table, in: database).isPurging { return true }
+        }
+        return false
+    }
+
+    /// One pass of each index that has changed, to its end or until a reader has blocked it for a minute.
+    private func finish(_ purge: SearchPurge) async throws -> SearchPurge.Report {
+        let deadline = ContinuousClock.now + Self.maxWait
+        var report = try await persistently { try await purge.run(isForced: true, while: { try await lease.hold() }) }
+        while report.unfinished > 0, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(200))
+            let further = try await persistently { try await purge.run(while: { try await lease.hold() }) }
+            report.passes += further.passes
+            report.unfinished = further.unfinished
+        }
+        return report
     }
 
     /// Goes on with a pass when a busy service has kept the writer's lock for the time of a conflict, five seconds:
