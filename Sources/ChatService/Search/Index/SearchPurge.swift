@@ -71,7 +71,10 @@ package struct SearchPurge: Sendable {
             return
         }
         guard await database.reclaimDeletedBytes() else { return }
-        _ = try await database.run(SearchPurgeStatements.of(table).endPurge(leaving: structure), priority: .long)
+        // Further segments were written during the pass, and may delete words of the merged one.
+        let isClean = FTS5Structure(structure).map { $0.segments <= 1 } ?? false
+        let end = SearchPurgeStatements.of(table).endPurge(leaving: isClean ? structure : nil)
+        _ = try await database.run(end, priority: .long)
         report.unfinished -= 1
         report.passes += 1
     }

@@ -65,7 +65,8 @@ struct SearchPurgeStatements: Sendable {
     /// Merges until so many pages are written. A negative number begins to merge all segments into one.
     func merge(pages: Int) -> BoundStatement { mergePages.bind(["pages": pages]) }
 
-    func endPurge(leaving structure: [UInt8]) -> BoundStatement { endPurge.bind(["structure": structure]) }
+    /// With the structure of the one segment that is left; `nil` if others were written during the pass.
+    func endPurge(leaving structure: [UInt8]?) -> BoundStatement { endPurge.bind(["structure": structure]) }
 
     static let all = messages.list + titles.list
 
