@@ -110,6 +110,12 @@ struct WorkInstallation {
 
     // MARK: Times
 
+    func time(of work: () async throws -> Void) async throws -> Duration {
+        let begin = ContinuousClock.now
+        try await work()
+        return .now - begin
+    }
+
     /// The shortest time that a request takes in some rounds: a busy machine lengthens the others.
     func best(of rounds: Int = 5, _ send: () async throws -> Client.Answer) async throws -> Duration {
         var best = Duration.seconds(3600)
