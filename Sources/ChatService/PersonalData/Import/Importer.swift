@@ -201,7 +201,13 @@ package struct Importer: Sendable {
             }
             row["tag_id"] = key
         }
-        pending.append((flat.insert(row: row, owner: owner, isAlone: !hadConversations), .flat(name)))
+        let insert = flat.insert(
+            row: row,
+            owner: owner,
+            importing: conversations.last?.id,
+            isAlone: !hadConversations
+        )
+        pending.append((insert, .flat(name)))
     }
 
     private mutating func settle() async throws {
