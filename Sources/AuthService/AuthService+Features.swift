@@ -26,8 +26,9 @@ struct AuthFeatures: Sendable {
     let cleanup: CleanupRunner
     let recovery: Recovery
 
+    /// Jobs, keys and the feed read past the shares of requests.
     init(
-        database: any SQLDatabase,
+        database base: any SQLDatabase,
         configuration: AuthConfiguration,
         clock: Clock,
         random: RandomSource,
@@ -36,13 +37,14 @@ struct AuthFeatures: Sendable {
     ) {
         let (events, audit) = (Events(), Audit())
         let ids = IDGenerator(random)
-        keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
+        let database = SharedDatabase(base)
+        keys = SigningKeys(database: base, clock: clock, configuration: configuration, events: events)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
         counters = RequestCounters(requests)
         users = Users(database: database, clock: clock, events: events, audit: audit)
-        emailKeys = EmailKeys(database: database, clock: clock)
+        emailKeys = EmailKeys(database: base, clock: clock)
         sessions = Sessions(
             database: database,
             clock: clock,
@@ -104,16 +106,16 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
-        epochs = EventEpochs(database: database, clock: clock, random: random)
-        eventLog = EventLog(database: database, epochs: epochs, clock: clock)
-        eventFeed = EventFeed(log: eventLog, database: database, timing: configuration.eventFeed, logger: logger)
+        epochs = EventEpochs(database: base, clock: clock, random: random)
+        eventLog = EventLog(database: base, epochs: epochs, clock: clock)
+        eventFeed = EventFeed(log: eventLog, database: base, timing: configuration.eventFeed, logger: logger)
         cleanup = CleanupRunner(
-            database: database,
+            database: base,
             clock: clock,
             steps: AuthService.cleanupSteps(configuration),
-            lease: .cleanup(holder: ids.name(), database: database, clock: clock),
+            lease: .cleanup(holder: ids.name(), database: base, clock: clock),
             lastRunLabel: "tessera_cleanup_last_run_seconds"
         )
-        recovery = Recovery(database: database, clock: clock, random: random)
+        recovery = Recovery(database: base, clock: clock, random: random)
     }
 }

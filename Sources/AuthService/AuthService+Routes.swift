@@ -75,7 +75,7 @@ extension AuthService {
         ).mount(on: open)
 
         let authenticated = router.group("v1")
-            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: verifier))
+            .add(middleware: RequestLimitMiddleware(counters: features.counters, account: trust.signedAccount.account))
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: verifier,
@@ -102,7 +102,7 @@ extension AuthService {
     /// For services with tokens of their own.
     private func mountServices(on router: ServiceRouter<AuthRequestContext>) {
         let trusted = router.group("v1")
-            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: trust.verifier))
+            .add(middleware: RequestLimitMiddleware(counters: features.counters, account: trust.signedAccount.account))
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: trust.verifier,

@@ -6,6 +6,7 @@ import TesseraVerifierHummingbird
 
 struct AuthTrust: Sendable {
     let verifier: TokenVerifier
+    let signedAccount: SignedAccount
     /// Judges tokens that were sent to other services.
     let introspector: TokenIntrospector
     let revocations: InProcessRevocations
@@ -26,6 +27,7 @@ struct AuthTrust: Sendable {
             clock: { clock.now().seconds }
         )
         verifier = TokenVerifier(requirements: requirements, keys: keys, lookup: rows)
+        signedAccount = SignedAccount(verifier: verifier)
         requirements.demandsAudience = false
         introspector = TokenIntrospector(
             TokenVerifier(requirements: requirements, keys: keys),

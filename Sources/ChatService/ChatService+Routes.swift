@@ -25,7 +25,7 @@ extension ChatService {
                     failure: TokenRefusal.apiError
                 )
             )
-            .add(middleware: RequestLimitMiddleware(counters: counters))
+            .add(middleware: RequestLimitMiddleware(counters: counters) { .person(try $1.caller.id) })
         DataRoutes(erasures: erasures).mount(on: authenticated)
         let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
         mountOwn(on: admitted)

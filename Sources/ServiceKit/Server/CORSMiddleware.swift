@@ -9,7 +9,7 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
     private let origins: Set<RequestText>
 
     private static var allowedHeaders: String {
-        "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-ID"
+        "Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-ID"
     }
 
     package init(origins: [String]) {

@@ -20,7 +20,7 @@ enum CostData {
     static let length = 8000
 
     /// Triggers off: changes, words and references are inserted as they would have been.
-    private static func script(_ inserts: String) -> String {
+    static func script(_ inserts: String) -> String {
         "SET session_replication_role = replica;\n\(inserts)\nSET session_replication_role = DEFAULT;"
     }
 
@@ -175,7 +175,8 @@ enum CostData {
     private static func value(_ name: String, _ type: SQLType, _ target: Target) -> SQLValue {
         let (conversation, owner) = (target.conversation, target.owner)
         switch (name, type) {
-        case ("conversation", _), ("conversation_id", _), ("source", _), ("target", _): return .text(conversation)
+        case ("conversation", _), ("conversation_id", _), ("source", _), ("target", _), ("importing", _):
+            return .text(conversation)
         case ("owner", _), ("voter", _), ("principal", _), ("user_id", _), ("owner_id", _), ("author", _):
             return .text(owner)
         case ("id", .text): return .text(conversation)

@@ -33,27 +33,21 @@ enum UserListStatements {
         """
     )
 
-    private static let listOfRoleAfter = Statement(
-        "users.list_of_role_after",
-        .reads,
-        parameters + ["role": .text],
-        """
-        SELECT \(User.columns) FROM users
-        WHERE role = :role AND (created_at, id) < (:instant, :id) AND \(state)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
-        """
-    )
+    private static func listOfRole(_ name: String, isDescending: Bool) -> Statement {
+        Statement(name, .reads, parameters + ["role": .text]) { engine in
+            let page = OnePlan.page(
+                of: "role",
+                is: ":role",
+                after: [("created_at", ":instant"), ("id", ":id")],
+                isDescending: isDescending,
+                engine
+            )
+            return "SELECT \(User.columns) FROM users WHERE \(state) AND \(page) LIMIT :limit"
+        }
+    }
 
-    private static let listOfRoleBefore = Statement(
-        "users.list_of_role_before",
-        .reads,
-        parameters + ["role": .text],
-        """
-        SELECT \(User.columns) FROM users
-        WHERE role = :role AND (created_at, id) > (:instant, :id) AND \(state)
-        ORDER BY created_at, id LIMIT :limit
-        """
-    )
+    private static let listOfRoleAfter = listOfRole("users.list_of_role_after", isDescending: true)
+    private static let listOfRoleBefore = listOfRole("users.list_of_role_before", isDescending: false)
 
     /// The users with an email or a name from `:first` up to `:end`, each once, so that a search reads and sorts only
     /// its matches.
