@@ -20,6 +20,7 @@ struct AuthFeatures: Sendable {
     let signIn: SignIn
     let passwords: Passwords
     let clients: Clients
+    let idempotency: IdempotencyKeys
     let epochs: EventEpochs
     let eventLog: EventLog
     let eventFeed: EventFeed
@@ -104,6 +105,7 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
+        idempotency = IdempotencyKeys(database: database, clock: clock, ids: ids, ring: configuration.masterKeys)
         epochs = EventEpochs(database: database, clock: clock, random: random)
         eventLog = EventLog(database: database, epochs: epochs, clock: clock)
         eventFeed = EventFeed(log: eventLog, database: database, timing: configuration.eventFeed, logger: logger)
