@@ -20,6 +20,7 @@ struct AuthFeatures: Sendable {
     let signIn: SignIn
     let passwords: Passwords
     let clients: Clients
+    let idempotency: IdempotencyKeys
     let epochs: EventEpochs
     let eventLog: EventLog
     let eventFeed: EventFeed
@@ -106,6 +107,7 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
+        idempotency = IdempotencyKeys(database: database, clock: clock, ids: ids, ring: configuration.masterKeys)
         epochs = EventEpochs(database: base, clock: clock, random: random)
         eventLog = EventLog(database: base, epochs: epochs, clock: clock)
         eventFeed = EventFeed(log: eventLog, database: base, timing: configuration.eventFeed, logger: logger)

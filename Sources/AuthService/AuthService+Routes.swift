@@ -90,6 +90,11 @@ extension AuthService {
         stateRoutes.mountAuthenticated(on: authenticated)
 
         let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
+            .add(
+                middleware: IdempotencyMiddleware(keys: features.idempotency) { [users] id, isCreated in
+                    try await users.find(id: id).map { .user($0, created: isCreated) }
+                }
+            )
         AdminUserRoutes(users: users).mount(on: admin)
         passwordRoutes.mountAdmin(on: admin)
         stateRoutes.mountAdmin(on: admin)

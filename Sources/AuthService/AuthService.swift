@@ -84,6 +84,7 @@ package struct AuthService: Sendable {
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
         RefreshTokenStatements.all, SigningKeyStatements.all, EventStatements.all, EventLogStatements.all,
         AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,
+        IdempotencyStatements.all,
     ].flatMap(\.self)
 
     /// Unneeded rows, in the order of removal.
@@ -94,6 +95,7 @@ package struct AuthService: Sendable {
             SessionCleanupStatements.removal(tokenLifetime: configuration.accessTokenLifetime),
             ThrottleStatements.cleanup,
             ClientStatements.cleanup,
+            IdempotencyStatements.cleanup,
             EventLogStatements.cleanup(retention: configuration.eventRetention),
             AuditStatements.cleanup(retention: configuration.auditRetention),
         ]

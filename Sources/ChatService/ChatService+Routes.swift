@@ -14,7 +14,12 @@ extension ChatService {
         router.add(middleware: RequestScopeMiddleware(memory: configuration.memory, counters: counters))
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
-        HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
+        HealthRoutes(
+            service: "chat",
+            contract: contract,
+            warnings: isFollowing ? [] : [Self.notFollowing],
+            isReady: isReady
+        ).mount(on: router.group())
 
         let authenticated = router.group("v1")
             .add(
@@ -62,6 +67,11 @@ extension ChatService {
 
     private func mountAdmin(on group: RouteGroup<ChatRequestContext>) {
         let data = AdminData(database: features.database)
-        AdminDataRoutes(data: data, erasures: erasures, logger: logger).mount(on: group)
+        AdminDataRoutes(
+            data: data,
+            erasures: erasures,
+            feedState: isFollowing ? "following" : Self.notFollowing,
+            logger: logger
+        ).mount(on: group)
     }
 }

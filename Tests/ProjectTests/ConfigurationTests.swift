@@ -21,6 +21,7 @@ struct ConfigurationTests {
         let ring = try settings.masterKeys() ?? MasterKeyRing(base64Ring: key())
         _ = try settings.chatConfiguration()
         _ = try settings.chatFeed()
+        _ = try settings.isChatAlone()
         return (settings, try settings.authConfiguration(masterKeys: ring))
     }
 
@@ -42,8 +43,8 @@ struct ConfigurationTests {
         #expect(settings.chatPublicURL == "http://127.0.0.1:8081")
         #expect(settings.authURL == settings.publicURL)
         #expect(settings.metrics == nil)
-        #expect(settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
-        #expect(settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
+        #expect(try settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
+        #expect(try settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
         #expect(settings.logLevel == .info)
         #expect(try settings.masterKeys() == nil)
         #expect(try settings.chatConfiguration().audience == "chat")
@@ -221,6 +222,10 @@ struct ConfigurationTests {
         add(.corsOrigins, "*", "null", "https://app.example/path", "http://app.example")
         add(.authDatabaseURL, "mysql://root:hunter2@db/tessera", "sqlite:", "sqlite::memory:", "auth.sqlite")
         add(.chatDatabaseURL, "http://name:hunter2@db")
+        add(.databaseURL, "mysql://root:hunter2@db/tessera", "sqlite:tessera.sqlite", "tessera")
+        for key in [ConfigurationKey.authDatabaseSchema, .chatDatabaseSchema] {
+            add(key, "Upper", "1st", "pg_own", "a b", "a\"; DROP SCHEMA public", String(repeating: "a", count: 64), "ö")
+        }
         add(.postgresHost, "a\nb")
         add(.postgresPort, "many", "0", with: postgres)
         add(.postgresUser, "a\nb", with: postgres)
@@ -232,6 +237,7 @@ struct ConfigurationTests {
         add(.chatAudience, "a\nb")
         add(.chatClientID, "a\nb", with: ["TESSERA_CHAT_CLIENT_SECRET": "hunter2hunter2"])
         add(.chatClientSecret, "hunter2\nhunter2", with: ["TESSERA_CHAT_CLIENT_ID": "chat"])
+        add(.chatFollow, "perhaps", with: ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "hunter2"])
         add(.verifierStale, "0s", "2d", "refuse", "60", "serve 1m", "-1m", "500ms")
         add(.signingAlgorithm, "HS256", "none")
         add(.keyRotation, "59m", "often")
@@ -309,6 +315,28 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("chat starts without a client only where a setting says that it follows nothing, and with one never says so")
+    func chatFollows() async throws {
+        func follows(_ environment: [String: String]) async throws -> ChatFeedSettings? {
+            try await Self.read(environment).settings.chatFollows()
+        }
+        let client = ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "hunter2"]
+        let missing = await #expect(throws: ConfigurationError.self) { try await follows([:]) }
+        let text = try #require(missing).description
+        #expect(text.hasPrefix("TESSERA_CHAT_CLIENT_ID ") && text.contains("TESSERA_CHAT_FOLLOW=off"), "\(text)")
+        #expect(text.contains("deleted user"))
+        #expect(try await follows(["TESSERA_CHAT_FOLLOW": "off"]) == nil)
+        #expect(try await follows(client)?.clientID == "chat")
+        let stale = await #expect(throws: ConfigurationError.self) {
+            try await follows(["TESSERA_CHAT_FOLLOW": "off", "TESSERA_VERIFIER_STALE": "1m"])
+        }
+        #expect(stale?.key == "TESSERA_VERIFIER_STALE")
+        let both = await #expect(throws: ConfigurationError.self) {
+            try await follows(client.merging(["TESSERA_CHAT_FOLLOW": "OFF"]) { $1 })
+        }
+        #expect(both?.key == "TESSERA_CHAT_FOLLOW" && both?.description.contains("TESSERA_CHAT_CLIENT_ID") == true)
+    }
+
     @Test(
         "events kept for less than ten minutes longer than an access token lives are refused, by their variable's name"
     )
@@ -340,7 +368,7 @@ struct ConfigurationTests {
             "TESSERA_SIGNING_ALG": "eddsa",
             "TESSERA_LOG_FORMAT": "JSON",
             "TESSERA_AUTH_DATABASE_URL": "postgresql://db1,db2/tessera?target_session_attrs=read-write",
-            "TESSERA_CHAT_DATABASE_URL": "sqlite:chat.db",
+            "TESSERA_CHAT_DATABASE_URL": "postgres://db/chat",
         ])
         #expect(settings.publicURL == "https://auth.example.com")
         #expect(auth.issuer == "https://auth.example.com")
@@ -352,20 +380,7 @@ struct ConfigurationTests {
         #expect(auth.sessionIdle == .seconds(43_200))
         #expect(auth.signingAlgorithm == .eddsa)
         #expect(settings.logFormat == "json")
-        #expect(settings.chatDatabase == .sqlite(path: "chat.db"))
-    }
-
-    @Test("the variables of a PostgreSQL image build each URL that is not given")
-    func postgresVariables() async throws {
-        var environment = [
-            "POSTGRES_HOST": "db", "POSTGRES_USER": "te@s", "POSTGRES_PASSWORD": "p@ss/wörd:?#%", "POSTGRES_DB": "main",
-        ]
-        let settings = try await Self.read(environment).settings
-        let user = "postgres://te%40s:p%40ss%2Fw%C3%B6rd%3A%3F%23%25@db:5432"
-        #expect(settings.authDatabase == .postgres(url: "\(user)/main"))
-        #expect(settings.chatDatabase == .postgres(url: "\(user)/main_chat"))
-        environment["TESSERA_CHAT_DATABASE_URL"] = "sqlite:chat.db"
-        #expect(try await Self.read(environment).settings.chatDatabase == .sqlite(path: "chat.db"))
+        #expect(try settings.chatDatabase == .postgres(url: "postgres://db/chat"))
     }
 
     @Test(

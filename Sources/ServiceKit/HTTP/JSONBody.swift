@@ -162,6 +162,13 @@ package struct JSONBody: Sendable {
         return element.raw
     }
 
+    /// For members of a PATCH that cannot be cleared: `null` would change nothing, in silence.
+    package mutating func refuseNull(_ names: String...) {
+        for name in names where element(name)?.isNull == true {
+            addError(name, "wrong_type", "must not be null; leave it out to keep what is there")
+        }
+    }
+
     /// Throws all errors, unknown members included.
     package mutating func finish() throws(APIError) {
         let known = Set(read.map { RequestText($0) })

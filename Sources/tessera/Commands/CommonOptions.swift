@@ -108,8 +108,9 @@ extension TesseraCommand {
             throw ConfigurationError(.masterKey, "is required")
         }
         let opened = try await ServiceDatabase.open(
-            settings.authDatabase,
+            try settings.authDatabase,
             service: "auth",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )
@@ -131,7 +132,7 @@ extension TesseraCommand {
         _ body: (ChatService) async throws -> T
     ) async throws -> T {
         let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
+            try settings.chatDatabase,
             service: "chat",
             slow: settings.slowSQL,
             logger: logger

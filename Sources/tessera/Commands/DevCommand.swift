@@ -25,14 +25,16 @@ struct DevCommand: TesseraCommand {
         _ = try settings.chatConfiguration()
         let given = try settings.chatFeed()
         let authDatabase = try await ServiceDatabase.open(
-            settings.authDatabase,
+            try settings.authDatabase,
             service: "auth",
+            missing: .usualSchema,
             slow: settings.slowSQL,
             logger: logger
         )
         let chatDatabase = try await ServiceDatabase.open(
-            settings.chatDatabase,
+            try settings.chatDatabase,
             service: "chat",
+            missing: .usualSchema,
             slow: settings.slowSQL,
             logger: logger
         )
@@ -43,8 +45,10 @@ struct DevCommand: TesseraCommand {
         // A terminal shows users' requests; those of chat to auth appear at debug level only.
         let quietAgent = Logs.isTerminal(settings) ? IssuerRequest.agent : nil
         let auth = try await Start.auth(settings, ring: ring, authDatabase, quietAgent: quietAgent, logger: logger)
-        let feed: ChatFeedSettings
-        if let given {
+        let feed: ChatFeedSettings?
+        if try settings.isChatAlone() {
+            feed = nil
+        } else if let given {
             feed = given
         } else {
             let client = try await DevSecrets.chatClient(in: settings.dataDirectory, auth.clients)
@@ -56,7 +60,7 @@ struct DevCommand: TesseraCommand {
         runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: authDatabase.database)
         runner.add(chat, on: settings.chat, database: chatDatabase.database)
-        let greeting = DevGreeting(settings: settings, samples: samples).text
+        let greeting = try DevGreeting(settings: settings, samples: samples).text()
         try await runner.run(whenListening: {
             // Unbuffered, so that a reader of a pipe sees it before the first request.
             try? FileHandle.standardOutput.write(contentsOf: Data(greeting.utf8))

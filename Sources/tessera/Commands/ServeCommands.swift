@@ -15,8 +15,9 @@ struct AuthCommand: TesseraCommand {
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
         let opened = try await ServiceDatabase.open(
-            settings.authDatabase,
+            try settings.authDatabase,
             service: "auth",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )
@@ -41,10 +42,11 @@ struct ChatCommand: TesseraCommand {
     func run(_ settings: Settings, logger: Logger) async throws {
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         _ = try settings.chatConfiguration()
-        let feed = try settings.chatFeed()
+        let feed = try settings.chatFollows()
         let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
+            try settings.chatDatabase,
             service: "chat",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )

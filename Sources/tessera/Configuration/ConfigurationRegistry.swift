@@ -2,7 +2,6 @@
 import OpenSSLCrypto
 
 private let day = 86_400
-private let sqlite = ConfigurationKey.Fallback.described("SQLite in the data folder")
 private let none = ConfigurationKey.Fallback.described("–")
 
 extension ConfigurationKey {
@@ -54,33 +53,6 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationKey {
-    static let authDatabaseURL = Self(
-        "TESSERA_AUTH_DATABASE_URL",
-        .databaseURL,
-        sqlite,
-        secret: true,
-        "auth's database: `sqlite:PATH` or `postgres://…`, a libpq URI, which may name several hosts"
-    )
-    static let chatDatabaseURL = Self(
-        "TESSERA_CHAT_DATABASE_URL",
-        .databaseURL,
-        sqlite,
-        secret: true,
-        "chat's database"
-    )
-    static let postgresHost = Self("POSTGRES_HOST", .host, none, "builds the URL of each service that has none")
-    static let postgresPort = Self("POSTGRES_PORT", .port, .value("5432"), "the port of that URL")
-    static let postgresUser = Self("POSTGRES_USER", .text, .value("postgres"), "the user of that URL")
-    static let postgresPassword = Self("POSTGRES_PASSWORD", .text, none, secret: true, "the password of that URL")
-    static let postgresDatabase = Self(
-        "POSTGRES_DB",
-        .text,
-        .described("`POSTGRES_USER`"),
-        "auth's database in that URL; chat's is `<POSTGRES_DB>_chat`"
-    )
-}
-
-extension ConfigurationKey {
     static let masterKey = Self(
         "TESSERA_MASTER_KEY",
         .keyRing,
@@ -100,7 +72,14 @@ extension ConfigurationKey {
         "TESSERA_CHAT_CLIENT_ID",
         .text,
         none,
-        "chat's client at auth, with the scope `events`; without one chat learns of revocations when tokens expire"
+        "chat's client at auth, with the scope `events`; required by `tessera chat`"
+    )
+    static let chatFollow = Self(
+        "TESSERA_CHAT_FOLLOW",
+        .choice(["on", "off"]),
+        .value("on"),
+        "`off`: `tessera chat` runs without that client. It keeps and serves the chats of deleted users, and takes "
+            + "revoked tokens until they expire"
     )
     static let chatClientSecret = Self("TESSERA_CHAT_CLIENT_SECRET", .text, none, secret: true, "that client's secret")
     static let verifierStale = Self(
@@ -271,9 +250,10 @@ extension ConfigurationKey {
     static let all: [ConfigurationKey] =
         [
             host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
-            corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
-            postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
-            verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
+            corsOrigins,
+        ] + databases + [
+            masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret, chatFollow, verifierStale,
+            signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
             passwordMinimum, argon2Memory, argon2Iterations,
             argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth,
         ] + limits + [

@@ -52,8 +52,7 @@ struct Settings: Sendable {
     let authURL: String
     let issuer: String
     let dataDirectory: String
-    let authDatabase: DatabaseURL
-    let chatDatabase: DatabaseURL
+    let databases: DatabaseSettings
     let trustedProxies: [IPNetwork]
     let corsOrigins: [String]
     /// A batch of statements that takes longer is logged.
@@ -84,8 +83,7 @@ struct Settings: Sendable {
         _ = try origin(.issuer, else: "")
         issuer = Origin.withoutSlash(try reader.text(.issuer) ?? reader.text(.publicURL) ?? publicURL)
         dataDirectory = try reader.line(.dataDirectory)
-        authDatabase = try DatabaseURL(reader, .authDatabaseURL, service: "auth", dataDirectory: dataDirectory)
-        chatDatabase = try DatabaseURL(reader, .chatDatabaseURL, service: "chat", dataDirectory: dataDirectory)
+        databases = try DatabaseSettings(reader, dataDirectory: dataDirectory)
         trustedProxies = try reader.list(.trustedProxies).map { text in
             guard let network = IPNetwork(text) else { throw ConfigurationError(.trustedProxies) }
             return network
@@ -162,6 +160,36 @@ struct Settings: Sendable {
             throw ConfigurationError(.argon2Memory, "with the iterations asks for more than one login may cost")
         }
         return parameters
+    }
+
+    var authDatabase: DatabaseURL {
+        get throws { try databases.url(of: "auth") }
+    }
+    var chatDatabase: DatabaseURL {
+        get throws { try databases.url(of: "chat") }
+    }
+
+    /// Whether a setting says that chat follows nothing.
+    func isChatAlone() throws -> Bool { try reader.choice(.chatFollow) == "off" }
+
+    /// What `tessera chat` follows: `nil` only where a setting says that it follows nothing.
+    func chatFollows() throws -> ChatFeedSettings? {
+        switch (try isChatAlone(), try chatFeed()) {
+        case (true, nil):
+            guard try reader.durationUnlessChoice(.verifierStale) == nil else {
+                throw ConfigurationError(.verifierStale, "has no effect with \(ConfigurationKey.chatFollow.name)=off")
+            }
+            return nil
+        case (true, _?):
+            throw ConfigurationError(.chatFollow, "is off, and \(ConfigurationKey.chatClientID.name) is set")
+        case (_, nil):
+            throw ConfigurationError(
+                .chatClientID,
+                "is required: without it chat learns of no revoked token and of no deleted user "
+                    + "(\(ConfigurationKey.chatFollow.name)=off runs it so)"
+            )
+        case (_, let feed?): return feed
+        }
     }
 
     /// `nil` if chat has no client at auth.

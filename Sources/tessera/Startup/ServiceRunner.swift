@@ -58,8 +58,8 @@ struct ServiceRunner {
             services.append(FollowingService(feed: revocations))
         } else {
             logger.warning(
-                "chat does not follow revocations: a token that was revoked is good there until it expires",
-                metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
+                "chat follows nothing: it keeps the chats of deleted users, and takes revoked tokens until they expire",
+                metadata: ["setting": "\(ConfigurationKey.chatFollow.name)"]
             )
         }
         starting.add()

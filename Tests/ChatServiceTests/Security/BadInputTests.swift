@@ -144,6 +144,31 @@ struct BadInputTests {
         invalid(.get, "\(messages)?leaf=head&count=true", nil, "count invalid"),
         Case(.get, "\(messages)?leaf=head&after=nonsense", nil, 400, "invalid_cursor"),
         invalid(.patch, "\(conversations)/c", #"{"head_message_id":null}"#, "head_message_id invalid"),
+        // Each of these would be 200 and change nothing.
+        invalid(
+            .patch,
+            "\(conversations)/c",
+            #"{"metadata":null,"settings":null,"visibility":null,"archived":null,"pinned":null}"#,
+            "visibility wrong_type",
+            "archived wrong_type",
+            "pinned wrong_type",
+            "settings wrong_type",
+            "metadata wrong_type"
+        ),
+        invalid(
+            .patch,
+            "\(messages)/m",
+            #"{"metadata":null,"type":null,"status":null,"content":null,"parts":null}"#,
+            "type wrong_type",
+            "status wrong_type",
+            "content wrong_type",
+            "parts wrong_type",
+            "metadata wrong_type"
+        ),
+        invalid(.get, "\(messages)?page=0", nil, "page out_of_range"),
+        invalid(.get, "\(messages)?limit=100&page=101", nil, "page out_of_range"),
+        invalid(.get, "\(messages)?leaf=head&page=2", nil, "page invalid"),
+        invalid(.get, "\(messages)?last=5&page=2", nil, "last invalid"),
     ]
 
     @Test("a row whose time no calendar has is served, and stops nobody", arguments: TestEngine.allCases)

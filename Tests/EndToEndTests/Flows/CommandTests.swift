@@ -37,10 +37,30 @@ struct CommandTests {
             try await installation.run("migrate", "up", "--service", service)
             let after = try await installation.run("migrate", "status", "--service", service)
             #expect(after.contains("applied") && !after.contains("pending"), "\(after)")
-            try await installation.run("migrate", "down", "--service", service)
+            try await installation.run("migrate", "down", "--service", service, "--yes")
             let down = try await installation.run("migrate", "status", "--service", service)
             #expect(down.contains("pending"), "\(down)")
         }
+    }
+
+    @Test("migrate down of several steps, or of one that drops rows, takes --yes; of one that drops none it does not")
+    func migrateDownAsks() async throws {
+        let installation = try await Installation()
+        let status = { try await installation.run("migrate", "status", "--service", "auth") }
+        // 3 makes the table of clients, 2 makes indexes.
+        try await installation.run("migrate", "up", "--service", "auth", "--to", "3")
+        let before = try await status()
+        for steps in ["1", "2"] {
+            let asked = try await installation.outcome("migrate", "down", "--service", "auth", "--steps", steps)
+            #expect(!asked.isSuccess && asked.lastErrorLine.contains("--yes"), "\(asked)")
+            #expect(asked.lastErrorLine.contains("auth_0003_clients, which drops rows"), "\(asked)")
+        }
+        let none = try await installation.outcome("migrate", "down", "--service", "auth", "--steps", "0", "--yes")
+        #expect(!none.isSuccess)
+        #expect(try await status() == before)
+        try await installation.run("migrate", "down", "--service", "auth", "--yes")
+        let output = try await installation.run("migrate", "down", "--service", "auth")
+        #expect(output == "auth_0002_list_and_cleanup_indexes taken back\n")
     }
 
     @Test("users are created, listed, promoted, deactivated, and lose their sessions", arguments: Engine.allCases)

@@ -193,6 +193,7 @@ enum CostData {
         case ("bytes", _): return .integer(1 << 20)
         case ("edge", .integer), ("sequence", _): return .integer(target == .small ? 3 : Int64(length) - 60)
         case ("count", _), ("messages", _): return .integer(2)
+        case ("offset", _): return .integer(0)
         case ("steps", _): return .integer(100)
         case ("number", _): return .integer(1)
         // The changes of all are numbered in one row.

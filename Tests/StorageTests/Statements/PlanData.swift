@@ -71,6 +71,10 @@ enum PlanData {
                 "client_assertions (client_id, jti, expires_at)",
                 "'c' || (n % 20), 'j' || n, \(at("n")) FROM numbers"
             ),
+            (
+                "idempotency_keys (principal_id, key, route, request_hash, seed, made_at, held_until, expires_at)",
+                "'u' || n, 'k', 'POST /', 'h', 's' || n, \(at("n")), \(at("n")), \(at("n + 1440")) FROM numbers"
+            ),
             ("audit_log (at, action, target, outcome)", "\(at("n")), 'login', 'u' || n, 'success' FROM numbers"),
             ("email_key_conflicts (user_id, email_key)", "'u' || n, 'x' || n || '@example.com' FROM numbers"),
             (

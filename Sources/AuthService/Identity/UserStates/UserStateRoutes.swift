@@ -32,6 +32,7 @@ struct UserStateRoutes: Sendable {
         var body = try await request.jsonBody(limit: bodyLimit)
         let role = body.choice("role", of: Role.self)
         let profile = UserProfile(&body)
+        body.refuseNull("role")
         try body.finish()
         let clientInfo = context.clientInfo(of: request)
         if let role { _ = try await states.setRole(id, role, actor: caller.userID, from: clientInfo) }

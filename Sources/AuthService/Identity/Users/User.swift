@@ -110,9 +110,7 @@ package struct UserProfile: Sendable {
         if let url = avatarURL.value, !url.begins(with: "https://"), !url.begins(with: "http://") {
             body.addError("avatar_url", "invalid", "must be an http or https URL")
         }
-        if body.element("metadata")?.isNull == true {
-            body.addError("metadata", "wrong_type", "must be an object, not null")
-        }
+        body.refuseNull("metadata")
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
     }
 

@@ -58,6 +58,7 @@ struct AdminClientRoutes: Sendable {
                 ? .null : body.rawObject("jwks", max: ClientRules.maxJWKSBytes).map { .value($0) } ?? .absent
         }
         change.isDisabled = body.boolean("disabled")
+        body.refuseNull("name", "scopes", "audiences", "disabled")
         try body.finish()
         let client = try await clients.update(id, change, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(ClientWithSecret(client: client, secret: nil))

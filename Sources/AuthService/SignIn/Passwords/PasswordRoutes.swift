@@ -65,7 +65,13 @@ struct PasswordRoutes: Sendable {
         try body.finish()
         guard let signup else { throw APIError(.validationFailed) }
         let clientInfo = context.clientInfo(of: request)
-        let user = try await passwords.create(signup, role: role, actor: caller.userID, from: clientInfo)
+        let user = try await passwords.create(
+            signup,
+            role: role,
+            actor: caller.userID,
+            from: clientInfo,
+            once: context.attempt
+        )
         return .user(user, created: true)
     }
 }

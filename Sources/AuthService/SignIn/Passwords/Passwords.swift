@@ -71,18 +71,21 @@ package struct Passwords: Sendable {
         }
     }
 
+    /// Makes a user without a session. `attempt`: the request's key, which is noted beside the user.
     package func create(
         _ signup: Signup,
         role: Role,
         actor: String?,
-        from clientInfo: ClientInfo
+        from clientInfo: ClientInfo,
+        once attempt: IdempotentAttempt? = nil
     ) async throws(PasswordError) -> User {
         try await PasswordError.catching {
             let hash = try await newHash(signup.password, own: [RequestText(signup.email.address), signup.name])
             let now = clock.now()
+            let id = ids.make(at: now)
             var transaction = Transaction()
             let created = addCreation(
-                of: ids.make(at: now),
+                of: id,
                 signup: signup,
                 role: role,
                 hash: hash,
@@ -92,6 +95,7 @@ package struct Passwords: Sendable {
                 at: now,
                 to: &transaction
             )
+            if let attempt { transaction.add(IdempotencyKeys.mark(id, madeBy: attempt)) }
             guard let row = try await database.run(transaction)[created].first else { throw PasswordError.emailTaken }
             return try User(row)
         }

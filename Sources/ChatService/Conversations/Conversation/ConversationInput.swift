@@ -96,6 +96,7 @@ struct ConversationPatch: Sendable {
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
             body.element("metadata")?.object
         }
+        body.refuseNull("visibility", "archived", "pinned", "settings", "metadata")
         try body.finish()
     }
 }

@@ -33,6 +33,7 @@ struct MessagePatch: Sendable {
             body.element("metadata")?.object
         }
         content = MessageDraft.optionalContent(&body)
+        body.refuseNull("type", "status", "content", "parts", "metadata")
         try body.finish()
     }
 }

@@ -40,7 +40,7 @@ struct MessageRoutes: Sendable {
     private static let include = QueryParameter.choice("include", of: Inclusion.self)
     private static let leaf = QueryParameter.text("leaf")
     private static let last = QueryParameter.integer("last", in: 1...100)
-    private static let listQuery = PageRequest.query.and(order, include, leaf, last)
+    private static let listQuery = PageRequest.numberedQuery.and(order, include, leaf, last)
     private static let afterSequence = QueryParameter.integer("after_seq", in: 0...Int(Int32.max)).required
 
     /// The whole conversation by number, or with `?leaf=` one branch.
@@ -51,7 +51,7 @@ struct MessageRoutes: Sendable {
         let siblings = try query[Self.include] == .siblings
         let caller = try context.caller
         guard let leaf = try query[Self.leaf] else {
-            let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.list)
+            let request = try Self.lastPage(query, order) ?? PageRequest(numbered: query, list: Self.list)
             let page = try await messages.list(
                 conversation,
                 for: caller,
@@ -60,6 +60,9 @@ struct MessageRoutes: Sendable {
                 siblings: siblings
             )
             return .json(try Self.json(page))
+        }
+        guard !query.has(PageRequest.page) else {
+            throw APIError.field("page", "invalid", "cannot be combined with leaf")
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         // The head of the previous page: this branch is continued even if the head has moved.
@@ -87,7 +90,9 @@ struct MessageRoutes: Sendable {
     /// `?last=50`: the newest 50, oldest first.
     private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
         guard let last = try query[Self.last] else { return nil }
-        let others: [any DeclaredParameter] = [PageRequest.limit, PageRequest.after, PageRequest.before]
+        let others: [any DeclaredParameter] = [
+            PageRequest.limit, PageRequest.after, PageRequest.before, PageRequest.page,
+        ]
         for other in others where query.has(other) {
             throw APIError.field("last", "invalid", "cannot be combined with \(other.name)")
         }

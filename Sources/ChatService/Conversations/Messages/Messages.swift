@@ -117,6 +117,7 @@ struct Messages: Sendable {
             owner: caller.id,
             isLater: isLater,
             edge: edge,
+            offset: page.offset ?? 0,
             limit: page.fetchCount,
             pass: pass,
             siblings: siblings

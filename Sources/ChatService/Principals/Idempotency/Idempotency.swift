@@ -55,24 +55,11 @@ struct IdempotentAttempt: Sendable {
 extension IdempotentAttempt {
     /// `nil` for a request without a key. Throws `validation_failed` for a malformed one.
     init?(_ request: Request, body: JSONElement?, at now: Instant, ids: IDGenerator) throws(APIError) {
-        guard let key = try Self.key(request.headers.texts(.idempotencyKey)) else { return nil }
+        guard let key = try IdempotencyKey.read(request.headers) else { return nil }
         self.key = key
         route = "\(request.method.rawValue) \(request.uri.path)"
         requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
         identity = AttemptIdentity(seed: ids.name(bytes: 16), at: now)
-    }
-
-    /// Draft §2.1: a string of RFC 8941, in quotes; most clients omit the quotes.
-    private static func key(_ values: [RequestText]) throws(APIError) -> String? {
-        guard let value = values.first else { return nil }
-        let quote = UInt8(ascii: "\"")
-        var text = value.utf8[...]
-        if text.count >= 2, text.first == quote, text.last == quote { text = text.dropFirst().dropLast() }
-        let isPlain = text.allSatisfy { (0x21...0x7E).contains($0) && $0 != quote }
-        guard values.count == 1, (1...255).contains(text.count), isPlain else {
-            throw .field("Idempotency-Key", "invalid", "must be 1 to 255 printable ASCII characters")
-        }
-        return String(Substring(text))
     }
 }
 
