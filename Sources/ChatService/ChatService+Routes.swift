@@ -16,17 +16,29 @@ extension ChatService {
         router.add(middleware: RequestRulesMiddleware())
         HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
 
+        let tokens = TokenVerifierMiddleware<ChatRequestContext>(
+            verifier: verifier,
+            mode: .required,
+            requireUser: true,
+            failure: TokenRefusal.apiError
+        )
         let authenticated = router.group("v1")
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: verifier,
-                    mode: .required,
-                    requireUser: true,
-                    failure: TokenRefusal.apiError
-                )
-            )
+            .add(middleware: tokens)
             .add(middleware: RequestLimitMiddleware(counters: counters))
-        DataRoutes(erasures: erasures).mount(on: authenticated)
+        let data = DataRoutes(erasures: erasures)
+        data.mount(on: authenticated)
+        data.mountReceipt(
+            on: router.group("v1")
+                .add(
+                    middleware: ReceiptTokenMiddleware(
+                        verifier: verifier,
+                        others: tokens,
+                        counters: counters,
+                        erasures: erasures
+                    )
+                )
+                .add(middleware: RequestLimitMiddleware(counters: counters))
+        )
         let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
         mountOwn(on: admitted)
         mountAdmin(
