@@ -18,6 +18,7 @@ struct AuthFeatures: Sendable {
     let hasher: any PasswordHashingService
     let cookies: SessionCookiePolicy
     let signIn: SignIn
+    let costs: PasswordCosts
     let passwords: Passwords
     let clients: Clients
     let idempotency: IdempotencyKeys
@@ -71,7 +72,14 @@ struct AuthFeatures: Sendable {
             sessions: sessions,
             grace: configuration.refreshGrace
         )
-        userStates = UserStates(database: database, clock: clock, users: users, events: events, audit: audit)
+        userStates = UserStates(
+            database: database,
+            clock: clock,
+            users: users,
+            events: events,
+            audit: audit,
+            sessionIdle: configuration.sessionIdle
+        )
         self.hasher =
             hasher
             ?? PasswordHasher(
@@ -91,8 +99,16 @@ struct AuthFeatures: Sendable {
             tokens: tokens,
             audit: audit,
             cookies: cookies,
-            cookieLifetime: configuration.sessionAbsolute
+            cookieLifetime: configuration.sessionAbsolute,
+            devices: Devices(
+                database: database,
+                clock: clock,
+                random: random,
+                codec: DeviceMarkerCodec(ring: configuration.masterKeys)
+            ),
+            deviceCookies: DeviceCookiePolicy(publicURL: configuration.publicURL)
         )
+        costs = PasswordCosts(database: database, clock: clock, random: random)
         passwords = Passwords(
             database: database,
             clock: clock,
@@ -101,6 +117,7 @@ struct AuthFeatures: Sendable {
             hasher: self.hasher,
             users: users,
             accounts: Accounts(database: database, ids: ids),
+            costs: costs,
             signIn: signIn,
             throttle: throttle,
             events: events,

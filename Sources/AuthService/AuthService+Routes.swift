@@ -57,10 +57,16 @@ extension AuthService {
             sessions: sessions,
             tokens: features.tokens,
             verifier: verifier,
+            lookup: trust.rows,
             cookies: cookies,
             counters: features.counters
         )
-        let stateRoutes = UserStateRoutes(users: users, states: userStates, cookies: cookies)
+        let stateRoutes = UserStateRoutes(
+            users: users,
+            states: userStates,
+            cookies: cookies,
+            deviceCookies: features.signIn.deviceCookies
+        )
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)

@@ -52,12 +52,14 @@ package struct AuthService: Sendable {
         self.isReady = isReady
         self.contract = contract
         try await features.keys.reload()
+        try await features.costs.load()
     }
 
     package var users: Users { features.users }
     package var emailKeys: EmailKeys { features.emailKeys }
     package var userStates: UserStates { features.userStates }
     package var passwords: Passwords { features.passwords }
+    package var passwordCosts: PasswordCosts { features.costs }
     package var sessions: Sessions { features.sessions }
     package var keys: SigningKeys { features.keys }
     package var clients: Clients { features.clients }
@@ -73,6 +75,7 @@ package struct AuthService: Sendable {
             trust.following,
             KeyMaintenance(keys: keys, logger: logger),
             EmailKeyService(keys: emailKeys, logger: logger),
+            PasswordCostService(costs: features.costs, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
     }
@@ -80,11 +83,11 @@ package struct AuthService: Sendable {
     /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] = [
         UserStatements.all, UserListStatements.all, UserStateStatements.all, EmailKeyStatements.all,
-        AccountStatements.all,
+        AccountStatements.all, PasswordCostStatements.all,
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
-        RefreshTokenStatements.all, SigningKeyStatements.all, EventStatements.all, EventLogStatements.all,
-        AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,
-        IdempotencyStatements.all,
+        RefreshTokenStatements.all, DeletedUserTokenStatements.all, SigningKeyStatements.all, EventStatements.all,
+        EventLogStatements.all, AuditStatements.all, ThrottleStatements.all, NetworkFailureStatements.all,
+        DeviceStatements.all, CleanupStatements.all, ClientStatements.all, IdempotencyStatements.all,
     ].flatMap(\.self)
 
     /// Unneeded rows, in the order of removal.
@@ -92,8 +95,10 @@ package struct AuthService: Sendable {
         [
             SessionCleanupStatements.marking,
             RefreshTokenStatements.cleanup,
+            DeletedUserTokenStatements.cleanup,
             SessionCleanupStatements.removal(tokenLifetime: configuration.accessTokenLifetime),
             ThrottleStatements.cleanup,
+            DeviceStatements.cleanup,
             ClientStatements.cleanup,
             IdempotencyStatements.cleanup,
             EventLogStatements.cleanup(retention: configuration.eventRetention),

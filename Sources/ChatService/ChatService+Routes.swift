@@ -21,17 +21,29 @@ extension ChatService {
             isReady: isReady
         ).mount(on: router.group())
 
+        let tokens = TokenVerifierMiddleware<ChatRequestContext>(
+            verifier: verifier,
+            mode: .required,
+            requireUser: true,
+            failure: TokenRefusal.apiError
+        )
         let authenticated = router.group("v1")
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: verifier,
-                    mode: .required,
-                    requireUser: true,
-                    failure: TokenRefusal.apiError
-                )
-            )
+            .add(middleware: tokens)
             .add(middleware: RequestLimitMiddleware(counters: counters) { .person(try $1.caller.id) })
-        DataRoutes(erasures: erasures).mount(on: authenticated)
+        let data = DataRoutes(erasures: erasures)
+        data.mount(on: authenticated)
+        data.mountReceipt(
+            on: router.group("v1")
+                .add(
+                    middleware: ReceiptTokenMiddleware(
+                        verifier: verifier,
+                        others: tokens,
+                        counters: counters,
+                        erasures: erasures
+                    )
+                )
+                .add(middleware: RequestLimitMiddleware(counters: counters) { .person(try $1.caller.id) })
+        )
         let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
         mountOwn(on: admitted)
         mountAdmin(

@@ -3,10 +3,14 @@ import Hummingbird
 import ServiceKit
 
 extension SignInContext {
-    init(_ request: Request, _ context: AuthRequestContext) throws {
+    /// SECURITY: a device's cookie counts only where the request sets a session's cookie too, which no other site can
+    /// cause (`CSRFMiddleware`).
+    init(_ request: Request, _ context: AuthRequestContext, _ devices: DeviceCookiePolicy) throws {
+        let wantsCookie = try context.query[Self.cookie] ?? false
         self.init(
             clientInfo: context.clientInfo(of: request),
-            wantsCookie: try context.query[Self.cookie] ?? false
+            wantsCookie: wantsCookie,
+            device: wantsCookie ? devices.value(in: request.headers) : nil
         )
     }
 
@@ -18,7 +22,7 @@ extension SignInContext {
 extension Response {
     static func signedIn(_ signedIn: SignedIn, status: HTTPResponse.Status) -> Response {
         var headers: HTTPFields = [:]
-        if let cookie = signedIn.setCookie { headers[.setCookie] = cookie }
+        headers[values: .setCookie] = signedIn.setCookies
         return .json(signedIn.response.json(), status: status, headers: headers)
     }
 }

@@ -127,7 +127,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .refreshTokenInvalid: "The refresh token is not valid."
         case .refreshTokenReused: "The refresh token was used before; its session has been revoked."
         case .invalidCredentials: "The email or password is wrong."
-        case .userInactive: "The user is deactivated."
+        case .userInactive: "The user is deactivated or deleted."
         case .csrfRefused: "The request's origin is not allowed."
         case .roleRequired: "The caller's role does not allow this."
         case .insufficientScope: "The token lacks the required scope."

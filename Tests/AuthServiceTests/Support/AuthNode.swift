@@ -16,6 +16,23 @@ final class Barrier: Sendable {
     private enum State { case passing, holdingNext, holding }
 
     private let state = Mutex(State.passing)
+    private let overload = Mutex(false)
+    private let work = Mutex<[String]>([])
+
+    /// Whether hashes are refused, as by a full queue.
+    var refusesHashes: Bool { overload.withLock { $0 } }
+
+    func refuseHashes(_ refuses: Bool) { overload.withLock { $0 = refuses } }
+
+    /// The costs of the hashes that logins were compared with; `new` is that of a new one.
+    func takeCosts() -> [String] {
+        work.withLock { costs in
+            defer { costs = [] }
+            return costs
+        }
+    }
+
+    func record(cost: String) { work.withLock { $0.append(cost) } }
 
     /// Whether a request waits at the barrier.
     var holds: Bool { state.withLock { $0 == .holding } }

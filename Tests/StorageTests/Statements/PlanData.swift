@@ -81,6 +81,11 @@ enum PlanData {
                 "rate_counters (key, count, window_ends_at, expires_at)",
                 "'k' || n, 1, \(at("n")), \(at("n")) FROM numbers"
             ),
+            (
+                "devices (id, user_id, created_at, last_used_at, expires_at)",
+                "'d' || n, 'u' || (n % 5000 + 1), \(at("n")), \(at("n")), \(at("n + 259200")) FROM numbers"
+            ),
+            ("deleted_user_tokens (key, expires_at)", "'user:g' || n, \(at("n")) FROM numbers"),
         ]
     }
 

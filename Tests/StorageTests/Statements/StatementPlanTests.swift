@@ -18,7 +18,7 @@ struct StatementPlanTests {
             "users.by_email_key",
             "sessions.list_of_user_after", "sessions.list_of_user_before", "sessions.revoke", "events.session_revoked",
             "throttle.count_request", "throttle.take", "throttle.read", "throttle.count_attempt", "throttle.clear",
-            "events.after", "events.state",
+            "events.after", "events.state", "devices.renew", "devices.insert", "devices.trim",
         ],
         "chat": [
             "principals.touch", "principals.state", "principals.add_tokens", "conversations.get", "conversations.older",
@@ -73,6 +73,8 @@ struct StatementPlanTests {
             "sessions.mark_globally_revoked": [.instant(before), .integer(500)],
             "refresh_tokens.delete_expired": [.instant(before), .integer(500)],
             "throttle.delete_expired": [.instant(before), .integer(500)],
+            "devices.delete_expired": [.instant(before), .integer(500)],
+            "deleted_user_tokens.delete_expired": [.instant(before), .integer(500)],
             "clients.delete_expired_assertions": [.instant(before), .integer(500)],
             "events.raise_horizon": [.instant(before), .integer(500)],
             "events.delete_before": [.instant(before), .integer(500)],

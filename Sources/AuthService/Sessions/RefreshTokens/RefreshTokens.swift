@@ -20,6 +20,8 @@ package struct TokenResponse: Sendable {
     package let refreshToken: String?
     /// For a login's answer.
     let user: User?
+    /// The marker of the device, for a login's answer.
+    var deviceToken: String?
 
     package func json() -> JSONWriter {
         JSONWriter.object { writer in
@@ -31,6 +33,7 @@ package struct TokenResponse: Sendable {
             writer.field("token_type", "Bearer")
             writer.field("expires_in", accessToken.expiresIn)
             if let refreshToken { writer.field("refresh_token", refreshToken) }
+            if let deviceToken { writer.field("device_token", deviceToken) }
         }
     }
 }
@@ -91,9 +94,11 @@ package struct RefreshTokens: Sendable {
         let results = try await database.run(transaction)
         // RFC 6749 §6: only the client to which the token was issued may present it. Otherwise nothing is rotated, and
         // the session continues, because the token's own client did nothing wrong.
-        guard let row = results[left].first, try row.text("refresh_client_id") == client else {
-            throw RefreshError.invalid
+        guard let row = results[left].first else {
+            let isOfDeleted = try await !database.run(DeletedUserTokens.find(refreshToken: presented)).isEmpty
+            throw isOfDeleted ? RefreshError.ended(.userInactive) : RefreshError.invalid
         }
+        guard try row.text("refresh_client_id") == client else { throw RefreshError.invalid }
         var state = try SessionState(row)
         let generation = try row.integer("refresh_generation")
         let rotatedAt = try row.instant("refresh_rotated_at")

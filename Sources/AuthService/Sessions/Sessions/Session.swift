@@ -101,8 +101,9 @@ package struct SessionState: Sendable {
 
     /// `nil` if the session is valid. `idleEnd` differs between refreshes and cookies.
     func refusal(at now: Instant, idleEnd: Instant) -> SessionRefusal? {
-        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
+        // First: a deactivation revokes the sessions too, and the user gets one verdict everywhere.
         if !user.isActive { return .userInactive }
+        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
         if now >= session.absoluteExpiresAt || now >= idleEnd { return .expired }
         return nil
     }

@@ -8,6 +8,8 @@ struct SessionRoutes: Sendable {
     let sessions: Sessions
     let tokens: RefreshTokens
     let verifier: TokenVerifier
+    /// Judges a genuine token by its session's row.
+    let lookup: any RevocationLookup
     let cookies: SessionCookiePolicy
     let counters: RequestCounters
 
@@ -65,33 +67,30 @@ struct SessionRoutes: Sendable {
             return (state.session.id, state.user.id)
         } catch {
             switch error {
-            case .unknown, .ended(.revoked), .ended(.expired): return nil
-            case .ended(.userInactive), .fault: throw error
+            case .unknown, .ended: return nil
+            case .fault: throw error
             }
         }
     }
 
+    /// An expired token may still log out: a page that slept must not need a refresh to do so. Its session's row says
+    /// what there is to end.
     private func sessionToEnd(_ accessToken: String) async throws -> (id: String, user: String)? {
-        do {
-            let claims = try await verifier.verify(accessToken)
-            return claims.sessionID.map { ($0, claims.subject) }
-        } catch let error as TokenRefusal {
-            switch error {
-            case .ended(.revoked), .ended(.expired): return nil
-            case .stale:
-                // A stale token may still log out, so that this needs no refresh.
-                let claims = try genuine(accessToken)
-                return claims.sessionID.map { ($0, claims.subject) }
-            case .ended(.userInactive), .clientEnded: throw error
-            }
-        } catch let error as VerificationError {
+        let claims: AccessTokenClaims
+        do { claims = try await verifier.genuine(accessToken) } catch let error as VerificationError {
             throw TokenFailures.apiError(error)
         }
-    }
-
-    /// For a genuine, unexpired token, whatever the state of its session.
-    private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
-        try verifier.verify(token)
+        do {
+            try await lookup.check(claims)
+        } catch let error as TokenRefusal {
+            switch error {
+            case .ended: return nil
+            // It predates a change of the user.
+            case .stale: break
+            case .clientEnded: throw error
+            }
+        }
+        return claims.sessionID.map { ($0, claims.subject) }
     }
 
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {

@@ -20,7 +20,7 @@ struct PasswordRoutes: Sendable {
     }
 
     @Sendable private func signUp(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let signedIn = try await passwords.signUp(try SignInContext(request, context)) {
+        let signedIn = try await passwords.signUp(try SignInContext(request, context, signIn.deviceCookies)) {
             var body = try await request.jsonBody(limit: bodyLimit)
             let signup = Signup(reading: &body)
             try body.finish()
@@ -31,12 +31,13 @@ struct PasswordRoutes: Sendable {
     }
 
     @Sendable private func logIn(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let signedIn = try await signIn(by: passwords, try SignInContext(request, context)) {
+        let signedIn = try await signIn(by: passwords, try SignInContext(request, context, signIn.deviceCookies)) {
             var body = try await request.jsonBody(limit: bodyLimit)
             let email = body.requiredText("email")
             let password = body.requiredText("password", max: bodyLimit)
+            let device = body.text("device_token", max: DeviceMarkerCodec.maxLength)
             try body.finish()
-            return PasswordInput(email: email, password: password)
+            return SignInRequest(input: PasswordInput(email: email, password: password), device: device)
         }
         return .signedIn(signedIn, status: .ok)
     }
@@ -82,6 +83,9 @@ extension PasswordError: ClosedError {
         case .emailTaken: APIError(.emailTaken)
         case .unacceptable(let field): APIError(.validationFailed, fields: [field])
         case .noSuchUser: APIError(.tokenInvalid)
+        // Not 401: the caller is signed in, and interceptors would sign them out.
+        case .wrongCurrentPassword:
+            APIError.field("current_password", "incorrect", "is not the current password")
         case .refused(let error): error
         case .fault(let error): error
         }

@@ -19,8 +19,19 @@ package enum PasswordError: Error, Sendable {
     case emailTaken
     case unacceptable(FieldError)
     case noSuchUser
+    /// Of a change.
+    case wrongCurrentPassword
     case refused(SignInError)
     case fault(any Error)
+
+    /// Whether a change was no guess: nothing was judged, or the current password was right.
+    fileprivate var isNoGuess: Bool {
+        switch self {
+        case .refused(let error): error.isUndecided
+        case .unacceptable, .fault: true
+        case .emailTaken, .noSuchUser, .wrongCurrentPassword: false
+        }
+    }
 }
 
 package struct Passwords: Sendable {
@@ -31,6 +42,7 @@ package struct Passwords: Sendable {
     let hasher: any PasswordHashingService
     let users: Users
     let accounts: Accounts
+    let costs: PasswordCosts
     let signIn: SignIn
     let throttle: Throttle
     let events: Events
@@ -61,7 +73,7 @@ package struct Passwords: Sendable {
                     to: &transaction
                 )
                 let proof = SignInProof(user: user, methods: [.password], condition: .passwordIs(hash: hash))
-                guard let signedIn = try await signIn.open(proof, in: transaction, context, at: now) else {
+                guard let signedIn = try await signIn.open(proof, on: nil, in: transaction, context, at: now) else {
                     throw PasswordError.emailTaken
                 }
                 return signedIn
@@ -134,13 +146,20 @@ package struct Passwords: Sendable {
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
-            // A stolen access token must not allow unlimited guesses of the password.
-            let account = user.email.flatMap { Email($0) }?.key ?? user.id
-            if let refusal = try await throttle.attempt(on: account) {
-                throw PasswordError.refused(.rateLimited(refusal))
+            // A stolen access token must not allow unlimited guesses of the password. The counter is not that of
+            // logins: neither of the two delays the other.
+            let attempt: Attempt
+            switch try await throttle.attempt(.passwordChange, on: user.id) {
+            case .counted(let counted): attempt = counted
+            case .delayed(let refusal): throw PasswordError.refused(.rateLimited(refusal))
             }
-            try await replace(of: user, session: session, current: current, new: new, from: clientInfo)
-            try await throttle.succeeded(on: account)
+            do throws(PasswordError) {
+                try await replace(of: user, session: session, current: current, new: new, from: clientInfo)
+            } catch {
+                if error.isNoGuess { try? await throttle.takeBack(attempt) }
+                throw error
+            }
+            try await throttle.succeeded(attempt)
         }
     }
 
@@ -150,39 +169,41 @@ package struct Passwords: Sendable {
         current: RequestText,
         new: RequestText,
         from clientInfo: ClientInfo
-    ) async throws {
-        let wrong = PasswordError.refused(.invalidCredentials(user: user.id))
-        guard let credentials = try await accounts.credentials(user: user.id),
-            !current.hasMore(scalarsThan: PasswordPolicy.maximum)
-        else { throw wrong }
-        let verdict: PasswordVerdict
-        do {
-            verdict = try await hasher.verify(current.verbatim, against: credentials.hash)
-        } catch {
-            throw PasswordError.refused(SignInError(error))
-        }
-        guard case .matches = verdict else { throw wrong }
-        let hash = try await newHash(new, own: [user.email, user.name].map { $0.map { RequestText($0) } })
-        let now = clock.now()
-        var transaction = Transaction(locking: user.id)
-        let replaced = transaction.add(
-            accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now)
-        )
-        transaction.add(users.bumpVersion(of: user.id, ifPasswordIs: hash, marker: now))
-        transaction.add(Sessions.revocation(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
-        transaction.add(events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now))
-        transaction.add(
-            audit.entry(
-                action: "password.change",
-                actor: user.id,
-                ifUserChanged: user.id,
-                marker: now,
-                from: clientInfo,
-                at: now
+    ) async throws(PasswordError) {
+        try await PasswordError.catching {
+            let wrong = PasswordError.wrongCurrentPassword
+            guard let credentials = try await accounts.credentials(user: user.id),
+                !current.hasMore(scalarsThan: PasswordPolicy.maximum)
+            else { throw wrong }
+            let verdict: PasswordVerdict
+            do throws(HashingError) {
+                verdict = try await hasher.verify(current.verbatim, against: credentials.hash)
+            } catch {
+                throw PasswordError.refused(SignInError(error))
+            }
+            guard case .matches = verdict else { throw wrong }
+            let hash = try await newHash(new, own: [user.email, user.name].map { $0.map { RequestText($0) } })
+            let now = clock.now()
+            var transaction = Transaction(locking: user.id)
+            let replaced = transaction.add(
+                accounts.passwordReplacement(user: user.id, verified: credentials.hash, new: hash, at: now)
             )
-        )
-        // The password changed between the check and this transaction.
-        guard try await database.run(transaction)[replaced].affected == 1 else { throw wrong }
+            transaction.add(users.bumpVersion(of: user.id, ifPasswordIs: hash, marker: now))
+            transaction.add(Sessions.revocation(ofUser: user.id, except: session, ifPasswordIs: hash, at: now))
+            transaction.add(events.userTokensRevoked(user: user.id, marker: now, exceptSession: session, at: now))
+            transaction.add(
+                audit.entry(
+                    action: "password.change",
+                    actor: user.id,
+                    ifUserChanged: user.id,
+                    marker: now,
+                    from: clientInfo,
+                    at: now
+                )
+            )
+            // The password changed between the check and this transaction.
+            guard try await database.run(transaction)[replaced].affected == 1 else { throw wrong }
+        }
     }
 
     private func newHash(_ password: RequestText, own: [RequestText?]) async throws -> String {

@@ -21,6 +21,9 @@ static const unsigned char auth_0004_client_tokens_sqlite[] = {
 static const unsigned char auth_0005_email_keys[] = {
 #embed "../../../../migrations/auth_0005_email_keys.sql"
 };
+static const unsigned char auth_0008_devices[] = {
+#embed "../../../../migrations/auth_0008_devices.sql"
+};
 static const unsigned char auth_0010_idempotency_keys[] = {
 #embed "../../../../migrations/auth_0010_idempotency_keys.sql"
 };
@@ -88,6 +91,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
     FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
     FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
+    FILE_ENTRY("migrations/auth_0008_devices.sql", auth_0008_devices),
     FILE_ENTRY("migrations/auth_0010_idempotency_keys.sql", auth_0010_idempotency_keys),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),

@@ -34,6 +34,29 @@ struct RefreshTests {
         }
     }
 
+    @Test("polling with the token just rotated does not extend its grace", arguments: TestEngine.allCases)
+    func polling(engine: TestEngine) async throws {
+        // The session's `last_seen_at` moves with nearly every poll, and is not the clock.
+        try await withConfiguredNode(engine) {
+            $0.sessionIdle = .seconds(28)
+        } _: { node in
+            let ada = try await node.signUp()
+            node.clock.advance(.seconds(3))
+            #expect(try await node.refresh(ada.refresh).status == 200)
+            func seen() async throws -> Instant? {
+                try await node.query("SELECT last_seen_at FROM sessions").first?.instant("last_seen_at")
+            }
+            let rotated = try await seen()
+            for _ in 0..<3 {
+                node.clock.advance(.seconds(3))
+                #expect(try await node.refresh(ada.refresh).status == 200)
+            }
+            #expect(try await seen() != rotated)
+            node.clock.advance(.seconds(1))
+            #expect(try await node.refresh(ada.refresh).code == "refresh_token_reused")
+        }
+    }
+
     @Test(
         "after the grace, or two behind, it is theft: the session ends once, with event and audit row",
         arguments: TestEngine.allCases

@@ -51,8 +51,20 @@ struct TokenRevocationTests {
             }
             #expect(try await node.rowCounts() == before)
             #expect(try await node.refresh(ada.refresh).status == 200)
+        }
+    }
+
+    @Test("an access token that has expired still ends its session", arguments: TestEngine.allCases)
+    func expired(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeClient()
+            let service = try await node.serviceToken(client)
+            let (ada, eve) = (try await node.signUp(), try await node.signUp("eve@example.com"))
             node.clock.advance(.seconds(601))
-            #expect(try await revoke(node, ada.access).status == 200, "expired")
+            #expect(try await revoke(node, ada.access).status == 200)
+            #expect(try await node.refresh(ada.refresh).code == "session_revoked")
+            #expect(try await revoke(node, service).status == 200, "nothing is left of it")
+            #expect(try await node.refresh(eve.refresh).status == 200)
         }
     }
 
