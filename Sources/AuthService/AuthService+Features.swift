@@ -41,7 +41,13 @@ struct AuthFeatures: Sendable {
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
         counters = RequestCounters(requests)
-        users = Users(database: database, clock: clock, events: events, audit: audit)
+        users = Users(
+            database: database,
+            clock: clock,
+            events: events,
+            audit: audit,
+            urlSchemes: configuration.allowsHTTPURLs ? [.https, .http] : [.https]
+        )
         emailKeys = EmailKeys(database: database, clock: clock)
         sessions = Sessions(
             database: database,

@@ -31,7 +31,7 @@ struct UserStateRoutes: Sendable {
         let id = try context.id()
         var body = try await request.jsonBody(limit: bodyLimit)
         let role = body.choice("role", of: Role.self)
-        let profile = UserProfile(&body)
+        let profile = UserProfile(&body, urlSchemes: users.urlSchemes)
         try body.finish()
         let clientInfo = context.clientInfo(of: request)
         if let role { _ = try await states.setRole(id, role, actor: caller.userID, from: clientInfo) }
