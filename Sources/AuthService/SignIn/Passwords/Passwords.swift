@@ -7,6 +7,8 @@ package struct Signup: Sendable {
     package let email: Email
     package let password: RequestText
     package let name: RequestText?
+    /// The one audience of the first session's tokens; `nil` for all.
+    var audience: String?
 
     package init(email: Email, password: RequestText, name: RequestText?) {
         self.email = email
@@ -17,7 +19,7 @@ package struct Signup: Sendable {
 
 package enum PasswordError: Error, Sendable {
     case emailTaken
-    case unacceptable(FieldError)
+    case unacceptable([FieldError])
     case noSuchUser
     case refused(SignInError)
     case fault(any Error)
@@ -60,7 +62,12 @@ package struct Passwords: Sendable {
                     at: now,
                     to: &transaction
                 )
-                let proof = SignInProof(user: user, methods: [.password], condition: .passwordIs(hash: hash))
+                let proof = SignInProof(
+                    user: user,
+                    methods: [.password],
+                    condition: .passwordIs(hash: hash),
+                    audience: signup.audience
+                )
                 guard let signedIn = try await signIn.open(proof, in: transaction, context, at: now) else {
                     throw PasswordError.emailTaken
                 }
@@ -182,7 +189,7 @@ package struct Passwords: Sendable {
     }
 
     private func newHash(_ password: RequestText, own: [RequestText?]) async throws -> String {
-        if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable(violation) }
+        if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable([violation]) }
         do { return try await hasher.hash(password.verbatim) } catch { throw PasswordError.refused(SignInError(error)) }
     }
 }
