@@ -140,6 +140,10 @@ struct UserTests {
                 let named = answer.json["errors"]?.array?.compactMap { $0["field"]?.string } ?? []
                 #expect(named.sorted() == fields, "\(path): each once; \(answer.text)")
             }
+            // A new password that is one's own address is no reason to judge the current one.
+            let body = #"{"current_password":"a guess","password":"root@example.com"}"#
+            let answer = try await node.send(.post, "/v1/password/change", body, token: admin.access)
+            #expect(answer.json["errors"]?.array?.map { $0["code"]?.string } == ["too_guessable"], "\(answer.text)")
         }
     }
 

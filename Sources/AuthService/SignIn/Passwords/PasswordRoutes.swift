@@ -80,7 +80,7 @@ extension PasswordError: ClosedError {
     package var answer: any Error {
         switch self {
         case .emailTaken: APIError(.emailTaken)
-        case .unacceptable(let fields): APIError(.validationFailed, fields: fields)
+        case .unacceptable(let field): APIError(.validationFailed, fields: [field])
         case .noSuchUser: APIError(.tokenInvalid)
         case .refused(let error): error
         case .fault(let error): error

@@ -19,7 +19,7 @@ package struct Signup: Sendable {
 
 package enum PasswordError: Error, Sendable {
     case emailTaken
-    case unacceptable([FieldError])
+    case unacceptable(FieldError)
     case noSuchUser
     case refused(SignInError)
     case fault(any Error)
@@ -137,6 +137,10 @@ package struct Passwords: Sendable {
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
+            // With the errors of the other fields: the current password is judged, and counted, only for a request that
+            // could succeed.
+            let own = [user.email, user.name].map { $0.map { RequestText($0) } }
+            if let violation = policy.violation(new, own: own) { throw PasswordError.unacceptable(violation) }
             // A stolen access token must not allow unlimited guesses of the password.
             let account = user.email.flatMap { Email($0) }?.key ?? user.id
             if let refusal = try await throttle.attempt(on: account) {
@@ -189,7 +193,7 @@ package struct Passwords: Sendable {
     }
 
     private func newHash(_ password: RequestText, own: [RequestText?]) async throws -> String {
-        if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable([violation]) }
+        if let violation = policy.violation(password, own: own) { throw PasswordError.unacceptable(violation) }
         do { return try await hasher.hash(password.verbatim) } catch { throw PasswordError.refused(SignInError(error)) }
     }
 }
