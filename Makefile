@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PACKAGES := libssl-dev libargon2-dev libpq-dev libidn2-dev libsqlite3-dev zlib1g-dev pkg-config binutils
 # What the tests start or call besides.
 TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
-	nginx haproxy apache2-bin libapache2-mod-auth-openidc
+	nginx haproxy apache2-bin libapache2-mod-auth-openidc nodejs golang-go
 # What the benchmarks make load with; pgbench and pg_stat_statements come with postgresql.
 BENCH_PACKAGES := wrk
 

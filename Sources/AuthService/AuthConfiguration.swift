@@ -34,6 +34,8 @@ package struct AuthConfiguration: Sendable {
     package var requests = RequestLimits()
     /// What the requests of the process may take; shared by its services.
     package var memory = MemoryBudget()
+    /// Whether URLs in profiles may be `http`.
+    package var allowsHTTPURLs = false
     /// The `User-Agent` whose requests are logged at `debug` instead of `info`, for `tessera dev`.
     package var quietAgent: String?
     package var masterKeys: MasterKeyRing

@@ -45,7 +45,13 @@ struct AuthFeatures: Sendable {
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
         counters = RequestCounters(requests)
-        users = Users(database: database, clock: clock, events: events, audit: audit)
+        users = Users(
+            database: database,
+            clock: clock,
+            events: events,
+            audit: audit,
+            urlSchemes: configuration.allowsHTTPURLs ? [.https, .http] : [.https]
+        )
         emailKeys = EmailKeys(database: base, clock: clock)
         sessions = Sessions(
             database: database,

@@ -8,9 +8,8 @@ extension AuthService {
             throttle: features.throttle,
             assertions: ClientAssertions(
                 clients: clients,
-                audiences: [
-                    RequestText(configuration.issuer), RequestText("\(configuration.publicURL)/oauth2/token"),
-                ]
+                issuer: RequestText(configuration.issuer),
+                tokenEndpoint: RequestText("\(configuration.publicURL)/oauth2/token")
             )
         )
         OAuthTokenRoutes(

@@ -67,6 +67,10 @@ package struct AuthService: Sendable {
     package var epochs: EventEpochs { features.epochs }
     package var recovery: Recovery { features.recovery }
     package var following: RevocationFollowing { trust.following }
+    /// The client's audiences that no user's token has: its introspection finds every user's token inactive.
+    package func audiencesWithoutUsers(of client: Client) -> [String] {
+        client.audiences.filter { !configuration.audiences.contains($0) }
+    }
     package var followers: Int { features.eventFeed.count }
 
     package var services: [any Service] {

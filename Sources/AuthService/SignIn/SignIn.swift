@@ -153,6 +153,7 @@ struct SignIn: Sendable {
                     user: proof.user,
                     methods: proof.methods,
                     condition: proof.condition,
+                    audience: proof.audience,
                     clientInfo: context.clientInfo,
                     cookie: cookie
                 ),

@@ -21,6 +21,8 @@ struct SignInProof: Sendable {
     var before: [BoundStatement] = []
     /// Tested by the session's INSERT.
     let condition: SessionCondition
+    /// The one audience that the request asked for; `nil` for all.
+    var audience: String?
     /// Consequences of the proof, after the session's row. Without that row they must affect nothing.
     var after: [BoundStatement] = []
 }

@@ -54,6 +54,12 @@ package struct JSONBody: Sendable {
         errors.append(contentsOf: others)
     }
 
+    /// Adds errors of fields that have none yet: a field that could not be read is judged by nothing else.
+    package mutating func addRemaining(_ others: [FieldError]) {
+        let known = Set(errors.map(\.field))
+        errors.append(contentsOf: others.filter { !known.contains($0.field) })
+    }
+
     package mutating func element(_ name: String) -> JSONElement? {
         read.insert(name)
         return members[RequestText(name)]

@@ -190,6 +190,12 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationKey {
+    static let allowHTTPURLs = Self(
+        "TESSERA_ALLOW_HTTP_URLS",
+        .choice(["on", "off"]),
+        .value("off"),
+        "`on`: URLs that users set, such as `avatar_url`, may be `http` too"
+    )
     static let rateLimits = Self(
         "TESSERA_RATE_LIMITS",
         .choice(["on", "off"]),
@@ -257,7 +263,7 @@ extension ConfigurationKey {
             passwordMinimum, argon2Memory, argon2Iterations,
             argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth,
         ] + limits + [
-            rateLimits, cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
+            allowHTTPURLs, rateLimits, cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
             logSlowSQL, logLevel, logFormat,
         ]
 }

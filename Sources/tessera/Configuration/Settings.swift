@@ -138,6 +138,7 @@ struct Settings: Sendable {
         }
         configuration.auditRetention = try reader.duration(.auditRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        configuration.allowsHTTPURLs = try reader.choice(.allowHTTPURLs) == "on"
         configuration.rateLimits = requests.isOn
         configuration.requests = requests
         configuration.memory = memory

@@ -184,16 +184,30 @@ struct CommandTests {
         #expect(try await status(third) == 401)
         try await installation.run("clients", "enable", "worker")
         #expect(try await status(third) == 200)
+        let narrowed = try await installation.run(
+            "clients",
+            "update",
+            "worker",
+            "--name",
+            "Worker",
+            "--scope",
+            "events"
+        )
+        #expect(narrowed.contains("worker  Worker  events  tessera  active"), "\(narrowed)")
         for (arguments, reason) in [
             (["clients", "create", "--id", "worker", "--name", "x"], "already in use"),
             (["clients", "create", "--name", "x", "--scope", "a b"], "scopes"),
             (["clients", "create", "--name", "x", "--jwks", "/nowhere"], "cannot be read"),
-            (["clients", "disable", "nobody"], "nobody"),
+            (["clients", "disable", "nobody"], "nobody"), (["clients", "delete", "nobody"], "nobody"),
+            (["clients", "update", "worker", "--scope", "a", "--no-scopes"], "--no-scopes"),
         ] {
             let refused = try installation.start(arguments, settings: [:], input: "")
             #expect(try await refused.waitForExit() != .status(0))
             #expect(refused.output.contains(reason), "\(refused.output)")
         }
+        try await installation.run("clients", "delete", "worker")
+        #expect(try await status(third) == 401)
+        #expect(try await installation.run("clients", "list").isEmpty)
         #expect(try await server.terminate() == .status(0))
     }
 

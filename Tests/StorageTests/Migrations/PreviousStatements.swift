@@ -1,12 +1,13 @@
 // Statements of the program for the previous schema, word for word, that the current program has changed or dropped.
 // During a rolling update both run on this schema. A new migration replaces this list; ServiceStatementTests executes
 // the unchanged statements.
+import AuthService
 import Storage
 
 enum PreviousStatements {
     private static let client = """
         id, name, scopes, audiences, secret_hash, secret_created_at, previous_secret_hash, \
-        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at
+        previous_secret_expires_at, jwks, created_at, updated_at, disabled_at, tokens_valid_from
         """
 
     static let auth = [
@@ -27,13 +28,18 @@ enum PreviousStatements {
         Statement(
             positional: "clients.update",
             .writes,
-            [.text, .text, .text, .text, .boolean, .text, .boolean, .instant],
+            [.text, .text, .text, .text, .boolean, .text, .boolean, .instant, .instant],
             """
             UPDATE clients SET
-                name = COALESCE($2, name), scopes = COALESCE($3, scopes), audiences = COALESCE($4, audiences),
+                name = COALESCE($2, name), scopes = COALESCE($3, scopes),
+                audiences = COALESCE($4, audiences),
                 jwks = CASE WHEN $5 THEN $6 ELSE jwks END,
                 disabled_at = CASE
                     WHEN $7 IS NULL THEN disabled_at WHEN $7 THEN COALESCE(disabled_at, $8) ELSE NULL END,
+                tokens_valid_from = CASE
+                    WHEN $7 AND disabled_at IS NULL
+                        AND (tokens_valid_from IS NULL OR tokens_valid_from < $9) THEN $9
+                    ELSE tokens_valid_from END,
                 updated_at = $8
             WHERE id = $1
             RETURNING \(client)
@@ -46,10 +52,60 @@ enum PreviousStatements {
             """
             UPDATE clients SET
                 previous_secret_hash = CASE WHEN $4 IS NULL THEN NULL ELSE secret_hash END,
-                previous_secret_expires_at = CASE WHEN $4 IS NULL OR secret_hash IS NULL THEN NULL ELSE $4 END,
+                previous_secret_expires_at = CASE
+                    WHEN $4 IS NULL OR secret_hash IS NULL THEN NULL ELSE $4 END,
                 secret_hash = $2, secret_created_at = $3, updated_at = $3
             WHERE id = $1
             RETURNING \(client)
+            """
+        ),
+        Statement(positional: "clients.delete", .writes, [.text], "DELETE FROM clients WHERE id = $1"),
+        Statement(
+            positional: "events.client_disabled",
+            .appends(Events.log),
+            [.instant, .text, .text],
+            """
+            INSERT INTO events (at, kind, data)
+            SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2 AND disabled_at = $1
+            """
+        ),
+        Statement(
+            positional: "events.client_will_be_deleted",
+            .appends(Events.log),
+            [.instant, .text, .text],
+            """
+            INSERT INTO events (at, kind, data)
+            SELECT $1, 'client.tokens_revoked', $3 FROM clients WHERE id = $2
+            """
+        ),
+        Statement(
+            positional: "refresh_tokens.rotate",
+            .writes,
+            [.text, .integer, .instant, .instant, .text],
+            """
+            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
+            WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4
+                AND expires_at > $3
+            RETURNING generation
+            """
+        ),
+        Statement(
+            positional: "sessions.insert_if_password",
+            .writes,
+            [
+                .text, .text, .bytes, .text, .text, .text, .instant, .instant, .instant, .text,
+            ],
+            """
+            INSERT INTO sessions (
+                id, user_id, token_hash, ip_address, user_agent, amr, auth_time, created_at, updated_at, last_seen_at,
+                expires_at, absolute_expires_at, required_version, global_version)
+            SELECT $1, u.id, $3, $4, $5, $6, $7, $7, $7, $7, $8, $9,
+                u.token_version, g.integer_value
+            FROM users u
+            JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
+            JOIN settings g ON g.key = 'global_token_version'
+            WHERE u.id = $2 AND u.is_active AND a.password_hash = $10
+            RETURNING id
             """
         ),
     ]

@@ -28,7 +28,7 @@ struct EventRoutes: Sendable {
             cursor: cursor,
             opening: state,
             kinds: query.kinds,
-            client: context.accessToken?.clientID,
+            token: context.accessToken,
             channel: context.channel
         )
         return .eventStream { try await stream.write(to: &$0) }

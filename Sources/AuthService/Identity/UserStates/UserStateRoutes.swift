@@ -38,7 +38,7 @@ struct UserStateRoutes: Sendable {
         let id = try context.id()
         var body = try await request.jsonBody(limit: bodyLimit)
         let role = body.choice("role", of: Role.self)
-        let profile = UserProfile(&body)
+        let profile = UserProfile(&body, urlSchemes: users.urlSchemes)
         body.refuseNull("role")
         try body.finish()
         let clientInfo = context.clientInfo(of: request)

@@ -101,15 +101,12 @@ package struct UserProfile: Sendable {
 
     package init() {}
 
-    /// Errors stay in the body.
-    init(_ body: inout JSONBody) {
+    /// Errors stay in the body. `urlSchemes`: of its URLs.
+    init(_ body: inout JSONBody, urlSchemes: Set<WebURL.Scheme>) {
         name = Self.name("name", &body)
         firstName = Self.name("first_name", &body)
         lastName = Self.name("last_name", &body)
-        avatarURL = body.patchText("avatar_url", max: 2048)
-        if let url = avatarURL.value, !url.begins(with: "https://"), !url.begins(with: "http://") {
-            body.addError("avatar_url", "invalid", "must be an http or https URL")
-        }
+        avatarURL = body.patchURL("avatar_url", schemes: urlSchemes)
         body.refuseNull("metadata")
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
     }

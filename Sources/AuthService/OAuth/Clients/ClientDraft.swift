@@ -1,5 +1,6 @@
 import OpenSSLCrypto
 package import ServiceKit
+import Storage
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -15,6 +16,7 @@ package struct ClientDraft: Sendable {
     package var audiences: [RequestText]
     /// A JWK set. A client with one gets no secret.
     package var jwks: String?
+    package var allowsTokenEndpointAudience = false
 
     package init(
         id: RequestText? = nil,
@@ -46,8 +48,18 @@ package struct ClientChange: Sendable {
     package var audiences: [RequestText]?
     package var jwks: Patch<String> = .absent
     package var isDisabled: Bool?
+    package var allowsTokenEndpointAudience: Bool?
 
     package init() {}
+
+    func apply(to client: inout Client, at now: Instant) {
+        if let name { client.name = name.verbatim }
+        if let scopes { client.scopes = scopes.map(\.verbatim) }
+        if let audiences { client.audiences = audiences.map(\.verbatim) }
+        if jwks.isPresent { client.jwks = jwks.value }
+        if let allowsTokenEndpointAudience { client.allowsTokenEndpointAudience = allowsTokenEndpointAudience }
+        if let isDisabled { client.disabledAt = isDisabled ? client.disabledAt ?? now : nil }
+    }
 
     func errors(of client: Client) -> [FieldError] {
         var errors = name.map(ClientRules.name) ?? []

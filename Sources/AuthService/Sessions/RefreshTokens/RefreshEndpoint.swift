@@ -9,7 +9,7 @@ struct RefreshEndpoint: Sendable {
     /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
         _ token: RequestText,
-        client: String = AuthConfiguration.firstPartyClient,
+        client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         if let row = tokens.rowKey(of: token) {

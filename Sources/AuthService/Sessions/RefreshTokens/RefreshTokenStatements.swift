@@ -26,28 +26,36 @@ enum RefreshTokenStatements {
     private static let rotate = Statement(
         "refresh_tokens.rotate",
         .writes,
-        ["id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text],
+        [
+            "id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text,
+            "audience": .text,
+        ],
         """
         UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now
         WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
             AND expires_at > :now
+            AND (:audience IS NULL OR EXISTS (
+                SELECT 1 FROM sessions s
+                WHERE s.id = refresh_tokens.session_id AND (s.audience IS NULL OR s.audience = :audience)))
         RETURNING generation
         """
     )
 
     /// Rotates the token, unless it was last used at `idleStart` or before.
     ///
+    /// A refresh for an audience that the session is not for rotates nothing, so that the client may ask for another.
+    ///
     /// It does not check session and user; `state` does. An ended session never revives, so its generation no longer
     /// matters.
     static func rotate(
         token: RefreshToken,
-        client: String,
+        client: TokenClient,
         idleStart: Instant,
         at now: Instant
     ) -> BoundStatement {
         rotate.bind([
             "id": token.rowKey, "generation": Int64(token.generation), "now": now, "idle_start": idleStart,
-            "client": client,
+            "client": client.id, "audience": client.audience,
         ])
     }
 
@@ -67,6 +75,22 @@ enum RefreshTokenStatements {
     /// A statement of its own has its own snapshot, so it sees a revocation that committed while the rotation waited.
     static func state(of token: RefreshToken) -> BoundStatement { state.bind(["id": token.rowKey]) }
 
+    private static let deleteOfClient = Statement(
+        "refresh_tokens.delete_of_client",
+        .writes,
+        ["client": .text, "marker": .instant],
+        """
+        DELETE FROM refresh_tokens WHERE client_id = :client AND client_id <> 'tessera'
+            AND EXISTS (SELECT 1 FROM clients c WHERE c.id = :client AND c.updated_at = :marker)
+        """
+    )
+
+    /// If this transaction set the client's `updated_at` to `marker`. The first party is no client of the table, and
+    /// its tokens are not in the index that this uses.
+    static func delete(ofClient client: String, marker: Instant) -> BoundStatement {
+        deleteOfClient.bind(["client": client, "marker": marker])
+    }
+
     private static let deleteExpired = Statement(
         "refresh_tokens.delete_expired",
         .writes,
@@ -79,5 +103,5 @@ enum RefreshTokenStatements {
 
     static let cleanup = CleanupStep("refresh_tokens") { deleteExpired.bind(["before": $0, "limit": $1]) }
 
-    static let all = [insert, rotate, state, deleteExpired]
+    static let all = [insert, rotate, state, deleteOfClient, deleteExpired]
 }

@@ -57,15 +57,20 @@ package struct RefreshTokens: Sendable {
         _ state: SessionState,
         refreshToken: RefreshToken?,
         showing user: User?,
-        client: String = AuthConfiguration.firstPartyClient,
+        client: TokenClient = .firstParty,
         at now: Instant
     ) throws -> TokenResponse {
         TokenResponse(
             state: state,
-            accessToken: try accessTokens.issue(for: state, clientID: client, at: now),
+            accessToken: try accessTokens.issue(for: state, client: client, at: now),
             refreshToken: refreshToken.map(codec.encode),
             user: user
         )
+    }
+
+    /// Deletes every refresh token of a registered client, if this transaction set its `updated_at` to `marker`.
+    static func deletion(ofClient client: String, ifChangedAt marker: Instant) -> BoundStatement {
+        RefreshTokenStatements.delete(ofClient: client, marker: marker)
     }
 
     /// The row of an authentic token, which stays as long as its session; the database is not asked.
@@ -74,14 +79,14 @@ package struct RefreshTokens: Sendable {
     /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
         _ text: RequestText,
-        client: String = AuthConfiguration.firstPartyClient,
+        client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         guard let presented = codec.decode(text) else { throw .invalid }
         return try await RefreshError.catching { try await rotate(presented, client: client, from: clientInfo) }
     }
 
-    private func rotate(_ presented: RefreshToken, client: String, from clientInfo: ClientInfo) async throws
+    private func rotate(_ presented: RefreshToken, client: TokenClient, from clientInfo: ClientInfo) async throws
         -> TokenResponse
     {
         let now = clock.now()
@@ -98,7 +103,7 @@ package struct RefreshTokens: Sendable {
             let isOfDeleted = try await !database.run(DeletedUserTokens.find(refreshToken: presented)).isEmpty
             throw isOfDeleted ? RefreshError.ended(.userInactive) : RefreshError.invalid
         }
-        guard try row.text("refresh_client_id") == client else { throw RefreshError.invalid }
+        guard try row.text("refresh_client_id") == client.id else { throw RefreshError.invalid }
         var state = try SessionState(row)
         let generation = try row.integer("refresh_generation")
         let rotatedAt = try row.instant("refresh_rotated_at")
@@ -108,6 +113,7 @@ package struct RefreshTokens: Sendable {
         case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
             // At most once per `extensionInterval` and session, so other refreshes stay one transaction of two
             // statements. Before the answer: a client without an answer retries with the same token.
+            guard state.session.allows(client.audience) else { throw RefreshError.otherAudience }
             if sessions.isExtensionDue(state.session, at: now) {
                 guard let extended = try await sessions.extendIdleExpiry(of: state, at: now) else {
                     throw RefreshError.ended(.revoked)
@@ -122,6 +128,8 @@ package struct RefreshTokens: Sendable {
             // SECURITY: two parties have the token, and it is unknown which one is the thief.
             try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, from: clientInfo)
             throw RefreshError.reused
+        case 0 where !state.session.allows(client.audience):
+            throw RefreshError.otherAudience
         case 0:
             // The row did not change, for no visible reason: the cause was undone in between. Retry.
             throw RefreshError.undecided

@@ -15,8 +15,10 @@ struct SessionRoutes: Sendable {
 
     func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("logout", use: logOut)
-        router.get("session", use: current)
+        router.get("session", query: QueryDeclaration(Self.audience), use: current)
     }
+
+    private static let audience = QueryParameter.text(TokenAudiences.field)
 
     func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.get("me/sessions", query: PageRequest.uncountedQuery, use: list)
@@ -26,12 +28,27 @@ struct SessionRoutes: Sendable {
 
     /// Returns the cookie's session with a new access token, for a page that has just been opened.
     @Sendable private func current(_ request: Request, context: AuthRequestContext) async throws -> Response {
+        let audience = try audience(context.query)
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         let (state, user) = try await sessions.current(cookie: cookie)
         try counters.count(person: state.user.id)
-        let response = try tokens.response(state, refreshToken: nil, showing: user, at: sessions.clock.now())
+        guard state.session.allows(audience) else { throw APIError.otherAudience }
+        let response = try tokens.response(
+            state,
+            refreshToken: nil,
+            showing: user,
+            client: .firstParty(audience: audience),
+            at: sessions.clock.now()
+        )
         return .json(response.json())
+    }
+
+    private func audience(_ query: QueryParameters) throws(APIError) -> String? {
+        guard let name = try query[Self.audience] else { return nil }
+        let audiences = tokens.accessTokens.audiences
+        if let audience = audiences.known(name) { return audience }
+        throw .field(TokenAudiences.field, "invalid", "must be one of \(audiences.all.joined(separator: ", "))")
     }
 
     /// Ends the session of the bearer token, the refresh token or the cookie. An ended session is a success.

@@ -13,15 +13,15 @@ enum SessionStatements {
         .writes,
         [
             "id": .text, "user": .text, "token_hash": .bytes, "address": .text, "agent": .text, "amr": .text,
-            "now": .instant, "idle_end": .instant, "absolute_end": .instant, "hash": .text,
+            "now": .instant, "idle_end": .instant, "absolute_end": .instant, "audience": .text, "hash": .text,
         ]
     ) { engine in
         """
         INSERT INTO sessions (
             id, user_id, token_hash, ip_address, user_agent, amr, auth_time, created_at, updated_at, last_seen_at,
-            expires_at, absolute_expires_at, required_version, global_version)
+            expires_at, absolute_expires_at, required_version, global_version, audience)
         SELECT :id, u.id, :token_hash, :address, :agent, :amr, :now, :now, :now, :now, :idle_end, :absolute_end,
-            u.token_version, g.integer_value
+            u.token_version, g.integer_value, :audience
         FROM users u
         \(OnePlan.each("accounts", as: "a", where: Accounts.isPassword("a", of: "u.id"), engine))
         JOIN settings g ON g.key = 'global_token_version'
@@ -42,6 +42,7 @@ enum SessionStatements {
             "id": id, "user": session.user, "token_hash": session.cookie?.hash,
             "address": session.clientInfo.address.text, "agent": session.clientInfo.userAgent, "amr": amr, "now": now,
             "idle_end": lifetime.idleEnd(from: now), "absolute_end": lifetime.absoluteEnd(from: now),
+            "audience": session.audience,
         ]
         return switch session.condition {
         case .passwordIs(let hash): insertIfPassword.bind(values + ["hash": hash])

@@ -9,6 +9,8 @@ import ServiceKit
 struct PasswordInput: Sendable {
     let email: RequestText
     let password: RequestText
+    /// The one audience of the session's tokens; `nil` for all.
+    let audience: String?
 }
 
 extension Passwords: SignInMethod {
@@ -45,7 +47,8 @@ extension Passwords: SignInMethod {
         var proof = SignInProof(
             user: credentials.userID,
             methods: [.password],
-            condition: .passwordIs(hash: credentials.hash)
+            condition: .passwordIs(hash: credentials.hash),
+            audience: input.audience
         )
         if needsRehash {
             let new: String

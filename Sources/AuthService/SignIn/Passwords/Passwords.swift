@@ -7,6 +7,8 @@ package struct Signup: Sendable {
     package let email: Email
     package let password: RequestText
     package let name: RequestText?
+    /// The one audience of the first session's tokens; `nil` for all.
+    var audience: String?
 
     package init(email: Email, password: RequestText, name: RequestText?) {
         self.email = email
@@ -72,7 +74,12 @@ package struct Passwords: Sendable {
                     at: now,
                     to: &transaction
                 )
-                let proof = SignInProof(user: user, methods: [.password], condition: .passwordIs(hash: hash))
+                let proof = SignInProof(
+                    user: user,
+                    methods: [.password],
+                    condition: .passwordIs(hash: hash),
+                    audience: signup.audience
+                )
                 guard let signedIn = try await signIn.open(proof, on: nil, in: transaction, context, at: now) else {
                     throw PasswordError.emailTaken
                 }
@@ -146,6 +153,10 @@ package struct Passwords: Sendable {
     ) async throws(PasswordError) {
         try await PasswordError.catching {
             guard let user = try await users.find(id: id) else { throw PasswordError.noSuchUser }
+            // With the errors of the other fields: the current password is judged, and counted, only for a request that
+            // could succeed.
+            let own = [user.email, user.name].map { $0.map { RequestText($0) } }
+            if let violation = policy.violation(new, own: own) { throw PasswordError.unacceptable(violation) }
             // A stolen access token must not allow unlimited guesses of the password. The counter is not that of
             // logins: neither of the two delays the other.
             let attempt: Attempt
