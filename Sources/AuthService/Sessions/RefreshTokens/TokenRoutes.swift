@@ -12,8 +12,9 @@ struct TokenRoutes: Sendable {
         let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
         let token = body.requiredText("refresh_token")
+        let retryKey = RetryKey.read(from: &body)
         try body.finish()
-        return .json(try await refreshEndpoint(token, from: clientInfo).json())
+        return .json(try await refreshEndpoint(token, retryKey: retryKey, from: clientInfo).json())
     }
 }
 
