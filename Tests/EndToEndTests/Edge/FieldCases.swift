@@ -31,7 +31,10 @@ extension EdgeCases {
     func preflight_allows_what_clients_send(engine: Engine) async throws {
         let servers = try await EdgeServers.on(engine)
         let token = try await servers.token()
-        for name in ["last-event-id", "idempotency-key", "if-match", "if-none-match", "authorization", "content-type"] {
+        for name in [
+            "last-event-id", "idempotency-key", "if-match", "if-none-match", "authorization", "content-type",
+            "traceparent", "tracestate",
+        ] {
             let answer = try await servers.chat.send(
                 "OPTIONS",
                 "/v1/changes",
