@@ -14,6 +14,7 @@ struct AuthCommand: TesseraCommand {
         guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
+        try settings.logWarnings(of: .auth, logger)
         let opened = try await ServiceDatabase.open(
             settings.authDatabase,
             service: "auth",
@@ -42,6 +43,7 @@ struct ChatCommand: TesseraCommand {
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         _ = try settings.chatConfiguration()
         let feed = try settings.chatFeed()
+        try settings.logWarnings(of: .chat, logger)
         let opened = try await ServiceDatabase.open(
             settings.chatDatabase,
             service: "chat",

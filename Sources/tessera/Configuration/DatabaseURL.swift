@@ -10,6 +10,9 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     init(_ reader: SettingsReader, _ key: ConfigurationKey, service: String, dataDirectory: String) throws {
         if let text = try reader.text(key) {
             guard let url = DatabaseURL(text) else { throw ConfigurationError(key) }
+            guard !Self.isAmbiguous(text) else {
+                throw ConfigurationError(key, "has an @ too many: in a password it is written %40, and / is %2F")
+            }
             self = url
         } else if let url = try Self.fromParts(reader, service: service) {
             self = .postgres(url: url)
@@ -62,8 +65,7 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     var description: String {
         switch self {
         case .sqlite(let path): "SQLite \(path)"
-        // Parameters are removed first: a password among them may contain an @.
-        case .postgres(let url): "PostgreSQL \(url.prefix { $0 != "?" }.split(separator: "@").last ?? "")"
+        case .postgres(let url): "PostgreSQL \(Self.place(url))"
         }
     }
 }
