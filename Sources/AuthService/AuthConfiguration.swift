@@ -24,6 +24,8 @@ package struct AuthConfiguration: Sendable {
     package var keyRotation: Duration = .seconds(30 * 86_400)
     package var trustedProxies: [IPNetwork] = []
     package var corsOrigins: [String] = []
+    /// Whether pages of this machine may call, at any port: for `tessera dev`.
+    package var allowsLoopbackOrigins = false
     package var eventRetention: Duration = .seconds(7 * 86_400)
     /// For tests to shorten.
     package var eventFeed = EventFeedTiming()

@@ -9,11 +9,18 @@ extension AuthService {
         let csrf = CSRFMiddleware(
             cookies: features.cookies,
             publicURL: configuration.publicURL,
-            corsOrigins: configuration.corsOrigins
+            corsOrigins: configuration.corsOrigins,
+            loopback: configuration.allowsLoopbackOrigins
         )
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
-        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(
+            middleware: CORSMiddleware(
+                origins: AllowedOrigins(configuration.corsOrigins, loopback: configuration.allowsLoopbackOrigins),
+                publicURL: configuration.publicURL,
+                foreign: ["/v1/validate"]
+            )
+        )
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(middleware: requestScope)
         router.add(middleware: ErrorMiddleware(routes: router.table))

@@ -10,6 +10,8 @@ package struct ChatConfiguration: Sendable {
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
+    /// Whether pages of this machine may call, at any port: for `tessera dev`.
+    package var allowsLoopbackOrigins = false
     package var trashRetention: Duration = .seconds(30 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
     package var quotas = Quotas()

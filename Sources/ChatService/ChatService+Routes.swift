@@ -8,7 +8,12 @@ extension ChatService {
         let router = ServiceRouter<ChatRequestContext>()
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "chat"))
-        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(
+            middleware: CORSMiddleware(
+                origins: AllowedOrigins(configuration.corsOrigins, loopback: configuration.allowsLoopbackOrigins),
+                publicURL: configuration.publicURL
+            )
+        )
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         let counters = RequestCounters(configuration.requests)
         router.add(middleware: RequestScopeMiddleware(memory: configuration.memory, counters: counters))

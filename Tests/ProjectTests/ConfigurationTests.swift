@@ -39,9 +39,10 @@ struct ConfigurationTests {
         let (settings, auth) = try await Self.read()
         #expect(settings.auth.description == "127.0.0.1:8080")
         #expect(settings.chat.description == "127.0.0.1:8081")
-        #expect(settings.publicURL == "http://127.0.0.1:8080")
-        #expect(settings.chatPublicURL == "http://127.0.0.1:8081")
-        #expect(settings.authURL == settings.publicURL)
+        #expect(settings.publicURL == "http://localhost:8080")
+        #expect(settings.chatPublicURL == "http://localhost:8081")
+        #expect(settings.authURL == "http://127.0.0.1:8080")
+        #expect(settings.issuer == settings.publicURL)
         #expect(settings.metrics == nil)
         #expect(try settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
         #expect(try settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
@@ -108,7 +109,7 @@ struct ConfigurationTests {
             // An empty variable counts as unset.
             #expect(auth.hashQueue == 7)
             // The public address follows the port.
-            #expect(settings.publicURL == "http://127.0.0.1:3001")
+            #expect(settings.publicURL == "http://localhost:3001")
         }
     }
 
@@ -219,8 +220,18 @@ struct ConfigurationTests {
         add(.metricsAddress, "nowhere", "127.0.0.1:", "127.0.0.1:0", ":9090", "::1:9090")
         add(.dataDirectory, "a\u{0}b")
         add(.trustedProxies, "10.0.0.0/33", "proxy.example", ",", "10.0.0.0/8,nonsense")
-        add(.corsOrigins, "*", "null", "https://app.example/path", "http://app.example")
+        add(
+            .corsOrigins,
+            "*",
+            "null",
+            "https://*.app.example",
+            "https://app-*.example",
+            "https://app.example:*",
+            "https://app.example/path",
+            "http://app.example"
+        )
         add(.authDatabaseURL, "mysql://root:hunter2@db/tessera", "sqlite:", "sqlite::memory:", "auth.sqlite")
+        add(.authDatabaseURL, "postgres://name:hunt@hunter2@db/tessera", "postgres://name:hunter2/x@db/tessera")
         add(.chatDatabaseURL, "http://name:hunter2@db")
         add(.databaseURL, "mysql://root:hunter2@db/tessera", "sqlite:tessera.sqlite", "tessera")
         for key in [ConfigurationKey.authDatabaseSchema, .chatDatabaseSchema] {
@@ -387,7 +398,7 @@ struct ConfigurationTests {
         "a database is described without its credentials",
         arguments: [
             "postgres://name:hunter2@db:5432/tessera?sslmode=require", "postgres://db/t?user=name&password=hunter2",
-            "postgres://db/t?password=a@hunter2",
+            "postgres://db/t?password=a@hunter2", "postgres://name:p?hunter2@db/tessera",
         ]
     )
     func description(url: String) throws {

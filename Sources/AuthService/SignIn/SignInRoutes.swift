@@ -7,6 +7,8 @@ extension SignInContext {
     /// cause (`CSRFMiddleware`).
     init(_ request: Request, _ context: AuthRequestContext, _ devices: DeviceCookiePolicy) throws {
         let wantsCookie = try context.query[Self.cookie] ?? false
+        // Otherwise the answer would be 201, and the browser would drop the cookie without a word.
+        if wantsCookie, CSRFMiddleware.isCrossSite(request.headers) { throw APIError.cookieCrossSite }
         self.init(
             clientInfo: context.clientInfo(of: request),
             wantsCookie: wantsCookie,
@@ -46,4 +48,14 @@ extension RateLimited: DomainError {
         error.headers[.rateLimit] = "\"default\";r=0;t=\(seconds)"
         return error
     }
+}
+
+extension APIError {
+    static let cookieCrossSite = APIError(
+        .cookieCrossSite,
+        detail: """
+            The request has Sec-Fetch-Site: cross-site. Serve the page from the same site as the public URL \
+            (localhost and 127.0.0.1 are two sites), or sign in without cookie=true and keep the tokens.
+            """
+    )
 }

@@ -28,6 +28,8 @@ package struct APIError: Error, Sendable, HTTPResponseError {
     /// Extension members of the problem (RFC 9457 §3.2), for programs.
     package var members: [(name: String, value: String)]
     package var counts: [(name: String, value: Int64)] = []
+    /// The row as it is, for a caller who may see it.
+    package var current: JSONWriter?
 
     package init(
         _ code: ErrorCode,
@@ -75,6 +77,7 @@ package struct APIError: Error, Sendable, HTTPResponseError {
             writer.field("request_id", requestID)
             for (name, value) in members { writer.key(named: name) { $0.string(value) } }
             for (name, value) in counts { writer.key(named: name) { $0.integer(value) } }
+            if let current { writer.field("current", raw: current.string) }
             if !fields.isEmpty {
                 writer.array("errors") { writer in
                     for field in fields {

@@ -39,6 +39,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case invalidCredentials = "invalid_credentials"
     case userInactive = "user_inactive"
     case csrfRefused = "csrf_refused"
+    case originRefused = "origin_refused"
+    case cookieCrossSite = "cookie_cross_site"
     case roleRequired = "role_required"
     case insufficientScope = "insufficient_scope"
 
@@ -83,7 +85,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .tokenMissing, .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired,
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
-        case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
+        case .userInactive, .csrfRefused, .originRefused, .cookieCrossSite, .roleRequired, .insufficientScope:
+            .forbidden
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
@@ -129,6 +132,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .invalidCredentials: "The email or password is wrong."
         case .userInactive: "The user is deactivated or deleted."
         case .csrfRefused: "The request's origin is not allowed."
+        case .originRefused: "The browser's origin may not call this server."
+        case .cookieCrossSite: "The browser would drop the cookie: the page is on another site than this server."
         case .roleRequired: "The caller's role does not allow this."
         case .insufficientScope: "The token lacks the required scope."
         case .emailTaken: "The email address is already in use."

@@ -54,13 +54,27 @@ struct CommonOptions: ParsableArguments {
         return flags
     }
 
+    /// SECURITY: every process of the machine can read the arguments of every other, so a URL given by a flag has no
+    /// password.
+    static func refusePassword(in value: String, _ key: ConfigurationKey) throws {
+        guard key.kind == .databaseURL, DatabaseURL.holdsPassword(value) else { return }
+        throw ConfigurationError(
+            key,
+            "has a password, which `ps` shows to every user when it comes by a flag: use the environment, or a file by "
+                + "\(key.name)_FILE"
+        )
+    }
+
     private func flags() throws -> [String: String] {
         var flags = try Self.assigned(assignments)
         let named: [(ConfigurationKey, String?)] = [
             (.dataDirectory, dataDir), (.host, host), (.authPort, authPort), (.chatPort, chatPort),
             (.authDatabaseURL, authDatabaseURL), (.chatDatabaseURL, chatDatabaseURL), (.logLevel, logLevel),
         ]
-        for case (let key, let value?) in named { flags[key.name] = value }
+        for case (let key, let value?) in named {
+            try Self.refusePassword(in: value, key)
+            flags[key.name] = value
+        }
         return flags
     }
 

@@ -18,12 +18,15 @@ struct DevCommand: TesseraCommand {
     @OptionGroup var options: CommonOptions
 
     func run(_ settings: Settings, logger: Logger) async throws {
+        var settings = settings
+        settings.isDevelopment = true
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         let ring = try settings.masterKeys() ?? DevSecrets.ring(in: settings.dataDirectory)
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
         _ = try settings.chatConfiguration()
         let given = try settings.chatFeed()
+        try settings.logWarnings(of: .dev, logger)
         let authDatabase = try await ServiceDatabase.open(
             try settings.authDatabase,
             service: "auth",

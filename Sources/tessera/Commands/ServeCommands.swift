@@ -14,6 +14,7 @@ struct AuthCommand: TesseraCommand {
         guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
+        try settings.logWarnings(of: .auth, logger)
         let opened = try await ServiceDatabase.open(
             try settings.authDatabase,
             service: "auth",
@@ -43,6 +44,7 @@ struct ChatCommand: TesseraCommand {
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         _ = try settings.chatConfiguration()
         let feed = try settings.chatFollows()
+        try settings.logWarnings(of: .chat, logger)
         let opened = try await ServiceDatabase.open(
             try settings.chatDatabase,
             service: "chat",

@@ -11,19 +11,19 @@ extension ConfigurationKey {
     static let publicURL = Self(
         "TESSERA_PUBLIC_URL",
         .origin,
-        .described("`http://127.0.0.1:` and auth's port"),
+        .described("`http://localhost:` and auth's port"),
         "how the outside reaches auth: base of links, origin of cookies; https unless the host is a loopback one"
     )
     static let chatPublicURL = Self(
         "TESSERA_CHAT_PUBLIC_URL",
         .origin,
-        .described("`http://127.0.0.1:` and chat's port"),
+        .described("`http://localhost:` and chat's port"),
         "how the outside reaches chat; https unless the host is a loopback one"
     )
     static let authURL = Self(
         "TESSERA_AUTH_URL",
         .origin,
-        .described("`TESSERA_PUBLIC_URL`"),
+        .described("`TESSERA_PUBLIC_URL`, without it auth's own address"),
         "where chat finds auth's keys and its revocation feed"
     )
     static let metricsAddress = Self(
@@ -48,7 +48,7 @@ extension ConfigurationKey {
         "TESSERA_CORS_ORIGINS",
         .origins,
         .described("empty"),
-        "which browser origins may call with credentials"
+        "which browser origins may call with credentials, each named in full; `tessera dev` allows those of this machine"
     )
 }
 

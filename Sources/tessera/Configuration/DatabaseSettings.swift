@@ -78,6 +78,9 @@ struct DatabaseSettings: Sendable {
     private static func url(_ reader: SettingsReader, _ key: ConfigurationKey) throws -> DatabaseURL? {
         try reader.text(key).map { text in
             guard let url = DatabaseURL(text) else { throw ConfigurationError(key) }
+            guard !DatabaseURL.isAmbiguous(text) else {
+                throw ConfigurationError(key, "has an @ too many: in a password it is written %40, and / is %2F")
+            }
             return url
         }
     }

@@ -39,8 +39,7 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         switch self {
         case .sqlite(let path): return "SQLite \(path)"
         case .postgres(let url, let schema):
-            // Parameters are removed first: a password among them may contain an @.
-            let place = "PostgreSQL \(url.prefix { $0 != "?" }.split(separator: "@").last ?? "")"
+            let place = "PostgreSQL \(Self.place(url))"
             if case .named(let name) = schema { return "\(place), schema \(name)" }
             return place
         }

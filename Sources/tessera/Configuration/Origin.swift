@@ -69,6 +69,17 @@ enum Origin {
         return "[\(text(groups[..<start]))::\(text(groups[(start + longest)...]))]"
     }
 
+    /// Takes an origin in its one spelling.
+    static func isLoopback(origin: String) -> Bool { isLoopback(host(of: origin)) }
+
+    /// Of an origin in its one spelling; an IPv6 address in brackets.
+    static func host(of origin: String) -> String {
+        let rest = origin.split(separator: "/").last ?? ""
+        let end =
+            rest.hasPrefix("[") ? rest.firstIndex(of: "]").map { rest.index(after: $0) } : rest.firstIndex(of: ":")
+        return String(rest[..<(end ?? rest.endIndex)])
+    }
+
     /// Takes a host in its one spelling.
     private static func isLoopback(_ host: String) -> Bool {
         ["localhost", "[::1]"].contains(host) || IPNetwork("127.0.0.0/8")?.contains(host) == true

@@ -27,6 +27,15 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// Where this machine reaches a server that listens here.
+    var reachable: ListenAddress {
+        switch host {
+        case "0.0.0.0", "localhost": ListenAddress(host: "127.0.0.1", port: port)
+        case "::": ListenAddress(host: "::1", port: port)
+        default: self
+        }
+    }
+
     /// The default address of `/metrics`; `tessera chat` has another.
     static let metrics = ListenAddress(host: "127.0.0.1", port: 9090)
 }
@@ -55,6 +64,8 @@ struct Settings: Sendable {
     let databases: DatabaseSettings
     let trustedProxies: [IPNetwork]
     let corsOrigins: [String]
+    /// `tessera dev`: pages of this machine may call, unless the public URL is another's.
+    var isDevelopment = false
     /// A batch of statements that takes longer is logged.
     let slowSQL: Duration
     let logLevel: Logger.Level
@@ -76,10 +87,12 @@ struct Settings: Sendable {
         func origin(_ key: ConfigurationKey, else value: String, plain: Bool = false) throws -> String {
             try reader.text(key).map { try Origin.parse($0, key, plain: plain) } ?? value
         }
-        publicURL = try origin(.publicURL, else: "http://127.0.0.1:\(auth.port)")
-        chatPublicURL = try origin(.chatPublicURL, else: "http://127.0.0.1:\(chat.port)")
-        // Between two servers of one installation, on a private network.
-        authURL = try origin(.authURL, else: publicURL, plain: true)
+        publicURL = try origin(.publicURL, else: "http://localhost:\(auth.port)")
+        chatPublicURL = try origin(.chatPublicURL, else: "http://localhost:\(chat.port)")
+        // Between two servers of one installation, on a private network. On one machine by its address: behind the name
+        // another server may listen.
+        let nearby = try reader.text(.publicURL) == nil ? "http://\(auth.reachable)" : publicURL
+        authURL = try origin(.authURL, else: nearby, plain: true)
         _ = try origin(.issuer, else: "")
         issuer = Origin.withoutSlash(try reader.text(.issuer) ?? reader.text(.publicURL) ?? publicURL)
         dataDirectory = try reader.line(.dataDirectory)
@@ -88,7 +101,13 @@ struct Settings: Sendable {
             guard let network = IPNetwork(text) else { throw ConfigurationError(.trustedProxies) }
             return network
         }
-        corsOrigins = try reader.list(.corsOrigins).map { try Origin.parse($0, .corsOrigins, plain: false) }
+        corsOrigins = try reader.list(.corsOrigins).map { text in
+            // See docs/decisions/0046-origins-and-sites.md.
+            if text.contains("*") {
+                throw ConfigurationError(.corsOrigins, "must name each origin: * stands for none of their parts")
+            }
+            return try Origin.parse(text, .corsOrigins, plain: false)
+        }
         slowSQL = try reader.shortDuration(.logSlowSQL)
         logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
         logFormat = try reader.choice(.logFormat)
@@ -130,6 +149,7 @@ struct Settings: Sendable {
         configuration.keyRotation = try reader.duration(.keyRotation)
         configuration.trustedProxies = trustedProxies
         configuration.corsOrigins = corsOrigins
+        configuration.allowsLoopbackOrigins = isDevelopment && Origin.isLoopback(origin: publicURL)
         configuration.eventRetention = try reader.duration(.eventRetention)
         // Verifiers read back by a token's lifetime and a little more, and could not start without those events.
         guard configuration.eventRetention >= configuration.accessTokenLifetime + .seconds(600) else {
@@ -226,6 +246,7 @@ struct Settings: Sendable {
             trustedProxies: trustedProxies,
             corsOrigins: corsOrigins
         )
+        configuration.allowsLoopbackOrigins = isDevelopment && Origin.isLoopback(origin: chatPublicURL)
         configuration.trashRetention = try reader.duration(.trashRetention)
         for (tier, limit) in try limits(.quotaMessages) { configuration.quotas[tier].messagesPerDay = limit }
         for (tier, limit) in try limits(.quotaTokensPerDay) { configuration.quotas[tier].tokensPerDay = limit }

@@ -19,9 +19,13 @@ struct CommandTests {
         }
         let lines = help.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count <= 24 && lines.allSatisfy { $0.count <= 80 }, "a screen: \(help)")
-        for same in [["-h"], ["help"], []] {
+        for same in [["-h"], ["help"]] {
             #expect(try await installation.start(same, settings: [:], input: "").waitForSuccess() == help)
         }
+        // As in a container without a command: the same, and EX_USAGE.
+        let bare = try installation.start([], settings: [:], input: "")
+        #expect(try await bare.waitForExit() == .status(64))
+        #expect(bare.output == help)
         #expect(try await installation.run("settings").contains("\nTESSERA_LOG_LEVEL\n"))
         let wrong = try installation.start("authenticate")
         #expect(try await wrong.waitForExit() != .status(0))

@@ -11,6 +11,17 @@ enum PreviousStatements {
         """
 
     static let auth = [
+        Statement(
+            positional: "refresh_tokens.rotate",
+            .writes,
+            [.text, .integer, .instant, .instant, .text],
+            """
+            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
+            WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4
+                AND expires_at > $3
+            RETURNING generation
+            """
+        ),
         Statement(positional: "clients.by_id", .reads, [.text], "SELECT \(client) FROM clients WHERE id = $1"),
         Statement(positional: "clients.list", .reads, [], "SELECT \(client) FROM clients ORDER BY created_at, id"),
         Statement(

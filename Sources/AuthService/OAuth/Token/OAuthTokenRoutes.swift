@@ -35,7 +35,12 @@ struct OAuthTokenRoutes: Sendable {
             let client = try await authentication.client(of: request, form, from: clientInfo)
             // §6: no scope beyond the granted ones, and a user's token has none.
             guard form["scope"] == nil else { throw OAuthError(.invalidScope) }
-            return try await refreshed(token, try tokenClient(client, form["audience"]), from: clientInfo)
+            return try await refreshed(
+                token,
+                retryKey: try Self.retryKey(form),
+                try tokenClient(client, form["audience"]),
+                from: clientInfo
+            )
         case nil: throw OAuthError(.invalidRequest, "grant_type is missing")
         default: throw OAuthError(.unsupportedGrantType)
         }
@@ -87,12 +92,23 @@ struct OAuthTokenRoutes: Sendable {
         )
     }
 
-    private func refreshed(_ token: RequestText, _ client: TokenClient, from clientInfo: ClientInfo) async throws
-        -> Response
-    {
+    private static func retryKey(_ form: FormBody) throws(OAuthError) -> RetryKey? {
+        guard let text = form[RetryKey.name] else { return nil }
+        guard let key = RetryKey(text) else {
+            throw OAuthError(.invalidRequest, "retry_key must have 16 to 128 letters, digits and any of -._~")
+        }
+        return key
+    }
+
+    private func refreshed(
+        _ token: RequestText,
+        retryKey: RetryKey?,
+        _ client: TokenClient,
+        from clientInfo: ClientInfo
+    ) async throws -> Response {
         let response: TokenResponse
         do throws(RefreshError) {
-            response = try await refreshEndpoint(token, client: client, from: clientInfo)
+            response = try await refreshEndpoint(token, retryKey: retryKey, client: client, from: clientInfo)
         } catch {
             // §5.2: "invalid, expired, revoked" are one error; the description distinguishes them.
             switch error {

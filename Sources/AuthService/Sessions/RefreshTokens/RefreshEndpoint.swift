@@ -9,6 +9,7 @@ struct RefreshEndpoint: Sendable {
     /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
         _ token: RequestText,
+        retryKey: RetryKey?,
         client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
@@ -16,7 +17,7 @@ struct RefreshEndpoint: Sendable {
             do { try counters.count(session: row) } catch { throw .fault(error) }
         }
         do throws(RefreshError) {
-            return try await tokens.refresh(token, client: client, from: clientInfo)
+            return try await tokens.refresh(token, retryKey: retryKey, client: client, from: clientInfo)
         } catch {
             // Only invalid tokens are counted, so a good refresh stays one transaction.
             if case .invalid = error { try await count(clientInfo) }

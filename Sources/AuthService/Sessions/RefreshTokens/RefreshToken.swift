@@ -38,6 +38,7 @@ struct RefreshTokenCodec: Sendable {
     private let primary: UInt8
     /// SECURITY: the prefix of the authenticated text, so that no code for another purpose fits a token.
     private static let context = Array("tessera-refresh-v1".utf8)
+    private static let retryContext = Array("tessera-retry-v1".utf8)
 
     init(ring: MasterKeyRing) {
         self.keys = Dictionary(
@@ -77,6 +78,12 @@ struct RefreshTokenCodec: Sendable {
     private func secret(of token: RefreshToken) -> [UInt8]? {
         guard let key = keys[token.keyID] else { return nil }
         return key.authenticationCode(for: Self.context + token.head)
+    }
+
+    /// What the row keeps of a retry key: bound to the token that it was sent with, so that a key which a client uses
+    /// for every token fits one rotation alone.
+    func hash(of key: RetryKey, for token: RefreshToken) -> [UInt8]? {
+        keys[token.keyID]?.authenticationCode(for: Self.retryContext + token.head + key.bytes)
     }
 
     private static func checksum(of text: String) -> String {

@@ -28,10 +28,10 @@ enum RefreshTokenStatements {
         .writes,
         [
             "id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text,
-            "audience": .text,
+            "audience": .text, "retry_hash": .bytes,
         ],
         """
-        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now
+        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now, retry_hash = :retry_hash
         WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
             AND expires_at > :now
             AND (:audience IS NULL OR EXISTS (
@@ -41,7 +41,8 @@ enum RefreshTokenStatements {
         """
     )
 
-    /// Rotates the token, unless it was last used at `idleStart` or before.
+    /// Rotates the token, unless it was last used at `idleStart` or before. A rotation without a retry key clears the
+    /// hash of the one before.
     ///
     /// A refresh for an audience that the session is not for rotates nothing, so that the client may ask for another.
     ///
@@ -51,11 +52,12 @@ enum RefreshTokenStatements {
         token: RefreshToken,
         client: TokenClient,
         idleStart: Instant,
+        retryHash: [UInt8]?,
         at now: Instant
     ) -> BoundStatement {
         rotate.bind([
             "id": token.rowKey, "generation": Int64(token.generation), "now": now, "idle_start": idleStart,
-            "client": client.id, "audience": client.audience,
+            "client": client.id, "audience": client.audience, "retry_hash": retryHash,
         ])
     }
 
@@ -65,7 +67,7 @@ enum RefreshTokenStatements {
         ["id": .text],
         """
         SELECT r.client_id AS refresh_client_id, r.generation AS refresh_generation,
-            r.rotated_at AS refresh_rotated_at,
+            r.rotated_at AS refresh_rotated_at, r.retry_hash AS refresh_retry_hash,
             \(SessionState.columns(Session.joinedColumns(refreshedAt: "r.rotated_at"), UserStatus.joinedColumns))
         FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \(SessionState.joins)
         WHERE r.id = :id

@@ -6,6 +6,8 @@
 // - It was rotated: the answer is the successor.
 // - The row is one ahead and within the grace period: the answer is the same successor, computed again. So parallel
 //   tabs, retries and lost answers log no user out, and 64 parallel refreshes yield one value.
+// - The row is one ahead, and the request has the retry key that the rotation had: the same successor, for a day. So an
+//   answer that was lost in a lift costs no session. Once the successor has been used, the key is worth nothing.
 // - The row is further ahead, or the grace period is over: theft. The session ends, in another transaction that begins
 //   with the user's row. RFC 9700 §4.14.2 requires rotation with reuse detection; the grace period makes it practical.
 import OpenSSLCrypto
@@ -46,6 +48,8 @@ package struct RefreshTokens: Sendable {
     let accessTokens: AccessTokens
     let sessions: Sessions
     let grace: Duration
+    /// How long the retry key of a rotation yields its successor.
+    static let retryPeriod: Duration = .seconds(86_400)
 
     func opening(session: String, at now: Instant) -> (statement: BoundStatement, token: RefreshToken) {
         let token = codec.first(random: random)
@@ -79,21 +83,34 @@ package struct RefreshTokens: Sendable {
     /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
         _ text: RequestText,
+        retryKey: RetryKey? = nil,
         client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         guard let presented = codec.decode(text) else { throw .invalid }
-        return try await RefreshError.catching { try await rotate(presented, client: client, from: clientInfo) }
+        return try await RefreshError.catching {
+            try await rotate(presented, retryKey: retryKey, client: client, from: clientInfo)
+        }
     }
 
-    private func rotate(_ presented: RefreshToken, client: TokenClient, from clientInfo: ClientInfo) async throws
-        -> TokenResponse
-    {
+    private func rotate(
+        _ presented: RefreshToken,
+        retryKey: RetryKey?,
+        client: TokenClient,
+        from clientInfo: ClientInfo
+    ) async throws -> TokenResponse {
         let now = clock.now()
         let idle = sessions.lifetime.idle
+        let retryHash = retryKey.flatMap { codec.hash(of: $0, for: presented) }
         var transaction = Transaction()
         let rotated = transaction.add(
-            RefreshTokenStatements.rotate(token: presented, client: client, idleStart: now - idle, at: now)
+            RefreshTokenStatements.rotate(
+                token: presented,
+                client: client,
+                idleStart: now - idle,
+                retryHash: retryHash,
+                at: now
+            )
         )
         let left = transaction.add(RefreshTokenStatements.state(of: presented))
         let results = try await database.run(transaction)
@@ -109,8 +126,9 @@ package struct RefreshTokens: Sendable {
         let rotatedAt = try row.instant("refresh_rotated_at")
         if let refusal = state.refusal(at: now, idleEnd: rotatedAt + idle) { throw RefreshError.ended(refusal) }
 
+        let isRetry = try now < rotatedAt + Self.retryPeriod && Self.fits(retryHash, row)
         switch generation - Int64(presented.generation) {
-        case 1 where results[rotated].affected == 1 || now < rotatedAt + grace:
+        case 1 where results[rotated].affected == 1 || now < rotatedAt + grace || isRetry:
             // At most once per `extensionInterval` and session, so other refreshes stay one transaction of two
             // statements. Before the answer: a client without an answer retries with the same token.
             guard state.session.allows(client.audience) else { throw RefreshError.otherAudience }
@@ -137,6 +155,12 @@ package struct RefreshTokens: Sendable {
             // Authentic, but ahead of its row: the database was restored to an earlier state.
             throw RefreshError.invalid
         }
+    }
+
+    /// SECURITY: a thief of the token alone has no key, and a wrong one is theft as no key is.
+    private static func fits(_ retryHash: [UInt8]?, _ row: Row) throws(StorageError) -> Bool {
+        guard let retryHash, let kept = try row.optionalBytes("refresh_retry_hash") else { return false }
+        return constantTimeEqual(retryHash, kept)
     }
 
     /// `nil` where a refresh would be refused now. One read without any effect.

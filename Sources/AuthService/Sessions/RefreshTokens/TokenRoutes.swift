@@ -12,10 +12,12 @@ struct TokenRoutes: Sendable {
         let clientInfo = context.clientInfo(of: request)
         var body = try await request.jsonBody(limit: bodyLimit)
         let token = body.requiredText("refresh_token")
+        let retryKey = RetryKey.read(from: &body)
         let audience = refreshEndpoint.tokens.accessTokens.audiences.read(from: &body)
         try body.finish()
         let client = TokenClient.firstParty(audience: audience)
-        return .json(try await refreshEndpoint(token, client: client, from: clientInfo).json())
+        let response = try await refreshEndpoint(token, retryKey: retryKey, client: client, from: clientInfo)
+        return .json(response.json())
     }
 }
 

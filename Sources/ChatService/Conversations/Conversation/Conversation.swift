@@ -6,7 +6,7 @@ enum Visibility: String, Sendable, CaseIterable {
 }
 
 /// One row of `conversations`. Most columns are only returned, so they stay as the database sent them.
-struct Conversation: Sendable {
+struct Conversation: VersionedRow {
     /// `ConversationStatements.summaryColumns`, or `columns`.
     private let row: Row
     let id: String

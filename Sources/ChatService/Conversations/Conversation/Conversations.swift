@@ -158,7 +158,7 @@ struct Conversations: Sendable {
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
                 let current = try await get(id, for: caller)
-                try precondition.check(current.version)
+                try precondition.check(current)
                 if patch.isEmpty { return .done(current) }
                 metadata = try Self.merged(patch.metadata, into: current)
                 expected = current.version

@@ -16,7 +16,7 @@ enum MessageStatus: String, Sendable, CaseIterable {
 }
 
 /// One row of `messages`. Most columns are only returned, so they stay as the database sent them.
-struct Message: Sendable {
+struct Message: VersionedRow {
     /// `MessageStatements.columns`.
     let row: Row
     let id: String

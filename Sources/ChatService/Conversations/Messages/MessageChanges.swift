@@ -28,7 +28,7 @@ extension Messages {
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
                 let current = try await get(id, in: conversation, for: caller)
-                try precondition.check(current.version)
+                try precondition.check(current)
                 if patch.isEmpty { return .done(current) }
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
@@ -74,7 +74,7 @@ extension Messages {
     ) async throws {
         try await Optimistic.retry {
             let expected = try await precondition.expectedVersion {
-                try await get(id, in: conversation, for: caller).version
+                try await get(id, in: conversation, for: caller)
             }
             let now = clock.now()
             let owner = caller.id

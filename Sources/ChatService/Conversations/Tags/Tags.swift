@@ -58,7 +58,7 @@ struct Tags: Sendable {
     ) async throws -> Conversation {
         try await Optimistic.retry {
             let expected = try await precondition.expectedVersion {
-                try await conversations.get(conversation, for: caller).version
+                try await conversations.get(conversation, for: caller)
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)

@@ -27,6 +27,9 @@ static const unsigned char auth_0007_client_ends[] = {
 static const unsigned char auth_0008_devices[] = {
 #embed "../../../../migrations/auth_0008_devices.sql"
 };
+static const unsigned char auth_0009_retry_keys[] = {
+#embed "../../../../migrations/auth_0009_retry_keys.sql"
+};
 static const unsigned char auth_0010_idempotency_keys[] = {
 #embed "../../../../migrations/auth_0010_idempotency_keys.sql"
 };
@@ -96,6 +99,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
     FILE_ENTRY("migrations/auth_0007_client_ends.sql", auth_0007_client_ends),
     FILE_ENTRY("migrations/auth_0008_devices.sql", auth_0008_devices),
+    FILE_ENTRY("migrations/auth_0009_retry_keys.sql", auth_0009_retry_keys),
     FILE_ENTRY("migrations/auth_0010_idempotency_keys.sql", auth_0010_idempotency_keys),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
