@@ -59,9 +59,9 @@ package struct SQLiteConfiguration: Sendable {
 package final class SQLiteDatabase: InteractiveDatabase {
     private let path: String
     private let configuration: SQLiteConfiguration
-    private let writes: WorkQueue<SQLiteWork>
-    private let reads: WorkQueue<SQLiteWork>
-    private let longReads: WorkQueue<SQLiteWork>
+    private let writes: WorkQueue
+    private let reads: WorkQueue
+    private let longReads: WorkQueue
     /// Passed by long writes before they join the queue of writes.
     private let longWrites: Turnstile
     private let threads: ThreadGroup
@@ -115,9 +115,9 @@ package final class SQLiteDatabase: InteractiveDatabase {
     ) {
         self.path = path
         self.configuration = configuration
-        let writes = WorkQueue<SQLiteWork>(limits: configuration.limits)
-        let reads = WorkQueue<SQLiteWork>(limits: configuration.limits)
-        let longReads = WorkQueue<SQLiteWork>(limits: configuration.limits)
+        let writes = WorkQueue(limits: configuration.limits)
+        let reads = WorkQueue(limits: configuration.limits)
+        let longReads = WorkQueue(limits: configuration.limits)
         // The writer and the thread of deadlines besides.
         let threads = ThreadGroup(count: 2 + readers.count + longReaders.count)
         self.writes = writes
@@ -135,7 +135,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
             openReaders.enter()
             OwnThread.start("sqlite-reader") {
                 while let work = queue.take() {
-                    for case .transaction(let transaction) in work {
+                    for case let transaction as PendingTransaction in work {
                         transaction.finish(
                             slow.watching([transaction.statements], results: { [$0] }) {
                                 reader.read(transaction.statements)
@@ -200,19 +200,16 @@ package final class SQLiteDatabase: InteractiveDatabase {
 
     private func submit(
         _ statements: [BoundStatement],
-        to queue: WorkQueue<SQLiteWork>
+        to queue: WorkQueue
     ) async throws(StorageError) -> TransactionResults {
-        let results = try await queue.submit(refusal: { $0 }) { reply in
-            .transaction(PendingTransaction(statements, reply))
-        }.get()
-        return TransactionResults(results)
+        TransactionResults(try await queue.submit(statements).get())
     }
 
     package func holdingTransaction<T: Sendable>(
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await writes.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
-            .interactive(
+            SQLiteWork(
                 run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
                 refuse: { reply.resume(returning: .failure($0)) }
             )
@@ -234,7 +231,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
         // The log may hold pages as they were before; the file's own are overwritten (`secure_delete`). The wait is
         // short because writers wait for it; the caller tries again after `false`.
         let isEmpty = await writes.submit(refusal: { $0 }) { (reply: Reply<Bool, StorageError>) in
-            .interactive(
+            SQLiteWork(
                 run: { connection in
                     reply.resume(returning: .success(connection.emptyLog(maxWait: .milliseconds(250))))
                 },
@@ -258,4 +255,4 @@ package final class SQLiteDatabase: InteractiveDatabase {
     }
 }
 
-typealias SQLiteWork = ConnectionWork<SQLiteConnection>
+typealias SQLiteWork = InteractiveWork<SQLiteConnection>

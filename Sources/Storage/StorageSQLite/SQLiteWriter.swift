@@ -12,7 +12,7 @@ import Storage
 /// The thread that owns the writing connection.
 struct SQLiteWriter {
     let connection: SQLiteConnection
-    let queue: WorkQueue<SQLiteWork>
+    let queue: WorkQueue
     let batchSize: Int
     let walLimit: Int
     let slow: SlowStatements
@@ -24,7 +24,7 @@ struct SQLiteWriter {
 
     init(
         connection: SQLiteConnection,
-        queue: WorkQueue<SQLiteWork>,
+        queue: WorkQueue,
         configuration: SQLiteConfiguration,
         slow: SlowStatements,
         logger: Logger,
@@ -44,9 +44,10 @@ struct SQLiteWriter {
         while let work = queue.take(count: batchSize, weight: 1 << 20) {
             var transactions: [PendingTransaction] = []
             for item in work {
-                switch item {
-                case .transaction(let transaction): transactions.append(transaction)
-                case .interactive(let run, _): run(connection)
+                if let transaction = item as? PendingTransaction {
+                    transactions.append(transaction)
+                } else if let interactive = item as? SQLiteWork {
+                    interactive.run(connection)
                 }
             }
             if !transactions.isEmpty { commit(transactions) }

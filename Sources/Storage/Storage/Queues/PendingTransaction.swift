@@ -1,5 +1,7 @@
+internal import Synchronization
+
 /// Bound statements and the caller that waits for their commit.
-package struct PendingTransaction: Sendable {
+package final class PendingTransaction: QueuedWork {
     package let statements: [BoundStatement]
     /// Roughly the bytes of the parameters, plus the messages around them.
     package let weight: Int
@@ -7,9 +9,13 @@ package struct PendingTransaction: Sendable {
     package let logs: Set<OrderedLog>
     /// When the caller began to wait.
     package let submitted = ContinuousClock.now
-    private let reply: Reply<[SQLResult], StorageError>
+    private let reply: UnsafeContinuation<Result<[SQLResult], StorageError>, Never>
+    private let isAnswered = Atomic(false)
 
-    package init(_ statements: [BoundStatement], _ reply: Reply<[SQLResult], StorageError>) {
+    package init(
+        _ statements: [BoundStatement],
+        _ reply: UnsafeContinuation<Result<[SQLResult], StorageError>, Never>
+    ) {
         self.statements = statements
         self.reply = reply
         var weight = 0
@@ -30,10 +36,23 @@ package struct PendingTransaction: Sendable {
         self.logs = logs
     }
 
+    /// A caller never waits for an answer that no engine owes it any more.
+    deinit {
+        if !isAnswered.load(ordering: .acquiring) {
+            reply.resume(returning: .failure(.outcomeUnknown(reason: "the engine dropped it")))
+        }
+    }
+
+    package var isExclusive: Bool { false }
+
     /// Resumes the caller. Call once, and with `.success` only after the commit.
     package func finish(_ result: Result<[SQLResult], StorageError>) {
+        let wasAnswered = isAnswered.exchange(true, ordering: .acquiringAndReleasing)
+        precondition(!wasAnswered, "a transaction is answered once")
         reply.resume(returning: result)
     }
+
+    package func refuse(_ error: StorageError) { finish(.failure(error)) }
 }
 
 extension [BoundStatement] {

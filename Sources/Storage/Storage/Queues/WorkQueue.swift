@@ -8,9 +8,9 @@
 // the queue (`.cancelled`). All three concern waiting work only. Once a thread has taken it, only the engine knows its
 // outcome.
 
-package import DequeModule
-@preconcurrency package import Dispatch
-package import Synchronization
+internal import DequeModule
+@preconcurrency internal import Dispatch
+internal import Synchronization
 
 /// Limits on what waits.
 package struct WorkLimits: Sendable {
@@ -25,7 +25,9 @@ package struct WorkLimits: Sendable {
     }
 }
 
-package protocol QueuedWork: Sendable {
+/// A class, so that queues and batches move a reference. The queue is not generic: a generic type of another module
+/// is not specialised, and looks up its metadata with each call.
+package protocol QueuedWork: AnyObject, Sendable {
     /// Roughly the bytes it will send; bounds the size of a batch.
     var weight: Int { get }
     /// Whether it may not share a batch, as an interactive transaction.
@@ -38,10 +40,10 @@ package protocol QueuedWork: Sendable {
 package typealias Reply<Value: Sendable, Failure: Error> = CheckedContinuation<Result<Value, Failure>, Never>
 
 /// A bounded first-in, first-out queue between tasks and an engine's threads.
-package final class WorkQueue<Work: QueuedWork>: Sendable {
-    @usableFromInline package let limits: WorkLimits
-    @usableFromInline package let state = Mutex(State())
-    @usableFromInline package let arrivals = DispatchSemaphore(value: 0)
+package final class WorkQueue: Sendable {
+    private let limits: WorkLimits
+    private let state = Mutex(State())
+    private let arrivals = DispatchSemaphore(value: 0)
 
     package init(limits: WorkLimits) {
         self.limits = limits
@@ -49,16 +51,28 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
 
     // MARK: - The callers' side
 
+    /// Adds a transaction, and waits for the answer.
+    package func submit(_ statements: [BoundStatement]) async -> Result<[SQLResult], StorageError> {
+        let ticket = Ticket()
+        return await withTaskCancellationHandler {
+            await withUnsafeContinuation { reply in
+                let transaction = PendingTransaction(statements, reply)
+                if let refused = enqueue(ticket, transaction) { transaction.refuse(refused) }
+            }
+        } onCancel: {
+            cancel(ticket)
+        }
+    }
+
     /// Adds the work that `make` builds around the caller's reply, and waits for the answer.
     ///
     /// - Parameters:
     ///   - refusal: converts a refusal by the queue to the caller's error.
     ///   - make: builds the work around the caller's reply.
     /// - Returns: the engine's answer, or the refusal.
-    @inlinable
     package func submit<Value: Sendable, Failure: Error>(
         refusal: @Sendable (StorageError) -> Failure,
-        _ make: @Sendable (Reply<Value, Failure>) -> Work
+        _ make: @Sendable (Reply<Value, Failure>) -> any QueuedWork
     ) async -> Result<Value, Failure> {
         let ticket = Ticket()
         return await withTaskCancellationHandler {
@@ -71,15 +85,13 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     }
 
     /// Takes over work that another queue has already admitted; it can no longer be cancelled.
-    @inlinable
-    package func adopt(_ work: Work) {
+    package func adopt(_ work: any QueuedWork) {
         if let refused = enqueue(Ticket(), work) { work.refuse(refused) }
     }
 
     package var depth: Int { state.withLock(\.waiting.count) }
 
-    @inlinable
-    package func enqueue(_ ticket: Ticket, _ work: Work) -> StorageError? {
+    private func enqueue(_ ticket: Ticket, _ work: any QueuedWork) -> StorageError? {
         let entry = Entry(ticket: ticket, work: work, expires: ContinuousClock.now + limits.maxWait)
         let (refused, wakes, setTimer): (StorageError?, Bool, Bool) = state.withLock { state in
             guard !ticket.isCancelled.load(ordering: .relaxed) else { return (.cancelled, false, false) }
@@ -94,8 +106,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         return refused
     }
 
-    @inlinable
-    package func cancel(_ ticket: Ticket) {
+    private func cancel(_ ticket: Ticket) {
         let entry: Entry? = state.withLock { state in
             // Under the lock, so that `enqueue` either sees the mark or has already added the entry.
             ticket.isCancelled.store(true, ordering: .relaxed)
@@ -113,10 +124,9 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     ///   - weight: the most weight to take; a single heavier piece is a batch of its own.
     ///   - threads: how many threads share this queue; each leaves the others their share.
     /// - Returns: at least one piece, or `nil` once the queue is closed and empty.
-    @inlinable
-    package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [Work]? {
+    package func take(count: Int = 1, weight: Int = .max, sharedBy threads: Int = 1) -> [any QueuedWork]? {
         while true {
-            let (taken, wakes): ([Work]?, Bool) = state.withLock { state in
+            let (taken, wakes): ([any QueuedWork]?, Bool) = state.withLock { state in
                 if state.waiting.isEmpty {
                     if !state.isClosed { state.sleeping += 1 }
                     return (state.isClosed ? nil : [], false)
@@ -150,8 +160,7 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
     // MARK: - The limit on waiting
 
     /// All work waits equally long, so the oldest expires first and one timer serves all.
-    @usableFromInline
-    package func setTimer(after delay: Duration) {
+    private func setTimer(after delay: Duration) {
         let nanoseconds = Int(delay.wholeMicroseconds) * 1_000
         DispatchQueue.global().asyncAfter(deadline: .now() + .nanoseconds(nanoseconds)) { [weak self] in
             self?.expire()
@@ -171,62 +180,44 @@ package final class WorkQueue<Work: QueuedWork>: Sendable {
         if let next { setTimer(after: now.duration(to: next)) }
     }
 
-    @usableFromInline
-    package final class Ticket: Sendable {
-        @usableFromInline package let isCancelled = Atomic(false)
-
-        @inlinable package init() {}
+    private final class Ticket: Sendable {
+        let isCancelled = Atomic(false)
     }
 
-    @usableFromInline
-    package struct Entry: Sendable {
-        @usableFromInline package let ticket: Ticket
-        @usableFromInline package let work: Work
-        @usableFromInline package let weight: Int
-        @usableFromInline package let expires: ContinuousClock.Instant
-
-        @inlinable
-        package init(ticket: Ticket, work: Work, expires: ContinuousClock.Instant) {
-            self.ticket = ticket
-            self.work = work
-            self.weight = work.weight
-            self.expires = expires
-        }
+    private struct Entry: Sendable {
+        let ticket: Ticket
+        let work: any QueuedWork
+        let expires: ContinuousClock.Instant
     }
 
-    @usableFromInline
-    package struct State: Sendable {
-        @usableFromInline package var waiting: Deque<Entry> = []
-        @usableFromInline package var isClosed = false
-        @usableFromInline package var timerIsSet = false
-        @inlinable package init() {}
-
+    private struct State: Sendable {
+        var waiting: Deque<Entry> = []
+        var isClosed = false
+        var timerIsSet = false
         /// Threads that found nothing and were not woken since.
-        @usableFromInline package var sleeping = 0
+        var sleeping = 0
         /// Threads that were woken and have not looked yet.
-        @usableFromInline package var waking = 0
+        var waking = 0
 
         /// Whether to wake a thread for waiting work. Not while a woken one is on its way, because that one takes
         /// everything in one batch.
-        @inlinable
-        package mutating func wakesOne() -> Bool {
+        mutating func wakesOne() -> Bool {
             guard sleeping > 0, waking == 0 else { return false }
             sleeping -= 1
             waking += 1
             return true
         }
 
-        @inlinable
-        package mutating func take(count: Int, weight: Int) -> [Work] {
-            var taken: [Work] = []
+        mutating func take(count: Int, weight: Int) -> [any QueuedWork] {
+            var taken: [any QueuedWork] = []
             taken.reserveCapacity(min(count, waiting.count))
             var sum = 0
-            while taken.count < count, let next = waiting.first {
-                sum += next.weight
-                if !taken.isEmpty, next.work.isExclusive || sum > weight { break }
-                taken.append(next.work)
+            while taken.count < count, let work = waiting.first?.work {
+                sum += work.weight
+                if !taken.isEmpty, work.isExclusive || sum > weight { break }
+                taken.append(work)
                 waiting.removeFirst()
-                if next.work.isExclusive { break }
+                if work.isExclusive { break }
             }
             return taken
         }

@@ -18,7 +18,7 @@
 ///     rename.bind(["id": id, "name": name.text])
 /// }
 /// ```
-package struct Statement: Sendable, Hashable {
+package final class Statement: Sendable, Hashable {
     /// What the statement does, which decides the connection that runs it.
     package enum Effect: Sendable, Hashable {
         case reads
@@ -42,14 +42,15 @@ package struct Statement: Sendable, Hashable {
     /// What is wrong with the declaration: a name that only the text or only the declaration has. A statement with a
     /// fault never runs, and a test finds it.
     package let fault: String?
+    private let nameHash: Int
 
     /// A statement with one text for both engines.
-    package init(_ name: String, _ effect: Effect, _ parameters: StatementParameters, _ sql: String) {
+    package convenience init(_ name: String, _ effect: Effect, _ parameters: StatementParameters, _ sql: String) {
         self.init(name, effect, parameters, postgres: sql, sqlite: sql)
     }
 
     /// A statement without parameters.
-    package init(_ name: String, _ effect: Effect, _ sql: String) {
+    package convenience init(_ name: String, _ effect: Effect, _ sql: String) {
         self.init(name, effect, [:], postgres: sql, sqlite: sql)
     }
 
@@ -88,10 +89,11 @@ package struct Statement: Sendable, Hashable {
         self.parameters = parameters.types
         self.isNumbered = true
         self.fault = fault
+        nameHash = name.hashValue
     }
 
     /// A statement with an expression that each engine writes in its own way, such as `SQLEngine.octets` and `sum`.
-    package init(
+    package convenience init(
         _ name: String,
         _ effect: Effect,
         _ parameters: StatementParameters,
@@ -116,6 +118,7 @@ package struct Statement: Sendable, Hashable {
         self.effect = effect
         self.isNumbered = false
         self.fault = nil
+        nameHash = name.hashValue
     }
 
     /// What an engine runs.
@@ -143,8 +146,11 @@ package struct Statement: Sendable, Hashable {
         return BoundStatement(self, ordered, fault: surplus)
     }
 
-    package static func == (a: Statement, b: Statement) -> Bool { a.name == b.name && a.sql == b.sql }
-    package func hash(into hasher: inout Hasher) { hasher.combine(name) }
+    package static func == (a: Statement, b: Statement) -> Bool {
+        a === b || a.name == b.name && a.sql == b.sql
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(nameHash) }
 }
 
 /// A log whose rows must become visible in the order of their numbers, so that a reader of `seq > $after` never misses

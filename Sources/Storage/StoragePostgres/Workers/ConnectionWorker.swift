@@ -13,8 +13,8 @@ final class ConnectionWorker {
     private let url: String
     private let schema: String?
     private let purpose: ConnectionPurpose
-    private let queue: WorkQueue<PostgresWork>
-    private let slowPool: WorkQueue<PostgresWork>
+    private let queue: WorkQueue
+    private let slowPool: WorkQueue
     /// How many workers share the queue.
     private let workerCount: Int
     private let configuration: PostgresConfiguration
@@ -33,8 +33,8 @@ final class ConnectionWorker {
         url: String,
         schema: String?,
         purpose: ConnectionPurpose,
-        queue: WorkQueue<PostgresWork>,
-        slowPool: WorkQueue<PostgresWork>,
+        queue: WorkQueue,
+        slowPool: WorkQueue,
         workerCount: Int,
         configuration: PostgresConfiguration,
         pace: ReconnectPace,
@@ -59,13 +59,13 @@ final class ConnectionWorker {
         while let work = queue.take(count: count, weight: configuration.maxBatchWeight, sharedBy: workerCount) {
             var transactions: [PendingTransaction] = []
             for item in work {
-                switch item {
-                case .transaction(let transaction): transactions.append(transaction)
-                case .interactive(let run, let refuse):
+                if let transaction = item as? PendingTransaction {
+                    transactions.append(transaction)
+                } else if let interactive = item as? PostgresWork {
                     do throws(StorageError) {
-                        run(try usableConnection())
+                        interactive.run(try usableConnection())
                     } catch {
-                        refuse(error)
+                        interactive.refuse(error)
                     }
                 }
             }
@@ -120,12 +120,12 @@ final class ConnectionWorker {
             commit(Array(ready[..<failed] + ready[(failed + 1)...]))
         case .refused(let error, _, let failed?) where error.isConflict && purpose == .write:
             // The lock may be held for long; the rest of the batch does not wait for it.
-            slowPool.adopt(.transaction(ready[failed]))
+            slowPool.adopt(ready[failed])
             shortenLockTimeout()
             commit(Array(ready[..<failed] + ready[(failed + 1)...]))
         case .refused(let error, OrderedLogStatements.lock.name, nil) where error.isConflict && purpose == .write:
             // Another session holds an ordered log. Each part of the batch that appends would wait for it again.
-            for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(.transaction(transaction)) }
+            for transaction in ready where !transaction.logs.isEmpty { slowPool.adopt(transaction) }
             shortenLockTimeout()
             commit(ready.filter(\.logs.isEmpty))
         case .refused where ready.count > 1:
@@ -134,7 +134,7 @@ final class ConnectionWorker {
             commit(Array(ready[half...]))
         case .refused(let error, _, _) where error.isConflict && purpose == .write:
             // The commit failed, which belongs to the batch and not to a transaction.
-            slowPool.adopt(.transaction(ready[0]))
+            slowPool.adopt(ready[0])
         case .refused(let error, _, _) where error.isConflict && retries > 0:
             commit(ready, retries: retries - 1)
         case .refused(let error, let statement, _):
@@ -210,7 +210,7 @@ final class ConnectionWorker {
             }
             if case .conflict = error, purpose == .write {
                 // Preparing a statement already waits for the lock of its table.
-                slowPool.adopt(.transaction(transaction))
+                slowPool.adopt(transaction)
                 shortenLockTimeout()
             } else {
                 transaction.finish(.failure(error))

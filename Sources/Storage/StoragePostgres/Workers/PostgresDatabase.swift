@@ -50,9 +50,9 @@ package struct PostgresConfiguration: Sendable {
 package final class PostgresDatabase: InteractiveDatabase {
     private let url: String
     private let schema: String?
-    private let writes: WorkQueue<PostgresWork>
-    private let reads: WorkQueue<PostgresWork>
-    private let slowPool: WorkQueue<PostgresWork>
+    private let writes: WorkQueue
+    private let reads: WorkQueue
+    private let slowPool: WorkQueue
     private let threads: ThreadGroup
     /// The threads of the slow pool end after the others, which may still hand work to them.
     private let handingOver: ThreadGroup
@@ -92,9 +92,9 @@ package final class PostgresDatabase: InteractiveDatabase {
         self.schema = schema
         let readWorkers = max(1, configuration.readWorkers)
         let slowWorkers = max(1, configuration.slowConnections)
-        let writes = WorkQueue<PostgresWork>(limits: configuration.limits)
-        let reads = WorkQueue<PostgresWork>(limits: configuration.limits)
-        let slowPool = WorkQueue<PostgresWork>(limits: configuration.limits)
+        let writes = WorkQueue(limits: configuration.limits)
+        let reads = WorkQueue(limits: configuration.limits)
+        let slowPool = WorkQueue(limits: configuration.limits)
         let handingOver = ThreadGroup(count: 1)
         let pace = ReconnectPace()
         let threads = ThreadGroup(count: readWorkers + slowWorkers)
@@ -107,7 +107,7 @@ package final class PostgresDatabase: InteractiveDatabase {
             LogListener(url: url, log: log, silence: configuration.silence, logger: logger, changed: changed)
         }
 
-        func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue<PostgresWork>, workers: Int, _ group: ThreadGroup) {
+        func start(_ purpose: ConnectionPurpose, _ queue: WorkQueue, workers: Int, _ group: ThreadGroup) {
             for _ in 0..<workers {
                 OwnThread.start("postgres-\(purpose)") {
                     ConnectionWorker(
@@ -145,17 +145,14 @@ package final class PostgresDatabase: InteractiveDatabase {
         for bound in statements { try bound.validateForPostgres() }
         if statements.isEmpty { return TransactionResults([]) }
         let queue = priority == .long ? slowPool : statements.onlyReads ? reads : writes
-        let results = try await queue.submit(refusal: { $0 }) { reply in
-            .transaction(PendingTransaction(statements, reply))
-        }.get()
-        return TransactionResults(results)
+        return TransactionResults(try await queue.submit(statements).get())
     }
 
     package func holdingTransaction<T: Sendable>(
         _ body: @Sendable @escaping (any SQLTransaction) throws -> T
     ) async throws -> T {
         try await slowPool.submit(refusal: { $0 as any Error }) { (reply: Reply<T, any Error>) in
-            .interactive(
+            PostgresWork(
                 run: { connection in reply.resume(returning: Result { try connection.transaction(body) }) },
                 refuse: { reply.resume(returning: .failure($0)) }
             )
@@ -206,4 +203,4 @@ extension BoundStatement {
     }
 }
 
-typealias PostgresWork = ConnectionWork<Connection>
+typealias PostgresWork = InteractiveWork<Connection>
