@@ -75,6 +75,8 @@ package struct PageRequest: Sendable {
         self.wantsCount = wantsCount
     }
 
+    /// Of lists whose `limit` is not given.
+    package static let defaultLimit = 20
     package static let limit = QueryParameter.integer("limit", in: 1...100)
     package static let after = QueryParameter.text("after")
     package static let before = QueryParameter.text("before")
@@ -101,7 +103,7 @@ package struct PageRequest: Sendable {
 
     /// Reads `limit` (1–100, default 20), `after` or `before`, and `count`.
     package init(_ query: QueryParameters, list: String) throws(APIError) {
-        let limit = try query[Self.limit] ?? 20
+        let limit = try query[Self.limit] ?? Self.defaultLimit
         let wantsCount = query.declares(Self.count) ? try query[Self.count] ?? false : false
         switch (try query[Self.after], try query[Self.before]) {
         case (nil, nil): self.init(limit: limit, cursor: nil, direction: .forward, wantsCount: wantsCount)

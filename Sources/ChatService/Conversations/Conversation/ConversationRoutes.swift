@@ -78,10 +78,10 @@ struct ConversationRoutes: Sendable {
         let (conversation, messages) = made.value
         var headers = made.headers
         headers[.location] = "/v1/conversations/\(conversation.id)"
-        guard !messages.isEmpty else { return try Self.answer(conversation, status: .created, headers: headers) }
+        guard !messages.isEmpty else { return try Self.answer(conversation, status: made.status, headers: headers) }
         let all = PageRequest(limit: messages.count, cursor: nil, direction: .forward)
         let page = Page(fetched: messages, request: all, cursor: \.cursor)
-        return try Self.answer(conversation, .init(messages: page), status: .created, headers: headers)
+        return try Self.answer(conversation, .init(messages: page), status: made.status, headers: headers)
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

@@ -57,6 +57,10 @@ struct Message: Sendable {
     /// Whether it shows its siblings, which change without it.
     var showsSiblings: Bool { siblings != nil }
 
+    var role: MessageRole? {
+        get throws(StorageError) { MessageRole(rawValue: try row.text("role")) }
+    }
+
     /// JSON, byte for byte.
     var metadata: String {
         get throws(StorageError) { try row.text("metadata") }

@@ -84,12 +84,16 @@ struct MessageRoutes: Sendable {
         return .json(try Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
     }
 
-    /// `?last=50`: the newest 50, oldest first.
+    /// `?last=50`: the newest 50, oldest first. Generated clients send every default, so a `limit` that is the default
+    /// or says the same is no contradiction.
     private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
         guard let last = try query[Self.last] else { return nil }
-        let others: [any DeclaredParameter] = [PageRequest.limit, PageRequest.after, PageRequest.before]
+        let others: [any DeclaredParameter] = [PageRequest.after, PageRequest.before]
         for other in others where query.has(other) {
             throw APIError.field("last", "invalid", "cannot be combined with \(other.name)")
+        }
+        if let limit = try query[PageRequest.limit], limit != last, limit != PageRequest.defaultLimit {
+            throw APIError.field("last", "invalid", "cannot be combined with another limit")
         }
         guard order == .asc else { throw APIError.field("last", "invalid", "cannot be combined with order=desc") }
         let wantsCount = try query[PageRequest.count] ?? false
@@ -112,14 +116,14 @@ struct MessageRoutes: Sendable {
                         for message in appended.value { try writer.object { try message.writeMembers(to: &$0) } }
                     }
                 },
-                status: .created,
+                status: appended.status,
                 headers: appended.headers
             )
         }
         guard let message = appended.value.first else { throw APIError(.internalError) }
         var headers = appended.headers
         headers[.location] = "/v1/conversations/\(conversation)/messages/\(message.id)"
-        return try Self.answer(message, status: .created, headers: headers)
+        return try Self.answer(message, status: appended.status, headers: headers)
     }
 
     private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {

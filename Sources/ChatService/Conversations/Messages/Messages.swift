@@ -48,7 +48,11 @@ struct Messages: Sendable {
         }
         switch try append.outcome(of: steps, results) {
         case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
-        case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
+        case .refused(let draft):
+            if let stored = try await append.stored(instead: draft, in: database) {
+                return Outcome(value: stored, isReplay: false, wasThere: true)
+            }
+            throw try await MessageAppend.refusal(of: draft, in: database)
         case .overQuota: throw try await QuotaUsage.refusal(of: caller, quotas, in: database, at: now)
         }
     }
