@@ -48,7 +48,8 @@ extension Messages {
                 expected: expected,
                 tokensIn: patch.tokensIn,
                 tokensOut: patch.tokensOut,
-                tokensTotal: patch.tokensTotal
+                tokensTotal: patch.tokensTotal,
+                model: patch.model
             )
             var transaction = PrincipalTransaction(by: caller, at: now)
             let locked = transaction.add(
