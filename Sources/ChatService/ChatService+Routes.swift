@@ -16,7 +16,28 @@ extension ChatService {
         router.add(middleware: RequestRulesMiddleware())
         HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
 
-        let authenticated = router.group("v1")
+        let authenticated = verified(router.group("v1"), counters)
+        DataRoutes(erasures: erasures).mount(on: authenticated)
+        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
+        mountOwn(on: admitted)
+        mountAdmin(
+            on: admitted.group("chat/admin")
+                .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
+        )
+        mountChanges(
+            on: verified(
+                router.group("v1").add(middleware: StreamTicketMiddleware(tickets: features.streamTickets)),
+                counters
+            ).add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
+        )
+        return router
+    }
+
+    private func verified(
+        _ group: RouteGroup<ChatRequestContext>,
+        _ counters: RequestCounters
+    ) -> RouteGroup<ChatRequestContext> {
+        group
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: verifier,
@@ -26,14 +47,16 @@ extension ChatService {
                 )
             )
             .add(middleware: RequestLimitMiddleware(counters: counters))
-        DataRoutes(erasures: erasures).mount(on: authenticated)
-        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
-        mountOwn(on: admitted)
-        mountAdmin(
-            on: admitted.group("chat/admin")
-                .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
-        )
-        return router
+    }
+
+    private func mountChanges(on group: RouteGroup<ChatRequestContext>) {
+        ChangeRoutes(
+            changes: features.changes,
+            feed: features.changeFeed,
+            tickets: features.streamTickets,
+            verifier: verifier,
+            blocked: features.blocked
+        ).mount(on: group)
     }
 
     /// Routes of a person's own data.
@@ -46,12 +69,6 @@ extension ChatService {
         TagRoutes(tags: features.tags).mount(on: group)
         SearchRoutes(search: features.search).mount(on: group)
         UsageRoutes(usage: features.usage, reservations: features.reservations).mount(on: group)
-        ChangeRoutes(
-            changes: features.changes,
-            feed: features.changeFeed,
-            verifier: verifier,
-            blocked: features.blocked
-        ).mount(on: group)
         ExportRoutes(
             read: export(of:),
             slots: ExportSlots(limits: configuration.exports),

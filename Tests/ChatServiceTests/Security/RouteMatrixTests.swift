@@ -42,6 +42,7 @@ struct RouteMatrixTests {
         "DELETE v1/usage/reservations/{}": ("", nil),
         "POST v1/usage/reservations/{}/settle": ("", #"{"tokens_in":1,"tokens_out":1}"#),
         "GET v1/changes": ("", nil),
+        "POST v1/changes/tickets": ("", nil),
         "GET v1/chat/export": ("", nil),
         "DELETE v1/chat/data": ("", nil),
         "GET v1/chat/data/erasure": ("", nil),

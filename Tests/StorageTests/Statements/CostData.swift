@@ -116,6 +116,8 @@ enum CostData {
         SELECT 'busy1', '2026-10-' || (10 + n % 20), 'model-' || n, 3 FROM generate_series(1, 60) n;
         INSERT INTO quota_reservations (id, user_id, tokens, created_at, expires_at)
         SELECT 'r' || n, 'busy1', 3, \(at), \(at) FROM generate_series(1, 20) n;
+        INSERT INTO stream_tickets (ticket_hash, principal_id, sealed_token, expires_at)
+        SELECT 'h' || n, 'busy1', 's', \(at) FROM generate_series(1, 20) n;
         """
     )
 
