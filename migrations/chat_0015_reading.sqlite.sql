@@ -8,8 +8,12 @@
 --
 -- `read_seq`: the number up to which the owner has read. NULL, as in rows from before, is everything.
 
+-- `skip_seq`: the number of an ancestor at least 64 numbers up, so that a walk to a far one is short. NULL in rows from
+-- before, from which a walk goes on one by one.
+
 -- migrate:up
 
+ALTER TABLE messages ADD COLUMN skip_seq {{integer}};
 ALTER TABLE conversations ADD COLUMN read_seq {{integer}};
 
 CREATE TABLE stream_tickets (
@@ -96,3 +100,4 @@ END;
 
 DROP TABLE stream_tickets;
 ALTER TABLE conversations DROP COLUMN read_seq;
+ALTER TABLE messages DROP COLUMN skip_seq;

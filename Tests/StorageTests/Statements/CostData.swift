@@ -49,10 +49,10 @@ enum CostData {
     private static func messages(_ conversation: String, of series: String, owner: String, _ count: Int) -> String {
         """
         INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, tokens_out, tokens_total,
-            created_at, updated_at, content_text, parts, search)
+            created_at, updated_at, content_text, parts, search, skip_seq)
         SELECT \(conversation) || '-m' || n, \(conversation), n,
             CASE WHEN n > 1 THEN \(conversation) || '-m' || (n - 1) END, \(owner), 'user', 1, 2, 3, \(at), \(at),
-            'Some words', '[]', 'some words'
+            'Some words', '[]', 'some words', NULLIF((n - 2) / 64 * 64, 0)
         FROM \(series), generate_series(1, \(count)) n;
         """
     }

@@ -168,12 +168,17 @@ struct Conversations: Sendable {
                 expected = current.version
             }
             let now = clock.now()
+            var own = patch
+            if patch.descends, let head = patch.headMessage {
+                let leaves = try await BranchLeaves(database: database).find([(head, id)], of: caller.id)
+                own.headMessage = leaves[head]?.newest ?? head
+            }
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = transaction.add(
                 ConversationStatements.change(
                     id: id,
                     owner: caller.id,
-                    to: patch,
+                    to: own,
                     metadata: metadata,
                     expected: expected,
                     at: now

@@ -63,7 +63,8 @@ struct Messages: Sendable {
             MessageStatements.get(message: id, in: conversation, owner: caller.id, siblings: siblings)
         )
         guard let row = result.first else { throw APIError(.notFound) }
-        return try Message(row, in: conversation, withSiblings: siblings)
+        let message = try Message(row, in: conversation, withSiblings: siblings)
+        return try await withLeaves([message], in: conversation, of: caller)[0]
     }
 
     /// A page of messages that are not deleted; `order` applies to the page and its cursors. Throws `not_found`.
@@ -100,7 +101,7 @@ struct Messages: Sendable {
             )
             guard var answer = read else { continue }
             if let visible { answer.total = try results[visible].first?.integer("message_count") }
-            return answer
+            return answer.with(items: try await withLeaves(answer.items, in: conversation, of: caller))
         }
         throw APIError(.internalError)
     }
@@ -187,7 +188,9 @@ struct Messages: Sendable {
                 siblings: siblings,
                 cursor: \.branchCursor
             )
-            if let answer { return answer }
+            if let answer {
+                return answer.with(items: try await withLeaves(answer.items, in: conversation, of: caller))
+            }
         }
         throw APIError(.internalError)
     }
