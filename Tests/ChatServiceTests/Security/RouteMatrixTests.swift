@@ -19,6 +19,7 @@ struct RouteMatrixTests {
         "PATCH v1/conversations/{}": ("", #"{"title":"Mine now"}"#),
         "DELETE v1/conversations/{}": ("", nil),
         "POST v1/conversations/{}/restore": ("", nil),
+        "PUT v1/conversations/{}/read": ("", #"{"seq":1}"#),
         "POST v1/conversations/{}/fork": ("", "{}"),
         "GET v1/conversations/{}/tags": ("", nil),
         "PUT v1/conversations/{}/tags": ("", #"{"tags":["other"]}"#),

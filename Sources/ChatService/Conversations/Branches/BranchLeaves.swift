@@ -1,9 +1,9 @@
 // Where the branches through some messages end.
 //
 // The newest leaf below a message is the one that was appended last. It is found exactly if it is the conversation's
-// newest message, or if at most 200 messages are below. Of a larger tree that others were appended after, it is the head
-// if that is below, or else where the newest child leads, at most 1,000 messages down. So the cost has a bound, and the
-// answer always is a branch through the message.
+// newest message, or if at most 200 messages are below. Of a larger tree that others were appended after, it is the
+// head if that is below, or else where the newest child leads, at most 1,000 messages down. So the cost has a bound,
+// and the answer always is a branch through the message.
 import ServiceKit
 import Storage
 
@@ -30,7 +30,7 @@ struct BranchLeaves: Sendable {
     /// More of them go to the slow pool.
     private static let few = 8
 
-    /// The leaves below messages that are live and the owner's, in one transaction; others are left out.
+    /// The leaves below messages of the owner's that are live, in one transaction; others are left out.
     func find(_ messages: [(id: String, conversation: String)], of owner: String) async throws -> [String: BranchLeaf] {
         guard !messages.isEmpty else { return [:] }
         var transaction = Transaction()
