@@ -32,9 +32,8 @@ extension ChatService {
             requireUser: true,
             failure: TokenRefusal.apiError
         )
-        let authenticated = router.group("v1")
-            .add(middleware: tokens)
-            .add(middleware: RequestLimitMiddleware(counters: counters) { .person(try $1.caller.id) })
+        let perPerson = RequestLimitMiddleware<ChatRequestContext>(counters: counters) { .person(try $1.caller.id) }
+        let authenticated = router.group("v1").add(middleware: tokens).add(middleware: perPerson)
         let data = DataRoutes(erasures: erasures)
         data.mount(on: authenticated)
         data.mountReceipt(
@@ -47,15 +46,33 @@ extension ChatService {
                         erasures: erasures
                     )
                 )
-                .add(middleware: RequestLimitMiddleware(counters: counters) { .person(try $1.caller.id) })
+                .add(middleware: perPerson)
         )
-        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
+        let refusal = BlockedPrincipalsMiddleware(blocked: features.blocked)
+        let admitted = authenticated.group().add(middleware: refusal)
         mountOwn(on: admitted)
         mountAdmin(
             on: admitted.group("chat/admin")
                 .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
         )
+        mountChanges(
+            on: router.group("v1")
+                .add(middleware: StreamTicketMiddleware(tickets: features.streamTickets))
+                .add(middleware: tokens)
+                .add(middleware: perPerson)
+                .add(middleware: refusal)
+        )
         return router
+    }
+
+    private func mountChanges(on group: RouteGroup<ChatRequestContext>) {
+        ChangeRoutes(
+            changes: features.changes,
+            feed: features.changeFeed,
+            tickets: features.streamTickets,
+            verifier: verifier,
+            blocked: features.blocked
+        ).mount(on: group)
     }
 
     /// Routes of a person's own data.
@@ -68,12 +85,6 @@ extension ChatService {
         TagRoutes(tags: features.tags).mount(on: group)
         SearchRoutes(search: features.search).mount(on: group)
         UsageRoutes(usage: features.usage, reservations: features.reservations).mount(on: group)
-        ChangeRoutes(
-            changes: features.changes,
-            feed: features.changeFeed,
-            verifier: verifier,
-            blocked: features.blocked
-        ).mount(on: group)
         ExportRoutes(
             read: export(of:),
             slots: ExportSlots(limits: configuration.exports),

@@ -88,9 +88,30 @@ extension Upgraded {
             return
         }
         #expect(answer.status == ask.status, "\(name): \(answer.text)")
-        if let expected = ask.answer { #expect(expected.differences(to: answer.json) == [], "\(name)") }
+        if let expected = ask.answer {
+            let meant = ask.path.hasPrefix("/v1/changes") ? Self.withTrash(expected) : expected
+            #expect(meant.differences(to: answer.json) == [], "\(name)")
+        }
         for (header, value) in ask.answerHeaders ?? [:] {
             #expect(answer.headers[try #require(HTTPField.Name(header))] == value, "\(name): \(header)")
         }
+    }
+
+    /// Changes as they are named today: what went to the trash is not deleted, and what is deleted has no version.
+    private static func withTrash(_ answer: JSONValue) -> JSONValue {
+        guard case .object(var members) = answer else { return answer }
+        members["data"] = .array(
+            answer["data"].array.map { change in
+                guard case .object(var row) = change, change["entity"] == "conversation", change["op"] == "delete"
+                else {
+                    return change
+                }
+                let isGone = change["version"] == .number(-1)
+                row["op"] = isGone ? "delete" : "trash"
+                row["version"] = isGone ? .null : change["version"]
+                return .object(row)
+            }
+        )
+        return .object(members)
     }
 }

@@ -49,10 +49,10 @@ enum CostData {
     private static func messages(_ conversation: String, of series: String, owner: String, _ count: Int) -> String {
         """
         INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, tokens_out, tokens_total,
-            created_at, updated_at, content_text, parts, search)
+            created_at, updated_at, content_text, parts, search, skip_seq)
         SELECT \(conversation) || '-m' || n, \(conversation), n,
             CASE WHEN n > 1 THEN \(conversation) || '-m' || (n - 1) END, \(owner), 'user', 1, 2, 3, \(at), \(at),
-            'Some words', '[]', 'some words'
+            'Some words', '[]', 'some words', NULLIF((n - 2) / 64 * 64, 0)
         FROM \(series), generate_series(1, \(count)) n;
         """
     }
@@ -116,6 +116,8 @@ enum CostData {
         SELECT 'busy1', '2026-10-' || (10 + n % 20), 'model-' || n, 3 FROM generate_series(1, 60) n;
         INSERT INTO quota_reservations (id, user_id, tokens, created_at, expires_at)
         SELECT 'r' || n, 'busy1', 3, \(at), \(at) FROM generate_series(1, 20) n;
+        INSERT INTO stream_tickets (ticket_hash, principal_id, sealed_token, expires_at)
+        SELECT 'h' || n, 'busy1', 's', \(at) FROM generate_series(1, 20) n;
         """
     )
 
@@ -218,6 +220,9 @@ enum CostData {
             "metadata": .text("{}"),
         ],
         "conversations.advance": ["is_new": .boolean(false), "count": .integer(0)],
+        "conversations.sidebar_older": ["rank": .integer(0)], "conversations.sidebar_newer": ["rank": .integer(0)],
+        "conversations.sidebar_older_with_last": ["rank": .integer(0)],
+        "conversations.sidebar_newer_with_last": ["rank": .integer(0)],
         "forks.copy": ["number": .integer(100)],
         "conversations.older_tagged_many": ["tag": .text("tag1")],
         "conversations.newer_tagged_many": ["tag": .text("tag1")],

@@ -161,6 +161,10 @@ enum PlanData {
                 "'p' || (n % 400 + 1), 'message', 'm' || n, 'c' || n, 'insert', 1, \(at("n")) FROM numbers"
             ),
             ("change_horizons (principal_id, seq)", "'p' || n, n FROM numbers"),
+            (
+                "stream_tickets (ticket_hash, principal_id, sealed_token, expires_at)",
+                "'h' || n, 'p' || (n % 400 + 1), 's', \(at("n + 10")) FROM numbers"
+            ),
         ]
     }
 }

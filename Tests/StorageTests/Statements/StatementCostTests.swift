@@ -36,6 +36,8 @@ struct StatementCostTests {
         case let name where name.hasPrefix("erase."): max(cost.result, 500)
         // Without statistics, a page sorts the tags of the person, who has some hundred.
         case "export.tags": max(cost.result, 200)
+        // Up to the newest message and to the head, in skips of 64 numbers; or some messages below.
+        case "branches.leaf": max(cost.result, CostData.length / 64)
         // All messages of a conversation.
         case "import.finish_conversation", "import.whole_conversation": max(cost.result, CostData.length)
         default: cost.result

@@ -80,6 +80,7 @@ struct StatementPlanTests {
             "events.delete_before": [.instant(before), .integer(500)],
             "audit.delete_before": [.instant(before), .integer(500)],
             "idempotency.delete_expired": [.instant(before), .integer(500)],
+            "stream_tickets.delete_expired": [.instant(before), .integer(500)],
             "reservations.owners_of_expired": [.instant(before), .integer(500)],
             "trash.owners_of_expired": [.instant(before), .integer(100)],
             "trash.owners_of_ended": [.instant(before), .integer(100)],

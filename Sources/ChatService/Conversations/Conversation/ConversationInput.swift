@@ -68,7 +68,9 @@ struct ConversationPatch: Sendable {
     let archiveReason: Patch<RequestText>
     let pinned: Bool?
     /// The end of the shown branch, a message of this conversation.
-    let headMessage: String?
+    var headMessage: String?
+    /// The shown branch goes on from `headMessage` to the newest leaf below it.
+    let descends: Bool
     /// Replaces the whole object.
     let settings: String?
     /// Members to set, or to remove where `null`.
@@ -92,6 +94,8 @@ struct ConversationPatch: Sendable {
         if let head = body.element("head_message_id"), head.isNull {
             body.addError("head_message_id", "invalid", "must be a message of this conversation")
         }
+        descends = body.boolean("descend") ?? false
+        if descends, headMessage == nil { body.addError("descend", "invalid", "needs head_message_id") }
         settings = body.rawObject("settings", max: ConversationLimits.json)
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
             body.element("metadata")?.object

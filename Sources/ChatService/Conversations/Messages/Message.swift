@@ -23,7 +23,7 @@ struct Message: VersionedRow {
     private let conversationID: String
     let sequence: Int64
     let version: Int64
-    private let siblings: MessageSiblings?
+    private(set) var siblings: MessageSiblings?
 
     init(_ row: Row, in conversation: String, withSiblings: Bool = false) throws(StorageError) {
         self.row = row
@@ -56,6 +56,17 @@ struct Message: VersionedRow {
 
     /// Whether it shows its siblings, which change without it.
     var showsSiblings: Bool { siblings != nil }
+
+    /// With the leaves below its siblings.
+    func with(leaves: [String: BranchLeaf]) -> Message {
+        var message = self
+        message.siblings?.leaves = leaves
+        return message
+    }
+
+    var role: MessageRole? {
+        get throws(StorageError) { MessageRole(rawValue: try row.text("role")) }
+    }
 
     /// JSON, byte for byte.
     var metadata: String {

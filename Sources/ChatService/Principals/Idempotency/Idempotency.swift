@@ -31,8 +31,10 @@ struct IdempotentAttempt: Sendable {
     let key: String
     /// Method and path.
     let route: String
-    /// SHA-256 of the body as sent, trimmed.
+    /// SHA-256 of the body's JSON value: a client that makes its body again may order the members otherwise.
     let requestHash: String
+    /// SHA-256 of the body as sent, trimmed: what the program before recorded.
+    var bytesHash: String?
     let identity: AttemptIdentity
 
     /// The result of an earlier attempt. Throws `idempotency_key_reused`.
@@ -45,7 +47,8 @@ struct IdempotentAttempt: Sendable {
         guard let record = try row.map({ row throws in try IdempotencyRecord(row) }),
             record.identity.seed != identity.seed
         else { return nil }
-        guard record.route == route, record.requestHash == requestHash else {
+        let isSame = record.requestHash == requestHash || record.requestHash == bytesHash
+        guard record.route == route, isSame else {
             throw APIError(.idempotencyKeyReused)
         }
         return record
@@ -58,7 +61,8 @@ extension IdempotentAttempt {
         guard let key = try IdempotencyKey.read(request.headers) else { return nil }
         self.key = key
         route = "\(request.method.rawValue) \(request.uri.path)"
-        requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
+        requestHash = Hex.encode(SHA256.digest(body?.canonicalBytes ?? []))
+        bytesHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
         identity = AttemptIdentity(seed: ids.name(bytes: 16), at: now)
     }
 }
@@ -106,6 +110,11 @@ struct IdempotencyRecord: Sendable {
 struct Outcome<Value: Sendable>: Sendable {
     let value: Value
     let isReplay: Bool
+    /// The request has ids of its own, and what it would make is there.
+    var wasThere = false
+
+    /// Of a request that makes something.
+    var status: HTTPResponse.Status { wasThere ? .ok : .created }
 
     /// `Idempotency-Replayed` for a repeated answer.
     var headers: HTTPFields { isReplay ? [.idempotencyReplayed: "true"] : [:] }

@@ -83,7 +83,7 @@ extension Usage.Query {
     private static let maxDays = 366
 
     private static let periodParameter = QueryParameter.choice("period", of: Period.self)
-    private static let groupParameter = QueryParameter.choice("group", of: Group.self)
+    private static let groupParameter = QueryParameter.word("group", of: Group.names.keys.sorted())
     private static let fromParameter = day("from")
     private static let toParameter = day("to")
     private static let modelParameter = QueryParameter.text("model")
@@ -98,7 +98,7 @@ extension Usage.Query {
     /// The default is thirty days or twelve months up to `to`, and for that today.
     init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
         period = try query[Self.periodParameter] ?? .day
-        group = try query[Self.groupParameter] ?? .period
+        group = try query[Self.groupParameter].flatMap { Group.names[$0] } ?? .period
         model = try query[Self.modelParameter]
         let last = try query[Self.toParameter] ?? today
         to = last.text
@@ -134,10 +134,8 @@ extension Usage.Report {
             writer.array("data") { writer in
                 for row in rows {
                     writer.object { writer in
-                        switch query.group {
-                        case .period: writer.field("period", row.name)
-                        case .model: writer.field("model", row.name.isEmpty ? nil : row.name)
-                        }
+                        if let period = row.period { writer.field("period", period) }
+                        if let model = row.model { writer.field("model", model.isEmpty ? nil : model) }
                         row.sums.writeMembers(to: &writer)
                     }
                 }

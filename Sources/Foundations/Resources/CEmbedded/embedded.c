@@ -84,6 +84,15 @@ static const unsigned char chat_0013_votes_of_user[] = {
 static const unsigned char chat_0014_votes_user[] = {
 #embed "../../../../migrations/chat_0014_votes_user.sql"
 };
+static const unsigned char chat_0015_reading_postgres[] = {
+#embed "../../../../migrations/chat_0015_reading.postgres.sql"
+};
+static const unsigned char chat_0015_reading_sqlite[] = {
+#embed "../../../../migrations/chat_0015_reading.sqlite.sql"
+};
+static const unsigned char chat_0016_sidebar[] = {
+#embed "../../../../migrations/chat_0016_sidebar.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -118,6 +127,9 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0012_siblings_with_tombstones.sql", chat_0012_siblings_with_tombstones),
     FILE_ENTRY("migrations/chat_0013_votes_of_user.sql", chat_0013_votes_of_user),
     FILE_ENTRY("migrations/chat_0014_votes_user.sql", chat_0014_votes_user),
+    FILE_ENTRY("migrations/chat_0015_reading.postgres.sql", chat_0015_reading_postgres),
+    FILE_ENTRY("migrations/chat_0015_reading.sqlite.sql", chat_0015_reading_sqlite),
+    FILE_ENTRY("migrations/chat_0016_sidebar.sql", chat_0016_sidebar),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 
