@@ -7,41 +7,43 @@ enum AuditStatements {
         let actor: String?
         let target: String?
         let clientInfo: ClientInfo
+        let outcome: String
+        let details: AuditDetails
         let now: Instant
     }
 
     private static let parameters: StatementParameters = [
         "now": .instant, "actor": .text, "action": .text, "target": .text, "address": .text, "agent": .text,
+        "outcome": .text, "details": .text,
     ]
 
     private static func values(entry: Entry) -> StatementValues {
         [
             "now": entry.now, "actor": entry.actor, "action": entry.action, "target": entry.target,
             "address": entry.clientInfo.address.text, "agent": entry.clientInfo.userAgent,
+            "outcome": entry.outcome, "details": entry.details.json,
         ]
     }
 
     private static let append = Statement(
         "audit.append",
         .writes,
-        parameters + ["outcome": .text, "details": .text],
+        parameters,
         """
         INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
         VALUES (:now, :actor, :action, :target, :address, :agent, :outcome, :details)
         """
     )
 
-    static func append(entry: Entry, outcome: String, details: String) -> BoundStatement {
-        append.bind(values(entry: entry) + ["outcome": outcome, "details": details])
-    }
+    static func append(entry: Entry) -> BoundStatement { append.bind(values(entry: entry)) }
 
     private static let appendIfUser = Statement(
         "audit.append_if_user",
         .writes,
         parameters,
         """
-        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
-        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM users WHERE id = :target
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, id, :address, :agent, :outcome, :details FROM users WHERE id = :target
         """
     )
 
@@ -52,8 +54,8 @@ enum AuditStatements {
         .writes,
         parameters + ["marker": .instant],
         """
-        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
-        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM users
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, id, :address, :agent, :outcome, :details FROM users
         WHERE id = :target AND updated_at = :marker
         """
     )
@@ -67,8 +69,8 @@ enum AuditStatements {
         .writes,
         parameters,
         """
-        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
-        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM sessions
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, id, :address, :agent, :outcome, :details FROM sessions
         WHERE id = :target AND revoked_at IS NULL
         """
     )
@@ -80,8 +82,8 @@ enum AuditStatements {
         .writes,
         parameters + ["marker": .instant],
         """
-        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome)
-        SELECT :now, :actor, :action, id, :address, :agent, 'success' FROM clients
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, id, :address, :agent, :outcome, :details FROM clients
         WHERE id = :target AND (:marker IS NULL OR updated_at = :marker)
         """
     )
