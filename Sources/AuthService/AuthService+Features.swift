@@ -6,7 +6,7 @@ import ServiceKit
 import Storage
 
 struct AuthFeatures: Sendable {
-    let keys: SigningKeys
+    let node: NodeFeatures
     let throttle: Throttle
     let counters: RequestCounters
     let users: Users
@@ -36,7 +36,7 @@ struct AuthFeatures: Sendable {
     ) {
         let (events, audit) = (Events(), Audit())
         let ids = IDGenerator(random)
-        keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
+        node = NodeFeatures(database, configuration, clock, ids, events, audit, logger)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
@@ -53,7 +53,7 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         accessTokens = AccessTokens(
-            keys: keys,
+            keys: node.keys,
             issuer: configuration.issuer,
             audiences: configuration.audiences,
             lifetime: configuration.accessTokenLifetime,
@@ -64,6 +64,7 @@ struct AuthFeatures: Sendable {
             clock: clock,
             random: random,
             codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            ring: node.ring,
             accessTokens: accessTokens,
             sessions: sessions,
             grace: configuration.refreshGrace

@@ -19,7 +19,8 @@ package struct AuthService: Sendable {
     /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> Transaction { CleanupStatements.writeProbe(at: now) }
 
-    /// The default `hasher` follows the configuration.
+    /// The default `hasher` follows the configuration. A service that need not sign starts with any master ring, for
+    /// commands that show or mend the keys.
     package init(
         database base: any SQLDatabase,
         configuration: AuthConfiguration,
@@ -28,7 +29,8 @@ package struct AuthService: Sendable {
         clock: Clock = .system,
         random: RandomSource = .system,
         logger: Logger,
-        hasher: (any PasswordHashingService)? = nil
+        hasher: (any PasswordHashingService)? = nil,
+        mustSign: Bool = true
     ) async throws {
         let revocations = InProcessRevocations(
             clock: clock,
@@ -51,7 +53,7 @@ package struct AuthService: Sendable {
         self.logger = logger
         self.isReady = isReady
         self.contract = contract
-        try await features.keys.reload()
+        try await features.keys.start(mustSign: mustSign)
     }
 
     package var users: Users { features.users }
@@ -59,7 +61,6 @@ package struct AuthService: Sendable {
     package var userStates: UserStates { features.userStates }
     package var passwords: Passwords { features.passwords }
     package var sessions: Sessions { features.sessions }
-    package var keys: SigningKeys { features.keys }
     package var clients: Clients { features.clients }
     package var cleanup: CleanupRunner { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
@@ -71,7 +72,7 @@ package struct AuthService: Sendable {
         [
             features.hasher,
             trust.following,
-            KeyMaintenance(keys: keys, logger: logger),
+            KeyMaintenance(keys: keys, ring: ring, logger: logger),
             EmailKeyService(keys: emailKeys, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
@@ -84,6 +85,7 @@ package struct AuthService: Sendable {
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
         RefreshTokenStatements.all, SigningKeyStatements.all, EventStatements.all, EventLogStatements.all,
         AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,
+        RingStatements.all, WeakSettingStatements.all,
     ].flatMap(\.self)
 
     /// Unneeded rows, in the order of removal.

@@ -228,6 +228,7 @@ struct ConfigurationTests {
         add(.masterKey, "c2hvcnQ=", "this is not base64", "\(Self.key()),c2hvcnQ=", ",")
         let twice = Self.key()
         add(.masterKey, "\(twice),\(twice)")
+        add(.chatKey, "c2hvcnQ=", "this is not base64", "\(twice),\(twice)")
         add(.tokenAudiences, ",", "chat,other")
         add(.chatAudience, "a\nb")
         add(.chatClientID, "a\nb", with: ["TESSERA_CHAT_CLIENT_SECRET": "hunter2hunter2"])

@@ -10,7 +10,7 @@ package struct HealthRoutes: Sendable {
     private let isReady: @Sendable () async throws -> Void
 
     /// `contract`: the text of `openapi.yaml`. `isReady`: throws when the database is unreachable or its schema is not
-    /// current; an `APIError` if something else is missing.
+    /// current; an `APIError`, or a refusal that is answered with one, if something else is missing.
     package init(service: String, contract: String, isReady: @escaping @Sendable () async throws -> Void) {
         self.service = service
         // Once: all answers share its bytes.
@@ -28,7 +28,8 @@ package struct HealthRoutes: Sendable {
             } catch {
                 context.logger.warning("not ready", metadata: ["service": "\(service)", "error": "\(error)"])
                 // An `APIError` says itself what is missing.
-                let refusal = (error as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
+                let answer = (error as? any DomainError)?.lastAnswer ?? error
+                let refusal = (answer as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
                 return refusal.response(requestID: context.requestID)
             }
             return Response.json(JSONWriter.object { $0.field("status", "ready") })

@@ -60,6 +60,16 @@ struct SettingsReader: Sendable {
             ?? file.stringArray(forKey: name, isSecret: key.isSecret)?.joined(separator: ",")
     }
 
+    /// Whether the value itself is in the environment, not the path of a file.
+    func isInEnvironment(_ key: ConfigurationKey) -> Bool { !(environment[key.name] ?? "").isEmpty }
+
+    /// Whether flags or environment name a value or its file; the value is not looked at.
+    func isGiven(_ key: ConfigurationKey) -> Bool {
+        [flags, environment].contains { source in
+            [key.name, key.fileVariable].compactMap(\.self).contains { !(source[$0] ?? "").isEmpty }
+        }
+    }
+
     private func contents(of path: String, _ key: ConfigurationKey) throws -> String {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw ConfigurationError(key: "\(key.name)_FILE", "must name a readable file")

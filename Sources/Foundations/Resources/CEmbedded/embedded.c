@@ -21,6 +21,9 @@ static const unsigned char auth_0004_client_tokens_sqlite[] = {
 static const unsigned char auth_0005_email_keys[] = {
 #embed "../../../../migrations/auth_0005_email_keys.sql"
 };
+static const unsigned char auth_0006_ring[] = {
+#embed "../../../../migrations/auth_0006_ring.sql"
+};
 static const unsigned char chat_0001_init[] = {
 #embed "../../../../migrations/chat_0001_init.sql"
 };
@@ -85,6 +88,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
     FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
     FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
+    FILE_ENTRY("migrations/auth_0006_ring.sql", auth_0006_ring),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
