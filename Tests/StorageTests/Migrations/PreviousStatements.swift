@@ -10,6 +10,26 @@ enum PreviousStatements {
         """
 
     static let auth = [
+        Statement(
+            "refresh_tokens.insert",
+            .writes,
+            ["id": .text, "session": .text, "client": .text, "now": .instant],
+            """
+            INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
+            SELECT :id, id, user_id, :client, 0, :now, absolute_expires_at, :now FROM sessions WHERE id = :session
+            """
+        ),
+        Statement(
+            "refresh_tokens.rotate",
+            .writes,
+            ["id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text],
+            """
+            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now
+            WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
+                AND expires_at > :now
+            RETURNING generation
+            """
+        ),
         Statement(positional: "clients.by_id", .reads, [.text], "SELECT \(client) FROM clients WHERE id = $1"),
         Statement(positional: "clients.list", .reads, [], "SELECT \(client) FROM clients ORDER BY created_at, id"),
         Statement(

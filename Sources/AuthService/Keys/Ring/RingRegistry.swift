@@ -53,7 +53,7 @@ package final class RingRegistry: Sendable {
         self.clock = clock
         self.ring = ring
         self.node = node
-        self.name = String(name.unicodeScalars.prefix(64).filter { $0.value > 0x20 && $0.value < 0x7F })
+        self.name = String(name.unicodeScalars.prefix(100).filter { $0.value > 0x20 && $0.value < 0x7F })
         self.audit = audit
     }
 
