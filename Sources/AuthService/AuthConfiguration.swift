@@ -41,6 +41,10 @@ package struct AuthConfiguration: Sendable {
     /// The `User-Agent` whose requests are logged at `debug` instead of `info`, for `tessera dev`.
     package var quietAgent: String?
     package var masterKeys: MasterKeyRing
+    /// Names the process among the nodes that `tessera keys ring-status` lists.
+    package var nodeName = ""
+    /// Settings that are weaker than their defaults, with their values, for the audit log.
+    package var weakSettings: [String: String] = [:]
 
     package init(publicURL: String, issuer: String? = nil, masterKeys: MasterKeyRing) {
         self.publicURL = publicURL

@@ -6,7 +6,7 @@ import ServiceKit
 import Storage
 
 struct AuthFeatures: Sendable {
-    let keys: SigningKeys
+    let node: NodeFeatures
     let throttle: Throttle
     let counters: RequestCounters
     let users: Users
@@ -40,7 +40,7 @@ struct AuthFeatures: Sendable {
         let (events, audit) = (Events(), Audit())
         let ids = IDGenerator(random)
         let database = SharedDatabase(base)
-        keys = SigningKeys(database: base, clock: clock, configuration: configuration, events: events)
+        node = NodeFeatures(base, configuration, clock, ids, events, audit, logger)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
@@ -63,7 +63,7 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         accessTokens = AccessTokens(
-            keys: keys,
+            keys: node.keys,
             issuer: configuration.issuer,
             audiences: configuration.audiences,
             lifetime: configuration.accessTokenLifetime,
@@ -74,6 +74,7 @@ struct AuthFeatures: Sendable {
             clock: clock,
             random: random,
             codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            ring: node.ring,
             accessTokens: accessTokens,
             sessions: sessions,
             grace: configuration.refreshGrace

@@ -38,8 +38,10 @@ extension AuthService {
         HealthRoutes(
             service: "auth",
             contract: contract,
-            isReady: { [isReady, trust] in
+            isReady: { [isReady, trust, keys, ring] in
                 try await isReady()
+                try keys.requireSigner()
+                try ring.requirePrimary()
                 // After a restart the node must know the revocations before it is ready.
                 if trust.revocations.isReadingFirst { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
             }

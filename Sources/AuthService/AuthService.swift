@@ -19,7 +19,8 @@ package struct AuthService: Sendable {
     /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> Transaction { CleanupStatements.writeProbe(at: now) }
 
-    /// The default `hasher` follows the configuration.
+    /// The default `hasher` follows the configuration. A service that need not sign starts with any master ring, for
+    /// commands that show or mend the keys.
     package init(
         database base: any SQLDatabase,
         configuration: AuthConfiguration,
@@ -28,7 +29,8 @@ package struct AuthService: Sendable {
         clock: Clock = .system,
         random: RandomSource = .system,
         logger: Logger,
-        hasher: (any PasswordHashingService)? = nil
+        hasher: (any PasswordHashingService)? = nil,
+        mustSign: Bool = true
     ) async throws {
         let revocations = InProcessRevocations(
             clock: clock,
@@ -51,7 +53,7 @@ package struct AuthService: Sendable {
         self.logger = logger
         self.isReady = isReady
         self.contract = contract
-        try await features.keys.reload()
+        try await features.keys.start(mustSign: mustSign)
         try await features.costs.load()
     }
 
@@ -61,7 +63,6 @@ package struct AuthService: Sendable {
     package var passwords: Passwords { features.passwords }
     package var passwordCosts: PasswordCosts { features.costs }
     package var sessions: Sessions { features.sessions }
-    package var keys: SigningKeys { features.keys }
     package var clients: Clients { features.clients }
     package var cleanup: CleanupRunner { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
@@ -77,7 +78,7 @@ package struct AuthService: Sendable {
         [
             features.hasher,
             trust.following,
-            KeyMaintenance(keys: keys, logger: logger),
+            KeyMaintenance(keys: keys, ring: ring, logger: logger),
             EmailKeyService(keys: emailKeys, logger: logger),
             PasswordCostService(costs: features.costs, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
@@ -92,6 +93,7 @@ package struct AuthService: Sendable {
         RefreshTokenStatements.all, DeletedUserTokenStatements.all, SigningKeyStatements.all, EventStatements.all,
         EventLogStatements.all, AuditStatements.all, ThrottleStatements.all, NetworkFailureStatements.all,
         DeviceStatements.all, CleanupStatements.all, ClientStatements.all, IdempotencyStatements.all,
+        RingStatements.all, WeakSettingStatements.all,
     ].flatMap(\.self)
 
     /// Unneeded rows, in the order of removal.

@@ -1,3 +1,4 @@
+package import OpenSSLCrypto
 package import ServiceKit
 
 /// The settings of a chat node, with the defaults of docs/configuration.md.
@@ -21,6 +22,8 @@ package struct ChatConfiguration: Sendable {
     package var requests = RequestLimits()
     /// What the requests of the process may take; shared by its services.
     package var memory = MemoryBudget()
+    /// Chat's own keys, for what it signs or seals. Auth's master ring is unknown here.
+    package var keys: MasterKeyRing?
 
     package init(
         publicURL: String,

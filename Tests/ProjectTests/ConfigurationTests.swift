@@ -86,6 +86,46 @@ struct ConfigurationTests {
         #expect(try await Self.read(["TESSERA_MEMORY_BUDGET": "2GiB"]).settings.memory.bytes == 2 << 30)
     }
 
+    @Test("chat has a ring of its own, and reads nothing of auth's")
+    func chatRing() async throws {
+        #expect(try await Self.read().settings.chatConfiguration().keys == nil)
+        let (own, masters) = (Self.key(), "no ring at all")
+        let settings = try Settings(
+            try await SettingsReader(
+                flags: [:],
+                environment: ["TESSERA_CHAT_KEY": own, "TESSERA_MASTER_KEY": masters],
+                file: nil
+            )
+        )
+        let keys = try #require(try settings.chatConfiguration().keys)
+        #expect(keys.shares(with: try MasterKeyRing(base64Ring: own)))
+        // The control: auth does read it, and refuses it.
+        #expect(throws: ConfigurationError.self) { try settings.masterKeys() }
+    }
+
+    @Test("settings that are weaker than their defaults are known by name")
+    func weakened() async throws {
+        #expect(try await Self.read().auth.weakSettings == [:])
+        let weak = [
+            "TESSERA_RATE_LIMITS": "off", "TESSERA_REFRESH_GRACE": "60s", "TESSERA_ACCESS_TOKEN_TTL": "11m",
+            "TESSERA_SESSION_IDLE": "15d", "TESSERA_SESSION_ABSOLUTE": "91d", "TESSERA_KEY_ROTATION": "31d",
+            "TESSERA_AUDIT_RETENTION": "364d", "TESSERA_ARGON2_MEMORY_KIB": "19455", "TESSERA_ARGON2_ITERATIONS": "1",
+            "TESSERA_PERSON_REQUESTS_PER_SECOND": "51", "TESSERA_PERSON_REQUESTS_BURST": "501",
+            "TESSERA_ADDRESS_REQUESTS_PER_SECOND": "51", "TESSERA_ADDRESS_REQUESTS_BURST": "501",
+            "TESSERA_TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0",
+        ]
+        #expect(try await Self.read(weak).auth.weakSettings == weak)
+        let stronger = [
+            "TESSERA_REFRESH_GRACE": "5s", "TESSERA_SESSION_IDLE": "1d", "TESSERA_AUDIT_RETENTION": "400d",
+            "TESSERA_ARGON2_MEMORY_KIB": "65536", "TESSERA_TRUSTED_PROXIES": "10.0.0.0/8",
+        ]
+        #expect(try await Self.read(stronger).auth.weakSettings == [:])
+        // A secret is named, and its value is not shown.
+        let key = Self.key()
+        let named = try await Self.read(["TESSERA_MASTER_KEY": key]).auth.weakSettings
+        #expect(named == ["TESSERA_MASTER_KEY": "in the environment"])
+    }
+
     @Test("quotas are read by tier, and a list that is none is refused")
     func quotas() async throws {
         let set = [
@@ -244,6 +284,7 @@ struct ConfigurationTests {
         add(.masterKey, "c2hvcnQ=", "this is not base64", "\(Self.key()),c2hvcnQ=", ",")
         let twice = Self.key()
         add(.masterKey, "\(twice),\(twice)")
+        add(.chatKey, "c2hvcnQ=", "this is not base64", "\(twice),\(twice)")
         add(.tokenAudiences, ",", "chat,other")
         add(.chatAudience, "a\nb")
         add(.chatClientID, "a\nb", with: ["TESSERA_CHAT_CLIENT_SECRET": "hunter2hunter2"])

@@ -63,6 +63,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case outcomeUnknown = "outcome_unknown"
     case timedOut = "timed_out"
     case keysUnavailable = "keys_unavailable"
+    case keyUnknown = "key_unknown"
     case revocationsUnavailable = "revocations_unavailable"
     case searchRebuilding = "search_rebuilding"
     case internalError = "internal_error"
@@ -91,7 +92,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
         case .hashingOverloaded, .memoryExhausted, .databaseUnavailable, .outcomeUnknown, .timedOut, .keysUnavailable,
-            .revocationsUnavailable, .searchRebuilding:
+            .keyUnknown, .revocationsUnavailable, .searchRebuilding:
             .serviceUnavailable
         case .internalError: .internalServerError
         }
@@ -152,6 +153,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .outcomeUnknown: "The connection was lost during the commit; the change may have been made."
         case .timedOut: "The request took too long; ask for less."
         case .keysUnavailable: "The token cannot be verified now; retry shortly."
+        case .keyUnknown: "This node does not hold the key yet; retry shortly."
         case .revocationsUnavailable: "Revocation status is unavailable; retry shortly."
         case .searchRebuilding: "The search index is being rebuilt; retry later."
         case .internalError: "An internal error occurred."

@@ -11,7 +11,8 @@ package struct HealthRoutes: Sendable {
     private let isReady: @Sendable () async throws -> Void
 
     /// `contract`: the text of `openapi.yaml`. `isReady`: throws when the database is unreachable or its schema is not
-    /// current; an `APIError` if something else is missing. `warnings`: what a ready node does not do, by its settings.
+    /// current; an `APIError`, or a refusal that is answered with one, if something else is missing. `warnings`: what a
+    /// ready node does not do, by its settings.
     package init(
         service: String,
         contract: String,
@@ -35,7 +36,8 @@ package struct HealthRoutes: Sendable {
             } catch {
                 context.logger.warning("not ready", metadata: ["service": "\(service)", "error": "\(error)"])
                 // An `APIError` says itself what is missing.
-                let refusal = (error as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
+                let answer = (error as? any DomainError)?.lastAnswer ?? error
+                let refusal = (answer as? APIError) ?? .retry(.databaseUnavailable, afterSeconds: 1)
                 return refusal.response(requestID: context.requestID)
             }
             return Response.json(

@@ -116,6 +116,7 @@ extension TesseraCommand {
         _ settings: Settings,
         logger: Logger,
         migrate: Bool = false,
+        mustSign: Bool = true,
         _ body: (AuthService) async throws -> T
     ) async throws -> T {
         guard let ring = try settings.masterKeys() ?? DevSecrets.existingRing(in: settings.dataDirectory) else {
@@ -130,7 +131,7 @@ extension TesseraCommand {
         )
         do {
             try await opened.prepare(migrate: migrate, logger: logger)
-            let service = try await Start.auth(settings, ring: ring, opened, logger: logger)
+            let service = try await Start.auth(settings, ring: ring, opened, mustSign: mustSign, logger: logger)
             let result = try await body(service)
             await opened.database.close()
             return result

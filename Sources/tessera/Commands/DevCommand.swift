@@ -4,6 +4,7 @@ import AuthService
 import ChatService
 import Foundation
 import Logging
+import OpenSSLCrypto
 import TesseraVerifier
 
 struct DevCommand: TesseraCommand {
@@ -22,6 +23,10 @@ struct DevCommand: TesseraCommand {
         settings.isDevelopment = true
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
         let ring = try settings.masterKeys() ?? DevSecrets.ring(in: settings.dataDirectory)
+        let chatRing = try settings.chatKeys() ?? DevSecrets.chatRing(in: settings.dataDirectory)
+        guard !chatRing.shares(with: ring) else {
+            throw ConfigurationError(.chatKey, "must not hold a key of \(ConfigurationKey.masterKey.name)")
+        }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
         _ = try settings.chatConfiguration()
@@ -48,6 +53,7 @@ struct DevCommand: TesseraCommand {
         // A terminal shows users' requests; those of chat to auth appear at debug level only.
         let quietAgent = Logs.isTerminal(settings) ? IssuerRequest.agent : nil
         let auth = try await Start.auth(settings, ring: ring, authDatabase, quietAgent: quietAgent, logger: logger)
+        try await Start.serving(auth, logger: logger)
         let feed: ChatFeedSettings?
         if try settings.isChatAlone() {
             feed = nil
@@ -57,7 +63,7 @@ struct DevCommand: TesseraCommand {
             let client = try await DevSecrets.chatClient(in: settings.dataDirectory, auth.clients)
             feed = try settings.chatFeed(clientID: client.id, secret: client.secret)
         }
-        let chat = try Start.chat(settings, feed: feed, chatDatabase, logger: logger)
+        let chat = try Start.chat(settings, keys: chatRing, feed: feed, chatDatabase, logger: logger)
         let samples = try await auth.users.isEmpty() ? makeSamples(auth, chat.service, settings) : []
 
         runner.addMetrics(on: settings.metrics ?? .metrics)

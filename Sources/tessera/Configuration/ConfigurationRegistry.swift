@@ -58,7 +58,14 @@ extension ConfigurationKey {
         .keyRing,
         .described("made by `tessera dev`, required elsewhere"),
         secret: true,
-        "the key ring, each 32 bytes in base64: the first encrypts and derives, all decrypt and verify"
+        "auth's key ring, each 32 bytes in base64: the first encrypts and derives, all decrypt and verify"
+    )
+    static let chatKey = Self(
+        "TESSERA_CHAT_KEY",
+        .keyRing,
+        .described("made by `tessera dev`, – elsewhere"),
+        secret: true,
+        "chat's own key ring, in the same form, for what chat signs or seals; no key of `TESSERA_MASTER_KEY` may be in it"
     )
     static let issuer = Self("TESSERA_ISSUER", .origin, .described("`TESSERA_PUBLIC_URL`"), "`iss` of tokens")
     static let tokenAudiences = Self(
@@ -258,8 +265,8 @@ extension ConfigurationKey {
             host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
             corsOrigins,
         ] + databases + [
-            masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret, chatFollow, verifierStale,
-            signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
+            masterKey, chatKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret, chatFollow,
+            verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
             passwordMinimum, argon2Memory, argon2Iterations,
             argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth,
         ] + limits + [

@@ -119,14 +119,19 @@ struct Settings: Sendable {
     /// `nil` if none is set, which only `dev` accepts.
     func masterKeys() throws -> MasterKeyRing? {
         guard let text = try reader.text(.masterKey) else { return nil }
-        return try Self.ring(text)
+        return try Self.ring(text, .masterKey)
     }
 
-    static func ring(_ text: String) throws -> MasterKeyRing {
+    /// Chat's own ring. What only auth may read is not read here.
+    func chatKeys() throws -> MasterKeyRing? {
+        try reader.text(.chatKey).map { try Self.ring($0, .chatKey) }
+    }
+
+    static func ring(_ text: String, _ key: ConfigurationKey) throws -> MasterKeyRing {
         do {
             return try MasterKeyRing(base64Ring: text)
         } catch {
-            throw ConfigurationError(.masterKey)
+            throw ConfigurationError(key)
         }
     }
 
@@ -162,6 +167,7 @@ struct Settings: Sendable {
         configuration.rateLimits = requests.isOn
         configuration.requests = requests
         configuration.memory = memory
+        configuration.weakSettings = try weakened(configuration)
         return configuration
     }
 
@@ -247,6 +253,7 @@ struct Settings: Sendable {
             corsOrigins: corsOrigins
         )
         configuration.allowsLoopbackOrigins = isDevelopment && Origin.isLoopback(origin: chatPublicURL)
+        configuration.keys = try chatKeys()
         configuration.trashRetention = try reader.duration(.trashRetention)
         for (tier, limit) in try limits(.quotaMessages) { configuration.quotas[tier].messagesPerDay = limit }
         for (tier, limit) in try limits(.quotaTokensPerDay) { configuration.quotas[tier].tokensPerDay = limit }

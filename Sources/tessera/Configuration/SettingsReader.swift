@@ -68,6 +68,13 @@ struct SettingsReader: Sendable {
         return names.allSatisfy { flags[$0, default: ""].isEmpty } && !environment[key.name, default: ""].isEmpty
     }
 
+    /// Whether flags or environment name a value or its file; the value is not looked at.
+    func isGiven(_ key: ConfigurationKey) -> Bool {
+        [flags, environment].contains { source in
+            [key.name, key.fileVariable].compactMap(\.self).contains { !(source[$0] ?? "").isEmpty }
+        }
+    }
+
     private func contents(of path: String, _ key: ConfigurationKey) throws -> String {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw ConfigurationError(key: "\(key.name)_FILE", "must name a readable file")

@@ -32,8 +32,7 @@ func withConfiguredNode(
 extension AuthNode {
     static let tables = [
         "users", "accounts", "sessions", "refresh_tokens", "devices", "deleted_user_tokens", "signing_keys", "events",
-        "audit_log", "rate_counters",
-        "job_leases", "settings",
+        "audit_log", "rate_counters", "job_leases", "settings", "ring_entries", "ring_nodes",
     ]
 
     func rowCounts() async throws -> [String: Int] {

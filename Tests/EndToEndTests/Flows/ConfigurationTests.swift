@@ -71,6 +71,24 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("chat does not read the master key, and says that it should not have one")
+    func chatWithoutMasterKey() async throws {
+        for name in ["TESSERA_MASTER_KEY", "TESSERA_MASTER_KEY_FILE"] {
+            // A service that reads it refuses to start.
+            let settings = ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "unknown"]
+            let rings = ["TESSERA_MASTER_KEY": ""].merging([name: "/no/ring"]) { $1 }
+            let installation = try await Installation(.sqlite, settings.merging(rings) { $1 })
+            let auth = try installation.start("auth", "--migrate")
+            #expect(try await auth.waitForExit() == .status(78))
+            let chat = try installation.start("chat", "--migrate")
+            try await eventually("chat listens") {
+                (try? await installation.chat.get("/healthz").status) == 200
+            }
+            #expect(chat.output.contains("master key"), "\(chat.output)")
+            #expect(try await chat.terminate() == .status(0))
+        }
+    }
+
     @Test("a secret may come from a file")
     func secretFromFile() async throws {
         let installation = try await Installation()

@@ -12,13 +12,22 @@ enum PreviousStatements {
 
     static let auth = [
         Statement(
-            positional: "refresh_tokens.rotate",
+            "refresh_tokens.insert",
             .writes,
-            [.text, .integer, .instant, .instant, .text],
+            ["id": .text, "session": .text, "client": .text, "now": .instant],
             """
-            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
-            WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4
-                AND expires_at > $3
+            INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
+            SELECT :id, id, user_id, :client, 0, :now, absolute_expires_at, :now FROM sessions WHERE id = :session
+            """
+        ),
+        Statement(
+            "refresh_tokens.rotate",
+            .writes,
+            ["id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text],
+            """
+            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now
+            WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
+                AND expires_at > :now
             RETURNING generation
             """
         ),

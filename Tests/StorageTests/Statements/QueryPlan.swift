@@ -13,7 +13,7 @@ struct QueryPlan {
 
     /// Tables of a handful of rows, for which any plan is right.
     static let smallTables: Set<String> = [
-        "settings", "signing_keys", "job_leases", "clients", "auth_feed", "change_feed",
+        "settings", "signing_keys", "ring_entries", "ring_nodes", "job_leases", "clients", "auth_feed", "change_feed",
     ]
 
     /// With `values`, a statement is planned for these values.

@@ -93,6 +93,60 @@ enum AuditStatements {
         appendIfClient.bind(values(entry: entry) + ["marker": marker])
     }
 
+    private static let appendIfKey = Statement(
+        "audit.append_if_key",
+        .writes,
+        parameters + ["state": .text],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, kid, :address, :agent, :outcome, :details FROM signing_keys
+        WHERE kid = :target AND state = :state AND (activated_at = :now OR retired_at = :now)
+        """
+    )
+
+    /// The change and this entry have the same instant.
+    static func appendIfSigningKeyChanged(entry: Entry, to state: String) -> BoundStatement {
+        appendIfKey.bind(values(entry: entry) + ["state": state])
+    }
+
+    private static let appendIfRing = Statement(
+        "audit.append_if_ring",
+        .writes,
+        parameters + ["key_id": .integer, "fingerprint": .text, "changed": .instant],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, :target, :address, :agent, :outcome, :details FROM ring_entries
+        WHERE key_id = :key_id AND fingerprint = :fingerprint
+            AND (registered_at = :changed OR primary_at = :changed OR withdrawn_at = :changed)
+        """
+    )
+
+    static func appendIfRingChanged(
+        entry: Entry,
+        keyID: UInt8,
+        fingerprint: String,
+        changed: Instant
+    ) -> BoundStatement {
+        appendIfRing.bind(
+            values(entry: entry) + ["key_id": Int64(keyID), "fingerprint": fingerprint, "changed": changed]
+        )
+    }
+
+    private static let appendIfSetting = Statement(
+        "audit.append_if_setting",
+        .writes,
+        parameters + ["key": .text],
+        """
+        INSERT INTO audit_log (at, actor, action, target, ip_address, user_agent, outcome, details)
+        SELECT :now, :actor, :action, :target, :address, :agent, :outcome, :details FROM settings
+        WHERE key = :key AND updated_at = :now
+        """
+    )
+
+    static func appendIfSettingChanged(entry: Entry, key: String) -> BoundStatement {
+        appendIfSetting.bind(values(entry: entry) + ["key": key])
+    }
+
     private static let deleteBefore = Statement(
         "audit.delete_before",
         .writes,
@@ -104,5 +158,8 @@ enum AuditStatements {
         CleanupStep("audit_log") { deleteBefore.bind(["before": $0 - retention, "limit": $1]) }
     }
 
-    static let all = [append, appendIfUser, appendIfChanged, appendIfLiving, appendIfClient, deleteBefore]
+    static let all = [
+        append, appendIfUser, appendIfChanged, appendIfLiving, appendIfClient, appendIfKey, appendIfRing,
+        appendIfSetting, deleteBefore,
+    ]
 }

@@ -6,10 +6,11 @@ enum RefreshTokenStatements {
     private static let insert = Statement(
         "refresh_tokens.insert",
         .writes,
-        ["id": .text, "session": .text, "client": .text, "now": .instant],
+        ["id": .text, "session": .text, "client": .text, "now": .instant, "key_id": .integer],
         """
-        INSERT INTO refresh_tokens (id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at)
-        SELECT :id, id, user_id, :client, 0, :now, absolute_expires_at, :now FROM sessions WHERE id = :session
+        INSERT INTO refresh_tokens (
+            id, session_id, user_id, client_id, generation, rotated_at, expires_at, created_at, key_id)
+        SELECT :id, id, user_id, :client, 0, :now, absolute_expires_at, :now, :key_id FROM sessions WHERE id = :session
         """
     )
 
@@ -20,7 +21,9 @@ enum RefreshTokenStatements {
         client: String,
         at now: Instant
     ) -> BoundStatement {
-        insert.bind(["id": token.rowKey, "session": session, "client": client, "now": now])
+        insert.bind([
+            "id": token.rowKey, "session": session, "client": client, "now": now, "key_id": Int64(token.keyID),
+        ])
     }
 
     private static let rotate = Statement(
@@ -28,10 +31,11 @@ enum RefreshTokenStatements {
         .writes,
         [
             "id": .text, "generation": .integer, "now": .instant, "idle_start": .instant, "client": .text,
-            "audience": .text, "retry_hash": .bytes,
+            "audience": .text, "retry_hash": .bytes, "key_id": .integer,
         ],
         """
-        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now, retry_hash = :retry_hash
+        UPDATE refresh_tokens SET generation = generation + 1, rotated_at = :now, retry_hash = :retry_hash,
+            key_id = :key_id
         WHERE id = :id AND generation = :generation AND client_id = :client AND rotated_at > :idle_start
             AND expires_at > :now
             AND (:audience IS NULL OR EXISTS (
@@ -57,7 +61,7 @@ enum RefreshTokenStatements {
     ) -> BoundStatement {
         rotate.bind([
             "id": token.rowKey, "generation": Int64(token.generation), "now": now, "idle_start": idleStart,
-            "client": client.id, "audience": client.audience, "retry_hash": retryHash,
+            "client": client.id, "audience": client.audience, "retry_hash": retryHash, "key_id": Int64(token.keyID),
         ])
     }
 

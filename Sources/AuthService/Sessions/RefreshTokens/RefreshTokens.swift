@@ -1,6 +1,6 @@
 // Rotation: the one place where a refresh token becomes the next.
 //
-// A token that is not authentic is refused without the database. An authentic one is judged by its row *after* a
+// A token that is not authentic is refused without a look at its row. An authentic one is judged by its row *after* a
 // conditional rotation, in one transaction:
 //
 // - It was rotated: the answer is the successor.
@@ -45,6 +45,7 @@ package struct RefreshTokens: Sendable {
     let clock: Clock
     let random: RandomSource
     let codec: RefreshTokenCodec
+    let ring: RingRegistry
     let accessTokens: AccessTokens
     let sessions: Sessions
     let grace: Duration
@@ -78,7 +79,25 @@ package struct RefreshTokens: Sendable {
     }
 
     /// The row of an authentic token, which stays as long as its session; the database is not asked.
-    func rowKey(of text: RequestText) -> String? { codec.decode(text)?.rowKey }
+    func rowKey(of text: RequestText) -> String? {
+        guard case .authentic(let token) = codec.read(text) else { return nil }
+        return token.rowKey
+    }
+
+    /// `nil` for a token that is good nowhere; the table of ring entries is read only for an id that this node lacks.
+    ///
+    /// - Throws: `RingError.heldElsewhere` when another node may know better, or a fault.
+    private func authentic(_ text: RequestText) async throws(RingError) -> RefreshToken? {
+        switch codec.read(text) {
+        case .malformed: return nil
+        case .authentic(let token) where !ring.isWithdrawn(token.keyID): return token
+        case .forged(let keyID) where !ring.isWithdrawn(keyID): return nil
+        // The id may be that of a later entry, too.
+        case .authentic(let token): try await ring.requireUnregistered(token.keyID)
+        case .forged(let keyID), .otherKey(let keyID): try await ring.requireUnregistered(keyID)
+        }
+        return nil
+    }
 
     /// `client`: the presenter. A storage fault never logs out.
     package func refresh(
@@ -87,7 +106,9 @@ package struct RefreshTokens: Sendable {
         client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
-        guard let presented = codec.decode(text) else { throw .invalid }
+        let presented: RefreshToken?
+        do { presented = try await authentic(text) } catch { throw .fault(error) }
+        guard let presented else { throw .invalid }
         return try await RefreshError.catching {
             try await rotate(presented, retryKey: retryKey, client: client, from: clientInfo)
         }
@@ -144,7 +165,25 @@ package struct RefreshTokens: Sendable {
             return try response(state, refreshToken: presented.successor, showing: nil, client: client, at: now)
         case 1...:
             // SECURITY: two parties have the token, and it is unknown which one is the thief.
-            try await sessions.end(state.session.id, reason: .refreshTokenReused, actor: nil, from: clientInfo)
+            try await sessions.end(
+                state.session.id,
+                reason: .refreshTokenReused,
+                actor: nil,
+                from: clientInfo,
+                // Generations are counts, and say nothing of the tokens.
+                evidence: .change(
+                    before: { writer in
+                        writer.field("state", "active")
+                        writer.field("generation", generation)
+                    },
+                    after: { writer in
+                        writer.field("state", "revoked")
+                        writer.field("presented", Int64(presented.generation))
+                        writer.field("client_id", client.id)
+                        writer.field("user_id", state.user.id)
+                    }
+                )
+            )
             throw RefreshError.reused
         case 0 where !state.session.allows(client.audience):
             throw RefreshError.otherAudience
@@ -165,7 +204,7 @@ package struct RefreshTokens: Sendable {
 
     /// `nil` where a refresh would be refused now. One read without any effect.
     func lookUp(_ text: RequestText) async throws -> RefreshTokenInfo? {
-        guard let presented = codec.decode(text) else { return nil }
+        guard let presented = try await authentic(text) else { return nil }
         let now = clock.now()
         guard let row = try await database.run(RefreshTokenStatements.state(of: presented)).first else { return nil }
         let state = try SessionState(row)

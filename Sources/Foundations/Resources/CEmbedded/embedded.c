@@ -21,6 +21,9 @@ static const unsigned char auth_0004_client_tokens_sqlite[] = {
 static const unsigned char auth_0005_email_keys[] = {
 #embed "../../../../migrations/auth_0005_email_keys.sql"
 };
+static const unsigned char auth_0006_ring[] = {
+#embed "../../../../migrations/auth_0006_ring.sql"
+};
 static const unsigned char auth_0007_client_ends[] = {
 #embed "../../../../migrations/auth_0007_client_ends.sql"
 };
@@ -106,6 +109,7 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
     FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
     FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
+    FILE_ENTRY("migrations/auth_0006_ring.sql", auth_0006_ring),
     FILE_ENTRY("migrations/auth_0007_client_ends.sql", auth_0007_client_ends),
     FILE_ENTRY("migrations/auth_0008_devices.sql", auth_0008_devices),
     FILE_ENTRY("migrations/auth_0009_retry_keys.sql", auth_0009_retry_keys),
