@@ -66,12 +66,12 @@ check: deps ## Checks format and prose, and tests on SQLite alone, with no other
 .PHONY: test
 test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts and stops
 	swift build --build-tests $(BUILD_FLAGS)
-	@scripts/with-postgres scripts/summarise-tests .build/test.log $(RUN_TESTS)
+	@TESSERA_TEST_ANSWERS=$(CURDIR)/.build/answers scripts/with-postgres scripts/summarise-tests .build/test.log $(RUN_TESTS)
 
 .PHONY: test-long
 test-long: test-deps ## As test, with all rounds of the long loops
 	swift build --build-tests $(BUILD_FLAGS)
-	@TESSERA_TEST_SCOPE=long scripts/with-postgres scripts/summarise-tests .build/test-long.log $(RUN_TESTS)
+	@TESSERA_TEST_SCOPE=long TESSERA_TEST_ANSWERS=$(CURDIR)/.build/answers scripts/with-postgres scripts/summarise-tests .build/test-long.log $(RUN_TESTS)
 
 # How long `make fuzz` goes on, per service, and from where.
 FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM
