@@ -69,9 +69,17 @@ test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts
 	@TESSERA_TEST_ANSWERS=$(CURDIR)/.build/answers scripts/with-postgres scripts/summarise-tests .build/test.log $(RUN_TESTS)
 
 .PHONY: test-long
-test-long: test-deps ## As test, with all rounds of the long loops
+test-long: test-deps ## As test, with all rounds of the long loops, and the proofs of the security classes
 	swift build --build-tests $(BUILD_FLAGS)
 	@TESSERA_TEST_SCOPE=long TESSERA_TEST_ANSWERS=$(CURDIR)/.build/answers scripts/with-postgres scripts/summarise-tests .build/test-long.log $(RUN_TESTS)
+	@scripts/with-postgres scripts/prove-classes
+
+# Which classes `make prove-classes` proves: 14 S03, or all.
+CLASSES ?=
+
+.PHONY: prove-classes
+prove-classes: test-deps ## Removes each defence of docs/security-classes.md and sees its tests fail (hours; CLASSES)
+	@scripts/with-postgres scripts/prove-classes $(CLASSES)
 
 # How long `make fuzz` goes on, per service, and from where.
 FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM

@@ -16,6 +16,11 @@ final class Barrier: Sendable {
     private enum State { case passing, holdingNext, holding }
 
     private let state = Mutex(State.passing)
+    private let countOfNothing = Mutex(0)
+
+    /// How many passwords were hashed for no account.
+    var comparedWithNothing: Int { countOfNothing.withLock { $0 } }
+    func countNothing() { countOfNothing.withLock { $0 += 1 } }
 
     /// Whether a request waits at the barrier.
     var holds: Bool { state.withLock { $0 == .holding } }

@@ -24,6 +24,7 @@ struct WaitingHasher: PasswordHashingService {
 
     func verifyAgainstNothing(_ password: String) async throws(HashingError) {
         try await base.verifyAgainstNothing(password)
+        barrier.countNothing()
     }
 
     func run() async throws { try await base.run() }
