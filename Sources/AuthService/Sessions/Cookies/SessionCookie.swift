@@ -32,8 +32,13 @@ package struct SessionCookiePolicy: Sendable {
     /// loopback only.
     init(publicURL: String) {
         self.isSecure = !publicURL.hasPrefix("http://")
-        self.name = isSecure ? "__Host-tessera" : "tessera_dev"
+        self.name = Self.name(at: publicURL)
         self.prefix = RequestText("\(name)=")
+    }
+
+    /// The name at a public URL, for the contract.
+    package static func name(at publicURL: String) -> String {
+        publicURL.hasPrefix("http://") ? "tessera_dev" : "__Host-tessera"
     }
 
     func setting(_ cookie: SessionCookie, maxAge: Duration) -> String {
