@@ -94,8 +94,9 @@ package struct PageRequest: Sendable {
     package init(numbered query: QueryParameters, list: String) throws(APIError) {
         try self.init(query, list: list)
         guard let page = try query[Self.page] else { return }
-        guard page <= Self.furthestRow / limit else {
-            throw .field("page", "out_of_range", "must be from 1 to \(Self.furthestRow / limit)")
+        let last = Self.furthestRow / limit
+        guard page <= last else {
+            throw .field("page", "out_of_range", "must be from 1 to \(last)", .range(1...last))
         }
         guard cursor == nil else { throw .field("page", "invalid", "cannot be combined with after or before") }
         offset = Int64(page - 1) * Int64(limit)

@@ -28,7 +28,12 @@ struct ServiceRunner {
     private let places: ConnectionPlaces
     private let metricsPlaces: ConnectionPlaces
 
-    static var contract: String { EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? "" }
+    /// The service's part of openapi.yaml, as it is here.
+    static func contract(of service: String, at publicURL: String, cookieAt authURL: String) -> String {
+        let whole = EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? ""
+        let cookie = SessionCookiePolicy.name(at: authURL)
+        return ServiceContract(of: service, at: publicURL).text(from: whole, cookie: cookie)
+    }
 
     init(limits: ConnectionLimits, logger: Logger) {
         self.logger = logger

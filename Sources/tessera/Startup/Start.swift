@@ -27,7 +27,7 @@ enum Start {
                 database: opened.database,
                 configuration: configuration,
                 isReady: opened.isReady,
-                contract: ServiceRunner.contract,
+                contract: ServiceRunner.contract(of: "auth", at: settings.publicURL, cookieAt: settings.publicURL),
                 logger: logger,
                 mustSign: mustSign
             )
@@ -104,7 +104,7 @@ enum Start {
                     throw APIError.retry(.revocationsUnavailable, afterSeconds: 1)
                 }
             },
-            contract: ServiceRunner.contract,
+            contract: ServiceRunner.contract(of: "chat", at: settings.chatPublicURL, cookieAt: settings.publicURL),
             logger: logger
         )
         return ChatNode(service: service, keys: keys, revocations: revocations)

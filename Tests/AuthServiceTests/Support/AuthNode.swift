@@ -16,6 +16,7 @@ final class Barrier: Sendable {
     private enum State { case passing, holdingNext, holding }
 
     private let state = Mutex(State.passing)
+    private let countOfNothing = Mutex(0)
     private let overload = Mutex(false)
     private let work = Mutex<[String]>([])
 
@@ -33,6 +34,10 @@ final class Barrier: Sendable {
     }
 
     func record(cost: String) { work.withLock { $0.append(cost) } }
+
+    /// How many passwords were hashed for no account.
+    var comparedWithNothing: Int { countOfNothing.withLock { $0 } }
+    func countNothing() { countOfNothing.withLock { $0 += 1 } }
 
     /// Whether a request waits at the barrier.
     var holds: Bool { state.withLock { $0 == .holding } }

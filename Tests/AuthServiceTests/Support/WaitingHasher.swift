@@ -28,6 +28,7 @@ struct WaitingHasher: PasswordHashingService {
         if barrier.refusesHashes { throw .overloaded(retryAfterSeconds: 1) }
         barrier.record(cost: cost?.text ?? "new")
         try await base.verifyAgainstNothing(password, at: cost)
+        barrier.countNothing()
     }
 
     func run() async throws { try await base.run() }

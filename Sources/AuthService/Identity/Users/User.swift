@@ -126,7 +126,7 @@ package struct UserProfile: Sendable {
         guard !name.isEmpty, !name.hasMore(scalarsThan: maxName),
             !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
-            body.addError(field, "invalid", "must have from 1 to 200 characters")
+            body.addError(field, "invalid", "must have from 1 to \(maxName) characters", .range(1...maxName))
             return .absent
         }
         return .value(name)

@@ -93,7 +93,7 @@ enum ClientRules {
 
     static func name(_ name: RequestText) -> [FieldError] {
         guard !name.isBlank, !name.hasMore(scalarsThan: 200), !name.utf8.contains(0) else {
-            return [FieldError("name", "invalid", "must have from 1 to 200 characters")]
+            return [FieldError("name", "invalid", "must have from 1 to 200 characters", .range(1...200))]
         }
         return []
     }
@@ -113,13 +113,13 @@ enum ClientRules {
 
     private static func words(_ words: [RequestText], _ field: String, min: Int) -> [FieldError] {
         guard (min...maxWords).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
-            return [
-                FieldError(field, "invalid", "must be \(min) to \(maxWords) different words without spaces and quotes")
-            ]
+            let detail = "must be \(min) to \(maxWords) different words without spaces and quotes"
+            return [FieldError(field, "invalid", detail, .range(min...maxWords))]
         }
         // Every token of the client has them, and must fit into a header.
         guard words.reduce(words.count - 1, { $0 + $1.byteCount }) <= maxWordBytes else {
-            return [FieldError(field, "too_long", "must be at most \(maxWordBytes) bytes together")]
+            let detail = "must be at most \(maxWordBytes) bytes together"
+            return [FieldError(field, "too_long", detail, .atMost(maxWordBytes))]
         }
         return []
     }
@@ -139,7 +139,7 @@ enum ClientRules {
             ]
         }
         guard (1...maxKeys).contains(keys.all.count) else {
-            return [FieldError("jwks", "out_of_range", "must hold 1 to \(maxKeys) keys")]
+            return [FieldError("jwks", "out_of_range", "must hold 1 to \(maxKeys) keys", .range(1...maxKeys))]
         }
         return []
     }

@@ -28,8 +28,15 @@ package struct SessionCookiePolicy: Sendable {
 
     /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL.
     init(publicURL: String) {
+    private let cookie: HostCookie
+
+    /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL.
+    init(publicURL: String) {
         cookie = HostCookie(publicURL: publicURL, secureName: "__Host-tessera", plainName: "tessera_dev")
     }
+
+    /// The name at a public URL, for the contract.
+    package static func name(at publicURL: String) -> String { Self(publicURL: publicURL).name }
 
     var name: String { cookie.name }
 

@@ -118,7 +118,7 @@ extension JSONBody {
     mutating func filled(_ name: String, max: Int) -> Patch<RequestText> {
         let patch = patchText(name, max: max)
         if case .value(let text) = patch, text.isBlank {
-            addError(name, "too_short", "must not be blank")
+            addError(name, "too_short", "must not be blank", .atLeast(1))
         }
         return patch
     }
@@ -126,7 +126,12 @@ extension JSONBody {
     fileprivate mutating func slug(_ name: String) -> Patch<RequestText> {
         let patch = patchText(name, max: ConversationLimits.slug)
         if case .value(let text) = patch, !ConversationLimits.isSlug(text) {
-            addError(name, "invalid", "must have from 1 to 200 characters and no white space")
+            addError(
+                name,
+                "invalid",
+                "must have from 1 to \(ConversationLimits.slug) characters and no white space",
+                .range(1...ConversationLimits.slug)
+            )
         }
         return patch
     }

@@ -204,7 +204,8 @@ struct Conversations: Sendable {
         guard let patch else { return nil }
         let merged = try MetadataMerge.apply(patch, to: try current.metadata)
         guard merged.utf8.count <= ConversationLimits.json else {
-            throw APIError.field("metadata", "too_long", "must be at most \(ConversationLimits.json) bytes when merged")
+            let detail = "must be at most \(ConversationLimits.json) bytes when merged"
+            throw APIError.field("metadata", "too_long", detail, .atMost(ConversationLimits.json))
         }
         return merged
     }

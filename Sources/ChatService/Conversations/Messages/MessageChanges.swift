@@ -36,7 +36,7 @@ extension Messages {
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
                     let detail = "must be at most \(ConversationLimits.json) bytes when merged"
-                    throw APIError.field("metadata", "too_long", detail)
+                    throw APIError.field("metadata", "too_long", detail, .atMost(ConversationLimits.json))
                 }
                 expected = current.version
             }

@@ -105,14 +105,17 @@ extension Usage.Query {
         let back = period == .day ? 29 : 365
         let begin = last.end - .seconds(86_400 * (back + 1))
         guard let first = try query[Self.fromParameter] ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
-            throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01")
+            let earliest = UsageDay(.distantPast + .seconds(86_400 * back)).text
+            throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01", .atLeast(earliest))
         }
         // Whole months: a part of one would look like all of it.
         from = period == .day ? first.text : first.monthBegin
         let days = last.end.since(first.end).components.seconds / 86_400
-        guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to") }
+        guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to", .atMost(to)) }
         guard days < Self.maxDays else {
-            throw .field("from", "out_of_range", "must be at most \(Self.maxDays) days before to")
+            let earliest = UsageDay(last.end - .seconds(86_400 * Self.maxDays)).text
+            let detail = "must be at most \(Self.maxDays - 1) days before to"
+            throw .field("from", "out_of_range", detail, .range(earliest, to))
         }
     }
 

@@ -151,6 +151,25 @@ struct RefreshTests {
         }
     }
 
+    @Test(
+        "the newest token of a session that was ended is refused by every node, and by one that starts later",
+        arguments: TestEngine.allCases
+    )
+    func ended(engine: TestEngine) async throws {
+        try await withNodes(engine, [NodeOptions(), NodeOptions()]) { nodes in
+            let ada = try await nodes[0].signUp()
+            let path = "/v1/me/sessions/\(ada.sessionID)"
+            #expect(try await nodes[0].send(.delete, path, token: ada.access).status == 204)
+            for node in nodes { #expect(try await node.refresh(ada.refresh).code == "session_revoked") }
+            // What a node remembers of it is gone with the node.
+            let configuration = try AuthNode.configuration()
+            try await AuthNode.serve(configuration, on: nodes[0].database, nodes[0].clock) { later async throws in
+                let answer = try await later.refresh(ada.refresh)
+                #expect(answer.code == "session_revoked")
+            }
+        }
+    }
+
     @Test("a session ends when it is idle too long, and at its absolute end", arguments: TestEngine.allCases)
     func expiry(engine: TestEngine) async throws {
         let day: Duration = .seconds(86_400)
