@@ -28,10 +28,6 @@ package struct SessionCookiePolicy: Sendable {
 
     /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL.
     init(publicURL: String) {
-    private let cookie: HostCookie
-
-    /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL.
-    init(publicURL: String) {
         cookie = HostCookie(publicURL: publicURL, secureName: "__Host-tessera", plainName: "tessera_dev")
     }
 
