@@ -248,6 +248,7 @@ struct ConfigurationTests {
             bad += values.map { Bad(key: key, value: $0, others: others) }
         }
         let postgres = ["POSTGRES_HOST": "db"]
+        add(.allowHTTPURLs, "maybe")
         add(.host, "a\nb")
         add(.authPort, "0", "65536", "-1", "eighty", "80 ", "8080.0")
         add(.chatPort, "99999", "http")

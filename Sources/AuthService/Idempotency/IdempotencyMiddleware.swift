@@ -127,7 +127,7 @@ extension IdempotencyMiddleware {
     /// Whether the answer of an operation holds a secret.
     static func showsSecret(_ method: HTTPRequest.Method, _ path: String) -> Bool {
         guard method == .post else { return false }
-        return path == "/v1/admin/clients" || path.hasSuffix("/rotate-secret")
+        return path == "/v1/admin/clients" || path.split(separator: "/").last == "rotate-secret"
     }
 
     static func user(_ method: HTTPRequest.Method, _ path: String) -> ShownUser {

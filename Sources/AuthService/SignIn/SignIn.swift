@@ -45,7 +45,7 @@ struct SignIn: Sendable {
                 signedIn = try await judge(by: method, request.input, marker, context)
             } catch {
                 // A second fault must not hide the first.
-                if error.isUndecided { try? await throttle.takeBack(attempt) }
+                if error.isUndecided { try? await throttle.discount(attempt) }
                 throw error
             }
             try await throttle.succeeded(attempt)

@@ -20,7 +20,7 @@ struct StreamTicketMiddleware: RouterMiddleware {
         let query = try QueryParameters(context.target, ChangeRoutes.query)
         guard let ticket = try query[Self.ticket] else { return try await next(request, context) }
         // SECURITY: two credentials could be judged differently by two readers.
-        guard request.headers[.authorization] == nil else {
+        guard request.headers.text(.authorization) == nil else {
             throw APIError.field(Self.ticket.name, "invalid", "cannot be combined with Authorization")
         }
         guard request.acceptsEventStream else {

@@ -152,8 +152,8 @@ struct PostgresArchive: Sendable {
     /// From `COPY schema.schema_migrations (…)`; `public` for a table that was never filled.
     static func schema(inScript script: String) -> String {
         for line in script.split(separator: "\n") {
-            guard let match = line.firstMatch(of: /^COPY (.+)\.schema_migrations \(/) else { continue }
-            let name = String(match.1)
+            guard line.hasPrefix("COPY "), let end = line.range(of: ".schema_migrations (") else { continue }
+            let name = String(line[..<end.lowerBound].dropFirst("COPY ".count))
             guard name.hasPrefix("\""), name.hasSuffix("\""), name.count > 1 else { return name }
             return String(name.dropFirst().dropLast()).replacing("\"\"", with: "\"")
         }

@@ -6,7 +6,7 @@ import Storage
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "List, rotate and retire signing keys; show and withdraw master keys.",
+        abstract: "List, rotate and retire signing keys; show and end master keys.",
         subcommands: [List.self, Rotate.self, Retire.self, RingStatus.self, RingWithdraw.self]
     )
 

@@ -99,17 +99,6 @@ enum PreviousStatements {
             """
         ),
         Statement(
-            positional: "refresh_tokens.rotate",
-            .writes,
-            [.text, .integer, .instant, .instant, .text],
-            """
-            UPDATE refresh_tokens SET generation = generation + 1, rotated_at = $3
-            WHERE id = $1 AND generation = $2 AND client_id = $5 AND rotated_at > $4
-                AND expires_at > $3
-            RETURNING generation
-            """
-        ),
-        Statement(
             positional: "sessions.insert_if_password",
             .writes,
             [

@@ -104,7 +104,15 @@ struct QueryPlan {
         }
     }
 
+    /// Without those of a subplan, which sorts what one row has.
     var sorts: [String] {
-        lines.filter { engine == .sqlite ? $0.contains("TEMP B-TREE FOR ORDER BY") : $0.contains("Sort  (cost") }
+        guard engine == .postgres else { return lines.filter { $0.contains("TEMP B-TREE FOR ORDER BY") } }
+        var subplan: Int?
+        return lines.filter { line in
+            let depth = line.prefix { $0 == " " }.count
+            if let start = subplan, depth <= start { subplan = nil }
+            if subplan == nil, line.contains("SubPlan") { subplan = depth }
+            return subplan == nil && line.contains("Sort  (cost")
+        }
     }
 }

@@ -69,7 +69,9 @@ struct StatementCostTests {
     }
 
     /// They count, or find where a log begins.
-    static let countsOfAuth: Set<String> = ["users.count", "users.search_count", "events.first_since"]
+    static let countsOfAuth: Set<String> = [
+        "users.count", "users.search_count", "events.first_since", "ring.count_refresh_tokens",
+    ]
 
     /// An admin's search sorts the users whose key begins so.
     static let walksOfAuth: Set<String> = ["users.search_after", "users.search_before"]
@@ -103,7 +105,8 @@ struct StatementCostTests {
         switch cost.statement.name {
         // All sessions of the person, those with refresh tokens twice.
         case "sessions.revoke_of_user", "sessions.revoke_of_user_if_password", "sessions.revoke_of_inactive",
-            "sessions.require_current_version", "users.delete":
+            "sessions.require_current_version", "users.delete", "users.keep_deleted_cookies",
+            "users.keep_deleted_refresh_tokens":
             max(cost.result, target.sessionCount)
         default: cost.result
         }

@@ -167,7 +167,7 @@ package struct Passwords: Sendable {
             do throws(PasswordError) {
                 try await replace(of: user, session: session, current: current, new: new, from: clientInfo)
             } catch {
-                if error.isNoGuess { try? await throttle.takeBack(attempt) }
+                if error.isNoGuess { try? await throttle.discount(attempt) }
                 throw error
             }
             try await throttle.succeeded(attempt)

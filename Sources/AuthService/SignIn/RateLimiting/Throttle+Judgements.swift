@@ -85,7 +85,7 @@ struct NetworkJudgement: Sendable {
     func withdrawal(at now: Instant) -> Transaction {
         var transaction = Transaction()
         for cap in [hour, day] {
-            transaction.add(ThrottleStatements.takeBack(key: cap.key, blocking: nil, at: now))
+            transaction.add(ThrottleStatements.discount(key: cap.key, blocking: nil, at: now))
         }
         transaction.add(absolution)
         return transaction

@@ -137,13 +137,13 @@ package struct Throttle: Sendable {
     }
 
     /// The attempt ended with 503, and so was no guess.
-    func takeBack(_ attempt: Attempt) async throws(StorageError) {
+    func discount(_ attempt: Attempt) async throws(StorageError) {
         let now = clock.now()
         switch attempt {
         case .onAccount(let key, let blocking):
-            _ = try await database.run(ThrottleStatements.takeBack(key: key, blocking: blocking, at: now))
+            _ = try await database.run(ThrottleStatements.discount(key: key, blocking: blocking, at: now))
         case .onDevice(let key):
-            _ = try await database.run(ThrottleStatements.takeBack(key: key, blocking: nil, at: now))
+            _ = try await database.run(ThrottleStatements.discount(key: key, blocking: nil, at: now))
         case .fromNetwork(let judgement):
             _ = try await database.run(judgement.withdrawal(at: now))
         case .uncounted: break

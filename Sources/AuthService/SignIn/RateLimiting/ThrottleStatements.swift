@@ -108,7 +108,7 @@ enum ThrottleStatements {
         countBelow.bind(["key": key, "now": now, "window_end": end, "limit": limit])
     }
 
-    private static let takeBack = Statement(
+    private static let discount = Statement(
         "throttle.take_back",
         .writes,
         ["key": .text, "blocking": .instant, "now": .instant],
@@ -120,8 +120,8 @@ enum ThrottleStatements {
     )
 
     /// Takes one back, and the delay that it began.
-    static func takeBack(key: String, blocking: Instant?, at now: Instant) -> BoundStatement {
-        takeBack.bind(["key": key, "blocking": blocking, "now": now])
+    static func discount(key: String, blocking: Instant?, at now: Instant) -> BoundStatement {
+        discount.bind(["key": key, "blocking": blocking, "now": now])
     }
 
     private static let clear = Statement(
@@ -145,5 +145,5 @@ enum ThrottleStatements {
 
     static let cleanup = CleanupStep("rate_counters") { deleteExpired.bind(["before": $0, "limit": $1]) }
 
-    static let all = [take, read, countAttempt, countRequest, countBelow, takeBack, clear, deleteExpired]
+    static let all = [take, read, countAttempt, countRequest, countBelow, discount, clear, deleteExpired]
 }

@@ -11,8 +11,10 @@ enum ConversationStatements {
         \(TagStatements.names)
         """
     /// Live messages after the marker, at most 1,000 of them counted: they are counted only where some were deleted.
+    ///
+    /// In RETURNING, SQLite 3.40 takes `IS NULL` of a column that ALTER TABLE added for false.
     private static let unread = """
-        CASE WHEN read_seq IS NULL OR read_seq >= last_seq THEN 0 WHEN message_count = last_seq THEN last_seq - read_seq
+        CASE WHEN COALESCE(read_seq, last_seq) >= last_seq THEN 0 WHEN message_count = last_seq THEN last_seq - read_seq
             WHEN read_seq = 0 THEN message_count
             ELSE (
                 SELECT COUNT(*) FROM (
