@@ -30,7 +30,7 @@ extension Messages {
                 let current = try await get(id, in: conversation, for: caller)
                 try precondition.check(current)
                 if let field = patch.emptyContent, try current.role == .user {
-                    throw APIError.field(field, "too_short", MessageDraft.saysNothing)
+                    throw APIError.field(field, "too_short", MessageDraft.saysNothing, .atLeast(1))
                 }
                 if patch.isEmpty { return .done(current) }
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }

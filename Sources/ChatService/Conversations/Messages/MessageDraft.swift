@@ -56,7 +56,9 @@ struct MessageDraft: Sendable {
         tokensTotal = total ?? (tokensIn == nil && tokensOut == nil ? nil : (tokensIn ?? 0) + (tokensOut ?? 0))
         metadata = body.rawObject("metadata", max: ConversationLimits.json) ?? "{}"
         (parts, contentText) = Self.content(&body)
-        if role == .user, let field = Self.emptyContent(&body) { body.addError(field, "too_short", Self.saysNothing) }
+        if role == .user, let field = Self.emptyContent(&body) {
+            body.addError(field, "too_short", Self.saysNothing, .atLeast(1))
+        }
         searchWords = SearchText.words(of: contentText)
     }
 
