@@ -1,5 +1,6 @@
 // docs/verifier-protocol.md has the numbers and names of the verifier, for verifiers in other languages.
 import Foundation
+import Hummingbird
 import TesseraVerifierHummingbird
 import Testing
 
@@ -21,9 +22,32 @@ struct VerifierProtocolTests {
         let source = try Repository.text("Sources/Verifier/TesseraVerifier/Feed/FeedEvent.swift")
         let list = try #require(source.firstMatch(of: /static let kinds = \[([^\]]*)\]/)).1
         let kinds = list.matches(of: /"([a-z._]+)"/).map { String($0.1) }
-        #expect(kinds.count == 6)
+        #expect(kinds.count == 8)
         for kind in kinds { #expect(page.contains("| `\(kind)` |"), "\(kind)") }
         #expect(page.contains("kinds=\(kinds.joined(separator: ",")),keys.rotated`"))
+    }
+
+    @Test("answers each refusal with the status of the code")
+    func statuses() {
+        let rows = page.matches(of: /\| ([0-9]{3}) \| ((?:`[a-z_]+`(?:, )?)+) \|/).flatMap { row in
+            row.2.matches(of: /[a-z_]+/).map { (String($0.output), String(row.1)) }
+        }
+        let statuses = Dictionary(rows) { first, second in first == second ? first : "both" }
+        let codes: [VerificationError.Code] = [
+            .malformed, .expired, .stale, .revoked, .userInactive, .keysUnavailable, .revocationsUnavailable,
+            .insufficientScope, .insufficientRole, .insufficientAuthentication,
+        ]
+        let failures = codes.map { TokenFailure(VerificationError($0)) }
+        for failure in failures { #expect(statuses[failure.code] == "\(failure.status.code)", "\(failure.code)") }
+        #expect(Set(statuses.keys) == Set(failures.map(\.code)).union(["token_missing"]))
+    }
+
+    @Test("says how far ahead a good token may be dated")
+    func dates() throws {
+        let events = try Repository.text("Sources/AuthService/Events/Log/Events.swift")
+        #expect(events.contains("max(now.seconds + 31, (last ?? .min) + (last == nil ? 0 : 1))"))
+        #expect(page.contains("In the second of that change this is 31 s ahead"))
+        #expect(page.contains("Each end is at least a second later than the client's last one"))
     }
 
     @Test("has the durations of the code")
