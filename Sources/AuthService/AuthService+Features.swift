@@ -15,11 +15,7 @@ struct AuthFeatures: Sendable {
     let accessTokens: AccessTokens
     let tokens: RefreshTokens
     let userStates: UserStates
-    let hasher: any PasswordHashingService
-    let cookies: SessionCookiePolicy
-    let signIn: SignIn
-    let costs: PasswordCosts
-    let passwords: Passwords
+    let ways: WaysIn
     let clients: Clients
     let idempotency: IdempotencyKeys
     let epochs: EventEpochs
@@ -87,46 +83,17 @@ struct AuthFeatures: Sendable {
             audit: audit,
             sessionIdle: configuration.sessionIdle
         )
-        self.hasher =
-            hasher
-            ?? PasswordHasher(
-                parameters: configuration.argon2,
-                threads: configuration.hashThreads,
-                queueLimit: configuration.hashQueue,
-                random: random
-            )
-        cookies = SessionCookiePolicy(publicURL: configuration.publicURL)
-        signIn = SignIn(
-            database: database,
-            clock: clock,
-            random: random,
+        ways = WaysIn(
+            database,
+            configuration,
+            clock,
+            random,
+            ids,
+            hasher: hasher,
             throttle: throttle,
             users: users,
             sessions: sessions,
             tokens: tokens,
-            audit: audit,
-            cookies: cookies,
-            cookieLifetime: configuration.sessionAbsolute,
-            devices: Devices(
-                database: database,
-                clock: clock,
-                random: random,
-                codec: DeviceMarkerCodec(ring: configuration.masterKeys)
-            ),
-            deviceCookies: DeviceCookiePolicy(publicURL: configuration.publicURL)
-        )
-        costs = PasswordCosts(database: database, clock: clock, random: random)
-        passwords = Passwords(
-            database: database,
-            clock: clock,
-            ids: ids,
-            policy: PasswordPolicy(minimum: configuration.passwordMinimum),
-            hasher: self.hasher,
-            users: users,
-            accounts: Accounts(database: database, ids: ids),
-            costs: costs,
-            signIn: signIn,
-            throttle: throttle,
             events: events,
             audit: audit
         )

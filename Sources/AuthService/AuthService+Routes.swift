@@ -27,9 +27,8 @@ extension AuthService {
         router.add(middleware: RequestRulesMiddleware())
         router.add(middleware: csrf)
         mountPublic(on: router.group())
-        let refresh = RefreshEndpoint(tokens: features.tokens, throttle: features.throttle, counters: features.counters)
-        mountUsers(on: router, refresh, csrf)
-        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refresh)
+        mountUsers(on: router, csrf)
+        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()))
         mountServices(on: router)
         return router
     }
@@ -57,7 +56,6 @@ extension AuthService {
     /// For users, admins and gateways.
     private func mountUsers(
         on router: ServiceRouter<AuthRequestContext>,
-        _ refreshEndpoint: RefreshEndpoint,
         _ csrf: CSRFMiddleware
     ) {
         let (cookies, verifier) = (features.cookies, trust.verifier)
@@ -117,21 +115,5 @@ extension AuthService {
         AdminKeyRoutes(keys: keys).mount(on: admin)
         AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
-    }
-
-    /// For services with tokens of their own.
-    private func mountServices(on router: ServiceRouter<AuthRequestContext>) {
-        let trusted = router.group("v1")
-            .add(middleware: RequestLimitMiddleware(counters: features.counters, account: trust.signedAccount.account))
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: trust.verifier,
-                    requireUser: false,
-                    failure: { TokenFailures.apiError($0) }
-                )
-            )
-            .add(middleware: ScopeMiddleware(scope: EventRoutes.scope))
-        EventRoutes(log: features.eventLog, feed: features.eventFeed, retention: configuration.eventRetention)
-            .mount(on: trusted)
     }
 }

@@ -99,7 +99,7 @@ struct IdempotencyKeys: Sendable {
     }
 
     /// For the transaction that makes a user.
-    static func mark(_ user: String, madeBy attempt: IdempotentAttempt) -> BoundStatement {
+    static func mark(user: String, madeBy attempt: IdempotentAttempt) -> BoundStatement {
         IdempotencyStatements.mark(target: user, madeBy: attempt)
     }
 

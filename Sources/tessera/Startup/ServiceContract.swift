@@ -107,7 +107,7 @@ struct ServiceContract {
                     with: "The operations of \(service). The other service has a document of its own."
                 )
             case let text where text.hasPrefix("- url: "): return line.replacing(text, with: "- url: \(publicURL)")
-            default: return line.replacing("__Host-tessera", with: cookie)
+            default: return line.replacing(/__Host-tessera\b/, with: cookie)
             }
         }.joined(separator: "\n")
     }

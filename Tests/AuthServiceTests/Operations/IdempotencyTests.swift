@@ -170,7 +170,7 @@ struct IdempotencyTests {
             #expect(try await node.count("idempotency_keys WHERE status IS NULL") == 1)
 
             // The user and the mark commit together, so the process may end right behind.
-            _ = try await node.database.run(IdempotencyKeys.mark(admin.userID, madeBy: next))
+            _ = try await node.database.run(IdempotencyKeys.mark(user: admin.userID, madeBy: next))
             try await keys.release(next)
             guard case .done(let status, let target, _) = try await claim() else {
                 Issue.record("what was done was not found")

@@ -37,13 +37,13 @@ enum AccountStatements {
     private static func credentials(of condition: String, _ engine: SQLEngine) -> String {
         """
         SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
-        FROM users u \(OnePlan.each("accounts", as: "a", where: isPassword("a", of: "u.id"), engine))
+        FROM users u \(OnePlan.each("accounts", as: "a", where: isPassword(table: "a", of: "u.id"), engine))
         WHERE \(condition)
         """
     }
 
     /// Whether a row is the password of a user, whose accounts are few.
-    static func isPassword(_ table: String, of user: String) -> String {
+    static func isPassword(table: String, of user: String) -> String {
         "\(table).user_id = \(user) AND \(OnePlan.check("\(table).provider_id = 'password'"))"
     }
 
@@ -69,7 +69,7 @@ enum AccountStatements {
         ["user": .text, "verified": .text, "new": .text, "now": .instant],
         """
         UPDATE accounts SET password_hash = :new, updated_at = :now
-        WHERE \(isPassword("accounts", of: ":user")) AND \(OnePlan.check("password_hash = :verified"))
+        WHERE \(isPassword(table: "accounts", of: ":user")) AND \(OnePlan.check("password_hash = :verified"))
         """
     )
 

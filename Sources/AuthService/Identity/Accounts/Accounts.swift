@@ -20,8 +20,8 @@ package struct Accounts: Sendable {
     let ids: IDGenerator
 
     /// The condition that a row of `accounts` is the password of a user.
-    static func isPassword(_ table: String, of user: String) -> String {
-        AccountStatements.isPassword(table, of: user)
+    static func isPassword(table: String, of user: String) -> String {
+        AccountStatements.isPassword(table: table, of: user)
     }
 
     func credentials(email: Email) async throws -> PasswordCredentials? {

@@ -72,7 +72,7 @@ package struct RingAdministration: Sendable {
             let withdrawn = transaction.add(
                 RingStatements.withdraw(entry: entry, ifNotPrimarySince: now - RingRegistry.maxSilence, at: now)
             )
-            transaction.add(auditEntry(of: entry, use, actor, clientInfo, at: now))
+            transaction.add(auditEntry(of: entry, use: use, actor: actor, from: clientInfo, at: now))
             let lost = try await keys.addReplacement(
                 ofKeysSealedBy: keyID,
                 actor: actor,
@@ -93,9 +93,9 @@ package struct RingAdministration: Sendable {
 
     private func auditEntry(
         of entry: RingEntry,
-        _ use: RingUse,
-        _ actor: String?,
-        _ clientInfo: ClientInfo,
+        use: RingUse,
+        actor: String?,
+        from clientInfo: ClientInfo,
         at now: Instant
     ) -> BoundStatement {
         audit.entry(

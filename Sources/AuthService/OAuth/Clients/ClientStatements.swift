@@ -76,7 +76,7 @@ enum ClientStatements {
     )
 
     /// Zero rows affected if the client changed since `before` was read.
-    static func replace(_ before: Client, with after: Client) -> BoundStatement {
+    static func replace(before: Client, with after: Client) -> BoundStatement {
         replace.bind([
             "id": before.id, "seen": before.updatedAt, "name": after.name,
             "scopes": after.scopes.joined(separator: " "), "audiences": after.audiences.joined(separator: " "),

@@ -169,7 +169,7 @@ package struct Clients: Sendable {
                 let after = try change(before, now)
                 let marker = after.updatedAt
                 var transaction = Transaction()
-                let replaced = transaction.add(ClientStatements.replace(before, with: after))
+                let replaced = transaction.add(ClientStatements.replace(before: before, with: after))
                 let ends = after.tokensValidFrom != before.tokensValidFrom
                 if ends, let end = after.tokensValidFrom {
                     transaction.add(

@@ -24,7 +24,7 @@ struct WeakSettings: Sendable {
         guard before != after else { return }
         let now = clock.now()
         var transaction = Transaction()
-        transaction.add(WeakSettingStatements.write(after, at: now))
+        transaction.add(WeakSettingStatements.write(value: after, at: now))
         transaction.add(
             audit.entry(
                 action: "settings.weaken",
@@ -67,7 +67,7 @@ enum WeakSettingStatements {
     )
 
     /// Changes nothing if another node has just recorded the same.
-    static func write(_ value: String, at now: Instant) -> BoundStatement { write.bind(["value": value, "now": now]) }
+    static func write(value: String, at now: Instant) -> BoundStatement { write.bind(["value": value, "now": now]) }
 
     static let all = [stored, write]
 }

@@ -39,7 +39,7 @@ struct DeletedUserTokens: Sendable {
             return """
                 INSERT INTO deleted_user_tokens (key, expires_at)
                 SELECT 'cookie:' || \(hash), :until FROM sessions s
-                WHERE s.user_id = :id AND s.token_hash IS NOT NULL
+                WHERE s.user_id = :id AND \(OnePlan.check("s.token_hash IS NOT NULL"))
                     AND EXISTS (SELECT 1 FROM users WHERE \(condition)) \(conflict)
                 """
         }

@@ -28,11 +28,11 @@ struct SessionRoutes: Sendable {
 
     /// Returns the cookie's session with a new access token, for a page that has just been opened.
     @Sendable private func current(_ request: Request, context: AuthRequestContext) async throws -> Response {
-        let audience = try audience(context.query)
         guard let value = cookies.value(in: request.headers) else { throw APIError(.tokenMissing) }
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         let (state, user) = try await sessions.current(cookie: cookie)
         try counters.count(person: state.user.id)
+        let audience = try audience(context.query)
         guard state.session.allows(audience) else { throw APIError.otherAudience }
         let response = try tokens.response(
             state,

@@ -23,7 +23,7 @@ enum SessionStatements {
         SELECT :id, u.id, :token_hash, :address, :agent, :amr, :now, :now, :now, :now, :idle_end, :absolute_end,
             u.token_version, g.integer_value, :audience
         FROM users u
-        \(OnePlan.each("accounts", as: "a", where: Accounts.isPassword("a", of: "u.id"), engine))
+        \(OnePlan.each("accounts", as: "a", where: Accounts.isPassword(table: "a", of: "u.id"), engine))
         JOIN settings g ON g.key = 'global_token_version'
         WHERE u.id = :user AND u.is_active AND a.password_hash = :hash
         RETURNING id
@@ -157,7 +157,7 @@ enum SessionStatements {
         WHERE user_id = :user AND \(isLiving) AND (:except IS NULL OR id <> :except)
             AND EXISTS (
                 SELECT 1 FROM accounts
-                WHERE \(Accounts.isPassword("accounts", of: ":user")) AND accounts.password_hash = :hash)
+                WHERE \(Accounts.isPassword(table: "accounts", of: ":user")) AND accounts.password_hash = :hash)
         """
     )
 

@@ -114,7 +114,7 @@ package struct Passwords: Sendable {
                 at: now,
                 to: &transaction
             )
-            if let attempt { transaction.add(IdempotencyKeys.mark(id, madeBy: attempt)) }
+            if let attempt { transaction.add(IdempotencyKeys.mark(user: id, madeBy: attempt)) }
             guard let row = try await database.run(transaction)[created].first else { throw PasswordError.emailTaken }
             return try User(row)
         }

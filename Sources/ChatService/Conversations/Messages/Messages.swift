@@ -64,7 +64,7 @@ struct Messages: Sendable {
         )
         guard let row = result.first else { throw APIError(.notFound) }
         let message = try Message(row, in: conversation, withSiblings: siblings)
-        return try await withLeaves([message], in: conversation, of: caller)[0]
+        return try await withLeaves([message], in: conversation, of: caller).first ?? message
     }
 
     /// A page of messages that are not deleted; `order` applies to the page and its cursors. Throws `not_found`.
