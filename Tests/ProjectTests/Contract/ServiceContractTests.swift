@@ -57,7 +57,7 @@ struct ServiceContractTests {
         let servers = auth.root["servers"] as? [[String: Any]]
         #expect(servers?.map { $0["url"] as? String } == ["http://auth.test"])
         #expect((auth.root["info"] as? [String: Any])?["title"] as? String == "Tessera auth")
-        #expect(text.contains("name: tessera_dev") && !text.contains("__Host-tessera"))
+        #expect(text.contains("name: tessera_dev") && !text.contains("name: __Host-tessera}"))
         let tags = (auth.root["tags"] as? [[String: Any]])?.compactMap { $0["name"] as? String } ?? []
         #expect(tags.contains("Passwords") && !tags.contains("Conversations"))
     }
