@@ -30,5 +30,5 @@ ENV TESSERA_HOST=0.0.0.0 TESSERA_DATA_DIR=/var/lib/tessera
 VOLUME /var/lib/tessera
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
+# Without a command it prints what there is and ends with status 64.
 ENTRYPOINT ["/usr/local/bin/tessera"]
-CMD ["dev"]

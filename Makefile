@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PACKAGES := libssl-dev libargon2-dev libpq-dev libidn2-dev libsqlite3-dev zlib1g-dev pkg-config binutils
 # What the tests start or call besides.
 TEST_PACKAGES := postgresql pgbouncer openssl python3 python3-venv curl jq \
-	nginx haproxy apache2-bin libapache2-mod-auth-openidc
+	nginx haproxy apache2-bin libapache2-mod-auth-openidc nodejs golang-go
 # What the benchmarks make load with; pgbench and pg_stat_statements come with postgresql.
 BENCH_PACKAGES := wrk
 
@@ -54,6 +54,8 @@ run: release ## Builds, then runs both services on SQLite, with nothing to confi
 
 # How a built test runs, after the log that its output goes to.
 RUN_TESTS = swift test --skip-build --disable-xctest $(TEST_FLAGS)
+# Where answers are noted, to be compared with openapi.yaml at the end.
+ANSWERS := TESSERA_TEST_ANSWERS=$(CURDIR)/.build/answers
 # Suites that hold times: they run alone, before the others.
 TIMED := EndToEndTests\.(WorkCases|CallerShareTests|StreamPlaceTests)/
 test check test-long: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH = $(TEST_WIDTH)
@@ -68,17 +70,19 @@ check: deps ## Checks format and prose, and tests on SQLite alone, with no other
 .PHONY: test
 test: test-deps ## Runs every test, on SQLite and on a PostgreSQL that it starts and stops
 	swift build --build-tests $(BUILD_FLAGS)
-	@$(if $(TEST_FLAGS),,scripts/with-postgres scripts/summarise-tests .build/test-timed.log \
+	@$(if $(TEST_FLAGS),,$(ANSWERS) scripts/with-postgres scripts/summarise-tests .build/test-timed.log \
 		$(RUN_TESTS) --no-parallel --filter '$(TIMED)')
-	@scripts/with-postgres scripts/summarise-tests .build/test.log $(RUN_TESTS) $(if $(TEST_FLAGS),,--skip '$(TIMED)')
+	@$(ANSWERS) scripts/with-postgres scripts/summarise-tests .build/test.log \
+		$(RUN_TESTS) $(if $(TEST_FLAGS),,--skip '$(TIMED)')
 
 .PHONY: test-long
-test-long: test-deps ## As test, with all rounds of the long loops
+test-long: test-deps ## As test, with all rounds of the long loops, and the proofs of the security classes
 	swift build --build-tests $(BUILD_FLAGS)
-	@TESSERA_TEST_SCOPE=long scripts/with-postgres scripts/summarise-tests .build/test-long-timed.log \
+	@TESSERA_TEST_SCOPE=long $(ANSWERS) scripts/with-postgres scripts/summarise-tests .build/test-long-timed.log \
 		$(RUN_TESTS) --no-parallel --filter '$(TIMED)'
-	@TESSERA_TEST_SCOPE=long scripts/with-postgres scripts/summarise-tests .build/test-long.log \
+	@TESSERA_TEST_SCOPE=long $(ANSWERS) scripts/with-postgres scripts/summarise-tests .build/test-long.log \
 		$(RUN_TESTS) --skip '$(TIMED)'
+	@scripts/with-postgres scripts/prove-classes
 
 # How long `make fuzz` goes on, per service, and from where.
 FUZZ_ARGUMENTS ?= --examples 200 --seconds 600 --seed $$RANDOM

@@ -340,7 +340,7 @@ class Fleet:
                         if status not in (200, 204):
                             raise BenchError(f"{request[0]} {request[1]} answered {status}")
                         answered = now
-                    elif status == 401:
+                    elif status in (401, 403):
                         refused[key.data] = now
                     elif status == 200:
                         again[key.data] = max(now, connection.asked + PACE)

@@ -63,6 +63,8 @@ class Service:
             "TESSERA_LOG_LEVEL": "error",
             **(settings or {}),
         }
+        if kind == "chat" and "TESSERA_CHAT_CLIENT_ID" not in self.environment:
+            self.environment["TESSERA_CHAT_FOLLOW"] = "off"
         if kind == "auth":
             self.environment["TESSERA_MASTER_KEY"] = base64.b64encode(MASTER_KEY).decode()
         self.command = [str(binary), kind, "--migrate"]

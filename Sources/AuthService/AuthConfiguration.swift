@@ -24,6 +24,8 @@ package struct AuthConfiguration: Sendable {
     package var keyRotation: Duration = .seconds(30 * 86_400)
     package var trustedProxies: [IPNetwork] = []
     package var corsOrigins: [String] = []
+    /// Whether pages of this machine may call, at any port: for `tessera dev`.
+    package var allowsLoopbackOrigins = false
     package var eventRetention: Duration = .seconds(7 * 86_400)
     /// For tests to shorten.
     package var eventFeed = EventFeedTiming()
@@ -34,9 +36,15 @@ package struct AuthConfiguration: Sendable {
     package var requests = RequestLimits()
     /// What the requests of the process may take; shared by its services.
     package var memory = MemoryBudget()
+    /// Whether URLs in profiles may be `http`.
+    package var allowsHTTPURLs = false
     /// The `User-Agent` whose requests are logged at `debug` instead of `info`, for `tessera dev`.
     package var quietAgent: String?
     package var masterKeys: MasterKeyRing
+    /// Names the process among the nodes that `tessera keys ring-status` lists.
+    package var nodeName = ""
+    /// Settings that are weaker than their defaults, with their values, for the audit log.
+    package var weakSettings: [String: String] = [:]
 
     package init(publicURL: String, issuer: String? = nil, masterKeys: MasterKeyRing) {
         self.publicURL = publicURL

@@ -14,6 +14,8 @@ package struct AuthRequestContext: WebRequestContext, AuthenticatedRequestContex
     package let channel: any Channel
     package var accessToken: AccessTokenClaims?
     package var caller: Caller?
+    /// Of a request with an `Idempotency-Key`, behind `IdempotencyMiddleware`.
+    package var attempt: IdempotentAttempt?
 
     package init(source: ApplicationRequestContextSource) {
         self.coreContext = .init(source: source)

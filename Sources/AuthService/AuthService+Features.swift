@@ -6,7 +6,7 @@ import ServiceKit
 import Storage
 
 struct AuthFeatures: Sendable {
-    let keys: SigningKeys
+    let node: NodeFeatures
     let throttle: Throttle
     let counters: RequestCounters
     let users: Users
@@ -15,19 +15,18 @@ struct AuthFeatures: Sendable {
     let accessTokens: AccessTokens
     let tokens: RefreshTokens
     let userStates: UserStates
-    let hasher: any PasswordHashingService
-    let cookies: SessionCookiePolicy
-    let signIn: SignIn
-    let passwords: Passwords
+    let ways: WaysIn
     let clients: Clients
+    let idempotency: IdempotencyKeys
     let epochs: EventEpochs
     let eventLog: EventLog
     let eventFeed: EventFeed
     let cleanup: CleanupRunner
     let recovery: Recovery
 
+    /// Jobs, keys and the feed read past the shares of requests.
     init(
-        database: any SQLDatabase,
+        database base: any SQLDatabase,
         configuration: AuthConfiguration,
         clock: Clock,
         random: RandomSource,
@@ -36,13 +35,20 @@ struct AuthFeatures: Sendable {
     ) {
         let (events, audit) = (Events(), Audit())
         let ids = IDGenerator(random)
-        keys = SigningKeys(database: database, clock: clock, configuration: configuration, events: events)
+        let database = SharedDatabase(base)
+        node = NodeFeatures(base, configuration, clock, ids, events, audit, logger)
         throttle = Throttle(database: database, clock: clock, isOn: configuration.rateLimits)
         var requests = configuration.requests
         if !configuration.rateLimits { requests.isOn = false }
         counters = RequestCounters(requests)
-        users = Users(database: database, clock: clock, events: events, audit: audit)
-        emailKeys = EmailKeys(database: database, clock: clock)
+        users = Users(
+            database: database,
+            clock: clock,
+            events: events,
+            audit: audit,
+            urlSchemes: configuration.allowsHTTPURLs ? [.https, .http] : [.https]
+        )
+        emailKeys = EmailKeys(database: base, clock: clock)
         sessions = Sessions(
             database: database,
             clock: clock,
@@ -53,7 +59,7 @@ struct AuthFeatures: Sendable {
             audit: audit
         )
         accessTokens = AccessTokens(
-            keys: keys,
+            keys: node.keys,
             issuer: configuration.issuer,
             audiences: configuration.audiences,
             lifetime: configuration.accessTokenLifetime,
@@ -64,56 +70,45 @@ struct AuthFeatures: Sendable {
             clock: clock,
             random: random,
             codec: RefreshTokenCodec(ring: configuration.masterKeys),
+            ring: node.ring,
             accessTokens: accessTokens,
             sessions: sessions,
             grace: configuration.refreshGrace
         )
-        userStates = UserStates(database: database, clock: clock, users: users, events: events, audit: audit)
-        self.hasher =
-            hasher
-            ?? PasswordHasher(
-                parameters: configuration.argon2,
-                threads: configuration.hashThreads,
-                queueLimit: configuration.hashQueue,
-                random: random
-            )
-        cookies = SessionCookiePolicy(publicURL: configuration.publicURL)
-        signIn = SignIn(
+        userStates = UserStates(
             database: database,
             clock: clock,
-            random: random,
+            users: users,
+            events: events,
+            audit: audit,
+            sessionIdle: configuration.sessionIdle
+        )
+        ways = WaysIn(
+            database,
+            configuration,
+            clock,
+            random,
+            ids,
+            hasher: hasher,
             throttle: throttle,
             users: users,
             sessions: sessions,
             tokens: tokens,
-            audit: audit,
-            cookies: cookies,
-            cookieLifetime: configuration.sessionAbsolute
-        )
-        passwords = Passwords(
-            database: database,
-            clock: clock,
-            ids: ids,
-            policy: PasswordPolicy(minimum: configuration.passwordMinimum),
-            hasher: self.hasher,
-            users: users,
-            accounts: Accounts(database: database, ids: ids),
-            signIn: signIn,
-            throttle: throttle,
             events: events,
             audit: audit
         )
         clients = Clients(database: database, clock: clock, random: random, events: events, audit: audit)
-        epochs = EventEpochs(database: database, clock: clock, random: random)
-        eventLog = EventLog(database: database, epochs: epochs, clock: clock)
-        eventFeed = EventFeed(log: eventLog, database: database, timing: configuration.eventFeed, logger: logger)
+        idempotency = IdempotencyKeys(database: database, clock: clock, ids: ids, ring: configuration.masterKeys)
+        epochs = EventEpochs(database: base, clock: clock, random: random)
+        eventLog = EventLog(database: base, epochs: epochs, clock: clock)
+        eventFeed = EventFeed(log: eventLog, database: base, timing: configuration.eventFeed, logger: logger)
         cleanup = CleanupRunner(
-            database: database,
+            database: base,
             clock: clock,
             steps: AuthService.cleanupSteps(configuration),
-            lease: .cleanup(holder: ids.name(), database: database, clock: clock),
+            lease: .cleanup(holder: ids.name(), database: base, clock: clock),
             lastRunLabel: "tessera_cleanup_last_run_seconds"
         )
-        recovery = Recovery(database: database, clock: clock, random: random)
+        recovery = Recovery(database: base, clock: clock, random: random)
     }
 }

@@ -9,20 +9,26 @@ extension AuthService {
         let csrf = CSRFMiddleware(
             cookies: features.cookies,
             publicURL: configuration.publicURL,
-            corsOrigins: configuration.corsOrigins
+            corsOrigins: configuration.corsOrigins,
+            loopback: configuration.allowsLoopbackOrigins
         )
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "auth", quietAgent: configuration.quietAgent))
-        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(
+            middleware: CORSMiddleware(
+                origins: AllowedOrigins(configuration.corsOrigins, loopback: configuration.allowsLoopbackOrigins),
+                publicURL: configuration.publicURL,
+                foreign: ["/v1/validate"]
+            )
+        )
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         router.add(middleware: requestScope)
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
         router.add(middleware: csrf)
         mountPublic(on: router.group())
-        let refresh = RefreshEndpoint(tokens: features.tokens, throttle: features.throttle, counters: features.counters)
-        mountUsers(on: router, refresh, csrf)
-        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()), refresh)
+        mountUsers(on: router, csrf)
+        mountOAuth(on: router.group("oauth2").add(middleware: OAuthErrorMiddleware()))
         mountServices(on: router)
         return router
     }
@@ -31,8 +37,10 @@ extension AuthService {
         HealthRoutes(
             service: "auth",
             contract: contract,
-            isReady: { [isReady, trust] in
+            isReady: { [isReady, trust, keys, ring] in
                 try await isReady()
+                try keys.requireSigner()
+                try ring.requirePrimary()
                 // After a restart the node must know the revocations before it is ready.
                 if trust.revocations.isReadingFirst { throw APIError.retry(.revocationsUnavailable, afterSeconds: 1) }
             }
@@ -48,7 +56,6 @@ extension AuthService {
     /// For users, admins and gateways.
     private func mountUsers(
         on router: ServiceRouter<AuthRequestContext>,
-        _ refreshEndpoint: RefreshEndpoint,
         _ csrf: CSRFMiddleware
     ) {
         let (cookies, verifier) = (features.cookies, trust.verifier)
@@ -57,10 +64,16 @@ extension AuthService {
             sessions: sessions,
             tokens: features.tokens,
             verifier: verifier,
+            lookup: trust.rows,
             cookies: cookies,
             counters: features.counters
         )
-        let stateRoutes = UserStateRoutes(users: users, states: userStates, cookies: cookies)
+        let stateRoutes = UserStateRoutes(
+            users: users,
+            states: userStates,
+            cookies: cookies,
+            deviceCookies: features.signIn.deviceCookies
+        )
 
         let open = router.group("v1")
         passwordRoutes.mount(on: open)
@@ -75,7 +88,7 @@ extension AuthService {
         ).mount(on: open)
 
         let authenticated = router.group("v1")
-            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: verifier))
+            .add(middleware: RequestLimitMiddleware(counters: features.counters, account: trust.signedAccount.account))
             .add(
                 middleware: TokenVerifierMiddleware(
                     verifier: verifier,
@@ -90,6 +103,11 @@ extension AuthService {
         stateRoutes.mountAuthenticated(on: authenticated)
 
         let admin = authenticated.group("admin").add(middleware: RoleMiddleware(role: .admin))
+            .add(
+                middleware: IdempotencyMiddleware(keys: features.idempotency) { [users] id, isCreated in
+                    try await users.find(id: id).map { .user($0, created: isCreated) }
+                }
+            )
         AdminUserRoutes(users: users).mount(on: admin)
         passwordRoutes.mountAdmin(on: admin)
         stateRoutes.mountAdmin(on: admin)
@@ -97,21 +115,5 @@ extension AuthService {
         AdminKeyRoutes(keys: keys).mount(on: admin)
         AdminClientRoutes(clients: clients).mount(on: admin)
         CleanupRoutes(cleanup: cleanup).mount(on: admin)
-    }
-
-    /// For services with tokens of their own.
-    private func mountServices(on router: ServiceRouter<AuthRequestContext>) {
-        let trusted = router.group("v1")
-            .add(middleware: RequestLimitMiddleware(counters: features.counters, verifier: trust.verifier))
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: trust.verifier,
-                    requireUser: false,
-                    failure: { TokenFailures.apiError($0) }
-                )
-            )
-            .add(middleware: ScopeMiddleware(scope: EventRoutes.scope))
-        EventRoutes(log: features.eventLog, feed: features.eventFeed, retention: configuration.eventRetention)
-            .mount(on: trusted)
     }
 }

@@ -6,6 +6,9 @@ import TesseraVerifierHummingbird
 
 struct AuthTrust: Sendable {
     let verifier: TokenVerifier
+    let signedAccount: SignedAccount
+    /// What `verifier` asks of a genuine token.
+    let rows: any RevocationLookup
     /// Judges tokens that were sent to other services.
     let introspector: TokenIntrospector
     let revocations: InProcessRevocations
@@ -19,19 +22,21 @@ struct AuthTrust: Sendable {
     ) {
         let clients = features.clients
         let keys = LocalKeySource(keys: features.keys, clock: clock)
-        let rows = TokenLookup(sessions: SessionLookup(sessions: features.sessions, clock: clock), clients: clients)
+        let lookup = TokenLookup(sessions: SessionLookup(sessions: features.sessions, clock: clock), clients: clients)
         var requirements = TokenRequirements(
             issuer: configuration.issuer,
             audience: AuthConfiguration.ownAudience,
             clock: { clock.now().seconds }
         )
-        verifier = TokenVerifier(requirements: requirements, keys: keys, lookup: rows)
+        verifier = TokenVerifier(requirements: requirements, keys: keys, lookup: lookup)
+        signedAccount = SignedAccount(verifier: verifier)
         requirements.demandsAudience = false
         introspector = TokenIntrospector(
             TokenVerifier(requirements: requirements, keys: keys),
             revocations: revocations,
-            rows: rows
+            rows: lookup
         )
+        rows = lookup
         self.revocations = revocations
         following = RevocationFollowing(
             revocations: revocations,

@@ -19,7 +19,8 @@ package struct AuthService: Sendable {
     /// Always changes one row, for `/readyz`.
     package static func writeProbe(at now: Instant) -> Transaction { CleanupStatements.writeProbe(at: now) }
 
-    /// The default `hasher` follows the configuration.
+    /// The default `hasher` follows the configuration. A service that need not sign starts with any master ring, for
+    /// commands that show or mend the keys.
     package init(
         database base: any SQLDatabase,
         configuration: AuthConfiguration,
@@ -28,7 +29,8 @@ package struct AuthService: Sendable {
         clock: Clock = .system,
         random: RandomSource = .system,
         logger: Logger,
-        hasher: (any PasswordHashingService)? = nil
+        hasher: (any PasswordHashingService)? = nil,
+        mustSign: Bool = true
     ) async throws {
         let revocations = InProcessRevocations(
             clock: clock,
@@ -51,28 +53,34 @@ package struct AuthService: Sendable {
         self.logger = logger
         self.isReady = isReady
         self.contract = contract
-        try await features.keys.reload()
+        try await features.keys.start(mustSign: mustSign)
+        try await features.costs.load()
     }
 
     package var users: Users { features.users }
     package var emailKeys: EmailKeys { features.emailKeys }
     package var userStates: UserStates { features.userStates }
     package var passwords: Passwords { features.passwords }
+    package var passwordCosts: PasswordCosts { features.costs }
     package var sessions: Sessions { features.sessions }
-    package var keys: SigningKeys { features.keys }
     package var clients: Clients { features.clients }
     package var cleanup: CleanupRunner { features.cleanup }
     package var epochs: EventEpochs { features.epochs }
     package var recovery: Recovery { features.recovery }
     package var following: RevocationFollowing { trust.following }
+    /// The client's audiences that no user's token has: its introspection finds every user's token inactive.
+    package func audiencesWithoutUsers(of client: Client) -> [String] {
+        client.audiences.filter { !configuration.audiences.contains($0) }
+    }
     package var followers: Int { features.eventFeed.count }
 
     package var services: [any Service] {
         [
             features.hasher,
             trust.following,
-            KeyMaintenance(keys: keys, logger: logger),
+            KeyMaintenance(keys: keys, ring: ring, logger: logger),
             EmailKeyService(keys: emailKeys, logger: logger),
+            PasswordCostService(costs: features.costs, logger: logger),
             CleanupService(cleanup: cleanup, interval: configuration.cleanupInterval, logger: logger),
         ]
     }
@@ -80,10 +88,12 @@ package struct AuthService: Sendable {
     /// The conformance suite executes each on both engines.
     package static let allStatements: [Statement] = [
         UserStatements.all, UserListStatements.all, UserStateStatements.all, EmailKeyStatements.all,
-        AccountStatements.all,
+        AccountStatements.all, PasswordCostStatements.all,
         SessionStatements.all, SessionListStatements.all, SessionCleanupStatements.all, GlobalVersionStatements.all,
-        RefreshTokenStatements.all, SigningKeyStatements.all, EventStatements.all, EventLogStatements.all,
-        AuditStatements.all, ThrottleStatements.all, CleanupStatements.all, ClientStatements.all,
+        RefreshTokenStatements.all, DeletedUserTokenStatements.all, SigningKeyStatements.all, EventStatements.all,
+        EventLogStatements.all, AuditStatements.all, ThrottleStatements.all, NetworkFailureStatements.all,
+        DeviceStatements.all, CleanupStatements.all, ClientStatements.all, IdempotencyStatements.all,
+        RingStatements.all, WeakSettingStatements.all,
     ].flatMap(\.self)
 
     /// Unneeded rows, in the order of removal.
@@ -91,9 +101,12 @@ package struct AuthService: Sendable {
         [
             SessionCleanupStatements.marking,
             RefreshTokenStatements.cleanup,
+            DeletedUserTokenStatements.cleanup,
             SessionCleanupStatements.removal(tokenLifetime: configuration.accessTokenLifetime),
             ThrottleStatements.cleanup,
+            DeviceStatements.cleanup,
             ClientStatements.cleanup,
+            IdempotencyStatements.cleanup,
             EventLogStatements.cleanup(retention: configuration.eventRetention),
             AuditStatements.cleanup(retention: configuration.auditRetention),
         ]

@@ -14,4 +14,6 @@ package struct ClientInfo: Sendable, Hashable {
     }
 
     package static let commandLine = ClientInfo(address: .unknown, userAgent: "tessera")
+    /// What a node does by itself.
+    package static let maintenance = ClientInfo(address: .unknown, userAgent: "tessera maintenance")
 }

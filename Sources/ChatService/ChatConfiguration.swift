@@ -1,3 +1,4 @@
+package import OpenSSLCrypto
 package import ServiceKit
 
 /// The settings of a chat node, with the defaults of docs/configuration.md.
@@ -10,6 +11,8 @@ package struct ChatConfiguration: Sendable {
     package var audience: String
     package var trustedProxies: [IPNetwork]
     package var corsOrigins: [String]
+    /// Whether pages of this machine may call, at any port: for `tessera dev`.
+    package var allowsLoopbackOrigins = false
     package var trashRetention: Duration = .seconds(30 * 86_400)
     package var cleanupInterval: Duration = .seconds(600)
     package var quotas = Quotas()
@@ -19,6 +22,8 @@ package struct ChatConfiguration: Sendable {
     package var requests = RequestLimits()
     /// What the requests of the process may take; shared by its services.
     package var memory = MemoryBudget()
+    /// Chat's own keys, for what it signs or seals. Auth's master ring is unknown here.
+    package var keys: MasterKeyRing?
 
     package init(
         publicURL: String,

@@ -10,7 +10,8 @@ extension ChatService {
         ConversationStatements.all,
         PrincipalExport.all, ConversationExport.all, ConversationImport.all,
         MessageStatements.all, TagStatements.all, VoteStatements.all, SearchBackfillStatements.all,
-        SearchStatements.all, ChangeStatements.all, ErasureStatements.all(removing: erasure),
+        SearchStatements.all, ChangeStatements.all, StreamTicketStatements.all,
+        ErasureStatements.all(removing: erasure),
         export.flatMap(\.statements),
         AdminDataStatements.all,
     ].flatMap(\.self)
@@ -18,7 +19,7 @@ extension ChatService {
     /// What an erasure removes, in order.
     static let erasure: [ErasureStep] = [
         VoteData.erasure, TagData.erasure, IdempotencyStatements.erasure, ConversationData.erasure,
-        UsageData.erasure, ReservationStatements.erasure, ChangeStatements.erasure,
+        UsageData.erasure, ReservationStatements.erasure, StreamTicketStatements.erasure, ChangeStatements.erasure,
     ].flatMap(\.self)
 
     /// What an export has after conversations and their messages, in order.
@@ -27,7 +28,7 @@ extension ChatService {
     /// Unneeded rows, in the order of removal.
     static func cleanupSteps(trash: Trash, changeRetention: Duration) -> [CleanupStep] {
         [
-            IdempotencyStatements.cleanup, ReservationStatements.cleanup,
+            IdempotencyStatements.cleanup, ReservationStatements.cleanup, StreamTicketStatements.cleanup,
             ChangeStatements.cleanup(retention: changeRetention),
         ] + trash.cleanup
     }

@@ -23,6 +23,7 @@ struct ChatFeatures: Sendable {
     let searchCommands: SearchCommands
     let changes: Changes
     let changeFeed: ChangeFeed
+    let streamTickets: StreamTickets
     let erasures: Erasures
     let cleanup: CleanupRunner
     private let clock: Clock
@@ -62,6 +63,7 @@ struct ChatFeatures: Sendable {
         )
         tags = Tags(database: database, clock: clock, ids: ids, conversations: conversations)
         votes = Votes(database: database, clock: clock)
+        streamTickets = StreamTickets(database: quiet, clock: clock, random: random)
         search = Search(database: database, clock: clock)
         searchCommands = SearchCommands(database: database, clock: clock, ids: ids)
         erasures = Erasures(

@@ -8,32 +8,71 @@ extension ChatService {
         let router = ServiceRouter<ChatRequestContext>()
         router.add(middleware: RequestIDMiddleware(random: random))
         router.add(middleware: RequestLogMiddleware(service: "chat"))
-        router.add(middleware: CORSMiddleware(origins: configuration.corsOrigins))
+        router.add(
+            middleware: CORSMiddleware(
+                origins: AllowedOrigins(configuration.corsOrigins, loopback: configuration.allowsLoopbackOrigins),
+                publicURL: configuration.publicURL
+            )
+        )
         router.add(middleware: ClientAddressMiddleware(trustedProxies: configuration.trustedProxies))
         let counters = RequestCounters(configuration.requests)
         router.add(middleware: RequestScopeMiddleware(memory: configuration.memory, counters: counters))
         router.add(middleware: ErrorMiddleware(routes: router.table))
         router.add(middleware: RequestRulesMiddleware())
-        HealthRoutes(service: "chat", contract: contract, isReady: isReady).mount(on: router.group())
+        HealthRoutes(
+            service: "chat",
+            contract: contract,
+            warnings: isFollowing ? [] : [Self.notFollowing],
+            isReady: isReady
+        ).mount(on: router.group())
 
-        let authenticated = router.group("v1")
-            .add(
-                middleware: TokenVerifierMiddleware(
-                    verifier: verifier,
-                    mode: .required,
-                    requireUser: true,
-                    failure: TokenRefusal.apiError
+        let tokens = TokenVerifierMiddleware<ChatRequestContext>(
+            verifier: verifier,
+            mode: .required,
+            requireUser: true,
+            failure: TokenRefusal.apiError
+        )
+        let perPerson = RequestLimitMiddleware<ChatRequestContext>(counters: counters) { .person(try $1.caller.id) }
+        let authenticated = router.group("v1").add(middleware: tokens).add(middleware: perPerson)
+        let data = DataRoutes(erasures: erasures)
+        data.mount(on: authenticated)
+        data.mountReceipt(
+            on: router.group("v1")
+                .add(
+                    middleware: ReceiptTokenMiddleware(
+                        verifier: verifier,
+                        others: tokens,
+                        counters: counters,
+                        erasures: erasures
+                    )
                 )
-            )
-            .add(middleware: RequestLimitMiddleware(counters: counters))
-        DataRoutes(erasures: erasures).mount(on: authenticated)
-        let admitted = authenticated.group().add(middleware: BlockedPrincipalsMiddleware(blocked: features.blocked))
+                .add(middleware: perPerson)
+        )
+        let refusal = BlockedPrincipalsMiddleware(blocked: features.blocked)
+        let admitted = authenticated.group().add(middleware: refusal)
         mountOwn(on: admitted)
         mountAdmin(
             on: admitted.group("chat/admin")
                 .add(middleware: ClaimRequirementMiddleware(.role("admin"), failure: TokenRefusal.apiError))
         )
+        mountChanges(
+            on: router.group("v1")
+                .add(middleware: StreamTicketMiddleware(tickets: features.streamTickets))
+                .add(middleware: tokens)
+                .add(middleware: perPerson)
+                .add(middleware: refusal)
+        )
         return router
+    }
+
+    private func mountChanges(on group: RouteGroup<ChatRequestContext>) {
+        ChangeRoutes(
+            changes: features.changes,
+            feed: features.changeFeed,
+            tickets: features.streamTickets,
+            verifier: verifier,
+            blocked: features.blocked
+        ).mount(on: group)
     }
 
     /// Routes of a person's own data.
@@ -46,12 +85,6 @@ extension ChatService {
         TagRoutes(tags: features.tags).mount(on: group)
         SearchRoutes(search: features.search).mount(on: group)
         UsageRoutes(usage: features.usage, reservations: features.reservations).mount(on: group)
-        ChangeRoutes(
-            changes: features.changes,
-            feed: features.changeFeed,
-            verifier: verifier,
-            blocked: features.blocked
-        ).mount(on: group)
         ExportRoutes(
             read: export(of:),
             slots: ExportSlots(limits: configuration.exports),
@@ -62,6 +95,11 @@ extension ChatService {
 
     private func mountAdmin(on group: RouteGroup<ChatRequestContext>) {
         let data = AdminData(database: features.database)
-        AdminDataRoutes(data: data, erasures: erasures, logger: logger).mount(on: group)
+        AdminDataRoutes(
+            data: data,
+            erasures: erasures,
+            feedState: isFollowing ? "following" : Self.notFollowing,
+            logger: logger
+        ).mount(on: group)
     }
 }

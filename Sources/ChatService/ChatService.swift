@@ -64,6 +64,10 @@ package struct ChatService: Sendable {
         self.contract = contract
     }
 
+    /// Whether this node learns of users that auth deletes or deactivates.
+    var isFollowing: Bool { userEvents != nil }
+    static let notFollowing = "not_following"
+
     package var erasures: Erasures { features.erasures }
     /// For `tessera search`.
     package var searchCommands: SearchCommands { features.searchCommands }

@@ -29,10 +29,10 @@ package enum Optimistic {
 extension VersionPrecondition {
     /// The version that a change is to expect: the current one, where the request asks for certain ones. Throws
     /// `precondition_failed` when it is none of those.
-    package func expectedVersion(_ current: () async throws -> Int64) async throws -> Int64? {
+    package func expectedVersion<R: VersionedRow>(_ current: () async throws -> R) async throws -> Int64? {
         guard self != .none else { return nil }
-        let version = try await current()
-        try check(version)
-        return version
+        let row = try await current()
+        try check(row)
+        return row.version
     }
 }

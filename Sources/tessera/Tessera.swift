@@ -2,6 +2,10 @@
 import ArgumentParser
 import Embedded
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 @main
 struct Tessera: AsyncParsableCommand {
     static let version = "0.1.0"
@@ -23,6 +27,8 @@ struct Tessera: AsyncParsableCommand {
         let arguments = Array(CommandLine.arguments.dropFirst())
         if Overview.isAsked(by: arguments) {
             print(Overview.text)
+            // EX_USAGE of sysexits.h: a container without a command does not look as if it had done its work.
+            if arguments.isEmpty { Glibc.exit(64) }
         } else {
             await main(arguments)
         }

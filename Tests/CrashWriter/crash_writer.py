@@ -116,7 +116,7 @@ class Writer:
             known = {"outcome_unknown": "unknown", "database_unavailable": "refused", "hashing_overloaded": "refused",
                      "timed_out": "refused",
                      # Chat has just started and does not know yet whom to believe, or what was revoked.
-                     "keys_unavailable": "refused", "revocations_unavailable": "refused"}
+                     "keys_unavailable": "refused", "key_unknown": "refused", "revocations_unavailable": "refused"}
             self.end(known.get(code, "odd") if status == 503 else "odd", f"{status} {code}")
 
     def end(self, outcome, what=""):

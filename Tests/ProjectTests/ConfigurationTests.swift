@@ -21,6 +21,7 @@ struct ConfigurationTests {
         let ring = try settings.masterKeys() ?? MasterKeyRing(base64Ring: key())
         _ = try settings.chatConfiguration()
         _ = try settings.chatFeed()
+        _ = try settings.isChatAlone()
         return (settings, try settings.authConfiguration(masterKeys: ring))
     }
 
@@ -38,12 +39,13 @@ struct ConfigurationTests {
         let (settings, auth) = try await Self.read()
         #expect(settings.auth.description == "127.0.0.1:8080")
         #expect(settings.chat.description == "127.0.0.1:8081")
-        #expect(settings.publicURL == "http://127.0.0.1:8080")
-        #expect(settings.chatPublicURL == "http://127.0.0.1:8081")
-        #expect(settings.authURL == settings.publicURL)
+        #expect(settings.publicURL == "http://localhost:8080")
+        #expect(settings.chatPublicURL == "http://localhost:8081")
+        #expect(settings.authURL == "http://127.0.0.1:8080")
+        #expect(settings.issuer == settings.publicURL)
         #expect(settings.metrics == nil)
-        #expect(settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
-        #expect(settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
+        #expect(try settings.authDatabase == .sqlite(path: "./tessera-data/auth.sqlite"))
+        #expect(try settings.chatDatabase == .sqlite(path: "./tessera-data/chat.sqlite"))
         #expect(settings.logLevel == .info)
         #expect(try settings.masterKeys() == nil)
         #expect(try settings.chatConfiguration().audience == "chat")
@@ -84,6 +86,46 @@ struct ConfigurationTests {
         #expect(try await Self.read(["TESSERA_MEMORY_BUDGET": "2GiB"]).settings.memory.bytes == 2 << 30)
     }
 
+    @Test("chat has a ring of its own, and reads nothing of auth's")
+    func chatRing() async throws {
+        #expect(try await Self.read().settings.chatConfiguration().keys == nil)
+        let (own, masters) = (Self.key(), "no ring at all")
+        let settings = try Settings(
+            try await SettingsReader(
+                flags: [:],
+                environment: ["TESSERA_CHAT_KEY": own, "TESSERA_MASTER_KEY": masters],
+                file: nil
+            )
+        )
+        let keys = try #require(try settings.chatConfiguration().keys)
+        #expect(keys.shares(with: try MasterKeyRing(base64Ring: own)))
+        // The control: auth does read it, and refuses it.
+        #expect(throws: ConfigurationError.self) { try settings.masterKeys() }
+    }
+
+    @Test("settings that are weaker than their defaults are known by name")
+    func weakened() async throws {
+        #expect(try await Self.read().auth.weakSettings == [:])
+        let weak = [
+            "TESSERA_RATE_LIMITS": "off", "TESSERA_REFRESH_GRACE": "60s", "TESSERA_ACCESS_TOKEN_TTL": "11m",
+            "TESSERA_SESSION_IDLE": "15d", "TESSERA_SESSION_ABSOLUTE": "91d", "TESSERA_KEY_ROTATION": "31d",
+            "TESSERA_AUDIT_RETENTION": "364d", "TESSERA_ARGON2_MEMORY_KIB": "19455", "TESSERA_ARGON2_ITERATIONS": "1",
+            "TESSERA_PERSON_REQUESTS_PER_SECOND": "51", "TESSERA_PERSON_REQUESTS_BURST": "501",
+            "TESSERA_ADDRESS_REQUESTS_PER_SECOND": "51", "TESSERA_ADDRESS_REQUESTS_BURST": "501",
+            "TESSERA_TRUSTED_PROXIES": "10.0.0.0/8,0.0.0.0/0",
+        ]
+        #expect(try await Self.read(weak).auth.weakSettings == weak)
+        let stronger = [
+            "TESSERA_REFRESH_GRACE": "5s", "TESSERA_SESSION_IDLE": "1d", "TESSERA_AUDIT_RETENTION": "400d",
+            "TESSERA_ARGON2_MEMORY_KIB": "65536", "TESSERA_TRUSTED_PROXIES": "10.0.0.0/8",
+        ]
+        #expect(try await Self.read(stronger).auth.weakSettings == [:])
+        // A secret is named, and its value is not shown.
+        let key = Self.key()
+        let named = try await Self.read(["TESSERA_MASTER_KEY": key]).auth.weakSettings
+        #expect(named == ["TESSERA_MASTER_KEY": "in the environment"])
+    }
+
     @Test("quotas are read by tier, and a list that is none is refused")
     func quotas() async throws {
         let set = [
@@ -107,7 +149,7 @@ struct ConfigurationTests {
             // An empty variable counts as unset.
             #expect(auth.hashQueue == 7)
             // The public address follows the port.
-            #expect(settings.publicURL == "http://127.0.0.1:3001")
+            #expect(settings.publicURL == "http://localhost:3001")
         }
     }
 
@@ -206,6 +248,7 @@ struct ConfigurationTests {
             bad += values.map { Bad(key: key, value: $0, others: others) }
         }
         let postgres = ["POSTGRES_HOST": "db"]
+        add(.allowHTTPURLs, "maybe")
         add(.host, "a\nb")
         add(.authPort, "0", "65536", "-1", "eighty", "80 ", "8080.0")
         add(.chatPort, "99999", "http")
@@ -218,9 +261,23 @@ struct ConfigurationTests {
         add(.metricsAddress, "nowhere", "127.0.0.1:", "127.0.0.1:0", ":9090", "::1:9090")
         add(.dataDirectory, "a\u{0}b")
         add(.trustedProxies, "10.0.0.0/33", "proxy.example", ",", "10.0.0.0/8,nonsense")
-        add(.corsOrigins, "*", "null", "https://app.example/path", "http://app.example")
+        add(
+            .corsOrigins,
+            "*",
+            "null",
+            "https://*.app.example",
+            "https://app-*.example",
+            "https://app.example:*",
+            "https://app.example/path",
+            "http://app.example"
+        )
         add(.authDatabaseURL, "mysql://root:hunter2@db/tessera", "sqlite:", "sqlite::memory:", "auth.sqlite")
+        add(.authDatabaseURL, "postgres://name:hunt@hunter2@db/tessera", "postgres://name:hunter2/x@db/tessera")
         add(.chatDatabaseURL, "http://name:hunter2@db")
+        add(.databaseURL, "mysql://root:hunter2@db/tessera", "sqlite:tessera.sqlite", "tessera")
+        for key in [ConfigurationKey.authDatabaseSchema, .chatDatabaseSchema] {
+            add(key, "Upper", "1st", "pg_own", "a b", "a\"; DROP SCHEMA public", String(repeating: "a", count: 64), "ö")
+        }
         add(.postgresHost, "a\nb")
         add(.postgresPort, "many", "0", with: postgres)
         add(.postgresUser, "a\nb", with: postgres)
@@ -228,10 +285,12 @@ struct ConfigurationTests {
         add(.masterKey, "c2hvcnQ=", "this is not base64", "\(Self.key()),c2hvcnQ=", ",")
         let twice = Self.key()
         add(.masterKey, "\(twice),\(twice)")
+        add(.chatKey, "c2hvcnQ=", "this is not base64", "\(twice),\(twice)")
         add(.tokenAudiences, ",", "chat,other")
         add(.chatAudience, "a\nb")
         add(.chatClientID, "a\nb", with: ["TESSERA_CHAT_CLIENT_SECRET": "hunter2hunter2"])
         add(.chatClientSecret, "hunter2\nhunter2", with: ["TESSERA_CHAT_CLIENT_ID": "chat"])
+        add(.chatFollow, "perhaps", with: ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "hunter2"])
         add(.verifierStale, "0s", "2d", "refuse", "60", "serve 1m", "-1m", "500ms")
         add(.signingAlgorithm, "HS256", "none")
         add(.keyRotation, "59m", "often")
@@ -309,6 +368,28 @@ struct ConfigurationTests {
         }
     }
 
+    @Test("chat starts without a client only where a setting says that it follows nothing, and with one never says so")
+    func chatFollows() async throws {
+        func follows(_ environment: [String: String]) async throws -> ChatFeedSettings? {
+            try await Self.read(environment).settings.chatFollows()
+        }
+        let client = ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "hunter2"]
+        let missing = await #expect(throws: ConfigurationError.self) { try await follows([:]) }
+        let text = try #require(missing).description
+        #expect(text.hasPrefix("TESSERA_CHAT_CLIENT_ID ") && text.contains("TESSERA_CHAT_FOLLOW=off"), "\(text)")
+        #expect(text.contains("deleted user"))
+        #expect(try await follows(["TESSERA_CHAT_FOLLOW": "off"]) == nil)
+        #expect(try await follows(client)?.clientID == "chat")
+        let stale = await #expect(throws: ConfigurationError.self) {
+            try await follows(["TESSERA_CHAT_FOLLOW": "off", "TESSERA_VERIFIER_STALE": "1m"])
+        }
+        #expect(stale?.key == "TESSERA_VERIFIER_STALE")
+        let both = await #expect(throws: ConfigurationError.self) {
+            try await follows(client.merging(["TESSERA_CHAT_FOLLOW": "OFF"]) { $1 })
+        }
+        #expect(both?.key == "TESSERA_CHAT_FOLLOW" && both?.description.contains("TESSERA_CHAT_CLIENT_ID") == true)
+    }
+
     @Test(
         "events kept for less than ten minutes longer than an access token lives are refused, by their variable's name"
     )
@@ -340,7 +421,7 @@ struct ConfigurationTests {
             "TESSERA_SIGNING_ALG": "eddsa",
             "TESSERA_LOG_FORMAT": "JSON",
             "TESSERA_AUTH_DATABASE_URL": "postgresql://db1,db2/tessera?target_session_attrs=read-write",
-            "TESSERA_CHAT_DATABASE_URL": "sqlite:chat.db",
+            "TESSERA_CHAT_DATABASE_URL": "postgres://db/chat",
         ])
         #expect(settings.publicURL == "https://auth.example.com")
         #expect(auth.issuer == "https://auth.example.com")
@@ -352,27 +433,14 @@ struct ConfigurationTests {
         #expect(auth.sessionIdle == .seconds(43_200))
         #expect(auth.signingAlgorithm == .eddsa)
         #expect(settings.logFormat == "json")
-        #expect(settings.chatDatabase == .sqlite(path: "chat.db"))
-    }
-
-    @Test("the variables of a PostgreSQL image build each URL that is not given")
-    func postgresVariables() async throws {
-        var environment = [
-            "POSTGRES_HOST": "db", "POSTGRES_USER": "te@s", "POSTGRES_PASSWORD": "p@ss/wörd:?#%", "POSTGRES_DB": "main",
-        ]
-        let settings = try await Self.read(environment).settings
-        let user = "postgres://te%40s:p%40ss%2Fw%C3%B6rd%3A%3F%23%25@db:5432"
-        #expect(settings.authDatabase == .postgres(url: "\(user)/main"))
-        #expect(settings.chatDatabase == .postgres(url: "\(user)/main_chat"))
-        environment["TESSERA_CHAT_DATABASE_URL"] = "sqlite:chat.db"
-        #expect(try await Self.read(environment).settings.chatDatabase == .sqlite(path: "chat.db"))
+        #expect(try settings.chatDatabase == .postgres(url: "postgres://db/chat"))
     }
 
     @Test(
         "a database is described without its credentials",
         arguments: [
             "postgres://name:hunter2@db:5432/tessera?sslmode=require", "postgres://db/t?user=name&password=hunter2",
-            "postgres://db/t?password=a@hunter2",
+            "postgres://db/t?password=a@hunter2", "postgres://name:p?hunter2@db/tessera",
         ]
     )
     func description(url: String) throws {

@@ -48,6 +48,23 @@ struct ContainerFilesTests {
         }
     }
 
+    @Test("the image has no default command, so that nobody runs `dev` by leaving the command out")
+    func noDefaultCommand() throws {
+        #expect(try Self.instructions().allSatisfy { $0.first != "CMD" })
+        #expect(try Self.instructions().contains { $0.first == "ENTRYPOINT" })
+    }
+
+    @Test("no container of compose.yaml has a key ring or a password in its environment")
+    func secretsAreFiles() throws {
+        let text = try Repository.text("compose.yaml")
+        for name in ["TESSERA_MASTER_KEY", "POSTGRES_PASSWORD", "TESSERA_CHAT_DATABASE_URL"] {
+            #expect(!text.contains(try Regex("\\n      \(name):")), "\(name)")
+        }
+        #expect(text.contains("      TESSERA_MASTER_KEY_FILE: /run/secrets/master-key\n"))
+        #expect(text.contains("  master-key:\n    environment: TESSERA_MASTER_KEY\n"))
+        #expect(!text.contains(/:[^@\s]*\$\{POSTGRES_PASSWORD\}@/))
+    }
+
     @Test("the final image does not run as root")
     func unprivileged() throws {
         let last = try Self.instructions().split { $0.first == "FROM" }.last ?? []

@@ -50,6 +50,23 @@ struct SourceRulesTests {
         #expect(found == allowed.sorted())
     }
 
+    @Test("a refusal of a field for its size or range has the limits as params, so that a client can translate it")
+    func limitsHaveParams() async throws {
+        var seen = 0
+        for file in Repository.swiftFiles(under: "Sources") {
+            let text = try Repository.text(file)
+            for match in text.matches(of: /"(too_long|too_short|out_of_range)",/) {
+                seen += 1
+                let rest = text[match.range.upperBound...].prefix(240)
+                #expect(
+                    rest.contains(/\.(range|atLeast|atMost)\(/),
+                    "\(file): \(match.output.1)\(rest.prefix(60))"
+                )
+            }
+        }
+        #expect(seen > 10)
+    }
+
     @Test("write(to:) writes one value, and what writes members has another name")
     func writeMeansOneThing() async throws {
         var seen = 0

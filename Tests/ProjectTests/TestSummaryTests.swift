@@ -126,7 +126,7 @@ struct TestSummaryTests {
         try ServerProcess(
             executable: Repository.root.appending(path: "scripts/summarise-tests"),
             arguments: arguments,
-            environment: environment.merging(["LC_ALL": "C.UTF-8"]) { $1 },
+            environment: environment.merging(["LC_ALL": "C.UTF-8", "TESSERA_TEST_ANSWERS": ""]) { $1 },
             folder: folder
         )
     }

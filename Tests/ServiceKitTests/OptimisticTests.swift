@@ -46,7 +46,8 @@ struct OptimisticTests {
 
     @Test("a version is read where a request asks for one, and is one of those asked for")
     func expectedVersion() async throws {
-        #expect(try await VersionPrecondition.none.expectedVersion { throw CancellationError() } == nil)
+        let unread: () async throws -> VersionedText = { throw CancellationError() }
+        #expect(try await VersionPrecondition.none.expectedVersion(unread) == nil)
         let head = HTTPRequest(
             method: .patch,
             scheme: "http",
@@ -55,8 +56,17 @@ struct OptimisticTests {
             headerFields: [.ifMatch: "\"v2\", \"v3\""]
         )
         let precondition = VersionPrecondition(Request(head: head, body: .init(buffer: ByteBuffer())))
-        #expect(try await precondition.expectedVersion { 3 } == 3)
-        let error = await #expect(throws: APIError.self) { try await precondition.expectedVersion { 4 } }
+        #expect(try await precondition.expectedVersion { VersionedText(version: 3) } == 3)
+        let error = await #expect(throws: APIError.self) {
+            try await precondition.expectedVersion { VersionedText(version: 4) }
+        }
         #expect(error?.code == .preconditionFailed)
+        #expect(error?.headers[.eTag] == "\"v4\"")
+        #expect(error?.current?.string == #"{"text":"of 4"}"#)
+    }
+
+    private struct VersionedText: VersionedRow {
+        let version: Int64
+        func writeMembers(to writer: inout JSONWriter) { writer.field("text", "of \(version)") }
     }
 }

@@ -41,6 +41,18 @@ package struct ChatInvariant: Sendable {
                 """
         ),
         ChatInvariant(
+            "a message's skip names an earlier message of its conversation",
+            violations: """
+                SELECT m.id FROM messages m
+                LEFT JOIN messages p ON p.conversation_id = m.conversation_id AND p.seq = m.skip_seq
+                WHERE m.skip_seq IS NOT NULL AND (p.id IS NULL OR p.seq >= m.seq)
+                """
+        ),
+        ChatInvariant(
+            "a read marker is at a number that was given",
+            violations: "SELECT id FROM conversations WHERE read_seq < 0 OR read_seq > last_seq"
+        ),
+        ChatInvariant(
             "message_count, tokens_in and tokens_out are those of the live messages",
             violations: """
                 SELECT c.id FROM conversations c

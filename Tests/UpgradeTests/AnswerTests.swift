@@ -66,6 +66,12 @@ struct AnswerTests {
 }
 
 extension Upgraded {
+    /// `name`: of a user and of the user's token.
+    private func isInactive(_ name: String?) async throws -> Bool {
+        guard let user = facts.users.first(where: { $0.name == name }) else { return false }
+        return try await auth.count("users WHERE id = '\(user.id)' AND is_active") == 0
+    }
+
     func expectSame(_ ask: Facts.Ask) async throws {
         let service = ask.service == "auth" ? auth : chat
         let answer = try await service.send(
@@ -76,10 +82,36 @@ extension Upgraded {
             headers: ask.headers ?? [:]
         )
         let name = "\(ask.method) \(ask.path) with \(ask.token ?? "no token")"
+        // One verdict for a user who is deactivated or deleted; the program before had several.
+        if ask.service == "auth", answer.status == 403, ask.status == 401, try await isInactive(ask.token) {
+            #expect(answer.code == "user_inactive", "\(name): \(answer.text)")
+            return
+        }
         #expect(answer.status == ask.status, "\(name): \(answer.text)")
-        if let expected = ask.answer { #expect(expected.differences(to: answer.json) == [], "\(name)") }
+        if let expected = ask.answer {
+            let meant = ask.path.hasPrefix("/v1/changes") ? Self.withTrash(expected) : expected
+            #expect(meant.differences(to: answer.json) == [], "\(name)")
+        }
         for (header, value) in ask.answerHeaders ?? [:] {
             #expect(answer.headers[try #require(HTTPField.Name(header))] == value, "\(name): \(header)")
         }
+    }
+
+    /// Changes as they are named today: what went to the trash is not deleted, and what is deleted has no version.
+    private static func withTrash(_ answer: JSONValue) -> JSONValue {
+        guard case .object(var members) = answer else { return answer }
+        members["data"] = .array(
+            answer["data"].array.map { change in
+                guard case .object(var row) = change, change["entity"] == "conversation", change["op"] == "delete"
+                else {
+                    return change
+                }
+                let isGone = change["version"] == .number(-1)
+                row["op"] = isGone ? "delete" : "trash"
+                row["version"] = isGone ? .null : change["version"]
+                return .object(row)
+            }
+        )
+        return .object(members)
     }
 }

@@ -6,6 +6,7 @@ import ServiceLifecycle
 /// Runs until shutdown; a failure is logged and retried.
 struct KeyMaintenance: Service {
     let keys: SigningKeys
+    let ring: RingRegistry
     let logger: Logger
     /// A rotation by another node must be noticed well before the previous key leaves the JWKS, and a compromised key
     /// must stop signing here. Usually it is one read of a few rows.
@@ -13,7 +14,9 @@ struct KeyMaintenance: Service {
 
     func run() async throws {
         await PeriodicJob(every: interval, failure: "key maintenance failed", logger: logger).run {
+            try await ring.maintain()
             try await keys.maintain()
         }
+        await ring.leave()
     }
 }

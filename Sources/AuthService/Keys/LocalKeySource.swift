@@ -24,7 +24,14 @@ final class LocalKeySource: KeySource {
 
     /// SECURITY: anyone can send key ids, so unknown ones cost one read in five seconds, not one each. A failed read
     /// proves nothing about the key, so its callers get an error.
-    func refresh(afterUnknownKeyID: String) async throws {
+    ///
+    /// - Throws: `SigningKeyError.unreadable` for a published key that this node cannot verify with.
+    func refresh(afterUnknownKeyID kid: String) async throws {
+        try await reload()
+        if keys.published.unreadable.contains(kid) { throw SigningKeyError.unreadable(kid: kid) }
+    }
+
+    private func reload() async throws {
         let now = clock.now()
         let reload = state.withLock { state -> Task<Void, any Error>? in
             if let running = state.reload { return running }

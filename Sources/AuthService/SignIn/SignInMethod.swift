@@ -1,4 +1,5 @@
 // A method provides a proof of the user. `SignIn` does the rest.
+import ServiceKit
 import Storage
 
 protocol SignInMethod: Sendable {
@@ -6,6 +7,9 @@ protocol SignInMethod: Sendable {
 
     /// Attempts count for this account: as the input names it, whether or not it exists.
     func account(of input: Input) -> String
+
+    /// The user of that account; `nil` where there is none. Asked only while a delay runs.
+    func user(of input: Input) async throws(SignInError) -> String?
 
     func prove(_ input: Input, _ context: SignInContext) async throws(SignInError) -> SignInProof
 }
@@ -17,6 +21,8 @@ struct SignInProof: Sendable {
     var before: [BoundStatement] = []
     /// Tested by the session's INSERT.
     let condition: SessionCondition
+    /// The one audience that the request asked for; `nil` for all.
+    var audience: String?
     /// Consequences of the proof, after the session's row. Without that row they must affect nothing.
     var after: [BoundStatement] = []
 }
@@ -25,11 +31,20 @@ struct SignInContext: Sendable {
     let clientInfo: ClientInfo
     /// Whether a cookie carries the session, instead of a refresh token.
     let wantsCookie: Bool
+    /// The marker of the device that the request's cookie carries, not verified.
+    let device: RequestText?
+}
+
+/// What a method needs, and the device's marker where no cookie carries it.
+struct SignInRequest<Input: Sendable>: Sendable {
+    let input: Input
+    let device: RequestText?
 }
 
 package struct SignedIn: Sendable {
     package let response: TokenResponse
-    let setCookie: String?
+    /// Of the session and of the device, if cookies carry them.
+    let setCookies: [String]
 }
 
 package enum SignInError: Error, Sendable {
@@ -42,4 +57,12 @@ package enum SignInError: Error, Sendable {
     case rateLimited(RateLimited)
     case overloaded(retryAfterSeconds: Int)
     case fault(any Error)
+
+    /// Whether the proof was not judged, or its judgement got lost: the attempt is no guess.
+    var isUndecided: Bool {
+        switch self {
+        case .overloaded, .fault: true
+        case .invalidCredentials, .userInactive, .ended, .rateLimited: false
+        }
+    }
 }

@@ -3,10 +3,16 @@ import Hummingbird
 import ServiceKit
 
 extension SignInContext {
-    init(_ request: Request, _ context: AuthRequestContext) throws {
+    /// SECURITY: a device's cookie counts only where the request sets a session's cookie too, which no other site can
+    /// cause (`CSRFMiddleware`).
+    init(_ request: Request, _ context: AuthRequestContext, _ devices: DeviceCookiePolicy) throws {
+        let wantsCookie = try context.query[Self.cookie] ?? false
+        // Otherwise the answer would be 201, and the browser would drop the cookie without a word.
+        if wantsCookie, CSRFMiddleware.isCrossSite(request.headers) { throw APIError.cookieCrossSite }
         self.init(
             clientInfo: context.clientInfo(of: request),
-            wantsCookie: try context.query[Self.cookie] ?? false
+            wantsCookie: wantsCookie,
+            device: wantsCookie ? devices.value(in: request.headers) : nil
         )
     }
 
@@ -18,7 +24,7 @@ extension SignInContext {
 extension Response {
     static func signedIn(_ signedIn: SignedIn, status: HTTPResponse.Status) -> Response {
         var headers: HTTPFields = [:]
-        if let cookie = signedIn.setCookie { headers[.setCookie] = cookie }
+        headers[values: .setCookie] = signedIn.setCookies
         return .json(signedIn.response.json(), status: status, headers: headers)
     }
 }
@@ -42,4 +48,14 @@ extension RateLimited: DomainError {
         error.headers[.rateLimit] = "\"default\";r=0;t=\(seconds)"
         return error
     }
+}
+
+extension APIError {
+    static let cookieCrossSite = APIError(
+        .cookieCrossSite,
+        detail: """
+            The request has Sec-Fetch-Site: cross-site. Serve the page from the same site as the public URL \
+            (localhost and 127.0.0.1 are two sites), or sign in without cookie=true and keep the tokens.
+            """
+    )
 }

@@ -8,15 +8,19 @@ import TesseraVerifierHummingbird
 struct ChangeRoutes: Sendable {
     let changes: Changes
     let feed: ChangeFeed
+    let tickets: StreamTickets
     let verifier: TokenVerifier
     let blocked: BlockedPrincipals
 
     func mount(on group: RouteGroup<ChatRequestContext>) {
-        group.get("changes", query: QueryDeclaration(Self.after, Self.limit), use: changes)
+        group
+            .get("changes", query: Self.query, use: changes)
+            .post("changes/tickets", use: issue)
     }
 
     private static let after = QueryParameter.text("after")
     private static let limit = QueryParameter.integer("limit", in: 1...1000)
+    static let query = QueryDeclaration(after, limit, StreamTicketMiddleware.ticket)
 
     @Sendable private func changes(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let caller = try context.caller
@@ -41,6 +45,19 @@ struct ChangeRoutes: Sendable {
             isAuthorized: Reauthorization.of(request, caller.id, verifier: verifier, blocked: blocked)
         )
         return .eventStream { try await stream.write(to: &$0) }
+    }
+
+    @Sendable private func issue(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        guard case .token(let token) = BearerToken.read(request.headers) else { throw APIError(.tokenMissing) }
+        let ticket = try await tickets.issue(for: token, to: try context.caller)
+        return .json(
+            JSONWriter.object { writer in
+                writer.field("ticket", ticket)
+                writer.field("expires_in", StreamTickets.lifetime.components.seconds)
+            },
+            status: .created,
+            headers: [.cacheControl: "no-store"]
+        )
     }
 
     /// A reconnecting client's header precedes the cursor of its URL.

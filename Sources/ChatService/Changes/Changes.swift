@@ -25,8 +25,12 @@ struct Change: Sendable {
         entity = try row.text("entity")
         entityID = try row.text("entity_id")
         conversationID = try row.optionalText("conversation_id")
-        op = try row.text("op")
-        version = try row.optionalInteger("version")
+        let (op, version) = (try row.text("op"), try row.optionalInteger("version"))
+        // A conversation that went to the trash has a version; one that is gone for good has none. The program before
+        // wrote -1 for it.
+        let isConversation = entity == "conversation"
+        self.version = version.flatMap { isConversation && $0 < 0 ? nil : $0 }
+        self.op = isConversation && op == "delete" && self.version != nil ? "trash" : op
         at = try row.instant("at")
     }
 

@@ -12,6 +12,8 @@ package enum GzipError: Error, Sendable, Equatable {
     case tooLarge
     /// More than so many times its size.
     case tooDense
+    /// More than `Gzip.maxMembers` members.
+    case tooManyMembers
     case outOfMemory
 }
 
@@ -19,20 +21,33 @@ package enum Gzip {
     /// Unpacked bytes that are never too dense.
     private static let free = 64 * 1024
     private static let piece = 64 * 1024
+    /// What packs in blocks of 64 KiB makes 128 of 8 MiB. One without content has 20 bytes, and costs its setup.
+    package static let maxMembers = 1000
 
     /// The most bytes that so many packed ones are unpacked into.
     package static func maxSize(of count: Int, ratio: Int) -> Int {
         max(free, count.multipliedReportingOverflow(by: ratio).partialValue)
     }
 
-    /// Unpacks one or more members into at most `limit` bytes, which past the first 64 KiB are at most `ratio` times
-    /// the size of `packed`.
+    /// Unpacks up to a thousand members into at most `limit` bytes, which past the first 64 KiB are at most `ratio`
+    /// times the size of `packed`.
     package static func unpack(_ packed: [UInt8], limit: Int, ratio: Int) throws(GzipError) -> [UInt8] {
         let most = maxSize(of: packed.count, ratio: ratio)
         var result: [UInt8] = []
         var rest = packed[...]
+        var stream = unsafe z_stream()
+        // 16: with the header and trailer of gzip, and no other.
+        let size = unsafe Int32(MemoryLayout<z_stream>.size)
+        guard unsafe inflateInit2_(&stream, MAX_WBITS + 16, zlibVersion(), size) == Z_OK else { throw .outOfMemory }
+        defer { unsafe inflateEnd(&stream) }
+        // SECURITY: both are made once. For each of 50,000 empty members they would cost more than a large body.
+        var buffer = [UInt8](repeating: 0, count: piece)
+        var members = 0
         repeat {
-            rest = rest.dropFirst(try member(rest, limit, most, &result))
+            members += 1
+            guard members <= maxMembers else { throw .tooManyMembers }
+            guard unsafe inflateReset(&stream) == Z_OK else { throw .malformed }
+            rest = rest.dropFirst(try unsafe member(rest, &stream, &buffer, limit, most, &result))
         } while !rest.isEmpty
         return result
     }
@@ -40,17 +55,13 @@ package enum Gzip {
     /// Unpacks the member that `packed` begins with, and returns how long it is.
     private static func member(
         _ packed: ArraySlice<UInt8>,
+        _ stream: inout z_stream,
+        _ buffer: inout [UInt8],
         _ limit: Int,
         _ most: Int,
         _ result: inout [UInt8]
     ) throws(GzipError) -> Int {
-        var stream = unsafe z_stream()
-        // 16: with the header and trailer of gzip, and no other.
-        let size = unsafe Int32(MemoryLayout<z_stream>.size)
-        guard unsafe inflateInit2_(&stream, MAX_WBITS + 16, zlibVersion(), size) == Z_OK else { throw .outOfMemory }
-        defer { unsafe inflateEnd(&stream) }
         var taken = 0
-        var buffer = [UInt8](repeating: 0, count: piece)
         while true {
             let given = min(packed.count - taken, 1 << 20)
             let input = packed.dropFirst(taken).prefix(given)

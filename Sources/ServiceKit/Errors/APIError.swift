@@ -4,21 +4,6 @@ package import Hummingbird
 import NIOCore
 package import Storage
 
-package struct FieldError: Sendable, Hashable {
-    /// Such as `email` or `messages[2].role`.
-    package let field: String
-    /// `required`, `wrong_type`, `unknown_field`, `unknown_parameter`, `repeated_parameter`, `too_short`, `too_long`,
-    /// `out_of_range`, `invalid`.
-    package let code: String
-    package let message: String
-
-    package init(_ field: String, _ code: String, _ message: String) {
-        self.field = field
-        self.code = code
-        self.message = message
-    }
-}
-
 /// Holds only what the caller may see. Internal causes go to the log.
 package struct APIError: Error, Sendable, HTTPResponseError {
     package let code: ErrorCode
@@ -28,6 +13,8 @@ package struct APIError: Error, Sendable, HTTPResponseError {
     /// Extension members of the problem (RFC 9457 §3.2), for programs.
     package var members: [(name: String, value: String)]
     package var counts: [(name: String, value: Int64)] = []
+    /// The row as it is, for a caller who may see it.
+    package var current: JSONWriter?
 
     package init(
         _ code: ErrorCode,
@@ -43,8 +30,13 @@ package struct APIError: Error, Sendable, HTTPResponseError {
         self.headers = headers
     }
 
-    package static func field(_ field: String, _ code: String, _ message: String) -> APIError {
-        APIError(.validationFailed, fields: [FieldError(field, code, message)])
+    package static func field(
+        _ field: String,
+        _ code: String,
+        _ message: String,
+        _ params: FieldParams = .none
+    ) -> APIError {
+        APIError(.validationFailed, fields: [FieldError(field, code, message, params)])
     }
 
     /// `429` or `503` with `Retry-After` (RFC 9110 §10.2.3).
@@ -75,15 +67,10 @@ package struct APIError: Error, Sendable, HTTPResponseError {
             writer.field("request_id", requestID)
             for (name, value) in members { writer.key(named: name) { $0.string(value) } }
             for (name, value) in counts { writer.key(named: name) { $0.integer(value) } }
+            if let current { writer.field("current", raw: current.string) }
             if !fields.isEmpty {
                 writer.array("errors") { writer in
-                    for field in fields {
-                        writer.object { writer in
-                            writer.field("field", field.field)
-                            writer.field("code", field.code)
-                            writer.field("message", field.message)
-                        }
-                    }
+                    for field in fields { field.write(to: &writer) }
                 }
             }
         }

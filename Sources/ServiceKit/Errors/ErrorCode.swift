@@ -39,6 +39,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case invalidCredentials = "invalid_credentials"
     case userInactive = "user_inactive"
     case csrfRefused = "csrf_refused"
+    case originRefused = "origin_refused"
+    case cookieCrossSite = "cookie_cross_site"
     case roleRequired = "role_required"
     case insufficientScope = "insufficient_scope"
 
@@ -61,6 +63,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case outcomeUnknown = "outcome_unknown"
     case timedOut = "timed_out"
     case keysUnavailable = "keys_unavailable"
+    case keyUnknown = "key_unknown"
     case revocationsUnavailable = "revocations_unavailable"
     case searchRebuilding = "search_rebuilding"
     case internalError = "internal_error"
@@ -83,12 +86,13 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .tokenMissing, .tokenInvalid, .tokenExpired, .tokenStale, .sessionRevoked, .sessionExpired,
             .refreshTokenInvalid, .refreshTokenReused, .invalidCredentials:
             .unauthorized
-        case .userInactive, .csrfRefused, .roleRequired, .insufficientScope: .forbidden
+        case .userInactive, .csrfRefused, .originRefused, .cookieCrossSite, .roleRequired, .insufficientScope:
+            .forbidden
         case .emailTaken, .idTaken, .slugTaken, .tagTaken, .lastAdmin, .conflict: .conflict
         case .idempotencyKeyReused, .queryUnsearchable: .unprocessableContent
         case .rateLimited, .quotaExceeded: .tooManyRequests
         case .hashingOverloaded, .memoryExhausted, .databaseUnavailable, .outcomeUnknown, .timedOut, .keysUnavailable,
-            .revocationsUnavailable, .searchRebuilding:
+            .keyUnknown, .revocationsUnavailable, .searchRebuilding:
             .serviceUnavailable
         case .internalError: .internalServerError
         }
@@ -127,8 +131,10 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .refreshTokenInvalid: "The refresh token is not valid."
         case .refreshTokenReused: "The refresh token was used before; its session has been revoked."
         case .invalidCredentials: "The email or password is wrong."
-        case .userInactive: "The user is deactivated."
+        case .userInactive: "The user is deactivated or deleted."
         case .csrfRefused: "The request's origin is not allowed."
+        case .originRefused: "The browser's origin may not call this server."
+        case .cookieCrossSite: "The browser would drop the cookie: the page is on another site than this server."
         case .roleRequired: "The caller's role does not allow this."
         case .insufficientScope: "The token lacks the required scope."
         case .emailTaken: "The email address is already in use."
@@ -147,6 +153,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
         case .outcomeUnknown: "The connection was lost during the commit; the change may have been made."
         case .timedOut: "The request took too long; ask for less."
         case .keysUnavailable: "The token cannot be verified now; retry shortly."
+        case .keyUnknown: "This node does not hold the key yet; retry shortly."
         case .revocationsUnavailable: "Revocation status is unavailable; retry shortly."
         case .searchRebuilding: "The search index is being rebuilt; retry later."
         case .internalError: "An internal error occurred."

@@ -1,5 +1,5 @@
 // A request's body as bytes, of memory that the request has taken before they come.
-import Hummingbird
+package import Hummingbird
 import NIOCore
 
 extension Request {
@@ -18,6 +18,15 @@ extension Request {
         let bytes = try coding.decode(packed, limit: limit)
         scope?.settle(at: before + RequestScope.cost(ofBody: bytes.count))
         return bytes
+    }
+
+    /// The same request with its body in memory, and the body as it is sent: at most `limit` bytes. Throws
+    /// `body_too_large` or `memory_exhausted`.
+    package func buffered(limit: Int) async throws -> (request: Request, body: [UInt8]) {
+        let bytes = try await receivedBytes(limit: limit)
+        var request = self
+        request.body = RequestBody(buffer: ByteBuffer(bytes: bytes))
+        return (request, bytes)
     }
 
     /// The body as it is sent.

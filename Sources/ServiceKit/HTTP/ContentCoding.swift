@@ -41,6 +41,7 @@ enum ContentCoding: Sendable {
             case .tooLarge: throw APIError(.bodyTooLarge, detail: "at most \(limit) bytes once it is unpacked")
             case .tooDense:
                 throw APIError(.bodyTooLarge, detail: "at most \(Self.ratio) times its size once it is unpacked")
+            case .tooManyMembers: throw APIError(.bodyTooLarge, detail: "at most \(Gzip.maxMembers) members of gzip")
             case .outOfMemory: throw .retry(.memoryExhausted, afterSeconds: 1)
             }
         }

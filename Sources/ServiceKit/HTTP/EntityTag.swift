@@ -6,6 +6,7 @@
 import HTTPTypes
 package import Hummingbird
 import OpenSSLCrypto
+package import Storage
 
 package enum EntityTag {
     /// The tag of a row with a version.
@@ -22,6 +23,12 @@ package enum EntityTag {
     private static func digest(_ body: JSONWriter) -> String {
         Hex.encode(Array(SHA256.digest(body.bytes).prefix(12)))
     }
+}
+
+/// A row whose version requests may name, and which a refusal shows.
+package protocol VersionedRow: Sendable {
+    var version: Int64 { get }
+    func writeMembers(to writer: inout JSONWriter) throws(StorageError)
 }
 
 /// The list of a conditional field: `*`, or entity tags, each of them weak or strong.
@@ -97,8 +104,20 @@ package struct VersionPrecondition: Sendable, Equatable {
         self.init(match: match?.isAny == true ? nil : match, noneMatch: list(.ifNoneMatch))
     }
 
-    /// Throws `precondition_failed` unless the version matches.
-    package func check(_ version: Int64) throws(APIError) {
+    /// Throws `precondition_failed` with the row and its `ETag`, unless the version matches. So a client that lost the
+    /// race can merge and try again without another request.
+    package func check(_ row: some VersionedRow) throws {
+        do throws(APIError) {
+            try check(version: row.version)
+        } catch {
+            var refusal = error
+            refusal.headers[.eTag] = EntityTag.version(row.version)
+            refusal.current = try JSONWriter.object { try row.writeMembers(to: &$0) }
+            throw refusal
+        }
+    }
+
+    func check(version: Int64) throws(APIError) {
         // Tags that are weak or not ours match nothing, as strong comparison has it; so does a header that names none.
         if let match, !match.tags.contains(where: { !$0.isWeak && $0.version == version }) {
             let isWeak = match.tags.contains { $0.isWeak }

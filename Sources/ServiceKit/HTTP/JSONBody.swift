@@ -46,12 +46,23 @@ package struct JSONBody: Sendable {
         self.path = ""
     }
 
-    package mutating func addError(_ name: String, _ code: String, _ message: String) {
-        errors.append(FieldError(path.isEmpty ? name : "\(path).\(name)", code, message))
+    package mutating func addError(
+        _ name: String,
+        _ code: String,
+        _ message: String,
+        _ params: FieldParams = .none
+    ) {
+        errors.append(FieldError(path.isEmpty ? name : "\(path).\(name)", code, message, params))
     }
 
     package mutating func add(_ others: [FieldError]) {
         errors.append(contentsOf: others)
+    }
+
+    /// Adds errors of fields that have none yet: a field that could not be read is judged by nothing else.
+    package mutating func addRemaining(_ others: [FieldError]) {
+        let known = Set(errors.map(\.field))
+        errors.append(contentsOf: others.filter { !known.contains($0.field) })
     }
 
     package mutating func element(_ name: String) -> JSONElement? {
@@ -67,7 +78,7 @@ package struct JSONBody: Sendable {
             return .absent
         }
         guard !text.hasMore(scalarsThan: max) else {
-            addError(name, "too_long", "must have at most \(max) characters")
+            addError(name, "too_long", "must have at most \(max) characters", .atMost(max))
             return .absent
         }
         return .value(text)
@@ -94,8 +105,8 @@ package struct JSONBody: Sendable {
     ) -> Choice? where Choice.RawValue == String {
         guard let text = text(name) else { return nil }
         if let choice = text.keyword.flatMap(Choice.init(rawValue:)) { return choice }
-        let known = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-        addError(name, "invalid", "must be one of \(known)")
+        let known = Choice.allCases.map(\.rawValue)
+        addError(name, "invalid", "must be one of \(known.joined(separator: ", "))", .oneOf(known))
         return nil
     }
 
@@ -113,7 +124,7 @@ package struct JSONBody: Sendable {
             return nil
         }
         guard range.contains(value) else {
-            addError(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
+            addError(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)", .range(range))
             return nil
         }
         return value
@@ -133,7 +144,8 @@ package struct JSONBody: Sendable {
             return nil
         }
         guard count.contains(elements.count) else {
-            addError(name, "out_of_range", "must have from \(count.lowerBound) to \(count.upperBound) elements")
+            let detail = "must have from \(count.lowerBound) to \(count.upperBound) elements"
+            addError(name, "out_of_range", detail, .range(count))
             return nil
         }
         return elements
@@ -143,7 +155,7 @@ package struct JSONBody: Sendable {
         guard let elements = array(name, count: count) else { return nil }
         let texts = elements.compactMap(\.text)
         guard texts.count == elements.count, !texts.contains(where: { $0.hasMore(scalarsThan: max) }) else {
-            addError(name, "wrong_type", "must hold strings of at most \(max) characters")
+            addError(name, "wrong_type", "must hold strings of at most \(max) characters", .atMost(max))
             return nil
         }
         return texts
@@ -156,10 +168,17 @@ package struct JSONBody: Sendable {
             return nil
         }
         guard element.byteCount <= max else {
-            addError(name, "too_long", "must be at most \(max) bytes")
+            addError(name, "too_long", "must be at most \(max) bytes", .atMost(max))
             return nil
         }
         return element.raw
+    }
+
+    /// For members of a PATCH that cannot be cleared: `null` would change nothing, in silence.
+    package mutating func refuseNull(_ names: String...) {
+        for name in names where element(name)?.isNull == true {
+            addError(name, "wrong_type", "must not be null; leave it out to keep what is there")
+        }
     }
 
     /// Throws all errors, unknown members included.

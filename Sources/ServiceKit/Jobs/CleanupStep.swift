@@ -22,11 +22,14 @@ package struct CleanupStep: Sendable {
         self.init([name]) { pass in
             while true {
                 var transaction = Transaction()
-                let batches = add(&transaction, pass.now, CleanupPass.batchSize)
+                let limit = pass.size.count
+                let batches = add(&transaction, pass.now, limit)
+                let begin = ContinuousClock.now
                 let results = try await pass.run(transaction)
+                pass.size.took(.now - begin)
                 let removed = batches.map { results[$0].affected }
                 pass.count(removed.reduce(0, +), as: name)
-                if removed.allSatisfy({ $0 < Int(CleanupPass.batchSize) }) { return }
+                if removed.allSatisfy({ $0 < Int(limit) }) { return }
             }
         }
     }
@@ -65,7 +68,6 @@ package struct CleanupStep: Sendable {
 
 /// A pass as one step sees it.
 package struct CleanupPass {
-    package static let batchSize: Int64 = 500
     fileprivate static let maxOwners: Int64 = 100
 
     let database: any SQLDatabase
@@ -73,6 +75,8 @@ package struct CleanupPass {
     /// Keeps the lease; called before each transaction and each owner.
     let renew: @Sendable () async throws -> Void
     private(set) var removed: [String: Int] = [:]
+    /// Rows that one statement removes.
+    var size = StepSize(limit: 500)
 
     package var now: Instant { clock.now() }
 

@@ -1,5 +1,8 @@
 // The database as requests see it: reads wait for their person's share, and what they return is counted.
 //
+// Reads of a request without a proved account have no share: many people may be behind the network of a sign-in, and
+// behind that of a gateway.
+//
 // How large a result is shows only when it is there. So a request that finds no memory for one frees it, waits until
 // there is memory for its size, and reads again.
 package import Storage
@@ -30,8 +33,11 @@ package struct SharedDatabase: DatabaseDecorator {
             return try await base.run(transaction, priority: priority)
         }
         func read() async throws(StorageError) -> TransactionResults {
+            guard case .person(let person)? = scope.account else {
+                return try await base.run(transaction, priority: priority)
+            }
             let shares = priority == .long && base.engine == .postgres ? longShares : shares
-            return try await shares.run(of: scope.owner) { () async throws(StorageError) in
+            return try await shares.run(of: person) { () async throws(StorageError) in
                 try await base.run(transaction, priority: priority)
             }
         }

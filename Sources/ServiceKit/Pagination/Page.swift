@@ -75,6 +75,8 @@ package struct PageRequest: Sendable {
         self.wantsCount = wantsCount
     }
 
+    /// Of lists whose `limit` is not given.
+    package static let defaultLimit = 20
     package static let limit = QueryParameter.integer("limit", in: 1...100)
     package static let after = QueryParameter.text("after")
     package static let before = QueryParameter.text("before")
@@ -92,8 +94,9 @@ package struct PageRequest: Sendable {
     package init(numbered query: QueryParameters, list: String) throws(APIError) {
         try self.init(query, list: list)
         guard let page = try query[Self.page] else { return }
-        guard page <= Self.furthestRow / limit else {
-            throw .field("page", "out_of_range", "must be from 1 to \(Self.furthestRow / limit)")
+        let last = Self.furthestRow / limit
+        guard page <= last else {
+            throw .field("page", "out_of_range", "must be from 1 to \(last)", .range(1...last))
         }
         guard cursor == nil else { throw .field("page", "invalid", "cannot be combined with after or before") }
         offset = Int64(page - 1) * Int64(limit)
@@ -101,7 +104,7 @@ package struct PageRequest: Sendable {
 
     /// Reads `limit` (1–100, default 20), `after` or `before`, and `count`.
     package init(_ query: QueryParameters, list: String) throws(APIError) {
-        let limit = try query[Self.limit] ?? 20
+        let limit = try query[Self.limit] ?? Self.defaultLimit
         let wantsCount = query.declares(Self.count) ? try query[Self.count] ?? false : false
         switch (try query[Self.after], try query[Self.before]) {
         case (nil, nil): self.init(limit: limit, cursor: nil, direction: .forward, wantsCount: wantsCount)
@@ -121,6 +124,19 @@ package struct Page<Item: Sendable>: Sendable {
     package let hasMore: Bool
     package var total: Int64?
 
+    package init(items: [Item], next: Cursor?, previous: Cursor?, hasMore: Bool, total: Int64? = nil) {
+        self.items = items
+        self.next = next
+        self.previous = previous
+        self.hasMore = hasMore
+        self.total = total
+    }
+
+    /// The same page of other items.
+    package func with(items: [Item]) -> Page {
+        Page(items: items, next: next, previous: previous, hasMore: hasMore, total: total)
+    }
+
     /// Makes a page of up to `limit + 1` items in the direction of the request. `isCut`: there are more although fewer
     /// were fetched.
     package init(fetched: [Item], request: PageRequest, isCut: Bool = false, cursor: (Item) -> Cursor) {
@@ -139,7 +155,12 @@ package struct Page<Item: Sendable>: Sendable {
         }
     }
 
-    package func json(list: String, _ write: (inout JSONWriter, Item) throws -> Void) rethrows -> JSONWriter {
+    /// `more`: further members.
+    package func json(
+        list: String,
+        more: (inout JSONWriter) -> Void = { _ in },
+        _ write: (inout JSONWriter, Item) throws -> Void
+    ) rethrows -> JSONWriter {
         // Reserves a few hundred bytes for each item, so that the page is not copied as it grows.
         var writer = JSONWriter(reserving: 256 + items.count * 640)
         try writer.object { writer in
@@ -150,6 +171,7 @@ package struct Page<Item: Sendable>: Sendable {
             writer.field("prev_cursor", previous?.encoded(for: list))
             writer.field("has_more", hasMore)
             if let total { writer.field("total", total) }
+            more(&writer)
         }
         return writer
     }

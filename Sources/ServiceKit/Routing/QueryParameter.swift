@@ -72,7 +72,7 @@ extension QueryParameter<String> {
     package static func word(_ name: String, of words: [String]) -> Self {
         Self(name, ParameterSchema(type: "string", values: words)) { text, name throws(APIError) in
             guard let word = text.keyword, words.contains(word) else {
-                throw .field(name, "invalid", "must be one of \(words.joined(separator: "; "))")
+                throw .field(name, "invalid", "must be one of \(words.joined(separator: "; "))", .oneOf(words))
             }
             return word
         }
@@ -93,7 +93,7 @@ extension QueryParameter<Bool> {
             switch text.keyword {
             case "true", "1": true
             case "false", "0": false
-            default: throw .field(name, "invalid", "must be true or false")
+            default: throw .field(name, "invalid", "must be true or false", .oneOf(["true", "false"]))
             }
         }
     }
@@ -105,7 +105,8 @@ extension QueryParameter<Int> {
         return Self(name, schema) { text, name throws(APIError) in
             guard let value = Int(text.verbatim) else { throw .field(name, "wrong_type", "must be a whole number") }
             guard range.contains(value) else {
-                throw .field(name, "out_of_range", "must be from \(range.lowerBound) to \(range.upperBound)")
+                let detail = "must be from \(range.lowerBound) to \(range.upperBound)"
+                throw .field(name, "out_of_range", detail, .range(range))
             }
             return value
         }
@@ -134,7 +135,14 @@ extension QueryParameter<Duration> {
                 throw .field(name, "invalid", "must be a whole number with s, m, h or d")
             }
             let (seconds, overflow) = number.multipliedReportingOverflow(by: unit)
-            guard !overflow else { throw .field(name, "out_of_range", "is too long") }
+            guard !overflow else {
+                throw .field(
+                    name,
+                    "out_of_range",
+                    "is too long",
+                    .atMost("\(Int64.max / unit)\(text.verbatim.suffix(1))")
+                )
+            }
             return .seconds(seconds)
         }
     }
@@ -146,7 +154,7 @@ extension QueryParameter where Value: RawRepresentable & CaseIterable, Value.Raw
         let words = Value.allCases.map(\.rawValue)
         return Self(name, ParameterSchema(type: "string", values: words)) { text, name throws(APIError) in
             if let choice = text.keyword.flatMap(Value.init(rawValue:)) { return choice }
-            throw .field(name, "invalid", "must be one of \(words.joined(separator: ", "))")
+            throw .field(name, "invalid", "must be one of \(words.joined(separator: ", "))", .oneOf(words))
         }
     }
 }

@@ -23,7 +23,8 @@ package struct RequestTarget: Sendable {
     /// Of a request that was not read.
     package static let unread = RequestTarget(nowhere)
 
-    /// Reads a target. What is below a path of `opaque` is another server's path, and no segment of it is read.
+    /// Reads a target. What is below a path of `opaque` is another server's path, not ours to judge, and no byte of
+    /// it is read. A gateway asks about a request as its client sent it, and makes 500 of a 400.
     package init(_ text: String, opaque: [String] = []) {
         let bytes = Self.withoutAuthority(Array(text.utf8))
         let path = bytes.prefix { $0 != UInt8(ascii: "?") }
@@ -31,12 +32,7 @@ package struct RequestTarget: Sendable {
         do throws(Refusal) {
             guard path.first == UInt8(ascii: "/") else { throw .noPath }
             let foreign = opaque.first { path.starts(with: $0.utf8) }
-            if let foreign {
-                try Self.checkForeign(path.dropFirst(foreign.utf8.count))
-                self.path = foreign + "-"
-            } else {
-                self.path = try Self.normal(path)
-            }
+            self.path = if let foreign { foreign + "-" } else { try Self.normal(path) }
             refusal = nil
         } catch {
             self.path = Self.nowhere
@@ -82,21 +78,6 @@ package struct RequestTarget: Sendable {
             return try PercentEncoding.decode(segment, plusIsSpace: false)
         } catch {
             throw .encoding(error)
-        }
-    }
-
-    /// Another server's path: its bytes are its own business, but the gateway that forwards it would resolve its dots.
-    private static func checkForeign(_ path: ArraySlice<UInt8>) throws(Refusal) {
-        for segment in path.split(separator: UInt8(ascii: "/")) {
-            try checkCharacters(segment)
-            let text: String
-            do throws(PercentEncodingFault) {
-                text = try PercentEncoding.decode(segment, plusIsSpace: false)
-            } catch {
-                guard error != .malformedEscape else { throw .encoding(error) }
-                continue
-            }
-            guard !isDots(text.utf8) else { throw .dotSegment }
         }
     }
 

@@ -6,14 +6,31 @@ import HTTPTypes
 package import Hummingbird
 
 package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
-    private let origins: Set<RequestText>
+    private let origins: AllowedOrigins
+    private let own: RequestText
+    private let foreign: [RequestText]
+    private let refused = RefusedOrigins()
 
     private static var allowedHeaders: String {
-        "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-ID"
+        """
+        Authorization, Content-Encoding, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, \
+        X-Request-ID, traceparent, tracestate
+        """
     }
 
-    package init(origins: [String]) {
-        self.origins = Set(origins.map { RequestText($0) })
+    private static var exposedHeaders: String {
+        "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, WWW-Authenticate"
+    }
+
+    /// - Parameters:
+    ///   - origins: the frontends.
+    ///   - publicURL: the service's own origin, which needs no permission.
+    ///   - foreign: the beginnings of paths below which a gateway asks about requests to another server. Their origin
+    ///     is that server's business.
+    package init(origins: AllowedOrigins, publicURL: String, foreign: [String] = []) {
+        self.origins = origins
+        own = RequestText(publicURL)
+        self.foreign = foreign.map { RequestText($0) }
     }
 
     package func handle(
@@ -21,10 +38,18 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
         context: Context,
         next: @concurrent (Request, Context) async throws -> Response
     ) async throws -> Response {
-        guard let origin = request.headers.text(.origin), origins.contains(origin) else {
+        let path = RequestText(context.target.path)
+        guard let origin = request.headers.text(.origin), !foreign.contains(where: { path.begins(with: $0) }) else {
             return varying(try await next(request, context))
         }
-        if request.method == .options, request.headers.contains(.accessControlRequestMethod) {
+        let isPreflight = request.method == .options && request.headers.contains(.accessControlRequestMethod)
+        guard origins.contains(origin) else {
+            let isOwn = origin == own || request.headers.text(.fetchSite) == "same-origin"
+            if !isOwn { refused.note(origin, context.logger) }
+            if isPreflight, !isOwn { return varying(APIError(.originRefused).response(requestID: context.requestID)) }
+            return varying(try await next(request, context))
+        }
+        if isPreflight {
             return allowing(
                 origin,
                 varying(
@@ -40,8 +65,7 @@ package struct CORSMiddleware<Context: WebRequestContext>: RouterMiddleware {
             )
         }
         var response = allowing(origin, varying(try await next(request, context)))
-        response.headers[.accessControlExposeHeaders] =
-            "ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, WWW-Authenticate"
+        response.headers[.accessControlExposeHeaders] = Self.exposedHeaders
         return response
     }
 

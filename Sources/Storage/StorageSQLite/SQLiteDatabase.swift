@@ -63,7 +63,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
     private let reads: WorkQueue
     private let longReads: WorkQueue
     /// Passed by long writes before they join the queue of writes.
-    private let longWrites = Turnstile()
+    private let longWrites: Turnstile
     private let threads: ThreadGroup
     private let logChanges: LogChanges
 
@@ -123,6 +123,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
         self.writes = writes
         self.reads = reads
         self.longReads = longReads
+        longWrites = Turnstile(limits: configuration.limits)
         self.threads = threads
         let logChanges = LogChanges { _, changed in
             SQLiteLogWatcher(path: path, configuration: configuration, changed: changed)
@@ -191,7 +192,7 @@ package final class SQLiteDatabase: InteractiveDatabase {
         case (true, .long): return try await submit(statements, to: longReads)
         case (false, .normal): return try await submit(statements, to: writes)
         case (false, .long):
-            await longWrites.enter()
+            try await longWrites.enter()
             defer { longWrites.leave() }
             return try await submit(statements, to: writes)
         }

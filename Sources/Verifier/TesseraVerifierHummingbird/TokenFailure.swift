@@ -17,6 +17,8 @@ public struct TokenFailure: Sendable {
         case stale = "token_stale"
         /// Its session was revoked.
         case revoked = "session_revoked"
+        /// The user is deactivated or deleted.
+        case userInactive = "user_inactive"
         /// The issuer's keys are unavailable, so the token cannot be judged.
         case keysUnavailable = "keys_unavailable"
         /// The revocations are unknown.
@@ -42,7 +44,7 @@ public struct TokenFailure: Sendable {
         case .keysUnavailable, .revocationsUnavailable: .serviceUnavailable
         // RFC 9470 §3: another sign-in helps, so it is 401 and not 403.
         case .missing, .invalid, .expired, .stale, .revoked, .insufficientAuthentication: .unauthorized
-        case .insufficientScope, .insufficientRole: .forbidden
+        case .userInactive, .insufficientScope, .insufficientRole: .forbidden
         }
     }
 
@@ -63,6 +65,7 @@ public struct TokenFailure: Sendable {
             case .expired: .expired
             case .stale: .stale
             case .revoked: .revoked
+            case .userInactive: .userInactive
             case .keysUnavailable: .keysUnavailable
             case .revocationsUnavailable: .revocationsUnavailable
             case .insufficientScope: .insufficientScope
@@ -87,6 +90,8 @@ public struct TokenFailure: Sendable {
                 [.wwwAuthenticate: "\(realm), error=\"insufficient_scope\"\(Self.parameters(error?.requirement))"]
             case .insufficientAuthentication:
                 [.wwwAuthenticate: "\(realm), error=\"\(reason.rawValue)\"\(Self.parameters(error?.requirement))"]
+            // No better token helps.
+            case .userInactive: [:]
             case .invalid, .expired, .stale, .revoked:
                 [.wwwAuthenticate: "\(realm), error=\"invalid_token\", error_description=\"\(reason.rawValue)\""]
             }

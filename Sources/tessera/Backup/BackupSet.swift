@@ -66,16 +66,16 @@ struct BackupSet {
     private func back(up service: Service, in folder: String) async throws -> BackupManifest.File {
         let label = service.rawValue
         do {
-            let url = service.url(settings)
+            let url = try service.url(settings)
             let name: String
             let records: [MigrationRecord]
             switch url {
             case .sqlite(let path):
                 name = "\(label).sqlite"
                 records = try await copy(sqlite: path, service, to: "\(folder)/\(name)")
-            case .postgres(let text):
+            case .postgres(let text, let schema):
                 name = "\(label).pgdump"
-                records = try await dump(postgres: text, service, to: "\(folder)/\(name)")
+                records = try await dump(postgres: text, schema, service, to: "\(folder)/\(name)")
             }
             let digest = try await FileDigest.compute("\(folder)/\(name)")
             progress.show(label, done: digest.bytes, total: digest.bytes)
@@ -118,14 +118,27 @@ struct BackupSet {
         return records
     }
 
-    private func dump(postgres url: String, _ service: Service, to path: String) async throws -> [MigrationRecord] {
+    private func dump(
+        postgres url: String,
+        _ schema: DatabaseSchema,
+        _ service: Service,
+        to path: String
+    ) async throws -> [MigrationRecord] {
         try PrivateFiles.makeFile(path)
-        try await PostgresTools(url: url, as: "tessera backup").dump(to: path) { [progress] bytes, table in
+        let name: String?
+        do {
+            name = try await schema.resolve(at: url, for: service.rawValue)
+        } catch StorageError.unavailable {
+            // pg_dump says why, and what else it misses.
+            name = nil
+        }
+        try await PostgresTools(url: url, schema: name, as: "tessera backup").dump(to: path) {
+            [progress] bytes, table in
             progress.show(service.rawValue, done: bytes, remark: table)
         }
         let archive = PostgresArchive(path: path)
         try await archive.check()
-        let records = try await archive.migrations()
+        let records = try await archive.migrations().records
         try ServiceDatabase.migrator(of: service.rawValue).requireOwn(records)
         return records
     }

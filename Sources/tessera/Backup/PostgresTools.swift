@@ -7,8 +7,15 @@ import Synchronization
 /// Programs that find their database in their environment.
 struct PostgresTools: Sendable {
     private let environment: [String: String]
+    private let schema: String?
 
-    init(url: String, as name: String) throws {
+    /// - Parameters:
+    ///   - url: a libpq URI.
+    ///   - schema: the one that is dumped, and that scripts begin in; `nil` for the whole database.
+    ///   - name: what the server shows of these programs.
+    /// - Throws: `StorageError` when libpq cannot read the URI.
+    init(url: String, schema: String?, as name: String) throws {
+        self.schema = schema
         var environment = try PostgresClientEnvironment.variables(of: url)
         environment["PGAPPNAME"] = name
         environment["PGCLIENTENCODING"] = "UTF8"
@@ -17,7 +24,7 @@ struct PostgresTools: Sendable {
         self.environment = environment
     }
 
-    /// Dumps the whole database, in one snapshot, into an existing file. `progress` receives the bytes written and the
+    /// Dumps the schema, in one snapshot, into an existing file. `progress` receives the bytes written and the
     /// current table.
     func dump(to path: String, progress: @escaping @Sendable (_ bytes: Int, _ table: String) -> Void) async throws {
         let watch = DumpWatch(path: path)
@@ -27,7 +34,8 @@ struct PostgresTools: Sendable {
                 [
                     "--format=custom", "--file=\(path)", "--verbose", "--no-password", "--no-owner", "--no-privileges",
                     "--no-tablespaces", "--no-publications", "--no-subscriptions", "--no-blobs",
-                ],
+                    // A pattern, in which quotes keep a name as it is.
+                ] + (schema.map { ["--schema=\(PostgresScript.identifier($0))"] } ?? []),
                 environment: environment,
                 onLine: { line in
                     if let match = line.firstMatch(of: /dumping contents of table "(.+)"/) {
@@ -55,6 +63,7 @@ struct PostgresTools: Sendable {
                 input: true
             )
             do {
+                if let schema { try psql.write(Data("\(PostgresScript.setSearchPath(schema))\n".utf8)) }
                 try pieces { try psql.write($0) }
             } catch let error as StartFailure {
                 psql.stop()
@@ -100,8 +109,8 @@ struct PostgresArchive: Sendable {
         }
     }
 
-    /// The rows of its table `schema_migrations`. Throws if the file is no archive.
-    func migrations() async throws -> [MigrationRecord] {
+    /// The rows of its table `schema_migrations`, and the schema that this is in. Throws if the file is no archive.
+    func migrations() async throws -> (records: [MigrationRecord], schema: String) {
         try await OwnThread.run("pg_restore") {
             let program = try ChildProcess(
                 "pg_restore",
@@ -111,15 +120,19 @@ struct PostgresArchive: Sendable {
             var script = Data()
             while let piece = program.read() { script += piece }
             try program.finish()
-            return Self.migrations(inScript: String(decoding: script, as: UTF8.self))
+            let text = String(decoding: script, as: UTF8.self)
+            return (Self.migrations(inScript: text), Self.schema(inScript: text))
         }
     }
 
-    /// Sends the archive as a script, and fails unless all of it was readable.
-    func script(to send: (Data) throws -> Void, progress: @Sendable (_ bytes: Int) -> Void) throws {
+    /// Sends what the archive holds of a schema as a script, and fails unless all of it was readable.
+    func script(of schema: String, to send: (Data) throws -> Void, progress: @Sendable (_ bytes: Int) -> Void) throws {
         let program = try ChildProcess(
             "pg_restore",
-            ["--clean", "--if-exists", "--exit-on-error", "--no-owner", "--no-privileges", "--file=-", path],
+            [
+                "--clean", "--if-exists", "--exit-on-error", "--no-owner", "--no-privileges", "--schema=\(schema)",
+                "--file=-", path,
+            ],
             output: true
         )
         var bytes = 0
@@ -134,6 +147,17 @@ struct PostgresArchive: Sendable {
             throw error
         }
         try program.finish()
+    }
+
+    /// From `COPY schema.schema_migrations (…)`; `public` for a table that was never filled.
+    static func schema(inScript script: String) -> String {
+        for line in script.split(separator: "\n") {
+            guard line.hasPrefix("COPY "), let end = line.range(of: ".schema_migrations (") else { continue }
+            let name = String(line[..<end.lowerBound].dropFirst("COPY ".count))
+            guard name.hasPrefix("\""), name.hasSuffix("\""), name.count > 1 else { return name }
+            return String(name.dropFirst().dropLast()).replacing("\"\"", with: "\"")
+        }
+        return "public"
     }
 
     /// Reads the rows between `COPY … (service, number, …) FROM stdin;` and `\.`; their texts need no unescaping.

@@ -62,7 +62,7 @@ struct RestoreSet {
     }
 
     private func prepare(_ service: Service, _ file: BackupManifest.File, in folder: String) async throws -> Part {
-        let url = service.url(settings)
+        let url = try service.url(settings)
         guard file.engine == url.engine.rawValue else {
             throw StartFailure("the backup is of \(file.engine), and the database is \(url.engine.rawValue)")
         }
@@ -90,10 +90,11 @@ struct RestoreSet {
                 restore.discard()
                 throw error
             }
-        case .postgres(let text):
+        case .postgres(let text, let schema):
             let restore = PostgresRestore(
                 service: service,
                 target: text,
+                schema: try await schema.resolve(at: text, for: service.rawValue),
                 source: source,
                 file: file,
                 logger: logger,

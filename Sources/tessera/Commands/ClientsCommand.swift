@@ -7,14 +7,28 @@ import ServiceKit
 struct ClientsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "clients",
-        abstract: "Create and list OAuth clients, rotate secrets, disable.",
-        subcommands: [Create.self, List.self, RotateSecret.self, Disable.self, Enable.self]
+        abstract: "Create, list, change and delete OAuth clients.",
+        subcommands: [
+            Create.self, List.self, Update.self, RotateSecret.self, Disable.self, Enable.self, Delete.self,
+        ]
     )
 
     static func line(_ client: Client) -> String {
         let state = client.isDisabled ? "disabled" : "active"
         let scopes = client.scopes.isEmpty ? "-" : client.scopes.joined(separator: ",")
         return "\(client.id)  \(client.name)  \(scopes)  \(client.audiences.joined(separator: ","))  \(state)"
+    }
+
+    /// Says on standard error what a resource server would otherwise find out by `active: false`.
+    static func warn(_ client: Client, _ auth: AuthService) {
+        let audiences = auth.audiencesWithoutUsers(of: client)
+        guard !audiences.isEmpty else { return }
+        let text = """
+            warning: no user's token is for \(audiences.joined(separator: ", ")): introspection by \(client.id) answers \
+            active: false for every user until \(ConfigurationKey.tokenAudiences.name) names it (docs/resource-servers.md)
+
+            """
+        FileHandle.standardError.write(Data(text.utf8))
     }
 
     /// The secret is on a line of its own, and is never shown again.
@@ -41,6 +55,8 @@ struct ClientsCommand: AsyncParsableCommand {
         var audience: [String] = [AuthConfiguration.ownAudience]
         @Option(help: "A file with a JWK set of its public keys, for private_key_jwt; it then gets no secret.")
         var jwks: String?
+        @Flag(help: "Let its assertions name the token endpoint as their audience, instead of the issuer.")
+        var allowTokenEndpointAudience = false
         @Option(help: "A file for the secret, made with mode 0600; needs --id.")
         var secretFile: String?
 
@@ -57,6 +73,7 @@ struct ClientsCommand: AsyncParsableCommand {
                 scopes: scope.map { RequestText($0) },
                 audiences: audience.map { RequestText($0) }
             )
+            draft.allowsTokenEndpointAudience = allowTokenEndpointAudience
             if let jwks {
                 guard let text = try? String(contentsOfFile: jwks, encoding: .utf8) else {
                     throw StartFailure("\(jwks) cannot be read")
@@ -71,15 +88,16 @@ struct ClientsCommand: AsyncParsableCommand {
                     }
                     print(line(client))
                     print("its secret is in \(secretFile)")
+                    warn(client, auth)
                 }
                 return
             }
             try await withAuth(settings, logger: logger) { auth in
-                show(
-                    try await Refusal.describing(about: id ?? name) {
-                        try await auth.clients.create(wanted, actor: nil, from: .commandLine)
-                    }
-                )
+                let made = try await Refusal.describing(about: id ?? name) {
+                    try await auth.clients.create(wanted, actor: nil, from: .commandLine)
+                }
+                show(made)
+                warn(made.client, auth)
             }
         }
     }
@@ -120,6 +138,61 @@ struct ClientsCommand: AsyncParsableCommand {
                         )
                     }
                 )
+            }
+        }
+    }
+
+    struct Update: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Change a client.",
+            discussion: "Without a scope or an audience that it had, the tokens that it has are refused."
+        )
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The client's id.") var client: String
+        @Option(help: "What people call it.") var name: String?
+        @Option(help: "A scope that it may ask for, instead of those of before; may be repeated.")
+        var scope: [String] = []
+        @Flag(help: "Take every scope away.") var noScopes = false
+        @Option(help: "An audience, instead of those of before; may be repeated.") var audience: [String] = []
+        @Flag(
+            inversion: .prefixedNo,
+            help: "Let its assertions name the token endpoint as their audience, instead of the issuer."
+        )
+        var allowTokenEndpointAudience: Bool?
+
+        func validate() throws {
+            guard scope.isEmpty || !noScopes else { throw ValidationError("--scope goes not with --no-scopes") }
+        }
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            var change = ClientChange()
+            change.name = name.map { RequestText($0) }
+            if noScopes || !scope.isEmpty { change.scopes = scope.map { RequestText($0) } }
+            if !audience.isEmpty { change.audiences = audience.map { RequestText($0) } }
+            change.allowsTokenEndpointAudience = allowTokenEndpointAudience
+            let wanted = change
+            try await withAuth(settings, logger: logger) { auth in
+                let changed = try await Refusal.describing(about: client) {
+                    try await auth.clients.update(client, wanted, actor: nil, from: .commandLine)
+                }
+                print(line(changed))
+                warn(changed, auth)
+            }
+        }
+    }
+
+    struct Delete: TesseraCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a client. The tokens that it has are refused, also when the id is used again."
+        )
+        @OptionGroup var options: CommonOptions
+        @Argument(help: "The client's id.") var client: String
+
+        func run(_ settings: Settings, logger: Logger) async throws {
+            try await withAuth(settings, logger: logger) { auth in
+                try await Refusal.describing(about: client) {
+                    try await auth.clients.delete(client, actor: nil, from: .commandLine)
+                }
             }
         }
     }

@@ -54,13 +54,27 @@ struct CommonOptions: ParsableArguments {
         return flags
     }
 
+    /// SECURITY: every process of the machine can read the arguments of every other, so a URL given by a flag has no
+    /// password.
+    static func refusePassword(in value: String, _ key: ConfigurationKey) throws {
+        guard key.kind == .databaseURL, DatabaseURL.holdsPassword(value) else { return }
+        throw ConfigurationError(
+            key,
+            "has a password, which `ps` shows to every user when it comes by a flag: use the environment, or a file by "
+                + "\(key.name)_FILE"
+        )
+    }
+
     private func flags() throws -> [String: String] {
         var flags = try Self.assigned(assignments)
         let named: [(ConfigurationKey, String?)] = [
             (.dataDirectory, dataDir), (.host, host), (.authPort, authPort), (.chatPort, chatPort),
             (.authDatabaseURL, authDatabaseURL), (.chatDatabaseURL, chatDatabaseURL), (.logLevel, logLevel),
         ]
-        for case (let key, let value?) in named { flags[key.name] = value }
+        for case (let key, let value?) in named {
+            try Self.refusePassword(in: value, key)
+            flags[key.name] = value
+        }
         return flags
     }
 
@@ -102,20 +116,22 @@ extension TesseraCommand {
         _ settings: Settings,
         logger: Logger,
         migrate: Bool = false,
+        mustSign: Bool = true,
         _ body: (AuthService) async throws -> T
     ) async throws -> T {
         guard let ring = try settings.masterKeys() ?? DevSecrets.existingRing(in: settings.dataDirectory) else {
             throw ConfigurationError(.masterKey, "is required")
         }
         let opened = try await ServiceDatabase.open(
-            settings.authDatabase,
+            try settings.authDatabase,
             service: "auth",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )
         do {
             try await opened.prepare(migrate: migrate, logger: logger)
-            let service = try await Start.auth(settings, ring: ring, opened, logger: logger)
+            let service = try await Start.auth(settings, ring: ring, opened, mustSign: mustSign, logger: logger)
             let result = try await body(service)
             await opened.database.close()
             return result
@@ -131,7 +147,7 @@ extension TesseraCommand {
         _ body: (ChatService) async throws -> T
     ) async throws -> T {
         let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
+            try settings.chatDatabase,
             service: "chat",
             slow: settings.slowSQL,
             logger: logger

@@ -6,8 +6,8 @@ import Storage
 struct KeysCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "keys",
-        abstract: "List, rotate and retire signing keys.",
-        subcommands: [List.self, Rotate.self, Retire.self]
+        abstract: "List, rotate and retire signing keys; show and end master keys.",
+        subcommands: [List.self, Rotate.self, Retire.self, RingStatus.self, RingWithdraw.self]
     )
 
     static func show(_ keys: SigningKeys) async throws {
@@ -21,7 +21,7 @@ struct KeysCommand: AsyncParsableCommand {
         @OptionGroup var options: CommonOptions
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            try await withAuth(settings, logger: logger) { try await show($0.keys) }
+            try await withAuth(settings, logger: logger, mustSign: false) { try await show($0.keys) }
         }
     }
 
@@ -33,7 +33,7 @@ struct KeysCommand: AsyncParsableCommand {
         @OptionGroup var options: CommonOptions
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            try await withAuth(settings, logger: logger) { auth in
+            try await withAuth(settings, logger: logger, mustSign: false) { auth in
                 try await Refusal.describing { try await auth.keys.rotate() }
                 try await show(auth.keys)
             }
@@ -50,7 +50,7 @@ struct KeysCommand: AsyncParsableCommand {
         var compromised = false
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            try await withAuth(settings, logger: logger) { auth in
+            try await withAuth(settings, logger: logger, mustSign: false) { auth in
                 try await Refusal.describing(about: kid) { try await auth.keys.retire(kid, compromised: compromised) }
                 try await show(auth.keys)
             }

@@ -12,30 +12,32 @@ struct MigrateCommand: AsyncParsableCommand {
     enum Service: String, ExpressibleByArgument, CaseIterable {
         case auth, chat
 
-        func url(_ settings: Settings) -> DatabaseURL {
-            switch self {
-            case .auth: settings.authDatabase
-            case .chat: settings.chatDatabase
-            }
-        }
+        func url(_ settings: Settings) throws -> DatabaseURL { try settings.databases.url(of: rawValue) }
     }
 
     static func with(
         _ service: Service,
         _ settings: Settings,
         _ logger: Logger,
+        missing: MissingPlace = .refused,
         _ body: (ServiceDatabase) async throws -> Void
     ) async throws {
-        try await with(service, at: service.url(settings), logger, body)
+        try await with(service, at: try service.url(settings), logger, missing: missing, body)
     }
 
     static func with(
         _ service: Service,
         at url: DatabaseURL,
         _ logger: Logger,
+        missing: MissingPlace = .refused,
         _ body: (ServiceDatabase) async throws -> Void
     ) async throws {
-        let opened = try await ServiceDatabase.open(url, service: service.rawValue, logger: logger)
+        let opened = try await ServiceDatabase.open(
+            url,
+            service: service.rawValue,
+            missing: missing,
+            logger: logger
+        )
         do {
             try await body(opened)
         } catch {
@@ -50,10 +52,15 @@ struct MigrateCommand: AsyncParsableCommand {
         @OptionGroup var options: CommonOptions
         @Option(help: "auth or chat; both unless given.") var service: Service?
         @Option(help: "The last number to apply.") var to: Int?
+        @Flag(help: "Make the PostgreSQL database and the schema where they are missing.") var createDatabase = false
 
         func run(_ settings: Settings, logger: Logger) async throws {
-            for service in service.map({ [$0] }) ?? Service.allCases {
-                try await with(service, settings, logger) { opened in
+            let services = service.map { [$0] } ?? Service.allCases
+            // Both are named before one is changed.
+            for service in services { _ = try service.url(settings) }
+            for service in services {
+                try await with(service, settings, logger, missing: createDatabase ? .made : .usualSchema) { opened in
+                    try await opened.requireOwn()
                     let applied = try await opened.migrator.up(opened.database, to: to)
                     for name in applied { print("\(name) applied") }
                     if applied.isEmpty { print("\(service.rawValue): nothing to do") }
@@ -67,9 +74,19 @@ struct MigrateCommand: AsyncParsableCommand {
         @OptionGroup var options: CommonOptions
         @Option(help: "auth or chat.") var service: Service
         @Option(help: "How many.") var steps = 1
+        @Flag(help: "Do not ask: more than one step, and one that drops rows, asks otherwise.") var yes = false
+
+        func validate() throws {
+            guard steps > 0 else { throw ValidationError("--steps takes a number from 1.") }
+        }
 
         func run(_ settings: Settings, logger: Logger) async throws {
             try await with(service, settings, logger) { opened in
+                let reversal = try await opened.migrator.reversal(opened.database, steps: steps)
+                if reversal.count > 1 || reversal.contains(where: \.dropsRows) {
+                    let names = reversal.map { "\($0.name)\($0.dropsRows ? ", which drops rows" : "")" }
+                    try Question.ask("This takes back \(names.joined(separator: "; "))", isAnswered: yes)
+                }
                 for name in try await opened.migrator.down(opened.database, steps: steps) {
                     print("\(name) taken back")
                 }

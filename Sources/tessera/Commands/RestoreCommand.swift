@@ -4,10 +4,6 @@ import Foundation
 import Logging
 import Storage
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 struct RestoreCommand: TesseraCommand {
     static let configuration = CommandConfiguration(
         commandName: "restore",
@@ -47,12 +43,12 @@ struct RestoreCommand: TesseraCommand {
         if let from {
             let restore = RestoreSet(settings: settings, logger: logger, progress: ProgressDisplay())
             for restored in try await restore.restore(service, from: from, confirm: confirm) {
-                print("\(restored.service.rawValue)  restored to \(restored.service.url(settings))")
+                print("\(restored.service.rawValue)  restored to \(try restored.service.url(settings))")
                 if let epoch = restored.epoch { tell(epoch) }
                 try await remindOfMigrations(restored.service, settings, logger)
             }
         } else {
-            try confirm(["the sessions of auth at \(settings.authDatabase)"])
+            try confirm(["the sessions of auth at \(try settings.authDatabase)"])
             try await MigrateCommand.with(.auth, settings, logger) { opened in
                 guard try await !RestoreTarget.inspect(opened, .auth).isEmpty else {
                     throw StartFailure("the database there is empty")
@@ -78,10 +74,6 @@ struct RestoreCommand: TesseraCommand {
     }
 
     private func confirm(_ subjects: [String]) throws {
-        if yes { return }
-        guard isatty(STDIN_FILENO) == 1 else { throw StartFailure("nothing was changed: --yes is needed here") }
-        let question = "This replaces \(subjects.joined(separator: ", and ")). Type yes to go on: "
-        try? FileHandle.standardError.write(contentsOf: Data(question.utf8))
-        guard readLine()?.lowercased() == "yes" else { throw StartFailure("nothing was changed") }
+        try Question.ask("This replaces \(subjects.joined(separator: ", and "))", isAnswered: yes)
     }
 }

@@ -14,15 +14,18 @@ struct AuthCommand: TesseraCommand {
         guard let ring = try settings.masterKeys() else { throw ConfigurationError(.masterKey, "is required") }
         // Everything is checked before anything opens.
         _ = try settings.authConfiguration(masterKeys: ring)
+        try settings.logWarnings(of: .auth, logger)
         let opened = try await ServiceDatabase.open(
-            settings.authDatabase,
+            try settings.authDatabase,
             service: "auth",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )
         try await opened.prepare(migrate: migrate, logger: logger)
         var runner = ServiceRunner(limits: connections, logger: logger)
         let auth = try await Start.auth(settings, ring: ring, opened, logger: logger)
+        try await Start.serving(auth, logger: logger)
         runner.addMetrics(on: settings.metrics ?? .metrics)
         runner.add(auth, on: settings.auth, database: opened.database)
         logger.info("auth starts", metadata: ["address": "\(settings.auth)"])
@@ -40,11 +43,20 @@ struct ChatCommand: TesseraCommand {
 
     func run(_ settings: Settings, logger: Logger) async throws {
         let connections = ProcessLimits.prepare(settings.connections, logger: logger)
+        // SECURITY: chat reads no master key. One in its environment is one more place from which it may leak.
+        if settings.reader.isGiven(.masterKey) {
+            logger.warning(
+                "chat was given auth's master key, which it does not read and should not have",
+                metadata: ["setting": "\(ConfigurationKey.masterKey.name)"]
+            )
+        }
         _ = try settings.chatConfiguration()
-        let feed = try settings.chatFeed()
+        let feed = try settings.chatFollows()
+        try settings.logWarnings(of: .chat, logger)
         let opened = try await ServiceDatabase.open(
-            settings.chatDatabase,
+            try settings.chatDatabase,
             service: "chat",
+            missing: migrate ? .usualSchema : .refused,
             slow: settings.slowSQL,
             logger: logger
         )

@@ -4,6 +4,7 @@
 struct ConfigurationKey: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case text, path, host, port, listenAddress, origin, origins, networks, list, limits, databaseURL, keyRing
+        case postgresURL, schemaName
         case number(ClosedRange<Int>)
         case size(ClosedRange<Int>)
         /// A duration, in seconds.
@@ -57,6 +58,8 @@ extension ConfigurationKey.Kind {
         case .list: "list"
         case .limits: "list of tier=number"
         case .databaseURL: "database"
+        case .postgresURL: "postgres URL"
+        case .schemaName: "schema"
         case .keyRing: "list of keys"
         case .number(let range): "number, \(range.lowerBound)–\(range.upperBound)"
         case .size(let range): "size, \(Self.shortSize(range.lowerBound))–\(Self.shortSize(range.upperBound))"
@@ -81,6 +84,8 @@ extension ConfigurationKey.Kind {
         case .list: "must be a list separated by commas, with at least one entry"
         case .limits: "must be a list such as guest=20,user=50, of guest, user, premium and admin, each once"
         case .databaseURL: "must be sqlite:PATH or postgres://…"
+        case .postgresURL: "must be postgres://…"
+        case .schemaName: "must be at most 63 of a–z, 0–9 and _, without a digit or pg_ at the beginning"
         case .keyRing: "must be a comma-separated list of 32-byte keys in base64, no two with the same id"
         case .number(let range): "must be a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .size(let range):

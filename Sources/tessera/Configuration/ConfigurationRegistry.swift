@@ -2,7 +2,6 @@
 import OpenSSLCrypto
 
 private let day = 86_400
-private let sqlite = ConfigurationKey.Fallback.described("SQLite in the data folder")
 private let none = ConfigurationKey.Fallback.described("–")
 
 extension ConfigurationKey {
@@ -12,19 +11,19 @@ extension ConfigurationKey {
     static let publicURL = Self(
         "TESSERA_PUBLIC_URL",
         .origin,
-        .described("`http://127.0.0.1:` and auth's port"),
+        .described("`http://localhost:` and auth's port"),
         "how the outside reaches auth: base of links, origin of cookies; https unless the host is a loopback one"
     )
     static let chatPublicURL = Self(
         "TESSERA_CHAT_PUBLIC_URL",
         .origin,
-        .described("`http://127.0.0.1:` and chat's port"),
+        .described("`http://localhost:` and chat's port"),
         "how the outside reaches chat; https unless the host is a loopback one"
     )
     static let authURL = Self(
         "TESSERA_AUTH_URL",
         .origin,
-        .described("`TESSERA_PUBLIC_URL`"),
+        .described("`TESSERA_PUBLIC_URL`, without it auth's own address"),
         "where chat finds auth's keys and its revocation feed"
     )
     static let metricsAddress = Self(
@@ -49,34 +48,7 @@ extension ConfigurationKey {
         "TESSERA_CORS_ORIGINS",
         .origins,
         .described("empty"),
-        "which browser origins may call with credentials"
-    )
-}
-
-extension ConfigurationKey {
-    static let authDatabaseURL = Self(
-        "TESSERA_AUTH_DATABASE_URL",
-        .databaseURL,
-        sqlite,
-        secret: true,
-        "auth's database: `sqlite:PATH` or `postgres://…`, a libpq URI, which may name several hosts"
-    )
-    static let chatDatabaseURL = Self(
-        "TESSERA_CHAT_DATABASE_URL",
-        .databaseURL,
-        sqlite,
-        secret: true,
-        "chat's database"
-    )
-    static let postgresHost = Self("POSTGRES_HOST", .host, none, "builds the URL of each service that has none")
-    static let postgresPort = Self("POSTGRES_PORT", .port, .value("5432"), "the port of that URL")
-    static let postgresUser = Self("POSTGRES_USER", .text, .value("postgres"), "the user of that URL")
-    static let postgresPassword = Self("POSTGRES_PASSWORD", .text, none, secret: true, "the password of that URL")
-    static let postgresDatabase = Self(
-        "POSTGRES_DB",
-        .text,
-        .described("`POSTGRES_USER`"),
-        "auth's database in that URL; chat's is `<POSTGRES_DB>_chat`"
+        "which browser origins may call with credentials, each named in full; `tessera dev` allows those of this machine"
     )
 }
 
@@ -86,7 +58,14 @@ extension ConfigurationKey {
         .keyRing,
         .described("made by `tessera dev`, required elsewhere"),
         secret: true,
-        "the key ring, each 32 bytes in base64: the first encrypts and derives, all decrypt and verify"
+        "auth's key ring, each 32 bytes in base64: the first encrypts and derives, all decrypt and verify"
+    )
+    static let chatKey = Self(
+        "TESSERA_CHAT_KEY",
+        .keyRing,
+        .described("made by `tessera dev`, – elsewhere"),
+        secret: true,
+        "chat's own key ring, in the same form, for what chat signs or seals; no key of `TESSERA_MASTER_KEY` may be in it"
     )
     static let issuer = Self("TESSERA_ISSUER", .origin, .described("`TESSERA_PUBLIC_URL`"), "`iss` of tokens")
     static let tokenAudiences = Self(
@@ -100,7 +79,14 @@ extension ConfigurationKey {
         "TESSERA_CHAT_CLIENT_ID",
         .text,
         none,
-        "chat's client at auth, with the scope `events`; without one chat learns of revocations when tokens expire"
+        "chat's client at auth, with the scope `events`; required by `tessera chat`"
+    )
+    static let chatFollow = Self(
+        "TESSERA_CHAT_FOLLOW",
+        .choice(["on", "off"]),
+        .value("on"),
+        "`off`: `tessera chat` runs without that client. It keeps and serves the chats of deleted users, and takes "
+            + "revoked tokens until they expire"
     )
     static let chatClientSecret = Self("TESSERA_CHAT_CLIENT_SECRET", .text, none, secret: true, "that client's secret")
     static let verifierStale = Self(
@@ -211,6 +197,12 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationKey {
+    static let allowHTTPURLs = Self(
+        "TESSERA_ALLOW_HTTP_URLS",
+        .choice(["on", "off"]),
+        .value("off"),
+        "`on`: URLs that users set, such as `avatar_url`, may be `http` too"
+    )
     static let rateLimits = Self(
         "TESSERA_RATE_LIMITS",
         .choice(["on", "off"]),
@@ -271,13 +263,14 @@ extension ConfigurationKey {
     static let all: [ConfigurationKey] =
         [
             host, authPort, chatPort, publicURL, chatPublicURL, authURL, metricsAddress, dataDirectory, trustedProxies,
-            corsOrigins, authDatabaseURL, chatDatabaseURL, postgresHost, postgresPort, postgresUser, postgresPassword,
-            postgresDatabase, masterKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret,
+            corsOrigins,
+        ] + databases + [
+            masterKey, chatKey, issuer, tokenAudiences, chatAudience, chatClientID, chatClientSecret, chatFollow,
             verifierStale, signingAlgorithm, keyRotation, accessTokenTTL, refreshGrace, sessionIdle, sessionAbsolute,
             passwordMinimum, argon2Memory, argon2Iterations,
             argon2Parallelism, hashThreads, hashQueue, quotaMessages, quotaTokensPerDay, quotaTokensPerMonth,
         ] + limits + [
-            rateLimits, cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
+            allowHTTPURLs, rateLimits, cleanupInterval, eventRetention, changeRetention, auditRetention, trashRetention,
             logSlowSQL, logLevel, logFormat,
         ]
 }

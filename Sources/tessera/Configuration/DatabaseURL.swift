@@ -1,22 +1,10 @@
 import Foundation
 import Storage
 
-/// `sqlite:PATH`, or a libpq URI.
+/// `sqlite:PATH`, or a libpq URI with the schema of the tables.
 enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     case sqlite(path: String)
-    case postgres(url: String)
-
-    /// From the setting, else the `POSTGRES_…` variables, else a file in the data folder.
-    init(_ reader: SettingsReader, _ key: ConfigurationKey, service: String, dataDirectory: String) throws {
-        if let text = try reader.text(key) {
-            guard let url = DatabaseURL(text) else { throw ConfigurationError(key) }
-            self = url
-        } else if let url = try Self.fromParts(reader, service: service) {
-            self = .postgres(url: url)
-        } else {
-            self = .sqlite(path: "\(dataDirectory)/\(service).sqlite")
-        }
-    }
+    case postgres(url: String, schema: DatabaseSchema = .found(isShared: false))
 
     /// `nil` for anything else. In-memory databases are refused because every connection would have its own.
     init?(_ text: String) {
@@ -30,20 +18,8 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
-    /// Reads the variables of the PostgreSQL image; chat has a database of its own.
-    private static func fromParts(_ reader: SettingsReader, service: String) throws -> String? {
-        guard try reader.text(.postgresHost) != nil else { return nil }
-        let host = try reader.line(.postgresHost)
-        let port = try reader.number(.postgresPort)
-        let user = try reader.line(.postgresUser)
-        let database = try reader.line(.postgresDatabase, else: user)
-        let name = service == "auth" ? database : "\(database)_\(service)"
-        let password = try reader.text(.postgresPassword).map { ":\(escaped($0))" } ?? ""
-        return "postgres://\(escaped(user))\(password)@\(escaped(host)):\(port)/\(escaped(name))"
-    }
-
     /// SECURITY: RFC 3986 §2.1; a password with `@` or `/` must not become part of the host.
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         let unreserved = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
         return text.utf8.map { byte in
             unreserved.contains(byte) ? String(UnicodeScalar(byte)) : "%" + String(format: "%02X", Int(byte))
@@ -61,9 +37,11 @@ enum DatabaseURL: Sendable, Hashable, CustomStringConvertible {
     /// Without user, password and parameters.
     var description: String {
         switch self {
-        case .sqlite(let path): "SQLite \(path)"
-        // Parameters are removed first: a password among them may contain an @.
-        case .postgres(let url): "PostgreSQL \(url.prefix { $0 != "?" }.split(separator: "@").last ?? "")"
+        case .sqlite(let path): return "SQLite \(path)"
+        case .postgres(let url, let schema):
+            let place = "PostgreSQL \(Self.place(url))"
+            if case .named(let name) = schema { return "\(place), schema \(name)" }
+            return place
         }
     }
 }

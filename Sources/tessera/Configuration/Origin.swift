@@ -14,18 +14,18 @@ enum Origin {
     /// would be sent in the clear.
     static func parse(_ text: String, _ key: ConfigurationKey, plain: Bool) throws -> String {
         let trimmed = withoutSlash(text)
-        guard let url = URL(string: trimmed), let scheme = url.scheme?.lowercased(),
-            let defaultPort = ["http": 80, "https": 443][scheme],
-            let host = url.host(percentEncoded: false),
-            let host = trimmed.contains("[") ? canonicalIPv6(host) : canonicalHost(host),
-            url.path.isEmpty, url.query == nil, url.fragment == nil,
-            url.user == nil, url.password == nil, (1...65_535).contains(url.port ?? 443)
+        // Foundation's part is IDNA's ASCII form of a host.
+        guard let written = URL(string: trimmed),
+            let url = WebURL(RequestText(written.absoluteString), schemes: [.https, .http]), url.isOrigin,
+            let host = written.host(percentEncoded: false),
+            let host = trimmed.contains("[") ? canonicalIPv6(host) : canonicalHost(host)
         else { throw ConfigurationError(key) }
-        if scheme == "http", !plain, !isLoopback(host) {
+        if url.scheme == .http, !plain, !isLoopback(host) {
             throw ConfigurationError(key, "must be https, unless the host is a loopback one")
         }
+        let defaultPort = url.scheme == .http ? 80 : 443
         let port = url.port.flatMap { $0 == defaultPort ? nil : ":\($0)" } ?? ""
-        return "\(scheme)://\(host)\(port)"
+        return "\(url.scheme.rawValue)://\(host)\(port)"
     }
 
     /// The text of an origin as it was written. Programs compare an issuer character by character (RFC 8414 §2) with
@@ -67,6 +67,17 @@ enum Origin {
         }
         guard longest > 1, let start = zeros.firstIndex(of: longest) else { return "[\(text(groups[...]))]" }
         return "[\(text(groups[..<start]))::\(text(groups[(start + longest)...]))]"
+    }
+
+    /// Takes an origin in its one spelling.
+    static func isLoopback(origin: String) -> Bool { isLoopback(host(of: origin)) }
+
+    /// Of an origin in its one spelling; an IPv6 address in brackets.
+    static func host(of origin: String) -> String {
+        let rest = origin.split(separator: "/").last ?? ""
+        let end =
+            rest.hasPrefix("[") ? rest.firstIndex(of: "]").map { rest.index(after: $0) } : rest.firstIndex(of: ":")
+        return String(rest[..<(end ?? rest.endIndex)])
     }
 
     /// Takes a host in its one spelling.

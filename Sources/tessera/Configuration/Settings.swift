@@ -27,6 +27,15 @@ struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// Where this machine reaches a server that listens here.
+    var reachable: ListenAddress {
+        switch host {
+        case "0.0.0.0", "localhost": ListenAddress(host: "127.0.0.1", port: port)
+        case "::": ListenAddress(host: "::1", port: port)
+        default: self
+        }
+    }
+
     /// The default address of `/metrics`; `tessera chat` has another.
     static let metrics = ListenAddress(host: "127.0.0.1", port: 9090)
 }
@@ -52,10 +61,11 @@ struct Settings: Sendable {
     let authURL: String
     let issuer: String
     let dataDirectory: String
-    let authDatabase: DatabaseURL
-    let chatDatabase: DatabaseURL
+    let databases: DatabaseSettings
     let trustedProxies: [IPNetwork]
     let corsOrigins: [String]
+    /// `tessera dev`: pages of this machine may call, unless the public URL is another's.
+    var isDevelopment = false
     /// A batch of statements that takes longer is logged.
     let slowSQL: Duration
     let logLevel: Logger.Level
@@ -77,20 +87,27 @@ struct Settings: Sendable {
         func origin(_ key: ConfigurationKey, else value: String, plain: Bool = false) throws -> String {
             try reader.text(key).map { try Origin.parse($0, key, plain: plain) } ?? value
         }
-        publicURL = try origin(.publicURL, else: "http://127.0.0.1:\(auth.port)")
-        chatPublicURL = try origin(.chatPublicURL, else: "http://127.0.0.1:\(chat.port)")
-        // Between two servers of one installation, on a private network.
-        authURL = try origin(.authURL, else: publicURL, plain: true)
+        publicURL = try origin(.publicURL, else: "http://localhost:\(auth.port)")
+        chatPublicURL = try origin(.chatPublicURL, else: "http://localhost:\(chat.port)")
+        // Between two servers of one installation, on a private network. On one machine by its address: behind the name
+        // another server may listen.
+        let nearby = try reader.text(.publicURL) == nil ? "http://\(auth.reachable)" : publicURL
+        authURL = try origin(.authURL, else: nearby, plain: true)
         _ = try origin(.issuer, else: "")
         issuer = Origin.withoutSlash(try reader.text(.issuer) ?? reader.text(.publicURL) ?? publicURL)
         dataDirectory = try reader.line(.dataDirectory)
-        authDatabase = try DatabaseURL(reader, .authDatabaseURL, service: "auth", dataDirectory: dataDirectory)
-        chatDatabase = try DatabaseURL(reader, .chatDatabaseURL, service: "chat", dataDirectory: dataDirectory)
+        databases = try DatabaseSettings(reader, dataDirectory: dataDirectory)
         trustedProxies = try reader.list(.trustedProxies).map { text in
             guard let network = IPNetwork(text) else { throw ConfigurationError(.trustedProxies) }
             return network
         }
-        corsOrigins = try reader.list(.corsOrigins).map { try Origin.parse($0, .corsOrigins, plain: false) }
+        corsOrigins = try reader.list(.corsOrigins).map { text in
+            // See docs/decisions/0046-origins-and-sites.md.
+            if text.contains("*") {
+                throw ConfigurationError(.corsOrigins, "must name each origin: * stands for none of their parts")
+            }
+            return try Origin.parse(text, .corsOrigins, plain: false)
+        }
         slowSQL = try reader.shortDuration(.logSlowSQL)
         logLevel = try reader.choice(.logLevel).flatMap(Logger.Level.init(rawValue:)) ?? .info
         logFormat = try reader.choice(.logFormat)
@@ -102,14 +119,19 @@ struct Settings: Sendable {
     /// `nil` if none is set, which only `dev` accepts.
     func masterKeys() throws -> MasterKeyRing? {
         guard let text = try reader.text(.masterKey) else { return nil }
-        return try Self.ring(text)
+        return try Self.ring(text, .masterKey)
     }
 
-    static func ring(_ text: String) throws -> MasterKeyRing {
+    /// Chat's own ring. What only auth may read is not read here.
+    func chatKeys() throws -> MasterKeyRing? {
+        try reader.text(.chatKey).map { try Self.ring($0, .chatKey) }
+    }
+
+    static func ring(_ text: String, _ key: ConfigurationKey) throws -> MasterKeyRing {
         do {
             return try MasterKeyRing(base64Ring: text)
         } catch {
-            throw ConfigurationError(.masterKey)
+            throw ConfigurationError(key)
         }
     }
 
@@ -132,6 +154,7 @@ struct Settings: Sendable {
         configuration.keyRotation = try reader.duration(.keyRotation)
         configuration.trustedProxies = trustedProxies
         configuration.corsOrigins = corsOrigins
+        configuration.allowsLoopbackOrigins = isDevelopment && Origin.isLoopback(origin: publicURL)
         configuration.eventRetention = try reader.duration(.eventRetention)
         // Verifiers read back by a token's lifetime and a little more, and could not start without those events.
         guard configuration.eventRetention >= configuration.accessTokenLifetime + .seconds(600) else {
@@ -140,9 +163,11 @@ struct Settings: Sendable {
         }
         configuration.auditRetention = try reader.duration(.auditRetention)
         configuration.cleanupInterval = try reader.duration(.cleanupInterval)
+        configuration.allowsHTTPURLs = try reader.choice(.allowHTTPURLs) == "on"
         configuration.rateLimits = requests.isOn
         configuration.requests = requests
         configuration.memory = memory
+        configuration.weakSettings = try weakened(configuration)
         return configuration
     }
 
@@ -162,6 +187,36 @@ struct Settings: Sendable {
             throw ConfigurationError(.argon2Memory, "with the iterations asks for more than one login may cost")
         }
         return parameters
+    }
+
+    var authDatabase: DatabaseURL {
+        get throws { try databases.url(of: "auth") }
+    }
+    var chatDatabase: DatabaseURL {
+        get throws { try databases.url(of: "chat") }
+    }
+
+    /// Whether a setting says that chat follows nothing.
+    func isChatAlone() throws -> Bool { try reader.choice(.chatFollow) == "off" }
+
+    /// What `tessera chat` follows: `nil` only where a setting says that it follows nothing.
+    func chatFollows() throws -> ChatFeedSettings? {
+        switch (try isChatAlone(), try chatFeed()) {
+        case (true, nil):
+            guard try reader.durationUnlessChoice(.verifierStale) == nil else {
+                throw ConfigurationError(.verifierStale, "has no effect with \(ConfigurationKey.chatFollow.name)=off")
+            }
+            return nil
+        case (true, _?):
+            throw ConfigurationError(.chatFollow, "is off, and \(ConfigurationKey.chatClientID.name) is set")
+        case (_, nil):
+            throw ConfigurationError(
+                .chatClientID,
+                "is required: without it chat learns of no revoked token and of no deleted user "
+                    + "(\(ConfigurationKey.chatFollow.name)=off runs it so)"
+            )
+        case (_, let feed?): return feed
+        }
     }
 
     /// `nil` if chat has no client at auth.
@@ -197,6 +252,8 @@ struct Settings: Sendable {
             trustedProxies: trustedProxies,
             corsOrigins: corsOrigins
         )
+        configuration.allowsLoopbackOrigins = isDevelopment && Origin.isLoopback(origin: chatPublicURL)
+        configuration.keys = try chatKeys()
         configuration.trashRetention = try reader.duration(.trashRetention)
         for (tier, limit) in try limits(.quotaMessages) { configuration.quotas[tier].messagesPerDay = limit }
         for (tier, limit) in try limits(.quotaTokensPerDay) { configuration.quotas[tier].tokensPerDay = limit }

@@ -60,6 +60,21 @@ struct SettingsReader: Sendable {
             ?? file.stringArray(forKey: name, isSecret: key.isSecret)?.joined(separator: ",")
     }
 
+    func isSet(_ key: ConfigurationKey) throws -> Bool { try text(key) != nil }
+
+    /// Whether the value itself is in the environment, and not in a file that a variable names.
+    func isInEnvironment(_ key: ConfigurationKey) -> Bool {
+        let names = [key.name, key.fileVariable].compactMap(\.self)
+        return names.allSatisfy { flags[$0, default: ""].isEmpty } && !environment[key.name, default: ""].isEmpty
+    }
+
+    /// Whether flags or environment name a value or its file; the value is not looked at.
+    func isGiven(_ key: ConfigurationKey) -> Bool {
+        [flags, environment].contains { source in
+            [key.name, key.fileVariable].compactMap(\.self).contains { !(source[$0] ?? "").isEmpty }
+        }
+    }
+
     private func contents(of path: String, _ key: ConfigurationKey) throws -> String {
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
             throw ConfigurationError(key: "\(key.name)_FILE", "must name a readable file")

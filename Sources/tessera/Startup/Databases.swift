@@ -10,6 +10,15 @@ import Storage
 import StoragePostgres
 import StorageSQLite
 
+/// What opening a PostgreSQL database may make.
+enum MissingPlace: Sendable {
+    case refused
+    /// The schema of a service in a shared database.
+    case usualSchema
+    /// The database and any schema.
+    case made
+}
+
 struct ServiceDatabase: Sendable {
     let database: any SQLDatabase
     let migrator: Migrator
@@ -58,6 +67,7 @@ struct ServiceDatabase: Sendable {
     /// - Parameters:
     ///   - url: the database.
     ///   - service: whose schema it has.
+    ///   - missing: what may be made where it is not there.
     ///   - slow: a batch of statements that takes longer is logged.
     ///   - logger: for the connections' warnings.
     /// - Returns: the open database.
@@ -65,6 +75,7 @@ struct ServiceDatabase: Sendable {
     static func open(
         _ url: DatabaseURL,
         service: String,
+        missing: MissingPlace = .refused,
         slow: Duration = .milliseconds(100),
         logger: Logger
     ) async throws -> ServiceDatabase {
@@ -80,16 +91,47 @@ struct ServiceDatabase: Sendable {
                 service,
                 migrator
             )
-        case .postgres(let url):
+        case .postgres(let url, let schema):
+            let schema = try await place(url, schema, of: service, missing: missing, logger: logger)
             return ServiceDatabase(
-                try await PostgresDatabase.connect(url: url, configuration: .init(slow: slow), logger: logger),
+                try await PostgresDatabase.connect(
+                    url: url,
+                    schema: schema,
+                    configuration: .init(slow: slow),
+                    logger: logger
+                ),
                 service,
                 migrator
             )
         }
     }
 
+    /// Finds the schema of a service, and makes what is missing.
+    private static func place(
+        _ url: String,
+        _ schema: DatabaseSchema,
+        of service: String,
+        missing: MissingPlace,
+        logger: Logger
+    ) async throws -> String {
+        if missing == .made, let name = try await PostgresCreation.makeDatabase(of: url) {
+            logger.notice("database made", metadata: ["database": "\(name)"])
+        }
+        let name = try await schema.resolve(at: url, for: service)
+        if missing == .made || missing == .usualSchema && name == DatabaseSchema.usual(of: service) {
+            if try await PostgresCreation.makeSchema(name, at: url) {
+                logger.notice("schema made", metadata: ["schema": "\(name)"])
+            }
+        } else if try await !PostgresCreation.hasSchema(name, at: url) {
+            throw StartFailure(
+                "\(service)'s database has no schema \(name); `tessera migrate up --create-database` makes it"
+            )
+        }
+        return name
+    }
+
     func prepare(migrate: Bool, logger: Logger) async throws {
+        try await requireOwn()
         if migrate {
             for name in try await migrator.up(database) { logger.info("migrated", metadata: ["migration": "\(name)"]) }
         }
@@ -98,6 +140,19 @@ struct ServiceDatabase: Sendable {
         } catch StorageError.schema(let reason) {
             throw StartFailure("\(reason); run `tessera migrate up`, or start with --migrate")
         }
+    }
+}
+
+extension ServiceDatabase {
+    /// Refuses a place that holds another service's tables: both have a table `job_leases`.
+    func requireOwn() async throws {
+        let others = Set(try await Self.records(in: database).map(\.service)).subtracting([migrator.service])
+        guard let other = others.first else { return }
+        let key = DatabaseSettings.schemaKey(of: migrator.service)
+        throw StartFailure(
+            "\(migrator.service)'s database holds the tables of \(other); in PostgreSQL \(key.name) names another schema, "
+                + "such as \(DatabaseSchema.usual(of: migrator.service))"
+        )
     }
 }
 

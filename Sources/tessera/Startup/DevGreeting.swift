@@ -7,13 +7,13 @@ struct DevGreeting {
     /// The users that this start made.
     let samples: [SampleUser]
 
-    var text: String {
+    func text() throws -> String {
         let metrics = settings.metrics ?? .metrics
         var lines = [
             "",
             "Tessera \(Tessera.fullVersion)",
-            "  auth  \(settings.publicURL)   \(settings.authDatabase.description)",
-            "  chat  \(settings.chatPublicURL)   \(settings.chatDatabase.description)",
+            "  auth  \(settings.publicURL)   \(try settings.authDatabase.description)",
+            "  chat  \(settings.chatPublicURL)   \(try settings.chatDatabase.description)",
             "  data  \(settings.dataDirectory)",
             "",
             "Open next:",

@@ -4,20 +4,32 @@ import OpenSSLCrypto
 import ServiceKit
 
 enum DevSecrets {
-    private static func path(in folder: String) -> String { "\(folder)/master-key" }
+    private static let masterKey = "master-key"
+    private static let chatKey = "chat-key"
 
     /// The ring of an earlier `dev`; other commands in the folder find it too.
     static func existingRing(in folder: String) throws -> MasterKeyRing? {
-        guard let text = PrivateFiles.read(path(in: folder)) else { return nil }
-        return try Settings.ring(text)
+        try existingRing(masterKey, in: folder, .masterKey)
     }
 
-    static func ring(in folder: String) throws -> MasterKeyRing {
-        if let ring = try existingRing(in: folder) { return ring }
+    static func ring(in folder: String) throws -> MasterKeyRing { try ring(masterKey, in: folder, .masterKey) }
+
+    /// Chat's own.
+    static func chatRing(in folder: String) throws -> MasterKeyRing { try ring(chatKey, in: folder, .chatKey) }
+
+    private static func existingRing(_ file: String, in folder: String, _ key: ConfigurationKey) throws
+        -> MasterKeyRing?
+    {
+        guard let text = PrivateFiles.read("\(folder)/\(file)") else { return nil }
+        return try Settings.ring(text, key)
+    }
+
+    private static func ring(_ file: String, in folder: String, _ key: ConfigurationKey) throws -> MasterKeyRing {
+        if let ring = try existingRing(file, in: folder, key) { return ring }
         try PrivateFiles.makeFolder(folder)
         let text = Base64.encode(RandomSource.system.bytes(32))
-        try PrivateFiles.write(text + "\n", to: path(in: folder))
-        return try Settings.ring(text)
+        try PrivateFiles.write(text + "\n", to: "\(folder)/\(file)")
+        return try Settings.ring(text, key)
     }
 
     private static let chatClientID = "chat"

@@ -28,7 +28,12 @@ struct ServiceRunner {
     private let places: ConnectionPlaces
     private let metricsPlaces: ConnectionPlaces
 
-    static var contract: String { EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? "" }
+    /// The service's part of openapi.yaml, as it is here.
+    static func contract(of service: String, at publicURL: String, cookieAt authURL: String) -> String {
+        let whole = EmbeddedFile.all.first { $0.path == "openapi.yaml" }?.text ?? ""
+        let cookie = SessionCookiePolicy.name(at: authURL)
+        return ServiceContract(of: service, at: publicURL).text(from: whole, cookie: cookie)
+    }
 
     init(limits: ConnectionLimits, logger: Logger) {
         self.logger = logger
@@ -58,8 +63,8 @@ struct ServiceRunner {
             services.append(FollowingService(feed: revocations))
         } else {
             logger.warning(
-                "chat does not follow revocations: a token that was revoked is good there until it expires",
-                metadata: ["setting": "\(ConfigurationKey.chatClientID.name)"]
+                "chat follows nothing: it keeps the chats of deleted users, and takes revoked tokens until they expire",
+                metadata: ["setting": "\(ConfigurationKey.chatFollow.name)"]
             )
         }
         starting.add()

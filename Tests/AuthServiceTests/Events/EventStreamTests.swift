@@ -283,11 +283,11 @@ struct EventStreamTests {
     }
 
     @Test(
-        "a client that is disabled or removed is told so by its open streams, which end; another client's go on",
+        "a client that is disabled, removed or loses a scope is told so by its open streams, which end; others go on",
         arguments: TestEngine.allCases,
-        [false, true]
+        ["disabled", "removed", "narrowed"]
     )
-    func endedClient(engine: TestEngine, isRemoved: Bool) async throws {
+    func endedClient(engine: TestEngine, how: String) async throws {
         try await withConfiguredNode(engine, overSocket: true) { node in
             let ada = try await node.signUp()
             let (leaving, staying) = (try await node.makeClient("leaving"), try await node.makeClient("staying"))
@@ -299,11 +299,11 @@ struct EventStreamTests {
             let another = try EventStreamReader(port: port, token: try await node.serviceToken(staying))
             let all = [own, others, another]
             try await eventually("all have caught up") { all.allSatisfy(\.isCaughtUp) }
-            if isRemoved {
+            if how == "removed" {
                 try await node.service.clients.delete("leaving", actor: nil, from: .commandLine)
             } else {
                 var change = ClientChange()
-                change.isDisabled = true
+                if how == "disabled" { change.isDisabled = true } else { change.scopes = ["events"] }
                 _ = try await node.service.clients.update("leaving", change, actor: nil, from: .commandLine)
             }
             try await node.revokeAll(of: ada.userID)

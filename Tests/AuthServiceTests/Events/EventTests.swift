@@ -103,7 +103,7 @@ struct EventTests {
                 (.post, "/v1/logout", #"{"refresh_token":"\#(ended.refresh)"}"#, nil, 204),
                 (.post, "/v1/admin/sessions/revoke", #"{"session_ids":["unknown"]}"#, admin.access, 200),
                 (.post, "/v1/admin/sessions/revoke", #"{"user_ids":["unknown"]}"#, admin.access, 200),
-                (.post, "/v1/signup", signup, nil, 409), (.post, "/v1/password/change", wrong, ada.access, 401),
+                (.post, "/v1/signup", signup, nil, 409), (.post, "/v1/password/change", wrong, ada.access, 400),
                 (.post, "/v1/token/refresh", #"{"refresh_token":"tsr_guess"}"#, nil, 401),
             ]
             for (method, path, body, token, status) in requests {

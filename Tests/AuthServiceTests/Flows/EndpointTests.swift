@@ -62,7 +62,8 @@ struct EndpointTests {
     }
 
     private static let takingJSON: [(method: HTTPRequest.Method, path: String, fields: [String])] = [
-        (.post, "/v1/signup", ["email", "password", "name"]), (.post, "/v1/login", ["email", "password"]),
+        (.post, "/v1/signup", ["email", "password", "name"]),
+        (.post, "/v1/login", ["email", "password", "device_token"]),
         (.post, "/v1/token/refresh", ["refresh_token"]), (.post, "/v1/logout", ["refresh_token"]),
         (.post, "/v1/password/change", ["current_password", "password"]),
         (.patch, "/v1/me", ["name", "first_name", "last_name", "avatar_url", "metadata"]),

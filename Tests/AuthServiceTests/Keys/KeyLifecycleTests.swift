@@ -127,8 +127,8 @@ struct KeyLifecycleTests {
                     ["signing_keys.everything"],
                     [
                         "signing_keys.demote_current", "signing_keys.promote_next",
-                        "signing_keys.insert_next_after_promotion", "events.about_key", "signing_keys.retire",
-                        "events.about_key",
+                        "signing_keys.insert_next_after_promotion", "events.about_key", "audit.append_if_key",
+                        "signing_keys.retire", "events.about_key", "audit.append_if_key",
                     ],
                 ]
             )

@@ -117,7 +117,10 @@ struct SigningKeyTests {
                 ["kid": kid, "key": other]
             )
             #expect(copied == 1)
-            await #expect(throws: CryptoError.self) { try await node.service.keys.reload() }
+            try await node.service.keys.reload()
+            let unready = try await node.send(.get, "/readyz")
+            #expect(unready.status == 503 && unready.code == "key_unknown", "\(unready.text)")
+            #expect(unready.json["detail"]?.string?.contains(kid) == true)
         }
     }
 

@@ -22,7 +22,7 @@ struct ClientAssertionTests {
     ) throws -> String {
         let now = node.clock.now.seconds
         var members: [String: String?] = [
-            "iss": #""\#(client.id)""#, "sub": #""\#(client.id)""#, "aud": #""\#(AuthNode.tokenEndpoint)""#,
+            "iss": #""\#(client.id)""#, "sub": #""\#(client.id)""#, "aud": #""https://auth.test""#,
             "exp": "\(now + 300)", "iat": "\(now)", "jti": #""\#(UUID().uuidString)""#,
         ]
         for (name, value) in changes { members[name] = .some(value) }
@@ -54,9 +54,7 @@ struct ClientAssertionTests {
             #expect(answer.status == 200 && answer.json["scope"]?.string == "events", "\(answer.text)")
             #expect(try await send(node, try assertion(node, client), [("client_id", client.id)]).status == 200)
             let good: [[String: String?]] = [
-                ["aud": #""https://auth.test""#], ["aud": #"["https://auth.test"]"#],
-                ["aud": #"["https://auth.test","\#(AuthNode.tokenEndpoint)"]"#], ["iat": nil],
-                ["nbf": "\(node.clock.now.seconds)"], ["exp": "\(node.clock.now.seconds + 1)"],
+                ["iat": nil], ["nbf": "\(node.clock.now.seconds)"], ["exp": "\(node.clock.now.seconds + 1)"],
             ]
             for changes in good {
                 #expect(try await send(node, try assertion(node, client, changes)).status == 200, "\(changes)")
@@ -102,6 +100,7 @@ struct ClientAssertionTests {
                 ["iss": #""a\u0000""#, "sub": #""a\u0000""#],
                 ["aud": nil], ["aud": #""tessera""#], ["aud": #""https://auth.test/""#], ["aud": "[]"], ["aud": "7"],
                 ["aud": #"["https://auth.test","https://elsewhere.test"]"#], ["aud": #"["https://auth.test",7]"#],
+                ["aud": #"["https://auth.test"]"#], ["aud": #""\#(AuthNode.tokenEndpoint)""#],
                 ["exp": nil], ["exp": "\(now)"], ["exp": "\(now - 1)"], ["exp": "\(now + 331)"],
                 ["exp": #""\#(now + 60)""#], ["exp": "\(now + 60).5"], ["iat": "\(now + 31)"], ["nbf": "\(now + 31)"],
                 ["nbf": #""now""#], ["jti": nil], ["jti": #""""#], ["jti": "7"],
@@ -148,6 +147,39 @@ struct ClientAssertionTests {
             for type in [[], [("client_assertion_type", "jwt-bearer")]] {
                 let parameters = [("grant_type", "client_credentials"), ("client_assertion", "x")] + type
                 #expect(try await node.token(parameters).error == "invalid_request")
+            }
+        }
+    }
+
+    @Test(
+        "the token endpoint is an audience for the client alone that is allowed to name it, and never in a list",
+        arguments: TestEngine.allCases
+    )
+    func tokenEndpoint(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeKeyClient()
+            let other = try await node.makeKeyClient("other")
+            let admin = try await node.makeAdmin()
+            let endpoint: [String: String?] = ["aud": #""\#(AuthNode.tokenEndpoint)""#]
+            #expect(try await send(node, try assertion(node, client, endpoint)).error == "invalid_client")
+            let allowed = try await node.send(
+                .patch,
+                "/v1/admin/clients/signer",
+                #"{"allow_token_endpoint_audience":true}"#,
+                token: admin.access
+            )
+            #expect(allowed.json["allow_token_endpoint_audience"]?.boolean == true, "\(allowed.text)")
+            #expect(try await send(node, try assertion(node, client, endpoint)).status == 200)
+            #expect(try await send(node, try assertion(node, client)).status == 200)
+            #expect(try await send(node, try assertion(node, other, endpoint)).error == "invalid_client")
+            for list in [
+                #"["\#(AuthNode.tokenEndpoint)"]"#, #"["https://auth.test","\#(AuthNode.tokenEndpoint)"]"#,
+                #""\#(AuthNode.tokenEndpoint)/""#,
+            ] {
+                #expect(
+                    try await send(node, try assertion(node, client, ["aud": list])).error == "invalid_client",
+                    "\(list)"
+                )
             }
         }
     }

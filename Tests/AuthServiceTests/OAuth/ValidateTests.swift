@@ -36,19 +36,18 @@ struct ValidateTests {
             #expect(methods.count > 30)
             let paths = [
                 "/v1/validate", "/v1/validate/", "/v1/validate/v1/admin/users", "/v1/validate/a/b/c?cookie=true&x=%00",
-                "/v1/validate/%2f%2e%2e/%00/é", "/v1/validate//a//",
+                "/v1/validate/%2f%2e%2e/%00/é", "/v1/validate//a//", "/v1/validate/../me", "/v1/validate/%2e%2e/me",
+                "/v1/validate/a/..", "/v1/validate/%zz", "/v1/validate/a\\b", "/v1/validate/x?%zz=%",
             ]
             for method in methods {
                 for path in paths {
                     try expect(try await node.send(method, path, token: ada.access), isOf: ada, "\(method) \(path)")
                 }
-                let stranger = try await node.send(method, "/v1/validate/x")
-                #expect(stranger.status == 401, "\(method)")
-                #expect(stranger.headers[.wwwAuthenticate] == #"Bearer realm="tessera""#, "\(method)")
-                #expect(stranger.headers[.cacheControl] == "no-store", "\(method)")
-                for path in ["/v1/validate/../me", "/v1/validate/%2e%2e/me", "/v1/validate/a/..", "/v1/validate/%zz"] {
-                    let refused = try await node.send(method, path, token: ada.access)
-                    #expect(refused.status == 400 && refused.code == "bad_request", "\(method) \(path)")
+                for path in ["/v1/validate/x", "/v1/validate/../me", "/v1/validate/%zz"] {
+                    let stranger = try await node.send(method, path)
+                    #expect(stranger.status == 401, "\(method) \(path)")
+                    #expect(stranger.headers[.wwwAuthenticate] == #"Bearer realm="tessera""#, "\(method)")
+                    #expect(stranger.headers[.cacheControl] == "no-store", "\(method)")
                 }
             }
             #expect(try await node.send(.get, "/v1/validated", token: ada.access).status == 404)

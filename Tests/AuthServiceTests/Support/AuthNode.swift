@@ -16,6 +16,28 @@ final class Barrier: Sendable {
     private enum State { case passing, holdingNext, holding }
 
     private let state = Mutex(State.passing)
+    private let countOfNothing = Mutex(0)
+    private let overload = Mutex(false)
+    private let work = Mutex<[String]>([])
+
+    /// Whether hashes are refused, as by a full queue.
+    var refusesHashes: Bool { overload.withLock { $0 } }
+
+    func refuseHashes(_ refuses: Bool) { overload.withLock { $0 = refuses } }
+
+    /// The costs of the hashes that logins were compared with; `new` is that of a new one.
+    func takeCosts() -> [String] {
+        work.withLock { costs in
+            defer { costs = [] }
+            return costs
+        }
+    }
+
+    func record(cost: String) { work.withLock { $0.append(cost) } }
+
+    /// How many passwords were hashed for no account.
+    var comparedWithNothing: Int { countOfNothing.withLock { $0 } }
+    func countNothing() { countOfNothing.withLock { $0 += 1 } }
 
     /// Whether a request waits at the barrier.
     var holds: Bool { state.withLock { $0 == .holding } }

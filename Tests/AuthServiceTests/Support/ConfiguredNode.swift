@@ -31,8 +31,8 @@ func withConfiguredNode(
 
 extension AuthNode {
     static let tables = [
-        "users", "accounts", "sessions", "refresh_tokens", "signing_keys", "events", "audit_log", "rate_counters",
-        "job_leases", "settings",
+        "users", "accounts", "sessions", "refresh_tokens", "devices", "deleted_user_tokens", "signing_keys", "events",
+        "audit_log", "rate_counters", "job_leases", "settings", "ring_entries", "ring_nodes",
     ]
 
     func rowCounts() async throws -> [String: Int] {

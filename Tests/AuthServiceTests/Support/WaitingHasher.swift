@@ -17,13 +17,18 @@ struct WaitingHasher: PasswordHashingService {
     func hash(_ password: String) async throws(HashingError) -> String { try await base.hash(password) }
 
     func verify(_ password: String, against phc: String) async throws(HashingError) -> PasswordVerdict {
+        if barrier.refusesHashes { throw .overloaded(retryAfterSeconds: 1) }
+        barrier.record(cost: (try? PasswordCost(of: phc).text) ?? phc)
         let verdict = try await base.verify(password, against: phc)
         if case .matches = verdict { await barrier.pass() }
         return verdict
     }
 
-    func verifyAgainstNothing(_ password: String) async throws(HashingError) {
-        try await base.verifyAgainstNothing(password)
+    func verifyAgainstNothing(_ password: String, at cost: PasswordCost?) async throws(HashingError) {
+        if barrier.refusesHashes { throw .overloaded(retryAfterSeconds: 1) }
+        barrier.record(cost: cost?.text ?? "new")
+        try await base.verifyAgainstNothing(password, at: cost)
+        barrier.countNothing()
     }
 
     func run() async throws { try await base.run() }

@@ -46,9 +46,9 @@ struct ChangePageTests {
                 try await chat.changes() == [
                     "insert conversation c1 in c1 v1", "insert conversation c2 in c2 v1", "insert message m1 in c1 v1",
                     "update conversation c2 in c2 v2", "insert message m2 in c2 v1", "insert message m3 in c2 v1",
-                    "update conversation c1 in c1 v2", "delete conversation c1 in c1 v3",
+                    "update conversation c1 in c1 v2", "trash conversation c1 in c1 v3",
                     "insert conversation c1 in c1 v4", "update message m1 in c1 v2", "delete message m1 in c1 v3",
-                    "delete conversation c1 in c1 v4",
+                    "delete conversation c1 in c1 -",
                 ]
             )
             #expect(try await chat.changes(as: "other") == [])
@@ -106,6 +106,38 @@ struct ChangePageTests {
             #expect(try await chat.changes() == ["delete tag \(tag) in - -"])
             #expect(try await chat.send(.post, "/v1/conversations/c1/restore").status == 200)
             #expect(try await chat.changes().last?.hasPrefix("insert conversation c1 in c1 v") == true)
+        }
+    }
+
+    @Test("what leaves the trash for good is told, and so is what never was in it", arguments: TestEngine.allCases)
+    func leavingTheTrash(engine: TestEngine) async throws {
+        let clock = TestClock()
+        try await withChat(engine, clock: clock.clock) { chat in
+            for id in ["a", "b", "c", "d", "e"] {
+                _ = try await chat.conversation(#"{"id":"\#(id)","messages":[{"role":"user","content":"x"}]}"#)
+            }
+            try await chat.change("DELETE FROM changes")
+            func delete(_ path: String) async throws {
+                #expect(
+                    (200...204).contains(try await chat.send(.delete, "/v1/conversations\(path)").status),
+                    "\(path)"
+                )
+            }
+            try await delete("/a?permanent=true")
+            for id in ["b", "c", "d"] { try await delete("/\(id)") }
+            try await delete("/b?permanent=true")
+            clock.advance(.seconds(31 * 86_400))
+            _ = try await chat.cleanup(clock.clock).run()
+            try await delete("?all=true&permanent=true")
+            let received = try await chat.changes()
+            #expect(
+                received.prefix(5).map { $0 } == [
+                    "delete conversation a in a -", "trash conversation b in b v2", "trash conversation c in c v2",
+                    "trash conversation d in d v2", "delete conversation b in b -",
+                ]
+            )
+            #expect(received.dropFirst(5).sorted() == ["c", "d", "e"].map { "delete conversation \($0) in \($0) -" })
+            #expect(try await chat.rows("conversations") == 0)
         }
     }
 

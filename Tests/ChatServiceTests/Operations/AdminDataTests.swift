@@ -203,6 +203,7 @@ struct AdminDataTests {
                 (.put, "/v1/conversations/c/tags", #"{"tags":["\#(marker)"]}"#),
                 (.put, "/v1/conversations/c/messages/m/vote", #"{"value":"up"}"#),
                 (.post, "/v1/usage/reservations", #"{"tokens":5,"model":"\#(marker)"}"#),
+                (.post, "/v1/changes/tickets", nil),
             ]
             for (method, path, body) in requests {
                 let answer = try await chat.send(

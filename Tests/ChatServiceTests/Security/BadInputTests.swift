@@ -73,7 +73,10 @@ struct BadInputTests {
         invalid(.patch, "/v1/conversations/c", #"{"message_count":5}"#, "message_count unknown_field"),
         invalid(.post, messages, "{}", "role required", "content required"),
         invalid(.post, messages, #"{"role":"robot","content":"x"}"#, "role invalid"),
-        invalid(.post, messages, #"{"role":"user","content":"x","parts":[]}"#, "parts invalid"),
+        invalid(.post, messages, #"{"role":"user","content":"x","parts":[{"type":"t"}]}"#, "parts invalid"),
+        invalid(.post, messages, #"{"role":"user","content":""}"#, "content too_short"),
+        invalid(.post, messages, #"{"role":"user","parts":[ ]}"#, "parts too_short"),
+        invalid(.post, conversations, #"{"messages":[{"role":"user","content":""}]}"#, "messages[0].content too_short"),
         invalid(.post, messages, #"{"role":"user","content":5}"#, "content wrong_type"),
         invalid(.post, messages, #"{"role":"user","parts":{}}"#, "parts wrong_type"),
         invalid(
@@ -137,13 +140,39 @@ struct BadInputTests {
         Case(.delete, "\(conversations)/nowhere/messages?after_seq=0", nil, 404, "not_found"),
         invalid(.get, "\(messages)?last=0", nil, "last out_of_range"),
         invalid(.get, "\(messages)?last=101", nil, "last out_of_range"),
-        invalid(.get, "\(messages)?last=5&limit=5", nil, "last invalid"),
+        invalid(.get, "\(messages)?last=5&limit=6", nil, "last invalid"),
+        invalid(.get, "\(messages)?last=5&limit=0", nil, "limit out_of_range"),
         invalid(.get, "\(messages)?last=5&after=x", nil, "last invalid"),
         invalid(.get, "\(messages)?last=5&order=desc", nil, "last invalid"),
         invalid(.get, "\(messages)?include=everything", nil, "include invalid"),
         invalid(.get, "\(messages)?leaf=head&count=true", nil, "count invalid"),
         Case(.get, "\(messages)?leaf=head&after=nonsense", nil, 400, "invalid_cursor"),
         invalid(.patch, "\(conversations)/c", #"{"head_message_id":null}"#, "head_message_id invalid"),
+        // Each of these would be 200 and change nothing.
+        invalid(
+            .patch,
+            "\(conversations)/c",
+            #"{"metadata":null,"settings":null,"visibility":null,"archived":null,"pinned":null}"#,
+            "visibility wrong_type",
+            "archived wrong_type",
+            "pinned wrong_type",
+            "settings wrong_type",
+            "metadata wrong_type"
+        ),
+        invalid(
+            .patch,
+            "\(messages)/m",
+            #"{"metadata":null,"type":null,"status":null,"content":null,"parts":null}"#,
+            "type wrong_type",
+            "status wrong_type",
+            "content wrong_type",
+            "parts wrong_type",
+            "metadata wrong_type"
+        ),
+        invalid(.get, "\(messages)?page=0", nil, "page out_of_range"),
+        invalid(.get, "\(messages)?limit=100&page=101", nil, "page out_of_range"),
+        invalid(.get, "\(messages)?leaf=head&page=2", nil, "page invalid"),
+        invalid(.get, "\(messages)?last=5&page=2", nil, "last invalid"),
     ]
 
     @Test("a row whose time no calendar has is served, and stops nobody", arguments: TestEngine.allCases)

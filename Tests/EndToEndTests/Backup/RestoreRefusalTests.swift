@@ -139,7 +139,9 @@ struct RestoreRefusalTests {
             "--yes",
             settings: ["TESSERA_AUTH_DATABASE_URL": installation.databaseURL("chat")]
         )
-        #expect(!crossed.isSuccess && crossed.lastErrorLine.contains("not those of auth"), "\(crossed)")
+        // In one PostgreSQL database auth has a schema of its own, where the backup's tables do not belong.
+        let reason = engine == .sqlite ? "not those of auth" : "TESSERA_AUTH_DATABASE_SCHEMA"
+        #expect(!crossed.isSuccess && crossed.lastErrorLine.contains(reason), "\(crossed)")
         #expect(try await installation.rows("chat", Installation.chatTables) == before[1])
 
         let done = try await installation.outcome("restore", "--from", backup, "--yes")

@@ -31,7 +31,10 @@ extension EdgeCases {
     func preflight_allows_what_clients_send(engine: Engine) async throws {
         let servers = try await EdgeServers.on(engine)
         let token = try await servers.token()
-        for name in ["last-event-id", "idempotency-key", "if-match", "if-none-match", "authorization", "content-type"] {
+        for name in [
+            "last-event-id", "idempotency-key", "if-match", "if-none-match", "authorization", "content-type",
+            "content-encoding", "traceparent", "tracestate",
+        ] {
             let answer = try await servers.chat.send(
                 "OPTIONS",
                 "/v1/changes",
@@ -51,6 +54,22 @@ extension EdgeCases {
         )
         let exposed = answer.headers["access-control-expose-headers"]?.lowercased().split(separator: ", ") ?? []
         for name in ["etag", "retry-after", "x-request-id"] { #expect(exposed.contains { $0 == name }, "\(name)") }
+    }
+
+    @Test(arguments: Engine.allCases)
+    func refused_origin_is_named_once(engine: Engine) async throws {
+        let servers = try await EdgeServers.on(engine)
+        for _ in 0..<3 {
+            let answer = try await servers.auth.send(
+                "OPTIONS",
+                "/v1/login",
+                headers: [("Origin", "https://named-once.example"), ("Access-Control-Request-Method", "POST")]
+            )
+            #expect(answer.status == 403 && answer["code"].string == "origin_refused", "\(answer.text)")
+        }
+        let named = { servers.process.output.split(separator: "\n").filter { $0.contains("named-once.example") } }
+        try await eventually("the origin is named") { !named().isEmpty }
+        #expect(named().count == 1 && named()[0].contains("TESSERA_CORS_ORIGINS"))
     }
 
     @Test(arguments: Engine.allCases)

@@ -97,7 +97,7 @@ struct MigrationCrashTests {
             if try await query(applied) == "1" {
                 wasInTheMiddle = hasBegun
             } else {
-                try await installation.run("migrate", "down", "--service", "auth", "--steps", "1")
+                try await installation.run("migrate", "down", "--service", "auth", "--steps", "1", "--yes")
             }
             #expect(try await query(relations) == before)
             #expect(try await query("PRAGMA integrity_check") == "ok")
@@ -136,7 +136,7 @@ struct MigrationCrashTests {
         _ relations: String
     ) async throws {
         let made = try await query(relations)
-        try await installation.run("migrate", "down", "--service", "auth", "--steps", "2")
+        try await installation.run("migrate", "down", "--service", "auth", "--steps", "2", "--yes")
         #expect(try await query(relations) != made)
         try await installation.run("migrate", "up", "--service", "auth", "--to", "2")
         #expect(try await query(relations) == made)

@@ -83,6 +83,9 @@ struct ChatDataTests {
         // A token that is still valid brings nothing back.
         let late = try await installation.chat.post("/v1/conversations", [:], token: gone.token)
         #expect([401, 403].contains(late.status), "\(late.text)")
+        // But it shows the receipt for a day.
+        let receipt = try await installation.chat.get("/v1/chat/data/erasure", token: gone.token)
+        #expect(receipt.status == 200 && receipt["status"].string == "completed", "\(receipt.text)")
         #expect(try await installation.messages(of: gone.id) == 0)
         #expect(try await installation.messages(of: stays.id) == 1)
         #expect(try await installation.chat.get("/v1/conversations/c-\(stays.id)", token: stays.token).status == 200)

@@ -19,9 +19,13 @@ struct CommandTests {
         }
         let lines = help.split(separator: "\n", omittingEmptySubsequences: false)
         #expect(lines.count <= 24 && lines.allSatisfy { $0.count <= 80 }, "a screen: \(help)")
-        for same in [["-h"], ["help"], []] {
+        for same in [["-h"], ["help"]] {
             #expect(try await installation.start(same, settings: [:], input: "").waitForSuccess() == help)
         }
+        // As in a container without a command: the same, and EX_USAGE.
+        let bare = try installation.start([], settings: [:], input: "")
+        #expect(try await bare.waitForExit() == .status(64))
+        #expect(bare.output == help)
         #expect(try await installation.run("settings").contains("\nTESSERA_LOG_LEVEL\n"))
         let wrong = try installation.start("authenticate")
         #expect(try await wrong.waitForExit() != .status(0))
@@ -37,10 +41,30 @@ struct CommandTests {
             try await installation.run("migrate", "up", "--service", service)
             let after = try await installation.run("migrate", "status", "--service", service)
             #expect(after.contains("applied") && !after.contains("pending"), "\(after)")
-            try await installation.run("migrate", "down", "--service", service)
+            try await installation.run("migrate", "down", "--service", service, "--yes")
             let down = try await installation.run("migrate", "status", "--service", service)
             #expect(down.contains("pending"), "\(down)")
         }
+    }
+
+    @Test("migrate down of several steps, or of one that drops rows, takes --yes; of one that drops none it does not")
+    func migrateDownAsks() async throws {
+        let installation = try await Installation()
+        let status = { try await installation.run("migrate", "status", "--service", "auth") }
+        // 3 makes the table of clients, 2 makes indexes.
+        try await installation.run("migrate", "up", "--service", "auth", "--to", "3")
+        let before = try await status()
+        for steps in ["1", "2"] {
+            let asked = try await installation.outcome("migrate", "down", "--service", "auth", "--steps", steps)
+            #expect(!asked.isSuccess && asked.lastErrorLine.contains("--yes"), "\(asked)")
+            #expect(asked.lastErrorLine.contains("auth_0003_clients, which drops rows"), "\(asked)")
+        }
+        let none = try await installation.outcome("migrate", "down", "--service", "auth", "--steps", "0", "--yes")
+        #expect(!none.isSuccess)
+        #expect(try await status() == before)
+        try await installation.run("migrate", "down", "--service", "auth", "--yes")
+        let output = try await installation.run("migrate", "down", "--service", "auth")
+        #expect(output == "auth_0002_list_and_cleanup_indexes taken back\n")
     }
 
     @Test("users are created, listed, promoted, deactivated, and lose their sessions", arguments: Engine.allCases)
@@ -164,16 +188,30 @@ struct CommandTests {
         #expect(try await status(third) == 401)
         try await installation.run("clients", "enable", "worker")
         #expect(try await status(third) == 200)
+        let narrowed = try await installation.run(
+            "clients",
+            "update",
+            "worker",
+            "--name",
+            "Worker",
+            "--scope",
+            "events"
+        )
+        #expect(narrowed.contains("worker  Worker  events  tessera  active"), "\(narrowed)")
         for (arguments, reason) in [
             (["clients", "create", "--id", "worker", "--name", "x"], "already in use"),
             (["clients", "create", "--name", "x", "--scope", "a b"], "scopes"),
             (["clients", "create", "--name", "x", "--jwks", "/nowhere"], "cannot be read"),
-            (["clients", "disable", "nobody"], "nobody"),
+            (["clients", "disable", "nobody"], "nobody"), (["clients", "delete", "nobody"], "nobody"),
+            (["clients", "update", "worker", "--scope", "a", "--no-scopes"], "--no-scopes"),
         ] {
             let refused = try installation.start(arguments, settings: [:], input: "")
             #expect(try await refused.waitForExit() != .status(0))
             #expect(refused.output.contains(reason), "\(refused.output)")
         }
+        try await installation.run("clients", "delete", "worker")
+        #expect(try await status(third) == 401)
+        #expect(try await installation.run("clients", "list").isEmpty)
         #expect(try await server.terminate() == .status(0))
     }
 

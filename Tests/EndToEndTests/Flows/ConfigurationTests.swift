@@ -56,6 +56,39 @@ struct ConfigurationTests {
         #expect(process.output.contains("TESSERA_MASTER_KEY"))
     }
 
+    @Test("a database password in a flag, where `ps` shows it, refuses to start and is not repeated")
+    func passwordInFlag() async throws {
+        let installation = try await Installation()
+        for command in ["auth", "dev", "migrate"] {
+            let process = try installation.start(
+                (command == "migrate" ? ["migrate", "up", "--service", "auth"] : [command])
+                    + ["--auth-database-url", "postgres://tessera:hunter2@127.0.0.1:1/tessera"],
+                settings: [:],
+                input: ""
+            )
+            #expect(try await process.waitForExit() == .status(78), "\(process.output)")
+            #expect(process.output.contains("TESSERA_AUTH_DATABASE_URL_FILE") && !process.output.contains("hunter2"))
+        }
+    }
+
+    @Test("chat does not read the master key, and says that it should not have one")
+    func chatWithoutMasterKey() async throws {
+        for name in ["TESSERA_MASTER_KEY", "TESSERA_MASTER_KEY_FILE"] {
+            // A service that reads it refuses to start.
+            let settings = ["TESSERA_CHAT_CLIENT_ID": "chat", "TESSERA_CHAT_CLIENT_SECRET": "unknown"]
+            let rings = ["TESSERA_MASTER_KEY": ""].merging([name: "/no/ring"]) { $1 }
+            let installation = try await Installation(.sqlite, settings.merging(rings) { $1 })
+            let auth = try installation.start("auth", "--migrate")
+            #expect(try await auth.waitForExit() == .status(78))
+            let chat = try installation.start("chat", "--migrate")
+            try await eventually("chat listens") {
+                (try? await installation.chat.get("/healthz").status) == 200
+            }
+            #expect(chat.output.contains("master key"), "\(chat.output)")
+            #expect(try await chat.terminate() == .status(0))
+        }
+    }
+
     @Test("a secret may come from a file")
     func secretFromFile() async throws {
         let installation = try await Installation()

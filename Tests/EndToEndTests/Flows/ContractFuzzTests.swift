@@ -15,7 +15,7 @@ struct ContractFuzzTests {
                 Installation.repository.appending(path: "scripts/fuzz-contract").path, Installation.binary.path,
                 "--examples", "\(TestScope.rounds(5, long: 25))", "--seed", "1",
             ],
-            environment: [:],
+            environment: AnswerLog.file.map { ["TESSERA_TEST_ANSWERS": $0] } ?? [:],
             folder: installation.folder
         )
         let exit = try await fuzz.waitForExit(within: .seconds(1200))

@@ -42,7 +42,7 @@ struct Client: Sendable {
         }
         let response = try await HTTPClient.shared.execute(request, timeout: timeout)
         let bytes = try await response.body.collect(upTo: 4 << 20)
-        return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
+        return answer(to: method, path, response, bytes)
     }
 
     func form(_ path: String, _ body: String) async throws -> Answer {
@@ -52,7 +52,19 @@ struct Client: Sendable {
         request.body = .bytes(ByteBuffer(string: body))
         let response = try await HTTPClient.shared.execute(request, timeout: .seconds(90))
         let bytes = try await response.body.collect(upTo: 1 << 20)
-        return Answer(status: Int(response.status.code), headers: response.headers, text: String(buffer: bytes))
+        return answer(to: "POST", path, response, bytes)
+    }
+
+    private func answer(
+        to method: String,
+        _ path: String,
+        _ response: HTTPClientResponse,
+        _ bytes: ByteBuffer
+    ) -> Answer {
+        let status = Int(response.status.code)
+        let answer = Answer(status: status, headers: response.headers, text: String(buffer: bytes))
+        AnswerLog.add(method, path, status: status, code: status >= 400 ? answer["code"].string : nil)
+        return answer
     }
 
     func signUp(_ email: String) async throws -> Answer {

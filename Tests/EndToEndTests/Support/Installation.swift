@@ -60,10 +60,15 @@ final class Installation: Sendable {
     }
 
     func start(_ arguments: [String], settings: [String: String], input: String) throws -> ServerProcess {
-        try ServerProcess(
+        var environment = environment.merging(settings) { _, given in given }
+        // Chat without a client at auth must say so. A setting given here counts.
+        if arguments.first == "chat", environment["TESSERA_CHAT_CLIENT_ID"] == nil {
+            environment["TESSERA_CHAT_FOLLOW"] = environment["TESSERA_CHAT_FOLLOW"] ?? "off"
+        }
+        return try ServerProcess(
             executable: Self.binary,
             arguments: arguments,
-            environment: environment.merging(settings) { _, given in given }.filter { !$0.value.isEmpty },
+            environment: environment.filter { !$0.value.isEmpty },
             folder: folder,
             input: input
         )

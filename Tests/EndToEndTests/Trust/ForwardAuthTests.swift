@@ -36,6 +36,13 @@ struct ForwardAuthTests {
             #expect(stranger.hasPrefix("HTTP/1.1 401 "), "\(method): \(stranger)")
             #expect(!stranger.contains(user), "\(method)")
         }
+        // As nginx sends them with `proxy_pass http://tessera/v1/validate$request_uri`: a 400 would become a 500.
+        for path in ["/../me", "/%2e%2e/me", "/a/./b", "/..", "/%zz", "/%", "/a\\b", "/%00", "/a%FFb", "//", "/?%zz"] {
+            let good = try await answer("GET", "/v1/validate\(path)", bearer)
+            #expect(good.hasPrefix("HTTP/1.1 200 ") && good.contains("X-Auth-User: \(user)\r\n"), "\(path): \(good)")
+            let stranger = try await answer("GET", "/v1/validate\(path)", "")
+            #expect(stranger.hasPrefix("HTTP/1.1 401 "), "\(path): \(stranger)")
+        }
         // Far more than auth accepts elsewhere: it belongs to the service behind the gateway.
         let count = 1 << 20
         let big = try await answer(

@@ -107,19 +107,27 @@ struct RevocationReachTests {
         for process in [serving, strict, again] { #expect(try await process.terminate() == .status(0)) }
     }
 
-    @Test("without a client chat warns once, and is ready; with a wrong secret it is not ready")
+    @Test(
+        "without a client chat refuses to start, or says aloud that it follows nothing; with a wrong secret it is not ready"
+    )
     func withoutClient() async throws {
         let installation = try await Installation()
+        let silent = try installation.start("chat", "--migrate", settings: ["TESSERA_CHAT_FOLLOW": "on"])
+        #expect(try await silent.waitForExit() == .status(78))
+        for word in ["TESSERA_CHAT_CLIENT_ID", "deleted user", "TESSERA_CHAT_FOLLOW=off"] {
+            #expect(silent.output.contains(word), "\(silent.output)")
+        }
         let auth = try await installation.startAuth()
         let blind = try installation.start(
             "chat",
             "--migrate",
             settings: [
-                "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())"
+                "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())", "TESSERA_CHAT_FOLLOW": "off",
             ]
         )
         try await blind.waitUntilReady(port: installation.chatPort)
-        #expect(blind.output.components(separatedBy: "does not follow revocations").count == 2)
+        #expect(blind.output.components(separatedBy: "chat follows nothing").count == 2)
+        #expect(try await installation.chat.get("/readyz")["warnings"] == ["not_following"])
         #expect(try await blind.terminate() == .status(0))
 
         let wrong = try installation.start(

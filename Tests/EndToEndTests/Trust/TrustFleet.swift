@@ -33,7 +33,8 @@ struct Judge: Sendable {
         let answer = try await client.get(path, token: token)
         switch answer.status {
         case 200: return .accepted
-        case 401: return .refused
+        // 403 for a token of a user who was deactivated.
+        case 401, 403: return .refused
         case 503: return .unavailable
         default: throw Unexpected(description: "\(name): \(answer.status) \(answer.text)")
         }

@@ -43,6 +43,31 @@ struct TwoNodeTests {
         #expect(try await second.terminate() == .status(0))
     }
 
+    @Test("a node that lacks the first key of another says 503 to its tokens, and goes on when it has the key")
+    func missingKey() async throws {
+        let (keyA, keyB) = (Installation.masterKey(), Installation.masterKey())
+        let installation = try await Installation(.postgres, ["TESSERA_MASTER_KEY": keyA])
+        let secondPort = try FreePort.take()
+        var behind = try await installation.startAuth()
+        let ahead = try await installation.startAuth(settings: [
+            "TESSERA_MASTER_KEY": "\(keyB),\(keyA)",
+            "TESSERA_AUTH_PORT": "\(secondPort)",
+            "TESSERA_METRICS_ADDRESS": "127.0.0.1:\(try FreePort.take())",
+        ])
+        let signup = try await Client(base: "http://127.0.0.1:\(secondPort)").signUp("ada@example.com")
+        let token = signup["refresh_token"].string
+        let early = try await installation.auth.refresh(token)
+        #expect(early.status == 503 && early["code"].string == "key_unknown", "\(early.text)")
+        let form = "token=\(token ?? "")"
+        let revoked = try await installation.auth.form("/oauth2/revoke", form)
+        #expect(revoked.status == 503, "\(revoked.text)")
+        #expect(try await behind.terminate() == .status(0))
+        behind = try await installation.startAuth(settings: ["TESSERA_MASTER_KEY": "\(keyA),\(keyB)"])
+        #expect(try await installation.auth.refresh(token).status == 200)
+        #expect(try await behind.terminate() == .status(0))
+        #expect(try await ahead.terminate() == .status(0))
+    }
+
     @Test("a node whose ring lacks the key that encrypted the signing key does not start as if all were well")
     func strangerKey() async throws {
         let installation = try await Installation(.postgres)

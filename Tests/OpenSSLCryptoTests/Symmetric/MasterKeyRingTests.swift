@@ -22,6 +22,25 @@ struct MasterKeyRingTests {
         #expect(try ring.open(sealed, associatedData: Self.place) == plaintext)
     }
 
+    @Test("a fingerprint tells keys apart, and is neither the key, nor its hash, nor a derived key")
+    func fingerprints() throws {
+        let ring = try Self.ring(Self.first, Self.second)
+        let prints = ring.keys.map(\.fingerprint)
+        #expect(Set(prints).count == 2 && prints.allSatisfy { $0.wholeMatch(of: /[0-9a-f]{16}/) != nil })
+        #expect(try Self.ring(Self.second, Self.first).keys.map(\.fingerprint) == prints.reversed())
+        // RFC 5869 with the label, written down once.
+        let expected = HKDFSHA256.deriveKey(from: Self.first, info: Array("tessera/v1/ring-fingerprint".utf8), count: 8)
+        #expect(prints[0] == Hex.encode(expected))
+        let elsewhere =
+            [Self.first, SHA256.digest(Self.first)]
+            + ["tessera-refresh-v1", "aes-256-gcm"].map { ring.keys[0].derive($0) }
+        for bytes in elsewhere { #expect(!Hex.encode(bytes).contains(prints[0])) }
+        #expect(ring.shares(with: try Self.ring(Self.second)))
+        #expect(!(try Self.ring(Self.first).shares(with: try Self.ring(Self.second))))
+        #expect(MasterKeyRing.keyID(of: try ring.seal(Self.secret, associatedData: Self.place)) == ring.primary.id)
+        #expect(MasterKeyRing.keyID(of: [1]) == nil && MasterKeyRing.keyID(of: [2, 3, 4]) == nil)
+    }
+
     @Test("the same plaintext is never sealed the same way twice")
     func nonces() throws {
         let ring = try Self.ring(Self.first)

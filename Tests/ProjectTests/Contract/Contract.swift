@@ -14,6 +14,10 @@ struct Contract {
 
     let root: [String: Any]
 
+    init(root: [String: Any]) {
+        self.root = root
+    }
+
     init() throws {
         let file = try #require(EmbeddedFile.all.first { $0.path == "openapi.yaml" })
         root = try #require(try Yams.load(yaml: file.text) as? [String: Any])
@@ -27,9 +31,15 @@ struct Contract {
         for (path, item) in paths {
             let servers =
                 (item["servers"] as? [[String: Any]])?.compactMap { $0["description"] as? String } ?? ["auth", "chat"]
-            for method in ["get", "put", "post", "patch", "delete"] where item[method] != nil {
-                for service in servers {
-                    operations.insert(Operation(method: method.uppercased(), path: Self.normal(path), service: service))
+            // One operation that stands for every method and for paths behind its own.
+            let isAny = item["x-any-request"] as? Bool == true
+            for method in ["get", "put", "post", "patch", "delete"] where isAny || item[method] != nil {
+                for path in isAny ? [path, path + "/{path}"] : [path] {
+                    for service in servers {
+                        operations.insert(
+                            Operation(method: method.uppercased(), path: Self.normal(path), service: service)
+                        )
+                    }
                 }
             }
         }

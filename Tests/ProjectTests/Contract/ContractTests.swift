@@ -76,14 +76,38 @@ struct ContractTests {
         }
     }
 
-    @Test("docs/errors.md lists every code with its status, and no other")
+    @Test("docs/errors.md lists every code once with its status and title, no other, and what a client does about each")
     func errorsAreDocumented() throws {
-        let text = try Repository.text("docs/errors.md")
-        let rows = text.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { line in
-            line.split(separator: "|").prefix(2).map { $0.filter { !" `".contains($0) } }.joined(separator: " ")
+        let rows = try errorRows(in: "What the client does")
+        let codes = ErrorCode.allCases.map { ["`\($0.rawValue)`", "\($0.status.code)", $0.title] }
+        #expect(Set(rows.map { Array($0.prefix(3)) }) == Set(codes))
+        #expect(rows.count == codes.count)
+        let actions: Set = ["refresh", "sign in", "correct", "try later", "give up"]
+        for row in rows {
+            let action = row.last?.prefix { $0 != ":" }
+            #expect(row.count == 4 && action.map { actions.contains(String($0)) } == true, "\(row)")
         }
-        #expect(Set(rows) == Set(ErrorCode.allCases.map { "\($0.rawValue) \($0.status.code)" }))
-        #expect(rows.count == ErrorCode.allCases.count)
+    }
+
+    @Test("docs/errors.md lists every error of the OAuth endpoints once, and no other")
+    func oauthErrorsAreDocumented() throws {
+        let source = try Repository.text("Sources/AuthService/OAuth/Token/OAuthError.swift")
+        let codes = source.matches(of: /case \w+ = "(\w+)"/).map { "`\($0.1)`" }
+        #expect(codes.count > 5)
+        let rows = try errorRows(in: "OAuth")
+        #expect(rows.map { $0.first ?? "" }.sorted() == codes.sorted())
+        #expect(rows.allSatisfy { $0.count == 4 })
+    }
+
+    /// The cells of the rows that begin with a code, below a heading of docs/errors.md.
+    private func errorRows(in heading: String) throws -> [[String]] {
+        let sections = try Repository.text("docs/errors.md").split(separator: "\n## ")
+        let section = try #require(sections.first { $0.hasPrefix("\(heading)\n") })
+        let rows = section.split(separator: "\n").filter { $0.hasPrefix("| `") }.map { line in
+            line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        // Not the head of the table.
+        return rows.filter { $0.count > 1 && $0[1] != "status" }
     }
 
     private func contents() -> [(String, [String: [String: Any]])] {

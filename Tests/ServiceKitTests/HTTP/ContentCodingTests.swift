@@ -71,6 +71,22 @@ struct ContentCodingTests {
         #expect(try coding.decode(Self.packed + Self.packed, limit: 100) == Self.plain + Self.plain)
     }
 
+    @Test("members without content are counted, since each costs its setup")
+    func members() throws {
+        let coding = try Self.coding("gzip").get()
+        let empty = try #require(Hex.decode("1f8b08000000000000030300000000000000" + "0000"))
+        func many(_ count: Int) -> [UInt8] { Array((0..<count).map { _ in empty }.joined()) }
+        #expect(try coding.decode(many(1), limit: 100) == [])
+        #expect(try coding.decode(many(Gzip.maxMembers), limit: 100) == [])
+        #expect(try coding.decode(many(Gzip.maxMembers - 1) + Self.packed, limit: 100) == Self.plain)
+        #expect(throws: GzipError.tooManyMembers) {
+            try Gzip.unpack(many(Gzip.maxMembers + 1), limit: 100, ratio: 100)
+        }
+        #expect { try coding.decode(many(Gzip.maxMembers) + Self.packed, limit: 100) } throws: {
+            ($0 as? APIError)?.code == .bodyTooLarge
+        }
+    }
+
     @Test("neither the limit nor the ratio is passed, whatever the header says")
     func bounds() throws {
         let coding = try Self.coding("gzip").get()

@@ -11,7 +11,7 @@ struct EntityTagTests {
     private static func refusal(_ fields: HTTPFields, of version: Int64) -> APIError? {
         let head = HTTPRequest(method: .patch, scheme: "http", authority: "x", path: "/", headerFields: fields)
         do throws(APIError) {
-            try VersionPrecondition(Request(head: head, body: .init(buffer: ByteBuffer()))).check(version)
+            try VersionPrecondition(Request(head: head, body: .init(buffer: ByteBuffer()))).check(version: version)
             return nil
         } catch {
             return error

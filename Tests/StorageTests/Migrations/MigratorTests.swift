@@ -64,6 +64,34 @@ struct MigratorTests {
         }
     }
 
+    @Test("what would be taken back is told, newest first, with what drops rows", arguments: TestEngine.allCases)
+    func reversal(engine: TestEngine) async throws {
+        try await withEmptyDatabase(engine) { test async throws in
+            let index = "-- migrate:up\nCREATE INDEX children_parent ON children (parent_id);\n"
+            let two = try Self.migration("demo_0002_index.sql", index + "-- migrate:down\nDROP INDEX children_parent;")
+            let migrator = Migrator.testing(
+                service: "demo",
+                migrations: [try Self.migration("demo_0001_first.sql", Self.first), two]
+            )
+            try await migrator.up(test.database)
+            let reversal = try await migrator.reversal(test.database, steps: 5)
+            #expect(reversal.map(\.name) == ["demo_0002_index", "demo_0001_first"])
+            #expect(reversal.map(\.dropsRows) == [false, true])
+            #expect(try await migrator.reversal(test.database).map(\.name) == ["demo_0002_index"])
+            // One of a newer program may drop anything.
+            let older = Migrator.testing(service: "demo", migrations: [])
+            #expect(try await older.reversal(test.database).first?.dropsRows == true)
+        }
+    }
+
+    @Test("every way to lose rows counts, and an index is none")
+    func rows() {
+        let losing = ["DROP TABLE a", "ALTER TABLE a DROP COLUMN b", "delete from a", "TRUNCATE a"]
+        let keeping = ["DROP INDEX a", "DROP TRIGGER a", "UPDATE a SET b = NULL", "ALTER TABLE a ADD COLUMN c TEXT"]
+        for sql in losing { #expect(MigrationSection(sql: sql, usesTransaction: true).dropsRows, "\(sql)") }
+        for sql in keeping { #expect(!MigrationSection(sql: sql, usesTransaction: true).dropsRows, "\(sql)") }
+    }
+
     @Test("status tells what is pending, what ran, and what a newer program ran", arguments: TestEngine.allCases)
     func status(engine: TestEngine) async throws {
         try await withEmptyDatabase(engine) { test async throws in

@@ -20,7 +20,7 @@ enum CostData {
     static let length = 8000
 
     /// Triggers off: changes, words and references are inserted as they would have been.
-    private static func script(_ inserts: String) -> String {
+    static func script(_ inserts: String) -> String {
         "SET session_replication_role = replica;\n\(inserts)\nSET session_replication_role = DEFAULT;"
     }
 
@@ -49,10 +49,10 @@ enum CostData {
     private static func messages(_ conversation: String, of series: String, owner: String, _ count: Int) -> String {
         """
         INSERT INTO messages (id, conversation_id, seq, parent_id, author_id, role, tokens_in, tokens_out, tokens_total,
-            created_at, updated_at, content_text, parts, search)
+            created_at, updated_at, content_text, parts, search, skip_seq)
         SELECT \(conversation) || '-m' || n, \(conversation), n,
             CASE WHEN n > 1 THEN \(conversation) || '-m' || (n - 1) END, \(owner), 'user', 1, 2, 3, \(at), \(at),
-            'Some words', '[]', 'some words'
+            'Some words', '[]', 'some words', NULLIF((n - 2) / 64 * 64, 0)
         FROM \(series), generate_series(1, \(count)) n;
         """
     }
@@ -116,6 +116,8 @@ enum CostData {
         SELECT 'busy1', '2026-10-' || (10 + n % 20), 'model-' || n, 3 FROM generate_series(1, 60) n;
         INSERT INTO quota_reservations (id, user_id, tokens, created_at, expires_at)
         SELECT 'r' || n, 'busy1', 3, \(at), \(at) FROM generate_series(1, 20) n;
+        INSERT INTO stream_tickets (ticket_hash, principal_id, sealed_token, expires_at)
+        SELECT 'h' || n, 'busy1', 's', \(at) FROM generate_series(1, 20) n;
         """
     )
 
@@ -175,7 +177,8 @@ enum CostData {
     private static func value(_ name: String, _ type: SQLType, _ target: Target) -> SQLValue {
         let (conversation, owner) = (target.conversation, target.owner)
         switch (name, type) {
-        case ("conversation", _), ("conversation_id", _), ("source", _), ("target", _): return .text(conversation)
+        case ("conversation", _), ("conversation_id", _), ("source", _), ("target", _), ("importing", _):
+            return .text(conversation)
         case ("owner", _), ("voter", _), ("principal", _), ("user_id", _), ("owner_id", _), ("author", _):
             return .text(owner)
         case ("id", .text): return .text(conversation)
@@ -192,6 +195,7 @@ enum CostData {
         case ("bytes", _): return .integer(1 << 20)
         case ("edge", .integer), ("sequence", _): return .integer(target == .small ? 3 : Int64(length) - 60)
         case ("count", _), ("messages", _): return .integer(2)
+        case ("offset", _): return .integer(0)
         case ("steps", _): return .integer(100)
         case ("number", _): return .integer(1)
         // The changes of all are numbered in one row.
@@ -216,6 +220,9 @@ enum CostData {
             "metadata": .text("{}"),
         ],
         "conversations.advance": ["is_new": .boolean(false), "count": .integer(0)],
+        "conversations.sidebar_older": ["rank": .integer(0)], "conversations.sidebar_newer": ["rank": .integer(0)],
+        "conversations.sidebar_older_with_last": ["rank": .integer(0)],
+        "conversations.sidebar_newer_with_last": ["rank": .integer(0)],
         "forks.copy": ["number": .integer(100)],
         "conversations.older_tagged_many": ["tag": .text("tag1")],
         "conversations.newer_tagged_many": ["tag": .text("tag1")],

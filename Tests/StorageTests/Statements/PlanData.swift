@@ -71,12 +71,21 @@ enum PlanData {
                 "client_assertions (client_id, jti, expires_at)",
                 "'c' || (n % 20), 'j' || n, \(at("n")) FROM numbers"
             ),
+            (
+                "idempotency_keys (principal_id, key, route, request_hash, seed, made_at, held_until, expires_at)",
+                "'u' || n, 'k', 'POST /', 'h', 's' || n, \(at("n")), \(at("n")), \(at("n + 1440")) FROM numbers"
+            ),
             ("audit_log (at, action, target, outcome)", "\(at("n")), 'login', 'u' || n, 'success' FROM numbers"),
             ("email_key_conflicts (user_id, email_key)", "'u' || n, 'x' || n || '@example.com' FROM numbers"),
             (
                 "rate_counters (key, count, window_ends_at, expires_at)",
                 "'k' || n, 1, \(at("n")), \(at("n")) FROM numbers"
             ),
+            (
+                "devices (id, user_id, created_at, last_used_at, expires_at)",
+                "'d' || n, 'u' || (n % 5000 + 1), \(at("n")), \(at("n")), \(at("n + 259200")) FROM numbers"
+            ),
+            ("deleted_user_tokens (key, expires_at)", "'user:g' || n, \(at("n")) FROM numbers"),
         ]
     }
 
@@ -152,6 +161,10 @@ enum PlanData {
                 "'p' || (n % 400 + 1), 'message', 'm' || n, 'c' || n, 'insert', 1, \(at("n")) FROM numbers"
             ),
             ("change_horizons (principal_id, seq)", "'p' || n, n FROM numbers"),
+            (
+                "stream_tickets (ticket_hash, principal_id, sealed_token, expires_at)",
+                "'h' || n, 'p' || (n % 400 + 1), 's', \(at("n + 10")) FROM numbers"
+            ),
         ]
     }
 }

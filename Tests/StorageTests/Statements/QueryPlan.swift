@@ -13,7 +13,7 @@ struct QueryPlan {
 
     /// Tables of a handful of rows, for which any plan is right.
     static let smallTables: Set<String> = [
-        "settings", "signing_keys", "job_leases", "clients", "auth_feed", "change_feed",
+        "settings", "signing_keys", "ring_entries", "ring_nodes", "job_leases", "clients", "auth_feed", "change_feed",
     ]
 
     /// With `values`, a statement is planned for these values.
@@ -104,7 +104,15 @@ struct QueryPlan {
         }
     }
 
+    /// Without those of a subplan, which sorts what one row has.
     var sorts: [String] {
-        lines.filter { engine == .sqlite ? $0.contains("TEMP B-TREE FOR ORDER BY") : $0.contains("Sort  (cost") }
+        guard engine == .postgres else { return lines.filter { $0.contains("TEMP B-TREE FOR ORDER BY") } }
+        var subplan: Int?
+        return lines.filter { line in
+            let depth = line.prefix { $0 == " " }.count
+            if let start = subplan, depth <= start { subplan = nil }
+            if subplan == nil, line.contains("SubPlan") { subplan = depth }
+            return subplan == nil && line.contains("Sort  (cost")
+        }
     }
 }

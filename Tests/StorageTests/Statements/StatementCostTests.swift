@@ -1,5 +1,6 @@
 // No plan hangs on statistics: whatever PostgreSQL knows of its tables, a statement reads what it returns and little
 // more.
+import AuthService
 import ChatService
 import Storage
 import TestSupport
@@ -33,10 +34,10 @@ struct StatementCostTests {
         case "erase.delete_tags": max(cost.result, 1000)
         // A batch that is counted or looked through.
         case let name where name.hasPrefix("erase."): max(cost.result, 500)
-        // An import that is under way is looked for among what is trashed.
-        case "import.tags": max(cost.result, 50)
         // Without statistics, a page sorts the tags of the person, who has some hundred.
         case "export.tags": max(cost.result, 200)
+        // Up to the newest message and to the head, in skips of 64 numbers; or some messages below.
+        case "branches.leaf": max(cost.result, CostData.length / 64)
         // All messages of a conversation.
         case "import.finish_conversation", "import.whole_conversation": max(cost.result, CostData.length)
         default: cost.result
@@ -63,14 +64,59 @@ struct StatementCostTests {
                 on: database
             )
             #expect(costs.count == statements.count * CostData.Target.allCases.count)
-            for cost in costs {
-                let size = Self.size(of: cost)
-                let (rows, buffers) = (Self.allowance + 12 * size, Self.buffers + 40 * size)
-                if cost.rows <= rows, cost.buffers <= buffers { continue }
-                Issue.record(
-                    "\(cost.statement.name): \(cost.rows) rows, \(cost.buffers) buffers for \(size)\n\(cost.lines.joined(separator: "\n"))"
-                )
+            for cost in costs { Self.expect(cost, isFor: Self.size(of: cost)) }
+        }
+    }
+
+    /// They count, or find where a log begins.
+    static let countsOfAuth: Set<String> = [
+        "users.count", "users.search_count", "events.first_since", "ring.count_refresh_tokens",
+    ]
+
+    /// An admin's search sorts the users whose key begins so.
+    static let walksOfAuth: Set<String> = ["users.search_after", "users.search_before"]
+
+    @Test("and so are those of auth, among them the lookup of a login", arguments: KnownStatistics.allCases)
+    func auth(statistics: KnownStatistics) async throws {
+        let statements = AuthService.allStatements.filter {
+            !Self.countsOfAuth.contains($0.name) && !Self.walksOfAuth.contains($0.name)
+        }
+        #expect(statements.count == AuthService.allStatements.count - Self.countsOfAuth.count - Self.walksOfAuth.count)
+        try await withDatabase(.postgres, service: "auth") { database async throws in
+            let costs = try await StatementCost.measure(
+                statements,
+                known: AuthCostData.known(statistics),
+                unknown: AuthCostData.unknown(statistics),
+                cases: AuthCostData.Target.allCases.map { target in
+                    StatementCost.Case(values: { AuthCostData.values(of: $0, target) }, before: { _ in "" })
+                },
+                on: database
+            )
+            #expect(costs.count == statements.count * AuthCostData.Target.allCases.count)
+            for (index, cost) in costs.enumerated() {
+                let target = AuthCostData.Target.allCases[index / statements.count]
+                Self.expect(cost, isFor: Self.size(of: cost, target))
             }
         }
+    }
+
+    /// How many rows a statement of auth handles, where its result does not say so.
+    private static func size(of cost: StatementCost, _ target: AuthCostData.Target) -> Int {
+        switch cost.statement.name {
+        // All sessions of the person, those with refresh tokens twice.
+        case "sessions.revoke_of_user", "sessions.revoke_of_user_if_password", "sessions.revoke_of_inactive",
+            "sessions.require_current_version", "users.delete", "users.keep_deleted_cookies",
+            "users.keep_deleted_refresh_tokens":
+            max(cost.result, target.sessionCount)
+        default: cost.result
+        }
+    }
+
+    private static func expect(_ cost: StatementCost, isFor size: Int) {
+        let (rows, buffers) = (allowance + 12 * size, buffers + 40 * size)
+        if cost.rows <= rows, cost.buffers <= buffers { return }
+        Issue.record(
+            "\(cost.statement.name): \(cost.rows) rows, \(cost.buffers) buffers for \(size)\n\(cost.lines.joined(separator: "\n"))"
+        )
     }
 }

@@ -91,7 +91,9 @@ extension EventStreamParserTests {
                 "user.tokens_revoked", #"{"data":{"user_id":"u","min_ver":4,"except_sid":null}}"#,
                 .user("u", minimumVersion: 4, exceptSession: nil)
             ),
-            ("user.deleted", #"{"data":{"user_id":"u"}}"#, .user("u", minimumVersion: .max, exceptSession: nil)),
+            ("user.deleted", #"{"data":{"user_id":"u"}}"#, .inactiveUser("u")),
+            ("user.deactivated", #"{"data":{"user_id":"u"}}"#, .inactiveUser("u")),
+            ("user.reactivated", #"{"data":{"user_id":"u"}}"#, .activeUser("u")),
             ("all.tokens_revoked", #"{"data":{"min_gver":7}}"#, .everybody(minimumVersion: 7)),
             ("client.tokens_revoked", #"{"data":{"client_id":"x","issued_before":7}}"#, .client("x", issuedBefore: 7)),
             ("keys.revoked", #"{"id":"e:1","data":{"kid":"k","more":[]}}"#, .key("k")),

@@ -55,7 +55,7 @@ struct RevocationFeedTests {
         let kinds: [(String, String, VerificationError.Code)] = [
             ("session.revoked", "{\"sid\":\"session-1\"}", .revoked),
             ("user.tokens_revoked", "{\(user),\"min_ver\":4}", .stale),
-            ("user.deleted", "{\(user)}", .stale),
+            ("user.deleted", "{\(user)}", .userInactive), ("user.deactivated", "{\(user)}", .userInactive),
             ("all.tokens_revoked", "{\"min_gver\":2}", .revoked),
             ("client.tokens_revoked", "{\"client_id\":\"tessera\",\"issued_before\":\(Int64.max)}", .revoked),
             ("keys.revoked", "{\"kid\":\"\(key)\"}", .unknownKey),

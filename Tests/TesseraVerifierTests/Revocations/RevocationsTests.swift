@@ -43,6 +43,22 @@ struct RevocationsTests {
         #expect(refusal(set, claims(session: "other")) == nil)
     }
 
+    @Test("an inactive user gets that verdict before any other, until the user is active again")
+    func inactive() {
+        var set = set(.inactiveUser("u"))
+        set.add(.user("u", minimumVersion: 4, exceptSession: nil), now: 0)
+        set.add(.session("s"), now: 0)
+        #expect(refusal(set, claims(version: 9)) == .userInactive)
+        #expect(refusal(set, claims(version: 3)) == .userInactive)
+        set.add(.activeUser("u"), now: 0)
+        #expect(refusal(set, claims(session: "other", version: 3)) == .stale, "what ended before stays ended")
+        #expect(refusal(set, claims(session: "other", version: 4)) == nil)
+        set.add(.inactiveUser("u"), now: 1)
+        let count = set.count
+        set.purge(now: 1 + set.lifetime)
+        #expect(set.count < count && refusal(set, claims(session: "other", version: 9)) == nil)
+    }
+
     @Test("a user's tokens below the version are stale, and so is one that tells no version")
     func users() {
         let set = set(.user("u", minimumVersion: 4, exceptSession: nil))

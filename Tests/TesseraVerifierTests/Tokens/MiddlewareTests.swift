@@ -190,8 +190,9 @@ struct MiddlewareTests {
     func codes() {
         #expect(
             TokenFailure.Reason.allCases.map(\.rawValue) == [
-                "token_missing", "token_invalid", "token_expired", "token_stale", "session_revoked", "keys_unavailable",
-                "revocations_unavailable", "insufficient_scope", "role_required", "insufficient_user_authentication",
+                "token_missing", "token_invalid", "token_expired", "token_stale", "session_revoked", "user_inactive",
+                "keys_unavailable", "revocations_unavailable", "insufficient_scope", "role_required",
+                "insufficient_user_authentication",
             ]
         )
     }

@@ -33,7 +33,7 @@ package final class EventStreamReader: Sendable {
     package init(
         port: Int,
         path: String = "/v1/events",
-        token: String,
+        token: String?,
         lastEventID: String? = nil,
         reads: Bool = true
     ) throws {
@@ -49,9 +49,9 @@ package final class EventStreamReader: Sendable {
         }
         guard connected == 0 else { throw RawConnection.Failure(operation: "connect", code: errno) }
         var head = """
-            GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAccept: text/event-stream\r\n\
-            Authorization: Bearer \(token)\r\n
+            GET \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nAccept: text/event-stream\r\n
             """
+        if let token { head += "Authorization: Bearer \(token)\r\n" }
         if let lastEventID { head += "Last-Event-ID: \(lastEventID)\r\n" }
         let bytes = Array((head + "\r\n").utf8)
         guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {

@@ -42,6 +42,8 @@ extension TestClientProtocol {
         if json != nil, headers[.contentType] == nil { headers[.contentType] = "application/json" }
         if let token { headers[.authorization] = "Bearer \(token)" }
         let body = json.map { ByteBuffer(string: $0) }
-        return Answer(try await execute(uri: path, method: method, headers: headers, body: body))
+        let answer = Answer(try await execute(uri: path, method: method, headers: headers, body: body))
+        AnswerLog.add(method.rawValue, path, status: answer.status, code: answer.code)
+        return answer
     }
 }

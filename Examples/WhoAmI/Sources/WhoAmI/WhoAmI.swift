@@ -19,7 +19,7 @@ struct Context: AuthenticatedRequestContext {
 struct WhoAmI {
     static func main() async throws {
         let environment = ProcessInfo.processInfo.environment
-        let auth = environment["TESSERA_AUTH_URL"] ?? "http://127.0.0.1:8080"
+        let auth = environment["TESSERA_AUTH_URL"] ?? "http://localhost:8080"
         let logger = Logger(label: "who-am-i")
 
         let keys = RemoteKeySource(url: "\(auth)/.well-known/jwks.json", logger: logger)

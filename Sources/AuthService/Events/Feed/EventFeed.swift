@@ -18,13 +18,23 @@ import Storage
 import Synchronization
 import TesseraVerifierHummingbird
 
+/// A client's tokens from before a second.
+struct EndedClientTokens: Sendable {
+    let client: String
+    let issuedBefore: Int64
+
+    func contain(_ claims: AccessTokenClaims) -> Bool {
+        claims.clientID == client && claims.issuedAt < issuedBefore
+    }
+}
+
 final class EventFeed: Sendable {
     struct Entry: Sendable {
         let seq: Int64
         let kind: String
         let frame: ByteBuffer
-        /// The client whose tokens the event ends, if any.
-        let endsClient: String?
+        /// The tokens that the event ends, if they are a client's.
+        let endsClient: EndedClientTokens?
     }
 
     enum Taken {
@@ -203,11 +213,11 @@ final class EventFeed: Sendable {
         return Entry(seq: event.seq, kind: event.kind, frame: frame.bytes, endsClient: endedClient(event))
     }
 
-    private static func endedClient(_ event: StoredEvent) -> String? {
+    private static func endedClient(_ event: StoredEvent) -> EndedClientTokens? {
         guard event.kind == EventKind.clientTokensRevoked.rawValue,
-            case .client(let id, _)? = try? Revocation(kind: event.kind, data: Array(event.data.utf8))
+            case .client(let id, let second)? = try? Revocation(kind: event.kind, data: Array(event.data.utf8))
         else { return nil }
-        return id
+        return EndedClientTokens(client: id, issuedBefore: second)
     }
 
     private func endAll(_ epoch: String) {

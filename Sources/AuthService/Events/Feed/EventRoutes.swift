@@ -28,7 +28,7 @@ struct EventRoutes: Sendable {
             cursor: cursor,
             opening: state,
             kinds: query.kinds,
-            client: context.accessToken?.clientID,
+            token: context.accessToken,
             channel: context.channel
         )
         return .eventStream { try await stream.write(to: &$0) }
@@ -50,7 +50,8 @@ private struct EventQuery {
         let after = try query[Self.after]
         let since = try query[Self.since]
         if let since, !(.seconds(1)...retention).contains(since) {
-            throw .field("since", "out_of_range", "must be from 1s to \(retention.components.seconds)s")
+            let longest = "\(retention.components.seconds)s"
+            throw .field("since", "out_of_range", "must be from 1s to \(longest)", .range("1s", longest))
         }
         if after != nil, since != nil { throw .field("since", "invalid", "cannot be combined with after") }
         let lastID = request.acceptsEventStream ? request.headers.text(.lastEventID) : nil
@@ -73,8 +74,9 @@ private struct EventQuery {
         var kinds: Set<EventKind> = []
         for name in text.pieces(between: ",", omittingEmpty: false) {
             guard let kind = EventKind.allCases.first(where: { RequestText($0.rawValue) == name }) else {
-                let known = EventKind.allCases.map(\.rawValue).joined(separator: ", ")
-                throw .field("kinds", "invalid", "must be of \(known), with commas between them")
+                let known = EventKind.allCases.map(\.rawValue)
+                let detail = "must be of \(known.joined(separator: ", ")), with commas between them"
+                throw .field("kinds", "invalid", detail, .oneOf(known))
             }
             kinds.insert(kind)
         }

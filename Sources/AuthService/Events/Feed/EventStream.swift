@@ -6,20 +6,22 @@ import Hummingbird
 import NIOCore
 import ServiceKit
 import ServiceLifecycle
+import TesseraVerifierHummingbird
 
 struct EventStream: Sendable {
     let feed: EventFeed
     let cursor: EventCursor
     let opening: LogEdges
     let kinds: EventKinds
-    let client: String?
+    /// The one that the request came with.
+    let token: AccessTokenClaims?
     let channel: any Channel
 
     private static let retry = 1000
 
     @concurrent
     func write(to writer: inout any ResponseBodyWriter) async throws {
-        let follower = feed.join(opening, client: client, channel: channel)
+        let follower = feed.join(opening, client: token?.clientID, channel: channel)
         defer { feed.leave(follower) }
         try await withGracefulShutdownHandler {
             try await follow(follower, &writer)
@@ -63,8 +65,9 @@ struct EventStream: Sendable {
                 }
                 try await follower.write(bytes, to: &writer)
             }
-            // SECURITY: a disabled client gets this event and nothing after it. Its next request is refused.
-            let end = entries.firstIndex { $0.seq > opening.newest && $0.endsClient != nil && $0.endsClient == client }
+            // SECURITY: the event that ends the stream's own token is its last, also if it came between the check of
+            // the token and the stream's first read. The next request needs a new token.
+            let end = entries.firstIndex { entry in token.map { entry.endsClient?.contain($0) ?? false } ?? false }
             var bytes = ByteBuffer()
             for entry in entries[..<(end.map { $0 + 1 } ?? entries.endIndex)] {
                 seq = max(seq, entry.seq)

@@ -104,36 +104,21 @@ enum EventStatements {
         aboutKey.bind(["now": now, "kind": kind.rawValue, "data": data, "kid": kid, "state": state])
     }
 
-    private static let clientDisabled = Statement(
-        "events.client_disabled",
+    private static let clientChanged = Statement(
+        "events.client_changed",
         .appends(Events.log),
-        ["now": .instant, "client": .text, "data": .text],
+        ["now": .instant, "client": .text, "data": .text, "marker": .instant],
         """
         INSERT INTO events (at, kind, data)
-        SELECT :now, 'client.tokens_revoked', :data FROM clients WHERE id = :client AND disabled_at = :now
+        SELECT :now, 'client.tokens_revoked', :data FROM clients WHERE id = :client AND updated_at = :marker
         """
     )
 
-    static func disabled(client: String, data: String, at now: Instant) -> BoundStatement {
-        clientDisabled.bind(["now": now, "client": client, "data": data])
-    }
-
-    private static let clientWillBeDeleted = Statement(
-        "events.client_will_be_deleted",
-        .appends(Events.log),
-        ["now": .instant, "client": .text, "data": .text],
-        """
-        INSERT INTO events (at, kind, data)
-        SELECT :now, 'client.tokens_revoked', :data FROM clients WHERE id = :client
-        """
-    )
-
-    static func willBeDeleted(client: String, data: String, at now: Instant) -> BoundStatement {
-        clientWillBeDeleted.bind(["now": now, "client": client, "data": data])
+    static func changed(client: String, data: String, marker: Instant, at now: Instant) -> BoundStatement {
+        clientChanged.bind(["now": now, "client": client, "data": data, "marker": marker])
     }
 
     static let all = [
-        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, clientDisabled,
-        clientWillBeDeleted,
+        sessionRevoked, aboutUser, userTokensRevoked, userChanged, allTokensRevoked, aboutKey, clientChanged,
     ]
 }

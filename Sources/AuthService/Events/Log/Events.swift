@@ -86,27 +86,26 @@ package struct Events: Sendable {
         EventStatements.allTokensRevoked(at: now)
     }
 
-    /// If this transaction set `disabled_at` to `now`.
-    func clientTokensRevoked(client: String, ifDisabledAt now: Instant) -> BoundStatement {
-        EventStatements.disabled(client: client, data: Self.tokens(of: client, before: now), at: now)
-    }
-
-    /// If the client exists. Comes *before* the deletion.
-    func clientWillBeDeleted(client: String, at now: Instant) -> BoundStatement {
-        EventStatements.willBeDeleted(client: client, data: Self.tokens(of: client, before: now), at: now)
-    }
-
-    /// The client's current tokens are refused before this second.
-    ///
-    /// SECURITY: a node's clock may be ahead, by as much as verifiers allow, so tokens of the next half minute are
-    /// included. A client that is enabled within it must wait for the rest.
-    static func clientTokensEnd(at now: Instant) -> Int64 { now.seconds + 31 }
-
-    private static func tokens(of client: String, before now: Instant) -> String {
-        JSONWriter.object { writer in
+    /// The client's tokens from before a second, if this transaction set its `updated_at` to `marker`.
+    func clientTokensRevoked(
+        client: String,
+        before second: Int64,
+        ifChangedAt marker: Instant,
+        at now: Instant
+    ) -> BoundStatement {
+        let data = JSONWriter.object { writer in
             writer.field("client_id", client)
-            writer.field("issued_before", clientTokensEnd(at: now))
-        }.string
+            writer.field("issued_before", second)
+        }
+        return EventStatements.changed(client: client, data: data.string, marker: marker, at: now)
+    }
+
+    /// The client's current tokens are refused before this second, which is later than that of its last such change.
+    ///
+    /// SECURITY: a node's clock may be ahead, by as much as verifiers allow, so tokens that are dated in the next half
+    /// minute are included. New ones are dated at the end of it at the earliest (`AccessTokens`).
+    static func clientTokensEnd(at now: Instant, after last: Int64?) -> Int64 {
+        max(now.seconds + 31, (last ?? .min) + (last == nil ? 0 : 1))
     }
 
     /// If this transaction set `activated_at` to `now`: of two concurrent rotations only one writes an event.

@@ -20,21 +20,32 @@ enum AccountStatements {
     private static let credentialsByEmail = Statement(
         "accounts.credentials_by_email",
         .reads,
-        ["key": .text],
-        "\(credentials) WHERE u.email_key = :key"
-    )
+        ["key": .text]
+    ) { engine in
+        credentials(of: "u.email_key = :key", engine)
+    }
 
     private static let credentialsByEmails = Statement(
         "accounts.credentials_by_emails",
         .reads,
-        ["first": .text, "second": .text, "third": .text],
-        "\(credentials) WHERE \(UserStatements.isOneOf(column: "u.email_key"))"
-    )
+        ["first": .text, "second": .text, "third": .text]
+    ) { engine in
+        credentials(of: UserStatements.isOneOf(column: "u.email_key"), engine)
+    }
 
-    private static let credentials = """
-        SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
-        FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
+    /// The user comes first. With statistics of a few users, PostgreSQL would walk every password instead.
+    private static func credentials(of condition: String, _ engine: SQLEngine) -> String {
         """
+        SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
+        FROM users u \(OnePlan.each("accounts", as: "a", where: isPassword(table: "a", of: "u.id"), engine))
+        WHERE \(condition)
+        """
+    }
+
+    /// Whether a row is the password of a user, whose accounts are few.
+    static func isPassword(table: String, of user: String) -> String {
+        "\(table).user_id = \(user) AND \(OnePlan.check("\(table).provider_id = 'password'"))"
+    }
 
     static func credentials(email: Email) -> BoundStatement {
         email.lookupKeys.count == 1
@@ -45,13 +56,10 @@ enum AccountStatements {
     private static let credentialsByUser = Statement(
         "accounts.credentials_by_user",
         .reads,
-        ["user": .text],
-        """
-        SELECT u.id AS user_id, u.is_active AS is_active, a.password_hash AS password_hash
-        FROM users u JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
-        WHERE u.id = :user
-        """
-    )
+        ["user": .text]
+    ) { engine in
+        credentials(of: "u.id = :user", engine)
+    }
 
     static func credentials(user: String) -> BoundStatement { credentialsByUser.bind(["user": user]) }
 
@@ -61,7 +69,7 @@ enum AccountStatements {
         ["user": .text, "verified": .text, "new": .text, "now": .instant],
         """
         UPDATE accounts SET password_hash = :new, updated_at = :now
-        WHERE user_id = :user AND provider_id = 'password' AND password_hash = :verified
+        WHERE \(isPassword(table: "accounts", of: ":user")) AND \(OnePlan.check("password_hash = :verified"))
         """
     )
 

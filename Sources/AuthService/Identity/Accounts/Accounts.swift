@@ -19,6 +19,11 @@ package struct Accounts: Sendable {
     let database: any SQLDatabase
     let ids: IDGenerator
 
+    /// The condition that a row of `accounts` is the password of a user.
+    static func isPassword(table: String, of user: String) -> String {
+        AccountStatements.isPassword(table: table, of: user)
+    }
+
     func credentials(email: Email) async throws -> PasswordCredentials? {
         try await database.run(AccountStatements.credentials(email: email)).first.flatMap {
             try PasswordCredentials($0)

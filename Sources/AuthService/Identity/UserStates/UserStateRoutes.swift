@@ -1,4 +1,5 @@
 // Role, deactivation and deletion by admins, and self-deletion.
+import HTTPTypes
 import Hummingbird
 import ServiceKit
 
@@ -6,6 +7,7 @@ struct UserStateRoutes: Sendable {
     let users: Users
     let states: UserStates
     let cookies: SessionCookiePolicy
+    let deviceCookies: DeviceCookiePolicy
 
     func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.delete("me", use: deleteMe)
@@ -22,7 +24,12 @@ struct UserStateRoutes: Sendable {
     @Sendable private func deleteMe(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         try await states.delete(caller.userID, actor: caller.userID, from: context.clientInfo(of: request))
-        return .noContent(headers: cookies.isCarried(by: request.headers) ? [.setCookie: cookies.clearing] : [:])
+        var clearing: [String] = []
+        if cookies.isCarried(by: request.headers) { clearing.append(cookies.clearing) }
+        if deviceCookies.isCarried(by: request.headers) { clearing.append(deviceCookies.clearing) }
+        var headers: HTTPFields = [:]
+        headers[values: .setCookie] = clearing
+        return .noContent(headers: headers)
     }
 
     /// Role, profile fields, or both.
@@ -31,7 +38,8 @@ struct UserStateRoutes: Sendable {
         let id = try context.id()
         var body = try await request.jsonBody(limit: bodyLimit)
         let role = body.choice("role", of: Role.self)
-        let profile = UserProfile(&body)
+        let profile = UserProfile(&body, urlSchemes: users.urlSchemes)
+        body.refuseNull("role")
         try body.finish()
         let clientInfo = context.clientInfo(of: request)
         if let role { _ = try await states.setRole(id, role, actor: caller.userID, from: clientInfo) }

@@ -64,10 +64,15 @@ enum UserStateStatements {
 
     static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
 
-    private static let events = UserDeletionEvents(ifUser: "id = :id AND \(isNotLastAdmin)")
+    private static let willBeDeleted = "id = :id AND \(isNotLastAdmin)"
+    private static let events = UserDeletionEvents(ifUser: willBeDeleted)
+    private static let tokens = DeletedUserTokens(ifUser: willBeDeleted)
 
     /// Before the row goes, and only if it will go.
     static func deletionEvents(of id: String, at now: Instant) -> [BoundStatement] { events.append(user: id, at: now) }
 
-    static let all = [setRole, deactivate, reactivate, delete] + events.all
+    /// Before the row goes, and only if it will go.
+    static func keepTokens(of id: String, until end: Instant) -> [BoundStatement] { tokens.keep(user: id, until: end) }
+
+    static let all = [setRole, deactivate, reactivate, delete] + events.all + tokens.all
 }

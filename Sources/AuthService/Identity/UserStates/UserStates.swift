@@ -31,6 +31,8 @@ package struct UserStates: Sendable {
     let users: Users
     let events: Events
     let audit: Audit
+    /// How long a token of a deleted user could have been used.
+    let sessionIdle: Duration
 
     /// Access tokens become stale; sessions continue, and the next refresh has the new role.
     package func setRole(_ user: String, _ role: Role, actor: String?, from clientInfo: ClientInfo)
@@ -64,6 +66,7 @@ package struct UserStates: Sendable {
         var transaction = Transaction(locking: user)
         let changed = transaction.add(UserStateStatements.deactivate(id: user, at: now))
         transaction.add(Sessions.revocation(ofInactiveUser: user, at: now))
+        transaction.add(Devices.ending(ofInactiveUser: user))
         transaction.add(events.userDeactivated(user: user, marker: now, at: now))
         transaction.add(events.userTokensRevoked(user: user, marker: now, exceptSession: nil, at: now))
         transaction.add(
@@ -104,6 +107,7 @@ package struct UserStates: Sendable {
         let now = clock.now()
         var transaction = Transaction(locking: user)
         transaction.add(contentsOf: UserStateStatements.deletionEvents(of: user, at: now))
+        transaction.add(contentsOf: UserStateStatements.keepTokens(of: user, until: now + sessionIdle))
         transaction.add(audit.entry(action: "user.delete", actor: actor, ifUserExists: user, from: clientInfo, at: now))
         let deleted = transaction.add(UserStateStatements.delete(id: user))
         let left = transaction.add(users.row(of: user))

@@ -5,7 +5,7 @@ struct AdminUserRoutes: Sendable {
     let users: Users
 
     func mount(on router: RouteGroup<AuthRequestContext>) {
-        router.get("users", query: PageRequest.query.and(Self.prefix, Self.role, Self.active), use: list)
+        router.get("users", query: PageRequest.numberedQuery.and(Self.prefix, Self.role, Self.active), use: list)
         router.get("users/:id", use: get)
     }
 
@@ -19,7 +19,7 @@ struct AdminUserRoutes: Sendable {
             isActive: try context.query[Self.active],
             prefix: try context.query[Self.prefix]
         )
-        let page = try await users.list(filter, try PageRequest(context.query, list: Users.listName))
+        let page = try await users.list(filter, try PageRequest(numbered: context.query, list: Users.listName))
         return .json(page.json(list: Users.listName) { $1.write(to: &$0) })
     }
 

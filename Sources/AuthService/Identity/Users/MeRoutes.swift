@@ -17,7 +17,7 @@ struct MeRoutes: Sendable {
     @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         var body = try await request.jsonBody(limit: bodyLimit)
-        let profile = UserProfile(&body)
+        let profile = UserProfile(&body, urlSchemes: users.urlSchemes)
         try body.finish()
         let clientInfo = context.clientInfo(of: request)
         let user = try await users.update(caller.userID, profile: profile, actor: caller.userID, from: clientInfo)

@@ -101,18 +101,13 @@ package struct UserProfile: Sendable {
 
     package init() {}
 
-    /// Errors stay in the body.
-    init(_ body: inout JSONBody) {
+    /// Errors stay in the body. `urlSchemes`: of its URLs.
+    init(_ body: inout JSONBody, urlSchemes: Set<WebURL.Scheme>) {
         name = Self.name("name", &body)
         firstName = Self.name("first_name", &body)
         lastName = Self.name("last_name", &body)
-        avatarURL = body.patchText("avatar_url", max: 2048)
-        if let url = avatarURL.value, !url.begins(with: "https://"), !url.begins(with: "http://") {
-            body.addError("avatar_url", "invalid", "must be an http or https URL")
-        }
-        if body.element("metadata")?.isNull == true {
-            body.addError("metadata", "wrong_type", "must be an object, not null")
-        }
+        avatarURL = body.patchURL("avatar_url", schemes: urlSchemes)
+        body.refuseNull("metadata")
         if let raw = body.rawObject("metadata", max: 16 * 1024) { metadata = .value(raw) }
     }
 
@@ -131,7 +126,7 @@ package struct UserProfile: Sendable {
         guard !name.isEmpty, !name.hasMore(scalarsThan: maxName),
             !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
-            body.addError(field, "invalid", "must have from 1 to 200 characters")
+            body.addError(field, "invalid", "must have from 1 to \(maxName) characters", .range(1...maxName))
             return .absent
         }
         return .value(name)

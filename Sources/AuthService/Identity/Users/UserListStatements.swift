@@ -11,14 +11,17 @@ enum UserListStatements {
         "instant": .instant, "id": .text, "limit": .integer, "active": .boolean,
     ]
 
+    /// A page number skips rows; only pages from the beginning have one.
+    private static let forwardParameters = parameters + ["offset": .integer]
+
     private static let listAfter = Statement(
         "users.list_after",
         .reads,
-        parameters,
+        forwardParameters,
         """
         SELECT \(User.columns) FROM users
         WHERE (created_at, id) < (:instant, :id) AND \(state)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
+        ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset
         """
     )
 
@@ -33,27 +36,23 @@ enum UserListStatements {
         """
     )
 
-    private static let listOfRoleAfter = Statement(
-        "users.list_of_role_after",
-        .reads,
-        parameters + ["role": .text],
-        """
-        SELECT \(User.columns) FROM users
-        WHERE role = :role AND (created_at, id) < (:instant, :id) AND \(state)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
-        """
-    )
+    private static func listOfRole(_ name: String, isDescending: Bool) -> Statement {
+        let parameters = isDescending ? forwardParameters : parameters
+        return Statement(name, .reads, parameters + ["role": .text]) { engine in
+            let page = OnePlan.page(
+                of: "role",
+                is: ":role",
+                after: [("created_at", ":instant"), ("id", ":id")],
+                isDescending: isDescending,
+                engine
+            )
+            let offset = isDescending ? " OFFSET :offset" : ""
+            return "SELECT \(User.columns) FROM users WHERE \(state) AND \(page) LIMIT :limit\(offset)"
+        }
+    }
 
-    private static let listOfRoleBefore = Statement(
-        "users.list_of_role_before",
-        .reads,
-        parameters + ["role": .text],
-        """
-        SELECT \(User.columns) FROM users
-        WHERE role = :role AND (created_at, id) > (:instant, :id) AND \(state)
-        ORDER BY created_at, id LIMIT :limit
-        """
-    )
+    private static let listOfRoleAfter = listOfRole("users.list_of_role_after", isDescending: true)
+    private static let listOfRoleBefore = listOfRole("users.list_of_role_before", isDescending: false)
 
     /// The users with an email or a name from `:first` up to `:end`, each once, so that a search reads and sorts only
     /// its matches.
@@ -69,11 +68,11 @@ enum UserListStatements {
     private static let searchAfter = Statement(
         "users.search_after",
         .reads,
-        parameters + ["role": .text, "first": .text, "end": .text],
+        forwardParameters + ["role": .text, "first": .text, "end": .text],
         """
         SELECT \(User.columns) FROM \(found)
         WHERE (created_at, id) < (:instant, :id) AND \(state) AND (:role IS NULL OR role = :role)
-        ORDER BY created_at DESC, id DESC LIMIT :limit
+        ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :offset
         """
     )
 
@@ -92,6 +91,7 @@ enum UserListStatements {
         of filter: UserFilter,
         direction: PageRequest.Direction,
         from cursor: Cursor,
+        offset: Int64 = 0,
         limit: Int64
     ) -> BoundStatement {
         let forward = direction == .forward
@@ -99,12 +99,16 @@ enum UserListStatements {
         let values: StatementValues = [
             "instant": cursor.instant, "id": cursor.id, "limit": limit, "active": filter.isActive,
         ]
+        let forwardValues: StatementValues = values + ["offset": offset]
         if let prefix = filter.prefix {
             let searched: StatementValues = ["role": role, "first": prefix, "end": filter.prefixEnd]
-            return (forward ? searchAfter : searchBefore).bind(values + searched)
+            return forward ? searchAfter.bind(forwardValues + searched) : searchBefore.bind(values + searched)
         }
-        if let role { return (forward ? listOfRoleAfter : listOfRoleBefore).bind(values + ["role": role]) }
-        return (forward ? listAfter : listBefore).bind(values)
+        if let role {
+            let role: StatementValues = ["role": role]
+            return forward ? listOfRoleAfter.bind(forwardValues + role) : listOfRoleBefore.bind(values + role)
+        }
+        return forward ? listAfter.bind(forwardValues) : listBefore.bind(values)
     }
 
     private static let count = Statement(

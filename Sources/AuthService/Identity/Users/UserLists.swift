@@ -33,6 +33,7 @@ extension Users {
                 of: filter,
                 direction: request.direction,
                 from: request.cursor ?? .beyondNewest,
+                offset: request.offset ?? 0,
                 limit: request.fetchCount
             )
         )

@@ -152,7 +152,7 @@ enum UserStatements {
         UPDATE users SET token_version = token_version + 1, updated_at = :now
         WHERE id = :id AND EXISTS (
             SELECT 1 FROM accounts
-            WHERE accounts.user_id = :id AND accounts.provider_id = 'password' AND accounts.password_hash = :hash)
+            WHERE \(AccountStatements.isPassword(table: "accounts", of: ":id")) AND accounts.password_hash = :hash)
         """
     )
 

@@ -10,6 +10,8 @@ package struct Users: Sendable {
     let clock: Clock
     let events: Events
     let audit: Audit
+    /// Of the URLs in profiles.
+    let urlSchemes: Set<WebURL.Scheme>
 
     package func find(id: String) async throws(StorageError) -> User? {
         try await database.run(UserStatements.find(id: id)).first.map { row throws(StorageError) in try User(row) }

@@ -33,6 +33,8 @@ struct AdminClientRoutes: Sendable {
         draft.scopes = body.texts("scopes", count: 0...ClientRules.maxWords) ?? []
         if let audiences = body.texts("audiences", count: 1...ClientRules.maxWords) { draft.audiences = audiences }
         draft.jwks = body.rawObject("jwks", max: ClientRules.maxJWKSBytes)
+        draft.allowsTokenEndpointAudience = body.boolean(Self.tokenEndpointSwitch) ?? false
+        body.addRemaining(draft.errors())
         try body.finish()
         let made = try await clients.create(draft, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(made, status: .created)
@@ -43,7 +45,9 @@ struct AdminClientRoutes: Sendable {
         return answer(ClientWithSecret(client: client, secret: nil))
     }
 
-    /// Changes name, scopes, audiences, keys, and whether the client is disabled.
+    private static let tokenEndpointSwitch = "allow_token_endpoint_audience"
+
+    /// Changes name, scopes, audiences, keys, what its assertions may name, and whether the client is disabled.
     @Sendable private func update(_ request: Request, context: AuthRequestContext) async throws -> Response {
         let caller = try context.requireCaller()
         let id = try context.id()
@@ -58,6 +62,10 @@ struct AdminClientRoutes: Sendable {
                 ? .null : body.rawObject("jwks", max: ClientRules.maxJWKSBytes).map { .value($0) } ?? .absent
         }
         change.isDisabled = body.boolean("disabled")
+        change.allowsTokenEndpointAudience = body.boolean(Self.tokenEndpointSwitch)
+        body.refuseNull("name", "scopes", "audiences", "disabled", Self.tokenEndpointSwitch)
+        // What is right depends on what stays as it is. The change is judged again where it is written.
+        if let client = try await clients.find(id) { body.addRemaining(change.errors(of: client)) }
         try body.finish()
         let client = try await clients.update(id, change, actor: caller.userID, from: context.clientInfo(of: request))
         return answer(ClientWithSecret(client: client, secret: nil))

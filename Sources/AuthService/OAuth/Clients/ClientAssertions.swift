@@ -8,8 +8,10 @@ import Storage
 
 struct ClientAssertions: Sendable {
     let clients: Clients
-    /// §3: "a value that identifies the authorization server": its issuer, or the URL of its token endpoint.
-    let audiences: Set<RequestText>
+    /// §3: "a value that identifies the authorization server".
+    let issuer: RequestText
+    /// For clients that are allowed to name it instead.
+    let tokenEndpoint: RequestText
 
     private static let maxLifetime: Int64 = 300
     /// How far the client's clock may be ahead.
@@ -40,7 +42,7 @@ struct ClientAssertions: Sendable {
         let now = clients.clock.now().seconds
         guard let end = claims["exp"]?.integer, now < end, end <= now + Self.maxLifetime + Self.leeway,
             Self.hasCome(claims["nbf"], now), Self.hasCome(claims["iat"], now),
-            isForUs(claims["aud"]),
+            isForUs(claims["aud"], from: client),
             let jti = claims["jti"]?.text, (1...256).contains(jti.byteCount)
         else { throw OAuthError.invalidClient }
         // Last of all, so that only the client can use up an id.
@@ -63,10 +65,13 @@ struct ClientAssertions: Sendable {
         return instant <= now + leeway
     }
 
-    /// SECURITY: an assertion that also names another server could come from there.
-    private func isForUs(_ claim: JSONElement?) -> Bool {
-        if let one = claim?.text { return audiences.contains(one) }
-        guard let several = claim?.array, !several.isEmpty else { return false }
-        return several.allSatisfy { $0.text.map(audiences.contains) ?? false }
+    /// One text, equal to the issuer.
+    ///
+    /// SECURITY: CVE-2025-27370. A client that talks to several servers may be led to sign for one of them what another
+    /// one named as its token endpoint, and a list could name both. An issuer is the one name that a client has from
+    /// its own configuration.
+    private func isForUs(_ claim: JSONElement?, from client: Client) -> Bool {
+        guard let audience = claim?.text else { return false }
+        return audience == issuer || client.allowsTokenEndpointAudience && audience == tokenEndpoint
     }
 }

@@ -1,5 +1,6 @@
 import OpenSSLCrypto
 package import ServiceKit
+import Storage
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -15,6 +16,7 @@ package struct ClientDraft: Sendable {
     package var audiences: [RequestText]
     /// A JWK set. A client with one gets no secret.
     package var jwks: String?
+    package var allowsTokenEndpointAudience = false
 
     package init(
         id: RequestText? = nil,
@@ -46,8 +48,18 @@ package struct ClientChange: Sendable {
     package var audiences: [RequestText]?
     package var jwks: Patch<String> = .absent
     package var isDisabled: Bool?
+    package var allowsTokenEndpointAudience: Bool?
 
     package init() {}
+
+    func apply(to client: inout Client, at now: Instant) {
+        if let name { client.name = name.verbatim }
+        if let scopes { client.scopes = scopes.map(\.verbatim) }
+        if let audiences { client.audiences = audiences.map(\.verbatim) }
+        if jwks.isPresent { client.jwks = jwks.value }
+        if let allowsTokenEndpointAudience { client.allowsTokenEndpointAudience = allowsTokenEndpointAudience }
+        if let isDisabled { client.disabledAt = isDisabled ? client.disabledAt ?? now : nil }
+    }
 
     func errors(of client: Client) -> [FieldError] {
         var errors = name.map(ClientRules.name) ?? []
@@ -81,7 +93,7 @@ enum ClientRules {
 
     static func name(_ name: RequestText) -> [FieldError] {
         guard !name.isBlank, !name.hasMore(scalarsThan: 200), !name.utf8.contains(0) else {
-            return [FieldError("name", "invalid", "must have from 1 to 200 characters")]
+            return [FieldError("name", "invalid", "must have from 1 to 200 characters", .range(1...200))]
         }
         return []
     }
@@ -101,13 +113,13 @@ enum ClientRules {
 
     private static func words(_ words: [RequestText], _ field: String, min: Int) -> [FieldError] {
         guard (min...maxWords).contains(words.count), Set(words).count == words.count, words.allSatisfy(isWord) else {
-            return [
-                FieldError(field, "invalid", "must be \(min) to \(maxWords) different words without spaces and quotes")
-            ]
+            let detail = "must be \(min) to \(maxWords) different words without spaces and quotes"
+            return [FieldError(field, "invalid", detail, .range(min...maxWords))]
         }
         // Every token of the client has them, and must fit into a header.
         guard words.reduce(words.count - 1, { $0 + $1.byteCount }) <= maxWordBytes else {
-            return [FieldError(field, "too_long", "must be at most \(maxWordBytes) bytes together")]
+            let detail = "must be at most \(maxWordBytes) bytes together"
+            return [FieldError(field, "too_long", detail, .atMost(maxWordBytes))]
         }
         return []
     }
@@ -127,7 +139,7 @@ enum ClientRules {
             ]
         }
         guard (1...maxKeys).contains(keys.all.count) else {
-            return [FieldError("jwks", "out_of_range", "must hold 1 to \(maxKeys) keys")]
+            return [FieldError("jwks", "out_of_range", "must hold 1 to \(maxKeys) keys", .range(1...maxKeys))]
         }
         return []
     }

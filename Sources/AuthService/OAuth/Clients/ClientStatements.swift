@@ -10,12 +10,13 @@ enum ClientStatements {
         "SELECT \(Client.columns) FROM clients WHERE id = :id"
     )
 
+    /// A deleted client's row too.
     static func find(id: String) -> BoundStatement { byID.bind(["id": id]) }
 
     private static let everything = Statement(
         "clients.list",
         .reads,
-        "SELECT \(Client.columns) FROM clients ORDER BY created_at, id"
+        "SELECT \(Client.columns) FROM clients WHERE deleted_at IS NULL ORDER BY created_at, id"
     )
 
     /// Clients are dozens, made by hand.
@@ -26,93 +27,65 @@ enum ClientStatements {
         .writes,
         [
             "id": .text, "name": .text, "scopes": .text, "audiences": .text, "secret_hash": .bytes,
-            "secret_created": .instant, "jwks": .text, "now": .instant,
+            "secret_created": .instant, "jwks": .text, "token_endpoint": .boolean, "now": .instant,
         ],
         """
         INSERT INTO clients (
-            id, name, scopes, audiences, secret_hash, secret_created_at, jwks, created_at, updated_at)
-        VALUES (:id, :name, :scopes, :audiences, :secret_hash, :secret_created, :jwks, :now, :now)
-        ON CONFLICT (id) DO NOTHING
+            id, name, scopes, audiences, secret_hash, secret_created_at, jwks, token_endpoint_audience, created_at,
+            updated_at)
+        VALUES (
+            :id, :name, :scopes, :audiences, :secret_hash, :secret_created, :jwks, :token_endpoint, :now, :now)
+        ON CONFLICT (id) DO UPDATE SET
+            name = excluded.name, scopes = excluded.scopes, audiences = excluded.audiences,
+            secret_hash = excluded.secret_hash, secret_created_at = excluded.secret_created_at,
+            previous_secret_hash = NULL, previous_secret_expires_at = NULL, jwks = excluded.jwks,
+            token_endpoint_audience = excluded.token_endpoint_audience, created_at = excluded.created_at,
+            updated_at = excluded.updated_at, disabled_at = NULL, deleted_at = NULL
+        WHERE clients.deleted_at IS NOT NULL
         RETURNING \(Client.columns)
         """
     )
 
-    /// Zero rows if the id is taken.
+    /// Zero rows if the id is taken. A deleted client's id is free; `tokens_valid_from` stays.
     static func insert(draft: ClientDraft, id: String, secret: ClientSecret?, at now: Instant) -> BoundStatement {
         insert.bind([
             "id": id, "name": draft.name, "scopes": draft.scopes.map(\.verbatim).joined(separator: " "),
             "audiences": draft.audiences.map(\.verbatim).joined(separator: " "), "secret_hash": secret?.hash,
-            "secret_created": secret.map { _ in now }, "jwks": draft.jwks, "now": now,
+            "secret_created": secret.map { _ in now }, "jwks": draft.jwks,
+            "token_endpoint": draft.allowsTokenEndpointAudience, "now": now,
         ])
     }
 
-    private static let update = Statement(
-        "clients.update",
+    private static let replace = Statement(
+        "clients.replace",
         .writes,
         [
-            "id": .text, "name": .text, "scopes": .text, "audiences": .text, "sets_jwks": .boolean, "jwks": .text,
-            "disabled": .boolean, "now": .instant, "tokens_end": .instant,
+            "id": .text, "seen": .instant, "name": .text, "scopes": .text, "audiences": .text, "secret_hash": .bytes,
+            "secret_created": .instant, "previous_hash": .bytes, "previous_end": .instant, "jwks": .text,
+            "token_endpoint": .boolean, "disabled": .instant, "tokens_from": .instant, "deleted": .instant,
+            "now": .instant,
         ],
         """
         UPDATE clients SET
-            name = COALESCE(:name, name), scopes = COALESCE(:scopes, scopes),
-            audiences = COALESCE(:audiences, audiences),
-            jwks = CASE WHEN :sets_jwks THEN :jwks ELSE jwks END,
-            disabled_at = CASE
-                WHEN :disabled IS NULL THEN disabled_at WHEN :disabled THEN COALESCE(disabled_at, :now) ELSE NULL END,
-            tokens_valid_from = CASE
-                WHEN :disabled AND disabled_at IS NULL
-                    AND (tokens_valid_from IS NULL OR tokens_valid_from < :tokens_end) THEN :tokens_end
-                ELSE tokens_valid_from END,
-            updated_at = :now
-        WHERE id = :id
-        RETURNING \(Client.columns)
+            name = :name, scopes = :scopes, audiences = :audiences, secret_hash = :secret_hash,
+            secret_created_at = :secret_created, previous_secret_hash = :previous_hash,
+            previous_secret_expires_at = :previous_end, jwks = :jwks, token_endpoint_audience = :token_endpoint,
+            disabled_at = :disabled, tokens_valid_from = :tokens_from, deleted_at = :deleted, updated_at = :now
+        WHERE id = :id AND updated_at = :seen AND deleted_at IS NULL
         """
     )
 
-    /// `tokensEnd`: if this disables the client, its earlier tokens stay refused.
-    static func update(change: ClientChange, of id: String, tokensEnd: Instant, at now: Instant) -> BoundStatement {
-        update.bind([
-            "id": id, "name": change.name, "scopes": change.scopes?.map(\.verbatim).joined(separator: " "),
-            "audiences": change.audiences?.map(\.verbatim).joined(separator: " "), "sets_jwks": change.jwks.isPresent,
-            "jwks": change.jwks.value, "disabled": change.isDisabled, "now": now, "tokens_end": tokensEnd,
+    /// Zero rows affected if the client changed since `before` was read.
+    static func replace(before: Client, with after: Client) -> BoundStatement {
+        replace.bind([
+            "id": before.id, "seen": before.updatedAt, "name": after.name,
+            "scopes": after.scopes.joined(separator: " "), "audiences": after.audiences.joined(separator: " "),
+            "secret_hash": after.secretHash, "secret_created": after.secretCreatedAt,
+            "previous_hash": after.previousSecretHash, "previous_end": after.previousSecretExpiresAt,
+            "jwks": after.jwks, "token_endpoint": after.allowsTokenEndpointAudience, "disabled": after.disabledAt,
+            "tokens_from": after.tokensValidFrom, "deleted": after.deletedAt, "now": after.updatedAt,
         ])
     }
-
-    private static let rotateSecret = Statement(
-        "clients.rotate_secret",
-        .writes,
-        ["id": .text, "secret_hash": .bytes, "now": .instant, "overlap_end": .instant],
-        """
-        UPDATE clients SET
-            previous_secret_hash = CASE WHEN :overlap_end IS NULL THEN NULL ELSE secret_hash END,
-            previous_secret_expires_at = CASE
-                WHEN :overlap_end IS NULL OR secret_hash IS NULL THEN NULL ELSE :overlap_end END,
-            secret_hash = :secret_hash, secret_created_at = :now, updated_at = :now
-        WHERE id = :id
-        RETURNING \(Client.columns)
-        """
-    )
-
-    /// The current secret stays valid as the previous one until `end`, or ends at once if that is `nil`. An older one
-    /// ends.
-    static func rotateSecret(
-        of id: String,
-        to secret: ClientSecret,
-        overlapUntil end: Instant?,
-        at now: Instant
-    ) -> BoundStatement {
-        rotateSecret.bind(["id": id, "secret_hash": secret.hash, "now": now, "overlap_end": end])
-    }
-
-    private static let delete = Statement(
-        "clients.delete",
-        .writes,
-        ["id": .text],
-        "DELETE FROM clients WHERE id = :id"
-    )
-
-    static func delete(id: String) -> BoundStatement { delete.bind(["id": id]) }
 
     private static let useAssertion = Statement(
         "clients.use_assertion",
@@ -144,7 +117,5 @@ enum ClientStatements {
         deleteExpiredAssertions.bind(["before": $0 - .seconds(60), "limit": $1])
     }
 
-    static let all = [
-        byID, everything, insert, update, rotateSecret, delete, useAssertion, deleteExpiredAssertions,
-    ]
+    static let all = [byID, everything, insert, replace, useAssertion, deleteExpiredAssertions]
 }

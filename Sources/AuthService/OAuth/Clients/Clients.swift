@@ -3,7 +3,10 @@
 //
 // A secret is rotated with an overlap, so that both sides need not change at the same moment. Auth refuses a disabled
 // or removed client at once, and every service refuses its tokens as soon as the event arrives. A client that is
-// enabled again needs new tokens.
+// enabled or made again needs new tokens, which it gets at once (ClientEnds.swift).
+//
+// A change names the version of the row that it was computed from, and is computed again when another came first. So
+// the audit row's "before" is what the change replaced.
 import OpenSSLCrypto
 package import ServiceKit
 package import Storage
@@ -58,6 +61,7 @@ package struct Clients: Sendable {
                     ifClientChanged: id,
                     marker: now,
                     from: clientInfo,
+                    details: .client(draft, secretCreatedAt: secret.map { _ in now }),
                     at: now
                 )
             )
@@ -67,6 +71,12 @@ package struct Clients: Sendable {
     }
 
     package func find(_ id: String) async throws(StorageError) -> Client? {
+        guard let client = try await findRow(id), client.deletedAt == nil else { return nil }
+        return client
+    }
+
+    /// A deleted client too.
+    func findRow(_ id: String) async throws(StorageError) -> Client? {
         guard RowID.isValid(id) else { return nil }
         return try await database.run(ClientStatements.find(id: id)).first.map { row throws(StorageError) in
             try Client(row)
@@ -105,30 +115,16 @@ package struct Clients: Sendable {
         async throws(ClientError)
         -> Client
     {
-        try await ClientError.catching {
-            guard let before = try await find(id) else { throw ClientError.noSuchClient }
+        let action =
+            switch change.isDisabled {
+            case true?: "client.disable"
+            case false?: "client.enable"
+            case nil: "client.update"
+            }
+        return try await replace(id, action, actor: actor, from: clientInfo) { before, now in
             let errors = change.errors(of: before)
             guard errors.isEmpty else { throw ClientError.invalid(errors) }
-            let now = clock.now()
-            let action =
-                switch change.isDisabled {
-                case true?: "client.disable"
-                case false?: "client.enable"
-                case nil: "client.update"
-                }
-            let tokensEnd = Instant(seconds: Events.clientTokensEnd(at: now))
-            var transaction = Transaction()
-            let updated = transaction.add(
-                ClientStatements.update(change: change, of: id, tokensEnd: tokensEnd, at: now)
-            )
-            transaction.add(events.clientTokensRevoked(client: id, ifDisabledAt: now))
-            transaction.add(
-                audit.entry(action: action, actor: actor, ifClientChanged: id, marker: now, from: clientInfo, at: now)
-            )
-            let results = try await database.run(transaction)
-            recent.forget(id)
-            guard let row = results[updated].first else { throw ClientError.noSuchClient }
-            return try Client(row)
+            return before.changed(at: now) { change.apply(to: &$0, at: now) }
         }
     }
 
@@ -139,50 +135,65 @@ package struct Clients: Sendable {
         actor: String?,
         from clientInfo: ClientInfo
     ) async throws(ClientError) -> ClientWithSecret {
-        try await ClientError.catching {
-            let now = clock.now()
-            let secret = ClientSecret(random: random)
-            let end: Instant? = overlap > .zero ? now + min(overlap, Self.maxOverlap) : nil
-            var transaction = Transaction()
-            let rotated = transaction.add(
-                ClientStatements.rotateSecret(of: id, to: secret, overlapUntil: end, at: now)
-            )
-            transaction.add(
-                audit.entry(
-                    action: "client.rotate_secret",
-                    actor: actor,
-                    ifClientChanged: id,
-                    marker: now,
-                    from: clientInfo,
-                    at: now
-                )
-            )
-            let results = try await database.run(transaction)
-            recent.forget(id)
-            guard let row = results[rotated].first else { throw ClientError.noSuchClient }
-            return ClientWithSecret(client: try Client(row), secret: secret)
+        let secret = ClientSecret(random: random)
+        let client = try await replace(id, "client.rotate_secret", actor: actor, from: clientInfo) { before, now in
+            let overlaps = overlap > .zero && before.secretHash != nil
+            return before.changed(at: now) { client in
+                client.previousSecretHash = overlaps ? before.secretHash : nil
+                client.previousSecretExpiresAt = overlaps ? now + min(overlap, Self.maxOverlap) : nil
+                client.secretHash = secret.hash
+                client.secretCreatedAt = now
+            }
         }
+        return ClientWithSecret(client: client, secret: secret)
     }
 
+    /// Its row stays, without credentials, so that none of its tokens comes back with its id.
     package func delete(_ id: String, actor: String?, from clientInfo: ClientInfo) async throws(ClientError) {
+        _ = try await replace(id, "client.delete", actor: actor, from: clientInfo) { $0.deleted(at: $1) }
+    }
+
+    /// Replaces the client by what `change` makes of it, ends its tokens if that takes something away, and writes the
+    /// audit row: all in one transaction.
+    private func replace(
+        _ id: String,
+        _ action: String,
+        actor: String?,
+        from clientInfo: ClientInfo,
+        _ change: (_ before: Client, _ now: Instant) throws -> Client
+    ) async throws(ClientError) -> Client {
         try await ClientError.catching {
-            let now = clock.now()
-            var transaction = Transaction()
-            transaction.add(events.clientWillBeDeleted(client: id, at: now))
-            transaction.add(
-                audit.entry(
-                    action: "client.delete",
-                    actor: actor,
-                    ifClientChanged: id,
-                    marker: nil,
-                    from: clientInfo,
-                    at: now
+            try await Optimistic.retry {
+                guard let before = try await find(id) else { throw ClientError.noSuchClient }
+                let now = clock.now()
+                let after = try change(before, now)
+                let marker = after.updatedAt
+                var transaction = Transaction()
+                let replaced = transaction.add(ClientStatements.replace(before: before, with: after))
+                let ends = after.tokensValidFrom != before.tokensValidFrom
+                if ends, let end = after.tokensValidFrom {
+                    transaction.add(
+                        events.clientTokensRevoked(client: id, before: end.seconds, ifChangedAt: marker, at: now)
+                    )
+                    transaction.add(RefreshTokens.deletion(ofClient: id, ifChangedAt: marker))
+                }
+                transaction.add(
+                    audit.entry(
+                        action: action,
+                        actor: actor,
+                        ifClientChanged: id,
+                        marker: marker,
+                        from: clientInfo,
+                        details: .client(before: before, after: after.deletedAt == nil ? after : nil),
+                        at: now
+                    )
                 )
-            )
-            let deleted = transaction.add(ClientStatements.delete(id: id))
-            let results = try await database.run(transaction)
-            recent.forget(id)
-            guard results[deleted].affected > 0 else { throw ClientError.noSuchClient }
+                // A client may have a refresh token of each user.
+                let priority: TransactionPriority = ends ? .long : .normal
+                let isDone = try await database.run(transaction, priority: priority)[replaced].affected == 1
+                recent.forget(id)
+                return isDone ? .done(after) : .outdated
+            }
         }
     }
 

@@ -1,4 +1,5 @@
-// Checks a token by the rows: a client's own token depends on the client, any other on its session.
+// Checks a token by the rows: a client's own token depends on the client, a user's token on its session, and on the
+// client too that it was issued to.
 import ServiceKit
 import Storage
 import TesseraVerifierHummingbird
@@ -8,11 +9,12 @@ struct TokenLookup: RevocationLookup {
     let clients: Clients
 
     func check(_ claims: AccessTokenClaims) async throws {
-        guard claims.sessionID == nil, let id = claims.clientID, claims.subject == Client.subjectPrefix + id else {
-            return try await sessions.check(claims)
-        }
+        let isOfClient = claims.sessionID == nil && claims.subject == Client.subjectPrefix + (claims.clientID ?? "")
+        if !isOfClient { try await sessions.check(claims) }
+        guard let id = claims.clientID, isOfClient || id != AuthConfiguration.firstPartyClient else { return }
         guard let client = try await clients.find(id), !client.isDisabled,
-            // SECURITY: enabling restores no token that a disabling ended, as for followers of the event.
+            // SECURITY: neither enabling nor making it again restores a token that has ended, as for followers of the
+            // event.
             client.tokensValidFrom.map({ claims.issuedAt >= $0.seconds }) ?? true
         else { throw TokenRefusal.clientEnded }
     }

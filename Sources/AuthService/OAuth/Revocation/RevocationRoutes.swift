@@ -67,6 +67,8 @@ struct RevocationRoutes: Sendable {
         } catch let error as VerificationError {
             switch error.code {
             case .keysUnavailable: throw TokenFailures.apiError(error)
+            // As at `/v1/logout`: it may still end its session.
+            case .expired: return try await expired(token)
             // Genuine, for other services: it cannot be revoked, so this is no success.
             case .wrongAudience: throw OAuthError(.unsupportedTokenType, "a service token lives until it expires")
             default: return .nothing
@@ -77,6 +79,11 @@ struct RevocationRoutes: Sendable {
     /// For a genuine, unexpired token, whatever the state of its session.
     private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
         try verifier.verify(token)
+    }
+
+    private func expired(_ token: String) async throws -> Finding {
+        let claims = try await verifier.genuine(token)
+        return claims.isUser ? finding(claims) : .nothing
     }
 
     private func finding(_ claims: AccessTokenClaims) -> Finding {

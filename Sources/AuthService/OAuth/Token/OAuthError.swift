@@ -11,6 +11,8 @@ struct OAuthError: Error, Sendable {
         case invalidGrant = "invalid_grant"
         case invalidScope = "invalid_scope"
         case unsupportedGrantType = "unsupported_grant_type"
+        /// RFC 8693 §2.2.2, RFC 8707 §2: an audience that is unknown or not allowed.
+        case invalidTarget = "invalid_target"
         /// RFC 6750 §3.1.
         case insufficientScope = "insufficient_scope"
         /// RFC 7009 §2.2.1.

@@ -1,6 +1,4 @@
 // The append-only audit log.
-//
-// SECURITY: details are names and counts; never a password, token, code or secret.
 import ServiceKit
 import Storage
 
@@ -13,7 +11,7 @@ package struct Audit: Sendable {
         target: String?,
         from clientInfo: ClientInfo,
         outcome: String = "success",
-        details: String = "{}",
+        details: AuditDetails = .none,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.append(
@@ -22,10 +20,10 @@ package struct Audit: Sendable {
                 actor: actor,
                 target: target,
                 clientInfo: clientInfo,
+                outcome: outcome,
+                details: details,
                 now: now
-            ),
-            outcome: outcome,
-            details: details
+            )
         )
     }
 
@@ -35,10 +33,19 @@ package struct Audit: Sendable {
         actor: String?,
         ifUserExists user: String,
         from clientInfo: ClientInfo,
+        details: AuditDetails = .none,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserExists(
-            entry: AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now)
+            entry: AuditStatements.Entry(
+                action: action,
+                actor: actor,
+                target: user,
+                clientInfo: clientInfo,
+                outcome: "success",
+                details: details,
+                now: now
+            )
         )
     }
 
@@ -49,10 +56,19 @@ package struct Audit: Sendable {
         ifUserChanged user: String,
         marker: Instant,
         from clientInfo: ClientInfo,
+        details: AuditDetails = .none,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfUserChanged(
-            entry: AuditStatements.Entry(action: action, actor: actor, target: user, clientInfo: clientInfo, now: now),
+            entry: AuditStatements.Entry(
+                action: action,
+                actor: actor,
+                target: user,
+                clientInfo: clientInfo,
+                outcome: "success",
+                details: details,
+                now: now
+            ),
             marker: marker
         )
     }
@@ -65,6 +81,7 @@ package struct Audit: Sendable {
         ifClientChanged client: String,
         marker: Instant?,
         from clientInfo: ClientInfo,
+        details: AuditDetails = .none,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfClientChanged(
@@ -73,6 +90,8 @@ package struct Audit: Sendable {
                 actor: actor,
                 target: client,
                 clientInfo: clientInfo,
+                outcome: "success",
+                details: details,
                 now: now
             ),
             marker: marker
@@ -85,6 +104,7 @@ package struct Audit: Sendable {
         actor: String?,
         ifSessionLives session: String,
         from clientInfo: ClientInfo,
+        details: AuditDetails = .none,
         at now: Instant
     ) -> BoundStatement {
         AuditStatements.appendIfSessionLives(
@@ -93,6 +113,8 @@ package struct Audit: Sendable {
                 actor: actor,
                 target: session,
                 clientInfo: clientInfo,
+                outcome: "success",
+                details: details,
                 now: now
             )
         )

@@ -62,7 +62,7 @@ package struct NewEpoch: Sendable {
         // later restore has the greater.
         let milliseconds = now.microseconds / 1000
         let raisedVersion = max(milliseconds, (version ?? 0) + 1)
-        let details = JSONWriter.object { writer in
+        let details = AuditDetails { writer in
             writer.field("cause", cause.rawValue)
             writer.field("epoch", name)
         }
@@ -77,7 +77,7 @@ package struct NewEpoch: Sendable {
                 actor: nil,
                 target: nil,
                 from: .commandLine,
-                details: details.string,
+                details: details,
                 at: now
             )
         )

@@ -13,38 +13,48 @@ package struct AccessTokens: Sendable {
     let keys: SigningKeys
     let lifetime: Duration
     let random: RandomSource
-    /// `iss` and `aud` as JSON: the same in every token.
+    let audiences: TokenAudiences
+    /// `iss` as JSON, and `aud` of a token for every audience: the same in every token.
     private let issuer: String
-    private let audiences: String
+    private let allAudiences: String
 
     init(keys: SigningKeys, issuer: String, audiences: [String], lifetime: Duration, random: RandomSource) {
         self.keys = keys
         self.lifetime = lifetime
         self.random = random
         self.issuer = JSONWriter.value { $0.string(issuer) }
-        self.audiences = JSONWriter.value { writer in
+        self.audiences = TokenAudiences(all: audiences)
+        self.allAudiences = Self.json(audiences)
+    }
+
+    private static func json(_ audiences: [String]) -> String {
+        JSONWriter.value { writer in
             writer.array { writer in
                 for audience in audiences { writer.string(audience) }
             }
         }
     }
 
-    /// The token never outlives the session.
-    func issue(for state: SessionState, clientID: String = AuthConfiguration.firstPartyClient, at now: Instant) throws
-        -> AccessToken
-    {
+    /// `iat`. A client whose tokens have just been ended gets new ones at once: they are dated at the second from which
+    /// its tokens are good, half a minute ahead at most, which verifiers allow (`Events.clientTokensEnd`).
+    private static func issued(at now: Instant, notBefore valid: Instant?) -> Int64 {
+        max(now.seconds, valid?.seconds ?? .min)
+    }
+
+    /// The token never outlives the session, and is for no audience that the session is not for.
+    func issue(for state: SessionState, client: TokenClient = .firstParty, at now: Instant) throws -> AccessToken {
         let signer = try keys.signer()
-        let issued = now.seconds
-        let end = min(issued + jittered(lifetime.components.seconds), state.session.absoluteExpiresAt.seconds)
+        let end = min(now.seconds + jittered(lifetime.components.seconds), state.session.absoluteExpiresAt.seconds)
+        let audience = state.session.audience ?? client.audience
         let claims = JSONWriter.object { writer in
             writer.field("iss", raw: issuer)
             writer.field("sub", state.user.id)
-            writer.field("aud", raw: audiences)
+            writer.field("aud", raw: audience.map { Self.json([$0]) } ?? allAudiences)
             writer.field("exp", end)
-            writer.field("iat", issued)
+            writer.field("iat", Self.issued(at: now, notBefore: client.tokensValidFrom))
             writer.field("jti", Base64URL.encode(random.bytes(12)))
             writer.field("sid", state.session.id)
-            writer.field("client_id", clientID)
+            writer.field("client_id", client.id)
             writer.field("scope", "")
             writer.field("role", state.user.role.rawValue)
             writer.field("kind", state.user.kind)
@@ -55,7 +65,7 @@ package struct AccessTokens: Sendable {
             writer.field("auth_time", state.session.authTime.seconds)
             writer.field("email_verified", state.user.emailVerifiedAt != nil)
         }
-        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
+        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - now.seconds)
     }
 
     /// A client's own token has no session and no role. Its subject is the client (RFC 9068 §2.2), so it is refused
@@ -65,22 +75,22 @@ package struct AccessTokens: Sendable {
         subject: String,
         audiences: [String],
         scopes: [String],
+        validFrom: Instant?,
         at now: Instant
     ) throws -> AccessToken {
         let signer = try keys.signer()
-        let issued = now.seconds
-        let end = issued + jittered(lifetime.components.seconds)
+        let end = now.seconds + jittered(lifetime.components.seconds)
         let claims = JSONWriter.object { writer in
             writer.field("iss", raw: issuer)
             writer.field("sub", subject)
             writer.field("aud", audiences)
             writer.field("exp", end)
-            writer.field("iat", issued)
+            writer.field("iat", Self.issued(at: now, notBefore: validFrom))
             writer.field("jti", Base64URL.encode(random.bytes(12)))
             writer.field("client_id", id)
             writer.field("scope", scopes.joined(separator: " "))
         }
-        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - issued)
+        return AccessToken(token: try signer.sign(claims.bytes), expiresIn: end - now.seconds)
     }
 
     /// Up to 5 % less, so that clients that logged in together do not refresh together.

@@ -10,7 +10,7 @@ struct SessionLookup: RevocationLookup {
     func check(_ claims: AccessTokenClaims) async throws {
         guard let id = claims.sessionID, let state = try await sessions.current(id), state.user.id == claims.subject
         else {
-            throw TokenRefusal.ended(.revoked)
+            throw TokenRefusal.ended(try await sessions.refusal(withoutSessionOf: claims.subject))
         }
         let now = clock.now()
         // The idle end of a refreshed session lags by up to `extensionInterval`; see RefreshTokens.refresh.

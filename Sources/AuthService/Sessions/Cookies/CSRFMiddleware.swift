@@ -9,14 +9,14 @@ import ServiceKit
 
 struct CSRFMiddleware: RouterMiddleware {
     let cookies: SessionCookiePolicy
-    let allowedOrigins: Set<RequestText>
+    let allowedOrigins: AllowedOrigins
 
     /// In a query, it asks for the session cookie.
     static let cookieParameter = "cookie"
 
-    init(cookies: SessionCookiePolicy, publicURL: String, corsOrigins: [String]) {
+    init(cookies: SessionCookiePolicy, publicURL: String, corsOrigins: [String], loopback: Bool = false) {
         self.cookies = cookies
-        self.allowedOrigins = Set(([publicURL] + corsOrigins).map { RequestText($0) })
+        self.allowedOrigins = AllowedOrigins([publicURL] + corsOrigins, loopback: loopback)
     }
 
     func handle(
@@ -29,11 +29,14 @@ struct CSRFMiddleware: RouterMiddleware {
             context.target.names(Self.cookieParameter) && !RequestText(context.target.path).begins(with: "/v1/validate")
         if cookies.isCarried(by: request.headers) || setsCookie {
             guard isAllowed(request.headers, method: RequestText(request.method.rawValue)) else {
-                throw APIError(.csrfRefused)
+                throw setsCookie && Self.isCrossSite(request.headers) ? .cookieCrossSite : APIError(.csrfRefused)
             }
         }
         return try await next(request, context)
     }
+
+    /// Whether a browser says that the page is on another site, so that it would keep no `SameSite=Lax` cookie.
+    static func isCrossSite(_ headers: HTTPFields) -> Bool { headers.text(.fetchSite) == "cross-site" }
 
     /// Whether a request of this method may use a cookie.
     func isAllowed(_ headers: HTTPFields, method: RequestText) -> Bool {

@@ -24,40 +24,26 @@ package struct SessionCookie: Sendable {
 }
 
 package struct SessionCookiePolicy: Sendable {
-    let name: String
-    private let prefix: RequestText
-    private let isSecure: Bool
+    private let cookie: HostCookie
 
-    /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL, which the configuration allows on the
-    /// loopback only.
+    /// `__Host-tessera`, or `tessera_dev` without Secure for a plain http URL.
     init(publicURL: String) {
-        self.isSecure = !publicURL.hasPrefix("http://")
-        self.name = isSecure ? "__Host-tessera" : "tessera_dev"
-        self.prefix = RequestText("\(name)=")
+        cookie = HostCookie(publicURL: publicURL, secureName: "__Host-tessera", plainName: "tessera_dev")
     }
 
-    func setting(_ cookie: SessionCookie, maxAge: Duration) -> String {
-        header(value: Base64URL.encode(cookie.secret), maxAge: maxAge.components.seconds)
+    /// The name at a public URL, for the contract.
+    package static func name(at publicURL: String) -> String { Self(publicURL: publicURL).name }
+
+    var name: String { cookie.name }
+
+    func setting(_ session: SessionCookie, maxAge: Duration) -> String {
+        cookie.header(value: Base64URL.encode(session.secret), maxAge: maxAge.components.seconds)
     }
 
-    var clearing: String { header(value: "", maxAge: 0) }
-
-    private func header(value: String, maxAge: Int64) -> String {
-        "\(name)=\(value); Path=/; Max-Age=\(maxAge); HttpOnly; SameSite=Lax" + (isSecure ? "; Secure" : "")
-    }
+    var clearing: String { cookie.header(value: "", maxAge: 0) }
 
     /// `nil` unless there is exactly one.
-    ///
-    /// SECURITY: two cookies of one name mean that one was planted. Since it is unknown which, neither counts.
-    func value(in headers: HTTPFields) -> RequestText? {
-        let ours = values(in: headers)
-        return ours.count == 1 ? ours[0] : nil
-    }
+    func value(in headers: HTTPFields) -> RequestText? { cookie.value(in: headers) }
 
-    func isCarried(by headers: HTTPFields) -> Bool { !values(in: headers).isEmpty }
-
-    private func values(in headers: HTTPFields) -> [RequestText] {
-        let pairs = headers.texts(.cookie).flatMap { $0.pieces(between: ";") }
-        return pairs.compactMap { $0.trimmingSpaces.dropping(prefix: prefix) }
-    }
+    func isCarried(by headers: HTTPFields) -> Bool { !cookie.values(in: headers).isEmpty }
 }

@@ -9,14 +9,15 @@ struct RefreshEndpoint: Sendable {
     /// `client`: the presenter; a token that was issued to another client is invalid.
     func callAsFunction(
         _ token: RequestText,
-        client: String = AuthConfiguration.firstPartyClient,
+        retryKey: RetryKey?,
+        client: TokenClient = .firstParty,
         from clientInfo: ClientInfo
     ) async throws(RefreshError) -> TokenResponse {
         if let row = tokens.rowKey(of: token) {
             do { try counters.count(session: row) } catch { throw .fault(error) }
         }
         do throws(RefreshError) {
-            return try await tokens.refresh(token, client: client, from: clientInfo)
+            return try await tokens.refresh(token, retryKey: retryKey, client: client, from: clientInfo)
         } catch {
             // Only invalid tokens are counted, so a good refresh stays one transaction.
             if case .invalid = error { try await count(clientInfo) }

@@ -38,6 +38,7 @@ struct RefreshTokenCodec: Sendable {
     private let primary: UInt8
     /// SECURITY: the prefix of the authenticated text, so that no code for another purpose fits a token.
     private static let context = Array("tessera-refresh-v1".utf8)
+    private static let retryContext = Array("tessera-retry-v1".utf8)
 
     init(ring: MasterKeyRing) {
         self.keys = Dictionary(
@@ -59,24 +60,39 @@ struct RefreshTokenCodec: Sendable {
         return text + Self.checksum(of: text)
     }
 
-    /// `nil` unless the secret belongs to id and generation, at the same cost.
-    func decode(_ text: RequestText) -> RefreshToken? {
-        guard text.byteCount == 4 + 71 + 6, RefreshToken.isOne(text) else { return nil }
+    enum Reading {
+        case authentic(RefreshToken)
+        /// Of the right form. Nothing more is known: this ring lacks the key.
+        case otherKey(UInt8)
+        /// The key of this ring with this id did not make it.
+        case forged(keyID: UInt8)
+        case malformed
+    }
+
+    /// The token, if the secret belongs to id and generation; a wrong one costs the same.
+    func read(_ text: RequestText) -> Reading {
+        guard text.byteCount == 4 + 71 + 6, RefreshToken.isOne(text) else { return .malformed }
         let bytes = Array(text.utf8)
         let signed = String(decoding: bytes.dropLast(6), as: UTF8.self)
         guard String(decoding: bytes.suffix(6), as: UTF8.self) == Self.checksum(of: signed),
             let body = Base64URL.decode(String(decoding: bytes[4..<75], as: UTF8.self)), body.count == 53
-        else { return nil }
+        else { return .malformed }
         let generation = body[17..<21].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         let token = RefreshToken(keyID: body[0], rowID: Array(body[1..<17]), generation: generation)
+        guard let secret = secret(of: token) else { return .otherKey(token.keyID) }
         // SECURITY: constant time. A forged token is refused without a look-up, and changes nothing.
-        guard let secret = secret(of: token), constantTimeEqual(secret, Array(body[21...])) else { return nil }
-        return token
+        return constantTimeEqual(secret, Array(body[21...])) ? .authentic(token) : .forged(keyID: token.keyID)
     }
 
     private func secret(of token: RefreshToken) -> [UInt8]? {
         guard let key = keys[token.keyID] else { return nil }
         return key.authenticationCode(for: Self.context + token.head)
+    }
+
+    /// What the row keeps of a retry key: bound to the token that it was sent with, so that a key which a client uses
+    /// for every token fits one rotation alone.
+    func hash(of key: RetryKey, for token: RefreshToken) -> [UInt8]? {
+        keys[token.keyID]?.authenticationCode(for: Self.retryContext + token.head + key.bytes)
     }
 
     private static func checksum(of text: String) -> String {

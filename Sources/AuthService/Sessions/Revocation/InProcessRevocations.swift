@@ -88,11 +88,12 @@ final class InProcessRevocations: RevocationSource {
 
     /// Follows the log until the task is cancelled.
     ///
-    /// - `keysChanged`: reads the keys, before anything else of a batch counts.
+    /// - `keysChanged`: refuses the compromised keys of these ids and reads the keys, before anything else of a batch
+    ///   counts.
     /// - `clientEnded`: a client was disabled or removed.
     func follow(
         _ log: EventLog,
-        keysChanged: @escaping @Sendable () async throws -> Void,
+        keysChanged: @escaping @Sendable (_ revoked: [String]) async throws -> Void,
         clientEnded: @escaping @Sendable (String) -> Void
     ) async {
         let (hints, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -115,7 +116,7 @@ final class InProcessRevocations: RevocationSource {
 
     private func readOn(
         _ log: EventLog,
-        _ keysChanged: @Sendable () async throws -> Void,
+        _ keysChanged: @Sendable ([String]) async throws -> Void,
         _ clientEnded: @Sendable (String) -> Void
     ) async {
         do {
@@ -140,7 +141,7 @@ final class InProcessRevocations: RevocationSource {
     /// Returns whether it was the last page.
     private func readPage(
         _ log: EventLog,
-        _ keysChanged: @Sendable () async throws -> Void,
+        _ keysChanged: @Sendable ([String]) async throws -> Void,
         _ clientEnded: @Sendable (String) -> Void
     ) async throws -> Bool {
         // Before the read: it may lack whatever commits from here on.
@@ -167,7 +168,15 @@ final class InProcessRevocations: RevocationSource {
             return false
         }
         let keyKinds = [EventKind.keysRevoked.rawValue, EventKind.keysRotated.rawValue]
-        if batch.events.contains(where: { keyKinds.contains($0.kind) }) { try await keysChanged() }
+        let aboutKeys = batch.events.filter { keyKinds.contains($0.kind) }
+        // SECURITY: whatever else of the batch cannot be read.
+        let revokedKeys = aboutKeys.compactMap { event -> String? in
+            guard case .key(let kid)? = try? Revocation(kind: event.kind, data: Array(event.data.utf8)) else {
+                return nil
+            }
+            return kid
+        }
+        if !aboutKeys.isEmpty { try await keysChanged(revokedKeys) }
         let revocations = try batch.events.compactMap { try Revocation(kind: $0.kind, data: Array($0.data.utf8)) }
         for case .client(let id, _) in revocations { clientEnded(id) }
         let now = clock.now().seconds
@@ -203,7 +212,14 @@ package struct RevocationFollowing: Service {
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             while !Task.isCancelled {
-                await revocations.follow(log, keysChanged: { try await keys.reload() }, clientEnded: clientEnded)
+                await revocations.follow(
+                    log,
+                    keysChanged: { revoked in
+                        keys.refuse(revoked)
+                        try await keys.reload()
+                    },
+                    clientEnded: clientEnded
+                )
                 // The database was closed; a service that ends would stop the others.
                 try? await Task.sleep(for: .seconds(1))
             }

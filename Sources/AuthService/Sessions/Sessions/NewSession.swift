@@ -13,6 +13,8 @@ struct NewSession: Sendable {
     let user: String
     let methods: [AuthenticationMethod]
     let condition: SessionCondition
+    /// The one audience of its access tokens; `nil` for all.
+    let audience: String?
     let clientInfo: ClientInfo
     /// Set if a cookie carries the session.
     let cookie: SessionCookie?

@@ -18,6 +18,8 @@ package struct Session: Sendable {
     package let revokeReason: String?
     package let requiredVersion: Int64
     package let globalVersion: Int64
+    /// The one audience of its access tokens, if its sign-in named one.
+    package let audience: String?
 
     /// Of a table joined as `s`.
     static let joinedColumns = joinedColumns(
@@ -33,7 +35,8 @@ package struct Session: Sendable {
         \(refreshedAt) AS session_refreshed_at, \
         s.expires_at AS session_expires_at, s.absolute_expires_at AS session_absolute_expires_at, \
         s.revoked_at AS session_revoked_at, s.revoke_reason AS session_revoke_reason, \
-        s.required_version AS session_required_version, s.global_version AS session_global_version
+        s.required_version AS session_required_version, s.global_version AS session_global_version, \
+        s.audience AS session_audience
         """
     }
 
@@ -54,7 +57,11 @@ package struct Session: Sendable {
         self.revokeReason = try row.optionalText("session_revoke_reason")
         self.requiredVersion = try row.integer("session_required_version")
         self.globalVersion = try row.integer("session_global_version")
+        self.audience = try row.optionalText("session_audience")
     }
+
+    /// Whether its tokens may be for this audience; `nil` for whatever they are for.
+    func allows(_ other: String?) -> Bool { other == nil || audience == nil || other == audience }
 
     /// `current`: whether it is the caller's own; `nil` if that has no meaning.
     package func write(to writer: inout JSONWriter, current: Bool? = nil) {
@@ -64,6 +71,7 @@ package struct Session: Sendable {
             writer.field("ip_address", ipAddress)
             writer.field("user_agent", userAgent)
             writer.field("amr", amr)
+            writer.field("audience", audience)
             writer.field("auth_time", authTime)
             writer.field("created_at", createdAt)
             writer.field("last_seen_at", lastSeenAt)
@@ -101,8 +109,9 @@ package struct SessionState: Sendable {
 
     /// `nil` if the session is valid. `idleEnd` differs between refreshes and cookies.
     func refusal(at now: Instant, idleEnd: Instant) -> SessionRefusal? {
-        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
+        // First: a deactivation revokes the sessions too, and the user gets one verdict everywhere.
         if !user.isActive { return .userInactive }
+        if session.revokedAt != nil || session.globalVersion < currentGlobalVersion { return .revoked }
         if now >= session.absoluteExpiresAt || now >= idleEnd { return .expired }
         return nil
     }

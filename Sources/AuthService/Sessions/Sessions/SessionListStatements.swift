@@ -33,29 +33,23 @@ enum SessionListStatements {
         """
     )
 
-    // A user's list has its own statement, so that it is a range of that user's index.
+    // A user's list has its own statements, each a range of that user's index.
 
-    private static let listOfUserAfter = Statement(
-        "sessions.list_of_user_after",
-        .reads,
-        parameters + ["user": .text],
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE s.user_id = :user AND (s.created_at, s.id) < (:instant, :id) AND \(shown)
-        ORDER BY s.created_at DESC, s.id DESC LIMIT :limit
-        """
-    )
+    private static func listOfUser(_ name: String, isDescending: Bool) -> Statement {
+        Statement(name, .reads, parameters + ["user": .text]) { engine in
+            let page = OnePlan.page(
+                of: "s.user_id",
+                is: ":user",
+                after: [("s.created_at", ":instant"), ("s.id", ":id")],
+                isDescending: isDescending,
+                engine
+            )
+            return "SELECT \(Session.joinedColumns) FROM sessions s WHERE \(shown) AND \(page) LIMIT :limit"
+        }
+    }
 
-    private static let listOfUserBefore = Statement(
-        "sessions.list_of_user_before",
-        .reads,
-        parameters + ["user": .text],
-        """
-        SELECT \(Session.joinedColumns) FROM sessions s
-        WHERE s.user_id = :user AND (s.created_at, s.id) > (:instant, :id) AND \(shown)
-        ORDER BY s.created_at, s.id LIMIT :limit
-        """
-    )
+    private static let listOfUserAfter = listOfUser("sessions.list_of_user_after", isDescending: true)
+    private static let listOfUserBefore = listOfUser("sessions.list_of_user_before", isDescending: false)
 
     /// `user`: `nil` for all. `idleEnd`: the oldest idle end of a live session. `ended`: whether ended sessions are
     /// included.

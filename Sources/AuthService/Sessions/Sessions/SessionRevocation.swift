@@ -27,9 +27,26 @@ extension Sessions {
     }
 
     /// The caller has checked that it may.
-    func end(_ session: String, reason: RevokeReason, actor: String?, from clientInfo: ClientInfo) async throws {
+    ///
+    /// `evidence`: of a stolen token, for an audit row of its own.
+    func end(
+        _ session: String,
+        reason: RevokeReason,
+        actor: String?,
+        from clientInfo: ClientInfo,
+        evidence: AuditDetails? = nil
+    ) async throws {
+        let now = clock.now()
         var transaction = Transaction()
-        addRevocation(of: session, reason: reason, actor: actor, from: clientInfo, at: clock.now(), to: &transaction)
+        addRevocation(
+            of: session,
+            reason: reason,
+            actor: actor,
+            from: clientInfo,
+            evidence: evidence,
+            at: now,
+            to: &transaction
+        )
         _ = try await database.run(transaction)
     }
 
@@ -44,7 +61,7 @@ extension Sessions {
         return revoked.reduce(0) { $0 + results[$1].affected }
     }
 
-    /// Adds the four statements that end a session: lock, event, audit row, and the row itself, whose handle it
+    /// Adds the statements that end a session: lock, event, audit rows, and the row itself, whose handle it
     /// returns.
     @discardableResult
     private func addRevocation(
@@ -52,11 +69,24 @@ extension Sessions {
         reason: RevokeReason,
         actor: String?,
         from clientInfo: ClientInfo,
+        evidence: AuditDetails? = nil,
         at now: Instant,
         to transaction: inout Transaction
     ) -> Transaction.Handle {
         transaction.lockUser(ofSession: session)
         transaction.add(events.sessionWillBeRevoked(session: session, at: now))
+        if let evidence {
+            transaction.add(
+                audit.entry(
+                    action: "refresh_token.reused",
+                    actor: nil,
+                    ifSessionLives: session,
+                    from: clientInfo,
+                    details: evidence,
+                    at: now
+                )
+            )
+        }
         transaction.add(
             audit.entry(action: "session.revoke", actor: actor, ifSessionLives: session, from: clientInfo, at: now)
         )

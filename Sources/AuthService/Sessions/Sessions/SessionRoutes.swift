@@ -8,13 +8,17 @@ struct SessionRoutes: Sendable {
     let sessions: Sessions
     let tokens: RefreshTokens
     let verifier: TokenVerifier
+    /// Judges a genuine token by its session's row.
+    let lookup: any RevocationLookup
     let cookies: SessionCookiePolicy
     let counters: RequestCounters
 
     func mount(on router: RouteGroup<AuthRequestContext>) {
         router.post("logout", use: logOut)
-        router.get("session", use: current)
+        router.get("session", query: QueryDeclaration(Self.audience), use: current)
     }
+
+    private static let audience = QueryParameter.text(TokenAudiences.field)
 
     func mountAuthenticated(on router: RouteGroup<AuthRequestContext>) {
         router.get("me/sessions", query: PageRequest.uncountedQuery, use: list)
@@ -28,8 +32,23 @@ struct SessionRoutes: Sendable {
         guard let cookie = SessionCookie(value: value) else { throw APIError(.tokenInvalid) }
         let (state, user) = try await sessions.current(cookie: cookie)
         try counters.count(person: state.user.id)
-        let response = try tokens.response(state, refreshToken: nil, showing: user, at: sessions.clock.now())
+        let audience = try audience(context.query)
+        guard state.session.allows(audience) else { throw APIError.otherAudience }
+        let response = try tokens.response(
+            state,
+            refreshToken: nil,
+            showing: user,
+            client: .firstParty(audience: audience),
+            at: sessions.clock.now()
+        )
         return .json(response.json())
+    }
+
+    private func audience(_ query: QueryParameters) throws(APIError) -> String? {
+        guard let name = try query[Self.audience] else { return nil }
+        let audiences = tokens.accessTokens.audiences
+        if let audience = audiences.known(name) { return audience }
+        throw .field(TokenAudiences.field, "invalid", "must be one of \(audiences.all.joined(separator: ", "))")
     }
 
     /// Ends the session of the bearer token, the refresh token or the cookie. An ended session is a success.
@@ -65,33 +84,30 @@ struct SessionRoutes: Sendable {
             return (state.session.id, state.user.id)
         } catch {
             switch error {
-            case .unknown, .ended(.revoked), .ended(.expired): return nil
-            case .ended(.userInactive), .fault: throw error
+            case .unknown, .ended: return nil
+            case .fault: throw error
             }
         }
     }
 
+    /// An expired token may still log out: a page that slept must not need a refresh to do so. Its session's row says
+    /// what there is to end.
     private func sessionToEnd(_ accessToken: String) async throws -> (id: String, user: String)? {
-        do {
-            let claims = try await verifier.verify(accessToken)
-            return claims.sessionID.map { ($0, claims.subject) }
-        } catch let error as TokenRefusal {
-            switch error {
-            case .ended(.revoked), .ended(.expired): return nil
-            case .stale:
-                // A stale token may still log out, so that this needs no refresh.
-                let claims = try genuine(accessToken)
-                return claims.sessionID.map { ($0, claims.subject) }
-            case .ended(.userInactive), .clientEnded: throw error
-            }
-        } catch let error as VerificationError {
+        let claims: AccessTokenClaims
+        do { claims = try await verifier.genuine(accessToken) } catch let error as VerificationError {
             throw TokenFailures.apiError(error)
         }
-    }
-
-    /// For a genuine, unexpired token, whatever the state of its session.
-    private func genuine(_ token: String) throws(VerificationError) -> AccessTokenClaims {
-        try verifier.verify(token)
+        do {
+            try await lookup.check(claims)
+        } catch let error as TokenRefusal {
+            switch error {
+            case .ended: return nil
+            // It predates a change of the user.
+            case .stale: break
+            case .clientEnded: throw error
+            }
+        }
+        return claims.sessionID.map { ($0, claims.subject) }
     }
 
     @Sendable private func list(_ request: Request, context: AuthRequestContext) async throws -> Response {

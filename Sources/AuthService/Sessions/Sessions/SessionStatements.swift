@@ -13,21 +13,22 @@ enum SessionStatements {
         .writes,
         [
             "id": .text, "user": .text, "token_hash": .bytes, "address": .text, "agent": .text, "amr": .text,
-            "now": .instant, "idle_end": .instant, "absolute_end": .instant, "hash": .text,
-        ],
+            "now": .instant, "idle_end": .instant, "absolute_end": .instant, "audience": .text, "hash": .text,
+        ]
+    ) { engine in
         """
         INSERT INTO sessions (
             id, user_id, token_hash, ip_address, user_agent, amr, auth_time, created_at, updated_at, last_seen_at,
-            expires_at, absolute_expires_at, required_version, global_version)
+            expires_at, absolute_expires_at, required_version, global_version, audience)
         SELECT :id, u.id, :token_hash, :address, :agent, :amr, :now, :now, :now, :now, :idle_end, :absolute_end,
-            u.token_version, g.integer_value
+            u.token_version, g.integer_value, :audience
         FROM users u
-        JOIN accounts a ON a.user_id = u.id AND a.provider_id = 'password'
+        \(OnePlan.each("accounts", as: "a", where: Accounts.isPassword(table: "a", of: "u.id"), engine))
         JOIN settings g ON g.key = 'global_token_version'
         WHERE u.id = :user AND u.is_active AND a.password_hash = :hash
         RETURNING id
         """
-    )
+    }
 
     /// Zero rows unless the user is active and the session's condition holds.
     static func insert(
@@ -41,6 +42,7 @@ enum SessionStatements {
             "id": id, "user": session.user, "token_hash": session.cookie?.hash,
             "address": session.clientInfo.address.text, "agent": session.clientInfo.userAgent, "amr": amr, "now": now,
             "idle_end": lifetime.idleEnd(from: now), "absolute_end": lifetime.absoluteEnd(from: now),
+            "audience": session.audience,
         ]
         return switch session.condition {
         case .passwordIs(let hash): insertIfPassword.bind(values + ["hash": hash])
@@ -123,13 +125,16 @@ enum SessionStatements {
         revoke.bind(["id": id, "now": now, "reason": reason.rawValue])
     }
 
+    /// Of rows that the user has found. An index on what has not ended would walk the sessions of all.
+    private static let isLiving = OnePlan.check("revoked_at IS NULL")
+
     private static let revokeOfUser = Statement(
         "sessions.revoke_of_user",
         .writes,
         ["user": .text, "except": .text, "now": .instant, "reason": .text],
         """
         UPDATE sessions SET revoked_at = :now, revoke_reason = :reason, updated_at = :now
-        WHERE user_id = :user AND revoked_at IS NULL AND (:except IS NULL OR id <> :except)
+        WHERE user_id = :user AND \(isLiving) AND (:except IS NULL OR id <> :except)
         """
     )
 
@@ -149,11 +154,10 @@ enum SessionStatements {
         ["user": .text, "except": .text, "now": .instant, "reason": .text, "hash": .text],
         """
         UPDATE sessions SET revoked_at = :now, revoke_reason = :reason, updated_at = :now
-        WHERE user_id = :user AND revoked_at IS NULL AND (:except IS NULL OR id <> :except)
+        WHERE user_id = :user AND \(isLiving) AND (:except IS NULL OR id <> :except)
             AND EXISTS (
                 SELECT 1 FROM accounts
-                WHERE accounts.user_id = :user AND accounts.provider_id = 'password'
-                    AND accounts.password_hash = :hash)
+                WHERE \(Accounts.isPassword(table: "accounts", of: ":user")) AND accounts.password_hash = :hash)
         """
     )
 
@@ -175,7 +179,7 @@ enum SessionStatements {
         ["user": .text, "now": .instant],
         """
         UPDATE sessions SET revoked_at = :now, revoke_reason = 'user_deactivated', updated_at = :now
-        WHERE user_id = :user AND revoked_at IS NULL
+        WHERE user_id = :user AND \(isLiving)
             AND EXISTS (SELECT 1 FROM users WHERE users.id = :user AND NOT users.is_active)
         """
     )
@@ -190,7 +194,7 @@ enum SessionStatements {
         ["user": .text, "marker": .instant],
         """
         UPDATE sessions SET required_version = (SELECT token_version FROM users WHERE users.id = :user)
-        WHERE user_id = :user AND revoked_at IS NULL
+        WHERE user_id = :user AND \(isLiving)
             AND EXISTS (SELECT 1 FROM users WHERE users.id = :user AND users.updated_at = :marker)
         """
     )

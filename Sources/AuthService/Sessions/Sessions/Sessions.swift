@@ -49,12 +49,18 @@ package struct Sessions: Sendable {
         }
     }
 
+    /// The verdict on a genuine token without a session.
+    func refusal(withoutSessionOf user: String) async throws(StorageError) -> SessionRefusal {
+        try await database.run(DeletedUserTokens.find(user: user)).isEmpty ? .revoked : .userInactive
+    }
+
     /// Moves the idle end when due.
     package func current(cookie: SessionCookie) async throws(SessionError) -> (state: SessionState, user: User) {
         try await SessionError.catching {
             let now = clock.now()
             guard let row = try await database.run(SessionStatements.stateWithUser(cookie: cookie)).first else {
-                throw SessionError.unknown
+                let isOfDeleted = try await !database.run(DeletedUserTokens.find(cookie: cookie)).isEmpty
+                throw isOfDeleted ? SessionError.ended(.userInactive) : SessionError.unknown
             }
             let state = try SessionState(row)
             if let refusal = state.refusal(at: now, idleEnd: state.session.expiresAt) {

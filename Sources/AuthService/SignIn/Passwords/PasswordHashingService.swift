@@ -6,8 +6,8 @@ package protocol PasswordHashingService: Service {
 
     func verify(_ password: String, against phc: String) async throws(HashingError) -> PasswordVerdict
 
-    /// Takes the time of `verify`, and finds nothing.
-    func verifyAgainstNothing(_ password: String) async throws(HashingError)
+    /// Takes the time of `verify` against a hash of this cost, and finds nothing. `nil` is the cost of a new hash.
+    func verifyAgainstNothing(_ password: String, at cost: PasswordCost?) async throws(HashingError)
 }
 
 extension PasswordHasher: PasswordHashingService {}

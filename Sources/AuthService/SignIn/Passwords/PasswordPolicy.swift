@@ -10,10 +10,11 @@ struct PasswordPolicy: Sendable {
     /// `own`: the user's email and names, which are refused as the password.
     func violation(_ password: RequestText, own: [RequestText?]) -> FieldError? {
         if password.hasMore(scalarsThan: Self.maximum) {
-            return FieldError("password", "too_long", "must have at most \(Self.maximum) characters")
+            let detail = "must have at most \(Self.maximum) characters"
+            return FieldError("password", "too_long", detail, .atMost(Self.maximum))
         }
         if !password.hasMore(scalarsThan: minimum - 1) {
-            return FieldError("password", "too_short", "must have at least \(minimum) characters")
+            return FieldError("password", "too_short", "must have at least \(minimum) characters", .atLeast(minimum))
         }
         let key = LookupKey.of(password)
         let words = own.compactMap(\.self).flatMap { [$0] + $0.pieces(between: "@", maxSplits: 1).prefix(1) }

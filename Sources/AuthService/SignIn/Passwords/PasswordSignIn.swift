@@ -1,7 +1,7 @@
 // Sign-in by password.
 //
-// SECURITY: an unknown address costs a hash too, and gets the same answer. Neither text nor time reveals whether it
-// exists.
+// SECURITY: an unknown address costs a hash too, as much as one of the stored hashes (`PasswordCosts`), and gets the
+// same answer. Neither text nor time reveals whether it exists.
 import PasswordHashing
 import ServiceKit
 
@@ -9,32 +9,46 @@ import ServiceKit
 struct PasswordInput: Sendable {
     let email: RequestText
     let password: RequestText
+    /// The one audience of the session's tokens; `nil` for all.
+    let audience: String?
 }
 
 extension Passwords: SignInMethod {
     func account(of input: PasswordInput) -> String { Email(input.email)?.key ?? LookupKey.of(input.email) }
 
+    func user(of input: PasswordInput) async throws(SignInError) -> String? {
+        try await credentials(of: Email(input.email))?.userID
+    }
+
     func prove(_ input: PasswordInput, _ context: SignInContext) async throws(SignInError) -> SignInProof {
-        guard let credentials = try await credentials(of: Email(input.email)),
-            !input.password.hasMore(scalarsThan: PasswordPolicy.maximum)
-        else {
-            let beginning = input.password.prefix(bytes: PasswordPolicy.maximum).verbatim
-            do { try await hasher.verifyAgainstNothing(beginning) } catch { throw SignInError(error) }
+        // No password is as long. Its beginning costs what a wrong password does.
+        let isTooLong = input.password.hasMore(scalarsThan: PasswordPolicy.maximum)
+        let password = isTooLong ? input.password.prefix(bytes: PasswordPolicy.maximum) : input.password
+        guard let credentials = try await credentials(of: Email(input.email)) else {
+            let cost = costs.cost(of: account(of: input))
+            do {
+                try await hasher.verifyAgainstNothing(password.verbatim, at: cost)
+            } catch {
+                throw SignInError(error)
+            }
             throw .invalidCredentials(user: nil)
         }
         let verdict: PasswordVerdict
         do {
-            verdict = try await hasher.verify(input.password.verbatim, against: credentials.hash)
+            verdict = try await hasher.verify(password.verbatim, against: credentials.hash)
         } catch {
             throw SignInError(error)
         }
-        guard case .matches(let needsRehash) = verdict else { throw .invalidCredentials(user: credentials.userID) }
+        guard !isTooLong, case .matches(let needsRehash) = verdict else {
+            throw .invalidCredentials(user: credentials.userID)
+        }
         // Reported only to a caller with the password.
         guard credentials.isActive else { throw .userInactive(user: credentials.userID) }
         var proof = SignInProof(
             user: credentials.userID,
             methods: [.password],
-            condition: .passwordIs(hash: credentials.hash)
+            condition: .passwordIs(hash: credentials.hash),
+            audience: input.audience
         )
         if needsRehash {
             let new: String

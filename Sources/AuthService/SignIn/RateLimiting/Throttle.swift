@@ -6,6 +6,8 @@
 // permanent, and a success resets the count. Per network (IPv4 /32, IPv6 /64): a number of requests per endpoint class
 // and window.
 //
+// While a delay runs, `+Judgements` lets the owner through all the same. An attempt that ends with 503 is taken back.
+//
 // SECURITY: an account's key is the SHA-256 of its address. Known and unknown addresses count alike, and the table is
 // no list of customers.
 import OpenSSLCrypto
@@ -26,6 +28,13 @@ package enum EndpointClass: String, Sendable {
     var window: Duration { .seconds(60) }
 }
 
+/// What a password is checked for. Each has counters of its own.
+enum AttemptPurpose: String, Sendable {
+    case login
+    /// By a caller who has signed in.
+    case passwordChange = "password_change"
+}
+
 /// Too many requests from a network, or attempts on an account.
 package struct RateLimited: Error, Sendable {
     /// Until a retry is useful, at least 1.
@@ -34,6 +43,22 @@ package struct RateLimited: Error, Sendable {
     init(until end: Instant, at now: Instant) {
         seconds = max(1, Int((end.since(now).wholeMicroseconds + 999_999) / 1_000_000))
     }
+}
+
+/// An attempt that may be judged, and where it was counted.
+enum Attempt: Sendable {
+    /// `blocking`: the end of the delay that this attempt began.
+    case onAccount(key: String, blocking: Instant?)
+    case onDevice(key: String)
+    case fromNetwork(NetworkJudgement)
+    /// Limits are off.
+    case uncounted
+}
+
+enum AttemptVerdict: Sendable {
+    case counted(Attempt)
+    /// A delay runs.
+    case delayed(RateLimited)
 }
 
 /// The waits after the free attempts.
@@ -75,11 +100,11 @@ package struct Throttle: Sendable {
         return RateLimited(until: try row.instant("window_ends_at"), at: now)
     }
 
-    /// Returns a refusal while a delay runs.
-    func attempt(on account: String) async throws(StorageError) -> RateLimited? {
-        guard isOn else { return nil }
+    /// Counts an attempt, unless a delay runs.
+    func attempt(_ purpose: AttemptPurpose, on account: String) async throws(StorageError) -> AttemptVerdict {
+        guard isOn else { return .counted(.uncounted) }
         let now = clock.now()
-        let key = Self.key(account)
+        let key = Self.key(account, purpose)
         let end = now + Self.quiet
         var transaction = Transaction()
         transaction.add(ThrottleStatements.take(key: key, until: end))
@@ -93,19 +118,41 @@ package struct Throttle: Sendable {
                 at: now
             )
         )
+        let after = transaction.add(ThrottleStatements.read(key: key))
         let results = try await database.run(transaction)
-        guard let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now else {
-            return nil
+        if let blocked = try results[before].first?.optionalInstant("blocked_until"), blocked > now {
+            return .delayed(RateLimited(until: blocked, at: now))
         }
-        return RateLimited(until: blocked, at: now)
+        return .counted(.onAccount(key: key, blocking: try results[after].first?.optionalInstant("blocked_until")))
     }
 
-    func succeeded(on account: String) async throws(StorageError) {
-        guard isOn else { return }
-        _ = try await database.run(ThrottleStatements.clear(key: Self.key(account)))
+    /// The password was right.
+    func succeeded(_ attempt: Attempt) async throws(StorageError) {
+        switch attempt {
+        case .onAccount(let key, _), .onDevice(let key): _ = try await database.run(ThrottleStatements.clear(key: key))
+        // The delay is the guesser's: the owner's success does not end it.
+        case .fromNetwork(let judgement): _ = try await database.run(judgement.absolution)
+        case .uncounted: break
+        }
     }
 
-    private static func key(_ account: String) -> String {
-        "login:account:\(Hex.encode(SHA256.digest(Array(account.utf8))))"
+    /// The attempt ended with 503, and so was no guess.
+    func discount(_ attempt: Attempt) async throws(StorageError) {
+        let now = clock.now()
+        switch attempt {
+        case .onAccount(let key, let blocking):
+            _ = try await database.run(ThrottleStatements.discount(key: key, blocking: blocking, at: now))
+        case .onDevice(let key):
+            _ = try await database.run(ThrottleStatements.discount(key: key, blocking: nil, at: now))
+        case .fromNetwork(let judgement):
+            _ = try await database.run(judgement.withdrawal(at: now))
+        case .uncounted: break
+        }
     }
+
+    static func key(_ account: String, _ purpose: AttemptPurpose) -> String {
+        "\(purpose.rawValue):account:\(digest(account))"
+    }
+
+    static func digest(_ account: String) -> String { Hex.encode(SHA256.digest(Array(account.utf8))) }
 }

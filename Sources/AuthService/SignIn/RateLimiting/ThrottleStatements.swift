@@ -86,6 +86,44 @@ enum ThrottleStatements {
         countRequest.bind(["key": key, "now": now, "window_end": end])
     }
 
+    private static let countBelow = Statement(
+        "throttle.count_below",
+        .writes,
+        ["key": .text, "now": .instant, "window_end": .instant, "limit": .integer],
+        """
+        INSERT INTO rate_counters (key, count, window_ends_at, expires_at) VALUES (:key, 1, :window_end, :window_end)
+        ON CONFLICT (key) DO UPDATE SET
+            count = CASE WHEN rate_counters.window_ends_at <= :now THEN 1 ELSE rate_counters.count + 1 END,
+            expires_at = CASE WHEN rate_counters.window_ends_at <= :now THEN :window_end
+                ELSE rate_counters.expires_at END,
+            window_ends_at = CASE WHEN rate_counters.window_ends_at <= :now THEN :window_end
+                ELSE rate_counters.window_ends_at END
+        WHERE rate_counters.window_ends_at <= :now OR rate_counters.count < :limit
+        RETURNING count
+        """
+    )
+
+    /// Counts in a fixed window, or returns no row where that has reached its limit.
+    static func countBelow(limit: Int64, key: String, until end: Instant, at now: Instant) -> BoundStatement {
+        countBelow.bind(["key": key, "now": now, "window_end": end, "limit": limit])
+    }
+
+    private static let discount = Statement(
+        "throttle.take_back",
+        .writes,
+        ["key": .text, "blocking": .instant, "now": .instant],
+        """
+        UPDATE rate_counters SET count = count - 1,
+            blocked_until = CASE WHEN blocked_until = :blocking THEN NULL ELSE blocked_until END
+        WHERE key = :key AND count > 0 AND window_ends_at > :now
+        """
+    )
+
+    /// Takes one back, and the delay that it began.
+    static func discount(key: String, blocking: Instant?, at now: Instant) -> BoundStatement {
+        discount.bind(["key": key, "blocking": blocking, "now": now])
+    }
+
     private static let clear = Statement(
         "throttle.clear",
         .writes,
@@ -107,5 +145,5 @@ enum ThrottleStatements {
 
     static let cleanup = CleanupStep("rate_counters") { deleteExpired.bind(["before": $0, "limit": $1]) }
 
-    static let all = [take, read, countAttempt, countRequest, clear, deleteExpired]
+    static let all = [take, read, countAttempt, countRequest, countBelow, discount, clear, deleteExpired]
 }

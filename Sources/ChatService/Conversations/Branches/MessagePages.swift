@@ -14,7 +14,9 @@ enum MessagePages {
     /// The number of a live message; NULL for a tombstone. Word for word as in the index.
     static let liveSequence = "(CASE WHEN \(MessageState.live.sql()) THEN seq END)"
 
-    private static let rangeParameters: StatementParameters = ["conversation": .text, "owner": .text, "edge": .integer]
+    private static let rangeParameters: StatementParameters = [
+        "conversation": .text, "owner": .text, "edge": .integer, "offset": .integer,
+    ]
 
     private static let later = MessagePage(
         "messages.later",
@@ -35,16 +37,17 @@ enum MessagePages {
         SELECT \(columns) FROM messages
         WHERE conversation_id = :conversation AND \(MessageState.live.sql()) AND \(liveSequence) \(side) :edge
             AND \(MessageStatements.isVisible)
-        ORDER BY \(liveSequence) \(direction) LIMIT :limit
+        ORDER BY \(liveSequence) \(direction) LIMIT :limit OFFSET :offset
         """
     }
 
-    /// The live messages after a number, or before it with the newest first.
+    /// The live messages after a number, or before it with the newest first. `offset`: how many to skip, up to 10,000.
     static func ofConversation(
         id conversation: String,
         owner: String,
         isLater: Bool,
         edge: Int64,
+        offset: Int64 = 0,
         limit: Int64,
         pass: MessagePage.Pass,
         siblings: Bool
@@ -53,7 +56,7 @@ enum MessagePages {
             pass: pass,
             siblings: siblings,
             limit: limit,
-            values: ["conversation": conversation, "owner": owner, "edge": edge]
+            values: ["conversation": conversation, "owner": owner, "edge": edge, "offset": offset]
         )
     }
 

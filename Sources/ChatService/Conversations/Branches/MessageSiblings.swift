@@ -13,6 +13,8 @@ struct MessageSiblings: Sendable {
 
     let previousID: String?
     let nextID: String?
+    /// Where the branches through these two end.
+    var leaves: [String: BranchLeaf] = [:]
     let earlier: Int64
     let later: Int64
 
@@ -28,6 +30,8 @@ struct MessageSiblings: Sendable {
         writer.field("count", earlier + 1 + later)
         writer.field("previous_id", previousID)
         writer.field("next_id", nextID)
+        writer.field("previous_leaf_id", previousID.map { leaves[$0]?.newest ?? $0 })
+        writer.field("next_leaf_id", nextID.map { leaves[$0]?.newest ?? $0 })
     }
 
     /// `MessageStatements.columns` of the table `messages`, and these facts.

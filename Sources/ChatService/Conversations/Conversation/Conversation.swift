@@ -6,7 +6,7 @@ enum Visibility: String, Sendable, CaseIterable {
 }
 
 /// One row of `conversations`. Most columns are only returned, so they stay as the database sent them.
-struct Conversation: Sendable {
+struct Conversation: VersionedRow {
     /// `ConversationStatements.summaryColumns`, or `columns`.
     private let row: Row
     let id: String
@@ -16,6 +16,10 @@ struct Conversation: Sendable {
     let tags: [String]
     /// Only read for the trash.
     var deletedAt: Instant?
+    /// Only read for a sidebar.
+    var lastMessage: LastMessage?
+    /// What `unread_count` counts up to.
+    static let maxUnread: Int64 = 1000
     /// Whether the row has the JSON documents, which lists omit.
     private let isWhole: Bool
 
@@ -43,7 +47,7 @@ struct Conversation: Sendable {
             "tokens_in": draft.messages.reduce(0) { $0 + ($1.tokensIn ?? 0) },
             "tokens_out": draft.messages.reduce(0) { $0 + ($1.tokensOut ?? 0) },
             "last_message_at": count == 0 ? nil : now, "created_at": now, "updated_at": now, "version": 1,
-            "settings": draft.settings, "metadata": draft.metadata,
+            "read_seq": 0, "unread_count": count, "settings": draft.settings, "metadata": draft.metadata,
         ])
         self.id = id
         version = 1
@@ -69,6 +73,12 @@ struct Conversation: Sendable {
     /// The trash is ordered by `deleted_at`, newest first.
     var trashCursor: Cursor { Cursor(deletedAt ?? updatedAt, id) }
 
+    func writeMarker(to writer: inout JSONWriter) throws(StorageError) {
+        writer.field("conversation_id", id)
+        try writer.optionalInteger("read_seq", of: row)
+        writer.field("unread_count", try min(row.integer("unread_count"), Self.maxUnread))
+    }
+
     func writeMembers(to writer: inout JSONWriter) throws(StorageError) {
         try writer.text("id", of: row)
         try writer.text("owner_id", of: row)
@@ -93,7 +103,10 @@ struct Conversation: Sendable {
         try writer.instant("created_at", of: row)
         try writer.instant("updated_at", of: row)
         try writer.integer("version", of: row)
+        try writer.optionalInteger("read_seq", of: row)
+        writer.field("unread_count", try min(row.integer("unread_count"), Self.maxUnread))
         writer.field("tags", tags)
+        if let lastMessage { writer.object("last_message") { lastMessage.writeMembers(to: &$0) } }
         if let deletedAt { writer.field("deleted_at", deletedAt) }
         if isWhole {
             try writer.json("settings", of: row)

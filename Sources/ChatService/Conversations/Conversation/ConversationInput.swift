@@ -68,7 +68,9 @@ struct ConversationPatch: Sendable {
     let archiveReason: Patch<RequestText>
     let pinned: Bool?
     /// The end of the shown branch, a message of this conversation.
-    let headMessage: String?
+    var headMessage: String?
+    /// The shown branch goes on from `headMessage` to the newest leaf below it.
+    let descends: Bool
     /// Replaces the whole object.
     let settings: String?
     /// Members to set, or to remove where `null`.
@@ -92,10 +94,13 @@ struct ConversationPatch: Sendable {
         if let head = body.element("head_message_id"), head.isNull {
             body.addError("head_message_id", "invalid", "must be a message of this conversation")
         }
+        descends = body.boolean("descend") ?? false
+        if descends, headMessage == nil { body.addError("descend", "invalid", "needs head_message_id") }
         settings = body.rawObject("settings", max: ConversationLimits.json)
         metadata = body.rawObject("metadata", max: ConversationLimits.json).flatMap { _ in
             body.element("metadata")?.object
         }
+        body.refuseNull("visibility", "archived", "pinned", "settings", "metadata")
         try body.finish()
     }
 }
@@ -113,7 +118,7 @@ extension JSONBody {
     mutating func filled(_ name: String, max: Int) -> Patch<RequestText> {
         let patch = patchText(name, max: max)
         if case .value(let text) = patch, text.isBlank {
-            addError(name, "too_short", "must not be blank")
+            addError(name, "too_short", "must not be blank", .atLeast(1))
         }
         return patch
     }
@@ -121,7 +126,12 @@ extension JSONBody {
     fileprivate mutating func slug(_ name: String) -> Patch<RequestText> {
         let patch = patchText(name, max: ConversationLimits.slug)
         if case .value(let text) = patch, !ConversationLimits.isSlug(text) {
-            addError(name, "invalid", "must have from 1 to 200 characters and no white space")
+            addError(
+                name,
+                "invalid",
+                "must have from 1 to \(ConversationLimits.slug) characters and no white space",
+                .range(1...ConversationLimits.slug)
+            )
         }
         return patch
     }

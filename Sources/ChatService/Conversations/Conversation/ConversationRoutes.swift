@@ -5,6 +5,7 @@ import Storage
 
 struct ConversationRoutes: Sendable {
     static let list = "conversations"
+    private static let sidebar = "sidebar"
 
     let conversations: Conversations
     let trash: Trash
@@ -15,7 +16,20 @@ struct ConversationRoutes: Sendable {
             .post("conversations", use: create)
             .get("conversations/:id", query: QueryDeclaration(Self.include), use: get)
             .patch("conversations/:id", use: change)
+            .put("conversations/:id/read", use: read)
     }
+
+    enum Sort: String, CaseIterable {
+        case updatedAt = "updated_at"
+        case lastMessageAt = "last_message_at"
+    }
+
+    enum ListInclusion: String, CaseIterable {
+        case lastMessage = "last_message"
+    }
+
+    private static let sort = QueryParameter.choice("sort", of: Sort.self)
+    private static let listInclude = QueryParameter.choice("include", of: ListInclusion.self)
 
     private static let archived = QueryParameter.boolean("archived")
     private static let pinned = QueryParameter.boolean("pinned")
@@ -25,7 +39,9 @@ struct ConversationRoutes: Sendable {
         pinned,
         inTrash,
         TagName.filter,
-        SearchQuery.parameter
+        SearchQuery.parameter,
+        sort,
+        listInclude
     )
     private static let include = QueryParameter.word(
         "include",
@@ -35,6 +51,10 @@ struct ConversationRoutes: Sendable {
     @Sendable func list(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
         let query = context.query
         if try query[Self.inTrash] ?? false { return try await listTrash(query, context) }
+        if try query[Self.sort] == .lastMessageAt { return try await listSidebar(query, context) }
+        if try query[Self.listInclude] != nil {
+            throw APIError.field("include", "invalid", "needs sort=last_message_at")
+        }
         let filter = Conversations.Filter(
             archived: try query[Self.archived],
             pinned: try query[Self.pinned],
@@ -48,13 +68,47 @@ struct ConversationRoutes: Sendable {
         )
     }
 
+    /// What is not archived, pinned ones first, by the last message.
+    private func listSidebar(_ query: QueryParameters, _ context: ChatRequestContext) async throws -> Response {
+        let others: [any DeclaredParameter] = [TagName.filter, SearchQuery.parameter, PageRequest.page]
+        for other in others where query.has(other) {
+            throw APIError.field(other.name, "invalid", "cannot be combined with sort=last_message_at")
+        }
+        if try query[Self.archived] == true {
+            throw APIError.field("archived", "invalid", "cannot be combined with sort=last_message_at")
+        }
+        let asked = Conversations.SidebarRequest(
+            pinned: try query[Self.pinned],
+            withLast: try query[Self.listInclude] == .lastMessage
+        )
+        let request = try PageRequest(query, list: Self.sidebar)
+        let page = try await conversations.sidebar(asked, for: try context.caller, page: request)
+        return .json(
+            try page.json(list: Self.sidebar) { writer, item in try writer.object { try item.writeMembers(to: &$0) } }
+        )
+    }
+
+    @Sendable func read(_ request: Request, _ context: ChatRequestContext) async throws -> Response {
+        let id = try context.id("id")
+        var body = try await request.jsonBody(limit: BodyLimits.fields)
+        let sequence = body.integer("seq", in: 0...Int64(Int32.max))
+        if sequence == nil, body.errors.isEmpty { body.addError("seq", "required", "is required") }
+        try body.finish()
+        let marked = try await conversations.mark(id, read: sequence ?? 0, by: try context.caller)
+        return .json(try JSONWriter.object { try marked.writeMarker(to: &$0) })
+    }
+
     /// The trash has its own list, in the order of deletion.
     private func listTrash(_ query: QueryParameters, _ context: ChatRequestContext) async throws -> Response {
         let others: [any DeclaredParameter] = [
-            Self.archived, Self.pinned, TagName.filter, SearchQuery.parameter, PageRequest.page,
+            Self.archived, Self.pinned, TagName.filter, SearchQuery.parameter, PageRequest.page, Self.listInclude,
         ]
         for other in others where query.has(other) {
             throw APIError.field(other.name, "invalid", "cannot be combined with trash")
+        }
+        // Generated clients send the default.
+        guard try query[Self.sort] != .lastMessageAt else {
+            throw APIError.field("sort", "invalid", "cannot be combined with trash")
         }
         let request = try PageRequest(query, list: TrashRoutes.list)
         let page = try await trash.list(for: try context.caller, page: request)
@@ -78,10 +132,10 @@ struct ConversationRoutes: Sendable {
         let (conversation, messages) = made.value
         var headers = made.headers
         headers[.location] = "/v1/conversations/\(conversation.id)"
-        guard !messages.isEmpty else { return try Self.answer(conversation, status: .created, headers: headers) }
+        guard !messages.isEmpty else { return try Self.answer(conversation, status: made.status, headers: headers) }
         let all = PageRequest(limit: messages.count, cursor: nil, direction: .forward)
         let page = Page(fetched: messages, request: all, cursor: \.cursor)
-        return try Self.answer(conversation, .init(messages: page), status: .created, headers: headers)
+        return try Self.answer(conversation, .init(messages: page), status: made.status, headers: headers)
     }
 
     @Sendable func get(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

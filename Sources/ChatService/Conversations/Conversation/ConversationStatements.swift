@@ -7,8 +7,22 @@ enum ConversationStatements {
     static let summaryColumns = """
         id, owner_id, title, title_source, model, slug, visibility, pinned_at, archived_at, archive_reason, \
         forked_from_conversation_id, forked_from_message_id, head_message_id, last_seq, message_count, \
-        tokens_in, tokens_out, last_message_at, created_at, updated_at, version, \
+        tokens_in, tokens_out, last_message_at, created_at, updated_at, version, read_seq, \(unread), \
         \(TagStatements.names)
+        """
+    /// Live messages after the marker, at most 1,000 of them counted: they are counted only where some were deleted.
+    ///
+    /// In RETURNING, SQLite 3.40 takes `IS NULL` of a column that ALTER TABLE added for false.
+    private static let unread = """
+        CASE WHEN COALESCE(read_seq, last_seq) >= last_seq THEN 0 WHEN message_count = last_seq THEN last_seq - read_seq
+            WHEN read_seq = 0 THEN message_count
+            ELSE (
+                SELECT COUNT(*) FROM (
+                    SELECT 1 FROM messages WHERE conversation_id = conversations.id AND \(MessageState.live.sql())
+                        AND \(MessagePages.liveSequence) > +conversations.read_seq
+                    ORDER BY \(MessagePages.liveSequence) LIMIT \(Conversation.maxUnread)
+                ) AS later
+            ) END AS unread_count
         """
     static let columns = summaryColumns + ", settings, metadata"
 
@@ -24,9 +38,9 @@ enum ConversationStatements {
         """
         INSERT INTO conversations
             (id, owner_id, title, title_source, model, slug, visibility, created_at, updated_at, version,
-             settings, metadata, search)
+             settings, metadata, search, read_seq)
         SELECT :id, principals.id, :title, :title_source, :model, :slug, :visibility, :now, :now, :version, :settings,
-            :metadata, :words
+            :metadata, :words, 0
         FROM principals WHERE principals.id = :owner AND \(Principals.mayWrite(principal: ":owner"))
         ON CONFLICT DO NOTHING
         RETURNING \(columns)
@@ -179,5 +193,6 @@ enum ConversationStatements {
 
     static let all =
         [insert, get, made, isVisible, isTaken, slugHolder, change] + ConversationListStatements.all
+        + SidebarStatements.all
         + ConversationCounterStatements.all + TrashStatements.all + ForkStatements.all
 }

@@ -17,7 +17,8 @@ struct Conversations: Sendable {
 
     typealias Made = (conversation: Conversation, messages: [Message])
 
-    /// Makes a conversation with its first messages, or nothing. Throws `id_taken`, `slug_taken`, `user_inactive`,
+    /// Makes a conversation with its first messages, or nothing. One that the same request made is answered again
+    /// (RepeatedCreation.swift). Throws `id_taken`, `slug_taken`, `user_inactive`,
     /// `quota_exceeded`, `idempotency_key_reused`, or an error about a message. `attempt`: the request's key. `read`
     /// reads the request, with ids for messages without one.
     func create(
@@ -39,6 +40,9 @@ struct Conversations: Sendable {
         guard let row = results[inserted].first else {
             if let record = results.earlier {
                 return Outcome(value: try Self.remake(record, caller, read), isReplay: true)
+            }
+            if draft.id != nil, let stored = try await stored(draft, id: id, by: caller) {
+                return Outcome(value: stored, isReplay: false, wasThere: true)
             }
             throw try await refusal(id: id, slug: draft.slug, caller)
         }
@@ -158,18 +162,23 @@ struct Conversations: Sendable {
             var metadata: String?
             if patch.metadata != nil || precondition != .none || patch.isEmpty {
                 let current = try await get(id, for: caller)
-                try precondition.check(current.version)
+                try precondition.check(current)
                 if patch.isEmpty { return .done(current) }
                 metadata = try Self.merged(patch.metadata, into: current)
                 expected = current.version
             }
             let now = clock.now()
+            var own = patch
+            if patch.descends, let head = patch.headMessage {
+                let leaves = try await BranchLeaves(database: database).find([(head, id)], of: caller.id)
+                own.headMessage = leaves[head]?.newest ?? head
+            }
             var transaction = PrincipalTransaction(by: caller, at: now)
             let changed = transaction.add(
                 ConversationStatements.change(
                     id: id,
                     owner: caller.id,
-                    to: patch,
+                    to: own,
                     metadata: metadata,
                     expected: expected,
                     at: now
@@ -195,7 +204,8 @@ struct Conversations: Sendable {
         guard let patch else { return nil }
         let merged = try MetadataMerge.apply(patch, to: try current.metadata)
         guard merged.utf8.count <= ConversationLimits.json else {
-            throw APIError.field("metadata", "too_long", "must be at most \(ConversationLimits.json) bytes when merged")
+            let detail = "must be at most \(ConversationLimits.json) bytes when merged"
+            throw APIError.field("metadata", "too_long", detail, .atMost(ConversationLimits.json))
         }
         return merged
     }

@@ -22,8 +22,8 @@ enum ConversationExport {
             ExportedColumn("tokens_out", .integer(Bounds.sums)), ExportedColumn("last_message_at", .instant),
             ExportedColumn("created_at", .instant), ExportedColumn("updated_at", .instant),
             ExportedColumn("deleted_at", .instant), ExportedColumn("version", .integer(Bounds.versions)),
-            ExportedColumn("has_tags", .boolean), ExportedColumn("settings", .object),
-            ExportedColumn("metadata", .object),
+            ExportedColumn("has_tags", .boolean), ExportedColumn("read_seq", .integer(Bounds.numbers)),
+            ExportedColumn("settings", .object), ExportedColumn("metadata", .object),
         ]
     )
 

@@ -50,8 +50,8 @@ enum ConversationImport {
             .writes,
             entity.parameters + ["owner": .text, "words": .words],
             """
-            INSERT INTO messages (\(entity.columnList), search)
-            SELECT \(entity.parameterList), :words
+            INSERT INTO messages (\(entity.columnList), search, skip_seq)
+            SELECT \(entity.parameterList), :words, \(BranchLeafStatements.skip(after: ":parent_id"))
             FROM conversations c
             WHERE c.id = :conversation_id AND \(ConversationState.unfinished.sql(of: ":owner", "c"))
                 AND \(Principals.mayWrite(principal: ":owner"))

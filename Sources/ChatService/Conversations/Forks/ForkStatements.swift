@@ -130,12 +130,13 @@ enum ForkStatements {
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
-             tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search)
+             tokens_total, created_at, updated_at, edited_at, metadata, content_text, parts, search, skip_seq)
         \(branch(from: ":message", of: ":source", atMost: ":steps", engine: engine))
         SELECT :fork || '.' || CAST(:number - branch.live + 1 AS TEXT), :fork, :number - branch.live + 1,
             CASE WHEN :number - branch.live > 0 THEN :fork || '.' || CAST(:number - branch.live AS TEXT) END,
             m.author_id, m.role, m.type, m.status, m.model, m.tokens_in, m.tokens_out, m.tokens_total,
-            m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search
+            m.created_at, m.updated_at, m.edited_at, m.metadata, m.content_text, m.parts, m.search,
+            \(BranchLeafStatements.skip(inChainAt: "(:number - branch.live + 1)"))
         FROM branch \(OnePlan.each("messages", as: "m", where: "m.id = branch.id", engine))
         WHERE branch.is_live = 1 AND :number - branch.live >= 0 AND \(Principals.mayWrite(principal: ":owner"))
             AND EXISTS (

@@ -16,14 +16,14 @@ enum MessageStatus: String, Sendable, CaseIterable {
 }
 
 /// One row of `messages`. Most columns are only returned, so they stay as the database sent them.
-struct Message: Sendable {
+struct Message: VersionedRow {
     /// `MessageStatements.columns`.
     let row: Row
     let id: String
     private let conversationID: String
     let sequence: Int64
     let version: Int64
-    private let siblings: MessageSiblings?
+    private(set) var siblings: MessageSiblings?
 
     init(_ row: Row, in conversation: String, withSiblings: Bool = false) throws(StorageError) {
         self.row = row
@@ -56,6 +56,17 @@ struct Message: Sendable {
 
     /// Whether it shows its siblings, which change without it.
     var showsSiblings: Bool { siblings != nil }
+
+    /// With the leaves below its siblings.
+    func with(leaves: [String: BranchLeaf]) -> Message {
+        var message = self
+        message.siblings?.leaves = leaves
+        return message
+    }
+
+    var role: MessageRole? {
+        get throws(StorageError) { MessageRole(rawValue: try row.text("role")) }
+    }
 
     /// JSON, byte for byte.
     var metadata: String {

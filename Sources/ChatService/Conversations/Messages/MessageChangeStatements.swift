@@ -18,14 +18,14 @@ enum MessageChangeStatements {
         "messages.change",
         .writes,
         TokenChange.parameters + [
-            "now": .instant, "type": .text, "status": .text, "sets_model": .boolean, "model": .text, "metadata": .text,
-            "text": .text, "parts": .text, "words": .words,
+            "now": .instant, "type": .text, "status": .text, "metadata": .text, "text": .text, "parts": .text,
+            "words": .words,
         ],
         """
         UPDATE messages SET
             type = COALESCE(:type, type),
             status = COALESCE(:status, status),
-            model = CASE WHEN :sets_model THEN :model ELSE model END,
+            model = \(TokenChange.model("messages")),
             tokens_in = \(TokenChange.tokensIn("messages")),
             tokens_out = \(TokenChange.tokensOut("messages")),
             tokens_total = \(TokenChange.tokensTotal("messages")),
@@ -47,8 +47,7 @@ enum MessageChangeStatements {
     {
         change.bind(
             tokens.values + [
-                "now": now, "type": patch.type?.rawValue, "status": patch.status?.rawValue,
-                "sets_model": patch.model.isPresent, "model": patch.model.value, "metadata": metadata,
+                "now": now, "type": patch.type?.rawValue, "status": patch.status?.rawValue, "metadata": metadata,
                 "text": patch.content?.text, "parts": patch.content?.parts,
                 "words": SearchText.words(of: patch.content?.text),
             ]

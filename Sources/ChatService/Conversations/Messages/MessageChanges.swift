@@ -26,14 +26,17 @@ extension Messages {
             // The change names the version that it was computed from.
             var expected: Int64?
             var metadata: String?
-            if patch.metadata != nil || precondition != .none || patch.isEmpty {
+            if patch.metadata != nil || precondition != .none || patch.isEmpty || patch.emptyContent != nil {
                 let current = try await get(id, in: conversation, for: caller)
-                try precondition.check(current.version)
+                try precondition.check(current)
+                if let field = patch.emptyContent, try current.role == .user {
+                    throw APIError.field(field, "too_short", MessageDraft.saysNothing, .atLeast(1))
+                }
                 if patch.isEmpty { return .done(current) }
                 metadata = try patch.metadata.map { try MetadataMerge.apply($0, to: try current.metadata) }
                 if let metadata, metadata.utf8.count > ConversationLimits.json {
                     let detail = "must be at most \(ConversationLimits.json) bytes when merged"
-                    throw APIError.field("metadata", "too_long", detail)
+                    throw APIError.field("metadata", "too_long", detail, .atMost(ConversationLimits.json))
                 }
                 expected = current.version
             }
@@ -45,7 +48,8 @@ extension Messages {
                 expected: expected,
                 tokensIn: patch.tokensIn,
                 tokensOut: patch.tokensOut,
-                tokensTotal: patch.tokensTotal
+                tokensTotal: patch.tokensTotal,
+                model: patch.model
             )
             var transaction = PrincipalTransaction(by: caller, at: now)
             let locked = transaction.add(
@@ -74,7 +78,7 @@ extension Messages {
     ) async throws {
         try await Optimistic.retry {
             let expected = try await precondition.expectedVersion {
-                try await get(id, in: conversation, for: caller).version
+                try await get(id, in: conversation, for: caller)
             }
             let now = clock.now()
             let owner = caller.id

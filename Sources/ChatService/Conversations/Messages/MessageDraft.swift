@@ -56,6 +56,9 @@ struct MessageDraft: Sendable {
         tokensTotal = total ?? (tokensIn == nil && tokensOut == nil ? nil : (tokensIn ?? 0) + (tokensOut ?? 0))
         metadata = body.rawObject("metadata", max: ConversationLimits.json) ?? "{}"
         (parts, contentText) = Self.content(&body)
+        if role == .user, let field = Self.emptyContent(&body) {
+            body.addError(field, "too_short", Self.saysNothing, .atLeast(1))
+        }
         searchWords = SearchText.words(of: contentText)
     }
 
@@ -88,6 +91,14 @@ struct MessageDraft: Sendable {
         body.addError("content", "required", "is required, or parts")
         return ("[]", nil)
     }
+
+    /// The field of a content that says nothing: an answer may begin like that, a question may not.
+    static func emptyContent(_ body: inout JSONBody) -> String? {
+        if body.element("content")?.text?.isEmpty == true { return "content" }
+        return body.element("parts")?.array?.isEmpty == true ? "parts" : nil
+    }
+
+    static let saysNothing = "must not be empty in a message of role user"
 
     /// `nil` without content and parts.
     static func optionalContent(_ body: inout JSONBody) -> (parts: String, text: RequestText?)? {

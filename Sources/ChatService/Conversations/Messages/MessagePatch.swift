@@ -14,6 +14,8 @@ struct MessagePatch: Sendable {
     let metadata: [JSONElement.Member]?
     /// Replaces the whole content.
     let content: (parts: String, text: RequestText?)?
+    /// The field of a content that says nothing.
+    let emptyContent: String?
 
     var changesTokens: Bool { tokensIn.isPresent || tokensOut.isPresent || tokensTotal.isPresent }
 
@@ -33,6 +35,8 @@ struct MessagePatch: Sendable {
             body.element("metadata")?.object
         }
         content = MessageDraft.optionalContent(&body)
+        emptyContent = MessageDraft.emptyContent(&body)
+        body.refuseNull("type", "status", "content", "parts", "metadata")
         try body.finish()
     }
 }

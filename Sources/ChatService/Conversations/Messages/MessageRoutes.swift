@@ -40,7 +40,8 @@ struct MessageRoutes: Sendable {
     private static let include = QueryParameter.choice("include", of: Inclusion.self)
     private static let leaf = QueryParameter.text("leaf")
     private static let last = QueryParameter.integer("last", in: 1...100)
-    private static let listQuery = PageRequest.query.and(order, include, leaf, last)
+    private static let around = QueryParameter.id("around")
+    private static let listQuery = PageRequest.numberedQuery.and(order, include, leaf, last, around)
     private static let afterSequence = QueryParameter.integer("after_seq", in: 0...Int(Int32.max)).required
 
     /// The whole conversation by number, or with `?leaf=` one branch.
@@ -50,8 +51,11 @@ struct MessageRoutes: Sendable {
         let order = try query[Self.order] ?? .asc
         let siblings = try query[Self.include] == .siblings
         let caller = try context.caller
+        if let message = try query[Self.around] {
+            return try await list(conversation, around: message, query, order, siblings: siblings, for: caller)
+        }
         guard let leaf = try query[Self.leaf] else {
-            let request = try Self.lastPage(query, order) ?? PageRequest(query, list: Self.list)
+            let request = try Self.lastPage(query, order) ?? PageRequest(numbered: query, list: Self.list)
             let page = try await messages.list(
                 conversation,
                 for: caller,
@@ -60,6 +64,9 @@ struct MessageRoutes: Sendable {
                 siblings: siblings
             )
             return .json(try Self.json(page))
+        }
+        guard !query.has(PageRequest.page) else {
+            throw APIError.field("page", "invalid", "cannot be combined with leaf")
         }
         guard leaf == "head" || RowID.isValid(leaf) else { throw APIError(.notFound) }
         // The head of the previous page: this branch is continued even if the head has moved.
@@ -84,12 +91,50 @@ struct MessageRoutes: Sendable {
         return .json(try Self.json(page, list: Self.branch(own ?? first?.id ?? "")))
     }
 
-    /// `?last=50`: the newest 50, oldest first.
+    /// `?around=`: a message within its branch, with the cursors to go on in both directions.
+    private func list(
+        _ conversation: String,
+        around message: String,
+        _ query: QueryParameters,
+        _ order: MessageOrder,
+        siblings: Bool,
+        for caller: Caller
+    ) async throws -> Response {
+        let others: [any DeclaredParameter] = [
+            PageRequest.after, PageRequest.before, PageRequest.page, Self.leaf, Self.last,
+        ]
+        for other in others where query.has(other) {
+            throw APIError.field("around", "invalid", "cannot be combined with \(other.name)")
+        }
+        guard order == .asc else { throw APIError.field("around", "invalid", "cannot be combined with order=desc") }
+        guard try query[PageRequest.count] != true else {
+            throw APIError.field("count", "invalid", "cannot be combined with around")
+        }
+        let limit = try query[PageRequest.limit] ?? PageRequest.defaultLimit
+        let (page, leaf) = try await messages.around(
+            message,
+            in: conversation,
+            limit: limit,
+            for: caller,
+            siblings: siblings
+        )
+        return .json(
+            try page.json(list: Self.branch(leaf), more: { $0.field("leaf_id", leaf) }) { writer, message in
+                try writer.object { try message.writeMembers(to: &$0) }
+            }
+        )
+    }
+
+    /// `?last=50`: the newest 50, oldest first. Generated clients send every default, so a `limit` that is the default
+    /// or says the same is no contradiction.
     private static func lastPage(_ query: QueryParameters, _ order: MessageOrder) throws -> PageRequest? {
         guard let last = try query[Self.last] else { return nil }
-        let others: [any DeclaredParameter] = [PageRequest.limit, PageRequest.after, PageRequest.before]
+        let others: [any DeclaredParameter] = [PageRequest.after, PageRequest.before, PageRequest.page]
         for other in others where query.has(other) {
             throw APIError.field("last", "invalid", "cannot be combined with \(other.name)")
+        }
+        if let limit = try query[PageRequest.limit], limit != last, limit != PageRequest.defaultLimit {
+            throw APIError.field("last", "invalid", "cannot be combined with another limit")
         }
         guard order == .asc else { throw APIError.field("last", "invalid", "cannot be combined with order=desc") }
         let wantsCount = try query[PageRequest.count] ?? false
@@ -112,14 +157,14 @@ struct MessageRoutes: Sendable {
                         for message in appended.value { try writer.object { try message.writeMembers(to: &$0) } }
                     }
                 },
-                status: .created,
+                status: appended.status,
                 headers: appended.headers
             )
         }
         guard let message = appended.value.first else { throw APIError(.internalError) }
         var headers = appended.headers
         headers[.location] = "/v1/conversations/\(conversation)/messages/\(message.id)"
-        return try Self.answer(message, status: .created, headers: headers)
+        return try Self.answer(message, status: appended.status, headers: headers)
     }
 
     private static func batch(_ element: JSONElement, _ identify: () -> String) throws -> [MessageDraft] {

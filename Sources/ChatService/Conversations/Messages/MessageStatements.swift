@@ -37,10 +37,11 @@ enum MessageStatements {
         """
         INSERT INTO messages
             (id, conversation_id, seq, parent_id, author_id, role, type, status, model, tokens_in, tokens_out,
-             tokens_total, created_at, updated_at, metadata, content_text, parts, search)
+             tokens_total, created_at, updated_at, metadata, content_text, parts, search, skip_seq)
         SELECT :id, c.id, c.last_seq + :number, CASE WHEN :follows_head THEN c.head_message_id ELSE :parent END,
             :author, :role, :type, :status, :model, :tokens_in, :tokens_out, :tokens_total, :now, :now, :metadata, :text,
-            :parts, :words
+            :parts, :words,
+            \(BranchLeafStatements.skip(after: "CASE WHEN :follows_head THEN c.head_message_id ELSE :parent END"))
         FROM conversations c
         WHERE c.id = :conversation AND \(ConversationState.live.sql(of: ":owner", "c"))
             AND (\(ConversationState.incomplete.sql("c"))) = :is_new
@@ -155,5 +156,6 @@ enum MessageStatements {
 
     static let all =
         [insert, undoInsert, enforceQuota, isTaken, getPlain, getWithSiblings, isLeaf] + MessagePages.all
+        + BranchLeafStatements.all
         + MessageChangeStatements.all
 }

@@ -48,7 +48,11 @@ struct Messages: Sendable {
         }
         switch try append.outcome(of: steps, results) {
         case .appended(_, let messages): return Outcome(value: messages, isReplay: false)
-        case .refused(let draft): throw try await MessageAppend.refusal(of: draft, in: database)
+        case .refused(let draft):
+            if let stored = try await append.stored(instead: draft, in: database) {
+                return Outcome(value: stored, isReplay: false, wasThere: true)
+            }
+            throw try await MessageAppend.refusal(of: draft, in: database)
         case .overQuota: throw try await QuotaUsage.refusal(of: caller, quotas, in: database, at: now)
         }
     }
@@ -59,7 +63,8 @@ struct Messages: Sendable {
             MessageStatements.get(message: id, in: conversation, owner: caller.id, siblings: siblings)
         )
         guard let row = result.first else { throw APIError(.notFound) }
-        return try Message(row, in: conversation, withSiblings: siblings)
+        let message = try Message(row, in: conversation, withSiblings: siblings)
+        return try await withLeaves([message], in: conversation, of: caller).first ?? message
     }
 
     /// A page of messages that are not deleted; `order` applies to the page and its cursors. Throws `not_found`.
@@ -96,7 +101,7 @@ struct Messages: Sendable {
             )
             guard var answer = read else { continue }
             if let visible { answer.total = try results[visible].first?.integer("message_count") }
-            return answer
+            return answer.with(items: try await withLeaves(answer.items, in: conversation, of: caller))
         }
         throw APIError(.internalError)
     }
@@ -117,6 +122,7 @@ struct Messages: Sendable {
             owner: caller.id,
             isLater: isLater,
             edge: edge,
+            offset: page.offset ?? 0,
             limit: page.fetchCount,
             pass: pass,
             siblings: siblings
@@ -183,7 +189,9 @@ struct Messages: Sendable {
                 siblings: siblings,
                 cursor: \.branchCursor
             )
-            if let answer { return answer }
+            if let answer {
+                return answer.with(items: try await withLeaves(answer.items, in: conversation, of: caller))
+            }
         }
         throw APIError(.internalError)
     }

@@ -48,16 +48,20 @@ enum TagData {
             of: "owner_id",
             key: ["created_at", "id"],
             // If every conversation of the file existed, so did every tag, and a missing one was deleted. If the person
-            // has none, the file's belong to another person.
+            // has none, the file's belong to another person. One that the import fills is found by its id. Nothing else
+            // that is unfinished or in the trash is looked at.
             insert: insertTag(
                 if: """
                     (EXISTS (
                         SELECT 1 FROM conversations c
-                        WHERE c.version <= 0 AND c.owner_id = :owner AND \(ConversationState.unfinished.sql("c"))
-                    ) OR NOT EXISTS (SELECT 1 FROM conversations c WHERE c.owner_id = :owner))
+                        WHERE c.id = :importing AND \(ConversationState.unfinished.sql(of: ":owner", "c"))
+                    ) OR NOT EXISTS (
+                        SELECT 1 FROM conversations c WHERE \(OnePlan.group("c.owner_id", is: ":owner"))
+                    ))
                     """
             ),
-            insertAlone: insertTag()
+            insertAlone: insertTag(),
+            needsImport: true
         ),
         FlatExport(
             conversationTag,

@@ -4,6 +4,7 @@ import ServiceKit
 struct TagName: Sendable, Hashable {
     /// Unicode scalars, as it is said and as it is kept.
     static let maxLength = 100
+    static let rule = "must have from 1 to \(maxLength) characters"
 
     /// As given, trimmed.
     let text: String
@@ -46,7 +47,7 @@ extension JSONBody {
         var names: [TagName] = []
         for (index, text) in texts.enumerated() {
             guard let tag = TagName(text) else {
-                addError("\(name)[\(index)]", "invalid", "must have from 1 to \(TagName.maxLength) characters")
+                addError("\(name)[\(index)]", "invalid", TagName.rule, .range(1...TagName.maxLength))
                 continue
             }
             if !names.contains(where: { $0.key == tag.key }) { names.append(tag) }
@@ -58,7 +59,7 @@ extension JSONBody {
         let before = errors.count
         let text = requiredText(name)
         if let tag = TagName(text) { return tag }
-        if errors.count == before { addError(name, "invalid", "must have from 1 to \(TagName.maxLength) characters") }
+        if errors.count == before { addError(name, "invalid", TagName.rule, .range(1...TagName.maxLength)) }
         return nil
     }
 }

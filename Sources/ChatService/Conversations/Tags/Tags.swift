@@ -58,7 +58,7 @@ struct Tags: Sendable {
     ) async throws -> Conversation {
         try await Optimistic.retry {
             let expected = try await precondition.expectedVersion {
-                try await conversations.get(conversation, for: caller).version
+                try await conversations.get(conversation, for: caller)
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -76,7 +76,8 @@ struct Tags: Sendable {
             if results[visible].isEmpty { throw APIError(.notFound) }
             // It exists and no version was required, so there was no room.
             if expected == nil {
-                throw APIError.field("tags", "out_of_range", "must be at most \(ConversationLimits.tags)")
+                let detail = "must be at most \(ConversationLimits.tags)"
+                throw APIError.field("tags", "out_of_range", detail, .atMost(ConversationLimits.tags))
             }
             return .outdated
         }

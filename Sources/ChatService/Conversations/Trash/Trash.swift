@@ -23,7 +23,7 @@ struct Trash: Sendable {
     func put(_ id: String, if precondition: VersionPrecondition, by caller: Caller) async throws {
         try await Optimistic.retry {
             let expected = try await precondition.expectedVersion {
-                try await conversations.get(id, for: caller).version
+                try await conversations.get(id, for: caller)
             }
             let now = clock.now()
             var transaction = PrincipalTransaction(by: caller, at: now)
@@ -90,9 +90,11 @@ struct Trash: Sendable {
         _ caller: Caller
     ) async throws -> Int64? {
         try await precondition.expectedVersion {
-            let read = TrashStatements.version(of: id, owner: caller.id, since: clock.now() - retention)
+            let read = TrashStatements.current(id: id, owner: caller.id, since: clock.now() - retention)
             guard let row = try await database.run(read).first else { throw APIError(.notFound) }
-            return try row.integer("version")
+            var conversation = try Conversation(row, whole: true)
+            conversation.deletedAt = try row.optionalInstant("deleted_at")
+            return conversation
         }
     }
 

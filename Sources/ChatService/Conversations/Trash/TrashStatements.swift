@@ -69,20 +69,20 @@ enum TrashStatements {
         count.bind(["owner": owner, "since": instant])
     }
 
-    private static let version = Statement(
-        "trash.version",
+    private static let current = Statement(
+        "trash.current",
         .reads,
         ["id": .text, "owner": .text, "since": .instant],
         """
-        SELECT version FROM conversations
+        SELECT \(ConversationStatements.columns), deleted_at FROM conversations
         WHERE id = :id AND \(ConversationState.complete.sql(of: ":owner"))
             AND (\(ConversationState.live.sql()) OR deleted_at > :since)
         """
     )
 
-    /// Of a conversation that is live, or in the trash since an instant.
-    static func version(of id: String, owner: String, since instant: Instant) -> BoundStatement {
-        version.bind(["id": id, "owner": owner, "since": instant])
+    /// A conversation that is live, or in the trash since an instant.
+    static func current(id: String, owner: String, since instant: Instant) -> BoundStatement {
+        current.bind(["id": id, "owner": owner, "since": instant])
     }
 
     private static let restore = Statement(
@@ -155,6 +155,6 @@ enum TrashStatements {
     }
 
     static let all =
-        [trash, older, newer, count, version, restore, end, endSome]
+        [trash, older, newer, count, current, restore, end, endSome]
         + MassDeletionStatements.all + TrashRemovalStatements.all
 }

@@ -9,6 +9,8 @@ import TesseraVerifierHummingbird
 struct AdminDataRoutes: Sendable {
     let data: AdminData
     let erasures: Erasures
+    /// `following`, or `not_following` for a node that runs without auth's events.
+    let feedState: String
     let logger: Logger
 
     func mount(on group: RouteGroup<ChatRequestContext>) {
@@ -34,6 +36,7 @@ struct AdminDataRoutes: Sendable {
                 writer.field("messages", try conversations.integer("messages"))
                 writer.field("erasures_running", try statistics.erasures.integer("running"))
                 writer.field("oldest_running_erasure_at", try statistics.erasures.optionalInstant("oldest"))
+                writer.field("auth_feed_state", feedState)
                 writer.field("auth_feed_moved_at", try statistics.feed.optionalInstant("moved_at"))
             }
         )

@@ -11,9 +11,12 @@ struct DataRoutes: Sendable {
     let erasures: Erasures
 
     func mount(on group: RouteGroup<ChatRequestContext>) {
-        group
-            .delete("chat/data", use: erase)
-            .get("chat/data/erasure", use: receipt)
+        group.delete("chat/data", use: erase)
+    }
+
+    /// Behind `ReceiptTokenMiddleware`.
+    func mountReceipt(on group: RouteGroup<ChatRequestContext>) {
+        group.get("chat/data/erasure", use: receipt)
     }
 
     @Sendable func erase(_ request: Request, _ context: ChatRequestContext) async throws -> Response {

@@ -26,7 +26,7 @@ package struct ImportReport: Sendable {
 /// Imports an export line by line. A value with one owner.
 package struct Importer: Sendable {
     /// Limits of one transaction: statements, or bytes of lines.
-    private static let statements = 200
+    private var size = StepSize(limit: 200)
     private static let bytes = Int(MessageBatch.bytes)
 
     /// Messages of the conversations that become visible in one transaction, which counts each of them.
@@ -100,7 +100,7 @@ package struct Importer: Sendable {
         case "trailer": isWhole = true
         default: try await takeFlat(entity, element)
         }
-        if pending.count >= Self.statements || weight >= Self.bytes { try await flush() }
+        if pending.count >= size.count || weight >= size.share(of: Self.bytes) { try await flush() }
     }
 
     /// Throws unless the file was read to its trailer.
@@ -124,7 +124,7 @@ package struct Importer: Sendable {
                 )
             )
             messages += conversation.last
-            guard pending.count >= Self.statements || messages >= Self.counted else { continue }
+            guard pending.count >= size.count || messages >= Self.counted else { continue }
             try await flush()
             messages = 0
         }
@@ -201,7 +201,13 @@ package struct Importer: Sendable {
             }
             row["tag_id"] = key
         }
-        pending.append((flat.insert(row: row, owner: owner, isAlone: !hadConversations), .flat(name)))
+        let insert = flat.insert(
+            row: row,
+            owner: owner,
+            importing: conversations.last?.id,
+            isAlone: !hadConversations
+        )
+        pending.append((insert, .flat(name)))
     }
 
     private mutating func settle() async throws {
@@ -224,8 +230,10 @@ package struct Importer: Sendable {
         var transaction = PrincipalTransaction(by: Caller(id: owner, kind: kind), at: clock.now())
         let handles = transaction.add(contentsOf: pending.map(\.statement))
         let results: PrincipalResults
+        let begin = ContinuousClock.now
         do {
             results = try await database.run(transaction, priority: .long)
+            size.took(.now - begin)
         } catch let error as StorageError {
             switch error {
             case .checkViolation, .notNullViolation:

@@ -8,6 +8,8 @@ struct FlatExport: Sendable {
     private let insert: Statement
     /// For a file without conversations, if the insert depends on those.
     private let insertAlone: Statement?
+    /// Whether `insert` has the parameter `:importing`.
+    private let needsImport: Bool
     /// The columns that order the pages, each with a value below all others.
     private let key: [(column: String, lowest: SQLValue)]
 
@@ -20,15 +22,18 @@ struct FlatExport: Sendable {
     ///   - insert: an INSERT with a parameter for each column and `:owner`. It requires that `:owner` may write, and
     ///     that the row and its references are the owner's.
     ///   - insertAlone: for a file without conversations.
+    ///   - needsImport: whether `insert` has the parameter `:importing`, a conversation that the import fills.
     init(
         _ entity: ExportedEntity,
         table: String,
         key: [String],
         from rows: (SQLEngine) -> String,
         insert: String,
-        insertAlone: String? = nil
+        insertAlone: String? = nil,
+        needsImport: Bool = false
     ) {
         self.entity = entity
+        self.needsImport = needsImport
         let keyColumns = key.compactMap { name in entity.columns.first { $0.name == name } }
         self.key = keyColumns.map { ($0.name, Self.lowest($0.type)) }
         page = Statement(
@@ -38,11 +43,11 @@ struct FlatExport: Sendable {
         ) { engine in
             "SELECT \(entity.columnList) FROM \(rows(engine)) LIMIT :limit"
         }
-        func statement(_ name: String, _ text: String) -> Statement {
-            Statement(name, .writes, entity.parameters + ["owner": .text], text)
+        func statement(_ name: String, _ more: StatementParameters, _ text: String) -> Statement {
+            Statement(name, .writes, entity.parameters + ["owner": .text] + more, text)
         }
-        self.insert = statement("import.\(table)", insert)
-        self.insertAlone = insertAlone.map { statement("import.\(table)_alone", $0) }
+        self.insert = statement("import.\(table)", needsImport ? ["importing": .text] : [:], insert)
+        self.insertAlone = insertAlone.map { statement("import.\(table)_alone", [:], $0) }
     }
 
     /// Rows of a table with an index on `owner` and the columns of the key.
@@ -52,7 +57,8 @@ struct FlatExport: Sendable {
         of owner: String,
         key: [String],
         insert: String,
-        insertAlone: String? = nil
+        insertAlone: String? = nil,
+        needsImport: Bool = false
     ) {
         self.init(
             entity,
@@ -63,7 +69,8 @@ struct FlatExport: Sendable {
                 return "\(table) WHERE \(OnePlan.page(of: owner, is: ":owner", after: place, engine))"
             },
             insert: insert,
-            insertAlone: insertAlone
+            insertAlone: insertAlone,
+            needsImport: needsImport
         )
     }
 
@@ -83,9 +90,17 @@ struct FlatExport: Sendable {
         return place
     }
 
-    /// Affects nothing if the row exists or is not the owner's. `isAlone`: the file has no conversations.
-    func insert(row: [String: SQLValue], owner: String, isAlone: Bool) -> BoundStatement {
-        (isAlone ? insertAlone ?? insert : insert).bind(entity.values(of: row) + ["owner": owner])
+    /// Affects nothing if the row exists or is not the owner's. `conversation`: one of the file's that is not visible
+    /// yet; `nil` where all existed before. `isAlone`: the file has no conversations.
+    func insert(
+        row: [String: SQLValue],
+        owner: String,
+        importing conversation: String?,
+        isAlone: Bool
+    ) -> BoundStatement {
+        let values = entity.values(of: row) + ["owner": owner]
+        if isAlone, let insertAlone { return insertAlone.bind(values) }
+        return insert.bind(needsImport ? values + ["importing": conversation] : values)
     }
 
     private static func lowest(_ type: SQLType) -> SQLValue {

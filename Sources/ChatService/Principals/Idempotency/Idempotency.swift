@@ -31,8 +31,10 @@ struct IdempotentAttempt: Sendable {
     let key: String
     /// Method and path.
     let route: String
-    /// SHA-256 of the body as sent, trimmed.
+    /// SHA-256 of the body's JSON value: a client that makes its body again may order the members otherwise.
     let requestHash: String
+    /// SHA-256 of the body as sent, trimmed: what the program before recorded.
+    var bytesHash: String?
     let identity: AttemptIdentity
 
     /// The result of an earlier attempt. Throws `idempotency_key_reused`.
@@ -45,7 +47,8 @@ struct IdempotentAttempt: Sendable {
         guard let record = try row.map({ row throws in try IdempotencyRecord(row) }),
             record.identity.seed != identity.seed
         else { return nil }
-        guard record.route == route, record.requestHash == requestHash else {
+        let isSame = record.requestHash == requestHash || record.requestHash == bytesHash
+        guard record.route == route, isSame else {
             throw APIError(.idempotencyKeyReused)
         }
         return record
@@ -55,24 +58,12 @@ struct IdempotentAttempt: Sendable {
 extension IdempotentAttempt {
     /// `nil` for a request without a key. Throws `validation_failed` for a malformed one.
     init?(_ request: Request, body: JSONElement?, at now: Instant, ids: IDGenerator) throws(APIError) {
-        guard let key = try Self.key(request.headers.texts(.idempotencyKey)) else { return nil }
+        guard let key = try IdempotencyKey.read(request.headers) else { return nil }
         self.key = key
         route = "\(request.method.rawValue) \(request.uri.path)"
-        requestHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
+        requestHash = Hex.encode(SHA256.digest(body?.canonicalBytes ?? []))
+        bytesHash = Hex.encode(SHA256.digest(Array((body?.raw ?? "").utf8)))
         identity = AttemptIdentity(seed: ids.name(bytes: 16), at: now)
-    }
-
-    /// Draft §2.1: a string of RFC 8941, in quotes; most clients omit the quotes.
-    private static func key(_ values: [RequestText]) throws(APIError) -> String? {
-        guard let value = values.first else { return nil }
-        let quote = UInt8(ascii: "\"")
-        var text = value.utf8[...]
-        if text.count >= 2, text.first == quote, text.last == quote { text = text.dropFirst().dropLast() }
-        let isPlain = text.allSatisfy { (0x21...0x7E).contains($0) && $0 != quote }
-        guard values.count == 1, (1...255).contains(text.count), isPlain else {
-            throw .field("Idempotency-Key", "invalid", "must be 1 to 255 printable ASCII characters")
-        }
-        return String(Substring(text))
     }
 }
 
@@ -119,6 +110,11 @@ struct IdempotencyRecord: Sendable {
 struct Outcome<Value: Sendable>: Sendable {
     let value: Value
     let isReplay: Bool
+    /// The request has ids of its own, and what it would make is there.
+    var wasThere = false
+
+    /// Of a request that makes something.
+    var status: HTTPResponse.Status { wasThere ? .ok : .created }
 
     /// `Idempotency-Replayed` for a repeated answer.
     var headers: HTTPFields { isReplay ? [.idempotencyReplayed: "true"] : [:] }

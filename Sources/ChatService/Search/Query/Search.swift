@@ -62,11 +62,24 @@ struct Search: Sendable {
         let hasMore = hits.count > request.limit
         if request.byRelevance {
             hits = Array(SearchRanking.sorted(hits, request.query).prefix(request.limit))
+            hits = try await withLeaves(hits, of: caller)
             return Answer(hits: hits, next: nil, hasMore: hasMore, isComplete: isComplete, isPartial: isPartial)
         }
         hits = Array(hits.prefix(request.limit))
         let next = hasMore ? hits.last?.place : nil
+        hits = try await withLeaves(hits, of: caller)
         return Answer(hits: hits, next: next, hasMore: hasMore, isComplete: isComplete, isPartial: isPartial)
+    }
+
+    /// With the branches of messages, so that a client can jump to them.
+    private func withLeaves(_ hits: [SearchHit], of caller: Caller) async throws -> [SearchHit] {
+        let messages = hits.filter { $0.kind == .message }.map { ($0.id, $0.conversationID) }
+        let leaves = try await BranchLeaves(database: database).find(messages, of: caller.id)
+        return hits.map { hit in
+            var hit = hit
+            if hit.kind == .message { hit.leaf = leaves[hit.id] }
+            return hit
+        }
     }
 
     // MARK: - One kind of hit

@@ -18,6 +18,8 @@ struct SearchHit: Sendable {
     let text: String
     /// Its place among hits of its kind.
     let place: SearchCursor
+    /// Of a message: where the branch ends on which it is shown.
+    var leaf: BranchLeaf?
 
     init(_ row: Row, kind: Kind) throws(StorageError) {
         self.kind = kind
@@ -44,6 +46,10 @@ struct SearchHit: Sendable {
         writer.field("seq", sequence)
         writer.field("role", role)
         writer.field("created_at", createdAt)
+        if kind == .message {
+            writer.field("on_head_branch", leaf?.isShown ?? false)
+            writer.field("leaf_id", leaf?.shown ?? id)
+        }
         writer.array("snippet") { writer in
             for piece in SearchSnippet.make(of: text, query) {
                 writer.object { writer in

@@ -96,7 +96,8 @@ extension SearchQuery {
         text,
         name throws(APIError) in
         guard !text.hasMore(scalarsThan: maxLength) else {
-            throw APIError.field(name, "too_long", "must have at most \(maxLength) characters")
+            let detail = "must have at most \(maxLength) characters"
+            throw APIError.field(name, "too_long", detail, .atMost(maxLength))
         }
         return try SearchQuery(text)
     }

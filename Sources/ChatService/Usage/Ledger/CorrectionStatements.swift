@@ -1,9 +1,9 @@
 // SQL of corrections: what a patch of a message's numbers changes in the ledger and in the sums.
 //
-// An increase is billed like a new message, on the day of the patch and for the message's model until then. A decrease
-// is taken from what was billed for the message, the newest first: each billed row of the ledger stands for a stretch
-// of its running sum, and the end of that sum is taken. So it leaves the day and the model to which it was added,
-// whatever model the message has by then.
+// An increase is billed like a new message, on the day of the patch and for the model that the message has with it. A
+// decrease is taken from what was billed for the message, the newest first: each billed row of the ledger stands for a
+// stretch of its running sum, and the end of that sum is taken. So it leaves the day and the model to which it was
+// added, whatever model the message has by then.
 //
 // SECURITY: what is taken from the sums of a day gives no quota back. It stays there as returned, and quotas count it.
 import Storage
@@ -39,7 +39,7 @@ enum CorrectionStatements {
     }
 
     private static let asked = """
-        SELECT :owner AS owner_id, m.conversation_id, m.id, m.model,
+        SELECT :owner AS owner_id, m.conversation_id, m.id, \(TokenChange.model("m")) AS model,
                 COALESCE(\(TokenChange.tokensIn("m")), 0) - COALESCE(m.tokens_in, 0) AS more_in,
                 COALESCE(\(TokenChange.tokensOut("m")), 0) - COALESCE(m.tokens_out, 0) AS more_out,
                 COALESCE(\(TokenChange.tokensTotal("m")), 0) - COALESCE(m.tokens_total, 0) AS more_total

@@ -11,13 +11,16 @@ struct TokenChange: Sendable {
     let tokensIn: Patch<Int64>
     let tokensOut: Patch<Int64>
     let tokensTotal: Patch<Int64>
+    /// An increase is billed to it: a client sets model and counts together, at the end of a stream.
+    let model: Patch<RequestText>
 
     /// All but the total.
     static let partParameters: StatementParameters = [
         "conversation": .text, "owner": .text, "message": .text, "expected": .integer, "sets_in": .boolean,
         "in": .integer, "sets_out": .boolean, "out": .integer,
     ]
-    static let parameters: StatementParameters = partParameters + ["sets_total": .boolean, "total": .integer]
+    static let parameters: StatementParameters =
+        partParameters + ["sets_total": .boolean, "total": .integer, "sets_model": .boolean, "model": .text]
 
     var partValues: StatementValues {
         [
@@ -27,7 +30,10 @@ struct TokenChange: Sendable {
         ]
     }
     var values: StatementValues {
-        partValues + ["sets_total": tokensTotal.isPresent, "total": tokensTotal.value]
+        partValues + [
+            "sets_total": tokensTotal.isPresent, "total": tokensTotal.value, "sets_model": model.isPresent,
+            "model": model.value,
+        ]
     }
 
     /// Whether a table's row is the message, which is live.
@@ -37,6 +43,8 @@ struct TokenChange: Sendable {
             AND (:expected IS NULL OR \(table).version = :expected)
         """
     }
+
+    static func model(_ table: String) -> String { "CASE WHEN :sets_model THEN :model ELSE \(table).model END" }
 
     static func tokensIn(_ table: String) -> String { "CASE WHEN :sets_in THEN :in ELSE \(table).tokens_in END" }
 

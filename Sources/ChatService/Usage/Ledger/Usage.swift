@@ -59,7 +59,7 @@ struct Usage: Sendable {
         return statements
     }
 
-    /// Bills a patch of a message's numbers: an increase on the day of the patch, for the message's previous model; a
+    /// Bills a patch of a message's numbers: an increase on the day of the patch, for the model that it leaves; a
     /// decrease on the days and models to which it was billed, down to zero. Goes *before* `messages.change`, and finds
     /// the message in the same way. The ledger, which all of them read, is written last.
     static func correct(change: TokenChange, at now: Instant) -> [BoundStatement] {
@@ -77,8 +77,12 @@ struct Usage: Sendable {
             case day, month
         }
 
-        enum Group: String, Sendable, CaseIterable {
-            case period, model
+        enum Group: Sendable {
+            case period, model, periodAndModel
+
+            static let names: [String: Group] = [
+                "period": .period, "model": .model, "model,period": .periodAndModel, "period,model": .periodAndModel,
+            ]
         }
 
         let period: Period
@@ -89,7 +93,14 @@ struct Usage: Sendable {
         /// `nil` for all models together, an empty text for none named.
         let model: RequestText?
 
-        static let models: Int64 = 100
+        /// Rows of one answer; every period of a range fits.
+        var maxRows: Int64 {
+            switch group {
+            case .period: 366
+            case .model: 100
+            case .periodAndModel: 1000
+            }
+        }
     }
 
     struct Sums: Sendable {
@@ -113,9 +124,16 @@ struct Usage: Sendable {
         }
     }
 
+    struct Line: Sendable {
+        /// As 2026-11-21 or 2026-11, where rows are grouped by it.
+        let period: String?
+        /// Where rows are grouped by it; an empty text for none named.
+        let model: String?
+        let sums: Sums
+    }
+
     struct Report: Sendable {
-        /// Each with its period (`2026-11-21`, `2026-11`) or its model.
-        let rows: [(name: String, sums: Sums)]
+        let rows: [Line]
         let hasMore: Bool
         let total: Sums
         let quota: QuotaUsage
@@ -127,7 +145,8 @@ struct Usage: Sendable {
         let grouped =
             switch query.group {
             case .period: UsageStatements.byPeriod(query: query, of: caller.id)
-            case .model: UsageStatements.byModel(query: query, of: caller.id, limit: Query.models + 1)
+            case .model: UsageStatements.byModel(query: query, of: caller.id, limit: query.maxRows + 1)
+            case .periodAndModel: UsageStatements.byBoth(query: query, of: caller.id, limit: query.maxRows + 1)
             }
         var transaction = Transaction()
         let rows = transaction.add(grouped)
@@ -137,9 +156,14 @@ struct Usage: Sendable {
         guard let total = results[whole].first, let quotaRow = results[quota].first else {
             throw APIError(.internalError)
         }
-        let name = query.group == .period ? "period" : "model"
-        let found = try results[rows].rows.map { (name: try $0.text(name), sums: try Sums($0)) }
-        let limit = query.group == .period ? found.count : Int(Query.models)
+        let found = try results[rows].rows.map { row in
+            Line(
+                period: query.group == .model ? nil : try row.text("period"),
+                model: query.group == .period ? nil : try row.text("model"),
+                sums: try Sums(row)
+            )
+        }
+        let limit = Int(query.maxRows)
         return Report(
             rows: Array(found.prefix(limit)),
             hasMore: found.count > limit,

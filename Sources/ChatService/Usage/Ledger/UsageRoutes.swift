@@ -83,7 +83,7 @@ extension Usage.Query {
     private static let maxDays = 366
 
     private static let periodParameter = QueryParameter.choice("period", of: Period.self)
-    private static let groupParameter = QueryParameter.choice("group", of: Group.self)
+    private static let groupParameter = QueryParameter.word("group", of: Group.names.keys.sorted())
     private static let fromParameter = day("from")
     private static let toParameter = day("to")
     private static let modelParameter = QueryParameter.text("model")
@@ -98,21 +98,24 @@ extension Usage.Query {
     /// The default is thirty days or twelve months up to `to`, and for that today.
     init(_ query: QueryParameters, today: UsageDay) throws(APIError) {
         period = try query[Self.periodParameter] ?? .day
-        group = try query[Self.groupParameter] ?? .period
+        group = try query[Self.groupParameter].flatMap { Group.names[$0] } ?? .period
         model = try query[Self.modelParameter]
         let last = try query[Self.toParameter] ?? today
         to = last.text
         let back = period == .day ? 29 : 365
         let begin = last.end - .seconds(86_400 * (back + 1))
         guard let first = try query[Self.fromParameter] ?? (begin < .distantPast ? nil : UsageDay(begin)) else {
-            throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01")
+            let earliest = UsageDay(.distantPast + .seconds(86_400 * back)).text
+            throw .field("to", "out_of_range", "must be at least \(back) days after 0001-01-01", .atLeast(earliest))
         }
         // Whole months: a part of one would look like all of it.
         from = period == .day ? first.text : first.monthBegin
         let days = last.end.since(first.end).components.seconds / 86_400
-        guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to") }
+        guard days >= 0 else { throw .field("from", "out_of_range", "must not be after to", .atMost(to)) }
         guard days < Self.maxDays else {
-            throw .field("from", "out_of_range", "must be at most \(Self.maxDays) days before to")
+            let earliest = UsageDay(last.end - .seconds(86_400 * Self.maxDays)).text
+            let detail = "must be at most \(Self.maxDays - 1) days before to"
+            throw .field("from", "out_of_range", detail, .range(earliest, to))
         }
     }
 
@@ -134,10 +137,8 @@ extension Usage.Report {
             writer.array("data") { writer in
                 for row in rows {
                     writer.object { writer in
-                        switch query.group {
-                        case .period: writer.field("period", row.name)
-                        case .model: writer.field("model", row.name.isEmpty ? nil : row.name)
-                        }
+                        if let period = row.period { writer.field("period", period) }
+                        if let model = row.model { writer.field("model", model.isEmpty ? nil : model) }
                         row.sums.writeMembers(to: &writer)
                     }
                 }

@@ -111,6 +111,24 @@ enum UsageStatements {
         byModel.bind(values(of: query, owner: owner) + ["limit": limit])
     }
 
+    private static let byBoth = Statement(
+        "usage.by_period_and_model",
+        .reads,
+        rangeParameters + ["length": .integer, "limit": .integer]
+    ) { engine in
+        """
+        SELECT SUBSTR(day, 1, CAST(:length AS integer)) AS period, model, \(sums(engine: engine)) \(range)
+        GROUP BY SUBSTR(day, 1, CAST(:length AS integer)), model ORDER BY period, model LIMIT :limit
+        """
+    }
+
+    /// A row for each model of each period.
+    static func byBoth(query: Usage.Query, of owner: String, limit: Int64) -> BoundStatement {
+        byBoth.bind(
+            values(of: query, owner: owner) + ["length": query.period == .day ? 10 : 7, "limit": limit]
+        )
+    }
+
     private static let total = Statement(
         "usage.total",
         .reads,
@@ -121,5 +139,5 @@ enum UsageStatements {
         total.bind(values(of: query, owner: owner))
     }
 
-    static let all = [record, count, byPeriod, byModel, total]
+    static let all = [record, count, byPeriod, byModel, byBoth, total]
 }

@@ -1,19 +1,25 @@
 // The master keys, from which refresh tokens and the encryption of stored values derive.
 //
-// An operator configures a ring of 32-byte keys: the first encrypts, the others only decrypt. To rotate, put a new key
-// in front, restart the nodes one by one, and remove the old key once nothing needs it. Nodes may hold the ring in
-// different orders meanwhile, so the first byte of a key's hash names it.
+// An operator configures a ring of 32-byte keys: the first encrypts, the others only decrypt. A new key goes behind the
+// others on every node before it goes in front (docs/master-key.md). Nodes may hold the ring in different orders
+// meanwhile, so the first byte of a key's hash names it.
 //
 // Each purpose has a key of its own, derived by HKDF, so a weakness in one use does not affect another.
 
 package struct MasterKey: Sendable {
     /// The first byte of the key's SHA-256: the same on every node.
     package let id: UInt8
+    /// 16 hexadecimal digits that tell keys of one id apart.
+    ///
+    /// SECURITY: it is stored and shown. HKDF under a label that nothing else uses says nothing of the key, and its 64
+    /// bits are too few to confirm a guess of one.
+    package let fingerprint: String
     private let material: SecretBytes
     let encryptionKey: SecretBytes
 
     init(_ bytes: [UInt8]) {
         id = SHA256.digest(bytes)[0]
+        fingerprint = Hex.encode(Self.derive(from: bytes, "ring-fingerprint", count: 8))
         material = SecretBytes(bytes)
         encryptionKey = SecretBytes(Self.derive(from: bytes, "aes-256-gcm", count: 32))
     }
@@ -62,6 +68,11 @@ package struct MasterKeyRing: Sendable {
     }
 
     package func key(id: UInt8) -> MasterKey? { keys.first { $0.id == id } }
+
+    /// Whether a key is in both.
+    package func shares(with other: MasterKeyRing) -> Bool {
+        keys.contains { key in other.keys.contains { $0.isSame(as: key) } }
+    }
 }
 
 extension Substring {
@@ -95,6 +106,11 @@ extension MasterKeyRing {
             associatedData: header + associatedData
         )
         return header + nonce + body
+    }
+
+    /// The id of the key that sealed; `nil` for bytes of another form.
+    package static func keyID(of sealed: [UInt8]) -> UInt8? {
+        sealed.count >= 2 && sealed[0] == version ? sealed[1] : nil
     }
 
     /// Decrypts with any key of the ring.

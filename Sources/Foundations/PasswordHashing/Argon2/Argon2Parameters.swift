@@ -1,5 +1,5 @@
 /// The cost of Argon2id (RFC 9106 §3.1).
-package struct Argon2Parameters: Sendable, Equatable {
+package struct Argon2Parameters: Sendable, Hashable {
     /// The `m` of a PHC string.
     package var memoryKiB: Int
     /// Passes over the memory, `t`.

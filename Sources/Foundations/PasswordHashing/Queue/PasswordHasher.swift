@@ -107,11 +107,15 @@ package final class PasswordHasher: Sendable, Service {
         return .matches(needsRehash: stored.isWeaker(than: parameters))
     }
 
-    /// Takes the time of `verify` and finds nothing.
+    /// Takes the time of `verify` against a hash of this cost and finds nothing. `nil` is the cost of a new hash.
     ///
     /// SECURITY: without it, a login with an unknown address would be answered sooner than one with a wrong password.
     /// The difference would reveal which accounts exist.
-    package func verifyAgainstNothing(_ password: String) async throws(HashingError) {
+    package func verifyAgainstNothing(_ password: String, at cost: PasswordCost? = nil) async throws(HashingError) {
+        if let cost {
+            _ = try await verify(password, against: cost.text)
+            return
+        }
         let tag = try await tag(of: password, request(salt: [UInt8](repeating: 0, count: Self.saltCount)))
         _ = constantTimeEqual(tag, [UInt8](repeating: 0, count: Self.tagCount))
     }

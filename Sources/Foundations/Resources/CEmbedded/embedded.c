@@ -21,6 +21,21 @@ static const unsigned char auth_0004_client_tokens_sqlite[] = {
 static const unsigned char auth_0005_email_keys[] = {
 #embed "../../../../migrations/auth_0005_email_keys.sql"
 };
+static const unsigned char auth_0006_ring[] = {
+#embed "../../../../migrations/auth_0006_ring.sql"
+};
+static const unsigned char auth_0007_client_ends[] = {
+#embed "../../../../migrations/auth_0007_client_ends.sql"
+};
+static const unsigned char auth_0008_devices[] = {
+#embed "../../../../migrations/auth_0008_devices.sql"
+};
+static const unsigned char auth_0009_retry_keys[] = {
+#embed "../../../../migrations/auth_0009_retry_keys.sql"
+};
+static const unsigned char auth_0010_idempotency_keys[] = {
+#embed "../../../../migrations/auth_0010_idempotency_keys.sql"
+};
 static const unsigned char chat_0001_init[] = {
 #embed "../../../../migrations/chat_0001_init.sql"
 };
@@ -72,6 +87,15 @@ static const unsigned char chat_0013_votes_of_user[] = {
 static const unsigned char chat_0014_votes_user[] = {
 #embed "../../../../migrations/chat_0014_votes_user.sql"
 };
+static const unsigned char chat_0015_reading_postgres[] = {
+#embed "../../../../migrations/chat_0015_reading.postgres.sql"
+};
+static const unsigned char chat_0015_reading_sqlite[] = {
+#embed "../../../../migrations/chat_0015_reading.sqlite.sql"
+};
+static const unsigned char chat_0016_sidebar[] = {
+#embed "../../../../migrations/chat_0016_sidebar.sql"
+};
 static const unsigned char openapi[] = {
 #embed "../../../../openapi.yaml"
 };
@@ -85,6 +109,11 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/auth_0004_client_tokens.postgres.sql", auth_0004_client_tokens_postgres),
     FILE_ENTRY("migrations/auth_0004_client_tokens.sqlite.sql", auth_0004_client_tokens_sqlite),
     FILE_ENTRY("migrations/auth_0005_email_keys.sql", auth_0005_email_keys),
+    FILE_ENTRY("migrations/auth_0006_ring.sql", auth_0006_ring),
+    FILE_ENTRY("migrations/auth_0007_client_ends.sql", auth_0007_client_ends),
+    FILE_ENTRY("migrations/auth_0008_devices.sql", auth_0008_devices),
+    FILE_ENTRY("migrations/auth_0009_retry_keys.sql", auth_0009_retry_keys),
+    FILE_ENTRY("migrations/auth_0010_idempotency_keys.sql", auth_0010_idempotency_keys),
     FILE_ENTRY("migrations/chat_0001_init.sql", chat_0001_init),
     FILE_ENTRY("migrations/chat_0002_principals.sql", chat_0002_principals),
     FILE_ENTRY("migrations/chat_0003_tags_votes_keys.sql", chat_0003_tags_votes_keys),
@@ -102,6 +131,9 @@ static const tessera_embedded_file files[] = {
     FILE_ENTRY("migrations/chat_0012_siblings_with_tombstones.sql", chat_0012_siblings_with_tombstones),
     FILE_ENTRY("migrations/chat_0013_votes_of_user.sql", chat_0013_votes_of_user),
     FILE_ENTRY("migrations/chat_0014_votes_user.sql", chat_0014_votes_user),
+    FILE_ENTRY("migrations/chat_0015_reading.postgres.sql", chat_0015_reading_postgres),
+    FILE_ENTRY("migrations/chat_0015_reading.sqlite.sql", chat_0015_reading_sqlite),
+    FILE_ENTRY("migrations/chat_0016_sidebar.sql", chat_0016_sidebar),
     FILE_ENTRY("openapi.yaml", openapi),
 };
 

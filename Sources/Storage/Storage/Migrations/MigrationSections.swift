@@ -13,6 +13,12 @@ package struct MigrationSection: Sendable, Hashable {
         self.usesTransaction = usesTransaction
     }
 
+    /// Whether it drops a table or a column, or deletes rows. A copy of a table under another name, which takes its
+    /// place, is dropped empty; it counts all the same.
+    package var dropsRows: Bool {
+        sql.contains(/\bDROP (?:TABLE|COLUMN)\b|\bDELETE FROM\b|\bTRUNCATE\b/.ignoresCase())
+    }
+
     /// The script for an engine, with every placeholder replaced.
     ///
     /// - Throws: `StorageError.schema` for an unknown placeholder.

@@ -17,9 +17,16 @@ package struct MigrationStatus: Sendable, Hashable {
     package let isKnown: Bool
 }
 
+/// A migration that would be taken back.
+package struct Reversal: Sendable, Hashable {
+    package let name: String
+    /// Rows or columns of data go with it.
+    package let dropsRows: Bool
+}
+
 /// Migrates one service's database.
 package struct Migrator: Sendable {
-    let service: String
+    package let service: String
     let migrations: [Migration]
     let checksum: @Sendable ([UInt8]) -> String
     let clock: @Sendable () -> Instant
@@ -60,6 +67,17 @@ package struct Migrator: Sendable {
                 try connection.execute(script: TableStatistics.refreshScript)
             }
             return names
+        }
+    }
+
+    /// What `down` would revert, newest first, and whether that drops rows. Changes nothing.
+    package func reversal(_ database: any SQLDatabase, steps: Int = 1) async throws -> [Reversal] {
+        let plan = try plan(for: database.engine)
+        let applied = try await AppliedMigration.all(of: service, in: database)
+        return try applied.values.sorted(by: { $0.number > $1.number }).prefix(steps).map { row in
+            // One of a newer program may do anything; `down` refuses it.
+            let section = try plan.first { $0.number == row.number }?.section(.down)
+            return Reversal(name: row.name, dropsRows: section?.dropsRows ?? true)
         }
     }
 

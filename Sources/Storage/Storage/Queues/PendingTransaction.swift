@@ -45,11 +45,9 @@ package final class PendingTransaction: QueuedWork {
 
     package var isExclusive: Bool { false }
 
-    /// Resumes the caller. Call once, and with `.success` only after the commit.
+    /// Resumes the caller; the first answer counts. `.success` only after the commit.
     package func finish(_ result: Result<[SQLResult], StorageError>) {
-        let wasAnswered = isAnswered.exchange(true, ordering: .acquiringAndReleasing)
-        precondition(!wasAnswered, "a transaction is answered once")
-        reply.resume(returning: result)
+        if !isAnswered.exchange(true, ordering: .acquiringAndReleasing) { reply.resume(returning: result) }
     }
 
     package func refuse(_ error: StorageError) { finish(.failure(error)) }

@@ -64,18 +64,23 @@ package enum OnePlan {
         "\(group) >= \(value) AND \(group) <= \(value)"
     }
 
-    /// The rows of a group after a place, by an index on the group and the key, and in its order.
+    /// The rows of a group after a place, by an index on the group and the key, and in its order, or against it if
+    /// `isDescending`.
     package static func page(
         of group: String,
         is value: String,
         after key: [(column: String, place: String)],
+        isDescending: Bool = false,
         _ engine: SQLEngine
     ) -> String {
-        let columns = key.map(\.column).joined(separator: ", ")
+        let columns = key.map(\.column)
         let places = key.map(\.place).joined(separator: ", ")
+        let (past, end, direction) = isDescending ? ("<", ">=", " DESC") : (">", "<=", "")
+        let row = columns.joined(separator: ", ")
+        func order(_ columns: [String]) -> String { columns.map { $0 + direction }.joined(separator: ", ") }
         return engine == .postgres
-            ? "(\(group), \(columns)) > (\(value), \(places)) AND \(group) <= \(value) ORDER BY \(group), \(columns)"
-            : "\(group) = \(value) AND (\(columns)) > (\(places)) ORDER BY \(columns)"
+            ? "(\(group), \(row)) \(past) (\(value), \(places)) AND \(group) \(end) \(value) ORDER BY \(order([group] + columns))"
+            : "\(group) = \(value) AND (\(row)) \(past) (\(places)) ORDER BY \(order(columns))"
     }
 
     /// Whether a key is among the few that a query selects. The query runs once, and each key is looked up.

@@ -32,9 +32,21 @@ import Storage
     private var preparedCount = 0
 
     /// Connects to the server of a libpq URI or keyword string, blocking the thread.
-    init(url: String, purpose: ConnectionPurpose, silence: Duration = PostgresConfiguration.usualSilence)
-        throws(StorageError)
-    {
+    ///
+    /// - Parameters:
+    ///   - url: a libpq URI or keyword string.
+    ///   - schema: where unqualified names are looked up; `nil` for the server's own search path.
+    ///   - database: instead of the one that `url` names.
+    ///   - purpose: decides the settings of the session.
+    ///   - silence: the longest silence of the server during an exchange.
+    /// - Throws: `StorageError.unavailable` when the server cannot be reached or refuses.
+    init(
+        url: String,
+        schema: String? = nil,
+        database: String? = nil,
+        purpose: ConnectionPurpose,
+        silence: Duration = PostgresConfiguration.usualSilence
+    ) throws(StorageError) {
         let endpoint = try PostgresEndpoint(url: url, environment: ProcessInfo.processInfo.environment)
         // The URL overrides what comes before it, and is overridden by what comes after it.
         let parameters: [(String, String)] =
@@ -51,7 +63,7 @@ import Storage
             ] + endpoint.defaults.map { ($0.key, $0.value) } + [
                 ("dbname", url),
                 ("client_encoding", "UTF8"),
-            ]
+            ] + (database.map { [("dbname", $0)] } ?? [])
         let handle = unsafe Self.withCStrings(parameters.map(\.0)) { keywords in
             unsafe Self.withCStrings(parameters.map(\.1)) { values in unsafe PQconnectdbParams(keywords, values, 1) }
         }
@@ -62,7 +74,8 @@ import Storage
             throw .unavailable(reason: reason)
         }
         // With another encoding, the server's own functions cut text between the bytes of a character.
-        if let encoding = unsafe PQparameterStatus(handle, "server_encoding").map({ unsafe String(cString: $0) }),
+        if database == nil,
+            let encoding = unsafe PQparameterStatus(handle, "server_encoding").map({ unsafe String(cString: $0) }),
             encoding != "UTF8"
         {
             unsafe PQfinish(handle)
@@ -75,7 +88,10 @@ import Storage
         unsafe _ = PQsetnonblocking(handle, 1)
         if purpose == .inspection { return }
         let settings = purpose.settings(silence: silence)
-        try execute(script: "SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(settings)")
+        let path = schema.map { PostgresScript.setSearchPath($0) } ?? ""
+        try execute(
+            script: "\(path)SET TimeZone = 'UTC'; SET default_transaction_isolation = 'read committed'; \(settings)"
+        )
     }
 
     deinit {

@@ -56,6 +56,11 @@ package struct PostgresEndpoint: Sendable {
         return known.first { unsafe access($0, R_OK) == 0 } ?? known[0]
     }()
 
+    /// The database that a URI names, or else libpq's environment; `nil` for the one with the user's name.
+    static func database(of url: String, environment: [String: String]) throws(StorageError) -> String? {
+        [try parse(url)["dbname"], environment["PGDATABASE"]].lazy.compactMap(\.self).first { !$0.isEmpty }
+    }
+
     /// The settings that the URI itself makes.
     private static func parse(_ url: String) throws(StorageError) -> [String: String] {
         guard let options = unsafe PQconninfoParse(url, nil) else {

@@ -11,6 +11,7 @@ import Storage
 /// One of the threads behind a `PostgresDatabase`.
 final class ConnectionWorker {
     private let url: String
+    private let schema: String?
     private let purpose: ConnectionPurpose
     private let queue: WorkQueue
     private let slowPool: WorkQueue
@@ -30,6 +31,7 @@ final class ConnectionWorker {
 
     init(
         url: String,
+        schema: String?,
         purpose: ConnectionPurpose,
         queue: WorkQueue,
         slowPool: WorkQueue,
@@ -39,6 +41,7 @@ final class ConnectionWorker {
         logger: Logger
     ) {
         self.url = url
+        self.schema = schema
         self.purpose = purpose
         self.queue = queue
         self.slowPool = slowPool
@@ -227,7 +230,7 @@ final class ConnectionWorker {
         connection = nil
         guard pace.allowsAttempt else { throw .unavailable(reason: "the database cannot be reached") }
         do throws(StorageError) {
-            let opened = try Connection(url: url, purpose: purpose, silence: configuration.silence)
+            let opened = try Connection(url: url, schema: schema, purpose: purpose, silence: configuration.silence)
             if isReconnecting { logger.info("connected again", metadata: ["lane": "\(purpose)"]) }
             isReconnecting = false
             pace.succeeded()

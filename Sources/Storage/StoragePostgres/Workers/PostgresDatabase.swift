@@ -49,6 +49,7 @@ package struct PostgresConfiguration: Sendable {
 /// A database on a PostgreSQL server, version 14 or later. Connections open when first needed.
 package final class PostgresDatabase: InteractiveDatabase {
     private let url: String
+    private let schema: String?
     private let writes: WorkQueue
     private let reads: WorkQueue
     private let slowPool: WorkQueue
@@ -63,6 +64,7 @@ package final class PostgresDatabase: InteractiveDatabase {
     ///
     /// - Parameters:
     ///   - url: a libpq URI or keyword string.
+    ///   - schema: where the tables are; `nil` for the server's own search path.
     ///   - configuration: how many connections, and what may wait for them.
     ///   - logger: for lost and regained connections and unknown outcomes.
     /// - Returns: the open database; its owner calls `close`.
@@ -70,11 +72,12 @@ package final class PostgresDatabase: InteractiveDatabase {
     ///   that does not assign whole sessions.
     package static func connect(
         url: String,
+        schema: String? = nil,
         configuration: PostgresConfiguration = .init(),
         logger: Logger
     ) async throws -> PostgresDatabase {
         try await OwnThread.run("postgres-pooler") { try PoolerCheck.run(url: url) }
-        let database = PostgresDatabase(url: url, configuration: configuration, logger: logger)
+        let database = PostgresDatabase(url: url, schema: schema, configuration: configuration, logger: logger)
         do {
             _ = try await database.run(Statement("storage.ping", .writes, "SELECT 1").bind())
         } catch {
@@ -84,8 +87,9 @@ package final class PostgresDatabase: InteractiveDatabase {
         return database
     }
 
-    private init(url: String, configuration: PostgresConfiguration, logger: Logger) {
+    private init(url: String, schema: String?, configuration: PostgresConfiguration, logger: Logger) {
         self.url = url
+        self.schema = schema
         let readWorkers = max(1, configuration.readWorkers)
         let slowWorkers = max(1, configuration.slowConnections)
         let writes = WorkQueue(limits: configuration.limits)
@@ -108,6 +112,7 @@ package final class PostgresDatabase: InteractiveDatabase {
                 OwnThread.start("postgres-\(purpose)") {
                     ConnectionWorker(
                         url: url,
+                        schema: schema,
                         purpose: purpose,
                         queue: queue,
                         slowPool: slowPool,
@@ -157,8 +162,8 @@ package final class PostgresDatabase: InteractiveDatabase {
     package func withMigrationLock<T: Sendable>(
         _ body: @Sendable @escaping (any SQLMigrationConnection) throws -> T
     ) async throws -> T {
-        try await OwnThread.run("postgres-migrator") { [url] in
-            let connection = try Connection(url: url, purpose: .migration)
+        try await OwnThread.run("postgres-migrator") { [url, schema] in
+            let connection = try Connection(url: url, schema: schema, purpose: .migration)
             // Held by the session, so it also covers sections that may not run in a transaction. The server releases it
             // when this process dies. A second process waits here.
             while try connection.simpleQuery("SELECT pg_try_advisory_lock(\(Self.migrationLock))") != "t" {

@@ -26,6 +26,27 @@ package enum PostgresScript {
         return script
     }
 
+    /// Unqualified names are looked up in this schema, and in the server's own catalogue.
+    package static func setSearchPath(_ schema: String) -> String { "SET search_path = \(identifier(schema)); " }
+
+    /// Makes a schema that is missing; one that is there needs no right to make it.
+    package static func makeSchema(_ schema: String) -> String {
+        """
+        DO $tessera$
+        BEGIN
+            IF NOT EXISTS (SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = \(literal(.text(schema)))) THEN
+                CREATE SCHEMA \(identifier(schema));
+            END IF;
+        END
+        $tessera$;
+
+        """
+    }
+
+    /// SECURITY: a name in double quotes, with those inside doubled, so that it cannot end its quotes
+    /// (PostgreSQL manual, "Identifiers and Key Words").
+    package static func identifier(_ name: String) -> String { "\"\(name.replacing("\"", with: "\"\""))\"" }
+
     /// Waits for the migration lock and holds it to the end of the transaction.
     package static let takeMigrationLock = "SELECT pg_advisory_xact_lock(\(PostgresDatabase.migrationLock));\n"
 

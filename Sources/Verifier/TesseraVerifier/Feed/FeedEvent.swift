@@ -8,8 +8,8 @@ extension Revocation {
 
     /// The kinds that a verifier subscribes to.
     static let kinds = [
-        "session.revoked", "user.tokens_revoked", "user.deleted", "all.tokens_revoked", "client.tokens_revoked",
-        "keys.revoked",
+        "session.revoked", "user.tokens_revoked", "user.deleted", "user.deactivated", "user.reactivated",
+        "all.tokens_revoked", "client.tokens_revoked", "keys.revoked",
     ]
 
     /// `nil` if the event revokes nothing.
@@ -55,8 +55,10 @@ extension Revocation {
                 default: try text("except_sid")
                 }
             self = .user(try text("user_id"), minimumVersion: try integer("min_ver"), exceptSession: exception)
-        case "user.deleted":
-            self = .user(try text("user_id"), minimumVersion: .max, exceptSession: nil)
+        case "user.deleted", "user.deactivated":
+            self = .inactiveUser(try text("user_id"))
+        case "user.reactivated":
+            self = .activeUser(try text("user_id"))
         case "all.tokens_revoked":
             self = .everybody(minimumVersion: try integer("min_gver"))
         case "client.tokens_revoked":

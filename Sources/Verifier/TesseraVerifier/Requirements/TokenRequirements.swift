@@ -44,19 +44,28 @@ public struct TokenRequirements: Sendable {
     /// The system's wall clock, in seconds since 1970.
     public static let systemClock: @Sendable () -> Int64 = { Int64(time(nil)) }
 
-    func check(_ claims: AccessTokenClaims, notBefore: Int64?) throws(VerificationError) {
+    /// `takesExpired`: whether `exp` may have passed.
+    func check(
+        _ claims: AccessTokenClaims,
+        notBefore: Int64?,
+        takesExpired: Bool = false
+    ) throws(VerificationError) {
         guard claims.issuer == issuer else { throw VerificationError(.wrongIssuer, claim: "iss") }
         // SECURITY: a token for one service must not open another (RFC 8725 §3.9).
         guard !demandsAudience || claims.audience.contains(audience) else {
             throw VerificationError(.wrongAudience, claim: "aud")
         }
-        try checkTimes(claims, notBefore: notBefore)
+        try checkTimes(claims, notBefore: notBefore, takesExpired: takesExpired)
     }
 
     /// Only these requirements can fail later for the same token.
-    func checkTimes(_ claims: AccessTokenClaims, notBefore: Int64?) throws(VerificationError) {
+    func checkTimes(
+        _ claims: AccessTokenClaims,
+        notBefore: Int64?,
+        takesExpired: Bool = false
+    ) throws(VerificationError) {
         let now = clock()
-        guard now < claims.expiresAt else { throw VerificationError(.expired, claim: "exp") }
+        guard takesExpired || now < claims.expiresAt else { throw VerificationError(.expired, claim: "exp") }
         guard claims.issuedAt <= now + clockLeeway else { throw VerificationError(.issuedInFuture, claim: "iat") }
         if let notBefore, notBefore > now + clockLeeway { throw VerificationError(.notYetValid, claim: "nbf") }
     }

@@ -6,8 +6,8 @@ public protocol RevocationSource: Sendable {
     /// - Parameters:
     ///   - claims: of a token that is genuine, unexpired and for this service.
     ///   - keyID: of the key that signed it.
-    /// - Throws: `.revoked`, `.stale` or `.unknownKey` to refuse the token, `.revocationsUnavailable` if its state is
-    ///   unknown.
+    /// - Throws: `.revoked`, `.stale`, `.userInactive` or `.unknownKey` to refuse the token, `.revocationsUnavailable`
+    ///   if its state is unknown.
     func check(_ claims: AccessTokenClaims, keyID: String) throws(VerificationError)
 }
 
@@ -16,7 +16,7 @@ public protocol RevocationLookup: Sendable {
     /// Throws unless the token is still valid.
     ///
     /// - Parameter claims: of a token that is genuine, unexpired and for this service.
-    /// - Throws: `VerificationError` with `.revoked` or `.stale` to refuse the token. Any other error means that its
-    ///   state is unknown, and reaches the caller unchanged.
+    /// - Throws: `VerificationError` with `.revoked`, `.stale` or `.userInactive` to refuse the token. Any other error
+    ///   means that its state is unknown, and reaches the caller unchanged.
     func check(_ claims: AccessTokenClaims) async throws
 }

@@ -8,6 +8,10 @@ package enum Revocation: Sendable, Hashable {
     case session(String)
     /// The user's tokens below the version, except those of one session.
     case user(String, minimumVersion: Int64, exceptSession: String?)
+    /// All of the user's tokens: deactivated or deleted.
+    case inactiveUser(String)
+    /// Reactivated. Tokens of before stay revoked by their version.
+    case activeUser(String)
     /// All users' tokens below the version.
     case everybody(minimumVersion: Int64)
     /// Tokens that a client got before this second.
@@ -44,6 +48,7 @@ package struct Revocations: Sendable {
     private enum Entry: Sendable {
         case session(String)
         case user(String)
+        case inactiveUser(String)
         case client(String)
     }
 
@@ -51,6 +56,7 @@ package struct Revocations: Sendable {
     package let lifetime: Int64
     private var sessions: [String: Int64] = [:]
     private var users: [String: Demand] = [:]
+    private var inactiveUsers: [String: Int64] = [:]
     private var clients: [String: (issuedBefore: Int64, endsAt: Int64)] = [:]
     private(set) var keys: Set<String> = []
     /// Never forgotten: it is one number.
@@ -65,7 +71,8 @@ package struct Revocations: Sendable {
     }
 
     package var count: Int {
-        sessions.count + users.count + clients.count + keys.count + (minimumGlobalVersion > .min ? 1 : 0)
+        sessions.count + users.count + inactiveUsers.count + clients.count + keys.count
+            + (minimumGlobalVersion > .min ? 1 : 0)
     }
 
     mutating func add(_ revocation: Revocation, now: Int64) {
@@ -82,6 +89,11 @@ package struct Revocations: Sendable {
                 users[id] = Demand(version, exceptSession: exception, endsAt: endsAt)
             }
             queue.append((endsAt, .user(id)))
+        case .inactiveUser(let id):
+            inactiveUsers[id] = endsAt
+            queue.append((endsAt, .inactiveUser(id)))
+        case .activeUser(let id):
+            inactiveUsers[id] = nil
         case .everybody(let version):
             minimumGlobalVersion = max(minimumGlobalVersion, version)
         case .client(let id, let second):
@@ -98,6 +110,7 @@ package struct Revocations: Sendable {
             switch queue[head].entry {
             case .session(let id): if let end = sessions[id], end <= now { sessions[id] = nil }
             case .user(let id): if let demand = users[id], demand.endsAt <= now { users[id] = nil }
+            case .inactiveUser(let id): if let end = inactiveUsers[id], end <= now { inactiveUsers[id] = nil }
             case .client(let id): if let end = clients[id]?.endsAt, end <= now { clients[id] = nil }
             }
             head += 1
@@ -120,6 +133,10 @@ package struct Revocations: Sendable {
         }
         // A service's own token has no session and no versions.
         guard let session = claims.sessionID else { return nil }
+        // Before the rest: whatever else ended the token, the user gets one verdict.
+        if !inactiveUsers.isEmpty, inactiveUsers[claims.subject] != nil {
+            return VerificationError(.userInactive, claim: "sub")
+        }
         if sessions[session] != nil { return VerificationError(.revoked, claim: "sid") }
         if claims.globalVersion ?? .min < minimumGlobalVersion { return VerificationError(.revoked, claim: "gver") }
         if let demand = users[claims.subject], claims.userVersion ?? .min < demand.minimum(of: session) {

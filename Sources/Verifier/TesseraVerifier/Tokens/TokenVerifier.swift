@@ -102,6 +102,21 @@ public struct TokenVerifier: Sendable {
         return claims
     }
 
+    /// The claims of a token of this issuer for this service that may have expired or been revoked. It proves who asked
+    /// once, and opens nothing.
+    ///
+    /// - Parameter token: the text of the token.
+    /// - Returns: the token's claims.
+    /// - Throws: `VerificationError`, or unchanged the error of the keys' source.
+    package func genuine(_ token: String) async throws -> AccessTokenClaims {
+        guard token.utf8.count <= Self.maximumLength else { throw VerificationError(.malformed) }
+        let candidate = try parse(token)
+        if keys.snapshot()[candidate.keyID] == nil { try await keys.refresh(afterUnknownKeyID: candidate.keyID) }
+        let (claims, notBefore, _) = try signed(candidate)
+        try requirements.check(claims, notBefore: notBefore, takesExpired: true)
+        return claims
+    }
+
     private func claims(of token: String) throws(VerificationError) -> AccessTokenClaims {
         guard token.utf8.count <= Self.maximumLength else { throw VerificationError(.malformed) }
         guard let verified else { return try judged(parse(token)).claims }
@@ -166,6 +181,15 @@ public struct TokenVerifier: Sendable {
     }
 
     private func judged(_ candidate: Candidate) throws(VerificationError) -> VerifiedToken {
+        let (claims, notBefore, key) = try signed(candidate)
+        try requirements.check(claims, notBefore: notBefore)
+        try revocations?.check(claims, keyID: candidate.keyID)
+        return VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
+    }
+
+    private func signed(_ candidate: Candidate) throws(VerificationError) -> (
+        claims: AccessTokenClaims, notBefore: Int64?, key: VerificationKey
+    ) {
         let known = keys.snapshot()
         guard let key = known[candidate.keyID] else {
             throw VerificationError(known.isEmpty ? .keysUnavailable : .unknownKey)
@@ -173,8 +197,6 @@ public struct TokenVerifier: Sendable {
         guard key.algorithm == candidate.algorithm else { throw VerificationError(.algorithmMismatch) }
         guard candidate.jws.isSigned(by: key) else { throw VerificationError(.invalidSignature) }
         let (claims, notBefore) = try AccessTokenClaims.read(candidate.jws.payload)
-        try requirements.check(claims, notBefore: notBefore)
-        try revocations?.check(claims, keyID: candidate.keyID)
-        return VerifiedToken(claims: claims, notBefore: notBefore, keyID: candidate.keyID, key: key)
+        return (claims, notBefore, key)
     }
 }

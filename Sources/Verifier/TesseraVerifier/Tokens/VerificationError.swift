@@ -7,7 +7,7 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         private enum Name: String {
             case malformed, wrongType, unsupportedAlgorithm, algorithmMismatch, unknownKey, invalidSignature
             case missingClaim, wrongIssuer, wrongAudience, expired, issuedInFuture, notYetValid
-            case revoked, stale, keysUnavailable, revocationsUnavailable
+            case revoked, stale, userInactive, keysUnavailable, revocationsUnavailable
             case insufficientScope, insufficientRole, insufficientAuthentication
         }
 
@@ -48,6 +48,8 @@ public struct VerificationError: Error, Sendable, CustomStringConvertible {
         public static let revoked = Code(.revoked)
         /// The token predates a change of the user; refresh it.
         public static let stale = Code(.stale)
+        /// The user is deactivated or deleted.
+        public static let userInactive = Code(.userInactive)
         /// The issuer's keys are unavailable, so the token cannot be judged: retry later.
         public static let keysUnavailable = Code(.keysUnavailable)
         /// The revocations are unknown or too old: retry later.

@@ -57,10 +57,11 @@ struct CookieSessionTests {
         try await withNode(engine) { node in
             let admin = try await node.makeAdmin()
             let ada = try await node.signUp()
-            func expectEnded(_ pair: String, _ how: String) async throws {
-                let answer = try await node.send(.get, "/v1/session", headers: [.cookie: pair])
-                #expect(answer.status == 401 && answer.code == "session_revoked", "\(how) \(answer.text)")
-                #expect(try await node.send(.get, "/v1/me", headers: [.cookie: pair]).status == 401, "\(how)")
+            func expectEnded(_ pair: String, _ how: String, as code: String = "session_revoked") async throws {
+                for path in ["/v1/session", "/v1/me"] {
+                    let answer = try await node.send(.get, path, headers: [.cookie: pair])
+                    #expect(answer.code == code, "\(how) \(answer.text)")
+                }
             }
             var pair = try await cookie(node)
             _ = try await node.send(.post, "/v1/me/sessions/revoke-others", token: ada.access)
@@ -74,13 +75,17 @@ struct CookieSessionTests {
             pair = try await cookie(node)
             let path = "/v1/admin/users/\(ada.userID)"
             _ = try await node.send(.post, "\(path)/deactivate", token: admin.access)
-            try await expectEnded(pair, "deactivation")
+            try await expectEnded(pair, "deactivation", as: "user_inactive")
             _ = try await node.send(.post, "\(path)/reactivate", token: admin.access)
             try await expectEnded(pair, "deactivation, for good")
 
             pair = try await cookie(node)
             try await node.service.sessions.revokeEverything(actor: nil, from: .commandLine)
             try await expectEnded(pair, "revoking everything")
+
+            pair = try await cookie(node)
+            _ = try await node.send(.delete, path, token: try await node.logIn("root@example.com").access)
+            try await expectEnded(pair, "deletion", as: "user_inactive")
         }
     }
 
@@ -156,6 +161,7 @@ struct CookieSessionTests {
             headers[.cookie] = try await cookie(node)
             let gone = try await node.send(.delete, "/v1/me", headers: headers)
             #expect(gone.status == 204 && gone.headers[.setCookie]?.contains("Max-Age=0") == true)
+            #expect(gone.headers[values: .setCookie].count == 1, "no cookie of the device was sent")
             #expect(try await node.count("users") == 0)
         }
     }

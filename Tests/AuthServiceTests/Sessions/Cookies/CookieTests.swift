@@ -116,4 +116,68 @@ struct CookieTests {
             #expect(other.headers[.accessControlAllowOrigin] == nil && other.headers[.vary] == "Origin")
         }
     }
+
+    @Test(
+        "a sign-in from another site that would set the cookie is refused, and says why",
+        arguments: TestEngine.allCases
+    )
+    func crossSite(engine: TestEngine) async throws {
+        try await withNode(engine, NodeOptions(corsOrigins: ["https://app.other"])) { node in
+            _ = try await node.signUp()
+            let before = try await node.rowCounts()
+            let site = try #require(HTTPField.Name("Sec-Fetch-Site"))
+            for origin in ["https://app.other", "https://auth.test", "https://evil.test", nil] {
+                for path in ["/v1/login?cookie=true", "/v1/signup?cookie=1"] {
+                    var headers: HTTPFields = [site: "cross-site"]
+                    headers[.origin] = origin
+                    let answer = try await node.send(.post, path, Self.body, headers: headers)
+                    #expect(answer.status == 403 && answer.code == "cookie_cross_site", "\(path) \(answer.text)")
+                    #expect(answer.headers[.setCookie] == nil)
+                }
+            }
+            #expect(try await node.rowCounts() == before)
+            // Tokens need no site, and a page of the same site keeps its cookie.
+            let app: HTTPFields = [site: "cross-site", .origin: "https://app.other"]
+            for query in ["", "?cookie=false"] {
+                let login = try await node.send(.post, "/v1/login\(query)", Self.body, headers: app)
+                #expect(login.status == 200 && login.json["refresh_token"] != nil, "\(login.text)")
+            }
+            let near: HTTPFields = [site: "same-site", .origin: "https://app.other"]
+            let login = try await node.send(.post, "/v1/login?cookie=true", Self.body, headers: near)
+            #expect(login.status == 200 && login.headers[.setCookie] != nil)
+        }
+    }
+
+    @Test("the preflight of a refused origin is 403 with a code, and of a gateway's origin nothing at all")
+    func refusedPreflight() async throws {
+        try await withNode(.sqlite, NodeOptions(corsOrigins: ["https://app.test"])) { node in
+            func preflight(_ path: String, _ origin: String) async throws -> AuthNode.Answer {
+                try await node.send(.options, path, headers: [.origin: origin, .accessControlRequestMethod: "POST"])
+            }
+            let refused = try await preflight("/v1/login", "https://evil.test")
+            #expect(refused.status == 403 && refused.code == "origin_refused", "\(refused.text)")
+            #expect(refused.headers[.accessControlAllowOrigin] == nil && refused.headers[.vary] == "Origin")
+            // SECURITY: a 2xx would let a gateway pass the request on, with the identity that its client wrote.
+            for origin in ["https://app.test", "https://evil.test"] {
+                for path in ["/v1/validate", "/v1/validate/some/path"] {
+                    #expect(try await preflight(path, origin).status == 401, "\(path)")
+                }
+            }
+            // What is no preflight is answered as ever.
+            #expect(try await node.send(.options, "/v1/login").status == 405)
+        }
+    }
+
+    @Test("in development pages of this machine may sign in with the cookie")
+    func loopbackOrigins() async throws {
+        for isAllowed in [true, false] {
+            try await withConfiguredNode(.sqlite, { $0.allowsLoopbackOrigins = isAllowed }) { node in
+                _ = try await node.signUp()
+                let page: HTTPFields = [.origin: "http://localhost:5173"]
+                let login = try await node.send(.post, "/v1/login?cookie=true", Self.body, headers: page)
+                #expect((login.headers[.setCookie] != nil) == isAllowed)
+                #expect((login.headers[.accessControlAllowOrigin] == "http://localhost:5173") == isAllowed)
+            }
+        }
+    }
 }

@@ -84,8 +84,12 @@ struct RefreshEndpointTests {
             node.clock.advance(.seconds(14 * 86_400 + 1))
             return ada.refresh
         },
-        Case(name: "a token of a deactivated user", reason: "session_revoked") { node, ada in
+        Case(name: "a token of a deactivated user", reason: "user_inactive") { node, ada in
             _ = try await node.service.userStates.deactivate(ada.userID, actor: nil, from: .commandLine)
+            return ada.refresh
+        },
+        Case(name: "a token of a deleted user", reason: "user_inactive") { node, ada in
+            try await node.service.userStates.delete(ada.userID, actor: nil, from: .commandLine)
             return ada.refresh
         },
         Case(name: "a token of a user who is refused while the session is not", reason: "user_inactive") { node, ada in

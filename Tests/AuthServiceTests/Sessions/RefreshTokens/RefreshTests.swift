@@ -34,6 +34,29 @@ struct RefreshTests {
         }
     }
 
+    @Test("polling with the token just rotated does not extend its grace", arguments: TestEngine.allCases)
+    func polling(engine: TestEngine) async throws {
+        // The session's `last_seen_at` moves with nearly every poll, and is not the clock.
+        try await withConfiguredNode(engine) {
+            $0.sessionIdle = .seconds(28)
+        } _: { node in
+            let ada = try await node.signUp()
+            node.clock.advance(.seconds(3))
+            #expect(try await node.refresh(ada.refresh).status == 200)
+            func seen() async throws -> Instant? {
+                try await node.query("SELECT last_seen_at FROM sessions").first?.instant("last_seen_at")
+            }
+            let rotated = try await seen()
+            for _ in 0..<3 {
+                node.clock.advance(.seconds(3))
+                #expect(try await node.refresh(ada.refresh).status == 200)
+            }
+            #expect(try await seen() != rotated)
+            node.clock.advance(.seconds(1))
+            #expect(try await node.refresh(ada.refresh).code == "refresh_token_reused")
+        }
+    }
+
     @Test(
         "after the grace, or two behind, it is theft: the session ends once, with event and audit row",
         arguments: TestEngine.allCases
@@ -124,6 +147,25 @@ struct RefreshTests {
                 #expect(first.status == 200)
                 #expect(first.json["refresh_token"]?.string == second.json["refresh_token"]?.string)
                 #expect(try await there.me(user.access).status == 200)
+            }
+        }
+    }
+
+    @Test(
+        "the newest token of a session that was ended is refused by every node, and by one that starts later",
+        arguments: TestEngine.allCases
+    )
+    func ended(engine: TestEngine) async throws {
+        try await withNodes(engine, [NodeOptions(), NodeOptions()]) { nodes in
+            let ada = try await nodes[0].signUp()
+            let path = "/v1/me/sessions/\(ada.sessionID)"
+            #expect(try await nodes[0].send(.delete, path, token: ada.access).status == 204)
+            for node in nodes { #expect(try await node.refresh(ada.refresh).code == "session_revoked") }
+            // What a node remembers of it is gone with the node.
+            let configuration = try AuthNode.configuration()
+            try await AuthNode.serve(configuration, on: nodes[0].database, nodes[0].clock) { later async throws in
+                let answer = try await later.refresh(ada.refresh)
+                #expect(answer.code == "session_revoked")
             }
         }
     }

@@ -57,7 +57,17 @@ struct InProcessRevocationTests {
                     }
                 ),
                 (
-                    "deletion", "token_stale",
+                    "deactivation", "user_inactive",
+                    {
+                        try await revoking.send(
+                            .post,
+                            "/v1/admin/users/\($0.userID)/deactivate",
+                            token: admin.access
+                        ).status
+                    }
+                ),
+                (
+                    "deletion", "user_inactive",
                     { try await revoking.send(.delete, "/v1/admin/users/\($0.userID)", token: admin.access).status }
                 ),
             ]

@@ -51,8 +51,20 @@ struct TokenRevocationTests {
             }
             #expect(try await node.rowCounts() == before)
             #expect(try await node.refresh(ada.refresh).status == 200)
+        }
+    }
+
+    @Test("an access token that has expired still ends its session", arguments: TestEngine.allCases)
+    func expired(engine: TestEngine) async throws {
+        try await withNode(engine) { node in
+            let client = try await node.makeClient()
+            let service = try await node.serviceToken(client)
+            let (ada, eve) = (try await node.signUp(), try await node.signUp("eve@example.com"))
             node.clock.advance(.seconds(601))
-            #expect(try await revoke(node, ada.access).status == 200, "expired")
+            #expect(try await revoke(node, ada.access).status == 200)
+            #expect(try await node.refresh(ada.refresh).code == "session_revoked")
+            #expect(try await revoke(node, service).status == 200, "nothing is left of it")
+            #expect(try await node.refresh(eve.refresh).status == 200)
         }
     }
 
@@ -112,6 +124,23 @@ struct TokenRevocationTests {
                 let answer = try await revoke(node, token)
                 #expect(answer.status == 503 && answer.headers[.retryAfter] != nil, "\(answer.text)")
             }
+        }
+    }
+
+    @Test("a fault of the transaction that ends the session is no success, and the token stays good for another try")
+    func faultWhileEnding() async throws {
+        try await withNode(.sqlite) { node in
+            let ada = try await node.signUp()
+            // The token is found; the event of its end cannot be written.
+            _ = try await node.execute("ALTER TABLE events RENAME TO hidden_events")
+            for token in [ada.refresh, ada.access] {
+                let answer = try await revoke(node, token)
+                #expect(answer.status >= 500, "\(answer.text)")
+            }
+            _ = try await node.execute("ALTER TABLE hidden_events RENAME TO events")
+            #expect(try await node.me(ada.access).status == 200)
+            #expect(try await revoke(node, ada.refresh).status == 200)
+            #expect(try await node.me(ada.access).status == 401)
         }
     }
 }

@@ -206,7 +206,13 @@ struct ConversationTests {
                 let answer = try await chat.send(.patch, path, #"{"title":"two"}"#, headers: [.ifMatch: stale])
                 #expect(answer.status == 412, "\(stale)")
                 #expect(answer.code == "precondition_failed")
-                #expect(try await chat.send(.delete, path, headers: [.ifMatch: stale]).status == 412)
+                let deletion = try await chat.send(.delete, path, headers: [.ifMatch: stale])
+                let shown = try await chat.send(.get, path).json.raw
+                for refusal in [answer, deletion] {
+                    #expect(refusal.status == 412)
+                    #expect(refusal.headers[.eTag] == "\"v2\"")
+                    #expect(try refusal.json["current"]?.raw == shown)
+                }
             }
             let listed = try await chat.send(.patch, path, #"{"title":"two"}"#, headers: [.ifMatch: "\"v1\", \"v2\""])
             #expect(listed.headers[.eTag] == "\"v3\"")

@@ -152,7 +152,13 @@ struct MessageChangeTests {
                 let answer = try await chat.send(.patch, path, #"{"tokens_in":9}"#, headers: [.ifMatch: stale])
                 #expect(answer.status == 412)
                 #expect(answer.code == "precondition_failed")
-                #expect(try await chat.send(.delete, path, headers: [.ifMatch: stale]).status == 412)
+                let deletion = try await chat.send(.delete, path, headers: [.ifMatch: stale])
+                let shown = try await chat.send(.get, path).json.raw
+                for refusal in [answer, deletion] {
+                    #expect(refusal.status == 412)
+                    #expect(refusal.headers[.eTag] == "\"v1\"")
+                    #expect(try refusal.json["current"]?.raw == shown)
+                }
             }
             #expect(try await chat.send(.patch, path, #"{"tokens_in":6}"#, headers: [.ifMatch: "*"]).status == 200)
             #expect(

@@ -43,7 +43,7 @@ struct MessageRaceTests {
             let statuses = try await inParallel(16) { index in
                 let (id, user) = homes[index % 4]
                 let body = """
-                    {"messages":[{"role":"user","content":"a"},{"role":"user","content":"b","id":"shared"},
+                    {"messages":[{"role":"user","content":"a\(index)"},{"role":"user","content":"b","id":"shared"},
                                  {"role":"user","content":"c"}]}
                     """
                 return try await chat.send(.post, "/v1/conversations/\(id)/messages", as: user, body, node: index)

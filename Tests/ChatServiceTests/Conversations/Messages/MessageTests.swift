@@ -186,6 +186,13 @@ struct MessageTests {
                 let back = try await chat.send(.get, "\(path)?order=\(order)&limit=5&before=\(before)").json
                 #expect(back["data"]?.array?.compactMap { $0["seq"]?.integer } == first)
                 #expect(back["has_more"]?.boolean == false)
+                let all = order == "asc" ? Array(1...23) : Array((1...23).reversed())
+                for number in 1...6 {
+                    let numbered = try await chat.send(.get, "\(path)?order=\(order)&limit=5&page=\(number)").json
+                    let seen = numbered["data"]?.array?.compactMap { $0["seq"]?.integer }
+                    #expect(seen == Array(all.dropFirst(5 * (number - 1)).prefix(5)).map(Int64.init), "\(number)")
+                    #expect(numbered["has_more"]?.boolean == (number < 5))
+                }
             }
         }
     }

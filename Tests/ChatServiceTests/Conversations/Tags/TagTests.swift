@@ -109,6 +109,8 @@ struct TagTests {
             _ = try await chat.send(.put, path + "/tags/kept")
             let stale = try await chat.send(.put, path + "/tags", #"{"tags":["x"]}"#, headers: [.ifMatch: "\"v1\""])
             #expect(stale.status == 412)
+            #expect(stale.headers[.eTag] == "\"v2\"")
+            #expect(try stale.json["current"]?["tags"]?.array?.map(\.string) == ["kept"])
             #expect(try await chat.send(.delete, path + "/tags/kept", headers: [.ifMatch: "\"v1\""]).status == 412)
             let long = String(repeating: "x", count: 101)
             for body in [

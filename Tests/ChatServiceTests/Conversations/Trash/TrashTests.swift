@@ -38,6 +38,9 @@ struct TrashTests {
                     headers: [.ifMatch: header]
                 )
                 #expect(stale.status == 412, "\(header)")
+                #expect(stale.headers[.eTag] == "\"v3\"")
+                #expect(try stale.json["current"]?["deleted_at"]?.string?.isEmpty == false)
+                #expect(try stale.json["current"]?["tags"]?.array?.map(\.string) == ["kept"])
             }
             #expect(try await chat.send(.post, "/v1/conversations/c-0/restore", as: "stranger").status == 404)
             let back = try await chat.send(.post, "/v1/conversations/c-0/restore", headers: [.ifMatch: "\"v3\""])

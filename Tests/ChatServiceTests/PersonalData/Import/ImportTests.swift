@@ -328,6 +328,28 @@ struct ImportTests {
         }
     }
 
+    @Test(
+        "a tag that was deleted does not come back because something else of the person's is unfinished",
+        arguments: TestEngine.allCases
+    )
+    func deletedTag(engine: TestEngine) async throws {
+        try await withChat(engine) { chat async throws in
+            let lines = try await export(chat)
+            let tags = try #require(try await chat.send(.get, "/v1/tags").json["data"]?.array)
+            let spare = try #require(tags.first { $0["name"]?.string == "spare" }?["id"]?.string)
+            try #require(try await chat.send(.delete, "/v1/tags/\(spare)").status == 204)
+            // As a fork leaves it that is under way, or whose process has died.
+            try await chat.create(#"{"id":"fork"}"#)
+            _ = try await chat.database.execute(
+                "UPDATE conversations SET version = 0, deleted_at = created_at WHERE id = 'fork'"
+            )
+            let report = try await chat.take(lines, for: "owner")
+            #expect(report.conversations == 0 && report.present == 2 && report.refused.isEmpty)
+            let left = try await chat.send(.get, "/v1/tags").json["data"]?.array
+            #expect(Set(left?.compactMap { $0["name"]?.string } ?? []) == ["Work", "Home"])
+        }
+    }
+
     @Test("a tag whose id is somebody else's is told as skipped, and not adopted", arguments: TestEngine.allCases)
     func takenTag(engine: TestEngine) async throws {
         try await withChat(engine) { chat async throws in

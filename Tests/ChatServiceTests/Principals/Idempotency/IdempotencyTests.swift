@@ -121,7 +121,7 @@ struct IdempotencyTests {
                 ("/v1/conversations", #"{"slug":"s"}"#, 409),
                 ("/v1/conversations", #"{"id":"new","messages":[{"role":"user","content":"x","id":"m"}]}"#, 409),
                 ("/v1/conversations", #"{"title":1}"#, 400),
-                ("/v1/conversations/c/messages", #"{"role":"user","content":"x","id":"m"}"#, 409),
+                ("/v1/conversations/c/messages", #"{"role":"user","content":"y","id":"m"}"#, 409),
                 (
                     "/v1/conversations/c/messages",
                     #"{"messages":[{"role":"user","content":"y"},{"role":"user","content":"x","id":"m"}]}"#, 409

@@ -197,7 +197,9 @@ struct SearchFaultTests {
                 let steps = try await migrator.status(database).count { $0.number >= 9 }
                 #expect(try await migrator.down(database, steps: steps).last == "chat_0009_search_index")
                 #expect(try await SearchBackfill(database: database).run() == (state == .ready ? 0 : 101))
-                #expect(try await ChatInvariant.broken(in: database) == [])
+                // That schema has no skips and no markers.
+                let invariants = ChatInvariant.all.filter { !$0.name.contains("skip") && !$0.name.contains("marker") }
+                #expect(try await ChatInvariant.broken(in: database, invariants) == [])
                 for table in ["search_messages", "search_titles"] { try await IndexDamage.check(table, in: database) }
                 try await migrator.up(database)
                 try await withChat(on: database) { chat async throws in

@@ -41,6 +41,21 @@ struct UsageTests {
             let models = try await chat.send(.get, "/v1/usage?group=model").json
             #expect(models["data"]?.array?.map(Self.row) == ["big 0 10 12 115", "small 0 1 2 3", "- 2 0 0 0"])
             #expect(models["has_more"]?.boolean == false)
+            for (query, rows) in [
+                (
+                    "group=model,period",
+                    ["2027-01-15 - 2 0 0 0", "2027-01-15 big 0 10 5 15", "2027-01-15 small 0 1 2 3"]
+                        + ["2027-02-04 big 0 0 7 100"]
+                ),
+                (
+                    "group=period,model&period=month&model=big",
+                    ["2027-01 big 0 10 5 15", "2027-02 big 0 0 7 100"]
+                ),
+            ] {
+                let both = try await chat.send(.get, "/v1/usage?\(query)").json
+                #expect(both["data"]?.array?.map { Self.row($0, both: true) } == rows)
+                #expect(both["has_more"]?.boolean == false)
+            }
             let one = try await chat.send(.get, "/v1/usage?model=small&from=2027-01-15&to=2027-01-15").json
             #expect(one["data"]?.array?.map(Self.row) == ["2027-01-15 0 1 2 3"])
             let empty = try await chat.send(.get, "/v1/usage?from=2027-01-16&to=2027-02-03").json
@@ -52,8 +67,11 @@ struct UsageTests {
         }
     }
 
-    private static func row(_ element: JSONElement) -> String {
-        let name = element["period"]?.string ?? element["model"]?.string ?? "-"
+    private static func row(_ element: JSONElement) -> String { row(element, both: false) }
+
+    private static func row(_ element: JSONElement, both: Bool) -> String {
+        let model = element["model"]?.string ?? "-"
+        let name = both ? "\(element["period"]?.string ?? "?") \(model)" : element["period"]?.string ?? model
         let numbers = ["messages", "tokens_in", "tokens_out", "tokens_total"].map { element[$0]?.integer ?? -1 }
         return ([name] + numbers.map { "\($0)" }).joined(separator: " ")
     }
@@ -63,7 +81,8 @@ struct UsageTests {
         arguments: [
             "from=yesterday", "from=2027-02-30", "from=2027-01-15T00:00:00Z", "from=2030-01-01", "period=week",
             "to=2000-13-01",
-            "from=2020-01-01&to=2027-01-15", "group=user",
+            "from=2020-01-01&to=2027-01-15", "group=user", "group=", "group=model,user", "group=model,model",
+            "group=model&group=period",
             // Before the first valid day.
             "to=0000-01-01", "to=0001-01-29", "to=0001-12-30&period=month", "from=0000-12-31&to=0001-01-02",
         ]
@@ -189,15 +208,47 @@ struct UsageTests {
             try await patch(#"{"model":"c","tokens_in":25,"tokens_out":7}"#)
             #expect(
                 try await usage() == [
-                    "2027-01-15 0 10 5 15", "2027-01-16 0 15 0 17", "2027-01-17 0 0 2 0", "a 0 10 5 15", "b 0 15 2 17",
+                    "2027-01-15 0 10 5 15", "2027-01-16 0 15 0 17", "2027-01-17 0 0 2 0", "a 0 10 5 15", "b 0 15 0 17",
+                    "c 0 0 2 0",
                 ]
             )
             try await patch(#"{"tokens_in":4,"tokens_out":0}"#)
             #expect(
                 try await usage() == [
                     "2027-01-15 0 4 0 4", "2027-01-16 0 0 0 0", "2027-01-17 0 0 0 0", "a 0 4 0 4", "b 0 0 0 0",
+                    "c 0 0 0 0",
                 ]
             )
+        }
+    }
+
+    @Test(
+        "a model that comes with the counts, at the end of a stream, is the one that is billed and given back",
+        arguments: TestEngine.allCases
+    )
+    func streamedModel(engine: TestEngine) async throws {
+        try await withChat(engine) { chat in
+            let id = try await chat.conversation()
+            try await chat.append(#"{"id":"a","role":"assistant","status":"in_progress","content":""}"#, to: id)
+            let path = "/v1/conversations/\(id)/messages/a"
+            for (patch, expected) in [
+                (
+                    #"{"content":"So.","status":"completed","model":"big","tokens_in":10,"tokens_out":5}"#,
+                    ["big 0 10 5 15"]
+                ),
+                (#"{"tokens_in":4}"#, ["big 0 4 5 9"]),
+                // The same change raises one number for the new model and lowers another of the old one.
+                (#"{"model":"small","tokens_in":6,"tokens_out":2}"#, ["big 0 4 2 8", "small 0 2 0 0"]),
+                (#"{"model":null,"tokens_in":null,"tokens_out":null}"#, ["- 0 0 0 0", "big 0 0 0 0", "small 0 0 0 0"]),
+            ] {
+                let answer = try await chat.send(.patch, path, patch)
+                #expect(answer.status == 200, "\(answer.text)")
+                let models = try await chat.send(.get, "/v1/usage?group=model").json["data"]?.array ?? []
+                #expect(
+                    models.map(Self.row).filter { $0 != "- 0 0 0 0" }.sorted() == expected.filter { $0 != "- 0 0 0 0" }
+                )
+                try await chat.expectLedgerAgrees()
+            }
         }
     }
 
