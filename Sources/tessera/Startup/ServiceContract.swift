@@ -76,6 +76,7 @@ struct ServiceContract {
 
     private func compose(_ head: [Block], _ paths: [Block], _ components: [Block], _ cookie: String) -> String {
         let operations = paths.flatMap(\.lines)
+        let tags = Set(operations.lazy.map(\.trimmed).filter { $0.hasPrefix("tags: [") })
         var lines: [String] = []
         for block in head {
             switch block.section {
@@ -83,7 +84,7 @@ struct ServiceContract {
                 guard block.lines.contains(where: { $0.trimmed == "description: \(service)" }) else { continue }
             case "tags":
                 let name = block.lines[0].trimmed.dropFirst("- name: ".count)
-                guard operations.contains(where: { $0.contains("tags: [\(name)]") }) else { continue }
+                guard tags.contains("tags: [\(name)]") else { continue }
             default: break
             }
             lines += block.lines
@@ -107,7 +108,9 @@ struct ServiceContract {
                     with: "The operations of \(service). The other service has a document of its own."
                 )
             case let text where text.hasPrefix("- url: "): return line.replacing(text, with: "- url: \(publicURL)")
-            default: return line.replacing(/__Host-tessera\b/, with: cookie)
+            case let text where text.hasSuffix("name: __Host-tessera}"):
+                return line.dropLast("__Host-tessera}".count) + "\(cookie)}"
+            default: return line
             }
         }.joined(separator: "\n")
     }
@@ -135,8 +138,10 @@ private struct Block {
     }
 
     /// What it names by `$ref`, and schemes of security, which have none.
+    ///
+    /// Bytes are looked at first: each line of the file is read at each start.
     var references: [String] {
-        lines.flatMap { line in
+        lines.filter { $0.utf8.contains(UInt8(ascii: "#")) || $0.utf8.contains(UInt8(ascii: "[")) }.flatMap { line in
             let schemes = ["bearer", "cookie", "clientSecretBasic"].filter { line.contains("\($0): []") }
             return line.split(separator: "#/components/").dropFirst().map { part in
                 "#/components/" + part.prefix { $0.isLetter || $0.isNumber || $0 == "/" }
@@ -147,9 +152,9 @@ private struct Block {
     var anchors: [String] { names(behind: "&") }
     var aliases: [String] { names(behind: "*") }
 
-    private func names(behind mark: Character) -> [String] {
-        lines.flatMap { line in
-            line.split(separator: mark, omittingEmptySubsequences: false).dropFirst().map { part in
+    private func names(behind mark: Unicode.Scalar) -> [String] {
+        lines.filter { $0.utf8.contains(UInt8(ascii: mark)) }.flatMap { line in
+            line.split(separator: Character(mark), omittingEmptySubsequences: false).dropFirst().map { part in
                 String(part.prefix { $0.isLetter || $0.isNumber || $0 == "_" })
             }
         }.filter { !$0.isEmpty }
