@@ -107,16 +107,17 @@ struct ClientDeletionTests {
                     let between = try await rows.serviceToken(new)
                     try await rows.service.clients.delete("worker", actor: nil, from: .commandLine)
                     let newest = try await rows.makeClient()
-                    try await eventually("memory knows") {
-                        try await memory.isActive(between, to: judge) == false
+                    // A node that just looked at the rows may judge by an older read of the log for a moment.
+                    try await eventually("each node refuses both") {
+                        let seen = try await verdicts(early) + verdicts(between)
+                        return seen == Array(repeating: false, count: 6)
                     }
-                    #expect(try await verdicts(between) == [false, false, false], "\(round)")
-                    #expect(try await verdicts(early) == [false, false, false], "\(round)")
                     let asked = try await rows.token([("grant_type", "client_credentials")], headers: old.basic)
                     #expect(asked.error == "invalid_client", "the secret ended too")
                     // Its date is ahead of the clock, by less than verifiers allow.
                     rows.clock.advance(.seconds(2))
-                    #expect(try await verdicts(try await rows.serviceToken(newest)) == [true, true, true], "\(round)")
+                    let seen = try await verdicts(try await rows.serviceToken(newest))
+                    #expect(seen == [true, true, true], "\(round)")
                     rows.clock.advance(.seconds(60))
                 }
             }
