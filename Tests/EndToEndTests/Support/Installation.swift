@@ -1,6 +1,8 @@
 // An installation of its own: databases, ports, secrets and data folder, with processes of the real binary. `make test`
 // builds it first.
 import Foundation
+import OpenSSLCrypto
+import Synchronization
 import TestSupport
 
 enum Engine: String, CaseIterable, Sendable {
@@ -98,8 +100,15 @@ final class Installation: Sendable {
             ?? "sqlite:\(environment["TESSERA_DATA_DIR"] ?? "")/\(service).sqlite"
     }
 
+    private static let keys = Atomic<UInt8>(0)
+
+    /// Each has another id than the last ones: of two random ones in 256, a ring of both is refused.
     static func masterKey() -> String {
-        Data((0..<32).map { _ in UInt8.random(in: .min ... .max) }).base64EncodedString()
+        let id = keys.wrappingAdd(1, ordering: .relaxed).newValue
+        while true {
+            let key = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+            if SHA256.digest(key)[0] == id { return Base64.encode(key) }
+        }
     }
 
     private static func makeDatabase(_ name: String, in folder: URL) async throws -> String {
